@@ -1,0 +1,457 @@
+//! What a model promises: the description that travels inside the `.onnx` file.
+//!
+//! `unet-train` writes the contract as JSON into the metadata of the ONNX model under
+//! [`METADATA_KEY`]; the element reads it back and needs no other file. A model without one gets a
+//! contract made of what [probing](crate::inference) finds out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Key of the ONNX metadata entry that holds the contract.
+pub const METADATA_KEY: &str = "unetsegment";
+
+/// Version of the contract that this code writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// Most classes a mask of one byte a pixel can tell apart.
+pub const MAX_CLASSES: usize = 256;
+
+/// Everything a program has to know to use a network on a picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Contract {
+    /// Version of this description, see [`VERSION`].
+    pub version: u32,
+    /// What the model is called, for people.
+    pub name: String,
+    /// What the input channels hold: one (grey) or three (red, green, blue).
+    pub channels: Channels,
+    /// The classes in the order of the mask's values; class 0 is the background.
+    pub classes: Vec<Class>,
+    /// What has to be done to the network's output to get probabilities.
+    pub activation: Activation,
+    /// Sizes the network takes and the border it eats.
+    pub geometry: Geometry,
+    /// How pixels become the network's input.
+    pub normalization: Normalization,
+    /// Probability of the foreground from which a pixel counts as foreground, in `0..1`.
+    /// Used by networks of two classes; more classes are decided by the largest probability.
+    #[serde(default = "half")]
+    pub threshold: f32,
+    /// Size of a pixel of the training pictures in micrometres.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixel_size: Option<f64>,
+    /// Where the weights come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
+    /// Scores on pictures that were not trained on, by the name of the measure.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, f64>,
+}
+
+fn half() -> f32 {
+    0.5
+}
+
+/// What the channels of the network's input hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Channels {
+    /// One channel: brightness.
+    Gray,
+    /// Three channels: red, green, blue.
+    Rgb,
+}
+
+impl Channels {
+    /// How many channels the network's input has.
+    pub fn count(self) -> usize {
+        match self {
+            Channels::Gray => 1,
+            Channels::Rgb => 3,
+        }
+    }
+}
+
+/// One value of the mask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Class {
+    /// What the pixels of this class show.
+    pub name: String,
+    /// Colour in which the overlay draws it.
+    pub color: Color,
+}
+
+/// A colour, `#rrggbb` in text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Color(pub [u8; 3]);
+
+impl TryFrom<String> for Color {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let wrong = || format!("\"{text}\" is not a colour of the form #rrggbb");
+        let digits = text
+            .strip_prefix('#')
+            .filter(|digits| digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+            .ok_or_else(wrong)?;
+        let [_, r, g, b] = u32::from_str_radix(digits, 16)
+            .map_err(|_| wrong())?
+            .to_be_bytes();
+        Ok(Color([r, g, b]))
+    }
+}
+
+impl From<Color> for String {
+    fn from(Color([r, g, b]): Color) -> String {
+        format!("#{r:02x}{g:02x}{b:02x}")
+    }
+}
+
+/// Colours for classes that name none, background first: the palette of Okabe and Ito (2008), which
+/// people with the common kinds of colour blindness can tell apart.
+pub const DEFAULT_COLORS: [Color; 8] = [
+    Color([0x00, 0x00, 0x00]),
+    Color([0xe6, 0x9f, 0x00]),
+    Color([0x56, 0xb4, 0xe9]),
+    Color([0x00, 0x9e, 0x73]),
+    Color([0xf0, 0xe4, 0x42]),
+    Color([0x00, 0x72, 0xb2]),
+    Color([0xd5, 0x5e, 0x00]),
+    Color([0xcc, 0x79, 0xa7]),
+];
+
+/// The default colour of class `index`; the palette repeats after its last colour, without the
+/// background's.
+pub fn default_color(index: usize) -> Color {
+    let foreground = DEFAULT_COLORS.len() - 1;
+    match index {
+        0 => DEFAULT_COLORS[0],
+        _ => DEFAULT_COLORS[1 + (index - 1) % foreground],
+    }
+}
+
+/// Classes of a model that names none: `background`, then `foreground`, or `class 1`, `class 2` and
+/// so on where there is more than one.
+pub fn unnamed_classes(count: usize) -> Vec<Class> {
+    let name = |index| match (index, count) {
+        (0, _) => "background".to_owned(),
+        (1, 2) => "foreground".to_owned(),
+        _ => format!("class {index}"),
+    };
+    (0..count)
+        .map(|index| Class {
+            name: name(index),
+            color: default_color(index),
+        })
+        .collect()
+}
+
+/// What turns the network's output into probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// The output is one score a class; probabilities are its softmax over the classes.
+    Softmax,
+    /// The output is one channel, the score of the foreground; its probability is the logistic
+    /// function of it.
+    Sigmoid,
+    /// The output is probabilities already: one channel a class, or one for the foreground alone.
+    None,
+}
+
+/// Which sizes a network takes and what it does to the border.
+///
+/// All lengths are pixels, and hold for rows and columns alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Geometry {
+    /// Pixels the network eats on each side: output = input - 2 margin. 92 for the network of the
+    /// paper, 0 for one that pads its convolutions.
+    pub margin: usize,
+    /// Pixels around an output pixel that can change it; at least `margin`. Tiles see this much
+    /// more than they answer for.
+    pub halo: usize,
+    /// How far apart the origins of tiles may lie without changing the answer: the product of the
+    /// strides of all pooling layers (16 for the paper's four). See [`crate::tiling`].
+    pub stride: usize,
+    /// Input sizes the network takes.
+    pub sizes: Sizes,
+}
+
+/// Input sizes a network takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sizes {
+    /// `min`, `min + step`, `min + 2 step` and so on, on either axis: 16 b + 124 for the paper's.
+    Steps {
+        /// The smallest legal size.
+        min: usize,
+        /// What lies between two legal sizes.
+        step: usize,
+    },
+    /// One size only: the file fixes it.
+    Fixed {
+        /// Rows of the input.
+        height: usize,
+        /// Columns of the input.
+        width: usize,
+    },
+}
+
+impl Geometry {
+    /// The smallest legal (height, width) of an input at least `height` x `width`, or `None` where
+    /// the network's fixed size is smaller.
+    pub fn legal(&self, height: usize, width: usize) -> Option<(usize, usize)> {
+        match self.sizes {
+            Sizes::Steps { min, step } => {
+                let up = |n: usize| min + n.saturating_sub(min).div_ceil(step) * step;
+                Some((up(height), up(width)))
+            }
+            Sizes::Fixed {
+                height: h,
+                width: w,
+            } => (h >= height && w >= width).then_some((h, w)),
+        }
+    }
+}
+
+/// How pixels become the network's input. Statistics are always those of the whole frame.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalization {
+    /// (x - mean) / (standard deviation + 1e-6).
+    ZScore,
+    /// The `low` and `high` percentile become 0 and 1. Values outside go below and above.
+    Percentile {
+        /// In percent, `0..high`.
+        low: f64,
+        /// In percent, `low..=100`.
+        high: f64,
+    },
+    /// The smallest and largest value become 0 and 1.
+    MinMax,
+    /// `low` and `high` become 0 and 1, whatever the frame holds. In counts of the camera.
+    Fixed {
+        /// The value that becomes 0.
+        low: f64,
+        /// The value that becomes 1.
+        high: f64,
+    },
+}
+
+/// Where the weights of a model come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The data set, its licence and citation.
+    pub data: String,
+    /// How many pictures were trained on.
+    pub images: usize,
+    /// How many optimizer steps.
+    pub steps: usize,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// The command that makes the weights again.
+    pub command: String,
+}
+
+/// Why a contract can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ContractError {
+    /// The metadata entry is not the JSON that it should be.
+    #[error("the contract inside the model can't be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A newer program wrote the file.
+    #[error(
+        "the contract inside the model has version {0}, and this program reads up to {VERSION}: use a newer one"
+    )]
+    TooNew(u32),
+    /// The values contradict each other.
+    #[error("the contract inside the model is wrong: {0}")]
+    Wrong(String),
+}
+
+impl Contract {
+    /// Reads a contract from its JSON and checks that its values can be true together.
+    pub fn from_json(json: &str) -> Result<Self, ContractError> {
+        /// Read first, so that a newer contract is called too new, not malformed.
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_str(json)?;
+        if version > VERSION {
+            return Err(ContractError::TooNew(version));
+        }
+        let contract: Contract = serde_json::from_str(json)?;
+        contract.check().map_err(ContractError::Wrong)?;
+        Ok(contract)
+    }
+
+    /// The JSON that [`from_json`](Self::from_json) reads.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a contract holds nothing that JSON can't")
+    }
+
+    /// Output channels the network must have.
+    pub fn outputs(&self) -> usize {
+        match self.activation {
+            Activation::Sigmoid => 1,
+            Activation::Softmax | Activation::None => self.classes.len(),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Geometry {
+            margin,
+            halo,
+            stride,
+            sizes,
+        } = self.geometry;
+        if !(2..=MAX_CLASSES).contains(&self.classes.len()) {
+            return Err(format!(
+                "{} classes, where 2 to {MAX_CLASSES} are possible",
+                self.classes.len()
+            ));
+        }
+        if self.activation == Activation::Sigmoid && self.classes.len() != 2 {
+            return Err(format!(
+                "one sigmoid output, but {} classes",
+                self.classes.len()
+            ));
+        }
+        if halo < margin {
+            return Err(format!("halo {halo} is smaller than margin {margin}"));
+        }
+        // Lengths far beyond any network, so that sums of them can't overflow.
+        const MOST: usize = 1 << 20;
+        let (least, largest, step) = match sizes {
+            Sizes::Steps { min, step } => (min, min, step),
+            Sizes::Fixed { height, width } => (height.min(width), height.max(width), 1),
+        };
+        if stride == 0 || step == 0 || stride.max(step).max(halo).max(largest) > MOST {
+            return Err(format!(
+                "stride {stride}, step {step}, halo {halo}, size {largest}: each must be 1 to {MOST}"
+            ));
+        }
+        if least <= 2 * margin {
+            return Err(format!("size {least} leaves nothing of margin {margin}"));
+        }
+        if !(0.0..=1.0).contains(&self.threshold) {
+            return Err(format!("threshold {} is not in 0..1", self.threshold));
+        }
+        let rising = |low: f64, high: f64| low.is_finite() && high.is_finite() && low < high;
+        match self.normalization {
+            Normalization::Percentile { low, high }
+                if !rising(low, high) || low < 0.0 || high > 100.0 =>
+            {
+                Err(format!("percentiles {low} to {high}"))
+            }
+            Normalization::Fixed { low, high } if !rising(low, high) => {
+                Err(format!("fixed range {low} to {high}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Normalization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Normalization::ZScore => write!(f, "z-score"),
+            Normalization::Percentile { low, high } => write!(f, "percentile {low} to {high}"),
+            Normalization::MinMax => write!(f, "min-max"),
+            Normalization::Fixed { low, high } => write!(f, "fixed {low} to {high}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paper() -> Contract {
+        Contract {
+            version: VERSION,
+            name: "cells".into(),
+            channels: Channels::Gray,
+            classes: unnamed_classes(2),
+            activation: Activation::Softmax,
+            geometry: Geometry {
+                margin: 92,
+                halo: 92,
+                stride: 16,
+                sizes: Sizes::Steps { min: 188, step: 16 },
+            },
+            normalization: Normalization::ZScore,
+            threshold: 0.5,
+            pixel_size: Some(0.65),
+            training: None,
+            scores: BTreeMap::from([("SEG".into(), 0.9)]),
+        }
+    }
+
+    fn refusal(change: impl FnOnce(&mut Contract)) -> String {
+        let mut contract = paper();
+        change(&mut contract);
+        Contract::from_json(&contract.to_json())
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn json_comes_back() {
+        assert_eq!(Contract::from_json(&paper().to_json()).unwrap(), paper());
+    }
+
+    #[test]
+    fn legal_sizes_are_the_papers() {
+        let geometry = paper().geometry;
+        assert_eq!(geometry.legal(572, 572), Some((572, 572)));
+        assert_eq!(geometry.legal(573, 1), Some((588, 188)));
+        let fixed = Geometry {
+            sizes: Sizes::Fixed {
+                height: 256,
+                width: 512,
+            },
+            ..geometry
+        };
+        assert_eq!(fixed.legal(256, 300), Some((256, 512)));
+        assert_eq!(fixed.legal(257, 300), None);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        assert!(refusal(|c| c.version = VERSION + 1).contains("newer"));
+        assert!(refusal(|c| c.classes.truncate(1)).contains("1 classes"));
+        assert!(refusal(|c| c.geometry.halo = 91).contains("halo 91"));
+        assert!(refusal(|c| c.geometry.stride = 0).contains("stride 0"));
+        assert!(refusal(|c| c.geometry.margin = 94).contains("halo"));
+        assert!(
+            refusal(|c| c.normalization = Normalization::Fixed {
+                low: 1.0,
+                high: 1.0
+            })
+            .contains("range")
+        );
+        assert!(refusal(|c| c.threshold = 2.0).contains("threshold 2"));
+        assert!(
+            Contract::from_json("{\"version\": 1}")
+                .unwrap_err()
+                .to_string()
+                .contains("can't be read")
+        );
+    }
+
+    #[test]
+    fn colours_are_read_and_refused() {
+        assert_eq!(
+            Color::try_from("#e69f00".to_owned()),
+            Ok(Color([0xe6, 0x9f, 0]))
+        );
+        for wrong in ["e69f00", "#e69f0", "#+69f00", "#é9f00", "#gg0000"] {
+            assert!(Color::try_from(wrong.to_owned()).is_err(), "{wrong}");
+        }
+    }
+}
