@@ -1,3 +1,4 @@
 pub mod contract;
+pub mod inference;
 pub mod onnx;
 pub mod unet;
