@@ -1,2 +1,3 @@
 pub mod contract;
+pub mod tiling;
 pub mod unet;
