@@ -11,10 +11,12 @@ pub mod labels;
 #[cfg(feature = "plugin")]
 pub mod mask_meta;
 pub mod onnx;
-//pub mod picture;
-//pub mod segmenter;
+pub mod picture;
+pub mod segmenter;
 pub mod tiling;
 pub mod unet;
+#[cfg(feature = "plugin")]
+pub mod unetsegment;
 
 #[cfg(feature = "plugin")]
 extern crate gstreamer as gst;
@@ -26,7 +28,7 @@ extern crate gstreamer_video as gst_video;
 #[cfg(feature = "plugin")]
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     mask_meta::register();
-    Ok(())
+    unetsegment::register(plugin)
 }
 
 #[cfg(feature = "plugin")]
@@ -34,10 +36,10 @@ gst::plugin_define!(
     unetsegment,
     env!("CARGO_PKG_DESCRIPTION"),
     plugin_init,
-    concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
+    env!("CARGO_PKG_VERSION"),
     "MIT/X11",
     env!("CARGO_PKG_NAME"),
     env!("CARGO_PKG_NAME"),
     env!("CARGO_PKG_NAME"),
-    env!("BUILD_REL_DATE")
+    "2026-11-22"
 );

@@ -1,0 +1,60 @@
+//! Errors as messages on the bus.
+
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+
+use super::imp::{CAT, UNetSegment};
+use super::process::ProcessError;
+use crate::inference::ModelError;
+use crate::segmenter::SegmentError;
+
+/// The error with which a state change fails.
+pub fn start(error: &ModelError) -> gst::ErrorMessage {
+    let text = sentence(error);
+    match error {
+        ModelError::Library(_) => gst::error_msg!(gst::LibraryError::Init, ["{text}"]),
+        ModelError::Provider { .. } => gst::error_msg!(gst::LibraryError::Settings, ["{text}"]),
+        ModelError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            gst::error_msg!(gst::ResourceError::NotFound, ["{text}"])
+        }
+        ModelError::Io { .. } | ModelError::NotAFile { .. } => {
+            gst::error_msg!(gst::ResourceError::OpenRead, ["{text}"])
+        }
+        ModelError::Run { .. } => gst::error_msg!(gst::StreamError::Failed, ["{text}"]),
+        ModelError::Empty { .. }
+        | ModelError::TooLarge { .. }
+        | ModelError::NotOnnx { .. }
+        | ModelError::Damaged { .. }
+        | ModelError::Contract { .. }
+        | ModelError::Unfit { .. }
+        | ModelError::Load { .. } => gst::error_msg!(gst::StreamError::WrongType, ["{text}"]),
+    }
+}
+
+/// Posts the error that stopped the stream.
+pub fn post(element: &UNetSegment, error: &ProcessError) {
+    gst::error!(CAT, imp = element, "{error}");
+    let message = match error {
+        ProcessError::Segment(SegmentError::Model(error)) => start(error),
+        ProcessError::Segment(_)
+        | ProcessError::Memory(_)
+        | ProcessError::Pool(_)
+        | ProcessError::NoCaps => {
+            gst::error_msg!(gst::StreamError::Failed, ["{}", sentence(error)])
+        }
+        ProcessError::Caps(_) | ProcessError::Frame(_) | ProcessError::Placement(_) => {
+            gst::error_msg!(gst::StreamError::Format, ["{}", sentence(error)])
+        }
+    };
+    element.obj().post_error_message(message);
+}
+
+/// The text of an error, starting as a sentence does.
+fn sentence(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => text,
+    }
+}

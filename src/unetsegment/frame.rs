@@ -1,0 +1,187 @@
+//! GStreamer's buffers as pictures.
+
+use gst_video::{VideoColorMatrix, VideoColorRange, VideoInfo};
+
+use super::process::ProcessError;
+use crate::picture::{Format, Frame, FrameMut, Plane, PlaneMut, YuvCoding, YuvRange};
+use crate::tiling::Size;
+
+/// Most planes that a format of ours has.
+const PLANES: usize = 3;
+
+/// What the caps say of a picture.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    info: VideoInfo,
+    format: Format,
+    coding: YuvCoding,
+}
+
+/// Where the planes of a picture begin in a buffer, and how far their rows lie apart, in bytes.
+///
+/// A buffer may say so itself, and differ from the one before: cameras and decoders pad their rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement {
+    offsets: [usize; PLANES],
+    strides: [usize; PLANES],
+}
+
+/// Why a buffer does not hold the picture of its caps.
+#[derive(Debug, thiserror::Error)]
+pub enum PlacementError {
+    #[error("the buffer describes a picture of {found}, and the caps one of {expected}")]
+    Other { found: String, expected: String },
+    #[error("the buffer says that rows of plane {plane} lie {stride} bytes apart, which can't be read")]
+    Stride { plane: usize, stride: i32 },
+    #[error(
+        "the buffer holds {bytes} bytes, and plane {plane} begins at byte {offset}: the source sends less than its caps say"
+    )]
+    Offset {
+        plane: usize,
+        offset: usize,
+        bytes: usize,
+    },
+    #[error("the planes of the buffer overlap or lie in another order than usual")]
+    Order,
+}
+
+impl Picture {
+    /// Reads the caps of a raw video stream.
+    pub fn of(caps: &gst::CapsRef) -> Result<Picture, ProcessError> {
+        let unfit = || ProcessError::Caps(caps.to_string());
+        let info = VideoInfo::from_caps(caps).map_err(|_| unfit())?;
+        let format = Format::from_name(info.format().to_str()).ok_or_else(unfit)?;
+        let coding = coding(&info);
+        Ok(Picture {
+            info,
+            format,
+            coding,
+        })
+    }
+
+    pub fn info(&self) -> &VideoInfo {
+        &self.info
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    pub fn size(&self) -> Size {
+        Size {
+            width: self.info.width() as usize,
+            height: self.info.height() as usize,
+        }
+    }
+
+    /// Where the planes lie in `buffer`.
+    pub fn placement(&self, buffer: &gst::BufferRef) -> Result<Placement, PlacementError> {
+        let meta = buffer.meta::<gst_video::VideoMeta>();
+        let (offsets, strides) = match &meta {
+            Some(meta) => {
+                let found = (meta.format(), meta.width(), meta.height());
+                let expected = (self.info.format(), self.info.width(), self.info.height());
+                let text = |(format, width, height)| format!("{width}x{height} {format}");
+                if found != expected {
+                    return Err(PlacementError::Other {
+                        found: text(found),
+                        expected: text(expected),
+                    });
+                }
+                (meta.offset(), meta.stride())
+            }
+            None => (self.info.offset(), self.info.stride()),
+        };
+        let mut placement = Placement {
+            offsets: [0; PLANES],
+            strides: [0; PLANES],
+        };
+        for (plane, (&offset, &stride)) in offsets.iter().zip(strides).enumerate().take(PLANES) {
+            placement.offsets[plane] = offset;
+            placement.strides[plane] =
+                usize::try_from(stride).map_err(|_| PlacementError::Stride { plane, stride })?;
+        }
+        Ok(placement)
+    }
+
+    /// The picture in the bytes of a buffer.
+    pub fn frame<'a>(
+        &self,
+        placement: &Placement,
+        bytes: &'a [u8],
+    ) -> Result<Frame<'a>, ProcessError> {
+        let mut planes = [Plane::default(); PLANES];
+        let count = self.format.planes();
+        for (index, plane) in planes.iter_mut().enumerate().take(count) {
+            let offset = placement.offsets[index];
+            plane.stride = placement.strides[index];
+            plane.data = bytes.get(offset..).ok_or(PlacementError::Offset {
+                plane: index,
+                offset,
+                bytes: bytes.len(),
+            })?;
+        }
+        let Size { width, height } = self.size();
+        Ok(Frame::new(self.format, width, height, &planes[..count], self.coding)?)
+    }
+
+    /// The picture in the bytes of a buffer, to draw upon.
+    pub fn frame_mut<'a>(
+        &self,
+        placement: &Placement,
+        bytes: &'a mut [u8],
+    ) -> Result<FrameMut<'a>, ProcessError> {
+        let Size { width, height } = self.size();
+        let (format, coding) = (self.format, self.coding);
+        let Placement { offsets, strides } = *placement;
+        let length = bytes.len();
+        let rest = bytes.get_mut(offsets[0]..).ok_or(PlacementError::Offset {
+            plane: 0,
+            offset: offsets[0],
+            bytes: length,
+        })?;
+        let plane = |index: usize, data| PlaneMut {
+            data,
+            stride: strides[index],
+        };
+        Ok(match format.planes() {
+            1 => FrameMut::new(format, width, height, [plane(0, rest)], coding)?,
+            2 => {
+                let (first, second) = split(rest, offsets[0], offsets[1])?;
+                let planes = [plane(0, first), plane(1, second)];
+                FrameMut::new(format, width, height, planes, coding)?
+            }
+            _ => {
+                let (first, rest) = split(rest, offsets[0], offsets[1])?;
+                let (second, third) = split(rest, offsets[1], offsets[2])?;
+                let planes = [plane(0, first), plane(1, second), plane(2, third)];
+                FrameMut::new(format, width, height, planes, coding)?
+            }
+        })
+    }
+}
+
+/// Cuts bytes that start at offset `start` of a buffer in two at its offset `at`.
+fn split(bytes: &mut [u8], start: usize, at: usize) -> Result<(&mut [u8], &mut [u8]), PlacementError> {
+    at.checked_sub(start)
+        .and_then(|middle| bytes.split_at_mut_checked(middle))
+        .ok_or(PlacementError::Order)
+}
+
+/// How the caps say that luma and chroma make colours; where they say nothing, GStreamer has filled
+/// in what is usual for the size.
+fn coding(info: &VideoInfo) -> YuvCoding {
+    let colorimetry = info.colorimetry();
+    let (kr, kb) = match colorimetry.matrix() {
+        VideoColorMatrix::Bt709 => (0.2126, 0.0722),
+        VideoColorMatrix::Bt2020 => (0.2627, 0.0593),
+        VideoColorMatrix::Smpte240m => (0.212, 0.087),
+        VideoColorMatrix::Fcc => (0.30, 0.11),
+        _ => (0.299, 0.114),
+    };
+    let range = match colorimetry.range() {
+        VideoColorRange::Range0_255 => YuvRange::Full,
+        _ => YuvRange::Limited,
+    };
+    YuvCoding { range, kr, kb }
+}

@@ -1,0 +1,382 @@
+//! The GObject side of `unetsegment`: properties, caps, states. What happens to a frame is in
+//! [`super::process`].
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+use gst_base::subclass::BaseTransformMode;
+use gst_base::subclass::prelude::*;
+use once_cell::sync::Lazy;
+
+use super::caps;
+use super::errors;
+use super::latency::Latency;
+use super::messages::{self, Report};
+use super::process::{Process, ProcessError};
+use super::settings::{self, Settings};
+use crate::inference::library::{LogLevel, Search};
+use crate::inference::{Options, Provider};
+use crate::segmenter::Segmenter;
+
+pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
+    gst::DebugCategory::new(
+        "unetsegment",
+        gst::DebugColorFlags::empty(),
+        Some("Segmentation with a U-Net"),
+    )
+});
+
+/// ONNX Runtime's log, in the element's category.
+fn log(level: LogLevel, message: &str) {
+    match level {
+        LogLevel::Verbose => gst::trace!(CAT, "ONNX Runtime: {message}"),
+        LogLevel::Info => gst::debug!(CAT, "ONNX Runtime: {message}"),
+        LogLevel::Warning => gst::info!(CAT, "ONNX Runtime: {message}"),
+        LogLevel::Error | LogLevel::Fatal => gst::warning!(CAT, "ONNX Runtime: {message}"),
+    }
+}
+
+#[derive(Default)]
+pub struct UNetSegment {
+    settings: Mutex<Settings>,
+    /// Between start and stop. The streaming thread takes it out while it works on a frame, so that
+    /// nothing is locked meanwhile.
+    process: Mutex<Option<Box<Process>>>,
+    /// What the model runs on.
+    provider: Mutex<Option<Provider>>,
+    latency: Latency,
+}
+
+/// The content of a mutex, whatever happened to a thread that held it: settings are single values,
+/// none of them half written.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl UNetSegment {
+    pub fn settings(&self) -> Settings {
+        lock(&self.settings).clone()
+    }
+
+    fn open(&self) -> Result<Segmenter, gst::ErrorMessage> {
+        let settings = self.settings();
+        let Some(path) = &settings.model_file else {
+            return Err(gst::error_msg!(
+                gst::ResourceError::NotFound,
+                ["No model: set the property model-file to an ONNX file"]
+            ));
+        };
+        let plugin = gst::prelude::ElementExt::factory(&*self.obj())
+            .and_then(|factory| factory.plugin())
+            .and_then(|plugin| plugin.filename());
+        let options = Options {
+            library: Search {
+                explicit: settings.runtime_library.clone(),
+                beside: plugin.and_then(|file| file.parent().map(PathBuf::from)),
+                log: Some(log),
+            },
+            provider: settings.execution_provider.into(),
+            device: settings.device,
+            threads: settings.threads as usize,
+        };
+        Segmenter::open(path, &options, settings.tiles()).map_err(|error| errors::start(&error))
+    }
+
+    /// Says what was loaded, and loudly what was not.
+    fn announce(&self, segmenter: &Segmenter) {
+        let model = segmenter.model();
+        for refusal in model.refused() {
+            gst::element_imp_warning!(
+                self,
+                gst::ResourceError::Settings,
+                ["{refusal}; {} is used instead", model.provider()]
+            );
+        }
+        let origin = match model.is_described() {
+            true => "carried by the model",
+            false => "found out by probing",
+        };
+        gst::info!(
+            CAT,
+            imp = self,
+            "model on {}, contract {origin}: {}",
+            model.provider(),
+            model.contract().to_json()
+        );
+        if model.survey().halo.is_none() {
+            gst::warning!(
+                CAT,
+                imp = self,
+                "an operator of this model sees the whole picture, so that tiles may show: set tile-memory so that one tile holds a frame"
+            );
+        }
+    }
+
+    /// Runs `work` on a frame, and tells what came of it.
+    fn work(
+        &self,
+        work: impl FnOnce(&mut Process, &Settings) -> Result<Option<Report>, ProcessError>,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let settings = self.settings();
+        let Some(mut process) = lock(&self.process).take() else {
+            return Err(gst::FlowError::NotNegotiated);
+        };
+        let start = Instant::now();
+        let worked = work(&mut process, &settings);
+        let time = start.elapsed();
+        *lock(&self.process) = Some(process);
+        let report = worked.map_err(|error| {
+            errors::post(self, &error);
+            gst::FlowError::Error
+        })?;
+        if let Some(report) = report {
+            messages::post(&self.obj(), report);
+        }
+        if self.latency.measured(time) {
+            gst::debug!(CAT, imp = self, "latency is now {:?}", self.latency.told());
+            let message = gst::message::Latency::builder().src(&*self.obj()).build();
+            // It fails only where no pipeline listens.
+            let _ = self.obj().post_message(message);
+        }
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    fn set(&self, name: &str, value: &glib::Value) {
+        let mut settings = lock(&self.settings);
+        // GObject has checked the type of the value before.
+        match name {
+            "model-file" => read(value, |path: Option<String>| {
+                settings.model_file = path.filter(|path| !path.is_empty()).map(PathBuf::from);
+            }),
+            "runtime-library" => read(value, |path: Option<String>| {
+                settings.runtime_library = path.filter(|path| !path.is_empty()).map(PathBuf::from);
+            }),
+            "execution-provider" => read(value, |v| settings.execution_provider = v),
+            "device" => read(value, |v| settings.device = v),
+            "threads" => read(value, |v| settings.threads = v),
+            "tile-size" => read(value, |v| settings.tile_size = v),
+            "tile-memory" => read(value, |v| settings.tile_memory = v),
+            "blend" => read(value, |v| settings.blend = v),
+            "normalization" => read(value, |v| settings.normalization = v),
+            "output" => read(value, |v| settings.output = v),
+            "opacity" => read(value, |v| settings.opacity = v),
+            "post-messages" => read(value, |v| settings.post_messages = v),
+            "min-area" => read(value, |v| settings.min_area = v),
+            "value-range" | "display-range" => read(value, |text: Option<String>| {
+                match text.as_deref().unwrap_or("auto").parse() {
+                    Ok(range) if name == "value-range" => settings.value_range = range,
+                    Ok(range) => settings.display_range = range,
+                    Err(error) => {
+                        gst::element_imp_warning!(
+                            self,
+                            gst::ResourceError::Settings,
+                            ["{name} stays as it is: {error}"]
+                        );
+                    }
+                }
+            }),
+            _ => gst::warning!(CAT, imp = self, "no property {name} to set"),
+        }
+    }
+}
+
+fn read<'v, T: glib::value::FromValue<'v>>(value: &'v glib::Value, set: impl FnOnce(T)) {
+    if let Ok(value) = value.get::<T>() {
+        set(value);
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for UNetSegment {
+    const NAME: &'static str = "GstUNetSegment";
+    type Type = super::UNetSegment;
+    type ParentType = gst_base::BaseTransform;
+}
+
+impl ObjectImpl for UNetSegment {
+    fn properties() -> &'static [glib::ParamSpec] {
+        settings::PROPERTIES.as_ref()
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let before = lock(&self.settings).output;
+        self.set(pspec.name(), value);
+        if lock(&self.settings).output != before {
+            self.obj().reconfigure_src();
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let settings = lock(&self.settings);
+        let path = |path: &Option<PathBuf>| {
+            path.as_ref().map(|path| path.to_string_lossy().into_owned())
+        };
+        match pspec.name() {
+            "model-file" => path(&settings.model_file).to_value(),
+            "runtime-library" => path(&settings.runtime_library).to_value(),
+            "execution-provider" => settings.execution_provider.to_value(),
+            "device" => settings.device.to_value(),
+            "threads" => settings.threads.to_value(),
+            "tile-size" => settings.tile_size.to_value(),
+            "tile-memory" => settings.tile_memory.to_value(),
+            "blend" => settings.blend.to_value(),
+            "normalization" => settings.normalization.to_value(),
+            "value-range" => settings.value_range.to_string().to_value(),
+            "output" => settings.output.to_value(),
+            "opacity" => settings.opacity.to_value(),
+            "display-range" => settings.display_range.to_string().to_value(),
+            "post-messages" => settings.post_messages.to_value(),
+            "min-area" => settings.min_area.to_value(),
+            "active-provider" => lock(&self.provider).map(Provider::name).to_value(),
+            _ => pspec.default_value().clone(),
+        }
+    }
+}
+
+impl GstObjectImpl for UNetSegment {}
+
+impl ElementImpl for UNetSegment {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: Lazy<gst::subclass::ElementMetadata> = Lazy::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "U-Net segmentation",
+                "Filter/Analyzer/Video",
+                "Segments microscope video with a U-Net, in tiles that leave no seams; draws the classes or hands them on as a mask",
+                "The unetsegment developers",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: Lazy<Vec<gst::PadTemplate>> = Lazy::new(|| {
+            [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
+                .into_iter()
+                .filter_map(|(name, direction)| {
+                    gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps::TEMPLATE)
+                        .ok()
+                })
+                .collect()
+        });
+        TEMPLATES.as_ref()
+    }
+}
+
+impl BaseTransformImpl for UNetSegment {
+    const MODE: BaseTransformMode = BaseTransformMode::Both;
+    const PASSTHROUGH_ON_SAME_CAPS: bool = false;
+    const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
+
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let segmenter = self.open()?;
+        self.announce(&segmenter);
+        *lock(&self.provider) = Some(segmenter.model().provider());
+        *lock(&self.process) = Some(Box::new(Process::new(segmenter)));
+        self.latency.reset();
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        *lock(&self.process) = None;
+        *lock(&self.provider) = None;
+        Ok(())
+    }
+
+    fn transform_caps(
+        &self,
+        direction: gst::PadDirection,
+        caps: &gst::Caps,
+        filter: Option<&gst::Caps>,
+    ) -> Option<gst::Caps> {
+        let other = caps::transform(self.settings().output, direction, caps);
+        gst::debug!(CAT, imp = self, "{direction:?} {caps} goes with {other}");
+        Some(match filter {
+            Some(filter) => filter.intersect_with_mode(&other, gst::CapsIntersectMode::First),
+            None => other,
+        })
+    }
+
+    fn set_caps(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        let output = self.settings().output;
+        // Planning and the first run of the network are the work of this thread; nobody else waits.
+        let mut process = lock(&self.process)
+            .take()
+            .ok_or_else(|| gst::loggable_error!(CAT, "caps before the element was started"))?;
+        let configured = process.configure(incaps, outcaps, output);
+        let in_place = process.in_place();
+        *lock(&self.process) = Some(process);
+        configured.map_err(|error| {
+            errors::post(self, &error);
+            gst::loggable_error!(CAT, "{error}")
+        })?;
+        self.obj().set_in_place(in_place);
+        Ok(())
+    }
+
+    fn unit_size(&self, caps: &gst::Caps) -> Option<usize> {
+        gst_video::VideoInfo::from_caps(caps).ok().map(|info| info.size())
+    }
+
+    /// Buffers may be larger than their caps say, where rows are padded.
+    fn transform_size(
+        &self,
+        _direction: gst::PadDirection,
+        _caps: &gst::Caps,
+        _size: usize,
+        othercaps: &gst::Caps,
+    ) -> Option<usize> {
+        self.unit_size(othercaps)
+    }
+
+    fn propose_allocation(
+        &self,
+        decide_query: Option<&gst::query::Allocation>,
+        query: &mut gst::query::Allocation,
+    ) -> Result<(), gst::LoggableError> {
+        query.add_allocation_meta::<gst_video::VideoMeta>(None);
+        self.parent_propose_allocation(decide_query, query)
+    }
+
+    fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
+        if !BaseTransformImplExt::parent_query(self, direction, query) {
+            return false;
+        }
+        if direction == gst::PadDirection::Src
+            && let gst::QueryViewMut::Latency(latency) = query.view_mut()
+        {
+            let (live, min, max) = latency.result();
+            let own = gst::ClockTime::try_from(self.latency.told()).unwrap_or(gst::ClockTime::ZERO);
+            latency.set(live, min + own, max.map(|max| max + own));
+        }
+        true
+    }
+
+    fn transform_meta<'a>(
+        &self,
+        outbuf: &mut gst::BufferRef,
+        meta: gst::MetaRef<'a, gst::Meta>,
+        inbuf: &'a gst::BufferRef,
+    ) -> bool {
+        // The size and the place of things stay; what describes the memory or the colours of the
+        // frame that came in does not hold for the one that goes out.
+        match meta.tags_contain_only(&["video", "size", "orientation"]) {
+            true => true,
+            false => self.parent_transform_meta(outbuf, meta, inbuf),
+        }
+    }
+
+    fn transform(
+        &self,
+        inbuf: &gst::Buffer,
+        outbuf: &mut gst::BufferRef,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.work(|process, settings| process.convert(inbuf, outbuf, settings))
+    }
+
+    fn transform_ip(&self, buf: &mut gst::BufferRef) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.work(|process, settings| process.draw_upon(buf, settings))
+    }
+}

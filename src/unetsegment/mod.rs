@@ -1,0 +1,152 @@
+//! # unetsegment
+//!
+//! Segments the frames of a video stream with a U-Net, and draws the result over them or hands it on
+//! as a mask.
+//!
+//! ```sh
+//! gst-launch-1.0 videotestsrc pattern=ball ! video/x-raw,format=GRAY8 ! \
+//!     unetsegment model-file=models/nuclei-fluo.onnx ! videoconvert ! autovideosink
+//! ```
+//!
+//! The mask rides on every outgoing frame, whatever `output` says: see [`crate::mask_meta`].
+
+mod caps;
+mod errors;
+mod frame;
+mod imp;
+mod latency;
+mod messages;
+mod process;
+mod settings;
+
+use gst::prelude::*;
+
+use crate::inference;
+use crate::tiling;
+
+glib::wrapper! {
+    /// The element `unetsegment`.
+    pub struct UNetSegment(ObjectSubclass<imp::UNetSegment>)
+        @extends gstreamer_base::BaseTransform, gstreamer::Element, gstreamer::Object;
+}
+
+/// Registers the element and the types of its properties.
+pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    for r#type in [
+        Output::static_type(),
+        ExecutionProvider::static_type(),
+        Blend::static_type(),
+        NormalizationMode::static_type(),
+    ] {
+        r#type.mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    }
+    gst::Element::register(
+        Some(plugin),
+        "unetsegment",
+        gst::Rank::NONE,
+        UNetSegment::static_type(),
+    )
+}
+
+/// What goes out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstUNetSegmentOutput")]
+#[repr(u32)]
+pub enum Output {
+    #[default]
+    #[enum_value(name = "Overlay: the frame with the classes drawn over it", nick = "overlay")]
+    Overlay,
+    #[enum_value(name = "Mask: the class of each pixel, GRAY8", nick = "mask")]
+    Mask,
+    #[enum_value(
+        name = "Probability: that of the foreground, GRAY8 or GRAY16_LE",
+        nick = "probability"
+    )]
+    Probability,
+    #[enum_value(name = "None: the frame as it came, the mask as its meta only", nick = "none")]
+    None,
+}
+
+/// What ONNX Runtime computes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstUNetSegmentExecutionProvider")]
+#[repr(u32)]
+pub enum ExecutionProvider {
+    #[default]
+    #[enum_value(name = "The first one that works, a GPU before the CPU", nick = "auto")]
+    Auto,
+    #[enum_value(name = "Processor", nick = "cpu")]
+    Cpu,
+    #[enum_value(name = "NVIDIA CUDA", nick = "cuda")]
+    Cuda,
+    #[enum_value(name = "NVIDIA TensorRT", nick = "tensorrt")]
+    TensorRt,
+    #[enum_value(name = "AMD MIGraphX", nick = "migraphx")]
+    MiGraphX,
+    #[enum_value(name = "Intel OpenVINO", nick = "openvino")]
+    OpenVino,
+    #[enum_value(name = "Apple Core ML", nick = "coreml")]
+    CoreMl,
+    #[enum_value(name = "Microsoft DirectML", nick = "directml")]
+    DirectMl,
+    #[enum_value(name = "WebGPU", nick = "webgpu")]
+    WebGpu,
+}
+
+impl From<ExecutionProvider> for inference::Provider {
+    fn from(provider: ExecutionProvider) -> Self {
+        match provider {
+            ExecutionProvider::Auto => Self::Auto,
+            ExecutionProvider::Cpu => Self::Cpu,
+            ExecutionProvider::Cuda => Self::Cuda,
+            ExecutionProvider::TensorRt => Self::TensorRt,
+            ExecutionProvider::MiGraphX => Self::MiGraphX,
+            ExecutionProvider::OpenVino => Self::OpenVino,
+            ExecutionProvider::CoreMl => Self::CoreMl,
+            ExecutionProvider::DirectMl => Self::DirectMl,
+            ExecutionProvider::WebGpu => Self::WebGpu,
+        }
+    }
+}
+
+/// What happens where tiles meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstUNetSegmentBlend")]
+#[repr(u32)]
+pub enum Blend {
+    #[default]
+    #[enum_value(name = "Tiles side by side, as in the paper", nick = "crop")]
+    Crop,
+    #[enum_value(name = "Overlapping tiles, averaged", nick = "average")]
+    Average,
+    #[enum_value(name = "Overlapping tiles, their middles weigh most", nick = "gaussian")]
+    Gaussian,
+}
+
+impl From<Blend> for tiling::Blend {
+    fn from(blend: Blend) -> Self {
+        match blend {
+            Blend::Crop => Self::Crop,
+            Blend::Average => Self::Average,
+            Blend::Gaussian => Self::Gaussian,
+        }
+    }
+}
+
+/// How pixels become the network's input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstUNetSegmentNormalization")]
+#[repr(u32)]
+pub enum NormalizationMode {
+    #[default]
+    #[enum_value(name = "As the model says, z-score where it says nothing", nick = "model")]
+    Model,
+    #[enum_value(name = "Mean 0, standard deviation 1", nick = "z-score")]
+    ZScore,
+    #[enum_value(name = "Percentiles 1 and 99.8 become 0 and 1", nick = "percentile")]
+    Percentile,
+    #[enum_value(name = "Smallest and largest value become 0 and 1", nick = "min-max")]
+    MinMax,
+    #[enum_value(name = "The values of value-range become 0 and 1", nick = "fixed")]
+    Fixed,
+}

@@ -1,0 +1,242 @@
+//! What happens to a frame: read, segmented, drawn or written as a mask, and given its meta.
+
+use gst::prelude::*;
+
+use super::Output;
+use super::frame::{Picture, PlacementError};
+use super::messages::Report;
+use super::settings::Settings;
+use crate::contract::Color;
+use crate::labels::Components;
+use crate::mask_meta::{self, Mask};
+use crate::picture::{self, DisplayRange, Frame, FrameError, LevelTracker, Levels};
+use crate::segmenter::{SegmentError, Segmenter};
+
+/// Why a frame can't be processed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    #[error("caps that the element can't work with: {0}")]
+    Caps(String),
+    #[error("a frame came before its caps")]
+    NoCaps,
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    #[error("the memory of a frame can't be used: {0}")]
+    Memory(#[from] glib::BoolError),
+    #[error("no buffer for the mask: {0}")]
+    Pool(#[from] gst::FlowError),
+}
+
+/// A loaded model at work on a stream.
+pub struct Process {
+    segmenter: Segmenter,
+    /// Colours of the classes.
+    colors: Vec<Color>,
+    stream: Option<Stream>,
+    components: Components,
+    /// Frames so far.
+    frames: u64,
+}
+
+/// What holds as long as the caps do.
+struct Stream {
+    input: Picture,
+    output: Picture,
+    kind: Output,
+    masks: gst::BufferPool,
+    mask_caps: gst::Caps,
+    /// Empty unless `kind` is [`Output::Probability`].
+    probability: Vec<f32>,
+    levels: LevelTracker,
+}
+
+impl Process {
+    pub fn new(segmenter: Segmenter) -> Self {
+        let classes = &segmenter.contract().classes;
+        Process {
+            colors: classes.iter().map(|class| class.color).collect(),
+            segmenter,
+            stream: None,
+            components: Components::default(),
+            frames: 0,
+        }
+    }
+
+    /// Gets ready for frames of these caps: whatever the first frame would have to wait for is done
+    /// here.
+    pub fn configure(
+        &mut self,
+        incaps: &gst::CapsRef,
+        outcaps: &gst::CapsRef,
+        kind: Output,
+    ) -> Result<(), ProcessError> {
+        // Nothing of the old caps may be used again, should the new ones be refused.
+        self.stream = None;
+        let (input, output) = (Picture::of(incaps)?, Picture::of(outcaps)?);
+        let size = input.size();
+        self.segmenter.prepare(size)?;
+        let (width, height) = (input.info().width(), input.info().height());
+        let mask_caps = gst_video::VideoInfo::builder(gst_video::VideoFormat::Gray8, width, height)
+            .build()
+            .and_then(|info| info.to_caps())?;
+        self.stream = Some(Stream {
+            input,
+            output,
+            kind,
+            masks: pool(size.area())?,
+            mask_caps,
+            probability: match kind {
+                Output::Probability => vec![0.0; size.area()],
+                _ => Vec::new(),
+            },
+            levels: LevelTracker::new(DisplayRange::Auto),
+        });
+        Ok(())
+    }
+
+    /// Whether frames are drawn upon, or given no more than their meta, instead of written anew.
+    pub fn in_place(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| match stream.kind {
+            Output::Overlay => stream.input.format() == stream.output.format(),
+            Output::None => true,
+            Output::Mask | Output::Probability => false,
+        })
+    }
+
+    /// Segments the frame in `inbuf` and writes what the output asks for into `outbuf`.
+    pub fn convert(
+        &mut self,
+        inbuf: &gst::BufferRef,
+        outbuf: &mut gst::BufferRef,
+        settings: &Settings,
+    ) -> Result<Option<Report>, ProcessError> {
+        let stream = self.stream.as_mut().ok_or(ProcessError::NoCaps)?;
+        let bytes = inbuf.map_readable()?;
+        let frame = stream.input.frame(&stream.input.placement(inbuf)?, &bytes)?;
+        let mask = stream.segment(&mut self.segmenter, &frame, settings)?;
+        stream.write(&frame, &mask, outbuf, (&self.colors, settings))?;
+        self.finish(outbuf, inbuf.pts(), mask, settings)
+    }
+
+    /// Segments the frame in `buffer` and draws upon it, if the output asks for that.
+    pub fn draw_upon(
+        &mut self,
+        buffer: &mut gst::BufferRef,
+        settings: &Settings,
+    ) -> Result<Option<Report>, ProcessError> {
+        let stream = self.stream.as_mut().ok_or(ProcessError::NoCaps)?;
+        let placement = stream.input.placement(buffer)?;
+        let mask = {
+            let bytes = buffer.map_readable()?;
+            let frame = stream.input.frame(&placement, &bytes)?;
+            stream.segment(&mut self.segmenter, &frame, settings)?
+        };
+        if stream.kind == Output::Overlay {
+            let mask = mask.mask.map_readable()?;
+            let mut bytes = buffer.map_writable()?;
+            let mut frame = stream.input.frame_mut(&placement, &mut bytes)?;
+            let opacity = settings.opacity as f32;
+            picture::draw(None, &mut frame, &mask, &self.colors, opacity, Levels::IDENTITY);
+        }
+        let pts = buffer.pts();
+        self.finish(buffer, pts, mask, settings)
+    }
+
+    /// Gives the frame its mask, and reports what is on it.
+    fn finish(
+        &mut self,
+        buffer: &mut gst::BufferRef,
+        timestamp: Option<gst::ClockTime>,
+        mask: Mask,
+        settings: &Settings,
+    ) -> Result<Option<Report>, ProcessError> {
+        let number = self.frames;
+        self.frames += 1;
+        let report = match settings.post_messages {
+            true => {
+                let pixels = mask.mask.map_readable()?;
+                let width = self.stream.as_ref().map_or(1, |stream| stream.input.size().width);
+                let min_area = settings.min_area as usize;
+                let covered = pixels.iter().filter(|class| **class != 0).count();
+                Some(Report {
+                    frame: number,
+                    timestamp,
+                    objects: self.components.count(&pixels, width, min_area),
+                    coverage: covered as f64 / pixels.len().max(1) as f64,
+                })
+            }
+            false => None,
+        };
+        mask_meta::attach(buffer, mask)?;
+        Ok(report)
+    }
+}
+
+impl Stream {
+    /// The mask of `frame`, in a buffer of the pool.
+    fn segment(
+        &mut self,
+        segmenter: &mut Segmenter,
+        frame: &Frame,
+        settings: &Settings,
+    ) -> Result<Mask, ProcessError> {
+        let normalization = settings.normalization(segmenter.contract(), self.input.format());
+        let mut mask = self.masks.acquire_buffer(None)?;
+        let inference = {
+            // The pool has just handed it out to us alone.
+            let mut pixels = mask.make_mut().map_writable()?;
+            let probability = match self.kind {
+                Output::Probability => Some(self.probability.as_mut_slice()),
+                _ => None,
+            };
+            segmenter.segment(frame, normalization, &mut pixels, probability)?
+        };
+        Ok(Mask {
+            mask,
+            caps: self.mask_caps.clone(),
+            inference,
+        })
+    }
+
+    /// Writes what goes out for `frame`.
+    fn write(
+        &mut self,
+        frame: &Frame,
+        mask: &Mask,
+        outbuf: &mut gst::BufferRef,
+        (colors, settings): (&[Color], &Settings),
+    ) -> Result<(), ProcessError> {
+        let placement = self.output.placement(outbuf)?;
+        let mut bytes = outbuf.map_writable()?;
+        let mut target = self.output.frame_mut(&placement, &mut bytes)?;
+        let mask = mask.mask.map_readable()?;
+        match self.kind {
+            Output::Probability => picture::write_probability(&self.probability, &mut target),
+            Output::Mask => picture::write_mask(&mask, &mut target),
+            Output::Overlay | Output::None => {
+                if self.levels.range() != settings.display_range {
+                    self.levels = LevelTracker::new(settings.display_range);
+                }
+                let levels = self.levels.levels(frame);
+                let opacity = settings.opacity as f32;
+                picture::draw(Some(frame), &mut target, &mask, colors, opacity, levels);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Buffers for masks of `size` bytes, which come back when the frames that carry them are gone.
+fn pool(size: usize) -> Result<gst::BufferPool, ProcessError> {
+    let pool = gst::BufferPool::new();
+    let mut config = pool.config();
+    let size = u32::try_from(size).map_err(|_| ProcessError::Caps(format!("{size} pixels")))?;
+    config.set_params(None, size, 2, 0);
+    pool.set_config(config)?;
+    pool.set_active(true)?;
+    Ok(pool)
+}

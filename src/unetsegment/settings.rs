@@ -1,0 +1,212 @@
+//! The properties, their defaults, and what they mean for the segmenter.
+
+use std::path::PathBuf;
+
+use gst::prelude::*;
+use once_cell::sync::Lazy;
+
+use super::{Blend, ExecutionProvider, NormalizationMode, Output};
+use crate::contract::{Contract, Normalization};
+use crate::picture::{DisplayRange, Format};
+use crate::segmenter;
+
+/// Values of the properties. Their defaults are the element's.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub model_file: Option<PathBuf>,
+    pub runtime_library: Option<PathBuf>,
+    pub execution_provider: ExecutionProvider,
+    pub device: i32,
+    pub threads: u32,
+    pub tile_size: u32,
+    /// MiB
+    pub tile_memory: u32,
+    pub blend: Blend,
+    pub normalization: NormalizationMode,
+    pub value_range: DisplayRange,
+    pub output: Output,
+    pub opacity: f64,
+    pub display_range: DisplayRange,
+    pub post_messages: bool,
+    pub min_area: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            model_file: None,
+            runtime_library: None,
+            execution_provider: ExecutionProvider::default(),
+            device: 0,
+            threads: 0,
+            tile_size: 0,
+            tile_memory: 1024,
+            blend: Blend::default(),
+            normalization: NormalizationMode::default(),
+            value_range: DisplayRange::Auto,
+            output: Output::default(),
+            opacity: 0.35,
+            display_range: DisplayRange::Auto,
+            post_messages: false,
+            min_area: 0,
+        }
+    }
+}
+
+/// Percentiles of `normalization=percentile`; robust against hot pixels.
+const PERCENTILES: Normalization = Normalization::Percentile {
+    low: 1.0,
+    high: 99.8,
+};
+
+impl Settings {
+    /// How tiles are laid.
+    pub fn tiles(&self) -> segmenter::Tiles {
+        segmenter::Tiles {
+            blend: self.blend.into(),
+            size: self.tile_size as usize,
+            memory: u64::from(self.tile_memory) << 20,
+        }
+    }
+
+    /// How frames of `format` become the input of a network with `contract`.
+    pub fn normalization(&self, contract: &Contract, format: Format) -> Normalization {
+        match self.normalization {
+            NormalizationMode::Model => contract.normalization,
+            NormalizationMode::ZScore => Normalization::ZScore,
+            NormalizationMode::Percentile => PERCENTILES,
+            NormalizationMode::MinMax => Normalization::MinMax,
+            NormalizationMode::Fixed => match (self.value_range, contract.normalization) {
+                (DisplayRange::Fixed { low, high }, _) => Normalization::Fixed {
+                    low: low.into(),
+                    high: high.into(),
+                },
+                (DisplayRange::Auto, fixed @ Normalization::Fixed { .. }) => fixed,
+                (DisplayRange::Auto, _) => Normalization::Fixed {
+                    low: 0.0,
+                    high: f64::from((1_u32 << format.depth()) - 1),
+                },
+            },
+        }
+    }
+}
+
+/// The properties as GStreamer describes them.
+pub static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
+    let default = Settings::default();
+    let mut properties = model_properties(&default);
+    properties.extend(tile_properties(&default));
+    properties.extend(output_properties(&default));
+    properties
+});
+
+fn model_properties(default: &Settings) -> Vec<glib::ParamSpec> {
+    vec![
+        glib::ParamSpecString::builder("model-file")
+            .nick("Model file")
+            .blurb("The U-Net, an ONNX file written by unet-train or any other that maps a picture to one score a class and pixel")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("runtime-library")
+            .nick("ONNX Runtime library")
+            .blurb("ONNX Runtime's shared library; without it ORT_DYLIB_PATH, the plugin's folder, the folder that make fills and the system are searched")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("execution-provider", default.execution_provider)
+            .nick("Execution provider")
+            .blurb("What to compute on; one that is named and can't be used is an error")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecInt::builder("device")
+            .nick("Device")
+            .blurb("Number of the device of the execution provider")
+            .minimum(0)
+            .default_value(default.device)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("threads")
+            .nick("Threads")
+            .blurb("Processor threads for one inference (0 = one for each core)")
+            .maximum(1024)
+            .default_value(default.threads)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("active-provider")
+            .nick("Active provider")
+            .blurb("The execution provider in use, none before the model is loaded")
+            .read_only()
+            .build(),
+    ]
+}
+
+fn tile_properties(default: &Settings) -> Vec<glib::ParamSpec> {
+    vec![
+        glib::ParamSpecUInt::builder("tile-size")
+            .nick("Tile size")
+            .blurb("Side of the part of a frame that one tile answers for, in pixels, rounded down to the network's stride (0 = planned by cost under tile-memory)")
+            .maximum(65_536)
+            .default_value(default.tile_size)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("tile-memory")
+            .nick("Tile memory")
+            .blurb("Memory for the feature maps of one tile, in MiB, that planned tiles stay below")
+            .minimum(1)
+            .default_value(default.tile_memory)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("blend", default.blend)
+            .nick("Blend")
+            .blurb("What happens where tiles meet")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("normalization", default.normalization)
+            .nick("Normalization")
+            .blurb("How pixels become the network's input; statistics are those of the whole frame")
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecString::builder("value-range")
+            .nick("Value range")
+            .blurb("The counts LOW,HIGH that become 0 and 1 with normalization=fixed (auto = the model's, else all that the format can hold)")
+            .default_value(Some(default.value_range.to_string().as_str()))
+            .mutable_playing()
+            .build(),
+    ]
+}
+
+fn output_properties(default: &Settings) -> Vec<glib::ParamSpec> {
+    vec![
+        glib::ParamSpecEnum::builder_with_default("output", default.output)
+            .nick("Output")
+            .blurb("What goes out; the mask is on every frame as a meta in any case")
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecDouble::builder("opacity")
+            .nick("Opacity")
+            .blurb("How strongly the overlay fills a class (0 = outlines only, 1 = nothing of the picture shows)")
+            .minimum(0.0)
+            .maximum(1.0)
+            .default_value(default.opacity)
+            .controllable()
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecString::builder("display-range")
+            .nick("Display range")
+            .blurb("The counts LOW,HIGH that the overlay shows as black and white for pictures of more than 8 bits (auto = percentiles of the frames, smoothed over time)")
+            .default_value(Some(default.display_range.to_string().as_str()))
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecBoolean::builder("post-messages")
+            .nick("Post messages")
+            .blurb("Post an element message \"unetsegment\" for each frame with the number of objects and the share of the frame that they cover")
+            .default_value(default.post_messages)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecUInt::builder("min-area")
+            .nick("Smallest area")
+            .blurb("Objects of fewer pixels are not counted in messages")
+            .default_value(default.min_area)
+            .mutable_playing()
+            .build(),
+    ]
+}

@@ -1,0 +1,351 @@
+//! What the element does to a stream: what goes out, what stays as it came, what it tells.
+
+mod common;
+
+use common::{Files, caps, cells, element, gray8, harness, info, mask_of};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstreamer_check::Harness;
+use gstreamer_video as gst_video;
+use gstunetsegment::unet::UNet;
+
+const NET: UNet = UNet {
+    channels: 1,
+    classes: 2,
+    width: 4,
+    depth: 2,
+    padded: false,
+};
+
+const WIDTH: usize = 90;
+const HEIGHT: usize = 61;
+
+fn picture() -> Vec<u8> {
+    cells(WIDTH, HEIGHT, 1)
+}
+
+/// The pixels of a frame in rows without gaps, and its format.
+fn pixels(harness: &Harness, buffer: &gst::BufferRef) -> (Vec<u8>, String) {
+    let caps = harness.sinkpad().unwrap().current_caps().unwrap();
+    let info = gst_video::VideoInfo::from_caps(&caps).unwrap();
+    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info).unwrap();
+    let stride = info.stride()[0] as usize;
+    let row = info.width() as usize * info.comp_pstride(0) as usize;
+    let rows = frame.plane_data(0).unwrap().chunks(stride);
+    let pixels = rows.flat_map(|bytes| bytes[..row].to_vec()).collect();
+    (pixels, info.format().to_str().to_string())
+}
+
+#[test]
+fn the_mask_goes_out_as_the_meta_has_it() {
+    let files = Files::new();
+    let element = element(&files.model(&NET), &[("output", "mask")]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let out = harness
+        .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
+        .unwrap();
+    let (mask, ..) = mask_of(&out);
+    assert!(mask.contains(&0) && mask.contains(&1));
+    assert_eq!(pixels(&harness, &out), (mask, "GRAY8".into()));
+}
+
+#[test]
+fn the_probability_is_above_half_where_the_mask_is() {
+    let files = Files::new();
+    let model = files.model(&NET);
+    for (format, bytes) in [("GRAY8", 1), ("GRAY16_LE", 2)] {
+        let element = element(&model, &[("output", "probability")]);
+        let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
+        harness.set_caps(caps("GRAY8", WIDTH, HEIGHT), caps(format, WIDTH, HEIGHT));
+        let out = harness
+            .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
+            .unwrap();
+        let (mask, ..) = mask_of(&out);
+        let (probability, found) = pixels(&harness, &out);
+        assert_eq!(found, format);
+        let half = if bytes == 1 { 127.5 } else { 32_767.5 };
+        for (value, class) in probability.chunks_exact(bytes).zip(&mask) {
+            let value = match value {
+                [one] => f64::from(*one),
+                [low, high] => f64::from(u16::from_le_bytes([*low, *high])),
+                _ => unreachable!(),
+            };
+            // Half itself may be rounded to either side.
+            assert!(
+                (value > half) == (*class == 1) || (value - half).abs() < 1.0,
+                "{value} {class}"
+            );
+        }
+    }
+}
+
+#[test]
+fn grey_becomes_a_coloured_overlay() {
+    let files = Files::new();
+    let element = element(&files.model(&NET), &[("opacity", "1")]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let picture = picture();
+    let out = harness
+        .push_and_pull(gray8(&picture, WIDTH, HEIGHT))
+        .unwrap();
+    let (mask, ..) = mask_of(&out);
+    let (pixels, format) = pixels(&harness, &out);
+    assert_eq!(format, "RGBA");
+    let [r, g, b] = gstunetsegment::contract::default_color(1).0;
+    for ((pixel, gray), class) in pixels.chunks_exact(4).zip(&picture).zip(&mask) {
+        let expected = match class {
+            0 => [*gray, *gray, *gray, 255],
+            _ => [r, g, b, 255],
+        };
+        assert_eq!(pixel, expected);
+    }
+}
+
+#[test]
+fn colour_is_drawn_upon_in_place() {
+    let files = Files::new();
+    let element = element(&files.model(&NET), &[("opacity", "1")]);
+    for format in ["RGB", "BGRx", "NV12", "I420"] {
+        let mut harness = harness(&element, format, WIDTH, HEIGHT);
+        let buffer = gst::Buffer::from_mut_slice(vec![90; info(format, WIDTH, HEIGHT).size()]);
+        let address = buffer.map_readable().unwrap().as_ptr();
+        let out = harness.push_and_pull(buffer).unwrap();
+        assert_eq!(
+            out.map_readable().unwrap().as_ptr(),
+            address,
+            "{format} was copied"
+        );
+        let caps = harness.sinkpad().unwrap().current_caps().unwrap();
+        assert_eq!(
+            caps.structure(0).unwrap().get::<String>("format").unwrap(),
+            format
+        );
+    }
+}
+
+#[test]
+fn without_output_the_frame_stays_as_it_came() {
+    let files = Files::new();
+    let element = element(&files.model(&NET), &[("output", "none")]);
+    for format in ["GRAY16_LE", "RGB", "NV12"] {
+        let mut harness = harness(&element, format, WIDTH, HEIGHT);
+        let size = info(format, WIDTH, HEIGHT).size();
+        let bytes: Vec<u8> = (0..size).map(|index| (index * 7 % 251) as u8).collect();
+        let buffer = gst::Buffer::from_slice(bytes.clone());
+        let address = buffer.map_readable().unwrap().as_ptr();
+        // Somebody else looks at the frame too, so that nothing may be written to it.
+        let other = buffer.clone();
+        let out = harness.push_and_pull(buffer).unwrap();
+        assert_eq!(out.map_readable().unwrap().as_slice(), bytes, "{format}");
+        assert_eq!(
+            out.map_readable().unwrap().as_ptr(),
+            address,
+            "{format} was copied"
+        );
+        assert_eq!(mask_of(&out).1, WIDTH);
+        assert!(gstunetsegment::mask_meta::of(&other).is_none());
+    }
+}
+
+#[test]
+fn what_the_frame_carries_survives() {
+    let files = Files::new();
+    for output in ["overlay", "mask", "none"] {
+        let element = element(&files.model(&NET), &[("output", output)]);
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        let mut buffer = gray8(&picture(), WIDTH, HEIGHT);
+        {
+            let buffer = buffer.get_mut().unwrap();
+            buffer.set_pts(gst::ClockTime::from_mseconds(1234));
+            buffer.set_dts(gst::ClockTime::from_mseconds(1200));
+            buffer.set_duration(gst::ClockTime::from_mseconds(50));
+            buffer.set_offset(77);
+            buffer.set_offset_end(78);
+            buffer.set_flags(gst::BufferFlags::DISCONT | gst::BufferFlags::MARKER);
+            gst::ReferenceTimestampMeta::add(
+                buffer,
+                &gst::Caps::builder("timestamp/x-camera").build(),
+                gst::ClockTime::from_seconds(5),
+                gst::ClockTime::NONE,
+            );
+            gst_video::VideoRegionOfInterestMeta::add(buffer, "cell", (1, 2, 3, 4));
+        }
+        let out = harness.push_and_pull(buffer).unwrap();
+        assert_eq!(
+            out.pts(),
+            Some(gst::ClockTime::from_mseconds(1234)),
+            "{output}"
+        );
+        assert_eq!(
+            out.dts(),
+            Some(gst::ClockTime::from_mseconds(1200)),
+            "{output}"
+        );
+        assert_eq!(
+            out.duration(),
+            Some(gst::ClockTime::from_mseconds(50)),
+            "{output}"
+        );
+        assert_eq!((out.offset(), out.offset_end()), (77, 78), "{output}");
+        assert!(
+            out.flags()
+                .contains(gst::BufferFlags::DISCONT | gst::BufferFlags::MARKER)
+        );
+        let time = out
+            .meta::<gst::ReferenceTimestampMeta>()
+            .expect("the camera's time");
+        assert_eq!(time.timestamp(), gst::ClockTime::from_seconds(5));
+        let region = out
+            .meta::<gst_video::VideoRegionOfInterestMeta>()
+            .expect("the region");
+        assert_eq!(region.rect(), (1, 2, 3, 4));
+    }
+}
+
+#[test]
+fn a_frame_without_time_or_rate_is_normal() {
+    let files = Files::new();
+    let element = element(&files.model(&NET), &[]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let out = harness
+        .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
+        .unwrap();
+    assert_eq!((out.pts(), out.duration()), (None, None));
+}
+
+#[test]
+fn the_output_may_change_while_frames_flow() {
+    let files = Files::new();
+    let element = element(&files.model(&NET), &[]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let mut expected = None;
+    for (output, format) in [
+        ("overlay", "RGBA"),
+        ("mask", "GRAY8"),
+        ("probability", "GRAY8"),
+        ("none", "GRAY8"),
+        ("mask", "GRAY8"),
+        ("overlay", "RGBA"),
+    ] {
+        element.set_property_from_str("output", output);
+        let out = harness
+            .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
+            .unwrap();
+        let (mask, ..) = mask_of(&out);
+        let (pixels, found) = pixels(&harness, &out);
+        assert_eq!(found, format, "{output}");
+        match output {
+            "mask" => assert_eq!(pixels, mask),
+            "none" => assert_eq!(pixels, picture()),
+            "probability" => assert!(pixels != mask && pixels != picture()),
+            _ => {}
+        }
+        assert_eq!(*expected.get_or_insert(mask.clone()), mask, "{output}");
+    }
+}
+
+#[test]
+fn the_meta_survives_converting_and_goes_with_scaling() {
+    let files = Files::new();
+    let model = files.model(&NET);
+    for (last, stays) in [
+        ("videoconvert ! video/x-raw,format=I420", true),
+        ("videoscale ! video/x-raw,width=50", false),
+    ] {
+        common::init();
+        let text = format!(
+            "videotestsrc num-buffers=1 pattern=ball ! video/x-raw,format=GRAY8,width=90,height=60 ! \
+             unetsegment model-file={} ! {last} ! appsink name=sink",
+            model.display()
+        );
+        let pipeline = gst::parse::launch(&text)
+            .unwrap()
+            .downcast::<gst::Pipeline>()
+            .unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let sink = pipeline
+            .by_name("sink")
+            .unwrap()
+            .downcast::<gstreamer_app::AppSink>()
+            .unwrap();
+        let sample = sink.pull_sample().unwrap();
+        let mask = gstunetsegment::mask_meta::of(sample.buffer().unwrap());
+        assert_eq!(mask.is_some(), stays, "{last}");
+        pipeline.set_state(gst::State::Null).unwrap();
+    }
+}
+
+#[test]
+fn latency_is_what_was_measured() {
+    let files = Files::new();
+    let element = element(&files.model(&NET), &[]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    harness.set_upstream_latency(gst::ClockTime::from_mseconds(7));
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    harness
+        .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
+        .unwrap();
+    assert!(
+        bus.pop_filtered(&[gst::MessageType::Latency]).is_some(),
+        "no latency message"
+    );
+    let mut query = gst::query::Latency::new();
+    assert!(element.static_pad("src").unwrap().query(&mut query));
+    let (_, min, _) = query.result();
+    assert!(min > gst::ClockTime::from_mseconds(7), "{min}");
+    assert!(min < gst::ClockTime::from_seconds(60), "{min}");
+}
+
+#[test]
+fn messages_count_what_the_mask_shows() {
+    let files = Files::new();
+    let element = element(&files.model(&NET), &[("post-messages", "true")]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    for number in 0..3_u64 {
+        let mut buffer = gray8(&picture(), WIDTH, HEIGHT);
+        buffer
+            .get_mut()
+            .unwrap()
+            .set_pts(gst::ClockTime::from_seconds(number));
+        let out = harness.push_and_pull(buffer).unwrap();
+        let message = bus
+            .pop_filtered(&[gst::MessageType::Element])
+            .expect("a message");
+        let fields = message.structure().unwrap();
+        assert_eq!(fields.name(), "unetsegment");
+        assert_eq!(fields.get::<u64>("frame").unwrap(), number);
+        assert_eq!(
+            fields.get::<u64>("timestamp").unwrap(),
+            number * 1_000_000_000
+        );
+        let (mask, ..) = mask_of(&out);
+        let covered = mask.iter().filter(|class| **class != 0).count() as f64;
+        let coverage: f64 = fields.get("coverage").unwrap();
+        assert!((coverage - covered / mask.len() as f64).abs() < 1e-12);
+        assert!(fields.get::<u32>("objects").unwrap() > 0);
+    }
+}
+
+#[test]
+fn the_provider_in_use_is_reported() {
+    let files = Files::new();
+    let element = element(&files.model(&NET), &[("execution-provider", "cpu")]);
+    assert_eq!(element.property::<Option<String>>("active-provider"), None);
+    element.set_state(gst::State::Paused).unwrap();
+    assert_eq!(element.property::<String>("active-provider"), "cpu");
+    element.set_state(gst::State::Null).unwrap();
+}
+
+#[test]
+fn a_constant_frame_is_no_trouble() {
+    let files = Files::new();
+    for normalization in ["z-score", "percentile", "min-max", "fixed"] {
+        let element = element(&files.model(&NET), &[("normalization", normalization)]);
+        for value in [0, 128, 255] {
+            common::segment(&element, &vec![value; WIDTH * HEIGHT], WIDTH, HEIGHT);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Every kind of bad input has its own message, which says what was wrong and what to do.
+
+mod common;
+
+use common::{Files, SMALL, element, refusal};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstunetsegment::onnx;
+use gstunetsegment::unet::UNet;
+use prost::Message;
+
+fn refusal_of(bytes: &[u8]) -> String {
+    let files = Files::new();
+    refusal(&element(&files.write("bad.onnx", bytes), &[]))
+}
+
+#[test]
+fn no_model_file() {
+    common::init();
+    let element = gst::ElementFactory::make("unetsegment").build().unwrap();
+    assert!(refusal(&element).contains("set the property model-file"));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let files = Files::new();
+    let text = refusal(&element(&files.path("nowhere.onnx"), &[]));
+    assert!(
+        text.contains("nowhere.onnx") && text.contains("No such file"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_directory_is_no_model() {
+    let files = Files::new();
+    let text = refusal(&element(files.path("").as_path(), &[]));
+    assert!(text.contains("a directory, not a regular file"), "{text}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_no_model_and_holds_nothing_up() {
+    let files = Files::new();
+    let path = files.path("pipe.onnx");
+    let made = std::process::Command::new("mkfifo")
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let text = refusal(&element(&path, &[]));
+    assert!(text.contains("a pipe, socket or device"), "{text}");
+}
+
+#[test]
+fn an_empty_file_is_no_model() {
+    assert!(refusal_of(b"").contains("is empty"));
+}
+
+#[test]
+fn something_else_is_no_model() {
+    for bytes in [
+        b"GIF89a, or so".as_slice(),
+        b"\x89PNG\r\n\x1a\n",
+        b"#!/bin/sh\nexit\n",
+    ] {
+        let text = refusal_of(bytes);
+        assert!(text.contains("is not an ONNX file"), "{text}");
+    }
+}
+
+#[test]
+fn a_truncated_model_is_called_that() {
+    let bytes = common::model(&SMALL);
+    for length in [bytes.len() / 2, bytes.len() - 1] {
+        let text = refusal_of(&bytes[..length]);
+        assert!(text.contains("damaged or truncated"), "{text}");
+    }
+}
+
+#[test]
+fn a_wrong_number_of_channels_is_told() {
+    let unet = UNet {
+        channels: 5,
+        ..SMALL
+    };
+    let text = refusal_of(&common::model(&unet));
+    assert!(
+        text.contains("5 channels") && text.contains("1 (grey) or 3"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_wrong_rank_is_told() {
+    let mut model = onnx::Model::decode(common::model(&SMALL).as_slice()).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let dimension = |name: &str| onnx::Dimension {
+        extent: Some(onnx::Extent::Name(name.into())),
+    };
+    // A network that hands a list through: a valid file, but nothing for pictures.
+    for value in graph.input.iter_mut().chain(&mut graph.output) {
+        let tensor = value.r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
+        tensor.shape.as_mut().unwrap().dim = vec![dimension("batch"), dimension("length")];
+    }
+    graph.node = vec![onnx::Node {
+        input: vec![graph.input[0].name.clone()],
+        output: vec![graph.output[0].name.clone()],
+        name: "relu".into(),
+        op_type: "Relu".into(),
+        attribute: Vec::new(),
+    }];
+    graph.initializer.clear();
+    let text = refusal_of(&model.encode_to_vec());
+    assert!(
+        text.contains("has 2 dimensions, where 4 are needed"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_contract_from_the_future_is_told() {
+    let mut contract = SMALL.contract("future");
+    contract.version += 1;
+    let text = refusal_of(&common::described(&SMALL, &contract));
+    assert!(text.contains("use a newer one"), "{text}");
+}
+
+#[test]
+fn a_provider_that_is_not_there_is_refused() {
+    let files = Files::new();
+    let text = refusal(&element(
+        &files.model(&SMALL),
+        &[("execution-provider", "directml")],
+    ));
+    assert!(
+        text.contains("directml") && text.contains("without it"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_missing_runtime_is_told() {
+    // A process has one runtime, so this one looks for it in a process of its own.
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let program = std::env::current_exe().unwrap();
+    let output = std::process::Command::new(program)
+        .args([
+            "--exact",
+            "child_without_runtime",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("CHILD_MODEL", model)
+        .env("ORT_DYLIB_PATH", files.path("libonnxruntime.so"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("ORT_DYLIB_PATH names") && text.contains("which is not a file"),
+        "{text}"
+    );
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "child_without_runtime",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env("CHILD_MODEL", files.model(&SMALL))
+        .env(
+            "ORT_DYLIB_PATH",
+            files.write("garbage.so", b"not a library"),
+        )
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("can't be loaded from") && text.contains("make setup"),
+        "{text}"
+    );
+}
+
+#[test]
+#[ignore = "runs as a child of a_missing_runtime_is_told, with an environment of its own"]
+fn child_without_runtime() {
+    let Some(model) = std::env::var_os("CHILD_MODEL") else {
+        return;
+    };
+    println!("{}", refusal(&element(model.as_ref(), &[])));
+}
+
+#[test]
+fn a_buffer_smaller_than_its_caps_is_an_error() {
+    let files = Files::new();
+    for output in ["overlay", "none", "mask"] {
+        let element = element(&files.model(&SMALL), &[("output", output)]);
+        let mut harness = common::harness(&element, "GRAY16_LE", 64, 48);
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        let pushed = harness.push(gst::Buffer::with_size(64 * 48).unwrap());
+        assert_eq!(pushed, Err(gst::FlowError::Error));
+        let text = common::error_on(&bus);
+        assert!(
+            text.contains("needs 6144 bytes") && text.contains("3072"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_range_that_is_none_leaves_the_old_one() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[("display-range", "100,4000")]);
+    for wrong in ["", "4000,100", "bright", "1,2,3", "nan,5"] {
+        element.set_property("display-range", wrong);
+        let range: String = element.property("display-range");
+        assert_eq!(range, "100,4000", "{wrong}");
+    }
+    element.set_property("display-range", "auto");
+    assert_eq!(element.property::<String>("display-range"), "auto");
+}

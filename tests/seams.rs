@@ -1,0 +1,75 @@
+//! Tiles leave no seams: the mask is that of one run over the whole frame, pixel for pixel.
+
+mod common;
+
+use std::path::Path;
+
+use common::{Files, data, element, pictures, segment};
+use gstunetsegment::unet::UNet;
+
+const VALID: UNet = UNet {
+    channels: 1,
+    classes: 2,
+    width: 4,
+    depth: 4,
+    padded: false,
+};
+
+const PADDED: UNet = UNet {
+    padded: true,
+    ..VALID
+};
+
+/// The masks of `frames` by tiles of `size` pixels; 0: by one tile for the whole frame.
+fn masks(model: &Path, size: usize, frames: &[(Vec<u8>, usize, usize)]) -> Vec<Vec<u8>> {
+    let size = size.to_string();
+    let properties = [
+        ("tile-size", size.as_str()),
+        ("tile-memory", "100000"),
+        ("output", "none"),
+    ];
+    let element = element(model, &properties);
+    frames
+        .iter()
+        .map(|(picture, width, height)| segment(&element, picture, *width, *height))
+        .collect()
+}
+
+fn no_pixel_differs(frames: &[(Vec<u8>, usize, usize)], sizes: &[usize]) {
+    let files = Files::new();
+    for unet in [VALID, PADDED] {
+        let model = files.model(&unet);
+        let whole = masks(&model, 0, frames);
+        for mask in &whole {
+            let foreground = mask.iter().filter(|class| **class == 1).count();
+            let share = foreground as f64 / mask.len() as f64;
+            assert!(
+                (0.02..0.98).contains(&share),
+                "a mask of one class shows no seam: {share}"
+            );
+        }
+        for &size in sizes {
+            for (index, (tiled, whole)) in
+                masks(&model, size, frames).iter().zip(&whole).enumerate()
+            {
+                let differing = tiled.iter().zip(whole).filter(|(a, b)| a != b).count();
+                assert_eq!(differing, 0, "frame {index}, tiles of {size}, {unet:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn generated_pictures_have_no_seams() {
+    let frames = [(300, 200), (161, 97), (64, 230)]
+        .map(|(width, height)| (common::cells(width, height, 3), width, height));
+    no_pixel_differs(&frames, &[16, 64, 100, 128]);
+}
+
+#[test]
+fn real_frames_have_no_seams() {
+    let Some(folder) = data("u373_video/images") else {
+        return;
+    };
+    no_pixel_differs(&pictures(&folder, 20), &[128, 256, 388]);
+}
