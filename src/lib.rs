@@ -1,3 +1,4 @@
 pub mod contract;
+pub mod picture;
 pub mod tiling;
 pub mod unet;
