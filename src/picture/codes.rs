@@ -96,14 +96,23 @@ fn read_packed<const BYTES: usize>(
     codes: &mut [u16],
 ) {
     let (pixels, _) = row.as_chunks::<BYTES>();
+    // A pixel as one number, of which shifts take the samples: this the compiler makes vectors of.
+    let word = |pixel: [u8; BYTES]| {
+        let mut bytes = [0; 4];
+        bytes[..BYTES].copy_from_slice(&pixel);
+        u32::from_le_bytes(bytes)
+    };
+    let shifts = rgb.map(|offset| 8 * offset as u32);
     match channel {
-        Channel::Color(color) => copy(pixels, codes, |pixel: [u8; BYTES]| {
-            u16::from(pixel[rgb[color]])
-        }),
+        Channel::Color(color) => {
+            let shift = shifts[color];
+            copy(pixels, codes, |pixel| (word(pixel) >> shift) as u16 & 0xff);
+        }
         // The weights of BT.601 in 256ths; they add up to 256, so that grey stays what it is.
-        Channel::Luma => copy(pixels, codes, |pixel: [u8; BYTES]| {
-            let [r, g, b] = rgb.map(|offset| u32::from(pixel[offset]));
-            ((77 * r + 150 * g + 29 * b) >> 8) as u16
+        Channel::Luma => copy(pixels, codes, |pixel| {
+            let word = word(pixel);
+            let [r, g, b] = shifts.map(|shift| (word >> shift) as u16 & 0xff);
+            (77 * r + 150 * g + 29 * b) >> 8
         }),
     }
 }
