@@ -31,19 +31,17 @@ pub fn draw(
     let contour = Contour::new(&mask[..width * height], width, height, opacity);
     let palette = Palette::new(target, colors);
     match (source, target.format().layout()) {
-        (Some(source), Layout::Packed { bytes, rgb, .. }) => {
+        (Some(source), Layout::Packed { bytes, .. }) => {
             assert!(source.format().is_gray(), "the source must be grey");
             let size = (source.width(), source.height());
             assert_eq!(size, (width, height), "source and target differ in size");
             if bytes == 3 {
-                draw_gray::<3>(source, target, rgb, &contour, &palette, levels);
+                draw_gray::<3>(source, target, &contour, &palette, levels);
             } else {
-                draw_gray::<4>(source, target, rgb, &contour, &palette, levels);
+                draw_gray::<4>(source, target, &contour, &palette, levels);
             }
         }
-        (None, Layout::Packed { bytes, rgb, .. }) => {
-            draw_packed(target, (bytes, rgb), &contour, &palette);
-        }
+        (None, Layout::Packed { bytes, .. }) => draw_packed(target, bytes, &contour, &palette),
         (None, Layout::Yuv { chroma, step }) => {
             overlay_yuv::draw(target, (chroma, step), &contour, &palette);
         }
@@ -51,17 +49,24 @@ pub fn draw(
     }
 }
 
-/// The colour of each class in the samples of a picture: red, green, blue, or luma and chroma.
+/// The colour of each class in the samples of a picture, in their order: that of the bytes of a
+/// pixel, or luma and both kinds of chroma.
 pub(super) struct Palette([[u8; 3]; 256]);
 
 impl Palette {
     fn new(target: &FrameMut, colors: &[Color]) -> Self {
         Palette(std::array::from_fn(|class| {
             let color = colors.get(class).copied();
-            let Color(rgb) = color.unwrap_or_else(|| default_color(class));
+            let Color(color) = color.unwrap_or_else(|| default_color(class));
             match target.format().layout() {
-                Layout::Yuv { .. } => target.coding.encode(rgb),
-                _ => rgb,
+                Layout::Packed { rgb, .. } => {
+                    let mut samples = [0; 3];
+                    for (offset, sample) in rgb.into_iter().zip(color) {
+                        samples[offset] = sample;
+                    }
+                    samples
+                }
+                _ => target.coding.encode(color),
             }
         }))
     }
@@ -80,36 +85,33 @@ pub(super) fn blend(sample: u8, color: u8, weight: u16) -> u8 {
 fn draw_gray<const BYTES: usize>(
     source: &Frame,
     target: &mut FrameMut,
-    rgb: [usize; 3],
     contour: &Contour,
     palette: &Palette,
     levels: Levels,
 ) {
-    let (mut codes, mut weights) = ([0; CHUNK], [0; CHUNK]);
+    let (mut codes, mut weights, mut shown) = ([0; CHUNK], [0; CHUNK], [0; CHUNK]);
     for y in 0..source.height() {
         let (pixels, _) = target.row(0, y).as_chunks_mut::<BYTES>();
         for (x, pixels) in (0..).step_by(CHUNK).zip(pixels.chunks_mut(CHUNK)) {
             let codes = &mut codes[..pixels.len()];
             codes::read(source, Channel::Luma, y, x, codes);
-            for (pixel, code) in pixels.iter_mut().zip(codes) {
-                *pixel = [levels.apply(*code); BYTES];
-                // The fourth byte is opacity, or has no meaning.
-                pixel[3..].fill(255);
+            // One step in a loop: this the compiler makes vectors of.
+            for (shown, code) in shown.iter_mut().zip(codes) {
+                *shown = levels.apply(*code);
+            }
+            for (pixel, shown) in pixels.iter_mut().zip(shown) {
+                // A fourth byte is opacity, or has no meaning.
+                *pixel = std::array::from_fn(|offset| if offset < 3 { shown } else { 255 });
             }
             let weights = &mut weights[..pixels.len()];
             if contour.weights(y, x, weights) {
-                paint(pixels, rgb, weights, contour.classes(y, x), palette);
+                paint(pixels, weights, contour.classes(y, x), palette);
             }
         }
     }
 }
 
-fn draw_packed(
-    target: &mut FrameMut,
-    (bytes, rgb): (usize, [usize; 3]),
-    contour: &Contour,
-    palette: &Palette,
-) {
+fn draw_packed(target: &mut FrameMut, bytes: usize, contour: &Contour, palette: &Palette) {
     let mut weights = [0; CHUNK];
     for y in 0..target.height() {
         for x in (0..target.width()).step_by(CHUNK) {
@@ -120,9 +122,9 @@ fn draw_packed(
             let classes = contour.classes(y, x);
             let row = &mut target.row(0, y)[bytes * x..];
             if bytes == 3 {
-                paint(row.as_chunks_mut::<3>().0, rgb, weights, classes, palette);
+                paint(row.as_chunks_mut::<3>().0, weights, classes, palette);
             } else {
-                paint(row.as_chunks_mut::<4>().0, rgb, weights, classes, palette);
+                paint(row.as_chunks_mut::<4>().0, weights, classes, palette);
             }
         }
     }
@@ -130,15 +132,14 @@ fn draw_packed(
 
 fn paint<const BYTES: usize>(
     pixels: &mut [[u8; BYTES]],
-    rgb: [usize; 3],
     weights: &[u16],
     classes: &[u8],
     palette: &Palette,
 ) {
     for ((pixel, weight), class) in pixels.iter_mut().zip(weights).zip(classes) {
         if *weight > 0 {
-            for (offset, color) in rgb.into_iter().zip(palette.of(*class)) {
-                pixel[offset] = blend(pixel[offset], color, *weight);
+            for (sample, color) in pixel.iter_mut().zip(palette.of(*class)) {
+                *sample = blend(*sample, color, *weight);
             }
         }
     }

@@ -5,17 +5,12 @@ use super::contour::{Contour, OPAQUE};
 use super::frame::FrameMut;
 use super::overlay::{Palette, blend};
 
-/// Two rows of at most [`CHUNK`] pixels, of which each block of 2 x 2 pixels shares chroma.
-struct Strip<'a> {
-    contour: &'a Contour<'a>,
-    palette: &'a Palette,
-    y: usize,
-    x: usize,
-    /// Fewer than two at an odd frame's end.
-    rows: usize,
-    columns: usize,
+/// Two rows of at most [`CHUNK`] pixels, of which each block of 2 x 2 pixels shares chroma. At an odd
+/// end of the frame the last row or column stands twice, which leaves the mean of a block what it is.
+struct Strip {
     /// How strongly each pixel is painted.
     weights: [[u16; CHUNK]; 2],
+    classes: [[u8; CHUNK]; 2],
 }
 
 /// Draws a mask over NV12 or I420 in place. `chroma` gives the plane and the offset of both kinds,
@@ -26,74 +21,93 @@ pub(super) fn draw(
     contour: &Contour,
     palette: &Palette,
 ) {
+    let mut strip = Strip {
+        weights: [[0; CHUNK]; 2],
+        classes: [[0; CHUNK]; 2],
+    };
     for y in (0..target.height()).step_by(2) {
+        let rows = 2.min(target.height() - y);
         for x in (0..target.width()).step_by(CHUNK) {
-            let mut strip = Strip {
-                contour,
-                palette,
-                y,
-                x,
-                rows: 2.min(target.height() - y),
-                columns: CHUNK.min(target.width() - x),
-                weights: [[0; CHUNK]; 2],
-            };
-            if !strip.weigh() {
+            let columns = CHUNK.min(target.width() - x);
+            if !strip.look_at(contour, (y, rows), (x, columns)) {
                 continue;
             }
-            for index in 0..strip.rows {
-                strip.paint_luma(index, &mut target.row(0, y + index)[x..]);
+            for index in 0..rows {
+                let luma = &mut target.row(0, y + index)[x..x + columns];
+                strip.paint_luma(index, palette, luma);
             }
             for (kind, (plane, offset)) in [1, 2].into_iter().zip(chroma) {
                 let samples = &mut target.row(plane, y / 2)[x / 2 * step + offset..];
-                strip.paint_chroma(kind, samples.iter_mut().step_by(step));
+                let samples = samples.iter_mut().step_by(step).take(columns.div_ceil(2));
+                strip.paint_chroma(kind, palette, samples);
             }
         }
     }
 }
 
-impl Strip<'_> {
-    /// Finds the weights; `false` where nothing is painted.
-    fn weigh(&mut self) -> bool {
+impl Strip {
+    /// Takes over a part of the mask; `false` where nothing of it is painted.
+    fn look_at(
+        &mut self,
+        contour: &Contour,
+        (y, rows): (usize, usize),
+        (x, columns): (usize, usize),
+    ) -> bool {
         let mut painted = false;
-        for (y, weights) in (self.y..self.y + self.rows).zip(&mut self.weights) {
-            painted |= self
-                .contour
-                .weights(y, self.x, &mut weights[..self.columns]);
+        for index in 0..rows {
+            let (weights, classes) = (&mut self.weights[index], &mut self.classes[index]);
+            classes[..columns].copy_from_slice(&contour.classes(y + index, x)[..columns]);
+            if contour.weights(y + index, x, &mut weights[..columns]) {
+                painted = true;
+            } else {
+                weights[..columns].fill(0);
+            }
+            if columns % 2 == 1 {
+                weights[columns] = weights[columns - 1];
+                classes[columns] = classes[columns - 1];
+            }
+        }
+        if rows == 1 {
+            self.weights[1] = self.weights[0];
+            self.classes[1] = self.classes[0];
         }
         painted
     }
 
-    fn classes(&self, index: usize) -> &[u8] {
-        self.contour.classes(self.y + index, self.x)
-    }
-
-    fn paint_luma(&self, index: usize, samples: &mut [u8]) {
-        let pixels = self.classes(index).iter().zip(&self.weights[index]);
-        for (sample, (class, weight)) in samples.iter_mut().zip(pixels).take(self.columns) {
-            *sample = blend(*sample, self.palette.of(*class)[0], *weight);
+    fn paint_luma(&self, index: usize, palette: &Palette, samples: &mut [u8]) {
+        let pixels = self.weights[index].iter().zip(&self.classes[index]);
+        for (sample, (weight, class)) in samples.iter_mut().zip(pixels) {
+            if *weight > 0 {
+                *sample = blend(*sample, palette.of(*class)[0], *weight);
+            }
         }
     }
 
     /// `kind` is the place of the samples in the palette's colours.
-    fn paint_chroma<'a>(&self, kind: usize, samples: impl Iterator<Item = &'a mut u8>) {
-        let opaque = u32::from(OPAQUE);
-        let pairs = (0..self.columns).step_by(2);
-        for (sample, first) in samples.zip(pairs) {
-            let columns = first..self.columns.min(first + 2);
-            let pixels = (columns.len() * self.rows) as u32;
-            let (mut weights, mut colors) = (0, 0);
-            for index in 0..self.rows {
-                for column in columns.clone() {
-                    let weight = u32::from(self.weights[index][column]);
-                    let color = self.palette.of(self.classes(index)[column])[kind];
-                    weights += weight;
-                    colors += weight * u32::from(color);
-                }
+    fn paint_chroma<'a>(
+        &self,
+        kind: usize,
+        palette: &Palette,
+        samples: impl Iterator<Item = &'a mut u8>,
+    ) {
+        const ALL: u32 = 4 * OPAQUE as u32;
+        let [weights, below] = self.weights.each_ref().map(|row| row.as_chunks::<2>().0);
+        let weights = weights.iter().zip(below);
+        let [classes, below] = self.classes.each_ref().map(|row| row.as_chunks::<2>().0);
+        let classes = classes.iter().zip(below);
+        for (sample, ((w, w_below), (class, class_below))) in samples.zip(weights.zip(classes)) {
+            let weights = [w[0], w[1], w_below[0], w_below[1]].map(u32::from);
+            let painted: u32 = weights.iter().sum();
+            if painted == 0 {
+                continue;
             }
-            let kept = u32::from(*sample) * (pixels * opaque - weights);
-            // 1, 2 or 4 pixels: a shift, not a division.
-            let shift = OPAQUE.trailing_zeros() + pixels.trailing_zeros();
-            *sample = ((kept + colors + (1 << (shift - 1))) >> shift) as u8;
+            let classes = [class[0], class[1], class_below[0], class_below[1]];
+            let colors = weights.iter().zip(classes);
+            let color: u32 = colors
+                .map(|(weight, class)| weight * u32::from(palette.of(class)[kind]))
+                .sum();
+            let kept = u32::from(*sample) * (ALL - painted);
+            *sample = ((kept + color + ALL / 2) / ALL) as u8;
         }
     }
 }

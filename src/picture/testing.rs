@@ -82,7 +82,7 @@ impl Picture {
             Layout::Yuv { chroma, step } => {
                 let [luma, u, v] = self.coding.encode(color);
                 self.bytes(0, y)[x] = luma;
-                if x % 2 == 0 && y % 2 == 0 {
+                if x.is_multiple_of(2) && y.is_multiple_of(2) {
                     for ((plane, offset), sample) in chroma.into_iter().zip([u, v]) {
                         self.bytes(plane, y / 2)[x / 2 * step + offset] = sample;
                     }
