@@ -1,51 +1,67 @@
 //! Tiling is invisible: a network gives the same answer for a frame in tiles as for the whole.
 
-use gstunetsegment::contract::{Activation, Geometry, Sizes};
-use gstunetsegment::tiling::{Blend, Decision, Plan, Size, Span, Stitcher, TileSize, mirror};
+use gstunetsegment::contract::{Activation, Channels, Geometry, Sizes};
+use gstunetsegment::picture::{Format, Frame, Plane, Scaling, YuvCoding, fill};
+use gstunetsegment::tiling::{Blend, Decision, Plan, Size, Span, Stitcher, TileSize};
 use proptest::prelude::*;
 
-/// A picture of one channel, rows without gaps.
-#[derive(Clone, Debug, PartialEq)]
-struct Picture {
+/// What a network gets: one channel, rows without gaps.
+struct Input {
     size: Size,
     pixels: Vec<f32>,
 }
 
-impl Picture {
-    /// Numbers without pattern; `seed` chooses them. All are integers, exact in any sum here.
+/// A camera's frame: 16 bits a pixel, low byte first.
+struct Source {
+    size: Size,
+    bytes: Vec<u8>,
+}
+
+impl Source {
+    /// Numbers without pattern; `seed` chooses them.
     fn noise(size: Size, seed: u32) -> Self {
         let mut state = seed;
         let mut next = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 16) as f32
+            [(state >> 16) as u8, (state >> 24) as u8]
         };
-        let pixels = (0..size.area()).map(|_| next()).collect();
-        Picture { size, pixels }
+        let bytes = (0..size.area()).flat_map(|_| next()).collect();
+        Source { size, bytes }
     }
 
-    /// The pixel at a place that may lie beyond the edge.
-    fn at(&self, y: isize, x: isize) -> f32 {
-        let row = mirror(y, self.size.height);
-        self.pixels[row * self.size.width + mirror(x, self.size.width)]
+    fn pixels(&self) -> impl Iterator<Item = f32> {
+        let samples = self.bytes.chunks_exact(2);
+        samples.map(|bytes| f32::from(u16::from_le_bytes([bytes[0], bytes[1]])))
     }
 
     /// What the network sees of one tile.
-    fn outer(&self, plan: &Plan, rows: &Span, columns: &Span) -> Picture {
-        let ys = rows.outer_start..rows.outer_start + plan.outer.height as isize;
-        let xs = columns.outer_start..columns.outer_start + plan.outer.width as isize;
-        let row = |y| xs.clone().map(move |x| self.at(y, x));
-        Picture {
-            size: plan.outer,
-            pixels: ys.flat_map(row).collect(),
-        }
+    fn outer(&self, plan: &Plan, tile: (&Span, &Span)) -> Input {
+        let Size { width, height } = self.size;
+        let plane = Plane {
+            data: &self.bytes,
+            stride: 2 * width,
+        };
+        let coding = YuvCoding::default();
+        let frame = Frame::new(Format::Gray16Le, width, height, &[plane], coding).unwrap();
+        let size = plan.outer;
+        let mut pixels = vec![f32::NAN; size.area()];
+        fill(
+            &frame,
+            Channels::Gray,
+            Scaling::IDENTITY,
+            tile,
+            size,
+            &mut pixels,
+        );
+        Input { size, pixels }
     }
 }
 
 /// A network of one channel in and out: what it answers for a pixel, of which it is given the place
 /// in its input.
-type Network<'a> = &'a dyn Fn(&Picture, usize, usize) -> f32;
+type Network<'a> = &'a dyn Fn(&Input, usize, usize) -> f32;
 
-fn run(network: Network, input: &Picture, margin: usize) -> Vec<f32> {
+fn run(network: Network, input: &Input, margin: usize) -> Vec<f32> {
     let Size { width, height } = input.size;
     (margin..height - margin)
         .flat_map(|y| (margin..width - margin).map(move |x| network(input, y, x)))
@@ -54,14 +70,14 @@ fn run(network: Network, input: &Picture, margin: usize) -> Vec<f32> {
 
 /// The answer for a frame by the tiles of a plan. Probabilities are passed through as they are, so
 /// that the map of the foreground is the network's output.
-fn tiled(network: Network, frame: &Picture, plan: &Plan, margin: usize) -> Vec<f32> {
+fn tiled(network: Network, frame: &Source, plan: &Plan, margin: usize) -> Vec<f32> {
     let mut stitcher = Stitcher::new(plan, Decision::new(Activation::None, 1, 0.5));
     let mut mask = vec![7; frame.size.area()];
     let mut answer = vec![f32::NAN; frame.size.area()];
     stitcher.begin();
-    for (rows, columns) in plan.tiles() {
-        let output = run(network, &frame.outer(plan, rows, columns), margin);
-        stitcher.add((rows, columns), &output, &mut mask, Some(&mut answer));
+    for tile in plan.tiles() {
+        let output = run(network, &frame.outer(plan, tile), margin);
+        stitcher.add(tile, &output, &mut mask, Some(&mut answer));
     }
     stitcher.finish(&mut mask, Some(&mut answer));
     for (class, p) in mask.iter().zip(&answer) {
@@ -72,12 +88,16 @@ fn tiled(network: Network, frame: &Picture, plan: &Plan, margin: usize) -> Vec<f
 
 /// Reaches as far as a pooling layer over cells of 4x4 pixels and a wide convolution do. What lies
 /// beyond the input counts as 0, as in a convolution with padding.
-fn pooling(input: &Picture, y: usize, x: usize) -> f32 {
+fn pooling(input: &Input, y: usize, x: usize) -> f32 {
     const REACH: isize = 5;
     let Size { width, height } = input.size;
     let here = |y: isize, x: isize| {
         let inside = (0..height as isize).contains(&y) && (0..width as isize).contains(&x);
-        if inside { input.at(y, x) } else { 0.0 }
+        if inside {
+            input.pixels[y as usize * width + x as usize]
+        } else {
+            0.0
+        }
     };
     let (top, left) = ((y / 4 * 4) as isize, (x / 4 * 4) as isize);
     let cell = (top..top + 4).flat_map(|y| (left..left + 4).map(move |x| (y, x)));
@@ -144,12 +164,12 @@ proptest! {
         blend in blends(),
         seed: u32,
     ) {
-        let frame = Picture::noise(size, seed);
+        let frame = Source::noise(size, seed);
         let plan = Plan::new(size, &geometry, blend, tile_size).unwrap();
         for plus in [0.0, 1.0] {
-            let network = |input: &Picture, y, x| input.pixels[y * input.size.width + x] + plus;
+            let network = |input: &Input, y, x| input.pixels[y * input.size.width + x] + plus;
             let answer = tiled(&network, &frame, &plan, geometry.margin);
-            for (got, pixel) in answer.iter().zip(&frame.pixels) {
+            for (got, pixel) in answer.iter().zip(frame.pixels()) {
                 let expected = pixel + plus;
                 // Weights add up to 1 to the last digits of a float.
                 let tolerance = if plan.blends() { expected * 1e-5 } else { 0.0 };
@@ -225,7 +245,7 @@ proptest! {
             stride: 4,
             sizes: Sizes::Steps { min: 28, step: 4 },
         };
-        let frame = Picture::noise(size, seed);
+        let frame = Source::noise(size, seed);
         let whole = TileSize::Planned { max_pixels: usize::MAX };
         let whole = Plan::new(size, &geometry, blend, whole).unwrap();
         prop_assert_eq!(whole.len(), 1);
@@ -253,7 +273,7 @@ fn tiles_off_the_grid_change_the_answer() {
         width: 97,
         height: 61,
     };
-    let frame = Picture::noise(size, 1);
+    let frame = Source::noise(size, 1);
     let plan = |tile_size| Plan::new(size, &geometry, Blend::Crop, tile_size).unwrap();
     let whole = tiled(&pooling, &frame, &plan(TileSize::Inner(200)), 6);
     let mut moved = plan(TileSize::Inner(32));

@@ -1,5 +1,7 @@
 //! Mirroring at the frame's edge.
 
+use std::ops::Range;
+
 /// The pixel of a line of `length` pixels that is seen at `index`, which may lie outside.
 ///
 /// Reflection without repeating the edge pixel, as often as needed: `…2 1 | 0 1 2 | 1 0 1 2…`.
@@ -11,6 +13,43 @@ pub fn mirror(index: isize, length: usize) -> usize {
     let last = length as isize - 1;
     let within_period = index.rem_euclid(2 * last);
     (last - (last - within_period).abs()) as usize
+}
+
+/// Neighbouring pixels of a line, in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The pixels; never empty.
+    pub source: Range<usize>,
+    /// Whether they are seen from the last to the first.
+    pub reversed: bool,
+}
+
+/// What is seen at `count` places from `start` on, as [`mirror`] has it, in as few runs as possible.
+pub fn mirrored_runs(start: isize, count: usize, length: usize) -> impl Iterator<Item = Run> {
+    let last = length.saturating_sub(1);
+    let mut at = start;
+    let end = start + count as isize;
+    std::iter::from_fn(move || {
+        let left = usize::try_from(end - at).ok().filter(|left| *left > 0)?;
+        // Where in the period of forward and back; a line of one pixel has a period of 1.
+        let phase = at.rem_euclid((2 * last).max(1) as isize) as usize;
+        let run = if phase <= last {
+            let most = length - phase;
+            Run {
+                source: phase..phase + most.min(left),
+                reversed: false,
+            }
+        } else {
+            // Back to pixel 1; pixel 0 begins the way forward.
+            let first = 2 * last - phase;
+            Run {
+                source: first + 1 - first.min(left)..first + 1,
+                reversed: true,
+            }
+        };
+        at += run.source.len() as isize;
+        Some(run)
+    })
 }
 
 #[cfg(test)]
@@ -49,5 +88,29 @@ mod tests {
     fn the_edge_pixel_is_not_repeated() {
         let seen: Vec<_> = (-4..7).map(|index| mirror(index, 3)).collect();
         assert_eq!(seen, [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]);
+    }
+
+    #[test]
+    fn runs_are_the_mirrored_pixels() {
+        for length in 1..9 {
+            for start in -20..20 {
+                for count in 0..30 {
+                    let seen: Vec<usize> = mirrored_runs(start, count, length)
+                        .flat_map(|Run { source, reversed }| {
+                            let pixels: Vec<_> = source.collect();
+                            if reversed {
+                                pixels.into_iter().rev().collect()
+                            } else {
+                                pixels
+                            }
+                        })
+                        .collect();
+                    let expected: Vec<usize> = (start..start + count as isize)
+                        .map(|index| mirror(index, length))
+                        .collect();
+                    assert_eq!(seen, expected, "{count} from {start} of {length}");
+                }
+            }
+        }
     }
 }

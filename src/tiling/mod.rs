@@ -22,6 +22,6 @@ mod score;
 mod stitch;
 
 pub use decision::Decision;
-pub use mirror::mirror;
+pub use mirror::{Run, mirror, mirrored_runs};
 pub use plan::{Blend, Plan, PlanError, Size, Span, TileSize};
 pub use stitch::Stitcher;

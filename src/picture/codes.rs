@@ -1,0 +1,118 @@
+//! Rows of any format as plain numbers, from which statistics and the network's input are made.
+
+use super::format::Layout;
+use super::frame::Frame;
+use super::yuv::Decoder;
+use crate::contract::Channels;
+
+/// Pixels handled at a time, so that working space lies on the stack and in the nearest cache. Even,
+/// to keep pairs of pixels that share chroma together.
+pub(super) const CHUNK: usize = 512;
+
+/// What is read of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Channel {
+    /// Brightness.
+    Luma,
+    /// Red, green or blue: 0, 1 or 2.
+    Color(usize),
+}
+
+/// The channels that tell all that a network of `channels` sees of the picture. A grey picture has
+/// only brightness, which then stands for all three colours.
+pub(super) fn channels(frame: &Frame, channels: Channels) -> &'static [Channel] {
+    match channels {
+        Channels::Rgb if !frame.format.is_gray() => {
+            &[Channel::Color(0), Channel::Color(1), Channel::Color(2)]
+        }
+        Channels::Gray | Channels::Rgb => &[Channel::Luma],
+    }
+}
+
+/// The value of code 0, and what one code more adds. Values are 0..=255, or 0..=65535 for 16 bits.
+pub(super) fn values(frame: &Frame, channel: Channel) -> (f64, f64) {
+    match (frame.format.layout(), channel) {
+        (Layout::Yuv { .. }, Channel::Luma) => {
+            let (black, white) = frame.coding.luma();
+            let step = 255.0 / f64::from(white - black);
+            (-f64::from(black) * step, step)
+        }
+        _ => (0.0, 1.0),
+    }
+}
+
+/// Writes the codes of the pixels from column `x` of row `y` on, as many as `codes` has room for.
+pub(super) fn read(frame: &Frame, channel: Channel, y: usize, x: usize, codes: &mut [u16]) {
+    let row = frame.row(0, y);
+    match (frame.format.layout(), channel) {
+        (Layout::Gray8, _) => widen(&row[x..], codes),
+        (Layout::Gray16 { big_endian }, _) => {
+            let (samples, _) = row[2 * x..].as_chunks();
+            if big_endian {
+                copy(samples, codes, u16::from_be_bytes);
+            } else {
+                copy(samples, codes, u16::from_le_bytes);
+            }
+        }
+        (Layout::Packed { bytes, rgb, .. }, channel) => {
+            let row = &row[bytes * x..];
+            if bytes == 3 {
+                read_packed::<3>(row, rgb, channel, codes);
+            } else {
+                read_packed::<4>(row, rgb, channel, codes);
+            }
+        }
+        (Layout::Yuv { .. }, Channel::Luma) => {
+            let (black, white) = frame.coding.luma();
+            for (code, y) in codes.iter_mut().zip(&row[x..]) {
+                *code = u16::from((*y).clamp(black, white));
+            }
+        }
+        (Layout::Yuv { chroma, step }, Channel::Color(color)) => {
+            let decoder = Decoder::new(frame.coding);
+            let [u, v] = chroma.map(|(plane, offset)| &frame.row(plane, y / 2)[offset..]);
+            for (at, code) in (x..).zip(codes) {
+                let pair = at / 2 * step;
+                *code = u16::from(decoder.decode(color, row[at], u[pair], v[pair]));
+            }
+        }
+    }
+}
+
+fn copy<T: Copy>(samples: &[T], codes: &mut [u16], convert: impl Fn(T) -> u16) {
+    for (code, sample) in codes.iter_mut().zip(samples) {
+        *code = convert(*sample);
+    }
+}
+
+fn widen(samples: &[u8], codes: &mut [u16]) {
+    copy(samples, codes, u16::from);
+}
+
+fn read_packed<const BYTES: usize>(
+    row: &[u8],
+    rgb: [usize; 3],
+    channel: Channel,
+    codes: &mut [u16],
+) {
+    let (pixels, _) = row.as_chunks::<BYTES>();
+    // A pixel as one number, of which shifts take the samples: this the compiler makes vectors of.
+    let word = |pixel: [u8; BYTES]| {
+        let mut bytes = [0; 4];
+        bytes[..BYTES].copy_from_slice(&pixel);
+        u32::from_le_bytes(bytes)
+    };
+    let shifts = rgb.map(|offset| 8 * offset as u32);
+    match channel {
+        Channel::Color(color) => {
+            let shift = shifts[color];
+            copy(pixels, codes, |pixel| (word(pixel) >> shift) as u16 & 0xff);
+        }
+        // The weights of BT.601 in 256ths; they add up to 256, so that grey stays what it is.
+        Channel::Luma => copy(pixels, codes, |pixel| {
+            let word = word(pixel);
+            let [r, g, b] = shifts.map(|shift| (word >> shift) as u16 & 0xff);
+            (77 * r + 150 * g + 29 * b) >> 8
+        }),
+    }
+}

@@ -1,0 +1,27 @@
+//! Pictures in and out: pixel formats, statistics, the network's input, the drawn result.
+
+mod codes;
+mod contour;
+mod display;
+mod format;
+mod frame;
+mod histogram;
+mod maps;
+mod normalize;
+mod overlay;
+mod overlay_yuv;
+mod read;
+mod statistics;
+#[cfg(test)]
+mod testing;
+mod yuv;
+
+pub use display::{DisplayRange, DisplayRangeError, LevelTracker, Levels};
+pub use format::Format;
+pub use frame::{Frame, FrameError, FrameMut, Plane, PlaneMut};
+pub use maps::{write_mask, write_probability};
+pub use normalize::{Normalizer, Scaling, scaling};
+pub use overlay::draw;
+pub use read::fill;
+pub use statistics::Statistics;
+pub use yuv::{YuvCoding, YuvRange};

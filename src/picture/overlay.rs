@@ -1,0 +1,273 @@
+//! The mask drawn over the picture.
+
+use super::codes::{self, CHUNK, Channel};
+use super::contour::{Contour, OPAQUE};
+use super::display::Levels;
+use super::format::Layout;
+use super::frame::{Frame, FrameMut};
+use super::overlay_yuv;
+use crate::contract::{Color, default_color};
+
+/// Draws the classes of `mask` (rows of the frame's width without gaps): pixels of a region at
+/// `opacity` (0 to 1), its outermost pixels fully, the background as it is. Classes that `colors`
+/// doesn't reach have their default colour.
+///
+/// With a grey `source` the target, of the RGB family, becomes the source shown with `levels`, and
+/// opaque. Without one the picture is drawn over in place; then opacity stays what it was, and
+/// `levels` is not used.
+///
+/// # Panics
+/// If the target is grey, or the source isn't, or is not of the target's size, or with a source the
+/// target is NV12 or I420, or `mask` is shorter than the frame.
+pub fn draw(
+    source: Option<&Frame>,
+    target: &mut FrameMut,
+    mask: &[u8],
+    colors: &[Color],
+    opacity: f32,
+    levels: Levels,
+) {
+    let (width, height) = (target.width(), target.height());
+    let contour = Contour::new(&mask[..width * height], width, height, opacity);
+    let palette = Palette::new(target, colors);
+    match (source, target.format().layout()) {
+        (Some(source), Layout::Packed { bytes, .. }) => {
+            assert!(source.format().is_gray(), "the source must be grey");
+            let size = (source.width(), source.height());
+            assert_eq!(size, (width, height), "source and target differ in size");
+            if bytes == 3 {
+                draw_gray::<3>(source, target, &contour, &palette, levels);
+            } else {
+                draw_gray::<4>(source, target, &contour, &palette, levels);
+            }
+        }
+        (None, Layout::Packed { bytes, .. }) => draw_packed(target, bytes, &contour, &palette),
+        (None, Layout::Yuv { chroma, step }) => {
+            overlay_yuv::draw(target, (chroma, step), &contour, &palette);
+        }
+        (_, layout) => panic!("an overlay can't be drawn into {layout:?}"),
+    }
+}
+
+/// The colour of each class in the samples of a picture, in their order: that of the bytes of a
+/// pixel, or luma and both kinds of chroma.
+pub(super) struct Palette([[u8; 3]; 256]);
+
+impl Palette {
+    fn new(target: &FrameMut, colors: &[Color]) -> Self {
+        Palette(std::array::from_fn(|class| {
+            let color = colors.get(class).copied();
+            let Color(color) = color.unwrap_or_else(|| default_color(class));
+            match target.format().layout() {
+                Layout::Packed { rgb, .. } => {
+                    let mut samples = [0; 3];
+                    for (offset, sample) in rgb.into_iter().zip(color) {
+                        samples[offset] = sample;
+                    }
+                    samples
+                }
+                _ => target.coding.encode(color),
+            }
+        }))
+    }
+
+    pub fn of(&self, class: u8) -> [u8; 3] {
+        self.0[usize::from(class)]
+    }
+}
+
+/// A sample with `weight` 256ths of a colour's.
+pub(super) fn blend(sample: u8, color: u8, weight: u16) -> u8 {
+    let sum = u16::from(sample) * (OPAQUE - weight) + u16::from(color) * weight;
+    ((sum + OPAQUE / 2) / OPAQUE) as u8
+}
+
+fn draw_gray<const BYTES: usize>(
+    source: &Frame,
+    target: &mut FrameMut,
+    contour: &Contour,
+    palette: &Palette,
+    levels: Levels,
+) {
+    let (mut codes, mut weights, mut shown) = ([0; CHUNK], [0; CHUNK], [0; CHUNK]);
+    for y in 0..source.height() {
+        let (pixels, _) = target.row(0, y).as_chunks_mut::<BYTES>();
+        for (x, pixels) in (0..).step_by(CHUNK).zip(pixels.chunks_mut(CHUNK)) {
+            let codes = &mut codes[..pixels.len()];
+            codes::read(source, Channel::Luma, y, x, codes);
+            // One step in a loop: this the compiler makes vectors of.
+            for (shown, code) in shown.iter_mut().zip(codes) {
+                *shown = levels.apply(*code);
+            }
+            for (pixel, shown) in pixels.iter_mut().zip(shown) {
+                // A fourth byte is opacity, or has no meaning.
+                *pixel = std::array::from_fn(|offset| if offset < 3 { shown } else { 255 });
+            }
+            let weights = &mut weights[..pixels.len()];
+            if contour.weights(y, x, weights) {
+                paint(pixels, weights, contour.classes(y, x), palette);
+            }
+        }
+    }
+}
+
+fn draw_packed(target: &mut FrameMut, bytes: usize, contour: &Contour, palette: &Palette) {
+    let mut weights = [0; CHUNK];
+    for y in 0..target.height() {
+        for x in (0..target.width()).step_by(CHUNK) {
+            let weights = &mut weights[..CHUNK.min(target.width() - x)];
+            if !contour.weights(y, x, weights) {
+                continue;
+            }
+            let classes = contour.classes(y, x);
+            let row = &mut target.row(0, y)[bytes * x..];
+            if bytes == 3 {
+                paint(row.as_chunks_mut::<3>().0, weights, classes, palette);
+            } else {
+                paint(row.as_chunks_mut::<4>().0, weights, classes, palette);
+            }
+        }
+    }
+}
+
+fn paint<const BYTES: usize>(
+    pixels: &mut [[u8; BYTES]],
+    weights: &[u16],
+    classes: &[u8],
+    palette: &Palette,
+) {
+    for ((pixel, weight), class) in pixels.iter_mut().zip(weights).zip(classes) {
+        if *weight > 0 {
+            for (sample, color) in pixel.iter_mut().zip(palette.of(*class)) {
+                *sample = blend(*sample, color, *weight);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::Format;
+    use super::super::testing::Picture;
+    use super::super::yuv::YuvCoding;
+    use super::*;
+
+    const COLORS: [Color; 2] = [Color([9, 9, 9]), Color([200, 100, 0])];
+    /// A region of 3 x 3 pixels, with a middle that touches no other class.
+    const SIZE: (usize, usize) = (5, 5);
+    const MASK: [u8; 25] = [
+        0, 0, 0, 0, 0, //
+        0, 1, 1, 1, 0, //
+        0, 1, 1, 1, 0, //
+        0, 1, 1, 1, 0, //
+        0, 0, 0, 0, 0, //
+    ];
+    const PACKED: [(Format, [usize; 3], Option<usize>); 6] = [
+        (Format::Rgb, [0, 1, 2], None),
+        (Format::Bgr, [2, 1, 0], None),
+        (Format::Rgba, [0, 1, 2], Some(3)),
+        (Format::Bgra, [2, 1, 0], Some(3)),
+        (Format::Rgbx, [0, 1, 2], Some(3)),
+        (Format::Bgrx, [2, 1, 0], Some(3)),
+    ];
+
+    /// The samples of a pixel, in the order of the bytes.
+    fn pixel(picture: &mut Picture, x: usize, y: usize) -> Vec<u8> {
+        let bytes = picture.format.plane_shape(0, 1, 1).0;
+        picture.bytes(0, y)[bytes * x..][..bytes].to_vec()
+    }
+
+    fn expected(rgb: [u8; 3], offsets: [usize; 3], rest: Option<(usize, u8)>) -> Vec<u8> {
+        let mut bytes = vec![0; if rest.is_some() { 4 } else { 3 }];
+        for (offset, sample) in offsets.into_iter().zip(rgb) {
+            bytes[offset] = sample;
+        }
+        if let Some((offset, sample)) = rest {
+            bytes[offset] = sample;
+        }
+        bytes
+    }
+
+    #[test]
+    fn grey_becomes_colour() {
+        let gray16 = |format| Picture::gray(format, SIZE, YuvCoding::BT601, |_, _| 1400);
+        let gray8 = Picture::gray(Format::Gray8, SIZE, YuvCoding::BT601, |_, _| 40);
+        for (source, levels) in [
+            (gray8, Levels::IDENTITY),
+            (gray16(Format::Gray16Le), Levels::new(1000, 3550)),
+            (gray16(Format::Gray16Be), Levels::new(1000, 3550)),
+        ] {
+            for (format, offsets, rest) in PACKED {
+                let mut target = Picture::new(format, SIZE, YuvCoding::BT601);
+                let rest = rest.map(|offset| (offset, 255));
+                let frame = source.frame();
+                draw(
+                    Some(&frame),
+                    &mut target.frame_mut(),
+                    &MASK,
+                    &COLORS,
+                    0.5,
+                    levels,
+                );
+                for (place, rgb) in [
+                    ((0, 0), [40, 40, 40]),
+                    ((1, 1), [200, 100, 0]),
+                    ((2, 2), [120, 70, 20]),
+                ] {
+                    let got = pixel(&mut target, place.0, place.1);
+                    assert_eq!(got, expected(rgb, offsets, rest), "{format:?} {place:?}");
+                }
+                // Bytes between the rows are not touched.
+                let row = SIZE.0 * format.plane_shape(0, 1, 1).0;
+                assert_eq!(target.bytes(0, 0)[row..row + 3], [0xa5; 3]);
+            }
+        }
+    }
+
+    #[test]
+    fn colour_is_drawn_over_in_place() {
+        for (format, offsets, rest) in PACKED {
+            let mut target = Picture::color(format, SIZE, YuvCoding::BT601, |_, _| [10, 20, 30]);
+            let rest = rest.map(|offset| (offset, 0xa5));
+            draw(
+                None,
+                &mut target.frame_mut(),
+                &MASK,
+                &COLORS,
+                0.0,
+                Levels::IDENTITY,
+            );
+            for (place, rgb) in [
+                ((0, 0), [10, 20, 30]),
+                ((1, 1), [200, 100, 0]),
+                ((2, 2), [10, 20, 30]),
+            ] {
+                let got = pixel(&mut target, place.0, place.1);
+                assert_eq!(got, expected(rgb, offsets, rest), "{format:?} {place:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn classes_beyond_the_colours_have_their_default() {
+        let mut target = Picture::color(Format::Rgb, (1, 1), YuvCoding::BT601, |_, _| [0; 3]);
+        draw(
+            None,
+            &mut target.frame_mut(),
+            &[5],
+            &COLORS,
+            1.0,
+            Levels::IDENTITY,
+        );
+        assert_eq!(pixel(&mut target, 0, 0), default_color(5).0);
+    }
+
+    #[test]
+    fn blending_reaches_both_ends() {
+        for (sample, color) in [(0, 255), (255, 0), (255, 255), (3, 7)] {
+            assert_eq!(blend(sample, color, 0), sample);
+            assert_eq!(blend(sample, color, OPAQUE), color);
+        }
+        assert_eq!(blend(0, 255, 128), 128);
+    }
+}
