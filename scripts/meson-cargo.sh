@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Builds one thing with cargo and copies it to the file that meson asks for.
+# usage: meson-cargo.sh SOURCE_FOLDER TARGET_FOLDER OUTPUT CARGO_ARGUMENT...
+set -euo pipefail
+
+source=$1
+target=$2
+output=$(realpath "$(dirname "$3")")/$(basename "$3")
+shift 3
+
+cd "$source"
+cargo build --release --locked --target-dir "$target" "$@"
+cp "$target/release/$(basename "$output")" "$output"
