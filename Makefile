@@ -71,7 +71,7 @@ setup: rust ## Install and download all that the other commands need, to work of
 	@scripts/onnxruntime.sh
 	@scripts/lint-tools.sh
 	@scripts/demo-pictures.sh
-	cargo fetch --locked
+	cargo fetch --locked --target host-tuple
 
 .PHONY: clean
 clean: ## Remove what was built, but not what was downloaded (.cache)

