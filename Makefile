@@ -17,15 +17,12 @@ export GST_REGISTRY := $(CURDIR)/target/gst-registry.bin
 unexport GST_PLUGIN_PATH
 
 .PHONY: build
-build: rust ## Build the plugin and the trainer (the default)
-	@scripts/packages.sh build
-	@scripts/onnxruntime.sh
-	@$(MAKE) --no-print-directory target/release/unet-train
+build: installed target/release/unet-train ## Build the plugin and the trainer (the default)
 	cargo build $(flags) --lib
 
 # Two builds, for the trainer is not to need GStreamer, nor the plugin what the trainer needs. Building the
 # trainer overwrites the library with one that has no elements, so the plugin always comes last.
-target/release/unet-train: $(sources)
+target/release/unet-train: $(sources) | installed
 	cargo build $(flags) $(trainer) --bin unet-train
 	@touch $@
 
@@ -80,6 +77,11 @@ clean: ## Remove what was built, but not what was downloaded (.cache)
 .PHONY: help
 help: ## Print this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand --tabs=16
+
+.PHONY: installed
+installed: rust
+	@scripts/packages.sh build
+	@scripts/onnxruntime.sh
 
 # Ends everything with one line when the Rust toolchain is missing or too old.
 rust-problem = $(shell scripts/rust-problem.sh)
