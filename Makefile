@@ -2,7 +2,7 @@
 # leaves alone what is there. Rust itself has to be there already.
 
 # What the programs are built from: the trainer is built again when one of these is newer.
-sources := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs')
+sources := Cargo.toml Cargo.lock $(wildcard build.rs) $(shell find src -name '*.rs')
 
 # One profile for building, testing and measuring, so that the dependencies are compiled once.
 flags := --release --locked
