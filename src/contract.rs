@@ -370,25 +370,20 @@ impl fmt::Display for Normalization {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unet::UNet;
 
     fn paper() -> Contract {
+        let unet = UNet {
+            channels: 1,
+            classes: 2,
+            width: 64,
+            depth: 4,
+            padded: false,
+        };
         Contract {
-            version: VERSION,
-            name: "cells".into(),
-            channels: Channels::Gray,
-            classes: unnamed_classes(2),
-            activation: Activation::Softmax,
-            geometry: Geometry {
-                margin: 92,
-                halo: 92,
-                stride: 16,
-                sizes: Sizes::Steps { min: 188, step: 16 },
-            },
-            normalization: Normalization::ZScore,
-            threshold: 0.5,
             pixel_size: Some(0.65),
-            training: None,
             scores: BTreeMap::from([("SEG".into(), 0.9)]),
+            ..unet.contract("cells")
         }
     }
 

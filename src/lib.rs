@@ -1,2 +1,43 @@
+//! Live segmentation of microscope video with a U-Net: the GStreamer element [`unetsegment`], the
+//! parts that it is made of, and the trainer `unet-train`.
+//!
+//! Dependencies point one way. [`contract`], [`unet`], [`tiling`], [`picture`], [`labels`] and
+//! [`onnx`] are pure; [`inference`] alone names ONNX Runtime; [`segmenter`] puts them together; the
+//! element and the trainer use that.
+
 pub mod contract;
+pub mod inference;
+pub mod labels;
+#[cfg(feature = "plugin")]
+pub mod mask_meta;
+pub mod onnx;
+//pub mod picture;
+//pub mod segmenter;
+pub mod tiling;
 pub mod unet;
+
+#[cfg(feature = "plugin")]
+extern crate gstreamer as gst;
+#[cfg(feature = "plugin")]
+extern crate gstreamer_base as gst_base;
+#[cfg(feature = "plugin")]
+extern crate gstreamer_video as gst_video;
+
+#[cfg(feature = "plugin")]
+fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    mask_meta::register();
+    Ok(())
+}
+
+#[cfg(feature = "plugin")]
+gst::plugin_define!(
+    unetsegment,
+    env!("CARGO_PKG_DESCRIPTION"),
+    plugin_init,
+    concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
+    "MIT/X11",
+    env!("CARGO_PKG_NAME"),
+    env!("CARGO_PKG_NAME"),
+    env!("CARGO_PKG_NAME"),
+    env!("BUILD_REL_DATE")
+);

@@ -4,9 +4,13 @@
 //! The trainer builds the network that learns from this list, and the [export](crate::onnx::export)
 //! writes the ONNX graph from it, so that the two can't drift apart.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Geometry, Sizes};
+use crate::contract::{
+    Activation, Channels, Contract, Geometry, Normalization, Sizes, VERSION, unnamed_classes,
+};
 
 /// Shape of a U-Net. The paper's is `channels: 1, classes: 2, width: 64, depth: 4, padded: false`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,45 +135,66 @@ impl UNet {
     /// Legal sizes, margin and halo. For the paper's network: inputs 16 b + 124, margin 92.
     pub fn geometry(&self) -> Geometry {
         let stride = 1 << self.depth;
-        // Two pairs of convolutions at the top level, and what lies between them.
-        let eaten = 4 + UNet {
-            padded: false,
-            ..*self
-        }
-        .crop(0);
         if self.padded {
-            Geometry {
+            return Geometry {
                 margin: 0,
                 // A multiple of the stride keeps the grid of the pooling where a run over the bare
-                // frame has it. The up-convolution looks no further than the pooling below it did,
-                // so that nothing beyond `eaten` + one cell of the grid can reach a pixel.
-                halo: (eaten + stride).div_ceil(stride) * stride,
+                // frame has it.
+                halo: self.padding_reach().div_ceil(stride) * stride,
                 stride,
                 sizes: Sizes::Steps {
                     min: stride,
                     step: stride,
                 },
-            }
-        } else {
-            // The smallest output is the smallest legal input less the margins; at the bottom the
-            // map must be at least 5 pixels wide to leave one after two convolutions.
-            let min = (1..)
-                .map(|rest| rest * stride + (self.first_legal() % stride))
-                .find(|size| *size > 2 * eaten)
-                .unwrap_or(usize::MAX);
-            Geometry {
-                margin: eaten,
-                halo: eaten,
-                stride,
-                sizes: Sizes::Steps { min, step: stride },
-            }
+            };
+        }
+        // Two pairs of convolutions at the top level, and what lies between them.
+        let margin = 4 + self.crop(0);
+        let legal = self.first_legal();
+        // The smallest legal size that leaves something of the margins.
+        let min = legal + (2 * margin + 1).saturating_sub(legal).div_ceil(stride) * stride;
+        Geometry {
+            margin,
+            halo: margin,
+            stride,
+            sizes: Sizes::Steps { min, step: stride },
         }
     }
 
-    /// A size that every pooling layer halves without a rest, whatever is left of it: going up from
-    /// one pixel at the bottom.
+    /// How many pixels from the border of a padded network's input its zeros can be felt: each
+    /// convolution carries them one pixel further, pooling halves the distance, up-convolution
+    /// doubles it.
+    fn padding_reach(&self) -> usize {
+        let bottom = (0..self.depth).fold(0, |reach: usize, _| (reach + 2).div_ceil(2)) + 2;
+        (0..self.depth).fold(bottom, |reach, _| reach * 2 + 2)
+    }
+
+    /// The smallest size that every pooling layer halves without a rest: going up from one pixel
+    /// that is left at the bottom.
     fn first_legal(&self) -> usize {
         (0..self.depth).fold(1 + 4, |size, _| size * 2 + 4)
+    }
+
+    /// The contract of this network before it has learnt anything: unnamed classes, z-score,
+    /// threshold 0.5. Three input channels are taken for red, green and blue, any other count for
+    /// grey.
+    pub fn contract(&self, name: &str) -> Contract {
+        Contract {
+            version: VERSION,
+            name: name.to_owned(),
+            channels: match self.channels {
+                3 => Channels::Rgb,
+                _ => Channels::Gray,
+            },
+            classes: unnamed_classes(self.classes),
+            activation: Activation::Softmax,
+            geometry: self.geometry(),
+            normalization: Normalization::ZScore,
+            threshold: 0.5,
+            pixel_size: None,
+            training: None,
+            scores: BTreeMap::new(),
+        }
     }
 }
 
@@ -220,6 +245,11 @@ mod tests {
         assert_eq!(geometry.margin, 92);
         assert_eq!(geometry.sizes, Sizes::Steps { min: 188, step: 16 });
         assert_eq!(follow(&PAPER, 572), Some(388));
+        let padded = UNet {
+            padded: true,
+            ..PAPER
+        };
+        assert_eq!(padded.geometry().halo, 96);
     }
 
     #[test]

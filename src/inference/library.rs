@@ -1,0 +1,199 @@
+//! Finding and loading ONNX Runtime. It is loaded when the first model is opened, so that one build
+//! of the plugin serves every build of the runtime, and a missing one is an error message.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ort::environment::Environment;
+pub use ort::logging::LogLevel;
+
+/// Oldest ONNX Runtime that works.
+const OLDEST: &str = "1.22";
+
+/// Environment variable that names the library.
+pub const VARIABLE: &str = "ORT_DYLIB_PATH";
+
+/// The folder that `make` fills, seen from the folder of the plugin it builds.
+const FILLED_BY_MAKE: &str = "../../.cache/onnxruntime";
+
+/// Takes the runtime's own log messages: how serious, and what.
+pub type Log = fn(LogLevel, &str);
+
+/// Where to look for the library, and who listens to its log.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// The library itself, when the user named one.
+    pub explicit: Option<PathBuf>,
+    /// Folder of the program or plugin that asks.
+    pub beside: Option<PathBuf>,
+    /// Receives the runtime's log; nothing is logged without.
+    pub log: Option<Log>,
+}
+
+/// Why ONNX Runtime can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// The file that the user named is not there.
+    #[error("ONNX Runtime: {source_of_path} names {path}, which is not a file")]
+    NotAFile {
+        source_of_path: &'static str,
+        path: PathBuf,
+    },
+    /// The dynamic loader found no library, or one that it can't use.
+    #[error(
+        "ONNX Runtime {OLDEST} or newer can't be loaded from {path}: {reason}. Set {VARIABLE} to the library (libonnxruntime.so, .dylib or onnxruntime.dll); `make setup` fetches one"
+    )]
+    Load { path: PathBuf, reason: String },
+    /// The library was loaded, but refuses to work.
+    #[error("ONNX Runtime from {path} can't be started: {reason}")]
+    Start { path: PathBuf, reason: String },
+    /// A process has one runtime.
+    #[error(
+        "ONNX Runtime is already loaded from {loaded}, and a process can have one only: {asked} can't be loaded beside it"
+    )]
+    Other { loaded: PathBuf, asked: PathBuf },
+}
+
+/// The runtime of this process, and where it came from. It is never taken down: the library doesn't
+/// survive being torn down while the process exits.
+static RUNTIME: Mutex<Option<(Environment, PathBuf)>> = Mutex::new(None);
+
+/// The environment of this process: loads the runtime on the first call.
+pub fn environment(search: &Search) -> Result<Environment, LibraryError> {
+    let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((environment, loaded)) = runtime.as_ref() {
+        return match &search.explicit {
+            Some(asked) if !same_file(asked, loaded) => Err(LibraryError::Other {
+                loaded: loaded.clone(),
+                asked: asked.clone(),
+            }),
+            _ => Ok(environment.clone()),
+        };
+    }
+    let path = find(search)?;
+    let environment = start(&path, search.log)?;
+    *runtime = Some((environment.clone(), path));
+    Ok(environment)
+}
+
+/// Where the runtime of this process was loaded from.
+pub fn loaded() -> Option<PathBuf> {
+    let runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    runtime.as_ref().map(|(_, path)| path.clone())
+}
+
+/// The library to load: what the user named, else the first that is there.
+fn find(search: &Search) -> Result<PathBuf, LibraryError> {
+    let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty());
+    let named = [
+        ("the property", search.explicit.clone()),
+        (VARIABLE, variable.map(PathBuf::from)),
+    ];
+    for (source_of_path, path) in named {
+        if let Some(path) = path {
+            // An absolute path, because a relative one is looked up beside the program first.
+            return match path.canonicalize() {
+                Ok(path) if path.is_file() => Ok(path),
+                _ => Err(LibraryError::NotAFile {
+                    source_of_path,
+                    path,
+                }),
+            };
+        }
+    }
+    let name = file_name();
+    let beside = search.beside.as_deref().into_iter();
+    let found = beside
+        .flat_map(|folder| [folder.join(&name), folder.join(FILLED_BY_MAKE).join(&name)])
+        .find_map(|path| path.canonicalize().ok().filter(|path| path.is_file()));
+    // A bare name leaves the search to the system's loader.
+    Ok(found.unwrap_or_else(|| PathBuf::from(name)))
+}
+
+/// `libonnxruntime.so`, `libonnxruntime.dylib` or `onnxruntime.dll`.
+fn file_name() -> String {
+    format!(
+        "{}onnxruntime{}",
+        env::consts::DLL_PREFIX,
+        env::consts::DLL_SUFFIX
+    )
+}
+
+fn start(path: &Path, log: Option<Log>) -> Result<Environment, LibraryError> {
+    let builder = ort::init_from(path).map_err(|error| LibraryError::Load {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let environment = builder
+        .with_name("unetsegment")
+        .with_telemetry(false)
+        .with_logger(Arc::new(
+            move |level, _category, _id, _location, message| {
+                if let Some(log) = log {
+                    log(level, message);
+                }
+            },
+        ))
+        .build()
+        .map_err(|error| LibraryError::Start {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+    if log.is_none() {
+        environment.set_log_level(LogLevel::Fatal);
+    }
+    Ok(environment)
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_beside_the_plugin_comes_before_the_one_that_make_fetched() {
+        let root = tempfile::tempdir().unwrap();
+        let beside = root.path().join("target/release");
+        let filled = root.path().join(".cache/onnxruntime");
+        for folder in [&beside, &filled] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        let search = Search {
+            beside: Some(beside.clone()),
+            ..Default::default()
+        };
+        let name = file_name();
+        let find = || find_without_variable(&search);
+        assert_eq!(find(), PathBuf::from(&name));
+        std::fs::write(filled.join(&name), "").unwrap();
+        assert_eq!(find(), filled.join(&name).canonicalize().unwrap());
+        std::fs::write(beside.join(&name), "").unwrap();
+        assert_eq!(find(), beside.join(&name).canonicalize().unwrap());
+    }
+
+    /// The result of [`find`], which the variable of the machine that tests must not decide.
+    fn find_without_variable(search: &Search) -> PathBuf {
+        if env::var_os(VARIABLE).is_some() {
+            // SAFETY: no other test of this binary reads or writes the environment.
+            unsafe { env::remove_var(VARIABLE) };
+        }
+        find(search).unwrap()
+    }
+
+    #[test]
+    fn a_library_that_is_not_there_is_named() {
+        let search = Search {
+            explicit: Some("/nowhere/libonnxruntime.so".into()),
+            ..Default::default()
+        };
+        let error = find(&search).unwrap_err().to_string();
+        assert!(error.contains("the property names /nowhere/lib"), "{error}");
+    }
+}

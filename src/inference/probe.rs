@@ -1,0 +1,158 @@
+//! Finds out by running it what a network without a contract does to sizes.
+
+use ort::memory::Allocator;
+use ort::session::Session;
+use ort::value::Tensor;
+
+use super::model::{Network, dimensions};
+use crate::contract::{
+    Activation, Channels, Contract, Geometry, MAX_CLASSES, Normalization, Sizes, VERSION,
+    unnamed_classes,
+};
+use crate::onnx::survey::Survey;
+
+/// Halo of a network whose reach can't be told from its graph: what a U-Net of four levels needs.
+const USUAL_HALO: usize = 96;
+
+/// Largest input that is tried. A network that needs more is not meant for tiles.
+const LARGEST: usize = 2048;
+
+/// The contract of a network that carries none.
+pub(super) fn contract(
+    session: &mut Session,
+    network: &Network,
+    survey: &Survey,
+    name: &str,
+) -> Result<Contract, String> {
+    let mut probe = Probe {
+        session,
+        channels: network.channels,
+    };
+    let (margin, sizes, outputs) = match network.fixed {
+        Some((height, width)) => {
+            let (outputs, margin) = probe.run(height, width)?;
+            (margin, Sizes::Fixed { height, width }, outputs)
+        }
+        None => probe.sizes(survey)?,
+    };
+    let activation = match (survey.activation, outputs) {
+        (Some(Activation::None), _) => Activation::None,
+        (_, 1) => Activation::Sigmoid,
+        _ => Activation::Softmax,
+    };
+    let classes = outputs.max(2);
+    if classes > MAX_CLASSES {
+        return Err(format!(
+            "it has {classes} output channels, where {MAX_CLASSES} classes are possible"
+        ));
+    }
+    Ok(Contract {
+        version: VERSION,
+        name: name.to_owned(),
+        channels: match network.channels {
+            1 => Channels::Gray,
+            _ => Channels::Rgb,
+        },
+        classes: unnamed_classes(classes),
+        activation,
+        geometry: Geometry {
+            margin,
+            halo: halo(margin, survey),
+            stride: survey.stride,
+            sizes,
+        },
+        normalization: Normalization::ZScore,
+        threshold: 0.5,
+        pixel_size: None,
+        training: None,
+        scores: Default::default(),
+    })
+}
+
+/// Context around a tile: the margin is all that a network without padding sees. One that pads needs
+/// as much more as its padding reaches in, in whole steps of the grid.
+fn halo(margin: usize, survey: &Survey) -> usize {
+    if margin > 0 && !survey.padded {
+        return margin;
+    }
+    let reach = survey.halo.unwrap_or(USUAL_HALO);
+    margin + reach.saturating_sub(margin).div_ceil(survey.stride) * survey.stride
+}
+
+/// A network that is tried on zeros of several sizes.
+struct Probe<'a> {
+    session: &'a mut Session,
+    channels: usize,
+}
+
+impl Probe<'_> {
+    /// Margin, legal sizes and output channels of a network that leaves its size open.
+    ///
+    /// Pooling makes sizes legal in steps of its grid, so that as many neighbouring sizes as a step
+    /// has are tried, from a size on that surely leaves something: the legal one loses least.
+    fn sizes(&mut self, survey: &Survey) -> Result<(usize, Sizes, usize), String> {
+        let step = survey.stride;
+        let reach = survey.halo.unwrap_or(USUAL_HALO);
+        let start = (2 * reach + step).div_ceil(step) * step;
+        if start + 2 * step > LARGEST {
+            return Err(format!(
+                "its pooling takes steps of {step} pixels, which is too coarse for tiles"
+            ));
+        }
+        let mut best: Option<(usize, usize, usize)> = None;
+        let mut reason = String::new();
+        for size in start..start + step {
+            match self.run(size, size) {
+                Ok((outputs, margin)) => {
+                    if best.is_none_or(|(_, least, _)| margin < least) {
+                        best = Some((size, margin, outputs));
+                    }
+                    if margin == 0 {
+                        break;
+                    }
+                }
+                Err(error) => reason = error,
+            }
+        }
+        let (size, margin, outputs) = best.ok_or_else(|| {
+            format!(
+                "it runs on no size from {start} to {}: {reason}",
+                start + step - 1
+            )
+        })?;
+        // The step is right if one more of it is legal too, on one axis alone.
+        match self.run(size, size + step)? {
+            (_, again) if again == margin => {
+                Ok((margin, Sizes::Steps { min: size, step }, outputs))
+            }
+            (_, other) => Err(format!(
+                "its margin is {margin} pixels at {size} pixels, and {other} at {}",
+                size + step
+            )),
+        }
+    }
+
+    /// Runs the network on `height` x `width` zeros: its output channels and margin.
+    fn run(&mut self, height: usize, width: usize) -> Result<(usize, usize), String> {
+        let text = |error: ort::Error| error.to_string();
+        let shape = [1, self.channels, height, width];
+        let mut input = Tensor::<f32>::new(&Allocator::default(), shape).map_err(text)?;
+        input.extract_tensor_mut().1.fill(0.0);
+        let outputs = self.session.run(ort::inputs![input]).map_err(text)?;
+        let found = dimensions(&outputs[0])?;
+        let [1, channels, rows, columns] = found[..] else {
+            return Err(format!(
+                "its output has the shape {found:?}, where [1, classes, height, width] is needed"
+            ));
+        };
+        let lost = (height.checked_sub(rows), width.checked_sub(columns));
+        match lost {
+            (Some(lost), Some(same)) if lost == same && lost % 2 == 0 && channels > 0 => {
+                Ok((channels, lost / 2))
+            }
+            _ => Err(format!(
+                "from {height} x {width} pixels it makes {rows} x {columns}, which is not a picture with an even margin"
+            )),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Connected components of a mask.
+
+/// Finds the connected components of masks, row by row: pixels of one class (other than 0, the
+/// background) that touch at an edge belong together.
+///
+/// It keeps its working memory, so that one after another costs no allocation.
+#[derive(Debug, Default)]
+pub struct Components {
+    /// Runs of the row above and of the row at hand.
+    above: Vec<Run>,
+    here: Vec<Run>,
+    /// For each run the run that it was joined to; a run of its own points to itself.
+    parents: Vec<usize>,
+    /// For each run that points to itself, the pixels of its component so far.
+    areas: Vec<usize>,
+}
+
+/// Neighbouring pixels of one class in one row.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    class: u8,
+    start: usize,
+    /// One past the last pixel.
+    end: usize,
+    /// Index into `parents`.
+    id: usize,
+}
+
+impl Components {
+    /// How many components of at least `min_area` pixels `mask` has, whose rows are `width` pixels
+    /// long.
+    pub fn count(&mut self, mask: &[u8], width: usize, min_area: usize) -> usize {
+        self.above.clear();
+        self.parents.clear();
+        self.areas.clear();
+        for row in mask.chunks_exact(width.max(1)) {
+            self.runs(row);
+            self.join();
+            std::mem::swap(&mut self.above, &mut self.here);
+        }
+        let components = self.areas.iter().enumerate();
+        components
+            .filter(|(id, area)| self.parents[*id] == *id && **area >= min_area)
+            .count()
+    }
+
+    /// Cuts a row into runs, each a component of its own.
+    fn runs(&mut self, row: &[u8]) {
+        self.here.clear();
+        let mut start = 0;
+        for run in row.chunk_by(|left, right| left == right) {
+            let (class, end) = (run[0], start + run.len());
+            if class != 0 {
+                let id = self.parents.len();
+                self.parents.push(id);
+                self.areas.push(run.len());
+                self.here.push(Run {
+                    class,
+                    start,
+                    end,
+                    id,
+                });
+            }
+            start = end;
+        }
+    }
+
+    /// Joins the runs of the row to those above that they touch.
+    fn join(&mut self) {
+        let mut above = 0;
+        for index in 0..self.here.len() {
+            let run = self.here[index];
+            while self
+                .above
+                .get(above)
+                .is_some_and(|other| other.end <= run.start)
+            {
+                above += 1;
+            }
+            let touching = self.above[above..]
+                .iter()
+                .take_while(|other| other.start < run.end);
+            for other in touching {
+                if other.class == run.class {
+                    join(&mut self.parents, &mut self.areas, other.id, run.id);
+                }
+            }
+        }
+    }
+}
+
+/// Makes one component of those of two runs.
+fn join(parents: &mut [usize], areas: &mut [usize], one: usize, other: usize) {
+    let (one, other) = (root(parents, one), root(parents, other));
+    // The older one stays, which keeps paths short: later rows meet it again.
+    let (stays, goes) = (one.min(other), one.max(other));
+    if stays != goes {
+        parents[goes] = stays;
+        areas[stays] += areas[goes];
+    }
+}
+
+/// The run that stands for the component of `id`. Shortens the way there for the next time.
+fn root(parents: &mut [usize], mut id: usize) -> usize {
+    while parents[id] != id {
+        parents[id] = parents[parents[id]];
+        id = parents[id];
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Areas of the components by flooding from every pixel.
+    fn flooded(mask: &[u8], width: usize) -> Vec<usize> {
+        let mut seen = vec![false; mask.len()];
+        let mut areas = Vec::new();
+        for start in 0..mask.len() {
+            if seen[start] || mask[start] == 0 {
+                continue;
+            }
+            let (mut stack, mut area) = (vec![start], 0);
+            seen[start] = true;
+            while let Some(at) = stack.pop() {
+                area += 1;
+                let column = at % width;
+                let neighbours = [
+                    (column > 0).then(|| at - 1),
+                    (column + 1 < width).then_some(at + 1),
+                    at.checked_sub(width),
+                    Some(at + width).filter(|at| *at < mask.len()),
+                ];
+                for next in neighbours.into_iter().flatten() {
+                    if !seen[next] && mask[next] == mask[start] {
+                        seen[next] = true;
+                        stack.push(next);
+                    }
+                }
+            }
+            areas.push(area);
+        }
+        areas
+    }
+
+    proptest! {
+        #[test]
+        fn counts_what_flooding_finds(
+            width in 1usize..24,
+            pixels in prop::collection::vec(0u8..3, 1..500),
+            min_area in 0usize..6,
+        ) {
+            let mask = &pixels[..pixels.len() / width * width];
+            let expected = flooded(mask, width).into_iter().filter(|area| *area >= min_area).count();
+            let mut components = Components::default();
+            prop_assert_eq!(components.count(mask, width, min_area), expected);
+            // The second time with working memory that is no longer empty.
+            prop_assert_eq!(components.count(mask, width, min_area), expected);
+        }
+    }
+
+    #[test]
+    fn diagonal_neighbours_do_not_touch() {
+        assert_eq!(Components::default().count(&[1, 0, 0, 1], 2, 0), 2);
+        assert_eq!(Components::default().count(&[], 0, 0), 0);
+    }
+}

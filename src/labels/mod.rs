@@ -1,0 +1,5 @@
+//! From classes to objects.
+
+mod components;
+
+pub use components::Components;

@@ -1,0 +1,82 @@
+//! The mask that rides on every frame which `unetsegment` lets out.
+//!
+//! It is a [`gst::meta::CustomMeta`] (C: `GstCustomMeta`) of the name [`NAME`], whose structure has
+//! these fields:
+//!
+//! | field | type | what |
+//! | --- | --- | --- |
+//! | `mask` | `GstBuffer` | one byte a pixel, the class; rows without padding; read-only |
+//! | `caps` | `GstCaps` | `video/x-raw, format=GRAY8` with the size of the mask, which is the frame's |
+//! | `inference-time` | `guint64` | nanoseconds that the network took for this mask |
+//!
+//! In C:
+//!
+//! ```c
+//! GstCustomMeta *meta = gst_buffer_get_custom_meta (buffer, "GstUNetSegmentMask");
+//! GstStructure *fields = gst_custom_meta_get_structure (meta);
+//! GstBuffer *mask;
+//! gst_structure_get (fields, "mask", GST_TYPE_BUFFER, &mask, NULL);
+//! ```
+//!
+//! Elements that change a frame's size or turn it drop the meta, because the mask would no longer
+//! lie on the picture; converting colours keeps it.
+
+use std::sync::Once;
+use std::time::Duration;
+
+use gst::meta::CustomMeta;
+
+/// Name of the meta.
+pub const NAME: &str = "GstUNetSegmentMask";
+
+/// What a frame's meta holds.
+#[derive(Clone, Debug)]
+pub struct Mask {
+    /// One byte a pixel, rows without padding.
+    pub mask: gst::Buffer,
+    /// Caps of the mask as a picture.
+    pub caps: gst::Caps,
+    /// How long the network took.
+    pub inference: Duration,
+}
+
+/// Makes the meta known to GStreamer. Has to be called before the others, any number of times.
+pub fn register() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if !CustomMeta::is_registered(NAME) {
+            CustomMeta::register(NAME, &["video", "size", "orientation"]);
+        }
+    });
+}
+
+/// Puts `mask` on `buffer`, in place of one that it may have carried.
+pub fn attach(buffer: &mut gst::BufferRef, mask: Mask) -> Result<(), glib::BoolError> {
+    if let Ok(old) = CustomMeta::from_mut_buffer(buffer, NAME) {
+        return fill(old, mask);
+    }
+    fill(CustomMeta::add(buffer, NAME)?, mask)
+}
+
+fn fill(
+    mut meta: gst::MetaRefMut<CustomMeta, gst::meta::Standalone>,
+    mask: Mask,
+) -> Result<(), glib::BoolError> {
+    let nanoseconds = u64::try_from(mask.inference.as_nanos()).unwrap_or(u64::MAX);
+    let fields = meta.mut_structure();
+    fields.set("mask", mask.mask);
+    fields.set("caps", mask.caps);
+    fields.set("inference-time", nanoseconds);
+    Ok(())
+}
+
+/// The mask that `buffer` carries.
+pub fn of(buffer: &gst::BufferRef) -> Option<Mask> {
+    let meta = CustomMeta::from_buffer(buffer, NAME).ok()?;
+    let fields = meta.structure();
+    Some(Mask {
+        mask: fields.get("mask").ok()?,
+        caps: fields.get("caps").ok()?,
+        inference: Duration::from_nanos(fields.get("inference-time").ok()?),
+    })
+}

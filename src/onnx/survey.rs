@@ -1,0 +1,364 @@
+//! Reads from the graph of a foreign network what no run of it can tell for sure: on which grid it
+//! pools, how far it sees, and how much memory its feature maps take.
+
+use std::collections::HashMap;
+
+use super::{Attribute, Graph, Node, Tensor};
+use crate::contract::Activation;
+
+/// What a graph does to a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Survey {
+    /// Product of the strides down to the smallest feature map.
+    pub stride: usize,
+    /// How many pixels around a pixel can reach it, when the grid of the pooling is aligned with
+    /// the picture. `None` where an operator sees the whole picture (a mean over it, attention), or
+    /// one that is not known here.
+    pub halo: Option<usize>,
+    /// Whether any operator pads its input, so that a tile's border can be felt inside its output.
+    pub padded: bool,
+    /// Bytes of the feature maps that are alive at one time, at most, for each input pixel.
+    pub bytes_per_pixel: f64,
+    /// Whether the last operator makes probabilities.
+    pub activation: Option<Activation>,
+}
+
+/// A feature map, seen from the input.
+#[derive(Clone, Copy)]
+struct Map {
+    /// Input pixels from one cell to the next.
+    scale: f64,
+    /// Cells from the border that the border can change, for a border on the grid of the pooling.
+    reach: f64,
+    /// Whether `reach` holds.
+    bounded: bool,
+    channels: f64,
+}
+
+impl Map {
+    fn bytes_per_pixel(&self) -> f64 {
+        self.channels * size_of::<f32>() as f64 / (self.scale * self.scale)
+    }
+}
+
+/// Surveys the graph whose picture comes in as its first input that is no initializer. `channels`:
+/// of that picture.
+pub fn survey(graph: &Graph, channels: usize) -> Survey {
+    let constants: HashMap<&str, &Tensor> = graph
+        .initializer
+        .iter()
+        .map(|tensor| (tensor.name.as_str(), tensor))
+        .collect();
+    let mut maps: HashMap<&str, Map> = HashMap::new();
+    let picture = graph
+        .input
+        .iter()
+        .find(|input| !constants.contains_key(input.name.as_str()));
+    if let Some(picture) = picture {
+        let map = Map {
+            scale: 1.0,
+            reach: 0.0,
+            bounded: true,
+            channels: channels as f64,
+        };
+        maps.insert(&picture.name, map);
+    }
+    let mut stride: f64 = 1.0;
+    for node in &graph.node {
+        let inputs: Vec<Map> = node
+            .input
+            .iter()
+            .filter_map(|name| maps.get(name.as_str()).copied())
+            .collect();
+        let (Some(map), Some(output)) = (follow(node, &inputs, &constants), node.output.first())
+        else {
+            continue;
+        };
+        stride = stride.max(map.scale);
+        maps.insert(output, map);
+    }
+    let stride = stride.round().clamp(1.0, 65_536.0) as usize;
+    let output = graph
+        .output
+        .first()
+        .and_then(|value| maps.get(value.name.as_str()));
+    let halo = output
+        .filter(|map| map.bounded)
+        .map(|map| ((map.reach * map.scale).ceil() as usize).div_ceil(stride) * stride);
+    Survey {
+        stride,
+        halo,
+        padded: graph.node.iter().any(pads),
+        bytes_per_pixel: peak(graph, &maps),
+        activation: last_activation(graph),
+    }
+}
+
+/// The map that `node` makes of the maps among its inputs; `None` for a node that handles no map,
+/// such as arithmetic on shapes.
+fn follow(node: &Node, inputs: &[Map], constants: &HashMap<&str, &Tensor>) -> Option<Map> {
+    let first = *inputs.first()?;
+    let attribute = |name: &str, otherwise: i64| {
+        let value = node.ints(name).first().copied().unwrap_or(otherwise);
+        value.clamp(1, 65_536) as f64
+    };
+    let weights = node
+        .input
+        .get(1)
+        .and_then(|name| constants.get(name.as_str()));
+    let dim = |axis: usize| {
+        let dims = weights.map_or(&[] as &[i64], |tensor| &tensor.dims);
+        dims.get(axis).map(|n| *n as f64)
+    };
+    let map = match node.op_type.as_str() {
+        "Shape" | "Size" => return None,
+        "Conv" | "QLinearConv" | "MaxPool" | "AveragePool" | "LpPool" => {
+            let stride = attribute("strides", 1);
+            let kernel = attribute("kernel_shape", dim(2).unwrap_or(1.0) as i64);
+            let spread = (kernel - 1.0) * attribute("dilations", 1);
+            // A window with an even side looks one cell further in one direction. On the grid, a
+            // pooling window that lies beyond the border never holds a cell within it.
+            let sideways = if kernel == stride {
+                0.0
+            } else {
+                (spread / 2.0).ceil()
+            };
+            Map {
+                scale: first.scale * stride,
+                reach: ((first.reach + sideways) / stride).ceil(),
+                channels: match node.op_type.as_str() {
+                    "Conv" => dim(0).unwrap_or(first.channels),
+                    _ => first.channels,
+                },
+                ..first
+            }
+        }
+        "ConvTranspose" => {
+            let stride = attribute("strides", 1);
+            let kernel = attribute("kernel_shape", dim(2).unwrap_or(1.0) as i64);
+            Map {
+                scale: first.scale / stride,
+                reach: first.reach * stride + (kernel - stride).max(0.0),
+                channels: dim(1).unwrap_or(first.channels),
+                ..first
+            }
+        }
+        "Resize" | "Upsample" => {
+            let factor = resize_factor(node, constants);
+            Map {
+                scale: first.scale / factor,
+                // Linear interpolation mixes neighbours.
+                reach: (first.reach + 1.0) * factor,
+                ..first
+            }
+        }
+        "Concat" => Map {
+            channels: inputs.iter().map(|map| map.channels).sum(),
+            ..widest(inputs)
+        },
+        op if POINTWISE.contains(&op) => widest(inputs),
+        _ => Map {
+            bounded: false,
+            ..widest(inputs)
+        },
+    };
+    Some(map)
+}
+
+/// Whether `node` adds pixels around its input.
+fn pads(node: &Node) -> bool {
+    let same =
+        |attribute: &Attribute| attribute.name == "auto_pad" && attribute.s.starts_with(b"SAME");
+    node.op_type == "Pad"
+        || node.ints("pads").iter().any(|pad| *pad > 0)
+        || node.attribute.iter().any(same)
+}
+
+/// Operators that answer each pixel from that pixel alone, or move pixels without mixing them.
+const POINTWISE: &[&str] = &[
+    "Abs",
+    "Add",
+    "BatchNormalization",
+    "Cast",
+    "Ceil",
+    "Celu",
+    "Clip",
+    "Constant",
+    "DequantizeLinear",
+    "Div",
+    "Dropout",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LeakyRelu",
+    "Log",
+    "LogSoftmax",
+    "Max",
+    "Min",
+    "Mish",
+    "Mul",
+    "Neg",
+    "PRelu",
+    "Pad",
+    "Pow",
+    "QuantizeLinear",
+    "Reciprocal",
+    "Relu",
+    "Selu",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Sqrt",
+    "Sub",
+    "Sum",
+    "Tanh",
+    "ThresholdedRelu",
+];
+
+/// The map of several that belong to one operator: the finest grid, the longest reach.
+fn widest(inputs: &[Map]) -> Map {
+    let mut widest = inputs[0];
+    for map in inputs {
+        widest.scale = widest.scale.min(map.scale);
+        widest.reach = widest.reach.max(map.reach);
+        widest.bounded &= map.bounded;
+        widest.channels = widest.channels.max(map.channels);
+    }
+    widest
+}
+
+/// By how much a `Resize` enlarges. Exporters write the scales as a constant, or compute the size
+/// from that of another map: then it is a step of a U-Net, which doubles.
+fn resize_factor(node: &Node, constants: &HashMap<&str, &Tensor>) -> f64 {
+    let scales = node.input.iter().rev().find_map(|name| {
+        let tensor = constants.get(name.as_str())?;
+        tensor.floats().get(2).copied()
+    });
+    f64::from(scales.filter(|factor| *factor >= 1.0).unwrap_or(2.0))
+}
+
+/// Most bytes a pixel that are alive at one time: each map from the node that makes it to the last
+/// one that reads it.
+fn peak(graph: &Graph, maps: &HashMap<&str, Map>) -> f64 {
+    let mut last_use: HashMap<&str, usize> = HashMap::new();
+    for (index, node) in graph.node.iter().enumerate() {
+        for name in &node.input {
+            last_use.insert(name, index);
+        }
+    }
+    let bytes = |name: &str| maps.get(name).map_or(0.0, Map::bytes_per_pixel);
+    let mut alive: f64 = graph.input.iter().map(|input| bytes(&input.name)).sum();
+    let mut peak = alive;
+    for (index, node) in graph.node.iter().enumerate() {
+        let made: f64 = node.output.iter().map(|name| bytes(name)).sum();
+        // Runtimes compute these into their input's memory.
+        let in_place = matches!(
+            node.op_type.as_str(),
+            "Relu" | "Identity" | "Dropout" | "Sigmoid"
+        );
+        peak = peak.max(alive + if in_place { 0.0 } else { made });
+        let mut done: Vec<&str> = node.input.iter().map(String::as_str).collect();
+        done.sort_unstable();
+        done.dedup();
+        let freed: f64 = done
+            .into_iter()
+            .filter(|name| last_use.get(name) == Some(&index))
+            .map(bytes)
+            .sum();
+        alive += made - freed;
+    }
+    peak
+}
+
+/// What the operator that makes the first output does.
+fn last_activation(graph: &Graph) -> Option<Activation> {
+    let output = &graph.output.first()?.name;
+    let node = graph
+        .node
+        .iter()
+        .find(|node| node.output.contains(output))?;
+    match node.op_type.as_str() {
+        "Softmax" | "Sigmoid" | "HardSigmoid" => Some(Activation::None),
+        "Identity" | "Cast" | "Slice" | "Transpose" => None,
+        _ => Some(Activation::Softmax),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use prost::Message;
+
+    use super::*;
+    use crate::onnx::Model;
+    use crate::onnx::export::{Parameters, export};
+    use crate::unet::UNet;
+
+    fn graph(unet: &UNet) -> Graph {
+        let parameters: BTreeMap<_, _> = unet
+            .layers()
+            .into_iter()
+            .map(|layer| {
+                let parameters = Parameters {
+                    weight: vec![0.0; layer.shape().iter().product()],
+                    bias: vec![0.0; layer.outputs],
+                };
+                (layer.name, parameters)
+            })
+            .collect();
+        let contract = unet.contract("test");
+        let bytes = export(unet, &parameters, &contract).unwrap();
+        Model::decode(bytes.as_slice()).unwrap().graph.unwrap()
+    }
+
+    #[test]
+    fn the_papers_network_is_recognised() {
+        for padded in [false, true] {
+            for depth in 1..5 {
+                let unet = UNet {
+                    channels: 1,
+                    classes: 2,
+                    width: 4,
+                    depth,
+                    padded,
+                };
+                let survey = survey(&graph(&unet), 1);
+                assert_eq!(survey.stride, unet.geometry().stride);
+                assert_eq!(survey.padded, padded);
+                let padded = UNet {
+                    padded: true,
+                    ..unet
+                };
+                assert_eq!(survey.halo, Some(padded.geometry().halo));
+                assert_eq!(survey.activation, Some(Activation::Softmax));
+                // At least the two widest maps of the way up: the concatenated one and its
+                // convolution, 3 width channels of 4 bytes.
+                assert!(survey.bytes_per_pixel >= 3.0 * 4.0 * 4.0, "{survey:?}");
+                assert!(survey.bytes_per_pixel < 20.0 * 4.0 * 4.0, "{survey:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_operator_that_sees_the_whole_picture_has_no_halo() {
+        let unet = UNet {
+            channels: 1,
+            classes: 2,
+            width: 2,
+            depth: 1,
+            padded: true,
+        };
+        let mut graph = graph(&unet);
+        for op in ["InstanceNormalization", "GlobalAveragePool", "SomethingNew"] {
+            graph.node[1].op_type = op.into();
+            assert_eq!(survey(&graph, 1).halo, None, "{op}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The answers for the tiles of a plan, put together to one map of the frame.
+
+use super::decision::Decision;
+use super::plan::{Plan, Span};
+use super::score::Row;
+
+/// Puts the network's answers together. Made once for a plan; after that it allocates nothing.
+///
+/// For each frame: [`begin`](Self::begin), [`add`](Self::add) for every tile of the plan in any
+/// order, [`finish`](Self::finish). Both maps are rows of the frame's width without gaps.
+pub struct Stitcher {
+    decision: Decision,
+    /// What makes classes of `sums`.
+    of_sums: Decision,
+    frame: [usize; 2],
+    output: [usize; 2],
+    /// Weighted probabilities, \[planes\]\[height\]\[width\] of the frame; empty where the plan
+    /// doesn't blend.
+    sums: Vec<f32>,
+    /// Two rows of working space.
+    space: [Vec<f32>; 2],
+}
+
+impl Stitcher {
+    /// For the tiles of `plan`, of which the network gives `decision.outputs()` channels.
+    pub fn new(plan: &Plan, decision: Decision) -> Self {
+        let of_sums = decision.of_sums();
+        let sums = if plan.blends() {
+            vec![0.0; of_sums.outputs() * plan.frame.area()]
+        } else {
+            Vec::new()
+        };
+        Stitcher {
+            decision,
+            of_sums,
+            frame: [plan.frame.height, plan.frame.width],
+            output: [plan.output.height, plan.output.width],
+            sums,
+            space: [vec![0.0; plan.frame.width], vec![0.0; plan.frame.width]],
+        }
+    }
+
+    /// Starts a frame.
+    pub fn begin(&mut self) {
+        self.sums.fill(0.0);
+    }
+
+    /// Adds the network's `output` for one tile: scores, \[channels\]\[height\]\[width\] of
+    /// [`Plan::output`]. Without blending this writes the tile's part of `mask` (class indices) and
+    /// of `probability` (of the foreground).
+    ///
+    /// # Panics
+    /// If a slice is shorter than the plan says, or the spans are not the plan's.
+    pub fn add(
+        &mut self,
+        (rows, columns): (&Span, &Span),
+        output: &[f32],
+        mask: &mut [u8],
+        mut probability: Option<&mut [f32]>,
+    ) {
+        let [height, width] = self.output;
+        for (index, y) in rows.target.clone().enumerate() {
+            let start = (rows.source + index) * width + columns.source;
+            let scores = Row::new(output, height * width, start, columns.target.len());
+            if self.sums.is_empty() {
+                let at = y * self.frame[1];
+                let range = at + columns.target.start..at + columns.target.end;
+                let part = probability.as_deref_mut().map(|p| &mut p[range.clone()]);
+                self.write(self.decision, scores, &mut mask[range], part);
+            } else {
+                self.blend(scores, (y, rows.weights[index]), columns);
+            }
+        }
+    }
+
+    /// Ends a frame: where the plan blends, `mask` and `probability` are written only now.
+    ///
+    /// # Panics
+    /// If a slice is shorter than the frame.
+    pub fn finish(&mut self, mask: &mut [u8], mut probability: Option<&mut [f32]>) {
+        if self.sums.is_empty() {
+            return;
+        }
+        let [height, width] = self.frame;
+        // Lent out for the loop, so that the sums can be read while the working space is written.
+        let sums = std::mem::take(&mut self.sums);
+        for start in (0..height * width).step_by(width) {
+            let scores = Row::new(&sums, height * width, start, width);
+            let range = start..start + width;
+            let part = probability.as_deref_mut().map(|p| &mut p[range.clone()]);
+            self.write(self.of_sums, scores, &mut mask[range], part);
+        }
+        self.sums = sums;
+    }
+
+    fn write(
+        &mut self,
+        decision: Decision,
+        scores: Row,
+        mask: &mut [u8],
+        probability: Option<&mut [f32]>,
+    ) {
+        let [space, _] = &mut self.space;
+        decision.classes(scores, space, mask);
+        if let Some(probability) = probability {
+            decision.foreground(scores, space, probability);
+        }
+    }
+
+    fn blend(&mut self, scores: Row, (y, weight): (usize, f32), columns: &Span) {
+        let [height, width] = self.frame;
+        let [total, largest] = &mut self.space;
+        let at = y * width + columns.target.start;
+        let planes = self.sums.chunks_exact_mut(height * width);
+        let rows = planes.map(|plane| &mut plane[at..at + columns.target.len()]);
+        let weights = (weight, columns.weights.as_slice());
+        self.decision.add(scores, weights, [total, largest], rows);
+    }
+}

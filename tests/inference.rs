@@ -1,0 +1,216 @@
+//! A model tells what it needs, by its contract or, where it carries none, by being tried.
+
+mod common;
+
+use common::{Files, SMALL};
+use gstunetsegment::contract::{Activation, Sizes};
+use gstunetsegment::inference::{Model, ModelError, Options, Provider};
+use gstunetsegment::onnx;
+use gstunetsegment::unet::UNet;
+use prost::Message;
+
+fn options() -> Options {
+    common::init();
+    Options::default()
+}
+
+/// The model of `unet` as another program would have written it: without a contract, and changed.
+fn foreign(unet: &UNet, change: impl FnOnce(&mut onnx::Graph)) -> Vec<u8> {
+    let mut model = onnx::Model::decode(common::model(unet).as_slice()).unwrap();
+    model.metadata_props.clear();
+    change(model.graph.as_mut().unwrap());
+    model.encode_to_vec()
+}
+
+fn open(bytes: &[u8]) -> Result<Model, ModelError> {
+    let files = Files::new();
+    Model::open(&files.write("model.onnx", bytes), &options())
+}
+
+fn reason(bytes: &[u8]) -> String {
+    match open(bytes) {
+        Ok(_) => panic!("it was taken"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Fixes or frees a dimension of the input or output.
+fn set_extent(value: &mut onnx::ValueInfo, axis: usize, extent: onnx::Extent) {
+    let tensor = value.r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
+    tensor.shape.as_mut().unwrap().dim[axis].extent = Some(extent);
+}
+
+#[test]
+fn a_model_carries_its_contract() {
+    let model = open(&common::model(&SMALL)).unwrap();
+    assert!(model.is_described());
+    assert_eq!(*model.contract(), SMALL.contract("random"));
+    assert_ne!(model.provider(), Provider::Auto);
+}
+
+#[test]
+fn a_foreign_network_is_found_out() {
+    for depth in [1, 2, 4] {
+        for padded in [false, true] {
+            for channels in [1, 3] {
+                let unet = UNet {
+                    channels,
+                    classes: 2 + depth,
+                    width: 2,
+                    depth,
+                    padded,
+                };
+                let model = open(&foreign(&unet, |_| ())).unwrap();
+                assert!(!model.is_described());
+                let (found, expected) = (model.contract().geometry, unet.geometry());
+                assert_eq!(found.margin, expected.margin, "{unet:?}");
+                assert_eq!(found.halo, expected.halo, "{unet:?}");
+                assert_eq!(found.stride, expected.stride, "{unet:?}");
+                assert_eq!(model.contract().channels.count(), channels);
+                assert_eq!(model.contract().classes.len(), unet.classes);
+                // Every size it is said to take is one that the network takes.
+                let Sizes::Steps { min, step } = found.sizes else {
+                    panic!("{found:?}")
+                };
+                assert_eq!(
+                    expected.legal(min, min + step),
+                    Some((min, min + step)),
+                    "{unet:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fixed_size_is_kept() {
+    let bytes = foreign(&SMALL, |graph| {
+        set_extent(&mut graph.input[0], 2, onnx::Extent::Value(76));
+        set_extent(&mut graph.input[0], 3, onnx::Extent::Value(92));
+    });
+    let mut model = open(&bytes).unwrap();
+    let geometry = model.contract().geometry;
+    assert_eq!(geometry.margin, SMALL.geometry().margin);
+    assert_eq!(
+        geometry.sizes,
+        Sizes::Fixed {
+            height: 76,
+            width: 92
+        }
+    );
+    model.shape(76, 92).unwrap();
+}
+
+#[test]
+fn the_last_operator_tells_what_the_output_is() {
+    assert_eq!(
+        open(&foreign(&SMALL, |_| ()))
+            .unwrap()
+            .contract()
+            .activation,
+        Activation::Softmax
+    );
+    let one = UNet {
+        classes: 1,
+        ..SMALL
+    };
+    let model = open(&foreign(&one, |_| ())).unwrap();
+    assert_eq!(model.contract().activation, Activation::Sigmoid);
+    let softmax = foreign(&SMALL, |graph| {
+        let output = graph.output[0].name.clone();
+        let last = graph.node.last_mut().unwrap();
+        last.output = vec!["logits".into()];
+        graph.node.push(onnx::Node {
+            input: vec!["logits".into()],
+            output: vec![output],
+            name: "softmax".into(),
+            op_type: "Softmax".into(),
+            attribute: vec![onnx::Attribute {
+                name: "axis".into(),
+                i: 1,
+                r#type: onnx::AttributeType::Int as i32,
+                ..Default::default()
+            }],
+        });
+    });
+    assert_eq!(
+        open(&softmax).unwrap().contract().activation,
+        Activation::None
+    );
+}
+
+#[test]
+fn the_output_follows_the_input() {
+    let mut model = open(&common::model(&SMALL)).unwrap();
+    model.shape(60, 76).unwrap();
+    model.input().fill(0.5);
+    let even = model.run().unwrap().to_vec();
+    assert_eq!(even.len(), 2 * 20 * 36);
+    for (index, value) in model.input().iter_mut().enumerate() {
+        *value = (index % 7) as f32;
+    }
+    let uneven = model.run().unwrap().to_vec();
+    assert_ne!(even, uneven, "the second input was not seen");
+    model.input().fill(0.5);
+    assert_eq!(
+        model.run().unwrap(),
+        even,
+        "the same input gave another output"
+    );
+    // Another shape and back again.
+    model.shape(76, 60).unwrap();
+    model.shape(60, 76).unwrap();
+    model.input().fill(0.5);
+    assert_eq!(model.run().unwrap(), even);
+}
+
+#[test]
+fn a_declared_shape_is_not_believed() {
+    // The file says 3 classes, the network makes 2, and it can be seen by trying.
+    let lie = foreign(&SMALL, |graph| {
+        set_extent(&mut graph.output[0], 1, onnx::Extent::Value(3));
+    });
+    assert_eq!(open(&lie).unwrap().contract().classes.len(), 2);
+    // A contract that doesn't fit the network.
+    let mut contract = SMALL.contract("lie");
+    contract.geometry.margin -= 2;
+    let files = Files::new();
+    let path = files.write("lie.onnx", &common::described(&SMALL, &contract));
+    let mut model = Model::open(&path, &options()).unwrap();
+    let error = model.shape(60, 60).unwrap_err().to_string();
+    assert!(
+        error.contains("lie.onnx") && error.contains("promises"),
+        "{error}"
+    );
+}
+
+#[test]
+fn networks_that_do_not_fit_are_refused() {
+    let two = UNet {
+        channels: 2,
+        ..SMALL
+    };
+    let error = reason(&foreign(&two, |_| ()));
+    assert!(error.contains("2 channels"), "{error}");
+    let error = reason(&foreign(&SMALL, |graph| {
+        let tensor = graph.input[0]
+            .r#type
+            .as_mut()
+            .unwrap()
+            .tensor_type
+            .as_mut()
+            .unwrap();
+        tensor.shape.as_mut().unwrap().dim.truncate(3);
+    }));
+    assert!(
+        error.contains("3 dimensions") || error.contains("can't be loaded"),
+        "{error}"
+    );
+    let mut contract = SMALL.contract("colour");
+    contract.channels = gstunetsegment::contract::Channels::Rgb;
+    let error = reason(&common::described(&SMALL, &contract));
+    assert!(
+        error.contains("1 channels") && error.contains("promises 3"),
+        "{error}"
+    );
+}
