@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds one thing with cargo and copies it to the file that meson asks for.
-# usage: meson-cargo.sh SOURCE_FOLDER TARGET_FOLDER OUTPUT CARGO_ARGUMENT...
+# usage: meson-cargo.sh SOURCE_FOLDER OUTPUT TARGET_FOLDER CARGO_ARGUMENT...
 set -euo pipefail
 
 source=$1
-target=$2
-output=$(realpath "$(dirname "$3")")/$(basename "$3")
+output=$(realpath "$(dirname "$2")")/$(basename "$2")
+target=$3
 shift 3
 
 cd "$source"
