@@ -10,4 +10,4 @@ shift 3
 
 cd "$source"
 cargo build --release --locked --target-dir "$target" "$@"
-cp "$target/release/$(basename "$output")" "$output"
+cp --remove-destination "$target/release/$(basename "$output")" "$output"
