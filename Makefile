@@ -1,0 +1,90 @@
+# What a person types here; `make help` lists it. Each command installs what it lacks, saying what, and
+# leaves alone what is there. Rust itself has to be there already.
+
+# What the programs are built from: the trainer is built again when one of these is newer.
+sources := Cargo.toml Cargo.lock $(wildcard build.rs) $(shell find src -name '*.rs')
+
+# One profile for building, testing and measuring, so that the dependencies are compiled once.
+flags := --release --locked
+trainer := --no-default-features --features train
+
+# Every path below counts on this folder, whatever the user's own settings of cargo say.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+# Tests and demo see the plugin and the ONNX Runtime of this folder, also in a shell that exports others,
+# and leave the user's registry of plugins alone.
+export ORT_DYLIB_PATH := $(CURDIR)/.cache/onnxruntime/libonnxruntime.so
+export GST_REGISTRY := $(CURDIR)/target/gst-registry.bin
+unexport GST_PLUGIN_PATH
+
+.PHONY: build
+build: installed target/release/unet-train ## Build the plugin and the trainer (the default)
+	cargo build $(flags) --lib
+
+# Two builds, for the trainer is not to need GStreamer, nor the plugin what the trainer needs. Building the
+# trainer overwrites the library with one that has no elements, so the plugin always comes last.
+target/release/unet-train: $(sources) | installed
+	cargo build $(flags) $(trainer) --bin unet-train
+	@touch $@
+
+.PHONY: test
+test: check ## Check and test everything
+	@scripts/packages.sh build run
+	@scripts/onnxruntime.sh
+	cargo test $(flags) $(trainer)
+	cargo build $(flags) --lib
+	cargo test $(flags)
+	@echo 'All checks and tests have passed.'
+
+.PHONY: check
+check: rust ## Check the formatting and the lints alone
+	@scripts/packages.sh build
+	@scripts/lint-tools.sh
+	cargo fmt --check
+	cargo clippy $(flags) --all-targets -- -D warnings
+	cargo clippy $(flags) --all-targets $(trainer) -- -D warnings
+	cargo clippy $(flags) --all-targets --all-features -- -D warnings
+
+.PHONY: demo
+demo: rust ## Segment a time-lapse into demo/; INPUT=folder-or-file and MODEL=file for your own
+	@scripts/packages.sh build run demo
+	@scripts/onnxruntime.sh
+	cargo build $(flags) --lib
+	@scripts/demo.sh
+
+.PHONY: bench
+bench: rust ## Measure the speed
+	@scripts/packages.sh build run
+	@scripts/onnxruntime.sh
+	cargo bench --locked
+
+.PHONY: env
+env: ## Print what a shell exports to use the plugin: eval "$(make -s env)"
+	@scripts/onnxruntime.sh
+	@scripts/env.sh
+
+.PHONY: setup
+setup: rust ## Install and download all that the other commands need, to work offline from then on
+	@scripts/packages.sh build run demo
+	@scripts/onnxruntime.sh
+	@scripts/lint-tools.sh
+	@scripts/demo-pictures.sh
+	cargo fetch --locked --target host-tuple
+
+.PHONY: clean
+clean: ## Remove what was built, but not what was downloaded (.cache)
+	rm -rf target demo
+
+.PHONY: help
+help: ## Print this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand --tabs=16
+
+.PHONY: installed
+installed: rust
+	@scripts/packages.sh build
+	@scripts/onnxruntime.sh
+
+# Ends everything with one line when the Rust toolchain is missing or too old.
+rust-problem = $(shell scripts/rust-problem.sh)
+.PHONY: rust
+rust:
+	$(if $(rust-problem),$(error $(rust-problem)))
