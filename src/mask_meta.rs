@@ -24,7 +24,8 @@
 use std::sync::Once;
 use std::time::Duration;
 
-use gst::meta::CustomMeta;
+use glib::translate::{IntoGlib, ToGlibPtr};
+use gst::meta::{CustomMeta, MetaTransform};
 
 /// Name of the meta.
 pub const NAME: &str = "GstUNetSegmentMask";
@@ -44,10 +45,60 @@ pub struct Mask {
 pub fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        if !CustomMeta::is_registered(NAME) {
-            CustomMeta::register(NAME, &["video", "size", "orientation"]);
+        if CustomMeta::is_registered(NAME) {
+            return;
+        }
+        let tags = ["video", "size", "orientation"].as_slice();
+        // SAFETY: the strings are copied, and `transform` has the signature that is asked for. The
+        // bindings' own registration doesn't hand on what `transform` has to look at.
+        unsafe {
+            gst::ffi::gst_meta_register_custom(
+                NAME.to_glib_none().0,
+                tags.to_glib_none().0,
+                Some(transform),
+                std::ptr::null_mut(),
+                None,
+            );
         }
     });
+}
+
+/// Takes the meta along to a frame that was made of the one that carries it: by copying, or by a
+/// conversion that leaves the size as it is.
+unsafe extern "C" fn transform(
+    target: *mut gst::ffi::GstBuffer,
+    meta: *mut gst::ffi::GstCustomMeta,
+    _source: *mut gst::ffi::GstBuffer,
+    kind: glib::ffi::GQuark,
+    data: glib::ffi::gpointer,
+    _user_data: glib::ffi::gpointer,
+) -> glib::ffi::gboolean {
+    let is = |quark: glib::Quark| quark.into_glib() == kind;
+    // SAFETY: GStreamer calls this with valid buffers and meta, and with the data that goes with the
+    // kind of the transformation.
+    let (stays, target, meta) = unsafe {
+        let stays = if is(gst::meta::MetaTransformCopy::quark()) {
+            let region = (*data.cast::<gst::ffi::GstMetaTransformCopy>()).region;
+            region == glib::ffi::GFALSE
+        } else if is(gst_video::video_meta::VideoMetaTransformScale::quark()) {
+            let scale = &*data.cast::<gst_video::ffi::GstVideoMetaTransform>();
+            let (from, to) = (&*scale.in_info, &*scale.out_info);
+            (from.width, from.height) == (to.width, to.height)
+        } else {
+            false
+        };
+        let meta = &*meta.cast::<CustomMeta>();
+        (stays, gst::BufferRef::from_mut_ptr(target), meta)
+    };
+    let taken = stays
+        && CustomMeta::add(target, NAME).is_ok_and(|mut copy| {
+            let fields = copy.mut_structure();
+            for (name, value) in meta.structure().iter() {
+                fields.set_value(name, value.clone());
+            }
+            true
+        });
+    taken.into_glib()
 }
 
 /// Puts `mask` on `buffer`, in place of one that it may have carried.

@@ -12,7 +12,17 @@ const OVER_GRAY: &[&str] = &["RGBA", "BGRA", "RGBx", "BGRx", "RGB", "BGR"];
 
 /// Every format that can come in.
 const INPUT: &[&str] = &[
-    "GRAY8", "GRAY16_LE", "GRAY16_BE", "RGB", "BGR", "RGBA", "BGRA", "RGBx", "BGRx", "NV12", "I420",
+    "GRAY8",
+    "GRAY16_LE",
+    "GRAY16_BE",
+    "RGB",
+    "BGR",
+    "RGBA",
+    "BGRA",
+    "RGBx",
+    "BGRx",
+    "NV12",
+    "I420",
 ];
 
 const MASK: &[&str] = &["GRAY8"];
@@ -26,7 +36,7 @@ pub static TEMPLATE: Lazy<gst::Caps> = Lazy::new(|| {
 });
 
 /// The formats that go out when `format` comes in.
-fn downstream<'a>(output: Output, format: &'a str) -> Vec<&'a str> {
+pub fn downstream(output: Output, format: &str) -> Vec<&str> {
     match output {
         Output::Overlay if GRAY.contains(&format) => OVER_GRAY.to_vec(),
         Output::Overlay | Output::None => vec![format],
@@ -36,7 +46,7 @@ fn downstream<'a>(output: Output, format: &'a str) -> Vec<&'a str> {
 }
 
 /// The formats that may come in so that `format` goes out.
-fn upstream<'a>(output: Output, format: &'a str) -> Vec<&'a str> {
+fn upstream(output: Output, format: &str) -> Vec<&str> {
     match output {
         Output::Overlay if GRAY.contains(&format) => Vec::new(),
         Output::Overlay if OVER_GRAY.contains(&format) => {
@@ -115,22 +125,39 @@ mod tests {
         let gray = caps("video/x-raw, format=GRAY16_LE, width=4, height=3, colorimetry=bt601");
         let out = transform(Output::Overlay, gst::PadDirection::Sink, &gray);
         assert_eq!(names(&out), ["BGR", "BGRA", "BGRx", "RGB", "RGBA", "RGBx"]);
-        assert!(out.iter().all(|structure| !structure.has_field("colorimetry")));
+        assert!(
+            out.iter()
+                .all(|structure| !structure.has_field("colorimetry"))
+        );
         let colour = caps("video/x-raw, format=NV12, colorimetry=bt709");
         let out = transform(Output::Overlay, gst::PadDirection::Sink, &colour);
         assert_eq!(names(&out), ["NV12"]);
-        assert!(out.iter().all(|structure| structure.has_field("colorimetry")));
+        assert!(
+            out.iter()
+                .all(|structure| structure.has_field("colorimetry"))
+        );
     }
 
     #[test]
     fn what_goes_out_can_be_asked_for() {
-        for output in [Output::Overlay, Output::Mask, Output::Probability, Output::None] {
+        for output in [
+            Output::Overlay,
+            Output::Mask,
+            Output::Probability,
+            Output::None,
+        ] {
             for format in INPUT {
                 for out in downstream(output, format) {
-                    assert!(upstream(output, out).contains(format), "{output:?} {format} {out}");
+                    assert!(
+                        upstream(output, out).contains(format),
+                        "{output:?} {format} {out}"
+                    );
                 }
                 for input in upstream(output, format) {
-                    assert!(downstream(output, input).contains(format), "{output:?} {format} {input}");
+                    assert!(
+                        downstream(output, input).contains(format),
+                        "{output:?} {format} {input}"
+                    );
                 }
             }
         }

@@ -12,22 +12,22 @@ use crate::segmenter::SegmentError;
 pub fn start(error: &ModelError) -> gst::ErrorMessage {
     let text = sentence(error);
     match error {
-        ModelError::Library(_) => gst::error_msg!(gst::LibraryError::Init, ["{text}"]),
-        ModelError::Provider { .. } => gst::error_msg!(gst::LibraryError::Settings, ["{text}"]),
+        ModelError::Library(_) => gst::error_msg!(gst::LibraryError::Init, ("{text}")),
+        ModelError::Provider { .. } => gst::error_msg!(gst::LibraryError::Settings, ("{text}")),
         ModelError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            gst::error_msg!(gst::ResourceError::NotFound, ["{text}"])
+            gst::error_msg!(gst::ResourceError::NotFound, ("{text}"))
         }
         ModelError::Io { .. } | ModelError::NotAFile { .. } => {
-            gst::error_msg!(gst::ResourceError::OpenRead, ["{text}"])
+            gst::error_msg!(gst::ResourceError::OpenRead, ("{text}"))
         }
-        ModelError::Run { .. } => gst::error_msg!(gst::StreamError::Failed, ["{text}"]),
+        ModelError::Run { .. } => gst::error_msg!(gst::StreamError::Failed, ("{text}")),
         ModelError::Empty { .. }
         | ModelError::TooLarge { .. }
         | ModelError::NotOnnx { .. }
         | ModelError::Damaged { .. }
         | ModelError::Contract { .. }
         | ModelError::Unfit { .. }
-        | ModelError::Load { .. } => gst::error_msg!(gst::StreamError::WrongType, ["{text}"]),
+        | ModelError::Load { .. } => gst::error_msg!(gst::StreamError::WrongType, ("{text}")),
     }
 }
 
@@ -40,10 +40,10 @@ pub fn post(element: &UNetSegment, error: &ProcessError) {
         | ProcessError::Memory(_)
         | ProcessError::Pool(_)
         | ProcessError::NoCaps => {
-            gst::error_msg!(gst::StreamError::Failed, ["{}", sentence(error)])
+            gst::error_msg!(gst::StreamError::Failed, ("{}", sentence(error)))
         }
         ProcessError::Caps(_) | ProcessError::Frame(_) | ProcessError::Placement(_) => {
-            gst::error_msg!(gst::StreamError::Format, ["{}", sentence(error)])
+            gst::error_msg!(gst::StreamError::Format, ("{}", sentence(error)))
         }
     };
     element.obj().post_error_message(message);

@@ -31,7 +31,9 @@ pub struct Placement {
 pub enum PlacementError {
     #[error("the buffer describes a picture of {found}, and the caps one of {expected}")]
     Other { found: String, expected: String },
-    #[error("the buffer says that rows of plane {plane} lie {stride} bytes apart, which can't be read")]
+    #[error(
+        "the buffer says that rows of plane {plane} lie {stride} bytes apart, which can't be read"
+    )]
     Stride { plane: usize, stride: i32 },
     #[error(
         "the buffer holds {bytes} bytes, and plane {plane} begins at byte {offset}: the source sends less than its caps say"
@@ -122,7 +124,13 @@ impl Picture {
             })?;
         }
         let Size { width, height } = self.size();
-        Ok(Frame::new(self.format, width, height, &planes[..count], self.coding)?)
+        Ok(Frame::new(
+            self.format,
+            width,
+            height,
+            &planes[..count],
+            self.coding,
+        )?)
     }
 
     /// The picture in the bytes of a buffer, to draw upon.
@@ -162,7 +170,11 @@ impl Picture {
 }
 
 /// Cuts bytes that start at offset `start` of a buffer in two at its offset `at`.
-fn split(bytes: &mut [u8], start: usize, at: usize) -> Result<(&mut [u8], &mut [u8]), PlacementError> {
+fn split(
+    bytes: &mut [u8],
+    start: usize,
+    at: usize,
+) -> Result<(&mut [u8], &mut [u8]), PlacementError> {
     at.checked_sub(start)
         .and_then(|middle| bytes.split_at_mut_checked(middle))
         .ok_or(PlacementError::Order)

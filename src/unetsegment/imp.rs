@@ -16,7 +16,7 @@ use super::errors;
 use super::latency::Latency;
 use super::messages::{self, Report};
 use super::process::{Process, ProcessError};
-use super::settings::{self, Settings};
+use super::settings::{self, FrameSettings, Settings};
 use crate::inference::library::{LogLevel, Search};
 use crate::inference::{Options, Provider};
 use crate::segmenter::Segmenter;
@@ -57,16 +57,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl UNetSegment {
-    pub fn settings(&self) -> Settings {
-        lock(&self.settings).clone()
+    fn frame_settings(&self) -> FrameSettings {
+        lock(&self.settings).frame
     }
 
     fn open(&self) -> Result<Segmenter, gst::ErrorMessage> {
-        let settings = self.settings();
+        let settings = lock(&self.settings).model.clone();
         let Some(path) = &settings.model_file else {
             return Err(gst::error_msg!(
                 gst::ResourceError::NotFound,
-                ["No model: set the property model-file to an ONNX file"]
+                ("No model: set the property model-file to an ONNX file")
             ));
         };
         let plugin = gst::prelude::ElementExt::factory(&*self.obj())
@@ -92,7 +92,7 @@ impl UNetSegment {
             gst::element_imp_warning!(
                 self,
                 gst::ResourceError::Settings,
-                ["{refusal}; {} is used instead", model.provider()]
+                ("{refusal}; {} is used instead", model.provider())
             );
         }
         let origin = match model.is_described() {
@@ -118,9 +118,9 @@ impl UNetSegment {
     /// Runs `work` on a frame, and tells what came of it.
     fn work(
         &self,
-        work: impl FnOnce(&mut Process, &Settings) -> Result<Option<Report>, ProcessError>,
+        work: impl FnOnce(&mut Process, &FrameSettings) -> Result<Option<Report>, ProcessError>,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let settings = self.settings();
+        let settings = self.frame_settings();
         let Some(mut process) = lock(&self.process).take() else {
             return Err(gst::FlowError::NotNegotiated);
         };
@@ -149,31 +149,32 @@ impl UNetSegment {
         // GObject has checked the type of the value before.
         match name {
             "model-file" => read(value, |path: Option<String>| {
-                settings.model_file = path.filter(|path| !path.is_empty()).map(PathBuf::from);
+                settings.model.model_file = path.filter(|path| !path.is_empty()).map(PathBuf::from);
             }),
             "runtime-library" => read(value, |path: Option<String>| {
-                settings.runtime_library = path.filter(|path| !path.is_empty()).map(PathBuf::from);
+                settings.model.runtime_library =
+                    path.filter(|path| !path.is_empty()).map(PathBuf::from);
             }),
-            "execution-provider" => read(value, |v| settings.execution_provider = v),
-            "device" => read(value, |v| settings.device = v),
-            "threads" => read(value, |v| settings.threads = v),
-            "tile-size" => read(value, |v| settings.tile_size = v),
-            "tile-memory" => read(value, |v| settings.tile_memory = v),
-            "blend" => read(value, |v| settings.blend = v),
-            "normalization" => read(value, |v| settings.normalization = v),
-            "output" => read(value, |v| settings.output = v),
-            "opacity" => read(value, |v| settings.opacity = v),
-            "post-messages" => read(value, |v| settings.post_messages = v),
-            "min-area" => read(value, |v| settings.min_area = v),
+            "execution-provider" => read(value, |v| settings.model.execution_provider = v),
+            "device" => read(value, |v| settings.model.device = v),
+            "threads" => read(value, |v| settings.model.threads = v),
+            "tile-size" => read(value, |v| settings.model.tile_size = v),
+            "tile-memory" => read(value, |v| settings.model.tile_memory = v),
+            "blend" => read(value, |v| settings.model.blend = v),
+            "normalization" => read(value, |v| settings.frame.normalization = v),
+            "output" => read(value, |v| settings.frame.output = v),
+            "opacity" => read(value, |v| settings.frame.opacity = v),
+            "post-messages" => read(value, |v| settings.frame.post_messages = v),
+            "min-area" => read(value, |v| settings.frame.min_area = v),
             "value-range" | "display-range" => read(value, |text: Option<String>| {
                 match text.as_deref().unwrap_or("auto").parse() {
-                    Ok(range) if name == "value-range" => settings.value_range = range,
-                    Ok(range) => settings.display_range = range,
+                    Ok(range) if name == "value-range" => settings.frame.value_range = range,
+                    Ok(range) => settings.frame.display_range = range,
                     Err(error) => {
                         gst::element_imp_warning!(
                             self,
                             gst::ResourceError::Settings,
-                            ["{name} stays as it is: {error}"]
+                            ("{name} stays as it is: {error}")
                         );
                     }
                 }
@@ -202,9 +203,9 @@ impl ObjectImpl for UNetSegment {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let before = lock(&self.settings).output;
+        let before = lock(&self.settings).frame.output;
         self.set(pspec.name(), value);
-        if lock(&self.settings).output != before {
+        if lock(&self.settings).frame.output != before {
             self.obj().reconfigure_src();
         }
     }
@@ -212,24 +213,25 @@ impl ObjectImpl for UNetSegment {
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         let settings = lock(&self.settings);
         let path = |path: &Option<PathBuf>| {
-            path.as_ref().map(|path| path.to_string_lossy().into_owned())
+            path.as_ref()
+                .map(|path| path.to_string_lossy().into_owned())
         };
         match pspec.name() {
-            "model-file" => path(&settings.model_file).to_value(),
-            "runtime-library" => path(&settings.runtime_library).to_value(),
-            "execution-provider" => settings.execution_provider.to_value(),
-            "device" => settings.device.to_value(),
-            "threads" => settings.threads.to_value(),
-            "tile-size" => settings.tile_size.to_value(),
-            "tile-memory" => settings.tile_memory.to_value(),
-            "blend" => settings.blend.to_value(),
-            "normalization" => settings.normalization.to_value(),
-            "value-range" => settings.value_range.to_string().to_value(),
-            "output" => settings.output.to_value(),
-            "opacity" => settings.opacity.to_value(),
-            "display-range" => settings.display_range.to_string().to_value(),
-            "post-messages" => settings.post_messages.to_value(),
-            "min-area" => settings.min_area.to_value(),
+            "model-file" => path(&settings.model.model_file).to_value(),
+            "runtime-library" => path(&settings.model.runtime_library).to_value(),
+            "execution-provider" => settings.model.execution_provider.to_value(),
+            "device" => settings.model.device.to_value(),
+            "threads" => settings.model.threads.to_value(),
+            "tile-size" => settings.model.tile_size.to_value(),
+            "tile-memory" => settings.model.tile_memory.to_value(),
+            "blend" => settings.model.blend.to_value(),
+            "normalization" => settings.frame.normalization.to_value(),
+            "value-range" => settings.frame.value_range.to_string().to_value(),
+            "output" => settings.frame.output.to_value(),
+            "opacity" => settings.frame.opacity.to_value(),
+            "display-range" => settings.frame.display_range.to_string().to_value(),
+            "post-messages" => settings.frame.post_messages.to_value(),
+            "min-area" => settings.frame.min_area.to_value(),
             "active-provider" => lock(&self.provider).map(Provider::name).to_value(),
             _ => pspec.default_value().clone(),
         }
@@ -253,13 +255,16 @@ impl ElementImpl for UNetSegment {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: Lazy<Vec<gst::PadTemplate>> = Lazy::new(|| {
-            [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
-                .into_iter()
-                .filter_map(|(name, direction)| {
-                    gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps::TEMPLATE)
-                        .ok()
-                })
-                .collect()
+            [
+                ("sink", gst::PadDirection::Sink),
+                ("src", gst::PadDirection::Src),
+            ]
+            .into_iter()
+            .filter_map(|(name, direction)| {
+                gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps::TEMPLATE)
+                    .ok()
+            })
+            .collect()
         });
         TEMPLATES.as_ref()
     }
@@ -291,7 +296,7 @@ impl BaseTransformImpl for UNetSegment {
         caps: &gst::Caps,
         filter: Option<&gst::Caps>,
     ) -> Option<gst::Caps> {
-        let other = caps::transform(self.settings().output, direction, caps);
+        let other = caps::transform(self.frame_settings().output, direction, caps);
         gst::debug!(CAT, imp = self, "{direction:?} {caps} goes with {other}");
         Some(match filter {
             Some(filter) => filter.intersect_with_mode(&other, gst::CapsIntersectMode::First),
@@ -300,13 +305,13 @@ impl BaseTransformImpl for UNetSegment {
     }
 
     fn set_caps(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
-        let output = self.settings().output;
+        let output = self.frame_settings().output;
         // Planning and the first run of the network are the work of this thread; nobody else waits.
         let mut process = lock(&self.process)
             .take()
             .ok_or_else(|| gst::loggable_error!(CAT, "caps before the element was started"))?;
         let configured = process.configure(incaps, outcaps, output);
-        let in_place = process.in_place();
+        let in_place = process.follow(output);
         *lock(&self.process) = Some(process);
         configured.map_err(|error| {
             errors::post(self, &error);
@@ -317,7 +322,9 @@ impl BaseTransformImpl for UNetSegment {
     }
 
     fn unit_size(&self, caps: &gst::Caps) -> Option<usize> {
-        gst_video::VideoInfo::from_caps(caps).ok().map(|info| info.size())
+        gst_video::VideoInfo::from_caps(caps)
+            .ok()
+            .map(|info| info.size())
     }
 
     /// Buffers may be larger than their caps say, where rows are padded.
@@ -352,6 +359,23 @@ impl BaseTransformImpl for UNetSegment {
             latency.set(live, min + own, max.map(|max| max + own));
         }
         true
+    }
+
+    /// A change of the output that leaves the caps as they are brings no new caps.
+    fn submit_input_buffer(
+        &self,
+        is_discont: bool,
+        inbuf: gst::Buffer,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let submitted = self.parent_submit_input_buffer(is_discont, inbuf)?;
+        let output = self.frame_settings().output;
+        let in_place = lock(&self.process)
+            .as_mut()
+            .map(|process| process.follow(output));
+        if let Some(in_place) = in_place {
+            self.obj().set_in_place(in_place);
+        }
+        Ok(submitted)
     }
 
     fn transform_meta<'a>(

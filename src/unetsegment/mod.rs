@@ -54,7 +54,10 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
 #[repr(u32)]
 pub enum Output {
     #[default]
-    #[enum_value(name = "Overlay: the frame with the classes drawn over it", nick = "overlay")]
+    #[enum_value(
+        name = "Overlay: the frame with the classes drawn over it",
+        nick = "overlay"
+    )]
     Overlay,
     #[enum_value(name = "Mask: the class of each pixel, GRAY8", nick = "mask")]
     Mask,
@@ -63,7 +66,10 @@ pub enum Output {
         nick = "probability"
     )]
     Probability,
-    #[enum_value(name = "None: the frame as it came, the mask as its meta only", nick = "none")]
+    #[enum_value(
+        name = "None: the frame as it came, the mask as its meta only",
+        nick = "none"
+    )]
     None,
 }
 
@@ -119,7 +125,10 @@ pub enum Blend {
     Crop,
     #[enum_value(name = "Overlapping tiles, averaged", nick = "average")]
     Average,
-    #[enum_value(name = "Overlapping tiles, their middles weigh most", nick = "gaussian")]
+    #[enum_value(
+        name = "Overlapping tiles, their middles weigh most",
+        nick = "gaussian"
+    )]
     Gaussian,
 }
 
@@ -139,7 +148,10 @@ impl From<Blend> for tiling::Blend {
 #[repr(u32)]
 pub enum NormalizationMode {
     #[default]
-    #[enum_value(name = "As the model says, z-score where it says nothing", nick = "model")]
+    #[enum_value(
+        name = "As the model says, z-score where it says nothing",
+        nick = "model"
+    )]
     Model,
     #[enum_value(name = "Mean 0, standard deviation 1", nick = "z-score")]
     ZScore,

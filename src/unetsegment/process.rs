@@ -3,9 +3,10 @@
 use gst::prelude::*;
 
 use super::Output;
+use super::caps;
 use super::frame::{Picture, PlacementError};
 use super::messages::Report;
-use super::settings::Settings;
+use super::settings::FrameSettings;
 use crate::contract::Color;
 use crate::labels::Components;
 use crate::mask_meta::{self, Mask};
@@ -49,7 +50,7 @@ struct Stream {
     kind: Output,
     masks: gst::BufferPool,
     mask_caps: gst::Caps,
-    /// Empty unless `kind` is [`Output::Probability`].
+    /// Empty until `kind` is [`Output::Probability`] for the first time.
     probability: Vec<f32>,
     levels: LevelTracker,
 }
@@ -89,22 +90,31 @@ impl Process {
             kind,
             masks: pool(size.area())?,
             mask_caps,
-            probability: match kind {
-                Output::Probability => vec![0.0; size.area()],
-                _ => Vec::new(),
-            },
+            probability: Vec::new(),
             levels: LevelTracker::new(DisplayRange::Auto),
         });
         Ok(())
     }
 
-    /// Whether frames are drawn upon, or given no more than their meta, instead of written anew.
-    pub fn in_place(&self) -> bool {
-        self.stream.as_ref().is_some_and(|stream| match stream.kind {
-            Output::Overlay => stream.input.format() == stream.output.format(),
+    /// Makes `kind` go out from now on, if the caps allow it as they are; otherwise that has to wait
+    /// for the next ones. Returns whether frames are drawn upon, or given no more than their meta,
+    /// instead of written anew.
+    pub fn follow(&mut self, kind: Output) -> bool {
+        let Some(stream) = &mut self.stream else {
+            return false;
+        };
+        let (input, output) = (stream.input.format(), stream.output.format());
+        if caps::downstream(kind, input.name()).contains(&output.name()) {
+            stream.kind = kind;
+            if kind == Output::Probability {
+                stream.probability.resize(stream.input.size().area(), 0.0);
+            }
+        }
+        match stream.kind {
+            Output::Overlay => input == output,
             Output::None => true,
             Output::Mask | Output::Probability => false,
-        })
+        }
     }
 
     /// Segments the frame in `inbuf` and writes what the output asks for into `outbuf`.
@@ -112,11 +122,13 @@ impl Process {
         &mut self,
         inbuf: &gst::BufferRef,
         outbuf: &mut gst::BufferRef,
-        settings: &Settings,
+        settings: &FrameSettings,
     ) -> Result<Option<Report>, ProcessError> {
         let stream = self.stream.as_mut().ok_or(ProcessError::NoCaps)?;
         let bytes = inbuf.map_readable()?;
-        let frame = stream.input.frame(&stream.input.placement(inbuf)?, &bytes)?;
+        let frame = stream
+            .input
+            .frame(&stream.input.placement(inbuf)?, &bytes)?;
         let mask = stream.segment(&mut self.segmenter, &frame, settings)?;
         stream.write(&frame, &mask, outbuf, (&self.colors, settings))?;
         self.finish(outbuf, inbuf.pts(), mask, settings)
@@ -126,7 +138,7 @@ impl Process {
     pub fn draw_upon(
         &mut self,
         buffer: &mut gst::BufferRef,
-        settings: &Settings,
+        settings: &FrameSettings,
     ) -> Result<Option<Report>, ProcessError> {
         let stream = self.stream.as_mut().ok_or(ProcessError::NoCaps)?;
         let placement = stream.input.placement(buffer)?;
@@ -140,7 +152,14 @@ impl Process {
             let mut bytes = buffer.map_writable()?;
             let mut frame = stream.input.frame_mut(&placement, &mut bytes)?;
             let opacity = settings.opacity as f32;
-            picture::draw(None, &mut frame, &mask, &self.colors, opacity, Levels::IDENTITY);
+            picture::draw(
+                None,
+                &mut frame,
+                &mask,
+                &self.colors,
+                opacity,
+                Levels::IDENTITY,
+            );
         }
         let pts = buffer.pts();
         self.finish(buffer, pts, mask, settings)
@@ -152,14 +171,17 @@ impl Process {
         buffer: &mut gst::BufferRef,
         timestamp: Option<gst::ClockTime>,
         mask: Mask,
-        settings: &Settings,
+        settings: &FrameSettings,
     ) -> Result<Option<Report>, ProcessError> {
         let number = self.frames;
         self.frames += 1;
         let report = match settings.post_messages {
             true => {
                 let pixels = mask.mask.map_readable()?;
-                let width = self.stream.as_ref().map_or(1, |stream| stream.input.size().width);
+                let width = self
+                    .stream
+                    .as_ref()
+                    .map_or(1, |stream| stream.input.size().width);
                 let min_area = settings.min_area as usize;
                 let covered = pixels.iter().filter(|class| **class != 0).count();
                 Some(Report {
@@ -182,7 +204,7 @@ impl Stream {
         &mut self,
         segmenter: &mut Segmenter,
         frame: &Frame,
-        settings: &Settings,
+        settings: &FrameSettings,
     ) -> Result<Mask, ProcessError> {
         let normalization = settings.normalization(segmenter.contract(), self.input.format());
         let mut mask = self.masks.acquire_buffer(None)?;
@@ -208,7 +230,7 @@ impl Stream {
         frame: &Frame,
         mask: &Mask,
         outbuf: &mut gst::BufferRef,
-        (colors, settings): (&[Color], &Settings),
+        (colors, settings): (&[Color], &FrameSettings),
     ) -> Result<(), ProcessError> {
         let placement = self.output.placement(outbuf)?;
         let mut bytes = outbuf.map_writable()?;

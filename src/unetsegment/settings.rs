@@ -11,8 +11,15 @@ use crate::picture::{DisplayRange, Format};
 use crate::segmenter;
 
 /// Values of the properties. Their defaults are the element's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
+    pub model: ModelSettings,
+    pub frame: FrameSettings,
+}
+
+/// What is read when the element starts.
+#[derive(Clone, Debug)]
+pub struct ModelSettings {
     pub model_file: Option<PathBuf>,
     pub runtime_library: Option<PathBuf>,
     pub execution_provider: ExecutionProvider,
@@ -22,6 +29,26 @@ pub struct Settings {
     /// MiB
     pub tile_memory: u32,
     pub blend: Blend,
+}
+
+impl Default for ModelSettings {
+    fn default() -> Self {
+        ModelSettings {
+            model_file: None,
+            runtime_library: None,
+            execution_provider: ExecutionProvider::default(),
+            device: 0,
+            threads: 0,
+            tile_size: 0,
+            tile_memory: 1024,
+            blend: Blend::default(),
+        }
+    }
+}
+
+/// What is read for each frame.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameSettings {
     pub normalization: NormalizationMode,
     pub value_range: DisplayRange,
     pub output: Output,
@@ -31,17 +58,9 @@ pub struct Settings {
     pub min_area: u32,
 }
 
-impl Default for Settings {
+impl Default for FrameSettings {
     fn default() -> Self {
-        Settings {
-            model_file: None,
-            runtime_library: None,
-            execution_provider: ExecutionProvider::default(),
-            device: 0,
-            threads: 0,
-            tile_size: 0,
-            tile_memory: 1024,
-            blend: Blend::default(),
+        FrameSettings {
             normalization: NormalizationMode::default(),
             value_range: DisplayRange::Auto,
             output: Output::default(),
@@ -59,7 +78,7 @@ const PERCENTILES: Normalization = Normalization::Percentile {
     high: 99.8,
 };
 
-impl Settings {
+impl ModelSettings {
     /// How tiles are laid.
     pub fn tiles(&self) -> segmenter::Tiles {
         segmenter::Tiles {
@@ -68,7 +87,9 @@ impl Settings {
             memory: u64::from(self.tile_memory) << 20,
         }
     }
+}
 
+impl FrameSettings {
     /// How frames of `format` become the input of a network with `contract`.
     pub fn normalization(&self, contract: &Contract, format: Format) -> Normalization {
         match self.normalization {
@@ -93,14 +114,14 @@ impl Settings {
 
 /// The properties as GStreamer describes them.
 pub static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
-    let default = Settings::default();
-    let mut properties = model_properties(&default);
-    properties.extend(tile_properties(&default));
-    properties.extend(output_properties(&default));
+    let Settings { model, frame } = Settings::default();
+    let mut properties = model_properties(&model);
+    properties.extend(tile_properties(&model));
+    properties.extend(frame_properties(&frame));
     properties
 });
 
-fn model_properties(default: &Settings) -> Vec<glib::ParamSpec> {
+fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
     vec![
         glib::ParamSpecString::builder("model-file")
             .nick("Model file")
@@ -139,7 +160,7 @@ fn model_properties(default: &Settings) -> Vec<glib::ParamSpec> {
     ]
 }
 
-fn tile_properties(default: &Settings) -> Vec<glib::ParamSpec> {
+fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
     vec![
         glib::ParamSpecUInt::builder("tile-size")
             .nick("Tile size")
@@ -160,6 +181,11 @@ fn tile_properties(default: &Settings) -> Vec<glib::ParamSpec> {
             .blurb("What happens where tiles meet")
             .mutable_ready()
             .build(),
+    ]
+}
+
+fn frame_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
+    vec![
         glib::ParamSpecEnum::builder_with_default("normalization", default.normalization)
             .nick("Normalization")
             .blurb("How pixels become the network's input; statistics are those of the whole frame")
@@ -171,11 +197,6 @@ fn tile_properties(default: &Settings) -> Vec<glib::ParamSpec> {
             .default_value(Some(default.value_range.to_string().as_str()))
             .mutable_playing()
             .build(),
-    ]
-}
-
-fn output_properties(default: &Settings) -> Vec<glib::ParamSpec> {
-    vec![
         glib::ParamSpecEnum::builder_with_default("output", default.output)
             .nick("Output")
             .blurb("What goes out; the mask is on every frame as a meta in any case")

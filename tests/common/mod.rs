@@ -10,6 +10,7 @@ use gstreamer as gst;
 use gstreamer_check::Harness;
 use gstreamer_video as gst_video;
 use gstunetsegment::contract::Contract;
+use gstunetsegment::inference::{Model, Options};
 use gstunetsegment::mask_meta;
 use gstunetsegment::onnx::export::{Parameters, export};
 use gstunetsegment::unet::UNet;
@@ -46,10 +47,9 @@ pub fn init() {
     });
 }
 
-/// Random weights of the usual size (He et al.), so that every layer has something to say, with a
-/// last bias that makes about half of a noisy picture foreground.
-pub fn parameters(unet: &UNet, seed: u64) -> BTreeMap<String, Parameters> {
-    let mut random = StdRng::seed_from_u64(seed);
+/// Random weights of the usual size (He et al.), so that every layer has something to say.
+fn parameters(unet: &UNet) -> BTreeMap<String, Parameters> {
+    let mut random = StdRng::seed_from_u64(1);
     let layers = unet.layers().into_iter();
     layers
         .map(|layer| {
@@ -67,6 +67,34 @@ pub fn parameters(unet: &UNet, seed: u64) -> BTreeMap<String, Parameters> {
         .collect()
 }
 
+/// Shifts the last bias of a network of two classes so that half of a picture is foreground: a mask
+/// of one class would hide every mistake.
+fn balance(unet: &UNet, parameters: &mut BTreeMap<String, Parameters>) {
+    init();
+    let bytes = export(unet, parameters, &unet.contract("to balance")).unwrap();
+    let files = Files::new();
+    let mut model = Model::open(&files.write("model.onnx", &bytes), &Options::default()).unwrap();
+    let (height, width) = unet.geometry().legal(300, 300).unwrap();
+    model.shape(height, width).unwrap();
+    let picture = cells(width, height, 9);
+    let mean = picture.iter().map(|value| f32::from(*value)).sum::<f32>() / picture.len() as f32;
+    let planes = model.input().chunks_exact_mut(width * height);
+    for plane in planes {
+        for (input, value) in plane.iter_mut().zip(&picture) {
+            *input = (f32::from(*value) - mean) / 40.0;
+        }
+    }
+    let scores = model.run().unwrap();
+    let (background, foreground) = scores.split_at(scores.len() / 2);
+    let mut lead: Vec<f32> = foreground
+        .iter()
+        .zip(background)
+        .map(|(f, b)| f - b)
+        .collect();
+    lead.sort_by(f32::total_cmp);
+    parameters.get_mut("last").unwrap().bias[1] -= lead[lead.len() / 2];
+}
+
 /// The bytes of a model with random weights.
 pub fn model(unet: &UNet) -> Vec<u8> {
     described(unet, &unet.contract("random"))
@@ -74,7 +102,11 @@ pub fn model(unet: &UNet) -> Vec<u8> {
 
 /// The bytes of a model with random weights and the given contract.
 pub fn described(unet: &UNet, contract: &Contract) -> Vec<u8> {
-    export(unet, &parameters(unet, 1), contract).unwrap()
+    let mut parameters = parameters(unet);
+    if unet.classes == 2 && matches!(unet.channels, 1 | 3) {
+        balance(unet, &mut parameters);
+    }
+    export(unet, &parameters, contract).unwrap()
 }
 
 /// Models and other files of one test; they go with it.
