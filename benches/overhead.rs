@@ -10,7 +10,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
 use gstunetsegment::inference::{Model, Options};

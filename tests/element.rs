@@ -91,7 +91,7 @@ fn grey_becomes_a_coloured_overlay() {
     let (mask, ..) = mask_of(&out);
     let (pixels, format) = pixels(&harness, &out);
     assert_eq!(format, "RGBA");
-    let [r, g, b] = gstunetsegment::contract::default_color(1).0;
+    let [r, g, b] = gstunetsegment::picture::default_color(1).0;
     for ((pixel, gray), class) in pixels.chunks_exact(4).zip(&picture).zip(&mask) {
         let expected = match class {
             0 => [*gray, *gray, *gray, 255],

@@ -10,7 +10,7 @@ use gstunetsegment::unet::UNet;
 const VALID: UNet = UNet {
     channels: 1,
     classes: 2,
-    width: 4,
+    width: 2,
     depth: 4,
     padded: false,
 };

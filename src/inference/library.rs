@@ -17,8 +17,14 @@ pub const VARIABLE: &str = "ORT_DYLIB_PATH";
 /// The folder that `make` fills, seen from the folder of the plugin it builds.
 const FILLED_BY_MAKE: &str = "../../.cache/onnxruntime";
 
-/// Takes the runtime's own log messages: how serious, and what.
-pub type Log = fn(LogLevel, &str);
+/// Who listens to the runtime's own log.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// Messages that are less serious are not made.
+    pub level: LogLevel,
+    /// Takes a message: how serious, and what.
+    pub sink: fn(LogLevel, &str),
+}
 
 /// Where to look for the library, and who listens to its log.
 #[derive(Clone, Debug, Default)]
@@ -131,7 +137,7 @@ fn start(path: &Path, log: Option<Log>) -> Result<Environment, LibraryError> {
         .with_logger(Arc::new(
             move |level, _category, _id, _location, message| {
                 if let Some(log) = log {
-                    log(level, message);
+                    (log.sink)(level, message);
                 }
             },
         ))
@@ -140,9 +146,7 @@ fn start(path: &Path, log: Option<Log>) -> Result<Environment, LibraryError> {
             path: path.to_owned(),
             reason: error.to_string(),
         })?;
-    if log.is_none() {
-        environment.set_log_level(LogLevel::Fatal);
-    }
+    environment.set_log_level(log.map_or(LogLevel::Fatal, |log| log.level));
     Ok(environment)
 }
 

@@ -1,11 +1,13 @@
 //! Running a network: the only place that names ONNX Runtime.
 //!
-//! [`library`] finds and loads the runtime, [`provider`] names what it can compute on, [`model`]
-//! opens a file and runs it on tensors that are made once, and [`probe`] finds out what a model
-//! without a contract does to sizes.
+//! [`library`] finds and loads the runtime, [`provider`] names what it can compute on, and [`model`]
+//! opens a file and runs it on tensors that are made once. A model without a contract is tried on
+//! several sizes to find out what it does to them.
 
+mod file;
 pub mod library;
 pub mod model;
+mod network;
 mod probe;
 pub mod provider;
 

@@ -1,25 +1,20 @@
 //! Opening a model file and running it on tensors that are made once.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ort::environment::Environment;
 use ort::memory::Allocator;
 use ort::session::{IoBinding, RunOptions, Session};
-use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
-use prost::Message;
+use ort::value::Tensor;
 
+use super::file;
 use super::library::{self, LibraryError, Search};
+use super::network::{Network, dimensions};
 use super::probe;
 use super::provider::Provider;
 use crate::contract::{Contract, ContractError, METADATA_KEY};
 use crate::onnx::{self, survey::Survey};
-
-/// Largest model file: protobuf can't hold more.
-const LARGEST: u64 = 2 << 30;
 
 /// How to open a model.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +43,10 @@ pub enum ModelError {
     NotAFile { path: PathBuf, what: &'static str },
     #[error("model {path} is empty")]
     Empty { path: PathBuf },
-    #[error("model {path} has {size} bytes, and the format allows {LARGEST}")]
+    #[error(
+        "model {path} has {size} bytes, and the format allows {}",
+        file::LARGEST
+    )]
     TooLarge { path: PathBuf, size: u64 },
     #[error("model {path} is not an ONNX file")]
     NotOnnx { path: PathBuf },
@@ -101,8 +99,8 @@ impl Model {
     /// Opens the model in the file `path`, with the contract that it carries or one that is found
     /// out by trying.
     pub fn open(path: &Path, options: &Options) -> Result<Model, ModelError> {
-        let bytes = read(path)?;
-        let file = parse(path, &bytes)?;
+        let bytes = file::read(path)?;
+        let file = file::parse(path, &bytes)?;
         let environment = library::environment(&options.library)?;
         let mut refused = Vec::new();
         let (mut session, provider) = start(path, &bytes, &environment, options, &mut refused)?;
@@ -120,7 +118,7 @@ impl Model {
                     source,
                 })?
             }
-            None => probe::contract(&mut session, &network, &survey, &name_of(path))
+            None => probe::contract(&mut session, &network, &survey, &file::stem(path))
                 .map_err(|reason| unfit(path, reason))?,
         };
         network
@@ -249,66 +247,6 @@ impl Model {
     }
 }
 
-/// Reads a model file, once and whole; only a regular one, so that a pipe can't hold up a pipeline.
-fn read(path: &Path) -> Result<Bytes, ModelError> {
-    let io = |source| ModelError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let metadata = path.metadata().map_err(io)?;
-    let size = metadata.len();
-    let path_buf = || path.to_owned();
-    if !metadata.is_file() {
-        let what = match metadata.is_dir() {
-            true => "a directory",
-            false => "a pipe, socket or device",
-        };
-        return Err(ModelError::NotAFile {
-            path: path_buf(),
-            what,
-        });
-    }
-    if size > LARGEST {
-        return Err(ModelError::TooLarge {
-            path: path_buf(),
-            size,
-        });
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(io)?;
-    // One byte more than allowed shows a file that has grown since.
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io)?;
-    match bytes.len() as u64 {
-        0 => Err(ModelError::Empty { path: path_buf() }),
-        size if size > LARGEST => Err(ModelError::TooLarge {
-            path: path_buf(),
-            size,
-        }),
-        _ => Ok(bytes.into()),
-    }
-}
-
-/// Parses the bytes of an ONNX file. The weights are not copied.
-fn parse(path: &Path, bytes: &Bytes) -> Result<onnx::Model, ModelError> {
-    // Every ONNX file starts with its first field, the version of the format.
-    const FORMAT_VERSION: u8 = 0x08;
-    let model = onnx::Model::decode(bytes.clone()).map_err(|error| match bytes.first() {
-        Some(&FORMAT_VERSION) => ModelError::Damaged {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        },
-        _ => ModelError::NotOnnx {
-            path: path.to_owned(),
-        },
-    })?;
-    if model.ir_version == 0 || model.graph.is_none() {
-        return Err(ModelError::NotOnnx {
-            path: path.to_owned(),
-        });
-    }
-    Ok(model)
-}
-
 /// Loads the model on the provider that was asked for, or the first that takes it.
 fn start(
     path: &Path,
@@ -384,108 +322,6 @@ fn session(
     builder.commit_from_memory(bytes)
 }
 
-/// Input and output of a network, as its file declares them.
-pub(super) struct Network {
-    pub channels: usize,
-    /// Output channels, where the file fixes them.
-    pub outputs: Option<usize>,
-    /// Height and width, where the file fixes them.
-    pub fixed: Option<(usize, usize)>,
-}
-
-impl Network {
-    fn of(session: &Session) -> Result<Network, String> {
-        let [input] = session.inputs() else {
-            return Err(format!(
-                "it has {} inputs, and one picture is all there is to give",
-                session.inputs().len()
-            ));
-        };
-        let output = session.outputs().first().ok_or("it has no output")?;
-        let (input, output) = (shape_of(input, "input")?, shape_of(output, "output")?);
-        let channels = extent(input[1]).filter(|n| matches!(n, 1 | 3)).ok_or_else(|| {
-            format!(
-                "its input has {} channels, where 1 (grey) or 3 (red, green, blue) are possible",
-                count(input[1])
-            )
-        })?;
-        if extent(input[0]).is_some_and(|batch| batch != 1) {
-            return Err(format!("it takes batches of {} pictures only", input[0]));
-        }
-        let fixed = match (extent(input[2]), extent(input[3])) {
-            (Some(height), Some(width)) => Some((height, width)),
-            (None, None) => None,
-            _ => return Err("it fixes one of height and width, and leaves the other open".into()),
-        };
-        Ok(Network {
-            channels,
-            outputs: extent(output[1]),
-            fixed,
-        })
-    }
-
-    fn agrees_with(&self, contract: &Contract) -> Result<(), String> {
-        let promised = contract.channels.count();
-        if self.channels != promised {
-            return Err(format!(
-                "its input has {} channels, and its contract promises {promised}",
-                self.channels
-            ));
-        }
-        match self.outputs {
-            Some(outputs) if outputs != contract.outputs() => Err(format!(
-                "it has {outputs} output channels, and its contract promises {}",
-                contract.outputs()
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The four declared dimensions of an input or output of floats; -1 for an open one.
-fn shape_of(outlet: &Outlet, what: &str) -> Result<[i64; 4], String> {
-    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
-        return Err(format!("its {what} is not a tensor"));
-    };
-    if *ty != TensorElementType::Float32 {
-        return Err(format!(
-            "its {what} holds {ty} values, where float32 is needed"
-        ));
-    }
-    <[i64; 4]>::try_from(&shape[..]).map_err(|_| {
-        format!(
-            "its {what} has {} dimensions, where 4 are needed: batch, channels, height, width",
-            shape.len()
-        )
-    })
-}
-
-/// A declared length, unless it is left open.
-fn extent(declared: i64) -> Option<usize> {
-    usize::try_from(declared).ok().filter(|n| *n > 0)
-}
-
-fn count(declared: i64) -> String {
-    extent(declared).map_or("an open number of".into(), |n| n.to_string())
-}
-
-/// The real dimensions of an output.
-pub(super) fn dimensions(value: &ort::value::DynValue) -> Result<Vec<usize>, String> {
-    match value.dtype() {
-        ValueType::Tensor {
-            ty: TensorElementType::Float32,
-            shape,
-            ..
-        } => Ok(shape
-            .iter()
-            .map(|n| usize::try_from(*n).unwrap_or(0))
-            .collect()),
-        other => Err(format!(
-            "its output is {other}, where a tensor of float32 is needed"
-        )),
-    }
-}
-
 fn unfit(path: &Path, reason: String) -> ModelError {
     ModelError::Unfit {
         path: path.to_owned(),
@@ -498,9 +334,4 @@ fn run_error(path: &Path, error: &ort::Error) -> ModelError {
         path: path.to_owned(),
         reason: error.to_string(),
     }
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_stem()
-        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
 }

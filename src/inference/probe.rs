@@ -4,7 +4,7 @@ use ort::memory::Allocator;
 use ort::session::Session;
 use ort::value::Tensor;
 
-use super::model::{Network, dimensions};
+use super::network::{Network, dimensions};
 use crate::contract::{
     Activation, Channels, Contract, Geometry, MAX_CLASSES, Normalization, Sizes, VERSION,
     unnamed_classes,

@@ -10,6 +10,7 @@ mod maps;
 mod normalize;
 mod overlay;
 mod overlay_yuv;
+mod palette;
 mod read;
 mod statistics;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use frame::{Frame, FrameError, FrameMut, Plane, PlaneMut};
 pub use maps::{write_mask, write_probability};
 pub use normalize::{Normalizer, Scaling, scaling};
 pub use overlay::draw;
+pub use palette::{Color, DEFAULT_COLORS, default_color};
 pub use read::fill;
 pub use statistics::Statistics;
 pub use yuv::{YuvCoding, YuvRange};

@@ -6,7 +6,7 @@ use super::display::Levels;
 use super::format::Layout;
 use super::frame::{Frame, FrameMut};
 use super::overlay_yuv;
-use crate::contract::{Color, default_color};
+use super::palette::{Color, default_color};
 
 /// Draws the classes of `mask` (rows of the frame's width without gaps): pixels of a region at
 /// `opacity` (0 to 1), its outermost pixels fully, the background as it is. Classes that `colors`

@@ -119,7 +119,7 @@ mod tests {
     use super::super::overlay;
     use super::super::testing::Picture;
     use super::super::yuv::{YuvCoding, YuvRange};
-    use crate::contract::Color;
+    use crate::picture::Color;
 
     /// Luma of a pixel and the chroma that it shares.
     fn samples(picture: &mut Picture, x: usize, y: usize) -> [u8; 3] {

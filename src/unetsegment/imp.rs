@@ -17,7 +17,7 @@ use super::latency::Latency;
 use super::messages::{self, Report};
 use super::process::{Process, ProcessError};
 use super::settings::{self, FrameSettings, Settings};
-use crate::inference::library::{LogLevel, Search};
+use crate::inference::library::{Log, LogLevel, Search};
 use crate::inference::{Options, Provider};
 use crate::segmenter::Segmenter;
 
@@ -36,6 +36,16 @@ fn log(level: LogLevel, message: &str) {
         LogLevel::Info => gst::debug!(CAT, "ONNX Runtime: {message}"),
         LogLevel::Warning => gst::info!(CAT, "ONNX Runtime: {message}"),
         LogLevel::Error | LogLevel::Fatal => gst::warning!(CAT, "ONNX Runtime: {message}"),
+    }
+}
+
+/// The least serious messages of ONNX Runtime that the category lets through.
+fn log_level() -> LogLevel {
+    match CAT.threshold() {
+        gst::DebugLevel::Trace | gst::DebugLevel::Memdump => LogLevel::Verbose,
+        gst::DebugLevel::Debug | gst::DebugLevel::Log => LogLevel::Info,
+        gst::DebugLevel::Info | gst::DebugLevel::Fixme => LogLevel::Warning,
+        _ => LogLevel::Error,
     }
 }
 
@@ -76,7 +86,10 @@ impl UNetSegment {
             library: Search {
                 explicit: settings.runtime_library.clone(),
                 beside: plugin.and_then(|file| file.parent().map(PathBuf::from)),
-                log: Some(log),
+                log: Some(Log {
+                    level: log_level(),
+                    sink: log,
+                }),
             },
             provider: settings.execution_provider.into(),
             device: settings.device,

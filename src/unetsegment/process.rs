@@ -5,11 +5,12 @@ use gst::prelude::*;
 use super::Output;
 use super::caps;
 use super::frame::{Picture, PlacementError};
+use super::imp::CAT;
 use super::messages::Report;
 use super::settings::FrameSettings;
-use crate::contract::Color;
 use crate::labels::Components;
 use crate::mask_meta::{self, Mask};
+use crate::picture::Color;
 use crate::picture::{self, DisplayRange, Frame, FrameError, LevelTracker, Levels};
 use crate::segmenter::{SegmentError, Segmenter};
 
@@ -79,7 +80,13 @@ impl Process {
         self.stream = None;
         let (input, output) = (Picture::of(incaps)?, Picture::of(outcaps)?);
         let size = input.size();
-        self.segmenter.prepare(size)?;
+        let plan = self.segmenter.prepare(size)?;
+        gst::debug!(
+            CAT,
+            "{size:?} in {} tiles, input of each {:?}",
+            plan.len(),
+            plan.outer
+        );
         let (width, height) = (input.info().width(), input.info().height());
         let mask_caps = gst_video::VideoInfo::builder(gst_video::VideoFormat::Gray8, width, height)
             .build()
