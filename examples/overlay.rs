@@ -46,13 +46,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             .build(),
     ));
 
-    pipeline.set_state(gst::State::Playing)?;
+    // Should this fail, the bus has the reason.
+    let started = pipeline.set_state(gst::State::Playing);
     let bytes: Vec<u8> = nuclei()
         .iter()
         .flat_map(|value| value.to_le_bytes())
         .collect();
-    camera.push_buffer(gst::Buffer::from_slice(bytes))?;
-    camera.end_of_stream()?;
+    if started.is_ok() {
+        camera.push_buffer(gst::Buffer::from_slice(bytes))?;
+        camera.end_of_stream()?;
+    }
     let bus = pipeline.bus().ok_or("no bus")?;
     let last = bus.timed_pop_filtered(
         gst::ClockTime::NONE,

@@ -79,9 +79,11 @@ impl UNetSegment {
                 ("No model: set the property model-file to an ONNX file")
             ));
         };
+        // A plugin that is part of the program has no file of its own.
         let plugin = gst::prelude::ElementExt::factory(&*self.obj())
             .and_then(|factory| factory.plugin())
-            .and_then(|plugin| plugin.filename());
+            .and_then(|plugin| plugin.filename())
+            .or_else(|| std::env::current_exe().ok());
         let options = Options {
             library: Search {
                 explicit: settings.runtime_library.clone(),
@@ -115,9 +117,10 @@ impl UNetSegment {
         gst::info!(
             CAT,
             imp = self,
-            "model on {}, contract {origin}: {}",
+            "model on {}, contract {origin}: {}; {:?}",
             model.provider(),
-            model.contract().to_json()
+            model.contract().to_json(),
+            model.survey()
         );
         if model.survey().halo.is_none() {
             gst::warning!(

@@ -171,7 +171,7 @@ fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecUInt::builder("tile-memory")
             .nick("Tile memory")
-            .blurb("Memory for the feature maps of one tile, in MiB, that planned tiles stay below")
+            .blurb("Memory that the network may take to run on one planned tile, in MiB, about")
             .minimum(1)
             .default_value(default.tile_memory)
             .mutable_ready()
