@@ -112,6 +112,9 @@ struct LearningOptions {
     /// How wide a gap may be to weigh more, sigma of the paper
     #[arg(long, default_value_t = WeightMap::SIGMA, value_name = "PIXELS")]
     sigma: f32,
+    /// Share of tiles that are centred on a cell; the others lie anywhere
+    #[arg(long, default_value_t = Augmentation::default().on_cells, value_name = "SHARE")]
+    on_cells: f64,
     /// Standard deviation of the elastic deformation; 0 for none
     #[arg(long, default_value_t = Augmentation::default().elastic, value_name = "PIXELS")]
     elastic: f32,
@@ -181,6 +184,7 @@ fn settings(train: Train) -> Result<Settings> {
     let name = train.output.file_stem().context("--output names no file")?;
     let minutes = train.minutes.or(train.steps.is_none().then_some(30.0));
     let augmentation = Augmentation {
+        on_cells: learning.on_cells,
         elastic: learning.elastic,
         scale: learning.scale,
         grey_values: Augmentation::default()
@@ -248,6 +252,11 @@ fn check(
             "--sigma",
             "0.1 to 100",
             (0.1..=100.0).contains(&learning.sigma),
+        ),
+        (
+            "--on-cells",
+            "0 to 1",
+            (0.0..=1.0).contains(&learning.on_cells),
         ),
         ("--elastic", "0 or more", not_negative(learning.elastic)),
         ("--scale", "1 to 10", (1.0..=10.0).contains(&learning.scale)),

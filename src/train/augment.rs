@@ -44,6 +44,9 @@ pub struct TileSize {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
+    /// Share of tiles whose middle is drawn from the foreground alone, in `0..=1`. Pictures of few
+    /// cells are mostly background, which is soon learned.
+    pub on_cells: f64,
     /// Whether tiles are flipped and turned, by any angle. Off they are shifted only.
     pub turn: bool,
     /// Largest factor by which a tile is made larger or smaller; 1 leaves its scale.
@@ -57,6 +60,7 @@ pub struct Augmentation {
 impl Default for Augmentation {
     fn default() -> Self {
         Augmentation {
+            on_cells: 0.5,
             turn: true,
             scale: 1.3,
             elastic: 10.0,
@@ -68,15 +72,16 @@ impl Default for Augmentation {
 impl Augmentation {
     /// Tiles that are only cut out.
     pub const NONE: Self = Augmentation {
+        on_cells: 0.0,
         turn: false,
         scale: 1.0,
         elastic: 0.0,
         grey_values: None,
     };
 
-    /// A random tile of `example`, around a pixel drawn from all of it.
+    /// A random tile of `example`.
     pub fn tile(&self, example: &Example, size: TileSize, rng: &mut impl Rng) -> Tile {
-        let way = Way::random(self, &example.image, size.input, rng);
+        let way = Way::random(self, &example.classes, size.input, rng);
         let mut tile = way.cut(example, size);
         if let Some(grey_values) = &self.grey_values {
             grey_values.vary(&mut tile.image, rng);
@@ -99,11 +104,11 @@ struct Way {
 impl Way {
     fn random(
         settings: &Augmentation,
-        image: &Plane<f32>,
+        classes: &Plane<u8>,
         size: usize,
         rng: &mut impl Rng,
     ) -> Self {
-        let centre = [image.height, image.width].map(|n| rng.random_range(0..n) as f32);
+        let centre = centre(classes, settings.on_cells, rng);
         // With an even number of pixels the middle lies between two of them.
         let half = if size.is_multiple_of(2) { 0.5 } else { 0.0 };
         let (angle, flip) = match settings.turn {
@@ -118,7 +123,7 @@ impl Way {
         let displacement = (settings.elastic > 0.0)
             .then(|| [(); 2].map(|()| Field::random(settings.elastic, rng).plane(size)));
         Way {
-            centre: centre.map(|at| at + half),
+            centre: centre.map(|at| at as f32 + half),
             matrix: [[cos, -sin * sign], [sin, cos * sign]],
             displacement,
         }
@@ -159,6 +164,20 @@ impl Way {
             }
         }
         tile
+    }
+}
+
+/// A random pixel, with a probability of `on_cells` one of the foreground.
+fn centre(classes: &Plane<u8>, on_cells: f64, rng: &mut impl Rng) -> [usize; 2] {
+    // So often that cells of a hundredth of the picture are mostly met, and an empty one costs little.
+    const TRIES: usize = 200;
+    let only_cells = on_cells > 0.0 && rng.random_bool(on_cells);
+    let mut draw = || [classes.height, classes.width].map(|n| rng.random_range(0..n));
+    let first = draw();
+    let is_cell = |[row, column]: &[usize; 2]| classes.at(*row, *column) != 0;
+    match only_cells && !is_cell(&first) {
+        true => (0..TRIES).map(|_| draw()).find(is_cell).unwrap_or(first),
+        false => first,
     }
 }
 
@@ -278,6 +297,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn tiles_on_cells_have_a_cell_in_their_middle() {
+        let mut classes = Plane::filled(50, 50, 0);
+        for row in 20..30 {
+            classes.data[row * 50 + 5..row * 50 + 15].fill(1);
+        }
+        let mut rng = StdRng::seed_from_u64(3);
+        let mut met = |on_cells| {
+            let drawn = (0..100).map(|_| centre(&classes, on_cells, &mut rng));
+            drawn
+                .filter(|[row, column]| classes.at(*row, *column) == 1)
+                .count()
+        };
+        assert!(met(0.0) < 20);
+        assert_eq!(met(1.0), 100);
+        // A picture without cells is no endless search.
+        let empty = classes.map(|_| 0);
+        assert!(centre(&empty, 1.0, &mut rng)[0] < 50);
     }
 
     #[test]

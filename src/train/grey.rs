@@ -35,7 +35,7 @@ pub struct GreyValues {
 impl Default for GreyValues {
     fn default() -> Self {
         GreyValues {
-            share: 0.4,
+            share: 0.3,
             gamma: 1.8,
             blur: 1.5,
             illumination: 0.3,

@@ -76,7 +76,7 @@ pub struct Start {
     /// Size of the tiles.
     pub tile: TileSize,
     /// What the network is computed on.
-    pub device: String,
+    pub device: &'static str,
 }
 
 /// What is known after a step.
@@ -122,7 +122,7 @@ pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, 
         validation: validation.iter().map(|s| s.name.clone()).collect(),
         parameters: settings.unet.parameters(),
         tile,
-        device: format!("{device:?}"),
+        device: "CPU (burn flex)",
     });
     let images = training.len();
     let feeder = Feeder::start(
