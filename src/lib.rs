@@ -14,6 +14,8 @@ pub mod onnx;
 pub mod picture;
 pub mod segmenter;
 pub mod tiling;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod unet;
 #[cfg(feature = "plugin")]
 pub mod unetsegment;

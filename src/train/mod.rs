@@ -1,0 +1,29 @@
+//! The trainer behind `unet-train`: from a folder of images and instance masks to an `.onnx` file that
+//! carries its contract. The only place that names burn.
+//!
+//! ```text
+//! dataset -> weight_map -> feeder(augment(field, grey)) -> network -> loss -> optimizer
+//!                                                             |
+//!                                            validate(metrics) -> model -> checkpoint
+//! ```
+
+pub mod augment;
+pub mod checkpoint;
+pub mod components;
+pub mod convolution;
+pub mod dataset;
+pub mod distance;
+pub mod feeder;
+pub mod field;
+pub mod grey;
+pub mod loss;
+pub mod metrics;
+pub mod model;
+pub mod network;
+pub mod plane;
+pub mod read;
+pub mod run;
+pub mod schedule;
+pub mod settings;
+pub mod validate;
+pub mod weight_map;

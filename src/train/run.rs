@@ -1,0 +1,308 @@
+//! A training run from the folders to the model's file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::augment::{Example, Tile, TileSize};
+use super::checkpoint;
+use super::dataset::{self, DatasetError, Sample, Split};
+use super::feeder::Feeder;
+use super::loss::weighted_cross_entropy;
+use super::metrics::Scores;
+use super::model::{self, Progress};
+use super::network::{Network, initial_weights};
+use super::plane::Plane;
+use super::schedule::learning_rate;
+use super::settings::{ClassWeights, Settings};
+use super::validate::validate;
+use super::weight_map::{balanced, separated};
+use crate::onnx::export::ExportError;
+
+/// Why a run ended without being finished.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The data can't be used.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The loss is infinite or not a number.
+    #[error(
+        "the loss of step {step} is {loss}: training has diverged. A smaller learning rate may help; the best model until then is kept"
+    )]
+    Diverged {
+        /// The step.
+        step: usize,
+        /// Its loss.
+        loss: f32,
+    },
+    /// The model's file can't be written.
+    #[error("can't write {}: {error}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The network can't be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+/// What a run tells while it goes on.
+pub trait Observer {
+    /// The data are read, learning begins.
+    fn start(&mut self, start: &Start);
+    /// A step is done.
+    fn step(&mut self, step: &Step);
+    /// The network was validated after `step` steps; `best` if no earlier one was better.
+    fn validated(&mut self, step: usize, scores: &Scores, best: bool);
+}
+
+/// What is known before the first step.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Images to learn from.
+    pub training: usize,
+    /// Names of the images held back.
+    pub validation: Vec<String>,
+    /// Weights and biases of the network.
+    pub parameters: usize,
+    /// Size of the tiles.
+    pub tile: TileSize,
+    /// What the network is computed on.
+    pub device: &'static str,
+}
+
+/// What is known after a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Steps done.
+    pub number: usize,
+    /// Loss of this step.
+    pub loss: f32,
+    /// Share of the budget that is used up.
+    pub used: f64,
+    /// Time since the first step began.
+    pub time: Duration,
+}
+
+/// The best model of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// Steps that the run had.
+    pub steps: usize,
+    /// Step after which the network was best.
+    pub best_step: usize,
+    /// Its scores.
+    pub scores: Scores,
+    /// How long learning took.
+    pub time: Duration,
+}
+
+/// Trains a network as `settings` say. The best one by validation is in the file
+/// [`Settings::output`] from the first validation on.
+pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+    let mut rng = StdRng::seed_from_u64(settings.seed);
+    let samples = dataset::load(&settings.images, &settings.masks)?;
+    let Split {
+        training,
+        validation,
+    } = dataset::split(samples, settings.validation, &mut rng)?;
+    let tile = tile_size(settings);
+    let device = Device::flex();
+    device.seed(settings.seed);
+    observer.start(&Start {
+        training: training.len(),
+        validation: validation.iter().map(|s| s.name.clone()).collect(),
+        parameters: settings.unet.parameters(),
+        tile,
+        device: "CPU (burn flex)",
+    });
+    let images = training.len();
+    let feeder = Feeder::start(
+        Arc::new(examples(training, settings)),
+        settings.augmentation,
+        tile,
+        settings.batch,
+        settings.seed,
+    );
+    let weights = initial_weights(&settings.unet, &mut rng);
+    let learner = Learner::new(settings, &weights, &device);
+    Run {
+        settings,
+        learner,
+        validation,
+        images,
+        best: None,
+    }
+    .go(&feeder, observer)
+}
+
+/// Sides of the tiles to learn from.
+fn tile_size(settings: &Settings) -> TileSize {
+    let geometry = settings.unet.geometry();
+    // A network with steps of sizes has a legal size for everything.
+    let (input, _) = geometry
+        .legal(settings.tile, settings.tile)
+        .expect("a U-Net takes any size that is large enough");
+    TileSize {
+        input,
+        output: input - 2 * geometry.margin,
+    }
+}
+
+/// Images with classes and weights, which are computed once.
+fn examples(samples: Vec<Sample>, settings: &Settings) -> Vec<Example> {
+    let labels: Vec<_> = samples.iter().map(|s| separated(&s.cells)).collect();
+    let classes = match settings.class_weights {
+        ClassWeights::None => [1.0; 2],
+        ClassWeights::Balanced => balanced(&labels),
+    };
+    let weight_map = settings.weight_map(classes);
+    let example = |(sample, labels): (Sample, Plane<u32>)| Example {
+        image: sample.image,
+        classes: labels.map(|label| u8::from(label != 0)),
+        weights: weight_map.weights(&labels),
+    };
+    samples.into_iter().zip(labels).map(example).collect()
+}
+
+/// The network and what changes it.
+struct Learner {
+    network: Network,
+    optimizer: ModuleOptimizer,
+    device: Device,
+}
+
+impl Learner {
+    fn new(settings: &Settings, weights: &super::network::Weights, device: &Device) -> Self {
+        let device = device.clone().autodiff();
+        Learner {
+            network: Network::new(settings.unet, weights, settings.dropout, &device),
+            optimizer: AdamWConfig::new()
+                .with_weight_decay(settings.weight_decay)
+                .with_epsilon(1e-8)
+                .init(),
+            device,
+        }
+    }
+
+    /// One step of the optimizer; the loss before it.
+    fn step(&mut self, tiles: &[Tile], learning_rate: f64) -> f32 {
+        let (images, targets) = tensors(tiles, self.network.unet().classes, &self.device);
+        let loss = weighted_cross_entropy(self.network.forward(images), targets);
+        let value = loss.clone().into_scalar();
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+        self.network = self
+            .optimizer
+            .step(learning_rate, self.network.clone(), gradients);
+        value
+    }
+}
+
+/// The images \[batch, 1, input, input\] and, with the weight of each pixel in the channel of its
+/// class, the targets \[batch, classes, output, output\] of tiles.
+fn tensors(tiles: &[Tile], classes: usize, device: &Device) -> (Tensor<4>, Tensor<4>) {
+    let side = |plane: fn(&Tile) -> usize| tiles.first().map(plane).unwrap_or_default();
+    let (input, output) = (side(|t| t.image.height), side(|t| t.classes.height));
+    let images = tiles.iter().flat_map(|t| &t.image.data).copied().collect();
+    let mut targets = Vec::with_capacity(tiles.len() * classes * output * output);
+    for tile in tiles {
+        for class in 0..classes {
+            let of_class = |(found, weight): (&u8, &f32)| match usize::from(*found) == class {
+                true => *weight,
+                false => 0.0,
+            };
+            targets.extend(
+                tile.classes
+                    .data
+                    .iter()
+                    .zip(&tile.weights.data)
+                    .map(of_class),
+            );
+        }
+    }
+    let tensor = |data: Vec<f32>, shape| Tensor::from_data(TensorData::new(data, shape), device);
+    (
+        tensor(images, [tiles.len(), 1, input, input]),
+        tensor(targets, [tiles.len(), classes, output, output]),
+    )
+}
+
+/// A run under way.
+struct Run<'a> {
+    settings: &'a Settings,
+    learner: Learner,
+    validation: Vec<Sample>,
+    /// Images learned from.
+    images: usize,
+    /// Steps and scores of the best network so far.
+    best: Option<(usize, Scores)>,
+}
+
+impl Run<'_> {
+    fn go(mut self, feeder: &Feeder, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+        let begin = Instant::now();
+        let mut steps = 0;
+        let mut used = 0.0;
+        while used < 1.0 {
+            let rate = learning_rate(self.settings.learning_rate, used);
+            let loss = self.learner.step(&feeder.next(), rate);
+            steps += 1;
+            if !loss.is_finite() {
+                return Err(RunError::Diverged { step: steps, loss });
+            }
+            used = self.settings.budget.used(steps, begin.elapsed());
+            observer.step(&Step {
+                number: steps,
+                loss,
+                used,
+                time: begin.elapsed(),
+            });
+            if steps % self.settings.validate_every == 0 || used >= 1.0 {
+                self.validate(steps, observer)?;
+            }
+        }
+        // The last step was validated, so that there is a best one.
+        let (best_step, scores) = self.best.unwrap_or_default();
+        Ok(Outcome {
+            steps,
+            best_step,
+            scores,
+            time: begin.elapsed(),
+        })
+    }
+
+    /// Scores the network, and writes it if it is the best so far.
+    fn validate(&mut self, steps: usize, observer: &mut dyn Observer) -> Result<(), RunError> {
+        let network = self.learner.network.valid();
+        let device = self.learner.device.clone().inner();
+        let scores = validate(&network, &self.validation, &device);
+        // Cells found and how well they are outlined; IoU alone hides merged cells.
+        let worth = |scores: &Scores| scores.f1 + scores.seg;
+        let better = |(_, best): (usize, Scores)| worth(&scores) > worth(&best);
+        let best = self.best.is_none_or(better);
+        if best {
+            self.best = Some((steps, scores));
+            let progress = Progress {
+                images: self.images,
+                steps,
+                scores,
+            };
+            let bytes = model::onnx(self.settings, &network.weights(), &progress)?;
+            let file = &self.settings.output;
+            checkpoint::replace(file, &bytes).map_err(|error| RunError::Write {
+                file: file.clone(),
+                error,
+            })?;
+        }
+        observer.validated(steps, &scores, best);
+        Ok(())
+    }
+}

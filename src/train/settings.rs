@@ -1,0 +1,79 @@
+//! What a training run is told.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::augment::Augmentation;
+use super::schedule::Budget;
+use super::weight_map::WeightMap;
+use crate::unet::UNet;
+
+/// Everything that decides how a run goes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Folder of images.
+    pub images: PathBuf,
+    /// Folder of masks.
+    pub masks: PathBuf,
+    /// The `.onnx` file to write.
+    pub output: PathBuf,
+    /// Shape of the network.
+    pub unet: UNet,
+    /// Share of values that training drops at the end of the contracting path.
+    pub dropout: f64,
+    /// Side of the tiles that the network learns from, as it sees them, in pixels; enlarged to the next
+    /// legal size.
+    pub tile: usize,
+    /// Tiles a step.
+    pub batch: usize,
+    /// Largest learning rate.
+    pub learning_rate: f64,
+    /// Decay of the weights, in units of the learning rate.
+    pub weight_decay: f32,
+    /// How classes weigh against each other.
+    pub class_weights: ClassWeights,
+    /// w_0 of the weight map, see [`WeightMap`].
+    pub border: f32,
+    /// sigma of the weight map, in pixels.
+    pub sigma: f32,
+    /// Random variation of the tiles.
+    pub augmentation: Augmentation,
+    /// Share of the images that is held back for validation.
+    pub validation: f64,
+    /// Steps between two validations.
+    pub validate_every: usize,
+    /// When to stop.
+    pub budget: Budget,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Words about the data, its licence and citation, for the model's contract.
+    pub data: String,
+    /// Name of the model.
+    pub name: String,
+    /// Size of a pixel in micrometres, where it is known.
+    pub pixel_size: Option<f64>,
+    /// The command line, for the model's contract.
+    pub command: String,
+}
+
+/// How background and foreground weigh against each other, w_c of the paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeights {
+    /// 1 for every pixel.
+    None,
+    /// Inversely proportional to how frequent a class is.
+    Balanced,
+}
+
+impl Settings {
+    /// The weight map, given the weights of background and foreground.
+    pub fn weight_map(&self, classes: [f32; 2]) -> WeightMap {
+        WeightMap {
+            classes,
+            border: self.border,
+            sigma: self.sigma,
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The weight of each pixel in the loss (section 3 of the paper).
+
+use super::components::neighbours;
+use super::distance::squared_distances;
+use super::plane::Plane;
+
+/// w(x) = w_c(x) + w_0 exp(-(d_1(x) + d_2(x))^2 / (2 sigma^2)), equation 2 of the paper, with d_1 and
+/// d_2 the distances to the nearest and second nearest cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WeightMap {
+    /// w_c: weight of background and foreground.
+    pub classes: [f32; 2],
+    /// w_0: what the narrowest gap between two cells weighs more.
+    pub border: f32,
+    /// sigma, in pixels: how wide a gap may be to weigh more.
+    pub sigma: f32,
+}
+
+impl WeightMap {
+    /// w_0 of the paper.
+    pub const BORDER: f32 = 10.0;
+    /// sigma of the paper, in pixels.
+    pub const SIGMA: f32 = 5.0;
+
+    /// Weights for the labels of an image, which [`separated`] has been applied to.
+    ///
+    /// The second term is for background alone: inside a cell the paper's formula would count how
+    /// far the next cell is, where there is no border to learn.
+    pub fn weights(&self, labels: &Plane<u32>) -> Plane<f32> {
+        // Beyond this sum of distances the term is below 1e-7 w_0, which a sum with w_c rounds away.
+        let reach = (6.0 * self.sigma).ceil() as usize;
+        let nearest = two_nearest(labels, reach);
+        let term = |[first, second]: [u32; 2]| match second {
+            FAR => 0.0,
+            _ => {
+                let sum = (first as f32).sqrt() + (second as f32).sqrt();
+                self.border * (-sum * sum / (2.0 * self.sigma * self.sigma)).exp()
+            }
+        };
+        let weight = |(label, distances): (&u32, [u32; 2])| match label {
+            0 => self.classes[0] + term(distances),
+            _ => self.classes[1],
+        };
+        Plane {
+            height: labels.height,
+            width: labels.width,
+            data: labels.data.iter().zip(nearest).map(weight).collect(),
+        }
+    }
+}
+
+/// Weights of background and foreground that give both the same say over all of `labels`, with a
+/// mean of 1 over the pixels.
+pub fn balanced<'a>(labels: impl IntoIterator<Item = &'a Plane<u32>>) -> [f32; 2] {
+    let (mut pixels, mut foreground) = (0, 0);
+    for plane in labels {
+        pixels += plane.data.len();
+        foreground += plane.data.iter().filter(|label| **label != 0).count();
+    }
+    [pixels - foreground, foreground].map(|count| pixels as f32 / (2 * count.max(1)) as f32)
+}
+
+/// Gives cells that touch a gap of background one pixel wide: where two cells meet at an edge, the
+/// one with the larger number gives up its pixel.
+pub fn separated(labels: &Plane<u32>) -> Plane<u32> {
+    let touches = |at: usize, label: u32| {
+        neighbours(at, labels.height, labels.width)
+            .into_iter()
+            .flatten()
+            .any(|neighbour| (1..label).contains(&labels.data[neighbour]))
+    };
+    Plane {
+        height: labels.height,
+        width: labels.width,
+        data: labels
+            .data
+            .iter()
+            .enumerate()
+            .map(|(at, label)| if touches(at, *label) { 0 } else { *label })
+            .collect(),
+    }
+}
+
+/// A squared distance that is not known: farther than was looked for.
+const FAR: u32 = u32::MAX;
+
+/// For each pixel the squared distances to the nearest and second nearest cell, up to a distance of
+/// `reach`; exact, since a cell can't be nearer than the rectangle around it.
+fn two_nearest(labels: &Plane<u32>, reach: usize) -> Vec<[u32; 2]> {
+    let mut nearest = vec![[FAR; 2]; labels.data.len()];
+    for (label, cell) in boxes(labels) {
+        let window = cell.grown(reach, labels.height, labels.width);
+        let inside = window.cut(labels, |found| found == label);
+        let distances = squared_distances(&inside);
+        for (row, distances) in (window.top..window.bottom).zip(distances.rows()) {
+            let start = row * labels.width + window.left;
+            for (best, distance) in nearest[start..].iter_mut().zip(distances) {
+                if *distance < best[0] {
+                    *best = [*distance, best[0]];
+                } else if *distance < best[1] {
+                    best[1] = *distance;
+                }
+            }
+        }
+    }
+    nearest
+}
+
+/// A rectangle of pixels; `bottom` and `right` are one past its last row and column.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    top: usize,
+    left: usize,
+    bottom: usize,
+    right: usize,
+}
+
+impl Window {
+    /// The rectangle with `by` more pixels on each side, within a plane of the given size.
+    fn grown(self, by: usize, height: usize, width: usize) -> Self {
+        Window {
+            top: self.top.saturating_sub(by),
+            left: self.left.saturating_sub(by),
+            bottom: (self.bottom + by).min(height),
+            right: (self.right + by).min(width),
+        }
+    }
+
+    /// What is true of each pixel in the rectangle.
+    fn cut(self, labels: &Plane<u32>, is: impl Fn(u32) -> bool) -> Plane<bool> {
+        let rows = (self.top..self.bottom).map(|row| row * labels.width);
+        Plane {
+            height: self.bottom - self.top,
+            width: self.right - self.left,
+            data: rows
+                .flat_map(|start| &labels.data[start + self.left..start + self.right])
+                .map(|label| is(*label))
+                .collect(),
+        }
+    }
+}
+
+/// The smallest rectangle around each cell.
+fn boxes(labels: &Plane<u32>) -> std::collections::BTreeMap<u32, Window> {
+    let mut boxes = std::collections::BTreeMap::new();
+    for (row, line) in labels.rows().enumerate() {
+        for (column, label) in line.iter().enumerate().filter(|(_, label)| **label != 0) {
+            let cell = boxes.entry(*label).or_insert(Window {
+                top: row,
+                left: column,
+                bottom: row + 1,
+                right: column + 1,
+            });
+            cell.left = cell.left.min(column);
+            cell.right = cell.right.max(column + 1);
+            cell.bottom = row + 1;
+        }
+    }
+    boxes
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    const PAPER: WeightMap = WeightMap {
+        classes: [1.0, 1.0],
+        border: WeightMap::BORDER,
+        sigma: WeightMap::SIGMA,
+    };
+
+    /// Discs at random places; later ones cover earlier ones, so that some touch.
+    fn discs(height: usize, width: usize, count: u32, rng: &mut StdRng) -> Plane<u32> {
+        let mut labels = Plane::filled(height, width, 0);
+        for label in 1..=count {
+            let (r, c) = (rng.random_range(0..height), rng.random_range(0..width));
+            let radius = rng.random_range(1..8_usize);
+            for at in 0..labels.data.len() {
+                if (at / width).abs_diff(r).pow(2) + (at % width).abs_diff(c).pow(2)
+                    <= radius.pow(2)
+                {
+                    labels.data[at] = label;
+                }
+            }
+        }
+        labels
+    }
+
+    /// Equation 2 read word by word: all distances from all pixels to all cells.
+    fn naive(map: &WeightMap, labels: &Plane<u32>) -> Vec<f32> {
+        let width = labels.width;
+        let mut numbers = labels.data.clone();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let weight = |at: usize| {
+            if labels.data[at] != 0 {
+                return map.classes[1];
+            }
+            let mut distances: Vec<f64> = numbers
+                .iter()
+                .filter(|number| **number != 0)
+                .map(|number| {
+                    (0..labels.data.len())
+                        .filter(|other| labels.data[*other] == *number)
+                        .map(|other| {
+                            let rows = (at / width).abs_diff(other / width) as f64;
+                            rows.hypot((at % width).abs_diff(other % width) as f64)
+                        })
+                        .fold(f64::INFINITY, f64::min)
+                })
+                .collect();
+            distances.sort_by(f64::total_cmp);
+            let term = match distances[..] {
+                [first, second, ..] => {
+                    (-(first + second).powi(2) / (2.0 * f64::from(map.sigma).powi(2))).exp()
+                }
+                _ => 0.0,
+            };
+            map.classes[0] + map.border * term as f32
+        };
+        (0..labels.data.len()).map(weight).collect()
+    }
+
+    #[test]
+    fn equals_the_formula() {
+        let mut rng = StdRng::seed_from_u64(3);
+        for (height, width, count) in [
+            (40, 70, 12),
+            (70, 33, 5),
+            (20, 20, 1),
+            (9, 9, 0),
+            (1, 60, 4),
+        ] {
+            let labels = separated(&discs(height, width, count, &mut rng));
+            for map in [
+                PAPER,
+                WeightMap {
+                    classes: [0.6, 2.5],
+                    border: 50.0,
+                    sigma: 2.0,
+                },
+            ] {
+                let found = map.weights(&labels);
+                for (found, expected) in found.data.iter().zip(naive(&map, &labels)) {
+                    assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_narrowest_gap_weighs_most() {
+        let labels = Plane {
+            height: 1,
+            width: 7,
+            data: vec![1, 1, 0, 2, 2, 0, 0],
+        };
+        let weights = PAPER.weights(&labels).data;
+        // d_1 = d_2 = 1 in the gap.
+        assert!((weights[2] - (1.0 + 10.0 * (-4.0_f32 / 50.0).exp())).abs() < 1e-5);
+        // d_1 = 1, d_2 = 4 at the right of the second cell.
+        assert!((weights[5] - (1.0 + 10.0 * (-25.0_f32 / 50.0).exp())).abs() < 1e-5);
+        assert_eq!(weights[0], 1.0);
+    }
+
+    #[test]
+    fn cells_that_touch_get_a_gap_of_one_pixel() {
+        let labels = Plane {
+            height: 2,
+            width: 6,
+            data: vec![1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 0, 3],
+        };
+        let expected = [1, 1, 1, 0, 2, 2, 1, 1, 1, 0, 0, 0];
+        assert_eq!(separated(&labels).data, expected);
+    }
+
+    #[test]
+    fn no_two_cells_touch_after_separation() {
+        let labels = separated(&discs(60, 60, 40, &mut StdRng::seed_from_u64(4)));
+        for (at, label) in labels
+            .data
+            .iter()
+            .enumerate()
+            .filter(|(_, label)| **label != 0)
+        {
+            for neighbour in neighbours(at, 60, 60).into_iter().flatten() {
+                assert!([0, *label].contains(&labels.data[neighbour]));
+            }
+        }
+    }
+
+    #[test]
+    fn balanced_classes_have_one_say() {
+        let labels = Plane {
+            height: 1,
+            width: 8,
+            data: vec![0, 0, 0, 0, 0, 0, 7, 9],
+        };
+        let [background, foreground] = balanced([&labels]);
+        assert_eq!(6.0 * background, 2.0 * foreground);
+        assert_eq!(6.0 * background + 2.0 * foreground, 8.0);
+    }
+}

@@ -1,0 +1,186 @@
+//! `unet-train` from a folder of pictures to a model with its contract, through the real program.
+#![cfg(feature = "train")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use gstunetsegment::contract::{Activation, Contract, METADATA_KEY, Normalization};
+use gstunetsegment::onnx::Model;
+use gstunetsegment::unet::UNet;
+use image::{GrayImage, Luma};
+use prost::Message;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tempfile::TempDir;
+
+/// Bright discs on a dark, noisy ground, with masks.
+fn draw_cells(folder: &Path, count: usize) {
+    const SIZE: u32 = 72;
+    let mut rng = StdRng::seed_from_u64(1);
+    for name in ["images", "masks"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    for index in 0..count {
+        let mut mask = GrayImage::new(SIZE, SIZE);
+        for cell in 1..=5 {
+            let (r, c) = (rng.random_range(0..SIZE), rng.random_range(0..SIZE));
+            let radius: u32 = rng.random_range(4..9);
+            for (x, y, pixel) in mask.enumerate_pixels_mut() {
+                if x.abs_diff(c).pow(2) + y.abs_diff(r).pow(2) <= radius.pow(2) {
+                    *pixel = Luma([cell]);
+                }
+            }
+        }
+        let mut image = GrayImage::new(SIZE, SIZE);
+        for (pixel, cell) in image.pixels_mut().zip(mask.pixels()) {
+            let brightness = if cell.0[0] == 0 { 40 } else { 140 };
+            *pixel = Luma([brightness + rng.random_range(0..30)]);
+        }
+        image
+            .save(folder.join(format!("images/{index}.png")))
+            .unwrap();
+        mask.save(folder.join(format!("masks/{index}.png")))
+            .unwrap();
+    }
+}
+
+/// Runs `unet-train train` in `folder` on a network that learns within seconds.
+fn train(folder: &Path, options: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_unet-train"))
+        .current_dir(folder)
+        .args("train --images images --masks masks --output cells.onnx".split(' '))
+        .args("--width 4 --depth 2 --tile 76 --validation 0.25".split(' '))
+        .args(options)
+        .output()
+        .unwrap()
+}
+
+/// The loss, then F1, SEG and IoU, of each line that reports a validation.
+fn reports(output: &str) -> Vec<[f64; 4]> {
+    let lines = output.lines().filter(|line| line.starts_with("step "));
+    let numbers = |line: &str| -> Vec<f64> {
+        let words = line.split_whitespace().skip(2);
+        words.filter_map(|word| word.parse().ok()).collect()
+    };
+    lines
+        .map(|line| {
+            numbers(line)
+                .try_into()
+                .unwrap_or_else(|_| panic!("{line}"))
+        })
+        .collect()
+}
+
+/// The contract inside a model.
+fn contract(folder: &Path) -> Contract {
+    let file = fs::read(folder.join("cells.onnx")).unwrap();
+    let model = Model::decode(file.as_slice()).unwrap();
+    let entries = model.metadata_props.iter();
+    let mut contracts = entries.filter(|entry| entry.key == METADATA_KEY);
+    Contract::from_json(&contracts.next().unwrap().value).unwrap()
+}
+
+#[test]
+fn a_run_learns_and_writes_a_model_with_its_contract() {
+    let folder = TempDir::new().unwrap();
+    draw_cells(folder.path(), 8);
+    let output = train(
+        folder.path(),
+        &[
+            "--steps",
+            "400",
+            "--validate-every",
+            "50",
+            "--learning-rate",
+            "0.005",
+            "--elastic",
+            "2",
+            "--data",
+            "drawn",
+        ],
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{error}");
+    assert!(
+        text.contains("6 images to learn from, 2 held back"),
+        "{text}"
+    );
+
+    let reports = reports(&text);
+    let [first, .., last] = reports[..] else {
+        panic!("{text}")
+    };
+    assert!(
+        last[0] < 0.7 * first[0],
+        "the loss fell too little:\n{text}"
+    );
+    let best_iou = reports.iter().map(|report| report[3]).fold(0.0, f64::max);
+    assert!(best_iou > 0.8, "{text}");
+
+    let contract = contract(folder.path());
+    let unet = UNet {
+        channels: 1,
+        classes: 2,
+        width: 4,
+        depth: 2,
+        padded: false,
+    };
+    assert_eq!(contract.name, "cells");
+    assert_eq!(contract.geometry, unet.geometry());
+    assert_eq!(contract.activation, Activation::Softmax);
+    assert_eq!(contract.normalization, Normalization::ZScore);
+    let training = contract.training.unwrap();
+    assert_eq!((training.images, training.data.as_str()), (6, "drawn"));
+    assert!(
+        training
+            .command
+            .starts_with("unet-train train --images images")
+    );
+    let [_, f1, seg, iou] = reports[training.steps / 50 - 1];
+    let scores = ["F1@0.5", "SEG", "IoU"].map(|name| contract.scores[name]);
+    assert_eq!(scores, [f1, seg, iou]);
+}
+
+#[test]
+fn a_run_of_steps_is_repeatable() {
+    let models = [(); 2].map(|()| {
+        let folder = TempDir::new().unwrap();
+        draw_cells(folder.path(), 4);
+        let output = train(folder.path(), &["--steps", "3", "--seed", "5"]);
+        assert!(output.status.success());
+        fs::read(folder.path().join("cells.onnx")).unwrap()
+    });
+    assert!(models[0] == models[1]);
+}
+
+#[test]
+fn a_run_that_diverges_says_so() {
+    let folder = TempDir::new().unwrap();
+    draw_cells(folder.path(), 4);
+    let output = train(folder.path(), &["--steps", "50", "--learning-rate", "1e30"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(error.contains("training has diverged"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_is_said_before_training_starts() {
+    let folder = TempDir::new().unwrap();
+    draw_cells(folder.path(), 4);
+    let refusal = |options: &[&str]| {
+        let output = train(folder.path(), options);
+        assert!(!output.status.success());
+        assert!(!folder.path().join("cells.onnx").exists());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let error = refusal(&["--dropout", "1"]);
+    assert!(error.contains("--dropout must be in 0..1"), "{error}");
+    let error = refusal(&["--minutes", "0"]);
+    assert!(error.contains("--minutes must be above 0"), "{error}");
+
+    fs::remove_file(folder.path().join("masks/2.png")).unwrap();
+    let error = refusal(&["--steps", "3"]);
+    assert!(error.contains("2.png has no partner"), "{error}");
+}
