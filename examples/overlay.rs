@@ -68,42 +68,72 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// A frame of nuclei as a 12-bit camera sees them: ellipses with soft rims and a texture, of
-/// different brightness, with the noise of photons.
-fn nuclei() -> Vec<u16> {
-    let mut random = StdRng::seed_from_u64(4);
-    let mut light = vec![120.0_f32; WIDTH * HEIGHT];
-    for _ in 0..70 {
-        let middle = [
-            random.random_range(0.0..WIDTH as f32),
-            random.random_range(0.0..HEIGHT as f32),
-        ];
-        let axes = [
-            random.random_range(11.0..19.0_f32),
-            random.random_range(9.0..14.0),
-        ];
-        let (sin, cos) = random.random_range(0.0..std::f32::consts::PI).sin_cos();
-        let brightness = random.random_range(300.0..1800.0);
-        let phase = random.random_range(0.0..6.0);
-        for (at, value) in light.iter_mut().enumerate() {
-            let (dx, dy) = (
-                (at % WIDTH) as f32 - middle[0],
-                (at / WIDTH) as f32 - middle[1],
-            );
-            let along = (dx * cos + dy * sin) / axes[0];
-            let across = (dy * cos - dx * sin) / axes[1];
-            // 1 within, 0 outside, with a rim two or three pixels wide.
-            let inside = ((1.0 - along.hypot(across)) * 8.0 + 0.5).clamp(0.0, 1.0);
-            let texture = 0.85 + 0.15 * (dx * 0.9 + phase).sin() * (dy * 0.8 - phase).cos();
-            *value = value.max(brightness * inside * texture);
+/// An ellipse: middle, half axes, and the sine and cosine of its angle.
+struct Ellipse {
+    middle: [f32; 2],
+    axes: [f32; 2],
+    turn: (f32, f32),
+}
+
+impl Ellipse {
+    fn random(random: &mut StdRng) -> Self {
+        Ellipse {
+            middle: [
+                random.random_range(0.0..WIDTH as f32),
+                random.random_range(0.0..HEIGHT as f32),
+            ],
+            axes: [
+                random.random_range(12.0..20.0),
+                random.random_range(10.0..15.0),
+            ],
+            turn: random.random_range(0.0..std::f32::consts::PI).sin_cos(),
         }
     }
-    light
-        .into_iter()
-        .map(|value| {
-            // The sum of a few uniform numbers is near enough to the noise of photons.
-            let noise: f32 = (0..4).map(|_| random.random_range(-0.9..0.9)).sum();
-            (value + noise * value.sqrt()).clamp(0.0, 4095.0) as u16
-        })
-        .collect()
+
+    /// How far out a pixel lies: 0 in the middle, 1 on the rim.
+    fn distance(&self, x: f32, y: f32) -> f32 {
+        let (dx, dy) = (x - self.middle[0], y - self.middle[1]);
+        let (sin, cos) = self.turn;
+        let along = (dx * cos + dy * sin) / self.axes[0];
+        let across = (dy * cos - dx * sin) / self.axes[1];
+        along.hypot(across)
+    }
+
+    /// Whether they lie apart, though they may touch.
+    fn is_apart(&self, other: &Ellipse) -> bool {
+        let (dx, dy) = (
+            self.middle[0] - other.middle[0],
+            self.middle[1] - other.middle[1],
+        );
+        dx.hypot(dy) > 0.9 * (self.axes[0] + other.axes[0])
+    }
+}
+
+/// A frame of nuclei as a 12-bit camera sees them: ellipses with soft rims, of different brightness,
+/// with the noise of photons.
+fn nuclei() -> Vec<u16> {
+    let mut random = StdRng::seed_from_u64(4);
+    let mut ellipses: Vec<Ellipse> = Vec::new();
+    for _ in 0..400 {
+        let new = Ellipse::random(&mut random);
+        if ellipses.iter().all(|other| new.is_apart(other)) {
+            ellipses.push(new);
+        }
+    }
+    let mut light = vec![120.0_f32; WIDTH * HEIGHT];
+    for ellipse in &ellipses {
+        let brightness = random.random_range(500.0..1500.0);
+        for (at, value) in light.iter_mut().enumerate() {
+            let distance = ellipse.distance((at % WIDTH) as f32, (at / WIDTH) as f32);
+            // 1 within, 0 outside, with a rim a few pixels wide.
+            let inside = ((1.0 - distance) * 5.0 + 0.5).clamp(0.0, 1.0);
+            *value += brightness * inside * (1.0 - 0.2 * distance);
+        }
+    }
+    let mut noisy = |value: f32| {
+        // The sum of a few uniform numbers is near enough to the noise of photons.
+        let noise: f32 = (0..4).map(|_| random.random_range(-0.9..0.9)).sum();
+        (value + noise * value.sqrt()).clamp(0.0, 4095.0) as u16
+    };
+    light.into_iter().map(&mut noisy).collect()
 }

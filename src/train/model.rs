@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use super::metrics::Scores;
 use super::network::Weights;
 use super::settings::Settings;
-use crate::contract::{
-    Activation, Channels, Class, Contract, Normalization, Training, VERSION, default_color,
-};
+use crate::contract::{Activation, Channels, Class, Contract, Normalization, Training, VERSION};
 use crate::onnx::export::{ExportError, export};
+use crate::picture::default_color;
 
 /// What is known about a network when it is written.
 #[derive(Clone, Copy, Debug)]
