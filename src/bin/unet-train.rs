@@ -85,7 +85,7 @@ struct NetworkOptions {
     #[arg(long)]
     padded: bool,
     /// Share of values dropped at the end of the contracting path while learning
-    #[arg(long, default_value_t = 0.3)]
+    #[arg(long, default_value_t = 0.2)]
     dropout: f64,
 }
 

@@ -1,5 +1,5 @@
 //! Random tiles: shift, flips, rotation, scale and elastic deformation of an image together with its
-//! classes and weights (section 3.1 of the paper), then changes of its grey values.
+//! cells and weights (section 3.1 of the paper), then changes of its grey values.
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::field::Field;
 use super::grey::GreyValues;
 use super::plane::Plane;
+use super::weight_map::{separated, weight_of};
 use crate::tiling::mirror;
 
 /// An image prepared for learning; the three planes have one size.
@@ -14,10 +15,14 @@ use crate::tiling::mirror;
 pub struct Example {
     /// Normalised brightness.
     pub image: Plane<f32>,
-    /// The class of each pixel.
-    pub classes: Plane<u8>,
-    /// The weight of each pixel in the loss.
-    pub weights: Plane<f32>,
+    /// The cells: one number for each, 0 for the background. They may touch.
+    pub cells: Plane<u32>,
+    /// How much more each pixel weighs if it is background, see [`WeightMap::border_term`].
+    ///
+    /// [`WeightMap::border_term`]: super::weight_map::WeightMap::border_term
+    pub border: Plane<f32>,
+    /// Weights of background and foreground.
+    pub class_weights: [f32; 2],
 }
 
 /// What the network is shown in one step, and what it should answer.
@@ -81,7 +86,7 @@ impl Augmentation {
 
     /// A random tile of `example`.
     pub fn tile(&self, example: &Example, size: TileSize, rng: &mut impl Rng) -> Tile {
-        let way = Way::random(self, &example.classes, size.input, rng);
+        let way = Way::random(self, &example.cells, size.input, rng);
         let mut tile = way.cut(example, size);
         if let Some(grey_values) = &self.grey_values {
             grey_values.vary(&mut tile.image, rng);
@@ -104,11 +109,11 @@ struct Way {
 impl Way {
     fn random(
         settings: &Augmentation,
-        classes: &Plane<u8>,
+        cells: &Plane<u32>,
         size: usize,
         rng: &mut impl Rng,
     ) -> Self {
-        let centre = centre(classes, settings.on_cells, rng);
+        let centre = centre(cells, settings.on_cells, rng);
         // With an even number of pixels the middle lies between two of them.
         let half = if size.is_multiple_of(2) { 0.5 } else { 0.0 };
         let (angle, flip) = match settings.turn {
@@ -144,37 +149,47 @@ impl Way {
         })
     }
 
+    /// The tile of `example` that is seen this way.
+    ///
+    /// Cells are separated here, not before: a gap one pixel wide that is turned or made smaller has
+    /// holes, and would teach the network to leave some.
     fn cut(&self, example: &Example, TileSize { input, output }: TileSize) -> Tile {
         let margin = (input - output) / 2;
-        let mut tile = Tile {
-            image: Plane::filled(input, input, 0.0),
-            classes: Plane::filled(output, output, 0),
-            weights: Plane::filled(output, output, 0.0),
-        };
+        let mut image = Plane::filled(input, input, 0.0);
+        let mut cells = Plane::filled(output, output, 0);
+        let mut weights = Plane::filled(output, output, 0.0);
         for row in 0..input {
             for column in 0..input {
                 let place = self.at(row, column, input);
-                tile.image.data[row * input + column] = bilinear(&example.image, place);
+                image.data[row * input + column] = bilinear(&example.image, place);
                 let (row, column) = (row.wrapping_sub(margin), column.wrapping_sub(margin));
                 if row < output && column < output {
                     let at = row * output + column;
-                    tile.classes.data[at] = nearest(&example.classes, place);
-                    tile.weights.data[at] = bilinear(&example.weights, place);
+                    cells.data[at] = nearest(&example.cells, place);
+                    weights.data[at] = bilinear(&example.border, place);
                 }
             }
         }
-        tile
+        let cells = separated(&cells);
+        for (weight, cell) in weights.data.iter_mut().zip(&cells.data) {
+            *weight = weight_of(example.class_weights, *cell, *weight);
+        }
+        Tile {
+            image,
+            classes: cells.map(|cell| u8::from(cell != 0)),
+            weights,
+        }
     }
 }
 
 /// A random pixel, with a probability of `on_cells` one of the foreground.
-fn centre(classes: &Plane<u8>, on_cells: f64, rng: &mut impl Rng) -> [usize; 2] {
+fn centre(cells: &Plane<u32>, on_cells: f64, rng: &mut impl Rng) -> [usize; 2] {
     // So often that cells of a hundredth of the picture are mostly met, and an empty one costs little.
     const TRIES: usize = 200;
     let only_cells = on_cells > 0.0 && rng.random_bool(on_cells);
-    let mut draw = || [classes.height, classes.width].map(|n| rng.random_range(0..n));
+    let mut draw = || [cells.height, cells.width].map(|n| rng.random_range(0..n));
     let first = draw();
-    let is_cell = |[row, column]: &[usize; 2]| classes.at(*row, *column) != 0;
+    let is_cell = |[row, column]: &[usize; 2]| cells.at(*row, *column) != 0;
     match only_cells && !is_cell(&first) {
         true => (0..TRIES).map(|_| draw()).find(is_cell).unwrap_or(first),
         false => first,
@@ -216,32 +231,29 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
+    use crate::train::components::components;
 
     const SIZE: TileSize = TileSize {
         input: 61,
         output: 33,
     };
 
-    /// Stripes and a slope, so that no turn or shift goes unseen.
+    /// Stripes of one cell, so that no turn or shift goes unseen.
     fn example() -> Example {
         let (height, width) = (70, 90);
         let pixels = (0..height * width).map(|at| (at / width, at % width));
-        let classes: Vec<u8> = pixels
-            .map(|(row, column)| u8::from(row % 7 < 3 || (row + 2 * column) % 31 < 9))
-            .collect();
-        let image = Plane {
+        let cells = Plane {
             height,
             width,
-            data: classes.iter().map(|class| f32::from(*class)).collect(),
+            data: pixels
+                .map(|(row, column)| u32::from(row % 7 < 3 || (row + 2 * column) % 31 < 9))
+                .collect(),
         };
         Example {
-            weights: image.clone(),
-            classes: Plane {
-                height,
-                width,
-                data: classes,
-            },
-            image,
+            image: cells.map(|cell| cell as f32),
+            border: cells.map(|cell| 3.0 - cell as f32),
+            cells,
+            class_weights: [0.5, 2.0],
         }
     }
 
@@ -263,20 +275,58 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         for _ in 0..10 {
             let tile = settings.tile(&example, SIZE, &mut rng);
-            let image = middle(&tile);
-            // Image and weights hold the same and are both interpolated.
-            assert_eq!(tile.weights.data, image);
-            // The nearest of four pixels has at least a quarter of the say in their interpolation.
-            for (class, brightness) in tile.classes.data.iter().zip(image) {
+            let pixels = tile.classes.data.iter().zip(&tile.weights.data);
+            for ((class, weight), brightness) in pixels.zip(middle(&tile)) {
+                // The nearest of four pixels has at least a quarter of the say in their interpolation.
                 let least = 0.25 - 1e-4;
-                assert!(
-                    if *class == 1 {
-                        brightness
-                    } else {
-                        1.0 - brightness
-                    } >= least
-                );
+                if *class == 1 {
+                    assert!(brightness >= least);
+                    assert_eq!(*weight, 2.0);
+                } else {
+                    assert!(1.0 - brightness >= least);
+                    // Image and border term are interpolated alike.
+                    assert!((weight - (3.5 - brightness)).abs() < 1e-4);
+                }
             }
+        }
+    }
+
+    #[test]
+    fn cells_that_touch_are_separated_without_holes_however_they_are_turned() {
+        let cells = Plane {
+            height: 70,
+            width: 90,
+            data: (0..70 * 90).map(|at| 1 + at / 90 / 35).collect(),
+        };
+        let example = Example {
+            image: cells.map(|_| 0.0),
+            border: cells.map(|_| 10.0),
+            cells,
+            class_weights: [1.0, 1.0],
+        };
+        let settings = Augmentation {
+            scale: 2.0,
+            elastic: 2.0,
+            grey_values: None,
+            ..Augmentation::default()
+        };
+        let mut rng = StdRng::seed_from_u64(4);
+        for _ in 0..20 {
+            let way = Way {
+                centre: [35.0, 45.0],
+                ..Way::random(&settings, &example.cells, SIZE.input, &mut rng)
+            };
+            let tile = way.cut(&example, SIZE);
+            let gap = tile
+                .classes
+                .data
+                .iter()
+                .filter(|class| **class == 0)
+                .count();
+            assert!(gap > 0 && gap < SIZE.output * 6, "{gap}");
+            let found = components(&tile.classes.map(|class| class == 1));
+            // The gap, which may leave the tile in between, cuts it in two at least.
+            assert!(*found.data.iter().max().unwrap() >= 2);
         }
     }
 
@@ -301,21 +351,21 @@ mod tests {
 
     #[test]
     fn tiles_on_cells_have_a_cell_in_their_middle() {
-        let mut classes = Plane::filled(50, 50, 0);
+        let mut cells = Plane::filled(50, 50, 0);
         for row in 20..30 {
-            classes.data[row * 50 + 5..row * 50 + 15].fill(1);
+            cells.data[row * 50 + 5..row * 50 + 15].fill(1);
         }
         let mut rng = StdRng::seed_from_u64(3);
         let mut met = |on_cells| {
-            let drawn = (0..100).map(|_| centre(&classes, on_cells, &mut rng));
+            let drawn = (0..100).map(|_| centre(&cells, on_cells, &mut rng));
             drawn
-                .filter(|[row, column]| classes.at(*row, *column) == 1)
+                .filter(|[row, column]| cells.at(*row, *column) == 1)
                 .count()
         };
         assert!(met(0.0) < 20);
         assert_eq!(met(1.0), 100);
         // A picture without cells is no endless search.
-        let empty = classes.map(|_| 0);
+        let empty = cells.map(|_| 0);
         assert!(centre(&empty, 1.0, &mut rng)[0] < 50);
     }
 

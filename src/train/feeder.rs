@@ -80,8 +80,9 @@ mod tests {
     fn example(height: usize, width: usize, brightness: f32) -> Example {
         Example {
             image: Plane::filled(height, width, brightness),
-            classes: Plane::filled(height, width, 0),
-            weights: Plane::filled(height, width, 1.0),
+            cells: Plane::filled(height, width, 0),
+            border: Plane::filled(height, width, 0.0),
+            class_weights: [1.0; 2],
         }
     }
 

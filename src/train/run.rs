@@ -22,7 +22,7 @@ use super::plane::Plane;
 use super::schedule::learning_rate;
 use super::settings::{ClassWeights, Settings};
 use super::validate::validate;
-use super::weight_map::{balanced, separated};
+use super::weight_map::{WeightMap, balanced, separated};
 use crate::onnx::export::ExportError;
 
 /// Why a run ended without being finished.
@@ -157,20 +157,24 @@ fn tile_size(settings: &Settings) -> TileSize {
     }
 }
 
-/// Images with classes and weights, which are computed once.
+/// Images with what their pixels weigh, which is computed once.
 fn examples(samples: Vec<Sample>, settings: &Settings) -> Vec<Example> {
-    let labels: Vec<_> = samples.iter().map(|s| separated(&s.cells)).collect();
-    let classes = match settings.class_weights {
-        ClassWeights::None => [1.0; 2],
-        ClassWeights::Balanced => balanced(&labels),
+    let separated: Vec<_> = samples.iter().map(|s| separated(&s.cells)).collect();
+    let weight_map = WeightMap {
+        classes: match settings.class_weights {
+            ClassWeights::None => [1.0; 2],
+            ClassWeights::Balanced => balanced(&separated),
+        },
+        border: settings.border,
+        sigma: settings.sigma,
     };
-    let weight_map = settings.weight_map(classes);
-    let example = |(sample, labels): (Sample, Plane<u32>)| Example {
+    let example = |(sample, separated): (Sample, Plane<u32>)| Example {
         image: sample.image,
-        classes: labels.map(|label| u8::from(label != 0)),
-        weights: weight_map.weights(&labels),
+        cells: sample.cells,
+        border: weight_map.border_term(&separated),
+        class_weights: weight_map.classes,
     };
-    samples.into_iter().zip(labels).map(example).collect()
+    samples.into_iter().zip(separated).map(example).collect()
 }
 
 /// The network and what changes it.

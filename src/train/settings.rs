@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::augment::Augmentation;
 use super::schedule::Budget;
-use super::weight_map::WeightMap;
 use crate::unet::UNet;
 
 /// Everything that decides how a run goes.
@@ -33,7 +32,7 @@ pub struct Settings {
     pub weight_decay: f32,
     /// How classes weigh against each other.
     pub class_weights: ClassWeights,
-    /// w_0 of the weight map, see [`WeightMap`].
+    /// w_0 of the weight map, see [`WeightMap`](super::weight_map::WeightMap).
     pub border: f32,
     /// sigma of the weight map, in pixels.
     pub sigma: f32,
@@ -65,15 +64,4 @@ pub enum ClassWeights {
     None,
     /// Inversely proportional to how frequent a class is.
     Balanced,
-}
-
-impl Settings {
-    /// The weight map, given the weights of background and foreground.
-    pub fn weight_map(&self, classes: [f32; 2]) -> WeightMap {
-        WeightMap {
-            classes,
-            border: self.border,
-            sigma: self.sigma,
-        }
-    }
 }

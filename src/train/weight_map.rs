@@ -1,6 +1,5 @@
 //! The weight of each pixel in the loss (section 3 of the paper).
 
-use super::components::neighbours;
 use super::distance::squared_distances;
 use super::plane::Plane;
 
@@ -22,14 +21,20 @@ impl WeightMap {
     /// sigma of the paper, in pixels.
     pub const SIGMA: f32 = 5.0;
 
-    /// Weights for the labels of an image, which [`separated`] has been applied to.
-    ///
-    /// The second term is for background alone: inside a cell the paper's formula would count how
-    /// far the next cell is, where there is no border to learn.
+    /// The weight of each pixel of `labels`, which [`separated`] has been applied to.
     pub fn weights(&self, labels: &Plane<u32>) -> Plane<f32> {
+        let mut weights = self.border_term(labels);
+        for (weight, label) in weights.data.iter_mut().zip(&labels.data) {
+            *weight = weight_of(self.classes, *label, *weight);
+        }
+        weights
+    }
+
+    /// The second term of the formula at each pixel, with a distance of 0 to the cell that a pixel
+    /// lies in: smooth across the borders of cells, so that it can be interpolated.
+    pub fn border_term(&self, labels: &Plane<u32>) -> Plane<f32> {
         // Beyond this sum of distances the term is below 1e-7 w_0, which a sum with w_c rounds away.
         let reach = (6.0 * self.sigma).ceil() as usize;
-        let nearest = two_nearest(labels, reach);
         let term = |[first, second]: [u32; 2]| match second {
             FAR => 0.0,
             _ => {
@@ -37,15 +42,23 @@ impl WeightMap {
                 self.border * (-sum * sum / (2.0 * self.sigma * self.sigma)).exp()
             }
         };
-        let weight = |(label, distances): (&u32, [u32; 2])| match label {
-            0 => self.classes[0] + term(distances),
-            _ => self.classes[1],
-        };
         Plane {
             height: labels.height,
             width: labels.width,
-            data: labels.data.iter().zip(nearest).map(weight).collect(),
+            data: two_nearest(labels, reach).into_iter().map(term).collect(),
         }
+    }
+}
+
+/// The weight of a pixel, given w_c of background and foreground, its label and the second term of
+/// the formula.
+///
+/// That term is for background alone. Nobody knows to the pixel where a narrow gap lies; if the cells
+/// on both sides weighed as much as the gap, the network would do best to close it.
+pub fn weight_of(classes: [f32; 2], label: u32, border: f32) -> f32 {
+    match label {
+        0 => classes[0] + border,
+        _ => classes[1],
     }
 }
 
@@ -60,25 +73,28 @@ pub fn balanced<'a>(labels: impl IntoIterator<Item = &'a Plane<u32>>) -> [f32; 2
     [pixels - foreground, foreground].map(|count| pixels as f32 / (2 * count.max(1)) as f32)
 }
 
-/// Gives cells that touch a gap of background one pixel wide: where two cells meet at an edge, the
-/// one with the larger number gives up its pixel.
+/// Gives cells that touch, at an edge or a corner, a gap of background one pixel wide: the one with the
+/// larger number gives up its pixels.
 pub fn separated(labels: &Plane<u32>) -> Plane<u32> {
-    let touches = |at: usize, label: u32| {
-        neighbours(at, labels.height, labels.width)
-            .into_iter()
-            .flatten()
-            .any(|neighbour| (1..label).contains(&labels.data[neighbour]))
-    };
-    Plane {
-        height: labels.height,
-        width: labels.width,
-        data: labels
-            .data
-            .iter()
-            .enumerate()
-            .map(|(at, label)| if touches(at, *label) { 0 } else { *label })
-            .collect(),
+    let mut separated = labels.clone();
+    for row in 0..labels.height {
+        for column in 0..labels.width {
+            let label = labels.at(row, column);
+            if label > 1 && touches_smaller(labels, row, column) {
+                separated.data[row * labels.width + column] = 0;
+            }
+        }
     }
+    separated
+}
+
+/// Whether one of the eight pixels around a pixel belongs to a cell of a smaller number.
+fn touches_smaller(labels: &Plane<u32>, row: usize, column: usize) -> bool {
+    let smaller = 1..labels.at(row, column);
+    let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
+    around(row, labels.height).any(|row| {
+        around(column, labels.width).any(|column| smaller.contains(&labels.at(row, column)))
+    })
 }
 
 /// A squared distance that is not known: farther than was looked for.
@@ -271,24 +287,17 @@ mod tests {
         let labels = Plane {
             height: 2,
             width: 6,
-            data: vec![1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 0, 3],
+            data: vec![1, 1, 0, 2, 2, 2, 1, 1, 1, 2, 0, 3],
         };
-        let expected = [1, 1, 1, 0, 2, 2, 1, 1, 1, 0, 0, 0];
+        let expected = [1, 1, 0, 0, 2, 2, 1, 1, 1, 0, 0, 0];
         assert_eq!(separated(&labels).data, expected);
     }
 
     #[test]
     fn no_two_cells_touch_after_separation() {
         let labels = separated(&discs(60, 60, 40, &mut StdRng::seed_from_u64(4)));
-        for (at, label) in labels
-            .data
-            .iter()
-            .enumerate()
-            .filter(|(_, label)| **label != 0)
-        {
-            for neighbour in neighbours(at, 60, 60).into_iter().flatten() {
-                assert!([0, *label].contains(&labels.data[neighbour]));
-            }
+        for (row, column) in (0..60 * 60).map(|at| (at / 60, at % 60)) {
+            assert!(labels.at(row, column) == 0 || !touches_smaller(&labels, row, column));
         }
     }
 
