@@ -26,7 +26,7 @@ const MINUTES: f64 = 30.0;
 /// Part of the images is held back. After every few hundred steps the network segments them, and the
 /// best network so far is written to OUTPUT: the run may be stopped at any time.
 ///
-/// Thirty annotated images are enough for a start:
+/// For example, from thirty annotated images:
 ///
 ///   unet-train train --images images --masks masks --output cells.onnx --minutes 30
 #[derive(Args, Debug)]
