@@ -1,23 +1,22 @@
-//! A 3x3 convolution whose gradient is fast on a CPU.
+//! A 3x3 convolution with ReLU, whose gradient is fast on a CPU.
 //!
 //! burn takes the gradient of a convolution's weights by convolving its input with the gradient of
-//! its output, as a kernel of the size of the picture: at 16 -> 16 channels and 250x250 pixels that
-//! takes 17 times as long as the convolution. The same sums are nine matrix products, one for
-//! each position of the kernel, and need no copy of the input: with the picture's rows laid end to
-//! end, moving the kernel by one pixel is starting to read one number later. This makes a training
-//! step of the whole network about four times as fast.
+//! its output, as a kernel of the size of the picture, and unfolds what the other directions read. On
+//! the CPU [`kernels`] do all three in place, and ReLU on the way.
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::ops::{ConvOptions, ModuleOps};
+use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Shape, Slice, Tensor};
+use burn::tensor::{Tensor, TensorData};
 
-/// 3x3 convolution without padding, plus bias.
+use super::kernels::{self, Sizes};
+
+/// 3x3 convolution without padding, plus bias, then ReLU.
 ///
 /// # Shapes
 /// `input`: \[batch, inputs, height, width\], `weight`: \[outputs, inputs, 3, 3\], `bias`: \[outputs\];
@@ -41,17 +40,113 @@ pub trait Convolution: Backend {
     ) -> FloatTensor<Self>;
 }
 
-impl Convolution for Flex {
-    fn convolve3x3(
+/// The way back through the convolution.
+pub trait ConvolutionGradient: Convolution {
+    /// The gradients of input, weight and bias, each in the shape of what it belongs to, from the
+    /// `gradient` of the `output`. That of the input is left out unless it is asked for: nothing learns
+    /// from the first layer's.
+    fn convolve3x3_backward(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        Self::conv2d(input, weight, Some(bias), valid())
+        output: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        of_input: bool,
+    ) -> Gradient<FloatTensor<Self>>;
+}
+
+/// Gradients of a convolution.
+pub struct Gradient<T> {
+    /// Of the input, if it was asked for.
+    pub input: Option<T>,
+    /// Of the weights.
+    pub weight: T,
+    /// Of the biases.
+    pub bias: T,
+}
+
+/// The numbers of a tensor in the order of its shape.
+fn numbers(tensor: &FlexTensor) -> &[f32] {
+    tensor
+        .as_slice()
+        .expect("it was made contiguous, and the networks here are of single precision")
+}
+
+fn tensor<const D: usize>(numbers: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(numbers, shape))
+}
+
+fn sizes(input: &FlexTensor, weight: &FlexTensor) -> Sizes {
+    let [batch, inputs, height, width] = input.shape().dims();
+    let [outputs, ..] = weight.shape().dims::<4>();
+    Sizes {
+        batch,
+        inputs,
+        outputs,
+        height,
+        width,
     }
 }
 
-impl<B: Convolution, C: CheckpointStrategy> Convolution for Autodiff<B, C> {
+impl Convolution for Flex {
+    fn convolve3x3(input: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let [input, weight, bias] = [input, weight, bias].map(|tensor| tensor.to_contiguous());
+        let sizes = sizes(&input, &weight);
+        let output = kernels::forward(
+            sizes,
+            numbers(&input),
+            numbers(&weight),
+            numbers(&bias),
+            0.0,
+        );
+        let shape = [
+            sizes.batch,
+            sizes.outputs,
+            sizes.height - 2,
+            sizes.width - 2,
+        ];
+        tensor(output, shape)
+    }
+}
+
+impl ConvolutionGradient for Flex {
+    fn convolve3x3_backward(
+        input: FlexTensor,
+        weight: FlexTensor,
+        output: FlexTensor,
+        gradient: FlexTensor,
+        of_input: bool,
+    ) -> Gradient<FlexTensor> {
+        let [input, weight, output, gradient] =
+            [input, weight, output, gradient].map(|tensor| tensor.to_contiguous());
+        let sizes = sizes(&input, &weight);
+        // What ReLU has cut off has no part in the result.
+        let gradient: Vec<f32> = numbers(&gradient)
+            .iter()
+            .zip(numbers(&output))
+            .map(|(gradient, output)| if *output > 0.0 { *gradient } else { 0.0 })
+            .collect();
+        let Sizes {
+            batch,
+            inputs,
+            outputs,
+            height,
+            width,
+        } = sizes;
+        Gradient {
+            input: of_input.then(|| {
+                let of_input = kernels::input_gradient(sizes, &gradient, numbers(&weight));
+                tensor(of_input, [batch, inputs, height, width])
+            }),
+            weight: tensor(
+                kernels::weight_gradient(sizes, numbers(&input), &gradient),
+                [outputs, inputs, 3, 3],
+            ),
+            bias: tensor(kernels::bias_gradient(sizes, &gradient), [outputs]),
+        }
+    }
+}
+
+impl<B: ConvolutionGradient, C: CheckpointStrategy> Convolution for Autodiff<B, C> {
     fn convolve3x3(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -60,13 +155,13 @@ impl<B: Convolution, C: CheckpointStrategy> Convolution for Autodiff<B, C> {
         let nodes = [input.node(), weight.node(), bias.node()];
         match Convolve3x3.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(mut tracked) => {
-                let state = [&input, &weight, &bias].map(|tensor| tracked.checkpoint(tensor));
+                let kept = [&input, &weight].map(|tensor| tracked.checkpoint(tensor));
                 let output = B::convolve3x3(
                     input.into_primitive(),
                     weight.into_primitive(),
                     bias.into_primitive(),
                 );
-                tracked.finish(state, output)
+                tracked.finish((kept, output.clone()), output)
             }
             OpsKind::UnTracked(untracked) => untracked.finish(B::convolve3x3(
                 input.into_primitive(),
@@ -81,9 +176,9 @@ impl<B: Convolution, C: CheckpointStrategy> Convolution for Autodiff<B, C> {
 #[derive(Debug)]
 struct Convolve3x3;
 
-impl<B: Convolution> Backward<B, 3> for Convolve3x3 {
-    /// Where input, weight and bias are kept.
-    type State = [NodeId; 3];
+impl<B: ConvolutionGradient> Backward<B, 3> for Convolve3x3 {
+    /// Where input and weight are kept, and the output.
+    type State = ([NodeId; 2], FloatTensor<B>);
 
     fn backward(
         self,
@@ -92,80 +187,25 @@ impl<B: Convolution> Backward<B, 3> for Convolve3x3 {
         checkpointer: &mut Checkpointer,
     ) {
         let gradient = gradients.consume::<B>(&ops.node);
-        let [input, weight, bias] = ops
-            .state
-            .map(|id| checkpointer.retrieve_node_output::<FloatTensor<B>>(id));
+        let (kept, output) = ops.state;
+        let [input, weight] =
+            kept.map(|id| checkpointer.retrieve_node_output::<FloatTensor<B>>(id));
         let [input_node, weight_node, bias_node] = ops.parents;
-        if let Some(node) = weight_node {
-            let of_weight = weight_gradient::<B>(input.clone(), gradient.clone());
-            gradients.register::<B>(node.id, of_weight);
-        }
-        if let Some(node) = bias_node {
-            let of_bias = B::conv2d_bias_backward(input.clone(), bias, gradient.clone());
-            gradients.register::<B>(node.id, of_bias);
-        }
-        if let Some(node) = input_node {
-            let of_input = B::conv2d_x_backward(input, weight, gradient, valid());
-            gradients.register::<B>(node.id, of_input);
+        let found = B::convolve3x3_backward(input, weight, output, gradient, input_node.is_some());
+        let of = [found.input, Some(found.weight), Some(found.bias)];
+        for (node, gradient) in [input_node, weight_node, bias_node].into_iter().zip(of) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                gradients.register::<B>(node.id, gradient);
+            }
         }
     }
 }
 
-/// The gradient of the weights \[outputs, inputs, 3, 3\] from `input` \[batch, inputs, height, width\] and
-/// the gradient of the output \[batch, outputs, height - 2, width - 2\].
-fn weight_gradient<B: Backend>(input: FloatTensor<B>, gradient: FloatTensor<B>) -> FloatTensor<B> {
-    let [batch, inputs, height, width] = input.shape().dims();
-    let [_, outputs, rows, columns] = gradient.shape().dims();
-    // Two zeros at the end of each row make the gradient as wide as the input, so that both can be
-    // read as one long row in step. The zeros after the last row would reach past the input.
-    let length = rows * width - (width - columns);
-    let gradient = flat::<B>(widen::<B>(gradient, width), [batch, outputs, rows * width]);
-    let gradient = part::<B>(gradient, 0, length);
-    let input = flat::<B>(input, [batch, inputs, height * width]);
-    let positions = (0..9)
-        .map(|position| {
-            let start = position / 3 * width + position % 3;
-            let seen = B::float_swap_dims(part::<B>(input.clone(), start, length), 1, 2);
-            let product = B::float_matmul(gradient.clone(), seen); // [batch, outputs, inputs]
-            let sum = B::float_sum_dim(product, 0);
-            B::float_reshape(sum, Shape::new([outputs, inputs, 1]))
-        })
-        .collect();
-    B::float_reshape(
-        B::float_cat(positions, 2),
-        Shape::new([outputs, inputs, 3, 3]),
-    )
-}
-
-/// `tensor` \[batch, channels, rows, columns\] with zeros appended to each row.
-fn widen<B: Backend>(tensor: FloatTensor<B>, width: usize) -> FloatTensor<B> {
-    let [batch, channels, rows, columns] = tensor.shape().dims();
-    let zeros = B::float_zeros(
-        Shape::new([batch, channels, rows, width - columns]),
-        &tensor.device(),
-        tensor.dtype().into(),
-    );
-    B::float_cat(vec![tensor, zeros], 3)
-}
-
-fn flat<B: Backend>(tensor: FloatTensor<B>, shape: [usize; 3]) -> FloatTensor<B> {
-    B::float_reshape(tensor, Shape::new(shape))
-}
-
-/// `length` numbers of every row of a tensor \[batch, channels, numbers\], from `start`.
-fn part<B: Backend>(tensor: FloatTensor<B>, start: usize, length: usize) -> FloatTensor<B> {
-    let [batch, channels, _] = tensor.shape().dims();
-    let slices = [0..batch, 0..channels, start..start + length].map(Slice::from);
-    B::float_slice(tensor, &slices)
-}
-
-fn valid() -> ConvOptions<2> {
-    ConvOptions::new([1, 1], [0, 0], [1, 1], 1)
-}
-
 #[cfg(test)]
 mod tests {
+    use burn::tensor::activation::relu;
     use burn::tensor::module::conv2d;
+    use burn::tensor::ops::ConvOptions;
     use burn::tensor::{Device, Distribution, Tolerance};
 
     use super::*;
@@ -197,9 +237,10 @@ mod tests {
 
     #[test]
     fn output_and_gradients_are_those_of_burn() {
+        let valid = || ConvOptions::<2>::new([1, 1], [0, 0], [1, 1], 1);
         for shapes in [([1, 1, 3, 3], 1), ([2, 3, 9, 14], 4), ([1, 5, 20, 7], 2)] {
             let own = results(convolve, shapes);
-            let burns = results(|x, w, b| conv2d(x, w, Some(b), valid()), shapes);
+            let burns = results(|x, w, b| relu(conv2d(x, w, Some(b), valid())), shapes);
             for (own, burns) in own.into_iter().zip(burns) {
                 let tolerance = Tolerance::<f32>::absolute(1e-4);
                 own.into_data()

@@ -111,7 +111,12 @@ pub fn bias_gradient(sizes: Sizes, gradient: &[f32]) -> Vec<f32> {
 
 /// Planes of `rows` x `columns` numbers with zeros around them: `border` rows above and below, `border`
 /// columns on the left, and on the right as many as make rows of `width`.
-fn widened(planes: &[f32], (rows, columns): (usize, usize), width: usize, border: usize) -> Vec<f32> {
+fn widened(
+    planes: &[f32],
+    (rows, columns): (usize, usize),
+    width: usize,
+    border: usize,
+) -> Vec<f32> {
     let size = (rows + 2 * border) * width;
     let mut wide = vec![0.0; planes.len() / (rows * columns) * size];
     wide.par_chunks_exact_mut(size)
@@ -181,10 +186,15 @@ fn tasks(sizes: Sizes, result: &mut [f32]) -> Vec<Task<'_>> {
     let (rows, columns) = sizes.result();
     let together = (CACHED / (sizes.inputs * sizes.width)).clamp(4, rows.max(4));
     let mut tasks = Vec::new();
-    for (picture, result) in result.chunks_exact_mut(sizes.outputs * rows * columns).enumerate() {
+    for (picture, result) in result
+        .chunks_exact_mut(sizes.outputs * rows * columns)
+        .enumerate()
+    {
         for (block, result) in result.chunks_mut(BLOCK * rows * columns).enumerate() {
             let planes = result.chunks_exact_mut(rows * columns);
-            let mut parts: Vec<_> = planes.map(|plane| plane.chunks_mut(together * columns)).collect();
+            let mut parts: Vec<_> = planes
+                .map(|plane| plane.chunks_mut(together * columns))
+                .collect();
             for row in (0..rows).step_by(together) {
                 tasks.push(Task {
                     picture,
@@ -237,13 +247,32 @@ impl WithSimd for MapBlock<'_> {
             let at = start.min(length.saturating_sub(step));
             let count = step.min(length - at);
             if count == step {
-                self_sums::<S>(simd, self.sizes, self.input, self.weights, origin + at, &mut sums);
+                self_sums::<S>(
+                    simd,
+                    self.sizes,
+                    self.input,
+                    self.weights,
+                    origin + at,
+                    &mut sums,
+                );
             } else {
-                short_sums(self.sizes, self.input, self.weights, origin + at, count, &mut sums);
+                short_sums(
+                    self.sizes,
+                    self.input,
+                    self.weights,
+                    origin + at,
+                    count,
+                    &mut sums,
+                );
             }
             for (index, target) in targets.iter_mut().enumerate() {
                 let sums = &sums[index][..count];
-                store(sums, (at, width, columns), target, (self.bias[index], self.least));
+                store(
+                    sums,
+                    (at, width, columns),
+                    target,
+                    (self.bias[index], self.least),
+                );
             }
             start = at + count;
         }
@@ -407,7 +436,9 @@ fn products<S: Simd>(simd: S, gradients: [&[f32]; BLOCK], pixels: &[f32]) -> [[f
     let mut sums = [[0.0; 3]; BLOCK];
     for index in 0..BLOCK {
         for shift in 0..3 {
-            let rest = gradients[index][full..length].iter().zip(&pixels[full + shift..]);
+            let rest = gradients[index][full..length]
+                .iter()
+                .zip(&pixels[full + shift..]);
             let rest: f32 = rest.map(|(gradient, pixel)| gradient * pixel).sum();
             sums[index][shift] = simd.reduce_sum_f32s(held[index][shift]) + rest;
         }
@@ -447,7 +478,10 @@ mod tests {
     fn assert_near(found: &[f32], expected: &[f32], what: &str) {
         assert_eq!(found.len(), expected.len(), "{what}");
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-3, "{what}: {found} for {expected}");
+            assert!(
+                (found - expected).abs() < 1e-3,
+                "{what}: {found} for {expected}"
+            );
         }
     }
 
@@ -486,7 +520,11 @@ mod tests {
             let rectified: Vec<f32> = result.iter().map(|sum| sum.max(0.0)).collect();
             let found = forward(sizes, &input, &weight, &bias, f32::NEG_INFINITY);
             assert_near(&found, &result, "result");
-            assert_near(&forward(sizes, &input, &weight, &bias, 0.0), &rectified, "ReLU");
+            assert_near(
+                &forward(sizes, &input, &weight, &bias, 0.0),
+                &rectified,
+                "ReLU",
+            );
             let found = input_gradient(sizes, &gradient, &weight);
             assert_near(&found, &of_input, "gradient of the input");
             let found = weight_gradient(sizes, &input, &gradient);
@@ -495,7 +533,11 @@ mod tests {
             for (index, value) in gradient.iter().enumerate() {
                 of_bias[index / (rows * columns) % outputs] += value;
             }
-            assert_near(&bias_gradient(sizes, &gradient), &of_bias, "gradient of the biases");
+            assert_near(
+                &bias_gradient(sizes, &gradient),
+                &of_bias,
+                "gradient of the biases",
+            );
         }
     }
 }

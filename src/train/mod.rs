@@ -17,6 +17,7 @@ pub mod feeder;
 pub mod field;
 pub mod grey;
 pub mod interpolate;
+pub mod kernels;
 pub mod loss;
 pub mod metrics;
 pub mod model;

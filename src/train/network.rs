@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use burn::module::{Module, Param};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::{Distribution, Normal};
@@ -122,7 +121,7 @@ impl Learned {
             true => x.pad([(1, 1), (1, 1)], 0.0),
             false => x,
         };
-        relu(convolve(x, self.weight.val(), self.bias.val()))
+        convolve(x, self.weight.val(), self.bias.val())
     }
 
     /// 2x2 up-convolution with stride 2.
