@@ -17,7 +17,9 @@ use rand::rngs::StdRng;
 const RUNS: usize = 7;
 
 fn main() {
-    let numbers: Vec<usize> = std::env::args().filter_map(|text| text.parse().ok()).collect();
+    let numbers: Vec<usize> = std::env::args()
+        .filter_map(|text| text.parse().ok())
+        .collect();
     let number = |index: usize, otherwise| numbers.get(index).copied().unwrap_or(otherwise);
     let (width, size) = (number(0, 16), number(1, 252));
     let (depth, batch) = (number(2, 4), number(3, 1));

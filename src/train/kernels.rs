@@ -208,6 +208,20 @@ fn tasks(sizes: Sizes, result: &mut [f32]) -> Vec<Task<'_>> {
     tasks
 }
 
+/// Repeats a step for each channel of a block, written out: the sums stay in registers only if the
+/// compiler sees every index as a number.
+macro_rules! each_of_block {
+    ($index:ident => $step:block) => {
+        each_of_block!($index => $step, 0 1 2 3 4 5 6 7)
+    };
+    ($index:ident => $step:block, $($number:literal)*) => {
+        $({
+            const $index: usize = $number;
+            $step
+        })*
+    };
+}
+
 /// Loads a vector from the start of a slice that is at least so long.
 #[inline(always)]
 fn load<S: Simd>(from: &[f32]) -> S::f32s {
@@ -247,7 +261,7 @@ impl WithSimd for MapBlock<'_> {
             let at = start.min(length.saturating_sub(step));
             let count = step.min(length - at);
             if count == step {
-                self_sums::<S>(
+                full_sums::<S>(
                     simd,
                     self.sizes,
                     self.input,
@@ -281,7 +295,7 @@ impl WithSimd for MapBlock<'_> {
 
 /// Sums for `VECTORS` vectors of pixels of the long row, from `at` on.
 #[inline(always)]
-fn self_sums<S: Simd>(
+fn full_sums<S: Simd>(
     simd: S,
     sizes: Sizes,
     input: &[f32],
@@ -296,23 +310,23 @@ fn self_sums<S: Simd>(
             let from = &plane[at + tap / 3 * sizes.width + tap % 3..][..VECTORS * S::F32_LANES];
             let pixels: [S::f32s; VECTORS] =
                 std::array::from_fn(|index| load::<S>(&from[index * S::F32_LANES..]));
-            for (held, weight) in held.iter_mut().zip(weights) {
-                let weight = simd.splat_f32s(*weight);
-                for (held, pixels) in held.iter_mut().zip(pixels) {
-                    *held = simd.mul_add_e_f32s(weight, pixels, *held);
-                }
-            }
+            each_of_block!(INDEX => {
+                let weight = simd.splat_f32s(weights[INDEX]);
+                held[INDEX][0] = simd.mul_add_e_f32s(weight, pixels[0], held[INDEX][0]);
+                held[INDEX][1] = simd.mul_add_e_f32s(weight, pixels[1], held[INDEX][1]);
+                held[INDEX][2] = simd.mul_add_e_f32s(weight, pixels[2], held[INDEX][2]);
+            });
         }
     }
-    for (sums, held) in sums.iter_mut().zip(held) {
-        let (vectors, _) = S::as_mut_simd_f32s(sums);
-        for (vector, held) in vectors.iter_mut().zip(held) {
-            *vector = held;
-        }
-    }
+    each_of_block!(INDEX => {
+        let (vectors, _) = S::as_mut_simd_f32s(&mut sums[INDEX]);
+        vectors[0] = held[INDEX][0];
+        vectors[1] = held[INDEX][1];
+        vectors[2] = held[INDEX][2];
+    });
 }
 
-/// As [`self_sums`] for the few pixels of a map that fills no vectors.
+/// As [`full_sums`] for the few pixels of a map that fills no vectors.
 fn short_sums(
     sizes: Sizes,
     input: &[f32],
@@ -425,22 +439,25 @@ fn products<S: Simd>(simd: S, gradients: [&[f32]; BLOCK], pixels: &[f32]) -> [[f
         std::array::from_fn(|index| &S::as_simd_f32s(gradients[index]).0[..vectors]);
     for at in 0..vectors {
         let [first, second, third] = [shifted[0][at], shifted[1][at], shifted[2][at]];
-        for index in 0..BLOCK {
-            let gradient = steps[index][at];
-            let held = &mut held[index];
-            held[0] = simd.mul_add_e_f32s(gradient, first, held[0]);
-            held[1] = simd.mul_add_e_f32s(gradient, second, held[1]);
-            held[2] = simd.mul_add_e_f32s(gradient, third, held[2]);
-        }
+        each_of_block!(INDEX => {
+            let gradient = steps[INDEX][at];
+            held[INDEX][0] = simd.mul_add_e_f32s(gradient, first, held[INDEX][0]);
+            held[INDEX][1] = simd.mul_add_e_f32s(gradient, second, held[INDEX][1]);
+            held[INDEX][2] = simd.mul_add_e_f32s(gradient, third, held[INDEX][2]);
+        });
     }
     let mut sums = [[0.0; 3]; BLOCK];
-    for index in 0..BLOCK {
-        for shift in 0..3 {
-            let rest = gradients[index][full..length]
-                .iter()
-                .zip(&pixels[full + shift..]);
-            let rest: f32 = rest.map(|(gradient, pixel)| gradient * pixel).sum();
-            sums[index][shift] = simd.reduce_sum_f32s(held[index][shift]) + rest;
+    each_of_block!(INDEX => {
+        sums[INDEX] = [
+            simd.reduce_sum_f32s(held[INDEX][0]),
+            simd.reduce_sum_f32s(held[INDEX][1]),
+            simd.reduce_sum_f32s(held[INDEX][2]),
+        ];
+    });
+    for (sums, gradient) in sums.iter_mut().zip(gradients) {
+        for (shift, sum) in sums.iter_mut().enumerate() {
+            let rest = gradient[full..length].iter().zip(&pixels[full + shift..]);
+            *sum += rest.map(|(gradient, pixel)| gradient * pixel).sum::<f32>();
         }
     }
     sums
