@@ -308,8 +308,12 @@ fn full_sums<S: Simd>(
     for (plane, taps) in input.chunks_exact(sizes.plane()).zip(taps) {
         for (tap, weights) in taps.iter().enumerate() {
             let from = &plane[at + tap / 3 * sizes.width + tap % 3..][..VECTORS * S::F32_LANES];
-            let pixels: [S::f32s; VECTORS] =
-                std::array::from_fn(|index| load::<S>(&from[index * S::F32_LANES..]));
+            // Not by a closure: one that is not inlined would lose the processor's instructions.
+            let pixels = [
+                load::<S>(from),
+                load::<S>(&from[S::F32_LANES..]),
+                load::<S>(&from[2 * S::F32_LANES..]),
+            ];
             each_of_block!(INDEX => {
                 let weight = simd.splat_f32s(weights[INDEX]);
                 held[INDEX][0] = simd.mul_add_e_f32s(weight, pixels[0], held[INDEX][0]);
