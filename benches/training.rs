@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Distribution, Tensor};
 use gstunetsegment::train::loss::weighted_cross_entropy;
 use gstunetsegment::train::network::{Network, initial_weights};
