@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -246,11 +247,13 @@ impl Contract {
         serde_json::to_string(self).expect("a contract holds nothing that JSON can't")
     }
 
-    /// Output channels the network must have.
-    pub fn outputs(&self) -> usize {
-        match self.activation {
-            Activation::Sigmoid => 1,
-            Activation::Softmax | Activation::None => self.classes.len(),
+    /// The output channels that the network may have: one a class, and for two classes whose output
+    /// needs no softmax one for the foreground alone.
+    pub fn outputs(&self) -> RangeInclusive<usize> {
+        match (self.activation, self.classes.len()) {
+            (Activation::Sigmoid, _) => 1..=1,
+            (Activation::None, 2) => 1..=2,
+            (Activation::Softmax | Activation::None, classes) => classes..=classes,
         }
     }
 
@@ -261,6 +264,9 @@ impl Contract {
             stride,
             sizes,
         } = self.geometry;
+        if self.version == 0 {
+            return Err("version 0, where the first is 1".into());
+        }
         if !(2..=MAX_CLASSES).contains(&self.classes.len()) {
             return Err(format!(
                 "{} classes, where 2 to {MAX_CLASSES} are possible",
@@ -371,6 +377,7 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         assert!(refusal(|c| c.version = VERSION + 1).contains("newer"));
+        assert!(refusal(|c| c.version = 0).contains("version 0"));
         assert!(refusal(|c| c.classes.truncate(1)).contains("1 classes"));
         assert!(refusal(|c| c.geometry.halo = 91).contains("halo 91"));
         assert!(refusal(|c| c.geometry.stride = 0).contains("stride 0"));

@@ -1,5 +1,6 @@
 //! A frame in, a mask out: what the element and `unet-train` call.
 
+use std::collections::TryReserveError;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,8 @@ pub enum SegmentError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    #[error("there is not enough memory to blend tiles of a frame of this size: {0}")]
+    Space(#[from] TryReserveError),
     /// The caller's memory for the result has not the size of the frame.
     #[error("{what} has {found} pixels, and the frame has {expected}")]
     Size {
@@ -103,10 +106,10 @@ impl Segmenter {
                 side => TileSize::Inner(side),
             };
             let plan = Plan::new(frame, &contract.geometry, self.tiles.blend, tile_size)?;
-            let decision =
-                Decision::new(contract.activation, contract.outputs(), contract.threshold);
-            let stitcher = Stitcher::new(&plan, decision);
+            let (activation, threshold) = (contract.activation, contract.threshold);
             self.model.shape(plan.outer.height, plan.outer.width)?;
+            let decision = Decision::new(activation, self.model.outputs(), threshold);
+            let stitcher = Stitcher::new(&plan, decision)?;
             self.prepared = Some(Prepared { plan, stitcher });
         }
         match &self.prepared {

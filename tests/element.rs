@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Files, caps, cells, element, gray8, harness, info, mask_of};
+use common::{Files, caps, cells, element, gray8, harness, info, mask_of, pixels};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
@@ -22,18 +22,6 @@ const HEIGHT: usize = 61;
 
 fn picture() -> Vec<u8> {
     cells(WIDTH, HEIGHT, 1)
-}
-
-/// The pixels of a frame in rows without gaps, and its format.
-fn pixels(harness: &Harness, buffer: &gst::BufferRef) -> (Vec<u8>, String) {
-    let caps = harness.sinkpad().unwrap().current_caps().unwrap();
-    let info = gst_video::VideoInfo::from_caps(&caps).unwrap();
-    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info).unwrap();
-    let stride = info.stride()[0] as usize;
-    let row = info.width() as usize * info.comp_pstride(0) as usize;
-    let rows = frame.plane_data(0).unwrap().chunks(stride);
-    let pixels = rows.flat_map(|bytes| bytes[..row].to_vec()).collect();
-    (pixels, info.format().to_str().to_string())
 }
 
 #[test]
@@ -211,37 +199,6 @@ fn a_frame_without_time_or_rate_is_normal() {
         .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
         .unwrap();
     assert_eq!((out.pts(), out.duration()), (None, None));
-}
-
-#[test]
-fn the_output_may_change_while_frames_flow() {
-    let files = Files::new();
-    let element = element(&files.model(&NET), &[]);
-    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-    let mut expected = None;
-    for (output, format) in [
-        ("overlay", "RGBA"),
-        ("mask", "GRAY8"),
-        ("probability", "GRAY8"),
-        ("none", "GRAY8"),
-        ("mask", "GRAY8"),
-        ("overlay", "RGBA"),
-    ] {
-        element.set_property_from_str("output", output);
-        let out = harness
-            .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
-            .unwrap();
-        let (mask, ..) = mask_of(&out);
-        let (pixels, found) = pixels(&harness, &out);
-        assert_eq!(found, format, "{output}");
-        match output {
-            "mask" => assert_eq!(pixels, mask),
-            "none" => assert_eq!(pixels, picture()),
-            "probability" => assert!(pixels != mask && pixels != picture()),
-            _ => {}
-        }
-        assert_eq!(*expected.get_or_insert(mask.clone()), mask, "{output}");
-    }
 }
 
 #[test]

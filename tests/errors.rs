@@ -221,3 +221,46 @@ fn a_range_that_is_none_leaves_the_old_one() {
     element.set_property("display-range", "auto");
     assert_eq!(element.property::<String>("display-range"), "auto");
 }
+
+#[test]
+fn a_range_that_is_none_is_told_at_the_start() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    for name in ["display-range", "value-range"] {
+        // As in a line of text for `gst-launch-1.0`: nobody listens yet when it is set.
+        let text = format!("unetsegment model-file={} {name}=bright", model.display());
+        common::init();
+        let element = gst::parse::launch(&text).unwrap();
+        let text = common::refusal(&element);
+        assert!(text.contains(name) && text.contains("bright"), "{text}");
+        element.set_property(name, "1,2");
+        element.set_state(gst::State::Paused).unwrap();
+        element.set_state(gst::State::Null).unwrap();
+    }
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_told() {
+    let files = Files::new();
+    let mut model = onnx::Model::decode(common::model(&SMALL).as_slice()).unwrap();
+    for tensor in &mut model.graph.as_mut().unwrap().initializer {
+        if tensor.name.contains("last") {
+            let count = tensor.floats().len();
+            tensor.float_data = vec![f32::NAN; count];
+            tensor.raw_data = Default::default();
+        }
+    }
+    let path = files.write("broken.onnx", &model.encode_to_vec());
+    let element = element(&path, &[]);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let mut harness = common::harness(&element, "GRAY8", 64, 48);
+    assert!(harness.push(common::gray8(&[0; 64 * 48], 64, 48)).is_err());
+    let text = common::error_on(&bus);
+    assert!(
+        text.contains("broken.onnx") && text.contains("finite"),
+        "{text}"
+    );
+    let more = bus.pop_filtered(&[gst::MessageType::Error]);
+    assert!(more.is_none(), "told twice: {more:?}");
+}

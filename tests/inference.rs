@@ -2,24 +2,15 @@
 
 mod common;
 
-use common::{Files, SMALL};
+use common::{Files, SMALL, append, foreign};
 use gstunetsegment::contract::{Activation, Sizes};
 use gstunetsegment::inference::{Model, ModelError, Options, Provider};
 use gstunetsegment::onnx;
 use gstunetsegment::unet::UNet;
-use prost::Message;
 
 fn options() -> Options {
     common::init();
     Options::default()
-}
-
-/// The model of `unet` as another program would have written it: without a contract, and changed.
-fn foreign(unet: &UNet, change: impl FnOnce(&mut onnx::Graph)) -> Vec<u8> {
-    let mut model = onnx::Model::decode(common::model(unet).as_slice()).unwrap();
-    model.metadata_props.clear();
-    change(model.graph.as_mut().unwrap());
-    model.encode_to_vec()
 }
 
 fn open(bytes: &[u8]) -> Result<Model, ModelError> {
@@ -116,27 +107,21 @@ fn the_last_operator_tells_what_the_output_is() {
     };
     let model = open(&foreign(&one, |_| ())).unwrap();
     assert_eq!(model.contract().activation, Activation::Sigmoid);
-    let softmax = foreign(&SMALL, |graph| {
-        let output = graph.output[0].name.clone();
-        let last = graph.node.last_mut().unwrap();
-        last.output = vec!["logits".into()];
-        graph.node.push(onnx::Node {
-            input: vec!["logits".into()],
-            output: vec![output],
-            name: "softmax".into(),
-            op_type: "Softmax".into(),
-            attribute: vec![onnx::Attribute {
-                name: "axis".into(),
-                i: 1,
-                r#type: onnx::AttributeType::Int as i32,
-                ..Default::default()
-            }],
-        });
-    });
-    assert_eq!(
-        open(&softmax).unwrap().contract().activation,
-        Activation::None
-    );
+    let probabilities = |unet: &UNet, ops: &[&str]| {
+        let bytes = foreign(unet, |graph| ops.iter().for_each(|op| append(graph, op)));
+        let mut model = open(&bytes).unwrap();
+        model.shape(60, 60).unwrap();
+        let (activation, outputs) = (model.contract().activation, model.outputs());
+        assert!(model.run().unwrap().iter().all(|p| (0.0..=1.0).contains(p)));
+        (activation, outputs, model.contract().classes.len())
+    };
+    for more in [&[][..], &["Identity"], &["Cast", "Dropout"]] {
+        let ops = |first| [&[first], more].concat();
+        let found = probabilities(&SMALL, &ops("Softmax"));
+        assert_eq!(found, (Activation::None, 2, 2), "{more:?}");
+        let found = probabilities(&one, &ops("Sigmoid"));
+        assert_eq!(found, (Activation::None, 1, 2), "{more:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@ mod common;
 
 use std::path::Path;
 
-use common::{Files, data, element, pictures, segment};
+use common::{Files, SMALL, append, data, element, foreign, pictures, segment};
+use gst::prelude::*;
+use gstreamer as gst;
 use gstunetsegment::unet::UNet;
 
 const VALID: UNet = UNet {
@@ -72,4 +74,23 @@ fn real_frames_have_no_seams() {
         return;
     };
     no_pixel_differs(&pictures(&folder, 20), &[128, 256, 388]);
+}
+
+#[test]
+fn seams_that_can_not_be_avoided_are_told() {
+    let files = Files::new();
+    let bytes = foreign(&SMALL, |graph| append(graph, "InstanceNormalization"));
+    let model = files.write("instance-norm.onnx", &bytes);
+    for (size, told) in [("0", false), ("32", true)] {
+        let element = element(&model, &[("tile-size", size)]);
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        segment(&element, &common::cells(100, 70, 1), 100, 70);
+        let warning = bus.pop_filtered(&[gst::MessageType::Warning]);
+        assert_eq!(warning.is_some(), told, "tile-size {size}");
+        if let Some(gst::MessageView::Warning(warning)) = warning.as_ref().map(|m| m.view()) {
+            let text = warning.error().to_string();
+            assert!(text.contains("InstanceNormalization"), "{text}");
+        }
+    }
 }

@@ -71,7 +71,7 @@ fn run(network: Network, input: &Input, margin: usize) -> Vec<f32> {
 /// The answer for a frame by the tiles of a plan. Probabilities are passed through as they are, so
 /// that the map of the foreground is the network's output.
 fn tiled(network: Network, frame: &Source, plan: &Plan, margin: usize) -> Vec<f32> {
-    let mut stitcher = Stitcher::new(plan, Decision::new(Activation::None, 1, 0.5));
+    let mut stitcher = Stitcher::new(plan, Decision::new(Activation::None, 1, 0.5)).unwrap();
     let mut mask = vec![7; frame.size.area()];
     let mut answer = vec![f32::NAN; frame.size.area()];
     stitcher.begin();

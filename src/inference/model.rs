@@ -10,7 +10,7 @@ use ort::value::Tensor;
 
 use super::file;
 use super::library::{self, LibraryError, Search};
-use super::network::{Network, dimensions};
+use super::network::{Network, dimensions, promised_outputs};
 use super::probe;
 use super::provider::Provider;
 use crate::contract::{Contract, ContractError, METADATA_KEY};
@@ -82,6 +82,7 @@ pub struct Model {
 /// Input and output of one shape, bound to the session.
 struct Tensors {
     shape: Shape,
+    outputs: usize,
     input: Tensor<f32>,
     output: Tensor<f32>,
     binding: IoBinding,
@@ -161,8 +162,14 @@ impl Model {
         &self.refused
     }
 
+    /// Output channels of the network; 0 before [`shape`](Self::shape).
+    pub fn outputs(&self) -> usize {
+        self.tensors.as_ref().map_or(0, |tensors| tensors.outputs)
+    }
+
     /// Makes tensors for inputs of `height` x `width` pixels and runs the network once, so that
-    /// everything it allocates for this shape is there, and what comes out has the promised shape.
+    /// everything it allocates for this shape is there, and what comes out has the promised shape and
+    /// is made of numbers.
     pub fn shape(&mut self, height: usize, width: usize) -> Result<(), ModelError> {
         let shape = Shape { height, width };
         if self
@@ -175,13 +182,6 @@ impl Model {
         // The old tensors go first, so that two sets never take memory at once.
         self.tensors = None;
         let failed = |error: ort::Error| run_error(&self.path, &error);
-        let margin = self.contract.geometry.margin;
-        let expected = [
-            1,
-            self.contract.outputs(),
-            height.saturating_sub(2 * margin),
-            width.saturating_sub(2 * margin),
-        ];
         let allocator = Allocator::default();
         let channels = self.contract.channels.count();
         let mut input =
@@ -191,13 +191,8 @@ impl Model {
             let outputs = self.session.run(ort::inputs![&input]).map_err(failed)?;
             dimensions(&outputs[0]).map_err(|reason| unfit(&self.path, reason))?
         };
-        if found != expected {
-            let reason = format!(
-                "from {height} x {width} pixels it makes an output of {found:?}, where its contract promises {expected:?}"
-            );
-            return Err(unfit(&self.path, reason));
-        }
-        let mut output = Tensor::<f32>::new(&allocator, expected).map_err(failed)?;
+        let outputs = self.promised(&found, height, width)?;
+        let mut output = Tensor::<f32>::new(&allocator, found).map_err(failed)?;
         let mut binding = self.session.create_binding().map_err(failed)?;
         let bound = binding
             .bind_input(self.session.inputs()[0].name(), &input)
@@ -206,12 +201,48 @@ impl Model {
         let options = Arc::new(RunOptions::new().map_err(failed)?);
         self.tensors = Some(Tensors {
             shape,
+            outputs,
             input,
             output,
             binding,
             options,
         });
-        self.run().map(drop)
+        let finite = self
+            .run()
+            .map(|scores| scores.iter().all(|score| score.is_finite()));
+        if !matches!(finite, Ok(true)) {
+            self.tensors = None;
+        }
+        // Weights that are no numbers would give masks without any foreground, and no error.
+        match finite? {
+            true => Ok(()),
+            false => Err(unfit(
+                &self.path,
+                "for a black picture its output holds values that are no finite numbers: its weights are damaged, or its training has failed".into(),
+            )),
+        }
+    }
+
+    /// Checks the shape of what the network has made of `height` x `width` pixels against the
+    /// contract; gives its channels.
+    fn promised(&self, found: &[usize], height: usize, width: usize) -> Result<usize, ModelError> {
+        let lost = 2 * self.contract.geometry.margin;
+        let (rows, columns) = (height.saturating_sub(lost), width.saturating_sub(lost));
+        match found {
+            [1, outputs, found_rows, found_columns]
+                if self.contract.outputs().contains(outputs)
+                    && (*found_rows, *found_columns) == (rows, columns) =>
+            {
+                Ok(*outputs)
+            }
+            _ => Err(unfit(
+                &self.path,
+                format!(
+                    "from {height} x {width} pixels it makes an output of {found:?}, where its contract promises [1, {}, {rows}, {columns}]",
+                    promised_outputs(&self.contract)
+                ),
+            )),
+        }
     }
 
     /// The network's input, \[channels, height, width\], to be filled before [`run`](Self::run).

@@ -18,7 +18,7 @@ impl Network {
     pub fn of(session: &Session) -> Result<Network, String> {
         let [input] = session.inputs() else {
             return Err(format!(
-                "it has {} inputs, and one picture is all there is to give",
+                "it has {} inputs, and one picture is all there is to give: export it with one",
                 session.inputs().len()
             ));
         };
@@ -54,12 +54,21 @@ impl Network {
             ));
         }
         match self.outputs {
-            Some(outputs) if outputs != contract.outputs() => Err(format!(
+            Some(outputs) if !contract.outputs().contains(&outputs) => Err(format!(
                 "it has {outputs} output channels, and its contract promises {}",
-                contract.outputs()
+                promised_outputs(contract)
             )),
             _ => Ok(()),
         }
+    }
+}
+
+/// The output channels that `contract` allows, in words.
+pub(super) fn promised_outputs(contract: &Contract) -> String {
+    let outputs = contract.outputs();
+    match outputs.start() == outputs.end() {
+        true => outputs.start().to_string(),
+        false => format!("{} or {}", outputs.start(), outputs.end()),
     }
 }
 
@@ -70,7 +79,7 @@ fn shape_of(outlet: &Outlet, what: &str) -> Result<[i64; 4], String> {
     };
     if *ty != TensorElementType::Float32 {
         return Err(format!(
-            "its {what} holds {ty} values, where float32 is needed"
+            "its {what} holds {ty} values, where float32 is needed: convert it so that input and output are float32; values in between may be smaller"
         ));
     }
     <[i64; 4]>::try_from(&shape[..]).map_err(|_| {

@@ -116,7 +116,7 @@ impl Probe<'_> {
         }
         let (size, margin, outputs) = best.ok_or_else(|| {
             format!(
-                "it runs on no size from {start} to {}: {reason}",
+                "no input of {start} x {start} to {0} x {0} pixels gives a picture; the last said: {reason}",
                 start + step - 1
             )
         })?;

@@ -83,6 +83,15 @@ impl Node {
             .find(|attribute| attribute.name == name)
             .map_or(&[], |attribute| &attribute.ints)
     }
+
+    /// The text under `name`, empty where there is none.
+    pub fn text(&self, name: &str) -> &str {
+        self.attribute
+            .iter()
+            .find(|attribute| attribute.name == name)
+            .and_then(|attribute| std::str::from_utf8(&attribute.s).ok())
+            .unwrap_or_default()
+    }
 }
 
 /// `AttributeProto`: one named setting of an operator.

@@ -15,6 +15,8 @@ pub struct Survey {
     /// the picture. `None` where an operator sees the whole picture (a mean over it, attention), or
     /// one that is not known here.
     pub halo: Option<usize>,
+    /// The first operator that sees the whole picture, or is not known here.
+    pub global: Option<String>,
     /// Whether any operator pads its input, so that a tile's border can be felt inside its output.
     pub padded: bool,
     /// Bytes of the feature maps that are alive at one time, at most, for each input pixel.
@@ -64,6 +66,7 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
         maps.insert(&picture.name, map);
     }
     let mut stride: f64 = 1.0;
+    let mut global = None;
     for node in &graph.node {
         let inputs: Vec<Map> = node
             .input
@@ -75,6 +78,9 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
             continue;
         };
         stride = stride.max(map.scale);
+        if !map.bounded && inputs.iter().all(|input| input.bounded) {
+            global.get_or_insert_with(|| node.op_type.clone());
+        }
         maps.insert(output, map);
     }
     let stride = stride.round().clamp(1.0, 65_536.0) as usize;
@@ -88,6 +94,7 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
     Survey {
         stride,
         halo,
+        global: global.filter(|_| halo.is_none()),
         padded: graph.node.iter().any(pads),
         bytes_per_pixel: peak(graph, &maps),
         activation: last_activation(graph),
@@ -98,8 +105,9 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
 /// such as arithmetic on shapes.
 fn follow(node: &Node, inputs: &[Map], constants: &HashMap<&str, &Tensor>) -> Option<Map> {
     let first = *inputs.first()?;
+    // The larger one of both axes: tiles see as much on either.
     let attribute = |name: &str, otherwise: i64| {
-        let value = node.ints(name).first().copied().unwrap_or(otherwise);
+        let value = node.ints(name).iter().copied().max().unwrap_or(otherwise);
         value.clamp(1, 65_536) as f64
     };
     let weights = node
@@ -110,11 +118,12 @@ fn follow(node: &Node, inputs: &[Map], constants: &HashMap<&str, &Tensor>) -> Op
         let dims = weights.map_or(&[] as &[i64], |tensor| &tensor.dims);
         dims.get(axis).map(|n| *n as f64)
     };
+    let side = dim(2).unwrap_or(1.0).max(dim(3).unwrap_or(1.0)) as i64;
     let map = match node.op_type.as_str() {
         "Shape" | "Size" => return None,
         "Conv" | "QLinearConv" | "MaxPool" | "AveragePool" | "LpPool" => {
             let stride = attribute("strides", 1);
-            let kernel = attribute("kernel_shape", dim(2).unwrap_or(1.0) as i64);
+            let kernel = attribute("kernel_shape", side);
             let spread = (kernel - 1.0) * attribute("dilations", 1);
             // A window with an even side looks one cell further in one direction. On the grid, a
             // pooling window that lies beyond the border never holds a cell within it.
@@ -135,7 +144,7 @@ fn follow(node: &Node, inputs: &[Map], constants: &HashMap<&str, &Tensor>) -> Op
         }
         "ConvTranspose" => {
             let stride = attribute("strides", 1);
-            let kernel = attribute("kernel_shape", dim(2).unwrap_or(1.0) as i64);
+            let kernel = attribute("kernel_shape", side);
             Map {
                 scale: first.scale / stride,
                 reach: first.reach * stride + (kernel - stride).max(0.0),
@@ -145,10 +154,15 @@ fn follow(node: &Node, inputs: &[Map], constants: &HashMap<&str, &Tensor>) -> Op
         }
         "Resize" | "Upsample" => {
             let factor = resize_factor(node, constants);
+            // Linear interpolation mixes neighbours, cubic those beyond them too.
+            let neighbours = if node.text("mode") == "cubic" {
+                2.0
+            } else {
+                1.0
+            };
             Map {
                 scale: first.scale / factor,
-                // Linear interpolation mixes neighbours.
-                reach: (first.reach + 1.0) * factor,
+                reach: ((first.reach + neighbours) * factor).ceil(),
                 ..first
             }
         }
@@ -233,14 +247,19 @@ fn widest(inputs: &[Map]) -> Map {
     widest
 }
 
-/// By how much a `Resize` enlarges. Exporters write the scales as a constant, or compute the size
-/// from that of another map: then it is a step of a U-Net, which doubles.
+/// By how much a `Resize` enlarges, less than 1 where it makes smaller. Exporters write the scales as
+/// a constant, or compute the size from that of another map: then it is a step of a U-Net, which
+/// doubles.
 fn resize_factor(node: &Node, constants: &HashMap<&str, &Tensor>) -> f64 {
     let scales = node.input.iter().rev().find_map(|name| {
-        let tensor = constants.get(name.as_str())?;
-        tensor.floats().get(2).copied()
+        let scales = constants.get(name.as_str())?.floats();
+        scales.get(2).copied().zip(scales.get(3).copied())
     });
-    f64::from(scales.filter(|factor| *factor >= 1.0).unwrap_or(2.0))
+    let factor = scales.map_or(2.0, |(rows, columns)| f64::from(rows.min(columns)));
+    match factor > 0.0 {
+        true => factor,
+        false => 2.0,
+    }
 }
 
 /// Most bytes a pixel that are alive at one time: each map from the node that makes it to the last
@@ -276,19 +295,35 @@ fn peak(graph: &Graph, maps: &HashMap<&str, Map>) -> f64 {
     peak
 }
 
-/// What the operator that makes the first output does.
+/// What the operator that makes the first output does, or the last one before it that changes values.
 fn last_activation(graph: &Graph) -> Option<Activation> {
-    let output = &graph.output.first()?.name;
-    let node = graph
-        .node
-        .iter()
-        .find(|node| node.output.contains(output))?;
-    match node.op_type.as_str() {
-        "Softmax" | "Sigmoid" | "HardSigmoid" => Some(Activation::None),
-        "Identity" | "Cast" | "Slice" | "Transpose" => None,
-        _ => Some(Activation::Softmax),
+    let mut name = &graph.output.first()?.name;
+    // As many steps as there are nodes, should a damaged graph run in a circle.
+    for _ in &graph.node {
+        let node = graph.node.iter().find(|node| node.output.contains(name))?;
+        match node.op_type.as_str() {
+            "Softmax" | "Sigmoid" | "HardSigmoid" => return Some(Activation::None),
+            op if MOVING.contains(&op) => name = node.input.first()?,
+            _ => return Some(Activation::Softmax),
+        }
     }
+    None
 }
+
+/// Operators that hand values on as they are, or within `0..=1` do.
+const MOVING: &[&str] = &[
+    "Cast",
+    "Clip",
+    "DequantizeLinear",
+    "Dropout",
+    "Identity",
+    "QuantizeLinear",
+    "Reshape",
+    "Slice",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+];
 
 #[cfg(test)]
 mod tests {
@@ -358,7 +393,40 @@ mod tests {
         let mut graph = graph(&unet);
         for op in ["InstanceNormalization", "GlobalAveragePool", "SomethingNew"] {
             graph.node[1].op_type = op.into();
-            assert_eq!(survey(&graph, 1).halo, None, "{op}");
+            let survey = survey(&graph, 1);
+            assert_eq!((survey.halo, survey.global.as_deref()), (None, Some(op)));
         }
+    }
+
+    #[test]
+    fn the_longer_side_of_a_kernel_counts() {
+        let unet = UNet {
+            channels: 1,
+            classes: 2,
+            width: 2,
+            depth: 1,
+            padded: true,
+        };
+        let halo = |change: fn(&mut Node)| {
+            let mut graph = graph(&unet);
+            let convolutions = graph.node.iter_mut().filter(|node| node.op_type == "Conv");
+            convolutions.take(1).for_each(change);
+            survey(&graph, 1).halo.unwrap()
+        };
+        fn set(node: &mut Node, name: &str, sides: [i64; 2]) {
+            node.attribute.retain(|attribute| attribute.name != name);
+            node.attribute.push(Attribute {
+                name: name.into(),
+                ints: sides.into(),
+                ..Default::default()
+            });
+        }
+        let square = halo(|_| ());
+        assert!(halo(|node| set(node, "kernel_shape", [3, 9])) >= square + 3);
+        assert_eq!(
+            halo(|node| set(node, "kernel_shape", [3, 9])),
+            halo(|node| set(node, "kernel_shape", [9, 3]))
+        );
+        assert!(halo(|node| set(node, "dilations", [1, 4])) >= square + 3);
     }
 }

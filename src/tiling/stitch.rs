@@ -1,5 +1,7 @@
 //! The answers for the tiles of a plan, put together to one map of the frame.
 
+use std::collections::TryReserveError;
+
 use super::decision::Decision;
 use super::plan::{Plan, Span};
 use super::score::Row;
@@ -23,21 +25,25 @@ pub struct Stitcher {
 
 impl Stitcher {
     /// For the tiles of `plan`, of which the network gives `decision.outputs()` channels.
-    pub fn new(plan: &Plan, decision: Decision) -> Self {
+    ///
+    /// # Errors
+    /// If there is not enough memory for the sums of a plan that blends.
+    pub fn new(plan: &Plan, decision: Decision) -> Result<Self, TryReserveError> {
         let of_sums = decision.of_sums();
-        let sums = if plan.blends() {
-            vec![0.0; of_sums.outputs() * plan.frame.area()]
-        } else {
-            Vec::new()
-        };
-        Stitcher {
+        let mut sums = Vec::new();
+        if plan.blends() {
+            let length = of_sums.outputs() * plan.frame.area();
+            sums.try_reserve_exact(length)?;
+            sums.resize(length, 0.0);
+        }
+        Ok(Stitcher {
             decision,
             of_sums,
             frame: [plan.frame.height, plan.frame.width],
             output: [plan.output.height, plan.output.width],
             sums,
             space: [vec![0.0; plan.frame.width], vec![0.0; plan.frame.width]],
-        }
+        })
     }
 
     /// Starts a frame.

@@ -36,6 +36,9 @@ pub fn post(element: &UNetSegment, error: &ProcessError) {
     gst::error!(CAT, imp = element, "{error}");
     let message = match error {
         ProcessError::Segment(SegmentError::Model(error)) => start(error),
+        ProcessError::Segment(SegmentError::Space(_)) | ProcessError::Space(_) => {
+            gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{}", sentence(error)))
+        }
         ProcessError::Segment(_)
         | ProcessError::Memory(_)
         | ProcessError::Pool(_)

@@ -2,6 +2,7 @@
 //! [`super::process`].
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -16,7 +17,8 @@ use super::errors;
 use super::latency::Latency;
 use super::messages::{self, Report};
 use super::process::{Process, ProcessError};
-use super::settings::{self, FrameSettings, Settings};
+use super::properties;
+use super::settings::{FrameSettings, Settings};
 use crate::inference::library::{Log, LogLevel, Search};
 use crate::inference::{Options, Provider};
 use crate::segmenter::Segmenter;
@@ -57,6 +59,8 @@ pub struct UNetSegment {
     process: Mutex<Option<Box<Process>>>,
     /// What the model runs on.
     provider: Mutex<Option<Provider>>,
+    /// Whether it was told already that the caps of now are refused.
+    refused: AtomicBool,
     latency: Latency,
 }
 
@@ -72,7 +76,12 @@ impl UNetSegment {
     }
 
     fn open(&self) -> Result<Segmenter, gst::ErrorMessage> {
-        let settings = lock(&self.settings).model.clone();
+        let settings = lock(&self.settings).clone();
+        // Where the element was made by a line of text, nobody heard of it when it was set.
+        if let Some(reason) = settings.refusal() {
+            return Err(gst::error_msg!(gst::ResourceError::Settings, ("{reason}")));
+        }
+        let settings = settings.model;
         let Some(path) = &settings.model_file else {
             return Err(gst::error_msg!(
                 gst::ResourceError::NotFound,
@@ -122,11 +131,15 @@ impl UNetSegment {
             model.contract().to_json(),
             model.survey()
         );
-        if model.survey().halo.is_none() {
-            gst::warning!(
-                CAT,
-                imp = self,
-                "an operator of this model sees the whole picture, so that tiles may show: set tile-memory so that one tile holds a frame"
+    }
+
+    /// Says loudly that tiles will show, where they will.
+    fn warn_of_seams(&self, process: &Process) {
+        if let Some((operator, tiles)) = process.seams() {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::Failed,
+                ("Seams may show where the {tiles} tiles of a frame meet: {operator} in this model looks at a whole tile at once. Raise tile-memory or tile-size until one tile holds a frame")
             );
         }
     }
@@ -159,51 +172,6 @@ impl UNetSegment {
         }
         Ok(gst::FlowSuccess::Ok)
     }
-
-    fn set(&self, name: &str, value: &glib::Value) {
-        let mut settings = lock(&self.settings);
-        // GObject has checked the type of the value before.
-        match name {
-            "model-file" => read(value, |path: Option<String>| {
-                settings.model.model_file = path.filter(|path| !path.is_empty()).map(PathBuf::from);
-            }),
-            "runtime-library" => read(value, |path: Option<String>| {
-                settings.model.runtime_library =
-                    path.filter(|path| !path.is_empty()).map(PathBuf::from);
-            }),
-            "execution-provider" => read(value, |v| settings.model.execution_provider = v),
-            "device" => read(value, |v| settings.model.device = v),
-            "threads" => read(value, |v| settings.model.threads = v),
-            "tile-size" => read(value, |v| settings.model.tile_size = v),
-            "tile-memory" => read(value, |v| settings.model.tile_memory = v),
-            "blend" => read(value, |v| settings.model.blend = v),
-            "normalization" => read(value, |v| settings.frame.normalization = v),
-            "output" => read(value, |v| settings.frame.output = v),
-            "opacity" => read(value, |v| settings.frame.opacity = v),
-            "post-messages" => read(value, |v| settings.frame.post_messages = v),
-            "min-area" => read(value, |v| settings.frame.min_area = v),
-            "value-range" | "display-range" => read(value, |text: Option<String>| {
-                match text.as_deref().unwrap_or("auto").parse() {
-                    Ok(range) if name == "value-range" => settings.frame.value_range = range,
-                    Ok(range) => settings.frame.display_range = range,
-                    Err(error) => {
-                        gst::element_imp_warning!(
-                            self,
-                            gst::ResourceError::Settings,
-                            ("{name} stays as it is: {error}")
-                        );
-                    }
-                }
-            }),
-            _ => gst::warning!(CAT, imp = self, "no property {name} to set"),
-        }
-    }
-}
-
-fn read<'v, T: glib::value::FromValue<'v>>(value: &'v glib::Value, set: impl FnOnce(T)) {
-    if let Ok(value) = value.get::<T>() {
-        set(value);
-    }
 }
 
 #[glib::object_subclass]
@@ -215,42 +183,36 @@ impl ObjectSubclass for UNetSegment {
 
 impl ObjectImpl for UNetSegment {
     fn properties() -> &'static [glib::ParamSpec] {
-        settings::PROPERTIES.as_ref()
+        properties::PROPERTIES.as_ref()
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let before = lock(&self.settings).frame.output;
-        self.set(pspec.name(), value);
-        if lock(&self.settings).frame.output != before {
+        let name = pspec.name();
+        let (set, changed) = {
+            let mut settings = lock(&self.settings);
+            let before = settings.frame.output;
+            let set = settings.set(name, value);
+            (set, settings.frame.output != before)
+        };
+        // Whoever hears of it may read properties, so that nothing is locked here.
+        if changed {
             self.obj().reconfigure_src();
+        }
+        if let Err(reason) = set {
+            gst::element_imp_warning!(
+                self,
+                gst::ResourceError::Settings,
+                ("{name} stays as it is: {reason}")
+            );
         }
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        let settings = lock(&self.settings);
-        let path = |path: &Option<PathBuf>| {
-            path.as_ref()
-                .map(|path| path.to_string_lossy().into_owned())
-        };
-        match pspec.name() {
-            "model-file" => path(&settings.model.model_file).to_value(),
-            "runtime-library" => path(&settings.model.runtime_library).to_value(),
-            "execution-provider" => settings.model.execution_provider.to_value(),
-            "device" => settings.model.device.to_value(),
-            "threads" => settings.model.threads.to_value(),
-            "tile-size" => settings.model.tile_size.to_value(),
-            "tile-memory" => settings.model.tile_memory.to_value(),
-            "blend" => settings.model.blend.to_value(),
-            "normalization" => settings.frame.normalization.to_value(),
-            "value-range" => settings.frame.value_range.to_string().to_value(),
-            "output" => settings.frame.output.to_value(),
-            "opacity" => settings.frame.opacity.to_value(),
-            "display-range" => settings.frame.display_range.to_string().to_value(),
-            "post-messages" => settings.frame.post_messages.to_value(),
-            "min-area" => settings.frame.min_area.to_value(),
-            "active-provider" => lock(&self.provider).map(Provider::name).to_value(),
-            _ => pspec.default_value().clone(),
+        if pspec.name() == "active-provider" {
+            return lock(&self.provider).map(Provider::name).to_value();
         }
+        let value = lock(&self.settings).get(pspec.name());
+        value.unwrap_or_else(|| pspec.default_value().clone())
     }
 }
 
@@ -297,6 +259,7 @@ impl BaseTransformImpl for UNetSegment {
         *lock(&self.provider) = Some(segmenter.model().provider());
         *lock(&self.process) = Some(Box::new(Process::new(segmenter)));
         self.latency.reset();
+        self.refused.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -327,10 +290,17 @@ impl BaseTransformImpl for UNetSegment {
             .take()
             .ok_or_else(|| gst::loggable_error!(CAT, "caps before the element was started"))?;
         let configured = process.configure(incaps, outcaps, output);
-        let in_place = process.follow(output);
+        let in_place = configured.and_then(|()| process.follow(output));
+        if in_place.is_ok() {
+            self.warn_of_seams(&process);
+        }
         *lock(&self.process) = Some(process);
-        configured.map_err(|error| {
-            errors::post(self, &error);
+        let told = self.refused.swap(in_place.is_err(), Ordering::Relaxed);
+        let in_place = in_place.map_err(|error| {
+            // The same caps come again with the next frame.
+            if !told {
+                errors::post(self, &error);
+            }
             gst::loggable_error!(CAT, "{error}")
         })?;
         self.obj().set_in_place(in_place);
@@ -385,13 +355,29 @@ impl BaseTransformImpl for UNetSegment {
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         let submitted = self.parent_submit_input_buffer(is_discont, inbuf)?;
         let output = self.frame_settings().output;
-        let in_place = lock(&self.process)
-            .as_mut()
-            .map(|process| process.follow(output));
-        if let Some(in_place) = in_place {
-            self.obj().set_in_place(in_place);
-        }
+        let mut process = lock(&self.process);
+        let Some(in_place) = process.as_mut().map(|process| process.follow(output)) else {
+            return Ok(submitted);
+        };
+        drop(process);
+        let in_place = in_place.map_err(|error| {
+            errors::post(self, &error);
+            gst::FlowError::Error
+        })?;
+        self.obj().set_in_place(in_place);
         Ok(submitted)
+    }
+
+    /// Properties that follow a curve take their value of the frame's time.
+    fn before_transform(&self, inbuf: &gst::BufferRef) {
+        let segment = self.obj().segment();
+        let time = segment
+            .downcast_ref::<gst::ClockTime>()
+            .and_then(|segment| segment.to_stream_time(inbuf.pts()));
+        if let Some(time) = time {
+            // It fails for a curve without a value there; then the property stays as it is.
+            let _ = self.obj().sync_values(time);
+        }
     }
 
     fn transform_meta<'a>(

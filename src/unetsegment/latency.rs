@@ -1,42 +1,59 @@
-//! How long a frame stays in the element, as the LATENCY query tells it.
+//! How late frames go out.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The latency that was told last, in nanoseconds.
+/// Frames after which a latency that is too large is lowered.
+const WINDOW: u32 = 128;
+
+/// The latency that the element tells: somewhat more than the longest time that a frame has taken.
 ///
-/// It follows the measured time upwards at once and downwards slowly, and only by steps worth a
-/// message: each change makes the whole pipeline ask again.
+/// A slower frame raises it at once. It falls only after [`WINDOW`] frames that all took less than half
+/// of it: each change makes the whole pipeline ask anew and shift its clock, which shows.
 #[derive(Debug, Default)]
-pub struct Latency(AtomicU64);
+pub struct Latency {
+    /// Nanoseconds that are told.
+    told: AtomicU64,
+    /// Nanoseconds of the slowest frame of this window.
+    longest: AtomicU64,
+    /// Frames of this window.
+    frames: AtomicU32,
+}
 
 impl Latency {
     /// What to tell.
     pub fn told(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+        Duration::from_nanos(self.told.load(Ordering::Relaxed))
     }
 
     /// Takes in the time that a frame took; whether the latency changed so that it must be told anew.
-    ///
-    /// Frames vary, so a slower one raises the latency by a quarter more than it took, and only a
-    /// frame that took less than half lowers it.
+    /// Only the streaming thread may call it.
     pub fn measured(&self, time: Duration) -> bool {
-        let told = self.told();
-        if time <= told && time >= told / 2 {
-            return false;
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let told = self.told.load(Ordering::Relaxed);
+        let longest = self.longest.fetch_max(time, Ordering::Relaxed).max(time);
+        let frames = self.frames.fetch_add(1, Ordering::Relaxed) + 1;
+        if frames >= WINDOW {
+            self.begin_window();
         }
-        self.set(time + time / 4);
-        true
+        if time > told || (frames >= WINDOW && longest < told / 2) {
+            // Room for frames that take a quarter longer, because times vary.
+            let room = longest.saturating_add(longest / 4);
+            self.told.store(room, Ordering::Relaxed);
+            return true;
+        }
+        false
     }
 
     /// Forgets what was measured.
     pub fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.told.store(0, Ordering::Relaxed);
+        self.begin_window();
     }
 
-    fn set(&self, time: Duration) {
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.0.store(nanoseconds, Ordering::Relaxed);
+    fn begin_window(&self) {
+        self.longest.store(0, Ordering::Relaxed);
+        self.frames.store(0, Ordering::Relaxed);
     }
 }
 
@@ -44,19 +61,37 @@ impl Latency {
 mod tests {
     use super::*;
 
+    fn measured(latency: &Latency, ms: u64) -> bool {
+        latency.measured(Duration::from_millis(ms))
+    }
+
     #[test]
-    fn steady_times_are_told_once() {
+    fn a_slower_frame_raises_it() {
         let latency = Latency::default();
-        let ms = Duration::from_millis;
-        assert!(latency.measured(ms(100)));
-        assert_eq!(latency.told(), ms(125));
-        for time in [90, 110, 125, 70] {
-            assert!(!latency.measured(ms(time)), "{time}");
-        }
-        assert!(latency.measured(ms(130)));
-        assert!(latency.measured(ms(20)));
-        assert_eq!(latency.told(), ms(25));
+        assert!(measured(&latency, 100));
+        assert_eq!(latency.told(), Duration::from_millis(125));
+        assert!(![90, 110, 125, 70].iter().any(|ms| measured(&latency, *ms)));
+        assert!(measured(&latency, 140));
+        assert_eq!(latency.told(), Duration::from_millis(175));
         latency.reset();
-        assert_eq!(latency.told(), ms(0));
+        assert_eq!(latency.told(), Duration::ZERO);
+    }
+
+    #[test]
+    fn times_that_jump_up_and_down_are_told_once() {
+        let latency = Latency::default();
+        assert!(measured(&latency, 100));
+        let told =
+            (0..10 * WINDOW).filter(|n| measured(&latency, if n % 7 == 0 { 110 } else { 9 }));
+        assert_eq!(told.count(), 0);
+    }
+
+    #[test]
+    fn it_falls_after_many_faster_frames() {
+        let latency = Latency::default();
+        assert!(measured(&latency, 100));
+        let faster = (0..3 * WINDOW).filter(|_| measured(&latency, 20));
+        assert_eq!(faster.count(), 1);
+        assert_eq!(latency.told(), Duration::from_millis(25));
     }
 }

@@ -17,6 +17,7 @@ mod imp;
 mod latency;
 mod messages;
 mod process;
+mod properties;
 mod settings;
 
 use gst::prelude::*;
@@ -71,6 +72,11 @@ pub enum Output {
         nick = "none"
     )]
     None,
+}
+
+impl Output {
+    /// Every output.
+    const ALL: [Output; 4] = [Self::Overlay, Self::Mask, Self::Probability, Self::None];
 }
 
 /// What ONNX Runtime computes on.

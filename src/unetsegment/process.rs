@@ -1,5 +1,7 @@
 //! What happens to a frame: read, segmented, drawn or written as a mask, and given its meta.
 
+use std::collections::TryReserveError;
+
 use gst::prelude::*;
 
 use super::Output;
@@ -29,6 +31,8 @@ pub enum ProcessError {
     Placement(#[from] PlacementError),
     #[error("the memory of a frame can't be used: {0}")]
     Memory(#[from] glib::BoolError),
+    #[error("there is not enough memory for a frame of this size: {0}")]
+    Space(#[from] TryReserveError),
     #[error("no buffer for the mask: {0}")]
     Pool(#[from] gst::FlowError),
 }
@@ -48,6 +52,9 @@ pub struct Process {
 struct Stream {
     input: Picture,
     output: Picture,
+    /// Tiles of a frame.
+    tiles: usize,
+    /// What goes out; the caps allow it.
     kind: Output,
     masks: gst::BufferPool,
     mask_caps: gst::Caps,
@@ -70,58 +77,73 @@ impl Process {
 
     /// Gets ready for frames of these caps: whatever the first frame would have to wait for is done
     /// here.
+    ///
+    /// The caps may have been agreed on for another output than the one that is `wanted` by now. Then
+    /// what goes out is what the caps can hold, until new ones follow the wish.
     pub fn configure(
         &mut self,
         incaps: &gst::CapsRef,
         outcaps: &gst::CapsRef,
-        kind: Output,
+        wanted: Output,
     ) -> Result<(), ProcessError> {
         // Nothing of the old caps may be used again, should the new ones be refused.
-        self.stream = None;
+        let before = self.stream.take().map(|stream| stream.kind);
         let (input, output) = (Picture::of(incaps)?, Picture::of(outcaps)?);
         let size = input.size();
         let plan = self.segmenter.prepare(size)?;
+        let tiles = plan.len();
         gst::debug!(
             CAT,
             "{size:?} in {} tiles, input of each {:?}",
-            plan.len(),
+            tiles,
             plan.outer
         );
         let (width, height) = (input.info().width(), input.info().height());
         let mask_caps = gst_video::VideoInfo::builder(gst_video::VideoFormat::Gray8, width, height)
             .build()
             .and_then(|info| info.to_caps())?;
-        self.stream = Some(Stream {
+        let mut stream = Stream {
             input,
             output,
-            kind,
+            tiles,
+            kind: Output::None,
             masks: pool(size.area())?,
             mask_caps,
             probability: Vec::new(),
             levels: LevelTracker::new(DisplayRange::Auto),
-        });
+        };
+        let mut kinds = [wanted].into_iter().chain(before).chain(Output::ALL);
+        let kind = kinds.find(|kind| stream.allows(*kind)).ok_or_else(|| {
+            ProcessError::Caps(format!("{outcaps} can't hold any output for {incaps}"))
+        })?;
+        stream.turn_to(kind)?;
+        self.stream = Some(stream);
         Ok(())
+    }
+
+    /// The operator of the network because of which tiles will show, and how many tiles a frame has.
+    pub fn seams(&self) -> Option<(&str, usize)> {
+        let model = self.segmenter.model();
+        let tiles = self.stream.as_ref()?.tiles;
+        let operator = model.survey().global.as_deref()?;
+        (tiles > 1 && !model.is_described()).then_some((operator, tiles))
     }
 
     /// Makes `kind` go out from now on, if the caps allow it as they are; otherwise that has to wait
     /// for the next ones. Returns whether frames are drawn upon, or given no more than their meta,
     /// instead of written anew.
-    pub fn follow(&mut self, kind: Output) -> bool {
+    pub fn follow(&mut self, kind: Output) -> Result<bool, ProcessError> {
         let Some(stream) = &mut self.stream else {
-            return false;
+            return Ok(false);
         };
-        let (input, output) = (stream.input.format(), stream.output.format());
-        if caps::downstream(kind, input.name()).contains(&output.name()) {
-            stream.kind = kind;
-            if kind == Output::Probability {
-                stream.probability.resize(stream.input.size().area(), 0.0);
-            }
+        if stream.kind != kind && stream.allows(kind) {
+            stream.turn_to(kind)?;
         }
-        match stream.kind {
-            Output::Overlay => input == output,
+        Ok(match stream.kind {
+            Output::Overlay => stream.input.format() == stream.output.format(),
             Output::None => true,
             Output::Mask | Output::Probability => false,
-        }
+        })
     }
 
     /// Segments the frame in `inbuf` and writes what the output asks for into `outbuf`.
@@ -206,6 +228,24 @@ impl Process {
 }
 
 impl Stream {
+    /// Whether the caps have room for `kind`.
+    fn allows(&self, kind: Output) -> bool {
+        let (input, output) = (self.input.format(), self.output.format());
+        caps::downstream(kind, input.name()).contains(&output.name())
+    }
+
+    /// Makes `kind`, which the caps [allow](Self::allows), go out.
+    fn turn_to(&mut self, kind: Output) -> Result<(), ProcessError> {
+        if kind == Output::Probability {
+            let pixels = self.input.size().area();
+            let more = pixels.saturating_sub(self.probability.len());
+            self.probability.try_reserve_exact(more)?;
+            self.probability.resize(pixels, 0.0);
+        }
+        self.kind = kind;
+        Ok(())
+    }
+
     /// The mask of `frame`, in a buffer of the pool.
     fn segment(
         &mut self,

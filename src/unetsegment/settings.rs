@@ -1,9 +1,9 @@
-//! The properties, their defaults, and what they mean for the segmenter.
+//! Values of the properties, their defaults, and what they mean for the segmenter.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use gst::prelude::*;
-use once_cell::sync::Lazy;
+use glib::value::{FromValue, ToValue};
 
 use super::{Blend, ExecutionProvider, NormalizationMode, Output};
 use crate::contract::{Contract, Normalization};
@@ -15,6 +15,8 @@ use crate::segmenter;
 pub struct Settings {
     pub model: ModelSettings,
     pub frame: FrameSettings,
+    /// Properties that were last set to a text which says nothing, and what is wrong with it.
+    refused: BTreeMap<String, String>,
 }
 
 /// What is read when the element starts.
@@ -112,122 +114,88 @@ impl FrameSettings {
     }
 }
 
-/// The properties as GStreamer describes them.
-pub static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
-    let Settings { model, frame } = Settings::default();
-    let mut properties = model_properties(&model);
-    properties.extend(tile_properties(&model));
-    properties.extend(frame_properties(&frame));
-    properties
-});
+impl Settings {
+    /// What is wrong with a property that was set to a text which says nothing, if one was.
+    pub fn refusal(&self) -> Option<String> {
+        let (name, reason) = self.refused.first_key_value()?;
+        Some(format!("{name}: {reason}"))
+    }
 
-fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
-    vec![
-        glib::ParamSpecString::builder("model-file")
-            .nick("Model file")
-            .blurb("The U-Net, an ONNX file written by unet-train or any other that maps a picture to one score a class and pixel")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecString::builder("runtime-library")
-            .nick("ONNX Runtime library")
-            .blurb("ONNX Runtime's shared library; without it ORT_DYLIB_PATH, the plugin's folder, the folder that make fills and the system are searched")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecEnum::builder_with_default("execution-provider", default.execution_provider)
-            .nick("Execution provider")
-            .blurb("What to compute on; one that is named and can't be used is an error")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecInt::builder("device")
-            .nick("Device")
-            .blurb("Number of the device of the execution provider")
-            .minimum(0)
-            .default_value(default.device)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecUInt::builder("threads")
-            .nick("Threads")
-            .blurb("Processor threads for one inference (0 = one for each core)")
-            .maximum(1024)
-            .default_value(default.threads)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecString::builder("active-provider")
-            .nick("Active provider")
-            .blurb("The execution provider in use, none before the model is loaded")
-            .read_only()
-            .build(),
-    ]
+    /// Sets the property `name`; GObject has checked the type of `value` before. A text that says
+    /// nothing leaves the property as it is, and the reason comes back.
+    pub fn set(&mut self, name: &str, value: &glib::Value) -> Result<(), String> {
+        let Settings { model, frame, .. } = self;
+        match name {
+            "model-file" => model.model_file = path(value),
+            "runtime-library" => model.runtime_library = path(value),
+            "execution-provider" => read(value, &mut model.execution_provider),
+            "device" => read(value, &mut model.device),
+            "threads" => read(value, &mut model.threads),
+            "tile-size" => read(value, &mut model.tile_size),
+            "tile-memory" => read(value, &mut model.tile_memory),
+            "blend" => read(value, &mut model.blend),
+            "normalization" => read(value, &mut frame.normalization),
+            "output" => read(value, &mut frame.output),
+            "opacity" => read(value, &mut frame.opacity),
+            "post-messages" => read(value, &mut frame.post_messages),
+            "min-area" => read(value, &mut frame.min_area),
+            "value-range" | "display-range" => return self.set_range(name, value),
+            _ => return Err(format!("there is no property {name} to set")),
+        }
+        Ok(())
+    }
+
+    fn set_range(&mut self, name: &str, value: &glib::Value) -> Result<(), String> {
+        let text: Option<String> = value.get().unwrap_or_default();
+        match text.as_deref().unwrap_or("auto").parse() {
+            Ok(range) => {
+                self.refused.remove(name);
+                match name {
+                    "value-range" => self.frame.value_range = range,
+                    _ => self.frame.display_range = range,
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.refused.insert(name.to_owned(), error.to_string());
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// The value of the property `name`; `None` for one that is not a setting.
+    pub fn get(&self, name: &str) -> Option<glib::Value> {
+        let Settings { model, frame, .. } = self;
+        let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        Some(match name {
+            "model-file" => text(&model.model_file).to_value(),
+            "runtime-library" => text(&model.runtime_library).to_value(),
+            "execution-provider" => model.execution_provider.to_value(),
+            "device" => model.device.to_value(),
+            "threads" => model.threads.to_value(),
+            "tile-size" => model.tile_size.to_value(),
+            "tile-memory" => model.tile_memory.to_value(),
+            "blend" => model.blend.to_value(),
+            "normalization" => frame.normalization.to_value(),
+            "value-range" => frame.value_range.to_string().to_value(),
+            "output" => frame.output.to_value(),
+            "opacity" => frame.opacity.to_value(),
+            "display-range" => frame.display_range.to_string().to_value(),
+            "post-messages" => frame.post_messages.to_value(),
+            "min-area" => frame.min_area.to_value(),
+            _ => return None,
+        })
+    }
 }
 
-fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
-    vec![
-        glib::ParamSpecUInt::builder("tile-size")
-            .nick("Tile size")
-            .blurb("Side of the part of a frame that one tile answers for, in pixels, rounded down to the network's stride (0 = planned by cost under tile-memory)")
-            .maximum(65_536)
-            .default_value(default.tile_size)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecUInt::builder("tile-memory")
-            .nick("Tile memory")
-            .blurb("Memory that the network may take to run on one planned tile, in MiB, about")
-            .minimum(1)
-            .default_value(default.tile_memory)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecEnum::builder_with_default("blend", default.blend)
-            .nick("Blend")
-            .blurb("What happens where tiles meet")
-            .mutable_ready()
-            .build(),
-    ]
+fn read<'v, T: FromValue<'v>>(value: &'v glib::Value, setting: &mut T) {
+    if let Ok(value) = value.get() {
+        *setting = value;
+    }
 }
 
-fn frame_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
-    vec![
-        glib::ParamSpecEnum::builder_with_default("normalization", default.normalization)
-            .nick("Normalization")
-            .blurb("How pixels become the network's input; statistics are those of the whole frame")
-            .mutable_playing()
-            .build(),
-        glib::ParamSpecString::builder("value-range")
-            .nick("Value range")
-            .blurb("The counts LOW,HIGH that become 0 and 1 with normalization=fixed (auto = the model's, else all that the format can hold)")
-            .default_value(Some(default.value_range.to_string().as_str()))
-            .mutable_playing()
-            .build(),
-        glib::ParamSpecEnum::builder_with_default("output", default.output)
-            .nick("Output")
-            .blurb("What goes out; the mask is on every frame as a meta in any case")
-            .mutable_playing()
-            .build(),
-        glib::ParamSpecDouble::builder("opacity")
-            .nick("Opacity")
-            .blurb("How strongly the overlay fills a class (0 = outlines only, 1 = nothing of the picture shows)")
-            .minimum(0.0)
-            .maximum(1.0)
-            .default_value(default.opacity)
-            .controllable()
-            .mutable_playing()
-            .build(),
-        glib::ParamSpecString::builder("display-range")
-            .nick("Display range")
-            .blurb("The counts LOW,HIGH that the overlay shows as black and white for pictures of more than 8 bits (auto = percentiles of the frames, smoothed over time)")
-            .default_value(Some(default.display_range.to_string().as_str()))
-            .mutable_playing()
-            .build(),
-        glib::ParamSpecBoolean::builder("post-messages")
-            .nick("Post messages")
-            .blurb("Post an element message \"unetsegment\" for each frame with the number of objects and the share of the frame that they cover")
-            .default_value(default.post_messages)
-            .mutable_playing()
-            .build(),
-        glib::ParamSpecUInt::builder("min-area")
-            .nick("Smallest area")
-            .blurb("Objects of fewer pixels are not counted in messages")
-            .default_value(default.min_area)
-            .mutable_playing()
-            .build(),
-    ]
+/// The file that a property names; an empty text names none.
+fn path(value: &glib::Value) -> Option<PathBuf> {
+    let path: Option<String> = value.get().unwrap_or_default();
+    path.filter(|path| !path.is_empty()).map(PathBuf::from)
 }

@@ -12,8 +12,10 @@ use gstreamer_video as gst_video;
 use gstunetsegment::contract::Contract;
 use gstunetsegment::inference::{Model, Options};
 use gstunetsegment::mask_meta;
+use gstunetsegment::onnx;
 use gstunetsegment::onnx::export::{Parameters, export};
 use gstunetsegment::unet::UNet;
+use prost::Message;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -107,6 +109,51 @@ pub fn described(unet: &UNet, contract: &Contract) -> Vec<u8> {
         balance(unet, &mut parameters);
     }
     export(unet, &parameters, contract).unwrap()
+}
+
+/// The model of `unet` as another program would have written it: without a contract, and changed.
+pub fn foreign(unet: &UNet, change: impl FnOnce(&mut onnx::Graph)) -> Vec<u8> {
+    let mut model = onnx::Model::decode(model(unet).as_slice()).unwrap();
+    model.metadata_props.clear();
+    change(model.graph.as_mut().unwrap());
+    model.encode_to_vec()
+}
+
+/// Adds an operator behind the last one of `graph`, of a network with two classes.
+pub fn append(graph: &mut onnx::Graph, op: &str) {
+    let output = graph.output[0].name.clone();
+    let before = format!("before {op}");
+    graph.node.last_mut().unwrap().output = vec![before.clone()];
+    let number = |name: &str, i| onnx::Attribute {
+        name: name.into(),
+        i,
+        r#type: onnx::AttributeType::Int as i32,
+        ..Default::default()
+    };
+    let mut input = vec![before];
+    if op == "InstanceNormalization" {
+        for name in ["scale", "shift"] {
+            input.push(name.into());
+            graph.initializer.push(onnx::Tensor {
+                dims: vec![2],
+                data_type: onnx::DataType::Float as i32,
+                float_data: vec![1.0; 2],
+                name: name.into(),
+                ..Default::default()
+            });
+        }
+    }
+    graph.node.push(onnx::Node {
+        input,
+        output: vec![output],
+        name: op.into(),
+        op_type: op.into(),
+        attribute: match op {
+            "Softmax" => vec![number("axis", 1)],
+            "Cast" => vec![number("to", onnx::DataType::Float as i64)],
+            _ => vec![],
+        },
+    });
 }
 
 /// Models and other files of one test; they go with it.
@@ -223,6 +270,18 @@ pub fn mask_of(buffer: &gst::BufferRef) -> (Vec<u8>, usize, usize) {
     let info = gst_video::VideoInfo::from_caps(&mask.caps).unwrap();
     let pixels = mask.mask.map_readable().unwrap().to_vec();
     (pixels, info.width() as usize, info.height() as usize)
+}
+
+/// The pixels of a frame in rows without gaps, and its format.
+pub fn pixels(harness: &Harness, buffer: &gst::BufferRef) -> (Vec<u8>, String) {
+    let caps = harness.sinkpad().unwrap().current_caps().unwrap();
+    let info = gst_video::VideoInfo::from_caps(&caps).unwrap();
+    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info).unwrap();
+    let stride = info.stride()[0] as usize;
+    let row = info.width() as usize * info.comp_pstride(0) as usize;
+    let rows = frame.plane_data(0).unwrap().chunks(stride);
+    let pixels = rows.flat_map(|bytes| bytes[..row].to_vec()).collect();
+    (pixels, info.format().to_str().to_string())
 }
 
 /// The mask of a grey picture.

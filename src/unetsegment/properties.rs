@@ -1,0 +1,126 @@
+//! The properties as GStreamer describes them.
+
+use gst::prelude::*;
+use once_cell::sync::Lazy;
+
+use super::settings::{FrameSettings, ModelSettings, Settings};
+
+/// Every property.
+pub static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
+    let Settings { model, frame, .. } = Settings::default();
+    let mut properties = model_properties(&model);
+    properties.extend(tile_properties(&model));
+    properties.extend(frame_properties(&frame));
+    properties
+});
+
+fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
+    vec![
+        glib::ParamSpecString::builder("model-file")
+            .nick("Model file")
+            .blurb("The U-Net, an ONNX file written by unet-train or any other that maps a picture to one score a class and pixel")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("runtime-library")
+            .nick("ONNX Runtime library")
+            .blurb("ONNX Runtime's shared library; without it ORT_DYLIB_PATH, the plugin's folder, the folder that make fills and the system are searched")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("execution-provider", default.execution_provider)
+            .nick("Execution provider")
+            .blurb("What to compute on; one that is named and can't be used is an error")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecInt::builder("device")
+            .nick("Device")
+            .blurb("Number of the device of the execution provider")
+            .minimum(0)
+            .default_value(default.device)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("threads")
+            .nick("Threads")
+            .blurb("Processor threads for one inference (0 = one for each core)")
+            .maximum(1024)
+            .default_value(default.threads)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("active-provider")
+            .nick("Active provider")
+            .blurb("The execution provider in use, none before the model is loaded")
+            .read_only()
+            .build(),
+    ]
+}
+
+fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
+    vec![
+        glib::ParamSpecUInt::builder("tile-size")
+            .nick("Tile size")
+            .blurb("Side of the part of a frame that one tile answers for, in pixels, rounded down to the network's stride (0 = planned by cost under tile-memory)")
+            .maximum(65_536)
+            .default_value(default.tile_size)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("tile-memory")
+            .nick("Tile memory")
+            .blurb("Memory that the network may take to run on one planned tile, in MiB, about")
+            .minimum(1)
+            .default_value(default.tile_memory)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("blend", default.blend)
+            .nick("Blend")
+            .blurb("What happens where tiles meet")
+            .mutable_ready()
+            .build(),
+    ]
+}
+
+fn frame_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
+    vec![
+        glib::ParamSpecEnum::builder_with_default("normalization", default.normalization)
+            .nick("Normalization")
+            .blurb("How pixels become the network's input; statistics are those of the whole frame")
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecString::builder("value-range")
+            .nick("Value range")
+            .blurb("The counts LOW,HIGH that become 0 and 1 with normalization=fixed (auto = the model's, else all that the format can hold)")
+            .default_value(Some(default.value_range.to_string().as_str()))
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("output", default.output)
+            .nick("Output")
+            .blurb("What goes out; the mask is on every frame as a meta in any case")
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecDouble::builder("opacity")
+            .nick("Opacity")
+            .blurb("How strongly the overlay fills a class (0 = outlines only, 1 = nothing of the picture shows)")
+            .minimum(0.0)
+            .maximum(1.0)
+            .default_value(default.opacity)
+            .controllable()
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecString::builder("display-range")
+            .nick("Display range")
+            .blurb("The counts LOW,HIGH that the overlay shows as black and white for pictures of more than 8 bits (auto = percentiles of the frames, smoothed over time)")
+            .default_value(Some(default.display_range.to_string().as_str()))
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecBoolean::builder("post-messages")
+            .nick("Post messages")
+            .blurb("Post an element message \"unetsegment\" for each frame with the number of objects and the share of the frame that they cover")
+            .default_value(default.post_messages)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecUInt::builder("min-area")
+            .nick("Smallest area")
+            .blurb("Objects of fewer pixels are not counted in messages")
+            .default_value(default.min_area)
+            .mutable_playing()
+            .build(),
+    ]
+}

@@ -1,0 +1,166 @@
+//! Properties that change while frames flow, from this thread and others.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use common::{Files, SMALL, caps, cells, element, gray8, harness, mask_of, pixels};
+use gst::prelude::*;
+use gst_controller::prelude::*;
+use gstreamer as gst;
+use gstreamer_controller as gst_controller;
+
+const WIDTH: usize = 90;
+const HEIGHT: usize = 61;
+
+fn picture() -> Vec<u8> {
+    cells(WIDTH, HEIGHT, 1)
+}
+
+#[test]
+fn the_output_may_change_while_frames_flow() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let mut expected = None;
+    for (output, format) in [
+        ("overlay", "RGBA"),
+        ("mask", "GRAY8"),
+        ("probability", "GRAY8"),
+        ("none", "GRAY8"),
+        ("mask", "GRAY8"),
+        ("overlay", "RGBA"),
+    ] {
+        element.set_property_from_str("output", output);
+        let out = harness
+            .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
+            .unwrap();
+        let (mask, ..) = mask_of(&out);
+        let (pixels, found) = pixels(&harness, &out);
+        assert_eq!(found, format, "{output}");
+        match output {
+            "mask" => assert_eq!(pixels, mask),
+            "none" => assert_eq!(pixels, picture()),
+            "probability" => assert!(pixels != mask && pixels != picture()),
+            _ => {}
+        }
+        assert_eq!(*expected.get_or_insert(mask.clone()), mask, "{output}");
+    }
+}
+
+/// Caps are agreed on for one output while another thread already wants the next.
+#[test]
+fn the_output_may_change_at_any_moment() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    common::init();
+    let text = format!(
+        "videotestsrc num-buffers=400 pattern=ball ! video/x-raw,format=GRAY8,width=48,height=40 ! \
+         unetsegment name=segment model-file={} ! fakesink name=sink signal-handoffs=true",
+        model.display()
+    );
+    let pipeline = gst::parse::launch(&text).unwrap();
+    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    let segment = pipeline.by_name("segment").unwrap();
+    let frames = Arc::new(AtomicUsize::new(0));
+    let arrived = frames.clone();
+    let sink = pipeline.by_name("sink").unwrap();
+    sink.connect("handoff", false, move |values| {
+        let buffer: gst::Buffer = values[1].get().unwrap();
+        let (mask, width, height) = mask_of(&buffer);
+        assert_eq!((width, height, mask.len()), (48, 40, 48 * 40));
+        arrived.fetch_add(1, Ordering::Relaxed);
+        None
+    });
+    let done = Arc::new(AtomicBool::new(false));
+    let changer = thread::spawn({
+        let done = done.clone();
+        move || {
+            let outputs = ["mask", "overlay", "probability", "none"].iter().cycle();
+            for output in outputs.take_while(|_| !done.load(Ordering::Relaxed)) {
+                segment.set_property_from_str("output", output);
+                thread::yield_now();
+            }
+        }
+    });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
+    let limit = gst::ClockTime::from_seconds(120);
+    let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds);
+    done.store(true, Ordering::Relaxed);
+    changer.join().unwrap();
+    pipeline.set_state(gst::State::Null).unwrap();
+    let end = end.expect("the stream stands still");
+    assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
+    assert_eq!(frames.load(Ordering::Relaxed), 400);
+}
+
+#[test]
+fn opacity_follows_a_curve() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[]);
+    let curve = gst_controller::InterpolationControlSource::new();
+    curve.set_mode(gst_controller::InterpolationMode::Linear);
+    assert!(curve.set(gst::ClockTime::ZERO, 0.0) && curve.set(gst::ClockTime::SECOND, 1.0));
+    let binding = gst_controller::DirectControlBinding::new(&element, "opacity", &curve);
+    element.add_control_binding(&binding).unwrap();
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let mut push = |ms| {
+        let mut buffer = gray8(&picture(), WIDTH, HEIGHT);
+        let time = gst::ClockTime::from_mseconds(ms);
+        buffer.get_mut().unwrap().set_pts(time);
+        let out = harness.push_and_pull(buffer).unwrap();
+        pixels(&harness, &out).0
+    };
+    let first = push(0);
+    assert_eq!(element.property::<f64>("opacity"), 0.0);
+    let second = push(250);
+    assert_eq!(element.property::<f64>("opacity"), 0.25);
+    assert_ne!(first, second, "the same was drawn");
+}
+
+/// Whoever hears of a refused value may look at the element, on the thread that set it.
+#[test]
+fn a_refused_value_is_told_with_nothing_locked() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[("display-range", "100,4000")]);
+    let bus = gst::Bus::new();
+    let (sender, heard) = std::sync::mpsc::channel();
+    let weak = element.downgrade();
+    bus.set_sync_handler(move |_, message| {
+        if let (gst::MessageView::Warning(warning), Some(element)) =
+            (message.view(), weak.upgrade())
+        {
+            let range: String = element.property("display-range");
+            sender.send((warning.error().to_string(), range)).unwrap();
+        }
+        gst::BusSyncReply::Drop
+    });
+    element.set_bus(Some(&bus));
+    let setting = element.clone();
+    thread::spawn(move || setting.set_property("display-range", "bright"));
+    let limit = std::time::Duration::from_secs(20);
+    let (text, range) = heard
+        .recv_timeout(limit)
+        .expect("no warning, or a deadlock");
+    assert!(
+        text.contains("display-range") && text.contains("bright"),
+        "{text}"
+    );
+    assert_eq!(range, "100,4000");
+}
+
+#[test]
+fn new_caps_are_followed_by_masks_of_their_size() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    for (width, height) in [(WIDTH, HEIGHT), (31, 77), (1, 1), (WIDTH, HEIGHT)] {
+        harness.set_src_caps(caps("GRAY8", width, height));
+        let buffer = gray8(&cells(width, height, 2), width, height);
+        let (mask, ..) = mask_of(&harness.push_and_pull(buffer).unwrap());
+        assert_eq!(mask.len(), width * height);
+    }
+}
