@@ -8,6 +8,9 @@ sources := Cargo.toml Cargo.lock $(wildcard build.rs) $(shell find src -name '*.
 flags := --release --locked
 trainer := --no-default-features --features train
 
+# Real pictures for the tests, which may not be redistributed.
+pictures := $(or $(UNETSEGMENT_DATA),../shared/data)
+
 # Every path below counts on this folder, whatever the user's own settings of cargo say.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 # Tests and demo see the plugin and the ONNX Runtime of this folder, also in a shell that exports others,
@@ -33,6 +36,7 @@ test: check ## Check and test everything
 	cargo test $(flags) $(trainer)
 	cargo build $(flags) --lib
 	cargo test $(flags)
+	@[ -d "$(pictures)" ] || echo 'Skipped: the tests on real pictures, for there are none in $(pictures) (UNETSEGMENT_DATA).'
 	@echo 'All checks and tests have passed.'
 
 .PHONY: check
@@ -80,7 +84,7 @@ help: ## Print this list
 
 .PHONY: installed
 installed: rust
-	@scripts/packages.sh build
+	@scripts/packages.sh build run demo
 	@scripts/onnxruntime.sh
 
 # Ends everything with one line when the Rust toolchain is missing or too old.

@@ -16,6 +16,8 @@
 //! GstStructure *fields = gst_custom_meta_get_structure (meta);
 //! GstBuffer *mask;
 //! gst_structure_get (fields, "mask", GST_TYPE_BUFFER, &mask, NULL);
+//! // ... read it with gst_buffer_map () ...
+//! gst_buffer_unref (mask);
 //! ```
 //!
 //! Elements that change a frame's size or turn it drop the meta, because the mask would no longer

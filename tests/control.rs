@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use common::{Files, SMALL, caps, cells, element, gray8, harness, mask_of, pixels};
+use common::{Files, SMALL, cells, element, gray8, harness, mask_of, pixels};
 use gst::prelude::*;
 use gst_controller::prelude::*;
 use gstreamer as gst;
@@ -150,17 +150,4 @@ fn a_refused_value_is_told_with_nothing_locked() {
         "{text}"
     );
     assert_eq!(range, "100,4000");
-}
-
-#[test]
-fn new_caps_are_followed_by_masks_of_their_size() {
-    let files = Files::new();
-    let element = element(&files.model(&SMALL), &[]);
-    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-    for (width, height) in [(WIDTH, HEIGHT), (31, 77), (1, 1), (WIDTH, HEIGHT)] {
-        harness.set_src_caps(caps("GRAY8", width, height));
-        let buffer = gray8(&cells(width, height, 2), width, height);
-        let (mask, ..) = mask_of(&harness.push_and_pull(buffer).unwrap());
-        assert_eq!(mask.len(), width * height);
-    }
 }

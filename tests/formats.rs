@@ -141,40 +141,143 @@ fn sixteen_bits_are_seen_in_full() {
     );
 }
 
+/// How luma codes the values of a grey picture.
+const RANGES: [(&str, bool); 3] = [("bt601", true), ("1:4:0:0", false), ("bt709", true)];
+
+/// Caps of a picture in NV12 or I420, and its bytes with the brightness of a grey one.
+fn luma(
+    (format, colorimetry, limited): (&str, &str, bool),
+    (picture, width, height): (&[u8], usize, usize),
+) -> (gst::Caps, Vec<u8>) {
+    let mut caps = caps(format, width, height);
+    caps.make_mut().set("colorimetry", colorimetry);
+    let info = gst_video::VideoInfo::from_caps(&caps).unwrap();
+    let mut bytes = vec![128; info.size()];
+    let stride = info.stride()[0] as usize;
+    for (row, pixels) in picture.chunks_exact(width).enumerate() {
+        for (byte, value) in bytes[row * stride..].iter_mut().zip(pixels) {
+            let code = 16.0 + f32::from(*value) * 219.0 / 255.0;
+            *byte = if limited { code.round() as u8 } else { *value };
+        }
+    }
+    (caps, bytes)
+}
+
+/// Pixels in which the masks of a picture in grey and in luma differ.
+fn differing(
+    element: impl Fn() -> gst::Element,
+    kind: (&str, &str, bool),
+    picture: (&[u8], usize, usize),
+) -> usize {
+    let (pixels, width, height) = picture;
+    let expected = common::segment(&element(), pixels, width, height);
+    let (caps, bytes) = luma(kind, picture);
+    let mut harness = gstreamer_check::Harness::with_element(&element(), Some("sink"), Some("src"));
+    harness.set_src_caps(caps);
+    let out = harness.push_and_pull(gst::Buffer::from_mut_slice(bytes));
+    let (found, ..) = mask_of(&out.unwrap());
+    found.iter().zip(&expected).filter(|(a, b)| a != b).count()
+}
+
+/// A trained network: the random ones see noise as clearly as cells.
+fn nuclei() -> gst::Element {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/nuclei-fluo.onnx");
+    element(&model, &[])
+}
+
 #[test]
 fn luma_of_both_ranges_gives_nearly_the_same_mask() {
-    // A trained network: the random one sees noise as clearly as cells.
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/nuclei-fluo.onnx");
     let picture = cells(WIDTH, HEIGHT, 1);
-    let element = || element(&model, &[]);
-    let expected = common::segment(&element(), &picture, WIDTH, HEIGHT);
     for format in ["NV12", "I420"] {
-        for (colorimetry, limited) in [("bt601", true), ("1:4:0:0", false), ("bt709", true)] {
-            let mut caps = caps(format, WIDTH, HEIGHT);
-            caps.make_mut().set("colorimetry", colorimetry);
-            let info = gst_video::VideoInfo::from_caps(&caps).unwrap();
-            let mut bytes = vec![128; info.size()];
-            let stride = info.stride()[0] as usize;
-            for (row, pixels) in picture.chunks_exact(WIDTH).enumerate() {
-                for (byte, value) in bytes[row * stride..].iter_mut().zip(pixels) {
-                    let code = 16.0 + f32::from(*value) * 219.0 / 255.0;
-                    *byte = if limited { code.round() as u8 } else { *value };
-                }
-            }
-            let mut harness =
-                gstreamer_check::Harness::with_element(&element(), Some("sink"), Some("src"));
-            harness.set_src_caps(caps);
-            let out = harness
-                .push_and_pull(gst::Buffer::from_mut_slice(bytes))
-                .unwrap();
-            let (found, ..) = mask_of(&out);
-            let differing = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+        for (colorimetry, limited) in RANGES {
+            let kind = (format, colorimetry, limited);
+            let found = differing(nuclei, kind, (&picture, WIDTH, HEIGHT));
             // 255 values in 219 codes: what is left is rounding.
-            let allowed = if limited { expected.len() / 1000 } else { 0 };
-            assert!(
-                differing <= allowed,
-                "{format} {colorimetry}: {differing} pixels differ"
-            );
+            let allowed = if limited { picture.len() / 1000 } else { 0 };
+            assert!(found <= allowed, "{kind:?}: {found} pixels differ");
+        }
+    }
+}
+
+/// Dim pictures of a few grey values lose some of them in the 219 codes of the limited range, before
+/// anybody here sees them: more pixels change than in a picture that fills the range.
+#[test]
+fn real_frames_survive_luma() {
+    let Some(folder) = common::data("dsb2018_fluo/images") else {
+        return;
+    };
+    let (mut pixels, mut changed) = (0, 0);
+    for (picture, width, height) in common::pictures(&folder, 12) {
+        let picture = (picture.as_slice(), width, height);
+        assert_eq!(differing(nuclei, ("I420", "1:4:0:0", false), picture), 0);
+        changed += differing(nuclei, ("I420", "bt601", true), picture);
+        pixels += width * height;
+    }
+    assert!(changed * 500 <= pixels, "{changed} of {pixels} differ");
+}
+
+/// A buffer may say that V lies before U, as YV12 has it.
+#[test]
+fn planes_may_lie_in_any_order() {
+    let files = Files::new();
+    let model = files.model(&NET);
+    let picture = cells(WIDTH, HEIGHT, 1);
+    let kind = ("I420", "bt601", true);
+    let (caps, mut bytes) = luma(kind, (&picture, WIDTH, HEIGHT));
+    let info = gst_video::VideoInfo::from_caps(&caps).unwrap();
+    let (offsets, strides) = (info.offset().to_vec(), info.stride().to_vec());
+    let chroma = offsets[2] - offsets[1];
+    // Something to tell U from V.
+    bytes[offsets[1]..][..chroma].fill(90);
+    let overlay = |swap: bool| {
+        let mut bytes = bytes.clone();
+        let mut offsets = offsets.clone();
+        if swap {
+            let (u, v) = bytes[offsets[1]..].split_at_mut(chroma);
+            u.swap_with_slice(&mut v[..chroma]);
+            offsets.swap(1, 2);
+        }
+        let mut buffer = gst::Buffer::from_mut_slice(bytes);
+        gst_video::VideoMeta::add_full(
+            buffer.get_mut().unwrap(),
+            gst_video::VideoFrameFlags::empty(),
+            info.format(),
+            WIDTH as u32,
+            HEIGHT as u32,
+            &offsets,
+            &strides,
+        )
+        .unwrap();
+        let element = element(&model, &[]);
+        let mut harness =
+            gstreamer_check::Harness::with_element(&element, Some("sink"), Some("src"));
+        harness.set_src_caps(caps.clone());
+        let out = harness.push_and_pull(buffer).unwrap();
+        let bytes = out.map_readable().unwrap();
+        let plane = |index: usize| bytes[offsets[index]..][..chroma].to_vec();
+        [plane(1), plane(2)]
+    };
+    let usual = overlay(false);
+    assert_ne!(usual[0], usual[1]);
+    assert!(overlay(true) == usual);
+}
+
+#[test]
+fn what_lies_between_the_rows_goes_out_as_zeros() {
+    let files = Files::new();
+    // Three bytes more than a multiple of four.
+    let (width, height) = (WIDTH + 2, HEIGHT);
+    let picture = cells(width, height, 1);
+    for (output, format) in [("mask", "GRAY8"), ("probability", "GRAY8")] {
+        let element = element(&files.model(&NET), &[("output", output)]);
+        let mut harness = harness(&element, "GRAY8", width, height);
+        let out = harness.push_and_pull(common::gray8(&picture, width, height));
+        let out = out.unwrap();
+        let stride = info(format, width, height).stride()[0] as usize;
+        assert!(stride > width);
+        let bytes = out.map_readable().unwrap();
+        for row in bytes.chunks(stride) {
+            assert!(row[width..].iter().all(|byte| *byte == 0), "{output}");
         }
     }
 }

@@ -41,7 +41,9 @@ pub struct Search {
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
     /// The file that the user named is not there.
-    #[error("ONNX Runtime: {source_of_path} names {path}, which is not a file")]
+    #[error(
+        "ONNX Runtime: {source_of_path} names {path}, which is not a file. Name the library itself (libonnxruntime.so, .dylib or onnxruntime.dll), or nothing to have it searched"
+    )]
     NotAFile {
         source_of_path: &'static str,
         path: PathBuf,
@@ -93,7 +95,7 @@ pub fn loaded() -> Option<PathBuf> {
 fn find(search: &Search) -> Result<PathBuf, LibraryError> {
     let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty());
     let named = [
-        ("the property", search.explicit.clone()),
+        ("the property runtime-library", search.explicit.clone()),
         (VARIABLE, variable.map(PathBuf::from)),
     ];
     for (source_of_path, path) in named {
@@ -198,6 +200,9 @@ mod tests {
             ..Default::default()
         };
         let error = find(&search).unwrap_err().to_string();
-        assert!(error.contains("the property names /nowhere/lib"), "{error}");
+        assert!(
+            error.contains("the property runtime-library names /nowhere/lib"),
+            "{error}"
+        );
     }
 }

@@ -298,7 +298,7 @@ fn start(
                 return Err(ModelError::Provider {
                     provider,
                     reason: format!(
-                        "the ONNX Runtime in {} was built without it",
+                        "the ONNX Runtime in {} was built without it. Name the library of a build that has it, or choose cpu or auto",
                         library.display()
                     ),
                 });

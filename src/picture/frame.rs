@@ -21,25 +21,21 @@ pub struct PlaneMut<'a> {
     pub stride: usize,
 }
 
-/// A picture to read.
+/// A picture whose planes have been checked to hold it: [`Frame`] or [`FrameMut`].
 #[derive(Clone, Copy, Debug)]
-pub struct Frame<'a> {
+pub struct Pixels<P> {
     pub(super) format: Format,
     pub(super) width: usize,
     pub(super) height: usize,
-    pub(super) planes: [Plane<'a>; 3],
+    pub(super) planes: [P; 3],
     pub(super) coding: YuvCoding,
 }
 
+/// A picture to read.
+pub type Frame<'a> = Pixels<Plane<'a>>;
+
 /// A picture to write.
-#[derive(Debug)]
-pub struct FrameMut<'a> {
-    pub(super) format: Format,
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) planes: [PlaneMut<'a>; 3],
-    pub(super) coding: YuvCoding,
-}
+pub type FrameMut<'a> = Pixels<PlaneMut<'a>>;
 
 /// Why bytes are not the picture they are said to be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -136,28 +132,7 @@ fn check(
     Ok(())
 }
 
-impl<'a> Frame<'a> {
-    /// Checks that the planes hold the picture. `coding` matters for NV12 and I420 only.
-    pub fn new(
-        format: Format,
-        width: usize,
-        height: usize,
-        planes: &[Plane<'a>],
-        coding: YuvCoding,
-    ) -> Result<Self, FrameError> {
-        let shapes = planes.iter().map(|plane| (plane.data.len(), plane.stride));
-        check(format, (width, height), planes.len(), shapes)?;
-        let mut own = [Plane::default(); 3];
-        own[..planes.len()].copy_from_slice(planes);
-        Ok(Frame {
-            format,
-            width,
-            height,
-            planes: own,
-            coding,
-        })
-    }
-
+impl<P> Pixels<P> {
     /// The pixel format.
     pub fn format(&self) -> Format {
         self.format
@@ -171,6 +146,29 @@ impl<'a> Frame<'a> {
     /// Rows.
     pub fn height(&self) -> usize {
         self.height
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// Checks that the planes hold the picture. `coding` matters for NV12 and I420 only.
+    pub fn new(
+        format: Format,
+        width: usize,
+        height: usize,
+        planes: &[Plane<'a>],
+        coding: YuvCoding,
+    ) -> Result<Self, FrameError> {
+        let shapes = planes.iter().map(|plane| (plane.data.len(), plane.stride));
+        check(format, (width, height), planes.len(), shapes)?;
+        let mut own = [Plane::default(); 3];
+        own[..planes.len()].copy_from_slice(planes);
+        Ok(Pixels {
+            format,
+            width,
+            height,
+            planes: own,
+            coding,
+        })
     }
 
     /// The bytes of row `y` of a plane that hold pixels.
@@ -200,7 +198,7 @@ impl<'a> FrameMut<'a> {
         }
         let shapes = own.iter().map(|plane| (plane.data.len(), plane.stride));
         check(format, (width, height), given, shapes)?;
-        Ok(FrameMut {
+        Ok(Pixels {
             format,
             width,
             height,
@@ -209,26 +207,28 @@ impl<'a> FrameMut<'a> {
         })
     }
 
-    /// The pixel format.
-    pub fn format(&self) -> Format {
-        self.format
-    }
-
-    /// Columns.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Rows.
-    pub fn height(&self) -> usize {
-        self.height
-    }
-
     /// The bytes of row `y` of a plane that hold pixels.
     pub(super) fn row(&mut self, plane: usize, y: usize) -> &mut [u8] {
         let (bytes, _) = self.format.plane_shape(plane, self.width, self.height);
         let PlaneMut { data, stride } = &mut self.planes[plane];
         &mut data[y * *stride..][..bytes]
+    }
+
+    /// Sets the bytes between the rows to 0: memory of a pool holds what was there before, and the same
+    /// picture should go out as the same bytes.
+    pub fn clear_padding(&mut self) {
+        for index in 0..self.format.planes() {
+            let (bytes, rows) = self.format.plane_shape(index, self.width, self.height);
+            let PlaneMut { data, stride } = &mut self.planes[index];
+            if bytes == *stride {
+                continue;
+            }
+            for row in data.chunks_mut(*stride).take(rows) {
+                if let Some(padding) = row.get_mut(bytes..) {
+                    padding.fill(0);
+                }
+            }
+        }
     }
 }
 

@@ -3,42 +3,33 @@
 use once_cell::sync::Lazy;
 
 use super::Output;
-
-/// Formats without colour.
-const GRAY: &[&str] = &["GRAY8", "GRAY16_LE", "GRAY16_BE"];
+use crate::picture::Format;
 
 /// Formats that an overlay over a grey picture can have, the first preferred.
-const OVER_GRAY: &[&str] = &["RGBA", "BGRA", "RGBx", "BGRx", "RGB", "BGR"];
-
-/// Every format that can come in.
-const INPUT: &[&str] = &[
-    "GRAY8",
-    "GRAY16_LE",
-    "GRAY16_BE",
-    "RGB",
-    "BGR",
-    "RGBA",
-    "BGRA",
-    "RGBx",
-    "BGRx",
-    "NV12",
-    "I420",
+const OVER_GRAY: &[Format] = &[
+    Format::Rgba,
+    Format::Bgra,
+    Format::Rgbx,
+    Format::Bgrx,
+    Format::Rgb,
+    Format::Bgr,
 ];
 
-const MASK: &[&str] = &["GRAY8"];
-const PROBABILITY: &[&str] = &["GRAY8", "GRAY16_LE"];
+const MASK: &[Format] = &[Format::Gray8];
+const PROBABILITY: &[Format] = &[Format::Gray8, Format::Gray16Le];
 
 /// Caps of both pads: what goes out is a format that can come in, too.
 pub static TEMPLATE: Lazy<gst::Caps> = Lazy::new(|| {
+    let formats = Format::ALL.iter();
     gst_video::VideoCapsBuilder::new()
-        .format_list(INPUT.iter().filter_map(|name| name.parse().ok()))
+        .format_list(formats.filter_map(|format| format.name().parse().ok()))
         .build()
 });
 
 /// The formats that go out when `format` comes in.
-pub fn downstream(output: Output, format: &str) -> Vec<&str> {
+pub fn downstream(output: Output, format: Format) -> Vec<Format> {
     match output {
-        Output::Overlay if GRAY.contains(&format) => OVER_GRAY.to_vec(),
+        Output::Overlay if format.is_gray() => OVER_GRAY.to_vec(),
         Output::Overlay | Output::None => vec![format],
         Output::Mask => MASK.to_vec(),
         Output::Probability => PROBABILITY.to_vec(),
@@ -46,19 +37,12 @@ pub fn downstream(output: Output, format: &str) -> Vec<&str> {
 }
 
 /// The formats that may come in so that `format` goes out.
-fn upstream(output: Output, format: &str) -> Vec<&str> {
-    match output {
-        Output::Overlay if GRAY.contains(&format) => Vec::new(),
-        Output::Overlay if OVER_GRAY.contains(&format) => {
-            let mut formats = vec![format];
-            formats.extend(GRAY);
-            formats
-        }
-        Output::Overlay | Output::None => vec![format],
-        Output::Mask if MASK.contains(&format) => INPUT.to_vec(),
-        Output::Probability if PROBABILITY.contains(&format) => INPUT.to_vec(),
-        Output::Mask | Output::Probability => Vec::new(),
-    }
+fn upstream(output: Output, format: Format) -> Vec<Format> {
+    // The same format first, so that nothing has to be converted.
+    let mut formats = vec![format];
+    formats.extend(Format::ALL.into_iter().filter(|other| *other != format));
+    formats.retain(|input| downstream(output, *input).contains(&format));
+    formats
 }
 
 /// The caps of the other pad that go with `caps` of the pad in `direction`.
@@ -70,16 +54,17 @@ pub fn transform(output: Output, direction: gst::PadDirection, caps: &gst::CapsR
     let mut transformed = gst::Caps::new_empty();
     for (structure, features) in caps.iter_with_features() {
         for format in formats(structure) {
-            let others = other(output, &format);
+            let others = other(output, format);
             if others.is_empty() {
                 continue;
             }
             let mut structure = structure.to_owned();
-            if others != [format.as_str()] {
+            if others != [format] {
                 // They describe the colours of the other format.
                 structure.remove_fields(["colorimetry", "chroma-site"]);
             }
-            structure.set("format", gst::List::new(others));
+            let names = others.into_iter().map(Format::name);
+            structure.set("format", gst::List::new(names));
             let mut one = gst::Caps::new_empty();
             one.make_mut()
                 .append_structure_full(structure, Some(features.to_owned()));
@@ -89,19 +74,16 @@ pub fn transform(output: Output, direction: gst::PadDirection, caps: &gst::CapsR
     transformed
 }
 
-/// The formats that a structure names; all that can come in where it names none.
-fn formats(structure: &gst::StructureRef) -> Vec<String> {
-    if let Ok(format) = structure.get::<String>("format") {
-        return vec![format];
+/// The formats of ours that a structure names; all where it names none.
+fn formats(structure: &gst::StructureRef) -> Vec<Format> {
+    if let Ok(name) = structure.get::<&str>("format") {
+        return Format::from_name(name).into_iter().collect();
     }
-    if let Ok(list) = structure.get::<gst::ListRef>("format") {
-        return list
-            .iter()
-            .filter_map(|format| format.get::<String>().ok())
-            .filter(|format| INPUT.contains(&format.as_str()))
-            .collect();
+    if let Ok(names) = structure.get::<gst::ListRef>("format") {
+        let names = names.iter().filter_map(|name| name.get::<&str>().ok());
+        return names.filter_map(Format::from_name).collect();
     }
-    INPUT.iter().map(|format| (*format).to_owned()).collect()
+    Format::ALL.to_vec()
 }
 
 #[cfg(test)]
@@ -113,8 +95,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn names(caps: &gst::Caps) -> Vec<String> {
-        let mut names: Vec<_> = caps.iter().flat_map(formats).collect();
+    fn names(caps: &gst::Caps) -> Vec<&'static str> {
+        let formats = caps.iter().flat_map(formats);
+        let mut names: Vec<_> = formats.map(Format::name).collect();
         names.sort();
         names.dedup();
         names
@@ -140,23 +123,18 @@ mod tests {
 
     #[test]
     fn what_goes_out_can_be_asked_for() {
-        for output in [
-            Output::Overlay,
-            Output::Mask,
-            Output::Probability,
-            Output::None,
-        ] {
-            for format in INPUT {
+        for output in Output::ALL {
+            for format in Format::ALL {
                 for out in downstream(output, format) {
                     assert!(
-                        upstream(output, out).contains(format),
-                        "{output:?} {format} {out}"
+                        upstream(output, out).contains(&format),
+                        "{output:?} {format:?} {out:?}"
                     );
                 }
                 for input in upstream(output, format) {
                     assert!(
-                        downstream(output, input).contains(format),
-                        "{output:?} {format} {input}"
+                        downstream(output, input).contains(&format),
+                        "{output:?} {format:?} {input:?}"
                     );
                 }
             }

@@ -43,8 +43,8 @@ pub enum PlacementError {
         offset: usize,
         bytes: usize,
     },
-    #[error("the planes of the buffer overlap or lie in another order than usual")]
-    Order,
+    #[error("the planes of the buffer share bytes, so that none can be drawn upon alone")]
+    Overlap,
 }
 
 impl Picture {
@@ -139,45 +139,28 @@ impl Picture {
         placement: &Placement,
         bytes: &'a mut [u8],
     ) -> Result<FrameMut<'a>, ProcessError> {
+        // Each plane fits, if it may reach to the end of the buffer.
+        self.frame(placement, bytes)?;
+        // They may lie in any order. Now each ends where the next one begins.
+        let count = self.format.planes();
+        let mut order: [usize; PLANES] = std::array::from_fn(|index| index);
+        let order = &mut order[..count];
+        order.sort_by_key(|index| placement.offsets[*index]);
+        let mut planes: [PlaneMut; PLANES] = Default::default();
+        let mut rest = bytes;
+        for &index in order.iter().rev() {
+            let (before, data) = rest
+                .split_at_mut_checked(placement.offsets[index])
+                .ok_or(PlacementError::Overlap)?;
+            let stride = placement.strides[index];
+            planes[index] = PlaneMut { data, stride };
+            rest = before;
+        }
         let Size { width, height } = self.size();
-        let (format, coding) = (self.format, self.coding);
-        let Placement { offsets, strides } = *placement;
-        let length = bytes.len();
-        let rest = bytes.get_mut(offsets[0]..).ok_or(PlacementError::Offset {
-            plane: 0,
-            offset: offsets[0],
-            bytes: length,
-        })?;
-        let plane = |index: usize, data| PlaneMut {
-            data,
-            stride: strides[index],
-        };
-        Ok(match format.planes() {
-            1 => FrameMut::new(format, width, height, [plane(0, rest)], coding)?,
-            2 => {
-                let (first, second) = split(rest, offsets[0], offsets[1])?;
-                let planes = [plane(0, first), plane(1, second)];
-                FrameMut::new(format, width, height, planes, coding)?
-            }
-            _ => {
-                let (first, rest) = split(rest, offsets[0], offsets[1])?;
-                let (second, third) = split(rest, offsets[1], offsets[2])?;
-                let planes = [plane(0, first), plane(1, second), plane(2, third)];
-                FrameMut::new(format, width, height, planes, coding)?
-            }
-        })
+        let planes = planes.into_iter().take(count);
+        let frame = FrameMut::new(self.format, width, height, planes, self.coding);
+        Ok(frame.map_err(|_| PlacementError::Overlap)?)
     }
-}
-
-/// Cuts bytes that start at offset `start` of a buffer in two at its offset `at`.
-fn split(
-    bytes: &mut [u8],
-    start: usize,
-    at: usize,
-) -> Result<(&mut [u8], &mut [u8]), PlacementError> {
-    at.checked_sub(start)
-        .and_then(|middle| bytes.split_at_mut_checked(middle))
-        .ok_or(PlacementError::Order)
 }
 
 /// How the caps say that luma and chroma make colours; where they say nothing, GStreamer has filled

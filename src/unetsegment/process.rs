@@ -231,7 +231,7 @@ impl Stream {
     /// Whether the caps have room for `kind`.
     fn allows(&self, kind: Output) -> bool {
         let (input, output) = (self.input.format(), self.output.format());
-        caps::downstream(kind, input.name()).contains(&output.name())
+        caps::downstream(kind, input).contains(&output)
     }
 
     /// Makes `kind`, which the caps [allow](Self::allows), go out.
@@ -282,6 +282,7 @@ impl Stream {
         let placement = self.output.placement(outbuf)?;
         let mut bytes = outbuf.map_writable()?;
         let mut target = self.output.frame_mut(&placement, &mut bytes)?;
+        target.clear_padding();
         let mask = mask.mask.map_readable()?;
         match self.kind {
             Output::Probability => picture::write_probability(&self.probability, &mut target),
