@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::contract::{Contract, Normalization};
 use crate::inference::{Model, ModelError, Options};
+use crate::labels::Islands;
 use crate::picture::{self, Frame, Normalizer};
 use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
 
@@ -43,7 +44,7 @@ pub enum SegmentError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Plan(#[from] PlanError),
-    #[error("there is not enough memory to blend tiles of a frame of this size: {0}")]
+    #[error("there is not enough memory for a frame of this size: {0}")]
     Space(#[from] TryReserveError),
     /// The caller's memory for the result has not the size of the frame.
     #[error("{what} has {found} pixels, and the frame has {expected}")]
@@ -59,6 +60,7 @@ pub struct Segmenter {
     model: Model,
     tiles: Tiles,
     normalizer: Normalizer,
+    islands: Islands,
     prepared: Option<Prepared>,
 }
 
@@ -75,6 +77,7 @@ impl Segmenter {
             normalizer: Normalizer::new(model.contract().normalization),
             model,
             tiles,
+            islands: Islands::default(),
             prepared: None,
         })
     }
@@ -106,9 +109,16 @@ impl Segmenter {
                 side => TileSize::Inner(side),
             };
             let plan = Plan::new(frame, &contract.geometry, self.tiles.blend, tile_size)?;
-            let (activation, threshold) = (contract.activation, contract.threshold);
+            let (activation, threshold, rims) =
+                (contract.activation, contract.threshold, contract.rims);
             self.model.shape(plan.outer.height, plan.outer.width)?;
-            let decision = Decision::new(activation, self.model.outputs(), threshold);
+            let decision = match rims {
+                true => Decision::with_rims(threshold),
+                false => Decision::new(activation, self.model.outputs(), threshold),
+            };
+            if rims {
+                self.islands.reserve(frame.area())?;
+            }
             let stitcher = Stitcher::new(&plan, decision)?;
             self.prepared = Some(Prepared { plan, stitcher });
         }
@@ -162,6 +172,9 @@ impl Segmenter {
             stitcher.add((rows, columns), scores, mask, probability.as_deref_mut());
         }
         stitcher.finish(mask, probability);
+        if self.model.contract().rims {
+            self.islands.grow(mask, size.width);
+        }
         Ok(inference)
     }
 }
