@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::augment::Augmentation;
+use super::dataset::{Holdout, Source};
 use super::schedule::Budget;
 use super::settings::{ClassWeights, Settings};
 use super::weight_map::WeightMap;
@@ -20,8 +21,10 @@ const MINUTES: f64 = 30.0;
 /// Learn from images and instance masks.
 ///
 /// IMAGES holds one picture a file, MASKS a file of the same name for each: 0 for the background and
-/// one number for each cell, so that cells that touch are told apart. A mask of two values is taken as
-/// foreground and background. PNG and TIFF, 8 or 16 bits; colour images become grey.
+/// one number for each cell, so that cells that touch are told apart. Where no mask has two different
+/// numbers, they are taken as foreground and background. PNG and TIFF with 8 or 16 bits, stacks too;
+/// colour images become grey. IMAGES alone may be a folder of the Cell Tracking Challenge (01, 01_GT,
+/// 01_ST), the two stacks of ISBI 2012, or a folder that holds `images` and `masks`.
 ///
 /// Part of the images is held back. After every few hundred steps the network segments them, and the
 /// best network so far is written to OUTPUT: the run may be stopped at any time.
@@ -32,12 +35,8 @@ const MINUTES: f64 = 30.0;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Train {
-    /// Folder of images
-    #[arg(long, value_name = "FOLDER")]
-    images: PathBuf,
-    /// Folder of masks, with the same file names
-    #[arg(long, value_name = "FOLDER")]
-    masks: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Model to write; an old file of this name is replaced
     #[arg(long, value_name = "FILE.onnx")]
     output: PathBuf,
@@ -52,6 +51,8 @@ pub struct Train {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
+    #[command(flatten, next_help_heading = "Validation")]
+    holdout: Holdout,
     #[command(flatten, next_help_heading = "Network")]
     network: Network,
     #[command(flatten, next_help_heading = "Learning")]
@@ -95,9 +96,6 @@ struct Learning {
     /// How wide a gap may be to weigh more, sigma of the paper
     #[arg(long, default_value_t = WeightMap::SIGMA, value_name = "PIXELS", value_parser = number(0.1_f32..=100.0))]
     sigma: f32,
-    /// Share of the images held back for validation
-    #[arg(long, default_value_t = 0.15, value_name = "SHARE", value_parser = number(0.0..1.0))]
-    validation: f64,
     /// Steps between two validations
     #[arg(long, default_value_t = 500, value_name = "STEPS", value_parser = number(1_usize..))]
     validate_every: usize,
@@ -159,16 +157,16 @@ impl Train {
             name: words
                 .name
                 .unwrap_or_else(|| file.to_string_lossy().into_owned()),
-            images: self.images,
-            masks: self.masks,
             output: self.output,
             unet: UNet {
-                channels: 1,
-                classes: 2,
+                channels: self.source.channels().count(),
+                classes: self.source.class_names().len(),
                 width: network.width,
                 depth: network.depth,
                 padded: network.padded,
             },
+            source: self.source,
+            holdout: self.holdout,
             dropout: network.dropout,
             tile: tiles.tile,
             batch: tiles.batch,
@@ -178,7 +176,6 @@ impl Train {
             border: learning.border,
             sigma: learning.sigma,
             augmentation: tiles.augmentation(),
-            validation: learning.validation,
             validate_every: learning.validate_every,
             budget: Budget {
                 steps: self.steps,

@@ -1,0 +1,192 @@
+//! Samples to learn from, and samples to judge by.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use rand::Rng;
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use super::{Dataset, DatasetError, Sample};
+
+/// Which samples are held back for validation. Neighbouring frames of a time-lapse or of a volume are
+/// near copies: held back at random, they say little about frames that were never seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Holdout {
+    /// Share of the images held back for validation
+    #[arg(long, default_value_t = Holdout::default().validation, value_name = "SHARE", value_parser = share)]
+    pub validation: f64,
+    /// Which images make up that share
+    #[arg(long, value_enum, default_value_t)]
+    pub split: Order,
+    /// Hold back these sequences instead of a share: 02, or the name of a stack
+    #[arg(long, value_name = "NAME,NAME..", value_delimiter = ',', conflicts_with = "validation_list")]
+    pub validation_sequence: Vec<String>,
+    /// Hold back the images whose names this file lists, one a line, instead of a share
+    #[arg(long, value_name = "FILE")]
+    pub validation_list: Option<PathBuf>,
+}
+
+/// Which samples make up the share that is held back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Any, drawn by the seed
+    #[default]
+    Random,
+    /// The last ones of each sequence, in the order of their names
+    Time,
+}
+
+/// Samples to learn from and samples to judge by, at least one each.
+#[derive(Debug)]
+pub struct Split {
+    /// Learned from.
+    pub training: Vec<Sample>,
+    /// Held back.
+    pub validation: Vec<Sample>,
+}
+
+impl Default for Holdout {
+    fn default() -> Self {
+        Holdout {
+            validation: 0.15,
+            split: Order::Random,
+            validation_sequence: Vec::new(),
+            validation_list: None,
+        }
+    }
+}
+
+/// Reads a share between 0 and 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    match share > 0.0 && share < 1.0 {
+        true => Ok(share),
+        false => Err("it must be between 0 and 1".into()),
+    }
+}
+
+impl Dataset {
+    /// Holds back part of the samples. Of a share at least one is held back.
+    pub fn split(self, holdout: &Holdout, rng: &mut impl Rng) -> Result<Split, DatasetError> {
+        let samples = self.samples;
+        if let Some(list) = &holdout.validation_list {
+            let listed = listed(list, &samples)?;
+            divide(samples, |at, _| listed.contains(&at))
+        } else if !holdout.validation_sequence.is_empty() {
+            let sequences = &holdout.validation_sequence;
+            known(sequences, &samples)?;
+            divide(samples, |_, sample| sequences.contains(&sample.sequence))
+        } else {
+            match holdout.split {
+                Order::Random => at_random(samples, holdout.validation, rng),
+                Order::Time => last(samples, holdout.validation),
+            }
+        }
+    }
+}
+
+/// How many of `count` samples a share is; at least one.
+fn part(count: usize, share: f64) -> usize {
+    ((count as f64 * share).round() as usize).max(1)
+}
+
+fn at_random(
+    mut samples: Vec<Sample>,
+    share: f64,
+    rng: &mut impl Rng,
+) -> Result<Split, DatasetError> {
+    let images = samples.len();
+    let held_back = part(images, share);
+    if held_back >= images {
+        return Err(DatasetError::Share { images, held_back });
+    }
+    samples.shuffle(rng);
+    let training = samples.split_off(held_back);
+    Ok(Split {
+        training,
+        validation: samples,
+    })
+}
+
+/// Holds back the last samples of each sequence. The samples of a sequence follow each other.
+fn last(samples: Vec<Sample>, share: f64) -> Result<Split, DatasetError> {
+    let mut held_back = BTreeSet::new();
+    let mut start = 0;
+    for sequence in samples.chunk_by(|a, b| a.sequence == b.sequence) {
+        let end = start + sequence.len();
+        held_back.extend(end - part(sequence.len(), share)..end);
+        start = end;
+    }
+    divide(samples, |at, _| held_back.contains(&at))
+}
+
+/// Holds back the samples for which `is_held_back` of their place and themselves is true.
+fn divide(
+    samples: Vec<Sample>,
+    is_held_back: impl Fn(usize, &Sample) -> bool,
+) -> Result<Split, DatasetError> {
+    let images = samples.len();
+    let (validation, training): (Vec<_>, Vec<_>) = samples
+        .into_iter()
+        .enumerate()
+        .partition(|(at, sample)| is_held_back(*at, sample));
+    if validation.is_empty() || training.is_empty() {
+        return Err(DatasetError::Share {
+            images,
+            held_back: validation.len(),
+        });
+    }
+    let plain = |samples: Vec<(usize, Sample)>| samples.into_iter().map(|(_, s)| s).collect();
+    Ok(Split {
+        training: plain(training),
+        validation: plain(validation),
+    })
+}
+
+/// Refuses a sequence that is not there.
+fn known(sequences: &[String], samples: &[Sample]) -> Result<(), DatasetError> {
+    let there: BTreeSet<_> = samples.iter().map(|sample| &sample.sequence).collect();
+    match sequences.iter().find(|sequence| !there.contains(sequence)) {
+        Some(sequence) => Err(DatasetError::UnknownSequence {
+            sequence: sequence.clone(),
+            there: there.into_iter().map(|name| format!("\"{name}\"")).collect(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Places of the samples that the file `list` names: by their names, with or without the ending of a
+/// picture. Empty lines and lines that begin with # are passed over.
+fn listed(list: &Path, samples: &[Sample]) -> Result<BTreeSet<usize>, DatasetError> {
+    let text = fs::read_to_string(list).map_err(|error| DatasetError::List {
+        list: list.into(),
+        error,
+    })?;
+    let mut places = BTreeSet::new();
+    for (line, name) in text.lines().map(str::trim).enumerate() {
+        if name.is_empty() || name.starts_with('#') {
+            continue;
+        }
+        let plain = [".png", ".tif", ".tiff"]
+            .into_iter()
+            .find_map(|ending| name.strip_suffix(ending))
+            .unwrap_or(name);
+        match samples.iter().position(|s| s.name == plain || s.name == name) {
+            Some(place) => places.insert(place),
+            None => {
+                return Err(DatasetError::UnknownImage {
+                    list: list.into(),
+                    name: name.into(),
+                    line: line + 1,
+                    first: samples.first().map(|s| s.name.clone()).unwrap_or_default(),
+                });
+            }
+        };
+    }
+    Ok(places)
+}
