@@ -176,10 +176,16 @@ impl Way {
         let places = Plane {
             height: input,
             width: input,
-            data: pixels.map(|(row, column)| self.at(row, column, input)).collect(),
+            data: pixels
+                .map(|(row, column)| self.at(row, column, input))
+                .collect(),
         };
         let seen = |plane: &Plane<f32>, places: &Plane<_>| places.map(|at| bilinear(plane, at));
-        let image = example.image.iter().map(|plane| seen(plane, &places)).collect();
+        let image = example
+            .image
+            .iter()
+            .map(|plane| seen(plane, &places))
+            .collect();
         let places = places.cropped((input - output) / 2);
         let truth = example.truth.sampled(&places);
         let classes = truth.classes();

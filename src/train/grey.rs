@@ -64,7 +64,8 @@ impl GreyValues {
         }
         if rng.random_bool(self.share) {
             let field = Field::random(self.illumination, rng).plane(size);
-            tile.iter_mut().for_each(|channel| illuminate(channel, &field));
+            tile.iter_mut()
+                .for_each(|channel| illuminate(channel, &field));
         }
         if rng.random_bool(self.share) {
             let background = Field::random(self.background, rng).plane(size);
@@ -77,7 +78,10 @@ impl GreyValues {
             for channel in tile.iter_mut() {
                 let gain = (self.gain * standard_normal(rng)).exp();
                 let offset = self.offset * standard_normal(rng);
-                channel.data.iter_mut().for_each(|x| *x = *x * gain + offset);
+                channel
+                    .data
+                    .iter_mut()
+                    .for_each(|x| *x = *x * gain + offset);
             }
         }
         if rng.random_bool(self.share) {

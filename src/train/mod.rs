@@ -28,6 +28,7 @@ pub mod read;
 pub mod run;
 pub mod schedule;
 pub mod settings;
+pub mod show;
 pub mod target;
 pub mod terminal;
 pub mod validate;

@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::augment::Augmentation;
 use super::dataset::{Holdout, Source};
+use super::prepare::Weighting;
 use super::schedule::Budget;
 use super::settings::{ClassWeights, Settings};
 use super::weight_map::WeightMap;
@@ -57,14 +58,17 @@ pub struct Train {
     network: Network,
     #[command(flatten, next_help_heading = "Learning")]
     learning: Learning,
+    #[command(flatten, next_help_heading = "Weights")]
+    weights: Weights,
     #[command(flatten, next_help_heading = "Tiles")]
     tiles: Tiles,
     #[command(flatten, next_help_heading = "Written into the model")]
     words: Words,
 }
 
+/// The options that decide the shape of the network.
 #[derive(Args, Debug)]
-struct Network {
+pub struct Network {
     /// Channels of the first level, doubled at each level below (64 in the paper)
     #[arg(long, default_value_t = 16, value_parser = number(1_usize..=1024))]
     width: usize,
@@ -87,6 +91,14 @@ struct Learning {
     /// Decay of the weights, in units of the learning rate
     #[arg(long, default_value_t = 1e-4, value_parser = number(0.0_f32..=100.0))]
     weight_decay: f32,
+    /// Steps between two validations
+    #[arg(long, default_value_t = 500, value_name = "STEPS", value_parser = number(1_usize..))]
+    validate_every: usize,
+}
+
+/// The options that decide how much pixels weigh.
+#[derive(Args, Debug)]
+pub struct Weights {
     /// Whether rare classes weigh more. `balanced` finds more cells, with outlines that are too wide
     #[arg(long, value_enum, default_value_t = ClassWeights::None)]
     class_weights: ClassWeights,
@@ -96,13 +108,11 @@ struct Learning {
     /// How wide a gap may be to weigh more, sigma of the paper
     #[arg(long, default_value_t = WeightMap::SIGMA, value_name = "PIXELS", value_parser = number(0.1_f32..=100.0))]
     sigma: f32,
-    /// Steps between two validations
-    #[arg(long, default_value_t = 500, value_name = "STEPS", value_parser = number(1_usize..))]
-    validate_every: usize,
 }
 
+/// The options that decide which tiles are cut.
 #[derive(Args, Debug)]
-struct Tiles {
+pub struct Tiles {
     /// Side of the tiles that the network sees in a step; the next legal size is taken
     #[arg(long, default_value_t = 252, value_name = "PIXELS", value_parser = number(1_usize..=8192))]
     tile: usize,
@@ -146,6 +156,7 @@ impl Train {
     pub fn settings(self, arguments: impl IntoIterator<Item = String>) -> Settings {
         let Train {
             network,
+            weights,
             learning,
             tiles,
             words,
@@ -158,13 +169,7 @@ impl Train {
                 .name
                 .unwrap_or_else(|| file.to_string_lossy().into_owned()),
             output: self.output,
-            unet: UNet {
-                channels: self.source.channels().count(),
-                classes: self.source.class_names().len(),
-                width: network.width,
-                depth: network.depth,
-                padded: network.padded,
-            },
+            unet: network.unet(&self.source),
             source: self.source,
             holdout: self.holdout,
             dropout: network.dropout,
@@ -172,9 +177,9 @@ impl Train {
             batch: tiles.batch,
             learning_rate: learning.learning_rate,
             weight_decay: learning.weight_decay,
-            class_weights: learning.class_weights,
-            border: learning.border,
-            sigma: learning.sigma,
+            class_weights: weights.class_weights,
+            border: weights.border,
+            sigma: weights.sigma,
             augmentation: tiles.augmentation(),
             validate_every: learning.validate_every,
             budget: Budget {
@@ -189,8 +194,41 @@ impl Train {
     }
 }
 
+impl Network {
+    /// The network for such data.
+    pub fn unet(&self, source: &Source) -> UNet {
+        UNet {
+            channels: source.channels().count(),
+            classes: source.class_names().len(),
+            width: self.width,
+            depth: self.depth,
+            padded: self.padded,
+        }
+    }
+}
+
+impl Weights {
+    /// How pixels of so many classes weigh against each other.
+    pub fn weighting(&self, classes: usize) -> Weighting {
+        Weighting {
+            classes,
+            class_weights: self.class_weights,
+            weight_map: WeightMap {
+                border: self.border,
+                sigma: self.sigma,
+            },
+        }
+    }
+}
+
 impl Tiles {
-    fn augmentation(&self) -> Augmentation {
+    /// Smallest side of what the network sees, in pixels.
+    pub fn side(&self) -> usize {
+        self.tile
+    }
+
+    /// How tiles are varied.
+    pub fn augmentation(&self) -> Augmentation {
         let default = Augmentation::default();
         Augmentation {
             on_cells: self.on_cells,

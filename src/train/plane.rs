@@ -42,7 +42,10 @@ impl<T: Copy> Plane<T> {
         Plane {
             height: self.height - 2 * margin,
             width: self.width - 2 * margin,
-            data: rows.flat_map(|row| &row[columns.clone()]).copied().collect(),
+            data: rows
+                .flat_map(|row| &row[columns.clone()])
+                .copied()
+                .collect(),
         }
     }
 

@@ -36,7 +36,11 @@ pub fn find(root: &Path, truth: Standard) -> Result<Found, DatasetError> {
     let mut found = Found::new(Layout::CellTracking, root);
     for sequence in sequences(root) {
         let name = name(&sequence);
-        let folder = |kind| sequence.with_file_name(format!("{name}_{kind}")).join("SEG");
+        let folder = |kind| {
+            sequence
+                .with_file_name(format!("{name}_{kind}"))
+                .join("SEG")
+        };
         let folders = match truth {
             Standard::GoldFirst => vec![folder("GT"), folder("ST")],
             Standard::Gold => vec![folder("GT")],

@@ -64,7 +64,11 @@ impl Meaning {
 
     fn classes(&self, mask: &Plane<u32>, page: &Page) -> Result<Plane<u8>, DatasetError> {
         let classes = self.names.len();
-        match mask.data.iter().position(|value| *value as usize >= classes) {
+        match mask
+            .data
+            .iter()
+            .position(|value| *value as usize >= classes)
+        {
             Some(at) => Err(DatasetError::Class {
                 mask: page.clone(),
                 value: mask.data[at],
@@ -89,12 +93,21 @@ impl Meaning {
                 value,
             });
         }
-        if samples.iter().all(|s| s.truth.cells.data.iter().all(|cell| *cell == 0)) {
+        if samples
+            .iter()
+            .all(|s| s.truth.cells.data.iter().all(|cell| *cell == 0))
+        {
             return Err(DatasetError::NoCells(masks.into()));
         }
         let mut seen = vec![false; self.names.len()];
-        for plane in samples.iter().filter_map(|sample| sample.truth.classes.as_ref()) {
-            plane.data.iter().for_each(|class| seen[usize::from(*class)] = true);
+        for plane in samples
+            .iter()
+            .filter_map(|sample| sample.truth.classes.as_ref())
+        {
+            plane
+                .data
+                .iter()
+                .for_each(|class| seen[usize::from(*class)] = true);
         }
         let classes = self.names.iter().zip(seen).enumerate().skip(1);
         let mut unseen = classes.filter(|(_, (_, seen))| self.kind == MaskKind::Classes && !seen);

@@ -167,7 +167,12 @@ fn size<T>(plane: &Plane<T>) -> (usize, usize) {
 /// (x - mean) / (standard deviation + 1e-6) with the statistics of the whole image, all its channels
 /// together.
 fn standardised(image: Vec<Plane<f32>>) -> Vec<Plane<f32>> {
-    let values = || image.iter().flat_map(|plane| &plane.data).map(|x| f64::from(*x));
+    let values = || {
+        image
+            .iter()
+            .flat_map(|plane| &plane.data)
+            .map(|x| f64::from(*x))
+    };
     let count = values().count().max(1) as f64;
     let mean = values().sum::<f64>() / count;
     let deviation = (values().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
@@ -189,7 +194,11 @@ impl fmt::Display for Dataset {
             MaskKind::Classes => "classes",
             MaskKind::Membranes => "membranes, what is between them as cells",
         };
-        write!(f, "{} images from {layout}; masks show {kind}", self.samples.len())?;
+        write!(
+            f,
+            "{} images from {layout}; masks show {kind}",
+            self.samples.len()
+        )?;
         match self.without_mask {
             0 => Ok(()),
             count => write!(f, "; {count} images without a mask left out"),

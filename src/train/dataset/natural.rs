@@ -42,8 +42,22 @@ mod tests {
     #[test]
     fn numbers_count_as_numbers() {
         let ordered = [
-            "", "0", "1", "01", "2", "10", "a", "a1b9", "a1b10", "a02", "a2", "a10", "b", "t99999999999999999999",
-            "t100000000000000000000", "é1",
+            "",
+            "0",
+            "1",
+            "01",
+            "2",
+            "10",
+            "a",
+            "a1b9",
+            "a1b10",
+            "a02",
+            "a2",
+            "a10",
+            "b",
+            "t99999999999999999999",
+            "t100000000000000000000",
+            "é1",
         ];
         for (at, a) in ordered.iter().enumerate() {
             for (other, b) in ordered.iter().enumerate() {

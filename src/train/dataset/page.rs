@@ -69,9 +69,7 @@ impl Reader {
         page: &Page,
         convert: impl FnOnce(&Raster) -> Result<T, ReadError>,
     ) -> Result<T, DatasetError> {
-        let result = self
-            .raster(page)
-            .and_then(|raster| convert(&raster));
+        let result = self.raster(page).and_then(|raster| convert(&raster));
         result.map_err(|error| DatasetError::Unreadable {
             page: page.clone(),
             error,

@@ -137,12 +137,14 @@ impl Source {
         let mut names = self.classes.clone();
         names.sort_unstable();
         match self.kind {
-            _ if names.windows(2).any(|pair| pair[0] == pair[1]) => {
-                refuse(format!("--classes {} names one twice", self.classes.join(",")))
-            }
-            _ if self.classes.iter().any(|name| name.trim().is_empty()) => {
-                refuse(format!("--classes {} has an empty name", self.classes.join(",")))
-            }
+            _ if names.windows(2).any(|pair| pair[0] == pair[1]) => refuse(format!(
+                "--classes {} names one twice",
+                self.classes.join(",")
+            )),
+            _ if self.classes.iter().any(|name| name.trim().is_empty()) => refuse(format!(
+                "--classes {} has an empty name",
+                self.classes.join(",")
+            )),
             _ if count == 1 || count > MAX_CLASSES => refuse(format!(
                 "--classes has {count} name(s): 2 to {MAX_CLASSES} are possible, the background is the first"
             )),

@@ -23,7 +23,12 @@ pub struct Holdout {
     #[arg(long, value_enum, default_value_t)]
     pub split: Order,
     /// Hold back these sequences instead of a share: 02, or the name of a stack
-    #[arg(long, value_name = "NAME,NAME..", value_delimiter = ',', conflicts_with = "validation_list")]
+    #[arg(
+        long,
+        value_name = "NAME,NAME..",
+        value_delimiter = ',',
+        conflicts_with = "validation_list"
+    )]
     pub validation_sequence: Vec<String>,
     /// Hold back the images whose names this file lists, one a line, instead of a share
     #[arg(long, value_name = "FILE")]
@@ -154,7 +159,10 @@ fn known(sequences: &[String], samples: &[Sample]) -> Result<(), DatasetError> {
     match sequences.iter().find(|sequence| !there.contains(sequence)) {
         Some(sequence) => Err(DatasetError::UnknownSequence {
             sequence: sequence.clone(),
-            there: there.into_iter().map(|name| format!("\"{name}\"")).collect(),
+            there: there
+                .into_iter()
+                .map(|name| format!("\"{name}\""))
+                .collect(),
         }),
         None => Ok(()),
     }
@@ -176,7 +184,10 @@ fn listed(list: &Path, samples: &[Sample]) -> Result<BTreeSet<usize>, DatasetErr
             .into_iter()
             .find_map(|ending| name.strip_suffix(ending))
             .unwrap_or(name);
-        match samples.iter().position(|s| s.name == plain || s.name == name) {
+        match samples
+            .iter()
+            .position(|s| s.name == plain || s.name == name)
+        {
             Some(place) => places.insert(place),
             None => {
                 return Err(DatasetError::UnknownImage {
@@ -189,4 +200,130 @@ fn listed(list: &Path, samples: &[Sample]) -> Result<BTreeSet<usize>, DatasetErr
         };
     }
     Ok(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::train::dataset::{Layout, MaskKind};
+    use crate::train::plane::Plane;
+    use crate::train::target::Truth;
+
+    /// Samples of the given sequences, each with as many frames as its number says.
+    fn dataset(sequences: &[(&str, usize)]) -> Dataset {
+        let sample = |sequence: &str, frame: usize| Sample {
+            name: format!("{sequence}/{frame}"),
+            sequence: sequence.into(),
+            image: vec![Plane::filled(1, 1, 0.0)],
+            truth: Truth {
+                cells: Plane::filled(1, 1, 1),
+                classes: None,
+                ignored: None,
+            },
+        };
+        let frames = sequences
+            .iter()
+            .flat_map(|(sequence, count)| (0..*count).map(move |frame| sample(sequence, frame)));
+        Dataset {
+            samples: frames.collect(),
+            layout: Layout::Folders,
+            kind: MaskKind::Instances,
+            without_mask: 0,
+        }
+    }
+
+    fn split(dataset: Dataset, holdout: &Holdout, seed: u64) -> Result<[Vec<String>; 2], String> {
+        let split = dataset.split(holdout, &mut StdRng::seed_from_u64(seed));
+        let names = |samples: Vec<Sample>| samples.into_iter().map(|s| s.name).collect();
+        let split = split.map_err(|error| error.to_string())?;
+        Ok([names(split.training), names(split.validation)])
+    }
+
+    fn share(validation: f64, split: Order) -> Holdout {
+        Holdout {
+            validation,
+            split,
+            ..Holdout::default()
+        }
+    }
+
+    #[test]
+    fn a_seed_decides_the_split() {
+        let held_back = |seed| {
+            let holdout = share(0.25, Order::Random);
+            let [training, validation] = split(dataset(&[("a", 20)]), &holdout, seed).unwrap();
+            assert_eq!((training.len(), validation.len()), (15, 5));
+            validation
+        };
+        assert_eq!(held_back(1), held_back(1));
+        assert_ne!(held_back(1), held_back(2));
+        let held_back = |count, validation| {
+            let holdout = share(validation, Order::Random);
+            split(dataset(&[("a", count)]), &holdout, 1).map(|split| split[1].len())
+        };
+        assert_eq!(held_back(2, 0.01), Ok(1));
+        assert!(held_back(1, 0.5).unwrap_err().contains("1 image(s)"));
+        assert!(
+            held_back(4, 0.99)
+                .unwrap_err()
+                .contains("4 would be held back")
+        );
+    }
+
+    #[test]
+    fn time_holds_back_the_end_of_each_sequence() {
+        let holdout = share(0.4, Order::Time);
+        let [training, validation] = split(dataset(&[("a", 5), ("b", 3)]), &holdout, 1).unwrap();
+        assert_eq!(validation, ["a/3", "a/4", "b/2"]);
+        assert_eq!(training, ["a/0", "a/1", "a/2", "b/0", "b/1"]);
+        assert!(split(dataset(&[("a", 1)]), &holdout, 1).is_err());
+    }
+
+    #[test]
+    fn sequences_are_held_back_by_name() {
+        let holdout = |sequence: &str| Holdout {
+            validation_sequence: vec![sequence.into()],
+            ..Holdout::default()
+        };
+        let frames = || dataset(&[("01", 2), ("02", 1)]);
+        let [training, validation] = split(frames(), &holdout("02"), 1).unwrap();
+        assert_eq!((training.len(), validation), (2, vec!["02/0".to_owned()]));
+        let error = split(frames(), &holdout("03"), 1).unwrap_err();
+        assert!(
+            error.contains("sequence 03") && error.contains("\"01\", \"02\""),
+            "{error}"
+        );
+        assert!(split(dataset(&[("01", 2)]), &holdout("01"), 1).is_err());
+    }
+
+    #[test]
+    fn a_list_names_images_with_or_without_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("held-back.txt");
+        let holdout = Holdout {
+            validation_list: Some(list.clone()),
+            ..Holdout::default()
+        };
+        fs::write(&list, "# the best ones\n\na/1\n  a/3.tif\r\n").unwrap();
+        let [training, validation] = split(dataset(&[("a", 4)]), &holdout, 1).unwrap();
+        assert_eq!(
+            (training, validation),
+            (
+                vec!["a/0".into(), "a/2".into()],
+                vec!["a/1".into(), "a/3".into()]
+            )
+        );
+        fs::write(&list, "a/1\na/7\n").unwrap();
+        let error = split(dataset(&[("a", 4)]), &holdout, 1).unwrap_err();
+        assert!(error.contains("names a/7 in line 2"), "{error}");
+        assert!(
+            error.contains("held-back.txt") && error.contains("a/0"),
+            "{error}"
+        );
+        fs::write(&list, "# nobody\n").unwrap();
+        assert!(split(dataset(&[("a", 4)]), &holdout, 1).is_err());
+    }
 }

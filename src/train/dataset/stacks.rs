@@ -11,7 +11,9 @@ const ISBI_2012: [&str; 2] = ["train-volume", "train-labels"];
 /// The stacks of the ISBI 2012 challenge inside `root`.
 pub fn inside(root: &Path) -> Option<(PathBuf, PathBuf)> {
     let file = |name: &str| {
-        let mut files = ["tif", "tiff"].into_iter().map(|ending| root.join(name).with_extension(ending));
+        let mut files = ["tif", "tiff"]
+            .into_iter()
+            .map(|ending| root.join(name).with_extension(ending));
         files.find(|file| file.is_file())
     };
     Some((file(ISBI_2012[0])?, file(ISBI_2012[1])?))

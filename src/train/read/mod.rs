@@ -79,7 +79,9 @@ pub enum ReadError {
         expected: &'static str,
     },
     /// NaN or infinity.
-    #[error("the pixel at row {row}, column {column} is {value}: only finite numbers can be learned from")]
+    #[error(
+        "the pixel at row {row}, column {column} is {value}: only finite numbers can be learned from"
+    )]
     NotFinite {
         /// The value.
         value: f64,

@@ -46,7 +46,10 @@ fn unpack(row: &[u8], depth: BitDepth, count: usize) -> Vec<f64> {
     match depth {
         BitDepth::Sixteen => {
             let (samples, _) = row.as_chunks();
-            samples.iter().map(|s| u16::from_be_bytes(*s).into()).collect()
+            samples
+                .iter()
+                .map(|s| u16::from_be_bytes(*s).into())
+                .collect()
         }
         depth => bits(row, depth as usize, count),
     }

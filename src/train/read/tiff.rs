@@ -11,8 +11,7 @@ use super::png::bits;
 use super::{Coding, Raster, ReadError};
 
 /// What an image or a mask in a TIFF file should be.
-const EXPECTED: &str =
-    "grey or RGB with 8 or 16 bits a channel is read, and grey with 1 to 32 bits; save it as one of these";
+const EXPECTED: &str = "grey or RGB with 8 or 16 bits a channel is read, and grey with 1 to 32 bits; save it as one of these";
 
 /// An open TIFF file.
 pub struct Stack {
@@ -65,7 +64,8 @@ impl Stack {
                 let row = (width * channels * depth).div_ceil(8).max(1);
                 let bytes: Vec<u8> = samples.iter().map(|byte| *byte as u8).collect();
                 let rows = bytes.chunks_exact(row);
-                rows.flat_map(|row| bits(row, depth, width * channels)).collect()
+                rows.flat_map(|row| bits(row, depth, width * channels))
+                    .collect()
             }
             _ if layout.planes > 1 => interleaved(&samples, channels),
             _ => samples,

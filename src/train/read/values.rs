@@ -34,7 +34,10 @@ impl Raster {
             expected,
         };
         let opacity = self.pixels().filter(|_| self.channels.is_multiple_of(2));
-        if opacity.clone().any(|p| p.last() != opacity.clone().next().and_then(<[_]>::last)) {
+        if opacity
+            .clone()
+            .any(|p| p.last() != opacity.clone().next().and_then(<[_]>::last))
+        {
             return Err(refused(
                 "partly transparent",
                 "a mask holds one number for each pixel; save it without an alpha channel",
