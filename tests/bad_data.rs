@@ -551,7 +551,7 @@ fn a_sequence_that_is_not_there() {
     ];
     contains(
         &Data::good().refusal_with("02", &options),
-        "no such sequence",
+        "not in sequences",
     );
 }
 

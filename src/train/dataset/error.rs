@@ -151,7 +151,9 @@ pub enum DatasetError {
         held_back: usize,
     },
     /// A sequence to hold back that is not there.
-    #[error("--validation-sequence {sequence}: there is no such sequence; there is {}", there.join(", "))]
+    #[error("--validation-sequence {sequence}: there is no such sequence; {}",
+        if there.is_empty() { "the images are not in sequences".into() } else { format!("there is {}", there.join(", ")) }
+    )]
     UnknownSequence {
         /// The name that was given.
         sequence: String,

@@ -161,7 +161,8 @@ fn known(sequences: &[String], samples: &[Sample]) -> Result<(), DatasetError> {
             sequence: sequence.clone(),
             there: there
                 .into_iter()
-                .map(|name| format!("\"{name}\""))
+                .filter(|name| !name.is_empty())
+                .cloned()
                 .collect(),
         }),
         None => Ok(()),
@@ -293,7 +294,7 @@ mod tests {
         assert_eq!((training.len(), validation), (2, vec!["02/0".to_owned()]));
         let error = split(frames(), &holdout("03"), 1).unwrap_err();
         assert!(
-            error.contains("sequence 03") && error.contains("\"01\", \"02\""),
+            error.contains("sequence 03") && error.contains("there is 01, 02"),
             "{error}"
         );
         assert!(split(dataset(&[("01", 2)]), &holdout("01"), 1).is_err());

@@ -1,8 +1,6 @@
 use std::fs::{self, File};
 
 use image::{GrayImage, ImageBuffer, Luma, RgbImage};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use tempfile::TempDir;
 use tiff::encoder::{TiffEncoder, colortype::Gray8};
 

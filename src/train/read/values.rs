@@ -33,11 +33,10 @@ impl Raster {
             found: found.into(),
             expected,
         };
-        let opacity = self.pixels().filter(|_| self.channels.is_multiple_of(2));
-        if opacity
-            .clone()
-            .any(|p| p.last() != opacity.clone().next().and_then(<[_]>::last))
-        {
+        let has_opacity = self.channels.is_multiple_of(2);
+        let mut opacity = self.pixels().filter(|_| has_opacity).map(<[f64]>::last);
+        let first = opacity.next();
+        if opacity.any(|opacity| Some(opacity) != first) {
             return Err(refused(
                 "partly transparent",
                 "a mask holds one number for each pixel; save it without an alpha channel",
@@ -75,7 +74,7 @@ impl Raster {
         })
     }
 
-    fn pixels(&self) -> impl Iterator<Item = &[f64]> + Clone {
+    fn pixels(&self) -> impl Iterator<Item = &[f64]> {
         self.samples.chunks_exact(self.channels)
     }
 

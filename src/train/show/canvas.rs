@@ -52,12 +52,15 @@ impl Brightness {
     /// Leaves out a thousandth of the pixels of these planes at each end.
     pub fn of<'a>(planes: impl IntoIterator<Item = &'a Plane<f32>>) -> Self {
         let mut values: Vec<f32> = planes.into_iter().flat_map(|p| p.data.clone()).collect();
-        values.sort_unstable_by(f32::total_cmp);
         let out = values.len() / 1000;
-        let at = |place: usize| values.get(place).copied().unwrap_or_default();
+        let last = values.len().saturating_sub(1);
+        let mut at = |place: usize| match values.is_empty() {
+            true => 0.0,
+            false => *values.select_nth_unstable_by(place, f32::total_cmp).1,
+        };
         Brightness {
             low: at(out),
-            high: at(values.len().saturating_sub(out + 1)),
+            high: at(last - out),
         }
     }
 
