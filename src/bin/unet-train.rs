@@ -1,9 +1,12 @@
 //! `unet-train`: trains a U-Net for the GStreamer element `unetsegment`.
 
+use std::io::Write;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
+use gstunetsegment::train::show::{ShowTiles, ShowWeightMaps};
 use gstunetsegment::train::terminal::Terminal;
 
 /// Trains a U-Net that segments cells.
@@ -20,12 +23,21 @@ struct Program {
 #[derive(Subcommand)]
 enum Command {
     Train(Box<Train>),
+    WeightMap(Box<ShowWeightMaps>),
+    Augment(Box<ShowTiles>),
 }
 
 fn main() -> Result<()> {
     match Program::parse().command {
         Command::Train(options) => train(*options),
+        Command::WeightMap(options) => Ok(options.run(say)?),
+        Command::Augment(options) => Ok(options.run(say)?),
     }
+}
+
+/// Writes a line. Nobody has to read it: a closed pipe is no reason to stop.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn train(options: Train) -> Result<()> {

@@ -30,9 +30,9 @@ pub fn onnx(
 
 fn contract(settings: &Settings, progress: &Progress) -> Contract {
     let mut contract = settings.unet.contract(&settings.name);
-    if let [background, cell] = &mut contract.classes[..] {
-        background.name = "background".into();
-        cell.name = "cell".into();
+    let names = settings.source.class_names();
+    for (class, name) in contract.classes.iter_mut().zip(names) {
+        class.name = name;
     }
     Contract {
         pixel_size: settings.pixel_size,

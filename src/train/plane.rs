@@ -35,6 +35,20 @@ impl<T: Copy> Plane<T> {
         }
     }
 
+    /// The plane without `margin` pixels on each side, of which it has twice as many at least.
+    pub fn cropped(&self, margin: usize) -> Self {
+        let columns = margin..self.width - margin;
+        let rows = self.rows().skip(margin).take(self.height - 2 * margin);
+        Plane {
+            height: self.height - 2 * margin,
+            width: self.width - 2 * margin,
+            data: rows
+                .flat_map(|row| &row[columns.clone()])
+                .copied()
+                .collect(),
+        }
+    }
+
     /// The rows from top to bottom. An empty plane has none.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[T]> {
         self.data.chunks_exact(self.width.max(1))

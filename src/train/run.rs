@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::augment::{Example, Tile, TileSize};
+use super::augment::{Tile, TileSize};
 use super::checkpoint;
 use super::dataset::{self, DatasetError, Sample, Split};
 use super::feeder::Feeder;
@@ -18,11 +18,10 @@ use super::loss::weighted_cross_entropy;
 use super::metrics::Scores;
 use super::model::{self, Progress};
 use super::network::{Network, initial_weights};
-use super::plane::Plane;
+use super::prepare::prepare;
 use super::schedule::learning_rate;
-use super::settings::{ClassWeights, Settings};
+use super::settings::Settings;
 use super::validate::validate;
-use super::weight_map::{WeightMap, balanced, separated};
 use crate::onnx::export::ExportError;
 
 /// Why a run ended without being finished.
@@ -76,6 +75,8 @@ pub trait Observer {
 /// What is known before the first step.
 #[derive(Clone, Debug)]
 pub struct Start {
+    /// What the data were taken for.
+    pub data: String,
     /// Images to learn from.
     pub training: usize,
     /// Names of the images held back.
@@ -120,15 +121,17 @@ pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, 
     let file = &settings.output;
     checkpoint::check(file).map_err(|error| RunError::write(file, error))?;
     let mut rng = StdRng::seed_from_u64(settings.seed);
-    let samples = dataset::load(&settings.images, &settings.masks)?;
+    let dataset = dataset::load(&settings.source)?;
+    let data = dataset.to_string();
     let Split {
         training,
         validation,
-    } = dataset::split(samples, settings.validation, &mut rng)?;
-    let tile = tile_size(settings);
+    } = dataset.split(&settings.holdout, &mut rng)?;
+    let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
     let device = Device::flex();
     device.seed(settings.seed);
     observer.start(&Start {
+        data,
         training: training.len(),
         validation: validation.iter().map(|s| s.name.clone()).collect(),
         parameters: settings.unet.parameters(),
@@ -137,7 +140,7 @@ pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, 
     });
     let images = training.len();
     let feeder = Feeder::start(
-        Arc::new(examples(training, settings)),
+        Arc::new(prepare(training, &settings.weighting())),
         settings.augmentation,
         tile,
         settings.batch,
@@ -153,39 +156,6 @@ pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, 
         best: None,
     }
     .go(&feeder, observer)
-}
-
-/// Sides of the tiles to learn from.
-fn tile_size(settings: &Settings) -> TileSize {
-    let geometry = settings.unet.geometry();
-    // A network with steps of sizes has a legal size for everything.
-    let (input, _) = geometry
-        .legal(settings.tile, settings.tile)
-        .expect("a U-Net takes any size that is large enough");
-    TileSize {
-        input,
-        output: input - 2 * geometry.margin,
-    }
-}
-
-/// Images with what their pixels weigh, which is computed once.
-fn examples(samples: Vec<Sample>, settings: &Settings) -> Vec<Example> {
-    let separated: Vec<_> = samples.iter().map(|s| separated(&s.cells)).collect();
-    let weight_map = WeightMap {
-        classes: match settings.class_weights {
-            ClassWeights::None => [1.0; 2],
-            ClassWeights::Balanced => balanced(&separated),
-        },
-        border: settings.border,
-        sigma: settings.sigma,
-    };
-    let example = |(sample, separated): (Sample, Plane<u32>)| Example {
-        image: sample.image,
-        cells: sample.cells,
-        border: weight_map.border_term(&separated),
-        class_weights: weight_map.classes,
-    };
-    samples.into_iter().zip(separated).map(example).collect()
 }
 
 /// The network and what changes it.
@@ -221,12 +191,14 @@ impl Learner {
     }
 }
 
-/// The images \[batch, 1, input, input\] and, with the weight of each pixel in the channel of its
+/// The images \[batch, channels, input, input\] and, with the weight of each pixel in the channel of its
 /// class, the targets \[batch, classes, output, output\] of tiles.
 fn tensors(tiles: &[Tile], classes: usize, device: &Device) -> (Tensor<4>, Tensor<4>) {
     let side = |plane: fn(&Tile) -> usize| tiles.first().map(plane).unwrap_or_default();
-    let (input, output) = (side(|t| t.image.height), side(|t| t.classes.height));
-    let images = tiles.iter().flat_map(|t| &t.image.data).copied().collect();
+    let (input, output) = (side(|t| t.image[0].height), side(|t| t.classes.height));
+    let channels = side(|t| t.image.len());
+    let planes = tiles.iter().flat_map(|t| &t.image);
+    let images = planes.flat_map(|plane| &plane.data).copied().collect();
     let mut targets = Vec::with_capacity(tiles.len() * classes * output * output);
     for tile in tiles {
         for class in 0..classes {
@@ -245,7 +217,7 @@ fn tensors(tiles: &[Tile], classes: usize, device: &Device) -> (Tensor<4>, Tenso
     }
     let tensor = |data: Vec<f32>, shape| Tensor::from_data(TensorData::new(data, shape), device);
     (
-        tensor(images, [tiles.len(), 1, input, input]),
+        tensor(images, [tiles.len(), channels, input, input]),
         tensor(targets, [tiles.len(), classes, output, output]),
     )
 }

@@ -9,27 +9,36 @@ use super::network::Network;
 use super::plane::Plane;
 use crate::tiling::mirror;
 
-/// Scores of `network`, which must not be on an autodiff device, on `samples`.
+/// Scores of `network`, which must not be on an autodiff device, on `samples`. What it finds where
+/// nobody has judged does not count.
 pub fn validate(network: &Network, samples: &[Sample], device: &Device) -> Scores {
     let mut tally = Tally::default();
     for sample in samples {
-        let mask = segment(network, &sample.image, device);
-        tally.add(&sample.cells, &components(&mask));
+        let mut mask = segment(network, &sample.image, device);
+        if let Some(ignored) = &sample.truth.ignored {
+            let pixels = mask.data.iter_mut().zip(&ignored.data);
+            pixels.for_each(|(found, ignored)| *found &= !ignored);
+        }
+        tally.add(&sample.truth.cells, &components(&mask));
     }
     tally.scores()
 }
 
-/// Which pixels of a normalised image are foreground: any class is likelier than the background. The
+/// Which pixels of a normalised image, a plane for each channel, are foreground: any class is likelier than the background. The
 /// image is mirrored at its edges and goes through the network in one piece.
-pub fn segment(network: &Network, image: &Plane<f32>, device: &Device) -> Plane<bool> {
+pub fn segment(network: &Network, image: &[Plane<f32>], device: &Device) -> Plane<bool> {
+    let size = &image[0];
     let unet = network.unet();
     let geometry = unet.geometry();
     let margin = geometry.margin;
     // A network with steps of sizes has a legal size for everything.
     let (height, width) = geometry
-        .legal(image.height + 2 * margin, image.width + 2 * margin)
+        .legal(size.height + 2 * margin, size.width + 2 * margin)
         .expect("a U-Net takes any size that is large enough");
-    let canvas = mirrored(image, height, width, margin);
+    let canvas: Vec<f32> = image
+        .iter()
+        .flat_map(|channel| mirrored(channel, height, width, margin))
+        .collect();
     let input = TensorData::new(canvas, [1, unet.channels, height, width]);
     let scores = network.forward(Tensor::from_data(input, device));
     let (height, width) = (height - 2 * margin, width - 2 * margin);
@@ -41,10 +50,10 @@ pub fn segment(network: &Network, image: &Plane<f32>, device: &Device) -> Plane<
         best.fold(f32::NEG_INFINITY, f32::max) >= background[at]
     };
     Plane {
-        height: image.height,
-        width: image.width,
-        data: (0..image.height)
-            .flat_map(|row| (0..image.width).map(move |column| (row, column)))
+        height: size.height,
+        width: size.width,
+        data: (0..size.height)
+            .flat_map(|row| (0..size.width).map(move |column| (row, column)))
             .map(|(row, column)| foreground(row, column))
             .collect(),
     }
@@ -84,7 +93,7 @@ mod tests {
             let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(1));
             let network = Network::new(unet, &weights, 0.0, &device);
             for (height, width) in [(1, 1), (3, 40), (33, 17)] {
-                let image = Plane::filled(height, width, 0.5);
+                let image = [Plane::filled(height, width, 0.5)];
                 let mask = segment(&network, &image, &device);
                 assert_eq!((mask.height, mask.width), (height, width));
                 assert_eq!(mask.data.len(), height * width);
