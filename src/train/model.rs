@@ -47,6 +47,7 @@ fn contract(settings: &Settings, progress: &Progress) -> Contract {
         geometry: settings.unet.geometry(),
         normalization: Normalization::ZScore,
         threshold: 0.5,
+        min_area: None,
         pixel_size: settings.pixel_size,
         training: Some(Training {
             data: settings.data.clone(),
