@@ -47,9 +47,14 @@ fn draw_cells(folder: &Path, count: usize) {
 
 /// Runs `unet-train train` in `folder` on a network that learns within seconds.
 fn train(folder: &Path, options: &[&str]) -> Output {
+    train_into("cells.onnx", folder, options)
+}
+
+fn train_into(output: &str, folder: &Path, options: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_unet-train"))
         .current_dir(folder)
-        .args("train --images images --masks masks --output cells.onnx".split(' '))
+        .args("train --images images --masks masks --output".split(' '))
+        .arg(output)
         .args("--width 4 --depth 2 --tile 76 --validation 0.25".split(' '))
         .args(options)
         .output()
@@ -176,9 +181,19 @@ fn what_is_wrong_is_said_before_training_starts() {
         String::from_utf8(output.stderr).unwrap()
     };
     let error = refusal(&["--dropout", "1"]);
-    assert!(error.contains("--dropout must be in 0..1"), "{error}");
+    assert!(
+        error.contains("'--dropout <DROPOUT>': it must be in 0.0..1.0"),
+        "{error}"
+    );
     let error = refusal(&["--minutes", "0"]);
-    assert!(error.contains("--minutes must be above 0"), "{error}");
+    assert!(
+        error.contains("'--minutes <MINUTES>': it must be in"),
+        "{error}"
+    );
+
+    let output = train_into("missing/cells.onnx", folder.path(), &["--steps", "3"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("can't write missing/cells.onnx"), "{error}");
 
     fs::remove_file(folder.path().join("masks/2.png")).unwrap();
     let error = refusal(&["--steps", "3"]);

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use super::metrics::Scores;
 use super::network::Weights;
 use super::settings::Settings;
-use crate::contract::{Activation, Channels, Class, Contract, Normalization, Training, VERSION};
+use crate::contract::{Contract, Training};
 use crate::onnx::export::{ExportError, export};
-use crate::picture::default_color;
 
 /// What is known about a network when it is written.
 #[derive(Clone, Copy, Debug)]
@@ -30,24 +29,12 @@ pub fn onnx(
 }
 
 fn contract(settings: &Settings, progress: &Progress) -> Contract {
-    let class = |(index, name): (usize, &str)| Class {
-        name: name.into(),
-        color: default_color(index),
-    };
+    let mut contract = settings.unet.contract(&settings.name);
+    if let [background, cell] = &mut contract.classes[..] {
+        background.name = "background".into();
+        cell.name = "cell".into();
+    }
     Contract {
-        version: VERSION,
-        name: settings.name.clone(),
-        channels: Channels::Gray,
-        classes: ["background", "cell"]
-            .into_iter()
-            .enumerate()
-            .map(class)
-            .collect(),
-        activation: Activation::Softmax,
-        geometry: settings.unet.geometry(),
-        normalization: Normalization::ZScore,
-        threshold: 0.5,
-        min_area: None,
         pixel_size: settings.pixel_size,
         training: Some(Training {
             data: settings.data.clone(),
@@ -57,6 +44,7 @@ fn contract(settings: &Settings, progress: &Progress) -> Contract {
             command: settings.command.clone(),
         }),
         scores: rounded(progress.scores.named()),
+        ..contract
     }
 }
 
@@ -67,4 +55,63 @@ fn rounded(scores: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
         .into_iter()
         .map(|(name, score)| (name, round(score)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use burn::tensor::{Device, Distribution, Tensor};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::inference::{Model, Options};
+    use crate::train::network::{Network, initial_weights};
+    use crate::unet::UNet;
+
+    /// Where `make` has put ONNX Runtime, unless the environment names another one.
+    fn options() -> Options {
+        let mut options = Options::default();
+        if std::env::var_os("ORT_DYLIB_PATH").is_none() {
+            let library = ".cache/onnxruntime/libonnxruntime.so";
+            options.library.explicit = Some([env!("CARGO_MANIFEST_DIR"), library].iter().collect());
+        }
+        options
+    }
+
+    #[test]
+    fn the_exported_network_answers_as_the_one_that_learned() {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.onnx");
+        for (depth, padded) in [(1, false), (3, false), (4, false), (2, true)] {
+            let unet = UNet {
+                channels: 1,
+                classes: 2,
+                width: 6,
+                depth,
+                padded,
+            };
+            let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(1));
+            let contract = unet.contract("random");
+            fs::write(&file, export(&unet, &weights, &contract).unwrap()).unwrap();
+
+            let (height, width) = unet.geometry().legal(200, 230).unwrap();
+            let normal = Distribution::Normal(0.0, 1.0);
+            let image = Tensor::<4>::random([1, 1, height, width], normal, &device);
+            let learned = Network::new(unet, &weights, 0.5, &device).forward(image.clone());
+
+            let mut model = Model::open(&file, &options()).unwrap();
+            assert_eq!(*model.contract(), contract);
+            model.shape(height, width).unwrap();
+            let pixels: Vec<f32> = image.into_data().iter().collect();
+            model.input().copy_from_slice(&pixels);
+            let exported = model.run().unwrap();
+            assert_eq!(exported.len(), learned.shape().num_elements());
+            for (exported, learned) in exported.iter().zip(learned.into_data().iter::<f32>()) {
+                assert!((exported - learned).abs() < 1e-4, "{exported} {learned}");
+            }
+        }
+    }
 }

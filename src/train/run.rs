@@ -1,6 +1,6 @@
 //! A training run from the folders to the model's file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,15 @@ pub enum RunError {
     /// The network can't be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
+}
+
+impl RunError {
+    fn write(file: &Path, error: std::io::Error) -> Self {
+        RunError::Write {
+            file: file.into(),
+            error,
+        }
+    }
 }
 
 /// What a run tells while it goes on.
@@ -108,6 +117,8 @@ pub struct Outcome {
 /// Trains a network as `settings` say. The best one by validation is in the file
 /// [`Settings::output`] from the first validation on.
 pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+    let file = &settings.output;
+    checkpoint::check(file).map_err(|error| RunError::write(file, error))?;
     let mut rng = StdRng::seed_from_u64(settings.seed);
     let samples = dataset::load(&settings.images, &settings.masks)?;
     let Split {
@@ -301,10 +312,7 @@ impl Run<'_> {
             };
             let bytes = model::onnx(self.settings, &network.weights(), &progress)?;
             let file = &self.settings.output;
-            checkpoint::replace(file, &bytes).map_err(|error| RunError::Write {
-                file: file.clone(),
-                error,
-            })?;
+            checkpoint::replace(file, &bytes).map_err(|error| RunError::write(file, error))?;
         }
         observer.validated(steps, &scores, best);
         Ok(())

@@ -1,0 +1,178 @@
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::*;
+use crate::tiling::mirror;
+use crate::train::components::components;
+
+const SIZE: TileSize = TileSize {
+    input: 61,
+    output: 33,
+};
+
+/// Stripes of one cell, so that no turn or shift goes unseen.
+fn example() -> Example {
+    let (height, width) = (70, 90);
+    let pixels = (0..height * width).map(|at| (at / width, at % width));
+    let cells = Plane {
+        height,
+        width,
+        data: pixels
+            .map(|(row, column)| u32::from(row % 7 < 3 || (row + 2 * column) % 31 < 9))
+            .collect(),
+    };
+    Example {
+        image: cells.map(|cell| cell as f32),
+        border: cells.map(|cell| 3.0 - cell as f32),
+        cells,
+        class_weights: [0.5, 2.0],
+    }
+}
+
+/// The middle of a tile's image.
+fn middle(tile: &Tile) -> Vec<f32> {
+    let margin = (SIZE.input - SIZE.output) / 2;
+    let inner = margin..margin + SIZE.output;
+    let rows = tile.image.rows().skip(margin).take(SIZE.output);
+    rows.flat_map(|row| row[inner.clone()].to_vec()).collect()
+}
+
+#[test]
+fn image_classes_and_weights_stay_aligned() {
+    let example = example();
+    let settings = Augmentation {
+        grey_values: None,
+        ..Augmentation::default()
+    };
+    let mut rng = StdRng::seed_from_u64(1);
+    for _ in 0..10 {
+        let tile = settings.tile(&example, SIZE, &mut rng);
+        let pixels = tile.classes.data.iter().zip(&tile.weights.data);
+        for ((class, weight), brightness) in pixels.zip(middle(&tile)) {
+            // The nearest of four pixels has at least a quarter of the say in their interpolation.
+            let least = 0.25 - 1e-4;
+            if *class == 1 {
+                assert!(brightness >= least);
+                assert_eq!(*weight, 2.0);
+            } else {
+                assert!(1.0 - brightness >= least);
+                // Image and border term are interpolated alike.
+                assert!((weight - (3.5 - brightness)).abs() < 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
+fn cells_that_touch_are_separated_without_holes_however_they_are_turned() {
+    let cells = Plane {
+        height: 70,
+        width: 90,
+        data: (0..70 * 90).map(|at| 1 + at / 90 / 35).collect(),
+    };
+    let example = Example {
+        image: cells.map(|_| 0.0),
+        border: cells.map(|_| 10.0),
+        cells,
+        class_weights: [1.0, 1.0],
+    };
+    let settings = Augmentation {
+        scale: 2.0,
+        elastic: 2.0,
+        grey_values: None,
+        ..Augmentation::default()
+    };
+    let mut rng = StdRng::seed_from_u64(4);
+    for _ in 0..20 {
+        let way = Way {
+            centre: [35.0, 45.0],
+            ..Way::random(&settings, &example.cells, SIZE.input, &mut rng)
+        };
+        let tile = way.cut(&example, SIZE);
+        let gap = tile
+            .classes
+            .data
+            .iter()
+            .filter(|class| **class == 0)
+            .count();
+        assert!(gap > 0 && gap < SIZE.output * 6, "{gap}");
+        let found = components(&tile.classes.map(|class| class == 1));
+        // The gap, which may leave the tile in between, cuts it in two at least.
+        assert!(*found.data.iter().max().unwrap() >= 2);
+    }
+}
+
+#[test]
+fn without_variation_a_tile_is_a_piece_of_the_mirrored_image() {
+    let example = example();
+    let half = SIZE.input as isize / 2;
+    let mut rng = StdRng::seed_from_u64(2);
+    for _ in 0..20 {
+        let mut again = rng.clone();
+        let row = again.random_range(0..example.image.height) as isize - half;
+        let column = again.random_range(0..example.image.width) as isize - half;
+        let tile = Augmentation::NONE.tile(&example, SIZE, &mut rng);
+        for (r, line) in (row..).zip(tile.image.rows()) {
+            for (c, found) in (column..).zip(line) {
+                let expected = example.image.at(mirror(r, 70), mirror(c, 90));
+                assert_eq!(*found, expected, "row {r} column {c}");
+            }
+        }
+    }
+}
+
+#[test]
+fn tiles_on_cells_have_a_cell_in_their_middle() {
+    let mut cells = Plane::filled(50, 50, 0);
+    for row in 20..30 {
+        cells.data[row * 50 + 5..row * 50 + 15].fill(1);
+    }
+    let mut rng = StdRng::seed_from_u64(3);
+    let mut met = |on_cells| {
+        let drawn = (0..100).map(|_| centre(&cells, on_cells, &mut rng));
+        drawn
+            .filter(|[row, column]| cells.at(*row, *column) == 1)
+            .count()
+    };
+    assert!(met(0.0) < 20);
+    assert_eq!(met(1.0), 100);
+    // A picture without cells is no endless search.
+    let empty = cells.map(|_| 0);
+    assert!(centre(&empty, 1.0, &mut rng)[0] < 50);
+}
+
+#[test]
+fn an_elastic_deformation_of_nothing_is_the_identity() {
+    let example = example();
+    let way = |displacement| Way {
+        centre: [35.0, 45.0],
+        matrix: [[1.0, 0.0], [0.0, 1.0]],
+        displacement,
+    };
+    let zero = Plane::filled(SIZE.input, SIZE.input, 0.0);
+    let still = way(Some([zero.clone(), zero.clone()])).cut(&example, SIZE);
+    let plain = way(None).cut(&example, SIZE);
+    assert_eq!(still.image, plain.image);
+    assert_eq!(still.classes, plain.classes);
+
+    let one = zero.map(|_| 1.0);
+    let moved = way(Some([one, zero])).cut(&example, SIZE);
+    assert_eq!(
+        moved.image.data[..100],
+        plain.image.data[SIZE.input..SIZE.input + 100]
+    );
+}
+
+#[test]
+fn a_turn_by_a_right_angle_turns() {
+    let example = example();
+    let way = Way {
+        centre: [35.0, 45.0],
+        matrix: [[0.0, -1.0], [1.0, 0.0]],
+        displacement: None,
+    };
+    let tile = way.cut(&example, SIZE);
+    // 30 pixels right of the middle of the tile lies what is 30 rows above the middle of the image.
+    assert_eq!(tile.image.at(30, 60), example.image.at(5, 45));
+    assert_eq!(tile.image.at(0, 30), example.image.at(35, 15));
+}

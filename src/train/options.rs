@@ -1,0 +1,262 @@
+//! The options of `unet-train train`.
+
+use std::fmt::Debug;
+use std::ops::RangeBounds;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::augment::Augmentation;
+use super::schedule::Budget;
+use super::settings::{ClassWeights, Settings};
+use super::weight_map::WeightMap;
+use crate::unet::UNet;
+
+/// Minutes that a run takes if nothing else is said.
+const MINUTES: f64 = 30.0;
+
+/// Learn from images and instance masks.
+///
+/// IMAGES holds one picture a file, MASKS a file of the same name for each: 0 for the background and
+/// one number for each cell, so that cells that touch are told apart. A mask of two values is taken as
+/// foreground and background. PNG and TIFF, 8 or 16 bits; colour images become grey.
+///
+/// Part of the images is held back. After every few hundred steps the network segments them, and the
+/// best network so far is written to OUTPUT: the run may be stopped at any time.
+///
+/// For example, from thirty annotated images:
+///
+///   unet-train train --images images --masks masks --output cells.onnx --minutes 30
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Train {
+    /// Folder of images
+    #[arg(long, value_name = "FOLDER")]
+    images: PathBuf,
+    /// Folder of masks, with the same file names
+    #[arg(long, value_name = "FOLDER")]
+    masks: PathBuf,
+    /// Model to write; an old file of this name is replaced
+    #[arg(long, value_name = "FILE.onnx")]
+    output: PathBuf,
+
+    /// Stop after so many minutes [default: 30, if no --steps are given]
+    #[arg(long, value_parser = number(0.001..=525_600.0))]
+    minutes: Option<f64>,
+    /// Stop after so many steps; unlike --minutes this makes a run repeatable
+    #[arg(long, value_parser = number(1_usize..))]
+    steps: Option<usize>,
+    /// Seed of every random choice
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    #[command(flatten, next_help_heading = "Network")]
+    network: Network,
+    #[command(flatten, next_help_heading = "Learning")]
+    learning: Learning,
+    #[command(flatten, next_help_heading = "Tiles")]
+    tiles: Tiles,
+    #[command(flatten, next_help_heading = "Written into the model")]
+    words: Words,
+}
+
+#[derive(Args, Debug)]
+struct Network {
+    /// Channels of the first level, doubled at each level below (64 in the paper)
+    #[arg(long, default_value_t = 16, value_parser = number(1_usize..=1024))]
+    width: usize,
+    /// How often the network halves its picture (4 in the paper); each more doubles how far it sees
+    #[arg(long, default_value_t = 3, value_parser = number(1_usize..=8))]
+    depth: usize,
+    /// Pad convolutions with zeros, so that input and output have one size (not in the paper)
+    #[arg(long)]
+    padded: bool,
+    /// Share of values dropped at the end of the contracting path while learning
+    #[arg(long, default_value_t = 0.2, value_parser = number(0.0..1.0))]
+    dropout: f64,
+}
+
+#[derive(Args, Debug)]
+struct Learning {
+    /// Largest learning rate of the AdamW optimizer; it rises for 2 % of the run, then falls to 0
+    #[arg(long, default_value_t = 1e-3, value_parser = number(1e-9..))]
+    learning_rate: f64,
+    /// Decay of the weights, in units of the learning rate
+    #[arg(long, default_value_t = 1e-4, value_parser = number(0.0_f32..=100.0))]
+    weight_decay: f32,
+    /// Whether rare classes weigh more. `balanced` finds more cells, with outlines that are too wide
+    #[arg(long, value_enum, default_value_t = ClassWeights::None)]
+    class_weights: ClassWeights,
+    /// How much more the narrowest gap between two cells weighs, w0 of the paper
+    #[arg(long, default_value_t = WeightMap::BORDER, value_parser = number(0.0_f32..=1e4))]
+    border: f32,
+    /// How wide a gap may be to weigh more, sigma of the paper
+    #[arg(long, default_value_t = WeightMap::SIGMA, value_name = "PIXELS", value_parser = number(0.1_f32..=100.0))]
+    sigma: f32,
+    /// Share of the images held back for validation
+    #[arg(long, default_value_t = 0.15, value_name = "SHARE", value_parser = number(0.0..1.0))]
+    validation: f64,
+    /// Steps between two validations
+    #[arg(long, default_value_t = 500, value_name = "STEPS", value_parser = number(1_usize..))]
+    validate_every: usize,
+}
+
+#[derive(Args, Debug)]
+struct Tiles {
+    /// Side of the tiles that the network sees in a step; the next legal size is taken
+    #[arg(long, default_value_t = 252, value_name = "PIXELS", value_parser = number(1_usize..=8192))]
+    tile: usize,
+    /// Tiles a step
+    #[arg(long, default_value_t = 1, value_name = "TILES", value_parser = number(1_usize..=1024))]
+    batch: usize,
+    /// Share of tiles that are centred on a cell; the others lie anywhere
+    #[arg(long, default_value_t = Augmentation::default().on_cells, value_name = "SHARE", value_parser = number(0.0..=1.0))]
+    on_cells: f64,
+    /// Standard deviation of the elastic deformation; 0 for none
+    #[arg(long, default_value_t = Augmentation::default().elastic, value_name = "PIXELS", value_parser = number(0.0_f32..=1e3))]
+    elastic: f32,
+    /// Largest factor by which tiles are enlarged or made smaller
+    #[arg(long, default_value_t = Augmentation::default().scale, value_name = "FACTOR", value_parser = number(1.0_f32..=10.0))]
+    scale: f32,
+    /// Leave grey values as they are: no change of gain, focus, lamp and noise
+    #[arg(long)]
+    keep_grey_values: bool,
+}
+
+#[derive(Args, Debug)]
+struct Words {
+    /// Name of the model [default: that of the output file]
+    #[arg(long)]
+    name: Option<String>,
+    /// The data: source, licence, citation
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "TEXT"
+    )]
+    data: String,
+    /// Size of a pixel of the images
+    #[arg(long, value_name = "MICROMETRES", value_parser = number(1e-6..=1e6))]
+    pixel_size: Option<f64>,
+}
+
+impl Train {
+    /// The settings of the run; `arguments` is the command line they come from.
+    pub fn settings(self, arguments: impl IntoIterator<Item = String>) -> Settings {
+        let Train {
+            network,
+            learning,
+            tiles,
+            words,
+            ..
+        } = self;
+        let minutes = self.minutes.or(self.steps.is_none().then_some(MINUTES));
+        let file = self.output.file_stem().unwrap_or_default();
+        Settings {
+            name: words
+                .name
+                .unwrap_or_else(|| file.to_string_lossy().into_owned()),
+            images: self.images,
+            masks: self.masks,
+            output: self.output,
+            unet: UNet {
+                channels: 1,
+                classes: 2,
+                width: network.width,
+                depth: network.depth,
+                padded: network.padded,
+            },
+            dropout: network.dropout,
+            tile: tiles.tile,
+            batch: tiles.batch,
+            learning_rate: learning.learning_rate,
+            weight_decay: learning.weight_decay,
+            class_weights: learning.class_weights,
+            border: learning.border,
+            sigma: learning.sigma,
+            augmentation: tiles.augmentation(),
+            validation: learning.validation,
+            validate_every: learning.validate_every,
+            budget: Budget {
+                steps: self.steps,
+                time: minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
+            },
+            seed: self.seed,
+            data: words.data,
+            pixel_size: words.pixel_size,
+            command: command_line(arguments),
+        }
+    }
+}
+
+impl Tiles {
+    fn augmentation(&self) -> Augmentation {
+        let default = Augmentation::default();
+        Augmentation {
+            on_cells: self.on_cells,
+            elastic: self.elastic,
+            scale: self.scale,
+            grey_values: default.grey_values.filter(|_| !self.keep_grey_values),
+            ..default
+        }
+    }
+}
+
+/// Reads a number that must lie in `range`.
+fn number<T, R>(range: R) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd,
+    T::Err: ToString,
+    R: RangeBounds<T> + Debug + Clone,
+{
+    move |text| {
+        let number = text.parse().map_err(|error: T::Err| error.to_string())?;
+        match range.contains(&number) {
+            true => Ok(number),
+            false => Err(format!("it must be in {range:?}")),
+        }
+    }
+}
+
+/// The command line as it could be typed again, with the program's name alone.
+fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
+    let mut arguments = arguments.into_iter();
+    let program = arguments.next().unwrap_or_default();
+    let program = Path::new(&program).file_name().unwrap_or_default();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
+    let quoted = arguments.map(|argument| match argument.chars().all(plain) {
+        true => argument,
+        false => format!("'{}'", argument.replace('\'', r"'\''")),
+    });
+    std::iter::once(program.to_string_lossy().into_owned())
+        .chain(quoted)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_outside_their_range_are_refused() {
+        let share = number(0.0..1.0);
+        assert_eq!(share("0.25"), Ok(0.25));
+        for wrong in ["1", "-0.1", "NaN", "half"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(number(1_usize..)("0").unwrap_err(), "it must be in 1..");
+    }
+
+    #[test]
+    fn a_command_line_can_be_typed_again() {
+        let arguments = ["/usr/bin/unet-train", "train", "--data", "Ann's cells, CC0"];
+        assert_eq!(
+            command_line(arguments.map(str::to_owned)),
+            r"unet-train train --data 'Ann'\''s cells, CC0'"
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! A run shown in a terminal.
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+use super::metrics::Scores;
+use super::run::{Observer, Start, Step};
+
+/// Shows loss, best scores and the time left in a progress bar, with a line above it for each validation.
+pub struct Terminal {
+    bar: ProgressBar,
+    /// Loss averaged over the last hundred steps or so.
+    loss: Option<f32>,
+    best: Option<Scores>,
+}
+
+impl Terminal {
+    /// Parts that the bar is divided into.
+    const PARTS: u64 = 10_000;
+
+    /// An empty bar.
+    pub fn new() -> Self {
+        let bar = ProgressBar::new(Self::PARTS);
+        // A template that can't be read shows the default one.
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3} %  {wide_msg}") {
+            bar.set_style(style);
+        }
+        Terminal {
+            bar,
+            loss: None,
+            best: None,
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// A line that stays, above the bar; also where there is no terminal to draw a bar in.
+    fn say(&self, line: &str) {
+        self.bar.suspend(|| println!("{line}"));
+    }
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Observer for Terminal {
+    fn start(&mut self, start: &Start) {
+        self.say(&format!(
+            "{} images to learn from, {} held back ({})",
+            start.training,
+            start.validation.len(),
+            start.validation.join(" ")
+        ));
+        self.say(&format!(
+            "{} parameters, tiles of {} -> {} pixels, on {}",
+            start.parameters, start.tile.input, start.tile.output, start.device
+        ));
+    }
+
+    fn step(&mut self, step: &Step) {
+        let average = self
+            .loss
+            .map_or(step.loss, |loss| loss + 0.02 * (step.loss - loss));
+        self.loss = Some(average);
+        let left = step
+            .time
+            .mul_f64((1.0 / step.used.max(1e-6) - 1.0).max(0.0));
+        let best = self
+            .best
+            .map(|best| format!("best {best}  "))
+            .unwrap_or_default();
+        self.bar
+            .set_position((step.used.min(1.0) * Self::PARTS as f64) as u64);
+        self.bar.set_message(format!(
+            "step {}  loss {average:.4}  {best}{} left",
+            step.number,
+            HumanDuration(left)
+        ));
+    }
+
+    fn validated(&mut self, step: usize, scores: &Scores, best: bool) {
+        if best {
+            self.best = Some(*scores);
+        }
+        let loss = self.loss.unwrap_or_default();
+        let mark = if best { "  best so far, written" } else { "" };
+        self.say(&format!("step {step:6}  loss {loss:.4}  {scores}{mark}"));
+    }
+}
