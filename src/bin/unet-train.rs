@@ -1,7 +1,10 @@
-//! `unet-train`: trains a U-Net for the GStreamer element `unetsegment`.
+//! `unet-train`: trains a U-Net for the GStreamer element `unetsegment`, scores it, and uses it on files.
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use gstunetsegment::train::apply::evaluate::Evaluate;
+use gstunetsegment::train::apply::info::Info;
+use gstunetsegment::train::apply::segment::Segment;
 use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::terminal::Terminal;
@@ -20,11 +23,17 @@ struct Program {
 #[derive(Subcommand)]
 enum Command {
     Train(Box<Train>),
+    Evaluate(Box<Evaluate>),
+    Segment(Box<Segment>),
+    Info(Box<Info>),
 }
 
 fn main() -> Result<()> {
     match Program::parse().command {
         Command::Train(options) => train(*options),
+        Command::Evaluate(options) => Ok(options.run()?),
+        Command::Segment(options) => Ok(options.run()?),
+        Command::Info(options) => Ok(options.run()?),
     }
 }
 

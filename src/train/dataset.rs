@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::components::components;
+use super::components::cells;
 use super::plane::Plane;
 use super::read::{self, ReadError};
 
@@ -208,16 +208,6 @@ fn sample(name: String, image_file: PathBuf, mask_file: PathBuf) -> Result<Sampl
         image: standardised(&image),
         cells: cells(mask),
     })
-}
-
-/// The cells of a mask, see [`load`].
-fn cells(mask: Plane<u32>) -> Plane<u32> {
-    let mut numbers = mask.data.iter().filter(|number| **number != 0);
-    let first = numbers.next();
-    match numbers.all(|number| Some(number) == first) {
-        true => components(&mask.map(|number| number != 0)),
-        false => mask,
-    }
 }
 
 /// (x - mean) / (standard deviation + 1e-6) with the statistics of the whole image.
