@@ -133,5 +133,5 @@ fn what_is_wrong_is_said_with_the_files_name() {
     let error = bench.refuses("info images/t007.png");
     assert!(error.contains("t007.png is not an ONNX file"), "{error}");
     let error = bench.refuses(&format!("{evaluate} --threshold 2"));
-    assert!(error.contains("0..1"), "{error}");
+    assert!(error.contains("must be in 0.0..=1.0"), "{error}");
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::files::{self, FileError, Page};
-use super::options::{ModelOptions, UseOptions};
+use super::options::{RuntimeOptions, UseOptions};
 use super::picture::Picture;
 use super::predictor::{PredictError, Prediction, Predictor};
 use super::report::{Kind, Report, Row};
@@ -37,8 +37,9 @@ use crate::train::plane::Plane;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Evaluate {
-    #[command(flatten)]
-    model: ModelOptions,
+    /// The model: an ONNX file of this program or of another
+    #[arg(long, value_name = "FILE.onnx")]
+    model: PathBuf,
     /// Images: a folder of PNG and TIFF files, or a TIFF stack
     #[arg(long, value_name = "PATH")]
     images: PathBuf,
@@ -60,6 +61,8 @@ pub struct Evaluate {
     json: Option<PathBuf>,
     #[command(flatten)]
     how: UseOptions,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
 }
 
 /// Why a model can't be scored.
@@ -83,11 +86,11 @@ pub enum EvaluateError {
     #[error("{image} is {}x{} pixels, but its mask {mask} is {}x{}", image_size[0], image_size[1], mask_size[0], mask_size[1])]
     Sizes {
         /// The image.
-        image: Page,
+        image: Box<Page>,
         /// Width and height of the image.
         image_size: [usize; 2],
         /// The mask.
-        mask: Page,
+        mask: Box<Page>,
         /// Width and height of the mask.
         mask_size: [usize; 2],
     },
@@ -124,8 +127,8 @@ impl Evaluate {
     pub fn report(&self) -> Result<Report, EvaluateError> {
         let pairs = files::pairs(&self.images, &self.masks)?;
         let mut predictor = self
-            .model
-            .predictor(&self.how)
+            .how
+            .predictor(&self.model, &self.runtime)
             .map_err(EvaluateError::Model)?;
         let kind = self.kind.unwrap_or_else(|| kind(predictor.contract()));
         if kind == Kind::Membranes && self.border > 0 {
@@ -138,7 +141,7 @@ impl Evaluate {
             per_image.push(scorer.add(image.name, prediction, truth));
         }
         Ok(Report {
-            model: self.model.model.clone(),
+            model: self.model.clone(),
             kind,
             threshold: predictor.threshold(),
             min_area: predictor.min_area(),
@@ -169,9 +172,9 @@ fn compared(
     let size = picture.size();
     if [size.width, size.height] != [truth.width, truth.height] {
         return Err(EvaluateError::Sizes {
-            image: image.clone(),
+            image: Box::new(image.clone()),
             image_size: [size.width, size.height],
-            mask,
+            mask: Box::new(mask),
             mask_size: [truth.width, truth.height],
         });
     }

@@ -1,26 +1,18 @@
-//! Options that all commands with a model have.
+//! Options of the commands that use a model.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::predictor::{PredictError, Predictor, Use};
 use crate::inference::library::Search;
 use crate::inference::{Options, Provider};
-
-/// The model, and what it runs on.
-#[derive(Args, Debug)]
-pub struct ModelOptions {
-    /// The model: an ONNX file of this program or of another
-    #[arg(long, value_name = "FILE.onnx")]
-    pub model: PathBuf,
-    #[command(flatten)]
-    pub runtime: RuntimeOptions,
-}
+use crate::train::options::number;
 
 /// What a model runs on.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Running the model")]
 pub struct RuntimeOptions {
     /// ONNX Runtime's shared library [default: ORT_DYLIB_PATH, else beside this program, else where
     /// make puts it, else the system's]
@@ -46,7 +38,7 @@ pub struct UseOptions {
     #[arg(long)]
     mirrors: bool,
     /// Probability above which a pixel is foreground, for models of two classes [default: the model's]
-    #[arg(long, value_name = "0..1", value_parser = threshold)]
+    #[arg(long, value_name = "0..1", value_parser = number(0.0_f32..=1.0))]
     threshold: Option<f32>,
     /// Leave out objects of fewer pixels [default: the model's, else none]
     #[arg(long, value_name = "PIXELS")]
@@ -70,16 +62,20 @@ impl RuntimeOptions {
     }
 }
 
-impl ModelOptions {
-    /// Opens the model.
-    pub fn predictor(&self, how: &UseOptions) -> Result<Predictor, PredictError> {
+impl UseOptions {
+    /// Opens the model in the file `path`.
+    pub fn predictor(
+        &self,
+        path: &Path,
+        runtime: &RuntimeOptions,
+    ) -> Result<Predictor, PredictError> {
         let how = Use {
-            rotations: how.rotations,
-            mirrors: how.mirrors,
-            threshold: how.threshold,
-            min_area: how.min_area,
+            rotations: self.rotations,
+            mirrors: self.mirrors,
+            threshold: self.threshold,
+            min_area: self.min_area,
         };
-        Predictor::open(&self.model, &self.runtime.options(), how)
+        Predictor::open(path, &runtime.options(), how)
     }
 }
 
@@ -88,12 +84,4 @@ fn provider(name: &str) -> Result<Provider, String> {
     all.chain([Provider::Auto, Provider::TensorRt])
         .find(|provider| provider.name() == name)
         .ok_or_else(|| "there is no such execution provider".into())
-}
-
-fn threshold(text: &str) -> Result<f32, String> {
-    let threshold: f32 = text.parse().map_err(|error| format!("{error}"))?;
-    match (0.0..=1.0).contains(&threshold) {
-        true => Ok(threshold),
-        false => Err("it must be in 0..1".into()),
-    }
 }

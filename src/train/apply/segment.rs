@@ -9,13 +9,14 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageError};
 
 use super::files::{self, FileError, Page};
-use super::options::{ModelOptions, UseOptions};
+use super::options::{RuntimeOptions, UseOptions};
 use super::picture::Picture;
 use super::predictor::{PredictError, Prediction};
 use crate::contract::Contract;
 use crate::picture::{
     Color, DisplayRange, Format, FrameError, LevelTracker, draw, write_probability,
 };
+use crate::train::options::number;
 use crate::train::plane::Plane;
 
 /// Segment images.
@@ -28,8 +29,9 @@ use crate::train::plane::Plane;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Segment {
-    #[command(flatten)]
-    model: ModelOptions,
+    /// The model: an ONNX file of this program or of another
+    #[arg(long, value_name = "FILE.onnx")]
+    model: PathBuf,
     /// Images: a folder of PNG and TIFF files, or a TIFF stack
     #[arg(long, value_name = "PATH")]
     images: PathBuf,
@@ -43,6 +45,8 @@ pub struct Segment {
     how: UseOptions,
     #[command(flatten)]
     drawing: DrawingOptions,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
 }
 
 /// What is written for an image.
@@ -74,7 +78,7 @@ impl What {
 #[command(next_help_heading = "Overlays")]
 struct DrawingOptions {
     /// How strongly classes are filled, 0 to 1; 0: outlines only
-    #[arg(long, value_name = "0..1", default_value_t = 0.35)]
+    #[arg(long, value_name = "0..1", default_value_t = 0.35, value_parser = number(0.0_f32..=1.0))]
     opacity: f32,
     /// Counts that are shown black and white, for images of more than 8 bits: auto, for each image by
     /// itself, or LOW,HIGH
@@ -144,8 +148,8 @@ impl Segment {
     pub fn run(&self) -> Result<(), SegmentError> {
         let pages = files::pages(&self.images)?;
         let mut predictor = self
-            .model
-            .predictor(&self.how)
+            .how
+            .predictor(&self.model, &self.runtime)
             .map_err(SegmentError::Model)?;
         let folders = self.folders()?;
         let mut found = 0;
