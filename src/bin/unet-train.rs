@@ -1,9 +1,12 @@
-//! `unet-train`: trains a U-Net for the GStreamer element `unetsegment`.
+//! `unet-train`: trains a U-Net for the GStreamer element `unetsegment`, scores it, and uses it on files.
 
 use std::io::Write;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use gstunetsegment::train::apply::evaluate::Evaluate;
+use gstunetsegment::train::apply::info::Info;
+use gstunetsegment::train::apply::segment::Segment;
 use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::show::{ShowTiles, ShowWeightMaps};
@@ -23,6 +26,9 @@ struct Program {
 #[derive(Subcommand)]
 enum Command {
     Train(Box<Train>),
+    Evaluate(Box<Evaluate>),
+    Segment(Box<Segment>),
+    Info(Box<Info>),
     WeightMap(Box<ShowWeightMaps>),
     Augment(Box<ShowTiles>),
 }
@@ -30,6 +36,9 @@ enum Command {
 fn main() -> Result<()> {
     match Program::parse().command {
         Command::Train(options) => train(*options),
+        Command::Evaluate(options) => Ok(options.run()?),
+        Command::Segment(options) => Ok(options.run()?),
+        Command::Info(options) => Ok(options.run()?),
         Command::WeightMap(options) => Ok(options.run(say)?),
         Command::Augment(options) => Ok(options.run(say)?),
     }

@@ -1,42 +1,31 @@
 //! Connected components of a mask.
 
 use super::plane::Plane;
+use crate::labels::Components;
 
 /// Numbers the 4-connected components of the pixels that are `true`: 1, 2, 3 and so on in the order
 /// of their first pixel, row by row; 0 elsewhere.
 pub fn components(mask: &Plane<bool>) -> Plane<u32> {
-    let (height, width) = (mask.height, mask.width);
-    let mut labels = Plane::filled(height, width, 0);
-    let mut count = 0;
-    let mut waiting = Vec::new();
-    for start in 0..mask.data.len() {
-        if !mask.data[start] || labels.data[start] != 0 {
-            continue;
-        }
-        count += 1;
-        labels.data[start] = count;
-        waiting.push(start);
-        while let Some(at) = waiting.pop() {
-            for neighbour in neighbours(at, height, width).into_iter().flatten() {
-                if mask.data[neighbour] && labels.data[neighbour] == 0 {
-                    labels.data[neighbour] = count;
-                    waiting.push(neighbour);
-                }
-            }
-        }
-    }
+    objects(&mask.map(u8::from), 0)
+}
+
+/// Numbers the 4-connected components of one class other than 0, the background, that have at least
+/// `min_area` pixels.
+pub fn objects(mask: &Plane<u8>, min_area: usize) -> Plane<u32> {
+    let mut labels = Plane::filled(mask.height, mask.width, 0);
+    Components::default().label(&mask.data, mask.width, min_area, &mut labels.data);
     labels
 }
 
-/// Indices of the up to four pixels that touch pixel `at` at an edge.
-pub fn neighbours(at: usize, height: usize, width: usize) -> [Option<usize>; 4] {
-    let (row, column) = (at / width, at % width);
-    [
-        (row > 0).then(|| at - width),
-        (column > 0).then(|| at - 1),
-        (column + 1 < width).then_some(at + 1),
-        (row + 1 < height).then_some(at + width),
-    ]
+/// The cells of a mask: where it holds a single number besides 0 its [`components`], else the mask as
+/// it is, one number for each cell.
+pub fn cells(mask: Plane<u32>) -> Plane<u32> {
+    let mut numbers = mask.data.iter().filter(|number| **number != 0);
+    let first = numbers.next();
+    match numbers.all(|number| Some(number) == first) {
+        true => components(&mask.map(|number| number != 0)),
+        false => mask,
+    }
 }
 
 #[cfg(test)]
@@ -54,6 +43,18 @@ mod tests {
         };
         let expected = [1, 1, 0, 0, 2, 0, 0, 3, 0, 2, 4, 0, 0, 2, 2];
         assert_eq!(components(&mask).data, expected);
+    }
+
+    #[test]
+    fn a_mask_of_one_number_is_cut_into_its_cells() {
+        let line = |data: &[u32]| Plane {
+            height: 1,
+            width: data.len(),
+            data: data.to_vec(),
+        };
+        assert_eq!(cells(line(&[7, 0, 7, 7])), line(&[1, 0, 2, 2]));
+        assert_eq!(cells(line(&[7, 0, 7, 3])), line(&[7, 0, 7, 3]));
+        assert_eq!(cells(line(&[0, 0])), line(&[0, 0]));
     }
 
     #[test]

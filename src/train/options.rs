@@ -241,7 +241,7 @@ impl Tiles {
 }
 
 /// Reads a number that must lie in `range`.
-fn number<T, R>(range: R) -> impl Fn(&str) -> Result<T, String> + Clone
+pub(super) fn number<T, R>(range: R) -> impl Fn(&str) -> Result<T, String> + Clone
 where
     T: FromStr + PartialOrd,
     T::Err: ToString,
