@@ -84,13 +84,18 @@ fn tiff(pages: &[TiffPage]) -> Vec<u8> {
         file.extend(&page.data);
         let length = page.data.len() as u32 / planes;
         let list = |file: &mut Vec<u8>, values: Vec<u32>, bytes: usize| -> u32 {
-            if let [value] = values[..] {
-                return value;
+            let list: Vec<u8> = values
+                .iter()
+                .flat_map(|value| value.to_le_bytes()[..bytes].to_vec())
+                .collect();
+            // A list of four bytes takes the place of its own address.
+            if list.len() <= 4 {
+                let mut inline = [0; 4];
+                inline[..list.len()].copy_from_slice(&list);
+                return u32::from_le_bytes(inline);
             }
             let place = file.len() as u32;
-            for value in values {
-                file.extend(&value.to_le_bytes()[..bytes]);
-            }
+            file.extend(list);
             place
         };
         let bits = list(&mut file, vec![page.bits; page.channels as usize], 2);
