@@ -37,7 +37,7 @@ pub struct Contract {
     pub geometry: Geometry,
     /// How pixels become the network's input.
     pub normalization: Normalization,
-    /// Probability of the foreground from which a pixel counts as foreground, in `0..1`.
+    /// Probability of the foreground above which a pixel counts as foreground, in `0..=1`.
     /// Used by networks of two classes; more classes are decided by the largest probability.
     #[serde(default = "half")]
     pub threshold: f32,

@@ -56,6 +56,7 @@ pub struct Segmenter {
     model: Model,
     tiles: Tiles,
     normalizer: Normalizer,
+    threshold: f32,
     prepared: Option<Prepared>,
 }
 
@@ -70,6 +71,7 @@ impl Segmenter {
         let model = Model::open(path, options)?;
         Ok(Segmenter {
             normalizer: Normalizer::new(model.contract().normalization),
+            threshold: model.contract().threshold,
             model,
             tiles,
             prepared: None,
@@ -84,6 +86,17 @@ impl Segmenter {
     /// What the model promises.
     pub fn contract(&self) -> &Contract {
         self.model.contract()
+    }
+
+    /// Probability above which a pixel is foreground where there are two classes.
+    pub fn threshold(&self) -> f32 {
+        self.threshold
+    }
+
+    /// Decides by another threshold than the contract's, a probability in `0..=1`.
+    pub fn set_threshold(&mut self, threshold: f32) {
+        self.threshold = threshold;
+        self.prepared = None;
     }
 
     /// Plans the tiles for frames of `frame` pixels and makes all memory that they need. Frames of
@@ -103,8 +116,7 @@ impl Segmenter {
                 side => TileSize::Inner(side),
             };
             let plan = Plan::new(frame, &contract.geometry, self.tiles.blend, tile_size)?;
-            let decision =
-                Decision::new(contract.activation, contract.outputs(), contract.threshold);
+            let decision = Decision::new(contract.activation, contract.outputs(), self.threshold);
             let stitcher = Stitcher::new(&plan, decision);
             self.model.shape(plan.outer.height, plan.outer.width)?;
             self.prepared = Some(Prepared { plan, stitcher });

@@ -587,7 +587,7 @@ fn a_class_mask_of_16_bits_beyond_all_classes() {
         "--kind",
         "classes",
         "--classes",
-        "no,yes",
+        "no,yes,more",
     ];
     contains(
         &data.refusal_with("masks/b.png", &options),

@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gstunetsegment::train::apply::files::{labels, pairs};
-use gstunetsegment::train::components::cells;
+use gstunetsegment::train::dataset::{Annotated, MaskKind, Source, annotations};
 use gstunetsegment::train::metrics::cells::drop_border;
-use gstunetsegment::train::metrics::{Tally, membranes};
+use gstunetsegment::train::metrics::{Measure, Tally};
 use gstunetsegment::train::plane::Plane;
 
 fn folder(name: &str) -> PathBuf {
@@ -24,14 +23,21 @@ fn expected(what: &str) -> BTreeMap<String, f64> {
     all.remove(what).unwrap()
 }
 
-/// True and found masks.
-fn masks(kind: &str) -> Vec<(Plane<u32>, Plane<u32>)> {
-    let pairs = pairs(&folder(kind).join("found"), &folder(kind).join("truth")).unwrap();
-    assert_eq!(pairs.len(), 4);
-    pairs
-        .iter()
-        .map(|(found, truth)| (labels(truth).unwrap(), labels(found).unwrap()))
-        .collect()
+/// The true and the found objects of each mask.
+fn objects(kind: &str, meaning: MaskKind) -> Vec<[Plane<u32>; 2]> {
+    let [truth, found] = ["truth", "found"].map(|name| folder(kind).join(name));
+    let read = |masks, others| {
+        let source = Source {
+            kind: Some(meaning),
+            ..Source::new(others, masks)
+        };
+        let masks = annotations(&source).unwrap().samples.into_iter();
+        masks.map(|Annotated { truth, .. }| truth.objects())
+    };
+    let truths = read(&truth, &found);
+    assert_eq!(truths.len(), 4);
+    let pairs = truths.zip(read(&found, &truth));
+    pairs.map(|(truth, found)| [truth, found]).collect()
 }
 
 fn agree(ours: f64, theirs: f64, name: &str) {
@@ -42,9 +48,8 @@ fn agree(ours: f64, theirs: f64, name: &str) {
 #[test]
 fn cells_are_scored_as_elsewhere() {
     for (what, border) in [("cells", 0), ("cells, border 6", 6)] {
-        let mut tally = Tally::default();
-        for (truth, found) in masks("cells") {
-            let (mut truth, mut found) = (cells(truth), cells(found));
+        let mut tally = Tally::new(Measure::Cells);
+        for [mut truth, mut found] in objects("cells", MaskKind::Instances) {
             drop_border(&mut truth, border);
             drop_border(&mut found, border);
             tally.add(&truth, &found);
@@ -54,21 +59,19 @@ fn cells_are_scored_as_elsewhere() {
         for name in ["SEG", "IoU", "AP@0.5", "AP@0.75", "AP@0.9", "F1@0.5"] {
             agree(ours[name], expected[name], &format!("{what}: {name}"));
         }
-        assert_eq!(tally.cells()[0] as f64, expected["objects"]);
+        assert_eq!(tally.cells().unwrap()[0] as f64, expected["objects"]);
     }
 }
 
 #[test]
 fn membranes_are_scored_as_elsewhere() {
-    let mut tally = membranes::Tally::default();
-    for (truth, found) in masks("membranes") {
-        let inside = |mask: Plane<u32>| mask.map(|value| value > 127);
-        tally.add(&membranes::Scores::of(&inside(truth), &inside(found)));
+    let mut tally = Tally::new(Measure::Membranes);
+    for [truth, found] in objects("membranes", MaskKind::Membranes) {
+        tally.add(&truth, &found);
     }
     let expected = expected("membranes");
-    let scores = tally.scores();
-    let separation = scores.separation.unwrap();
-    agree(separation.v_rand, expected["V_rand"], "V_rand");
-    agree(separation.v_info, expected["V_info"], "V_info");
-    agree(scores.pixel_error, expected["pixel_error"], "pixel error");
+    let ours = tally.scores().named();
+    agree(ours["V_rand"], expected["V_rand"], "V_rand");
+    agree(ours["V_info"], expected["V_info"], "V_info");
+    agree(ours["pixel error"], expected["pixel_error"], "pixel error");
 }

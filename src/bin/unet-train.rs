@@ -11,6 +11,7 @@ use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::show::{ShowTiles, ShowWeightMaps};
 use gstunetsegment::train::terminal::Terminal;
+use gstunetsegment::train::validate::Limits;
 
 /// Trains a U-Net that segments cells.
 ///
@@ -55,11 +56,16 @@ fn train(options: Train) -> Result<()> {
     let outcome = run(&settings, &mut terminal);
     terminal.finish();
     let outcome = outcome?;
+    let Limits {
+        threshold,
+        min_area,
+    } = outcome.limits;
     println!(
-        "{} steps in {:.1} min; best after {}: {}\n{}",
+        "{} steps in {:.1} min; best after {} with threshold {threshold}, objects of at least {} pixel(s): {}\n{}",
         outcome.steps,
         outcome.time.as_secs_f64() / 60.0,
         outcome.best_step,
+        min_area.unwrap_or(1),
         outcome.scores,
         settings.output.display()
     );

@@ -1,4 +1,4 @@
-//! Connected components of a mask.
+//! Connected components of planes.
 
 use super::plane::Plane;
 use crate::labels::Components;
@@ -17,23 +17,12 @@ pub fn objects(mask: &Plane<u8>, min_area: usize) -> Plane<u32> {
     labels
 }
 
-/// The cells of a mask: where it holds a single number besides 0 its [`components`], else the mask as
-/// it is, one number for each cell.
-pub fn cells(mask: Plane<u32>) -> Plane<u32> {
-    let mut numbers = mask.data.iter().filter(|number| **number != 0);
-    let first = numbers.next();
-    match numbers.all(|number| Some(number) == first) {
-        true => components(&mask.map(|number| number != 0)),
-        false => mask,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn corners_do_not_connect() {
+    fn corners_do_not_connect_and_rows_do_not_wrap_round() {
         let mask = Plane {
             height: 3,
             width: 5,
@@ -46,24 +35,13 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_of_one_number_is_cut_into_its_cells() {
-        let line = |data: &[u32]| Plane {
-            height: 1,
-            width: data.len(),
-            data: data.to_vec(),
-        };
-        assert_eq!(cells(line(&[7, 0, 7, 7])), line(&[1, 0, 2, 2]));
-        assert_eq!(cells(line(&[7, 0, 7, 3])), line(&[7, 0, 7, 3]));
-        assert_eq!(cells(line(&[0, 0])), line(&[0, 0]));
-    }
-
-    #[test]
-    fn rows_do_not_wrap_round() {
+    fn classes_are_apart_and_small_objects_are_left_out() {
         let mask = Plane {
-            height: 2,
-            width: 2,
-            data: vec![false, true, true, false],
+            height: 1,
+            width: 6,
+            data: vec![1, 1, 2, 2, 0, 1],
         };
-        assert_eq!(components(&mask).data, [0, 1, 2, 0]);
+        assert_eq!(objects(&mask, 0).data, [1, 1, 2, 2, 0, 3]);
+        assert_eq!(objects(&mask, 2).data, [1, 1, 2, 2, 0, 0]);
     }
 }

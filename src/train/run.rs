@@ -15,14 +15,16 @@ use super::checkpoint;
 use super::dataset::{self, DatasetError, Sample, Split};
 use super::feeder::Feeder;
 use super::loss::weighted_cross_entropy;
-use super::metrics::Scores;
+use super::metrics::{Measure, Scores};
 use super::model::{self, Progress};
-use super::network::{Network, initial_weights};
+use super::network::{Network, Weights, initial_weights};
 use super::prepare::prepare;
 use super::schedule::learning_rate;
 use super::settings::Settings;
-use super::validate::validate;
+use super::tune::tune;
+use super::validate::{Limits, validate};
 use crate::onnx::export::ExportError;
+use crate::tiling::PlanError;
 
 /// Why a run ended without being finished.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,9 @@ pub enum RunError {
         /// Why.
         error: std::io::Error,
     },
+    /// An image held back has a size that can't be segmented.
+    #[error("validation: {0}")]
+    Plan(#[from] PlanError),
     /// The network can't be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -109,20 +114,24 @@ pub struct Outcome {
     pub steps: usize,
     /// Step after which the network was best.
     pub best_step: usize,
-    /// Its scores.
+    /// Threshold and smallest object that were found to suit it.
+    pub limits: Limits,
+    /// Its scores with these.
     pub scores: Scores,
     /// How long learning took.
     pub time: Duration,
 }
 
 /// Trains a network as `settings` say. The best one by validation is in the file
-/// [`Settings::output`] from the first validation on.
+/// [`Settings::output`] from the first validation on; in the end its threshold and smallest object are
+/// tuned on the images held back.
 pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
     let file = &settings.output;
     checkpoint::check(file).map_err(|error| RunError::write(file, error))?;
     let mut rng = StdRng::seed_from_u64(settings.seed);
     let dataset = dataset::load(&settings.source)?;
     let data = dataset.to_string();
+    let measure = dataset.kind.into();
     let Split {
         training,
         validation,
@@ -152,6 +161,7 @@ pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, 
         settings,
         learner,
         validation,
+        measure,
         images,
         best: None,
     }
@@ -166,7 +176,7 @@ struct Learner {
 }
 
 impl Learner {
-    fn new(settings: &Settings, weights: &super::network::Weights, device: &Device) -> Self {
+    fn new(settings: &Settings, weights: &Weights, device: &Device) -> Self {
         let device = device.clone().autodiff();
         Learner {
             network: Network::new(settings.unet, weights, settings.dropout, &device),
@@ -227,10 +237,19 @@ struct Run<'a> {
     settings: &'a Settings,
     learner: Learner,
     validation: Vec<Sample>,
+    /// What networks are judged by.
+    measure: Measure,
     /// Images learned from.
     images: usize,
-    /// Steps and scores of the best network so far.
-    best: Option<(usize, Scores)>,
+    best: Option<Best>,
+}
+
+/// The best network so far.
+struct Best {
+    /// Steps that it has learned for.
+    steps: usize,
+    scores: Scores,
+    weights: Weights,
 }
 
 impl Run<'_> {
@@ -256,13 +275,16 @@ impl Run<'_> {
                 self.validate(steps, observer)?;
             }
         }
-        // The last step was validated, so that there is a best one.
-        let (best_step, scores) = self.best.unwrap_or_default();
+        let time = begin.elapsed();
+        let best = self.best.take();
+        let best = best.expect("the last step was validated, so that there is a best one");
+        let (limits, scores) = self.tune(&best)?;
         Ok(Outcome {
             steps,
-            best_step,
+            best_step: best.steps,
+            limits,
             scores,
-            time: begin.elapsed(),
+            time,
         })
     }
 
@@ -270,23 +292,46 @@ impl Run<'_> {
     fn validate(&mut self, steps: usize, observer: &mut dyn Observer) -> Result<(), RunError> {
         let network = self.learner.network.valid();
         let device = self.learner.device.clone().inner();
-        let scores = validate(&network, &self.validation, &device);
-        // Cells found and how well they are outlined; IoU alone hides merged cells.
-        let worth = |scores: &Scores| scores.f1 + scores.seg;
-        let better = |(_, best): (usize, Scores)| worth(&scores) > worth(&best);
-        let best = self.best.is_none_or(better);
-        if best {
-            self.best = Some((steps, scores));
-            let progress = Progress {
-                images: self.images,
+        let limits = Limits::default();
+        let scores = validate(&network, &self.validation, self.measure, limits, &device)?;
+        let is_best = match &self.best {
+            Some(best) => scores.worth() > best.scores.worth(),
+            None => true,
+        };
+        if is_best {
+            let weights = network.weights();
+            let best = Best {
                 steps,
                 scores,
+                weights,
             };
-            let bytes = model::onnx(self.settings, &network.weights(), &progress)?;
-            let file = &self.settings.output;
-            checkpoint::replace(file, &bytes).map_err(|error| RunError::write(file, error))?;
+            self.write(&best, limits, scores)?;
+            self.best = Some(best);
         }
-        observer.validated(steps, &scores, best);
+        observer.validated(steps, &scores, is_best);
         Ok(())
+    }
+
+    /// Finds the limits that suit the best network, and writes it with these.
+    fn tune(&self, best: &Best) -> Result<(Limits, Scores), RunError> {
+        let device = self.learner.device.clone().inner();
+        let network = Network::new(self.settings.unet, &best.weights, 0.0, &device);
+        let limits = tune(&network, &self.validation, self.measure, &device)?.limits;
+        let scores = validate(&network, &self.validation, self.measure, limits, &device)?;
+        self.write(best, limits, scores)?;
+        Ok((limits, scores))
+    }
+
+    /// Writes a network with its limits and its scores with these.
+    fn write(&self, best: &Best, limits: Limits, scores: Scores) -> Result<(), RunError> {
+        let progress = Progress {
+            images: self.images,
+            steps: best.steps,
+            limits,
+            scores,
+        };
+        let bytes = model::onnx(self.settings, &best.weights, &progress)?;
+        let file = &self.settings.output;
+        checkpoint::replace(file, &bytes).map_err(|error| RunError::write(file, error))
     }
 }

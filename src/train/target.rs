@@ -1,5 +1,6 @@
 //! What the network should answer at each pixel, and how much it weighs.
 
+use super::components::objects;
 use super::interpolate::nearest;
 use super::plane::Plane;
 use super::weight_map::{separated, weight_of};
@@ -23,6 +24,26 @@ impl Truth {
             Some(classes) => classes.clone(),
             None => separated(&self.cells).map(|cell| u8::from(cell != 0)),
         }
+    }
+
+    /// The objects that a perfect mask shows: one number for each, 0 elsewhere. Where classes are
+    /// painted these are the connected components of each class, else the cells.
+    pub fn objects(&self) -> Plane<u32> {
+        match &self.classes {
+            Some(classes) => objects(classes, 0),
+            None => self.cells.clone(),
+        }
+    }
+
+    /// What is left of `found` objects where somebody has judged.
+    pub fn judged(&self, mut found: Plane<u32>) -> Plane<u32> {
+        if let Some(ignored) = &self.ignored {
+            let pixels = found.data.iter_mut().zip(&ignored.data);
+            pixels
+                .filter(|(_, ignored)| **ignored)
+                .for_each(|(object, _)| *object = 0);
+        }
+        found
     }
 
     /// The weight of each pixel, of which `classes` are the classes, `border` is the
@@ -99,6 +120,19 @@ mod tests {
         let weights = truth.weights(&truth.classes(), &border, &[1.0, 2.0, 3.0]);
         // The border term is for background alone.
         assert_eq!(weights.data, [11.0, 0.0, 2.0, 0.0]);
+    }
+
+    #[test]
+    fn objects_are_cells_or_pieces_of_classes() {
+        let mut truth = Truth {
+            cells: row(vec![7, 7, 0, 9]),
+            classes: None,
+            ignored: Some(row(vec![false, false, false, true])),
+        };
+        assert_eq!(truth.objects(), truth.cells);
+        truth.classes = Some(row(vec![1, 2, 0, 2]));
+        assert_eq!(truth.objects().data, [1, 2, 0, 3]);
+        assert_eq!(truth.judged(row(vec![4, 4, 4, 4])).data, [4, 4, 4, 0]);
     }
 
     #[test]

@@ -2,12 +2,11 @@
 //! `info`.
 //!
 //! ```text
-//! files -> picture -> predictor(turn, segmenter) -> evaluate(metrics) -> report
-//!                                                -> segment -> pictures
+//! dataset -> picture -> predictor(turn, segmenter) -> evaluate(metrics) -> report
+//!                                                  -> segment -> pictures
 //! ```
 
 pub mod evaluate;
-pub mod files;
 pub mod info;
 pub mod options;
 pub mod picture;

@@ -18,7 +18,7 @@ pub struct Use {
     pub rotations: bool,
     /// Average over a picture and its mirror image.
     pub mirrors: bool,
-    /// Probability from which a pixel is foreground, instead of the contract's.
+    /// Probability above which a pixel is foreground, instead of the contract's.
     pub threshold: Option<f32>,
     /// Pixels of the smallest object that counts, instead of the contract's.
     pub min_area: Option<usize>,
@@ -59,14 +59,13 @@ pub struct Prediction {
 pub struct Predictor {
     segmenter: Segmenter,
     turns: Vec<Turn>,
-    threshold: Option<f32>,
     min_area: usize,
 }
 
 impl Predictor {
     /// Opens the model in the file `path`.
     pub fn open(path: &Path, options: &Options, how: Use) -> Result<Self, PredictError> {
-        let segmenter = Segmenter::open(path, options, Tiles::default())?;
+        let mut segmenter = Segmenter::open(path, options, Tiles::default())?;
         let contract = segmenter.contract();
         let classes = contract.classes.len();
         let turns = Turn::all(how.rotations, how.mirrors);
@@ -74,10 +73,12 @@ impl Predictor {
             return Err(PredictError::Classes(classes));
         }
         let min_area = how.min_area.or(contract.min_area).unwrap_or(0);
+        if let Some(threshold) = how.threshold {
+            segmenter.set_threshold(threshold);
+        }
         Ok(Predictor {
             segmenter,
             turns,
-            threshold: how.threshold,
             min_area,
         })
     }
@@ -87,9 +88,9 @@ impl Predictor {
         self.segmenter.contract()
     }
 
-    /// Probability from which a pixel is foreground.
+    /// Probability above which a pixel is foreground.
     pub fn threshold(&self) -> f32 {
-        self.threshold.unwrap_or(self.contract().threshold)
+        self.segmenter.threshold()
     }
 
     /// Pixels of the smallest object that counts.
@@ -102,20 +103,19 @@ impl Predictor {
         self.turns.len()
     }
 
-    /// Segments a picture. Without averages and a threshold of one's own the mask is the segmenter's,
-    /// pixel by pixel; otherwise a pixel is foreground where its mean probability is above the
-    /// threshold.
+    /// Segments a picture. Without averages the mask is the segmenter's, pixel by pixel; otherwise a
+    /// pixel is foreground where its mean probability is above the threshold.
     pub fn predict(&mut self, picture: &Picture) -> Result<Prediction, PredictError> {
         let size = picture.size();
         let mut mask = Plane::filled(size.height, size.width, 0);
         let mut probability = Plane::filled(size.height, size.width, 0.0);
         match self.turns[..] {
             [_] => self.segment(picture, &mut mask.data, &mut probability.data)?,
-            _ => self.average(picture, &mut probability.data)?,
-        }
-        if self.turns.len() > 1 || self.threshold.is_some() {
-            let threshold = self.threshold();
-            mask = probability.map(|p| u8::from(p > threshold));
+            _ => {
+                self.average(picture, &mut probability.data)?;
+                let threshold = self.threshold();
+                mask = probability.map(|p| u8::from(p > threshold));
+            }
         }
         let objects = objects(&mask, self.min_area);
         for (class, object) in mask.data.iter_mut().zip(&objects.data) {

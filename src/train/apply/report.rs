@@ -4,35 +4,24 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-/// What the masks show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Objects: SEG, F1, AP, IoU, Dice
-    Cells,
-    /// Boundaries, with cells between them (ISBI 2012): V_rand, V_info, pixel and warping error
-    Membranes,
-}
+use crate::train::metrics::{Measure, Tally};
 
-impl Kind {
-    /// Names of its scores in the order of the table.
-    fn columns(self) -> &'static [&'static str] {
-        match self {
-            Kind::Cells => &[
-                "SEG",
-                "F1@0.5",
-                "AP@0.5",
-                "AP@0.75",
-                "AP@0.9",
-                "IoU",
-                "Dice",
-                "pixel error",
-            ],
-            Kind::Membranes => &["V_rand", "V_info", "pixel error", "warping error"],
-        }
+/// Names of the scores in the order of the table.
+fn columns(measure: Measure) -> &'static [&'static str] {
+    match measure {
+        Measure::Cells => &[
+            "SEG",
+            "F1@0.5",
+            "AP@0.5",
+            "AP@0.75",
+            "AP@0.9",
+            "IoU",
+            "Dice",
+            "pixel error",
+        ],
+        Measure::Membranes => &["V_rand", "V_info", "pixel error", "warping error"],
     }
 }
 
@@ -41,8 +30,10 @@ impl Kind {
 pub struct Report {
     /// The model's file.
     pub model: PathBuf,
+    /// What the data were taken for.
+    pub data: String,
     /// What was scored.
-    pub kind: Kind,
+    pub kind: Measure,
     /// Probability above which a pixel is foreground.
     pub threshold: f32,
     /// Pixels of the smallest object that counts.
@@ -69,6 +60,17 @@ pub struct Row {
     pub scores: BTreeMap<String, f64>,
 }
 
+impl Row {
+    /// The line of what is called `name`.
+    pub fn new(name: &str, tally: &Tally) -> Self {
+        Row {
+            name: name.into(),
+            cells: tally.cells(),
+            scores: tally.scores().named(),
+        }
+    }
+}
+
 impl Report {
     /// The table: a line for each image if asked for, then the total and what was done.
     pub fn table(&self, per_image: bool) -> String {
@@ -84,10 +86,10 @@ impl Report {
         let names = all().map(|row| row.name.chars().count());
         let width = names.max().unwrap_or(0);
         write!(text, "{:width$}", "")?;
-        if self.kind == Kind::Cells {
+        if self.kind == Measure::Cells {
             write!(text, "{:>8}{:>8}", "cells", "found")?;
         }
-        for column in self.kind.columns() {
+        for column in columns(self.kind) {
             write!(text, "{column:>w$}", w = column_width(column))?;
         }
         for row in all() {
@@ -95,7 +97,7 @@ impl Report {
             for count in row.cells.into_iter().flatten() {
                 write!(text, "{count:>8}")?;
             }
-            for column in self.kind.columns() {
+            for column in columns(self.kind) {
                 let w = column_width(column);
                 match row.scores.get(*column) {
                     Some(score) => write!(text, "{score:>w$.4}")?,
@@ -112,11 +114,11 @@ fn column_width(column: &str) -> usize {
     2 + column.len().max(6)
 }
 
-/// What was done, in a line.
+/// What was done.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.per_image.len();
-        write!(f, "{count} image(s), threshold {}", self.threshold)?;
+        writeln!(f, "{}", self.data)?;
+        write!(f, "threshold {}", self.threshold)?;
         if self.min_area > 0 {
             write!(f, ", objects of at least {} pixels", self.min_area)?;
         }
@@ -147,7 +149,8 @@ mod tests {
         };
         let report = Report {
             model: "m.onnx".into(),
-            kind: Kind::Membranes,
+            data: "1 images".into(),
+            kind: Measure::Membranes,
             threshold: 0.5,
             min_area: 0,
             border: 0,
@@ -158,8 +161,9 @@ mod tests {
         let expected = "         V_rand  V_info  pixel error  warping error\n\
                         slice-1       -       -       0.0625              -\n\
                         total    0.2500       -       0.0625              -\n\
-                        1 image(s), threshold 0.5, mean over 8 versions of each\n";
+                        1 images\n\
+                        threshold 0.5, mean over 8 versions of each\n";
         assert_eq!(report.table(true), expected);
-        assert_eq!(report.table(false).lines().count(), 3);
+        assert_eq!(report.table(false).lines().count(), 4);
     }
 }

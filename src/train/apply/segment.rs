@@ -8,7 +8,6 @@ use clap::{Args, ValueEnum};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageError};
 
-use super::files::{self, FileError, Page};
 use super::options::{RuntimeOptions, UseOptions};
 use super::picture::Picture;
 use super::predictor::{PredictError, Prediction};
@@ -16,6 +15,7 @@ use crate::contract::Contract;
 use crate::picture::{
     Color, DisplayRange, Format, FrameError, LevelTracker, draw, write_probability,
 };
+use crate::train::dataset::{DatasetError, Page, Reader, in_order};
 use crate::train::options::number;
 use crate::train::plane::Plane;
 
@@ -91,7 +91,7 @@ struct DrawingOptions {
 pub enum SegmentError {
     /// Pictures can't be read.
     #[error(transparent)]
-    File(#[from] FileError),
+    Dataset(#[from] DatasetError),
     /// The model can't be used.
     #[error(transparent)]
     Model(PredictError),
@@ -146,15 +146,17 @@ pub enum SegmentError {
 impl Segment {
     /// Segments the images and writes the results.
     pub fn run(&self) -> Result<(), SegmentError> {
-        let pages = files::pages(&self.images)?;
         let mut predictor = self
             .how
             .predictor(&self.model, &self.runtime)
             .map_err(SegmentError::Model)?;
+        let pages = in_order(&self.images)?;
+        let mut reader = Reader::default();
         let folders = self.folders()?;
         let mut found = 0;
-        for page in &pages {
-            let picture = Picture::read(page, predictor.contract().channels)?;
+        for (name, page) in &pages {
+            let contract = predictor.contract();
+            let picture = reader.read(page, |raster| Picture::of(raster, contract))?;
             let prediction =
                 predictor
                     .predict(&picture)
@@ -165,7 +167,7 @@ impl Segment {
             found += largest(&prediction.objects);
             for (what, folder) in &folders {
                 let png = self.png(*what, page, &picture, &prediction, predictor.contract())?;
-                png.write(&folder.join(format!("{}.png", page.name)))?;
+                png.write(&folder.join(format!("{name}.png")))?;
             }
         }
         println!(
@@ -319,16 +321,12 @@ impl DrawingOptions {
             }
             false => (picture.clone(), None),
         };
-        let color = match target.format() {
-            Format::Rgba => ExtendedColorType::Rgba8,
-            _ => ExtendedColorType::Rgb8,
-        };
         let drawn_upon = &mut target.frame_mut()?;
         draw(source, drawn_upon, &mask.data, colors, self.opacity, levels);
         Ok(Png {
             width: mask.width,
             height: mask.height,
-            color,
+            color: ExtendedColorType::Rgb8,
             bytes: target.into_bytes(),
         })
     }
@@ -341,9 +339,8 @@ mod tests {
     #[test]
     fn more_objects_than_16_bits_can_number_are_refused() {
         let page = Page {
-            name: "many".into(),
             file: "many.png".into(),
-            index: 0,
+            index: None,
         };
         let numbered = |count| Plane {
             height: 1,

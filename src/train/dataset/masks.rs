@@ -1,9 +1,9 @@
 //! What the numbers in a mask mean.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::page::Page;
-use super::{DatasetError, MaskKind, Sample, Source};
+use super::{DatasetError, MaskKind, Source};
 use crate::train::components::components;
 use crate::train::plane::Plane;
 use crate::train::target::Truth;
@@ -17,11 +17,17 @@ pub struct Meaning {
     names: Vec<String>,
     /// The number of pixels that nobody has judged.
     ignore: Option<u32>,
+    /// Where the masks are, for messages.
+    folder: PathBuf,
 }
 
 impl Meaning {
-    /// What `source` says, or what all masks together look like.
-    pub fn of<'a>(source: &Source, masks: impl IntoIterator<Item = &'a Plane<u32>>) -> Self {
+    /// What `source` says, or what all masks together, which lie in `folder`, look like.
+    pub fn of<'a>(
+        source: &Source,
+        folder: PathBuf,
+        masks: impl IntoIterator<Item = &'a Plane<u32>>,
+    ) -> Self {
         let two_valued = |mask: &Plane<u32>| {
             let judged = |value: &&u32| **value != 0 && Some(**value) != source.ignore;
             let mut values = mask.data.iter().filter(judged);
@@ -38,6 +44,7 @@ impl Meaning {
             kind,
             names: source.class_names(),
             ignore: source.ignore,
+            folder,
         }
     }
 
@@ -81,39 +88,33 @@ impl Meaning {
         }
     }
 
-    /// Refuses samples of which nothing can be learned; `masks` is where they come from.
-    pub fn check(&self, samples: &[Sample], masks: &Path) -> Result<(), DatasetError> {
-        let all_ignored = |sample: &Sample| {
-            let ignored = sample.truth.ignored.as_ref();
+    /// Refuses masks of which nothing can be learned.
+    pub fn check<'a>(
+        &self,
+        truths: impl Iterator<Item = &'a Truth> + Clone,
+    ) -> Result<(), DatasetError> {
+        let masks = self.folder.clone();
+        let all_ignored = |truth: &Truth| {
+            let ignored = truth.ignored.as_ref();
             ignored.is_some_and(|ignored| !ignored.data.contains(&false))
         };
-        if let Some(value) = self.ignore.filter(|_| samples.iter().all(all_ignored)) {
-            return Err(DatasetError::AllIgnored {
-                masks: masks.into(),
-                value,
-            });
+        if let Some(value) = self.ignore.filter(|_| truths.clone().all(all_ignored)) {
+            return Err(DatasetError::AllIgnored { masks, value });
         }
-        if samples
-            .iter()
-            .all(|s| s.truth.cells.data.iter().all(|cell| *cell == 0))
-        {
-            return Err(DatasetError::NoCells(masks.into()));
+        let empty = |truth: &Truth| truth.cells.data.iter().all(|cell| *cell == 0);
+        if truths.clone().all(empty) {
+            return Err(DatasetError::NoCells(masks));
         }
         let mut seen = vec![false; self.names.len()];
-        for plane in samples
-            .iter()
-            .filter_map(|sample| sample.truth.classes.as_ref())
-        {
-            plane
-                .data
-                .iter()
-                .for_each(|class| seen[usize::from(*class)] = true);
+        for plane in truths.filter_map(|truth| truth.classes.as_ref()) {
+            let classes = plane.data.iter();
+            classes.for_each(|class| seen[usize::from(*class)] = true);
         }
         let classes = self.names.iter().zip(seen).enumerate().skip(1);
         let mut unseen = classes.filter(|(_, (_, seen))| self.kind == MaskKind::Classes && !seen);
         match unseen.next() {
             Some((value, (name, _))) => Err(DatasetError::Unseen {
-                masks: masks.into(),
+                masks,
                 name: name.clone(),
                 value,
             }),

@@ -1,7 +1,7 @@
-//! The training data as people have them: files in one of several layouts, masks of several kinds.
+//! Data as people have them: files in one of several layouts, masks of several kinds.
 //!
 //! ```text
-//! Source -> layout (folders | challenge | stacks) -> pairs of pages -> masks -> samples -> split
+//! Source -> layout (folders | challenge | stacks) -> pairs of pages -> masks -> images -> split
 //! ```
 
 mod challenge;
@@ -19,13 +19,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use error::DatasetError;
-pub use page::Page;
+pub use page::{Page, Reader};
 pub use source::{InputChannels, Layout, MaskKind, Source, Standard};
 pub use split::{Holdout, Order, Split};
+pub use stacks::in_order;
 
 use super::plane::Plane;
 use super::target::Truth;
-use page::{Pair, Reader};
+use crate::picture::Scaling;
+use page::Pair;
 
 /// One image with the truth about it. All planes have one size.
 #[derive(Clone, Debug)]
@@ -44,15 +46,31 @@ pub struct Sample {
 
 /// Samples, and what is known of all of them.
 #[derive(Clone, Debug)]
-pub struct Dataset {
+pub struct Dataset<S = Sample> {
     /// The samples in the order of sequences and frames; at least one.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<S>,
     /// How the files are arranged.
     pub layout: Layout,
     /// What the numbers in the masks were taken for.
     pub kind: MaskKind,
     /// Images that were left out since they have no mask.
     pub without_mask: usize,
+}
+
+impl<S> Dataset<S> {
+    /// The same with other samples.
+    fn try_map<T, E>(self, change: impl FnMut(S) -> Result<T, E>) -> Result<Dataset<T>, E> {
+        Ok(Dataset {
+            samples: self
+                .samples
+                .into_iter()
+                .map(change)
+                .collect::<Result<_, _>>()?,
+            layout: self.layout,
+            kind: self.kind,
+            without_mask: self.without_mask,
+        })
+    }
 }
 
 /// The files of a data set.
@@ -76,44 +94,90 @@ impl Found {
     }
 }
 
-/// Finds, reads and checks all images and masks.
+/// An image that is still in its file, and the truth about it.
+#[derive(Clone, Debug)]
+pub struct Annotated {
+    /// As [`Sample::name`].
+    pub name: String,
+    /// As [`Sample::sequence`].
+    pub sequence: String,
+    /// Where the image is.
+    pub image: Page,
+    /// Where the mask is.
+    pub mask: Page,
+    /// What the mask shows.
+    pub truth: Truth,
+}
+
+impl Annotated {
+    /// Refuses an image of `height` x `width` pixels whose mask has another size.
+    pub fn fits(&self, height: usize, width: usize) -> Result<(), DatasetError> {
+        let Plane {
+            height: rows,
+            width: columns,
+            ..
+        } = self.truth.cells;
+        match (height, width) == (rows, columns) {
+            true => Ok(()),
+            false => Err(DatasetError::Sizes {
+                image: self.image.clone(),
+                image_size: (height, width),
+                mask: self.mask.clone(),
+                mask_size: (rows, columns),
+            }),
+        }
+    }
+}
+
+/// Finds the images, and reads their masks: [`load`] without what it takes only to learn.
+pub fn annotations(source: &Source) -> Result<Dataset<Annotated>, DatasetError> {
+    read(source).map(|(dataset, _)| dataset)
+}
+
+/// Finds, reads and checks all images and masks to learn from.
 pub fn load(source: &Source) -> Result<Dataset, DatasetError> {
+    let (dataset, meaning) = read(source)?;
+    meaning.check(dataset.samples.iter().map(|annotated| &annotated.truth))?;
+    let mut images = Reader::default();
+    dataset.try_map(|annotated| {
+        let image = images.read(&annotated.image, |raster| raster.image(source.channels()))?;
+        annotated.fits(image[0].height, image[0].width)?;
+        Ok(Sample {
+            name: annotated.name,
+            sequence: annotated.sequence,
+            image: standardised(image),
+            truth: annotated.truth,
+        })
+    })
+}
+
+fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), DatasetError> {
     source.check()?;
     let found = find(source)?;
-    let (mut images, mut masks) = (Reader::default(), Reader::default());
-    let mut read = Vec::with_capacity(found.pairs.len());
-    for pair in &found.pairs {
-        let image = images.read(&pair.image, |raster| raster.image(source.channels()))?;
-        let mask = masks.read(&pair.mask, |raster| raster.labels())?;
-        let (image_size, mask_size) = (size(&image[0]), size(&mask));
-        if image_size != mask_size {
-            return Err(DatasetError::Sizes {
-                image: pair.image.clone(),
-                image_size,
-                mask: pair.mask.clone(),
-                mask_size,
-            });
-        }
-        read.push((standardised(image), mask));
-    }
-    let meaning = masks::Meaning::of(source, read.iter().map(|(_, mask)| mask));
-    let mut samples = Vec::with_capacity(read.len());
-    for (pair, (image, mask)) in found.pairs.into_iter().zip(read) {
-        let truth = meaning.truth(&mask, &pair.mask)?;
-        samples.push(Sample {
+    let mut reader = Reader::default();
+    let read = |pair: Pair| Ok((reader.read(&pair.mask, |raster| raster.labels())?, pair));
+    let masks: Vec<_> = found
+        .pairs
+        .into_iter()
+        .map(read)
+        .collect::<Result<_, _>>()?;
+    let meaning = masks::Meaning::of(source, found.masks, masks.iter().map(|(mask, _)| mask));
+    let annotated = |(mask, pair): (Plane<u32>, Pair)| {
+        Ok(Annotated {
+            truth: meaning.truth(&mask, &pair.mask)?,
             name: pair.name,
             sequence: pair.sequence,
-            image,
-            truth,
-        });
-    }
-    meaning.check(&samples, &found.masks)?;
-    Ok(Dataset {
-        samples,
+            image: pair.image,
+            mask: pair.mask,
+        })
+    };
+    let dataset = Dataset {
+        samples: masks.into_iter().map(annotated).collect::<Result<_, _>>()?,
         layout: found.layout,
         kind: meaning.kind,
         without_mask: found.without_mask,
-    })
+    };
+    Ok((dataset, meaning))
 }
 
 /// The files in the layout that was chosen, or that is there.
@@ -160,12 +224,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-fn size<T>(plane: &Plane<T>) -> (usize, usize) {
-    (plane.height, plane.width)
-}
-
-/// (x - mean) / (standard deviation + 1e-6) with the statistics of the whole image, all its channels
-/// together.
+/// The z-score with the statistics of the whole image, all its channels together.
 fn standardised(image: Vec<Plane<f32>>) -> Vec<Plane<f32>> {
     let values = || {
         image
@@ -176,11 +235,12 @@ fn standardised(image: Vec<Plane<f32>>) -> Vec<Plane<f32>> {
     let count = values().count().max(1) as f64;
     let mean = values().sum::<f64>() / count;
     let deviation = (values().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
-    let change = |x| ((f64::from(x) - mean) / (deviation + 1e-6)) as f32;
+    let scaling = Scaling::z_score(mean, deviation);
+    let change = |x| scaling.apply(f64::from(x)) as f32;
     image.iter().map(|plane| plane.map(change)).collect()
 }
 
-impl fmt::Display for Dataset {
+impl<S> fmt::Display for Dataset<S> {
     /// What was found and how it was taken, in a line for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layout = match self.layout {

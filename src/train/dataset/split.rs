@@ -9,7 +9,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, DatasetError, Sample};
+use super::{Annotated, Dataset, DatasetError, Sample};
 
 /// Which samples are held back for validation. Neighbouring frames of a time-lapse or of a volume are
 /// near copies: held back at random, they say little about frames that were never seen.
@@ -80,7 +80,8 @@ impl Dataset {
     pub fn split(self, holdout: &Holdout, rng: &mut impl Rng) -> Result<Split, DatasetError> {
         let samples = self.samples;
         if let Some(list) = &holdout.validation_list {
-            let listed = listed(list, &samples)?;
+            let names: Vec<_> = samples.iter().map(|sample| sample.name.as_str()).collect();
+            let listed = listed(list, &names)?;
             divide(samples, |at, _| listed.contains(&at))
         } else if !holdout.validation_sequence.is_empty() {
             let sequences = &holdout.validation_sequence;
@@ -92,6 +93,22 @@ impl Dataset {
                 Order::Time => last(samples, holdout.validation),
             }
         }
+    }
+}
+
+impl Dataset<Annotated> {
+    /// The samples whose names the file `list` has, one a line.
+    pub fn only(mut self, list: &Path) -> Result<Self, DatasetError> {
+        let names: Vec<_> = self
+            .samples
+            .iter()
+            .map(|sample| sample.name.as_str())
+            .collect();
+        let listed = listed(list, &names)?;
+        let mut at = 0..;
+        self.samples
+            .retain(|_| at.next().is_some_and(|at| listed.contains(&at)));
+        Ok(self)
     }
 }
 
@@ -171,7 +188,7 @@ fn known(sequences: &[String], samples: &[Sample]) -> Result<(), DatasetError> {
 
 /// Places of the samples that the file `list` names: by their names, with or without the ending of a
 /// picture. Empty lines and lines that begin with # are passed over.
-fn listed(list: &Path, samples: &[Sample]) -> Result<BTreeSet<usize>, DatasetError> {
+fn listed(list: &Path, names: &[&str]) -> Result<BTreeSet<usize>, DatasetError> {
     let text = fs::read_to_string(list).map_err(|error| DatasetError::List {
         list: list.into(),
         error,
@@ -185,17 +202,14 @@ fn listed(list: &Path, samples: &[Sample]) -> Result<BTreeSet<usize>, DatasetErr
             .into_iter()
             .find_map(|ending| name.strip_suffix(ending))
             .unwrap_or(name);
-        match samples
-            .iter()
-            .position(|s| s.name == plain || s.name == name)
-        {
+        match names.iter().position(|n| *n == plain || *n == name) {
             Some(place) => places.insert(place),
             None => {
                 return Err(DatasetError::UnknownImage {
                     list: list.into(),
                     name: name.into(),
                     line: line + 1,
-                    first: samples.first().map(|s| s.name.clone()).unwrap_or_default(),
+                    first: names.first().copied().unwrap_or_default().into(),
                 });
             }
         };

@@ -42,8 +42,9 @@ pub fn find(images: &Path, masks: &Path) -> Result<Found, DatasetError> {
     })
 }
 
-/// The pictures of a file or a folder with names.
-fn in_order(path: &Path) -> Result<Vec<(String, Page)>, DatasetError> {
+/// The pictures of a folder in the order of their names, or the pages of a file, each with a name of
+/// its own: that of the file, with the number of the page where there are several.
+pub fn in_order(path: &Path) -> Result<Vec<(String, Page)>, DatasetError> {
     let files = match path.is_dir() {
         true => files::pictures(path)?,
         false => vec![files::named(path)?],

@@ -21,6 +21,8 @@ pub struct Raster {
     pub width: usize,
     /// Samples of a pixel: grey, grey and opacity, RGB, or RGB and opacity (1 to 4).
     pub channels: usize,
+    /// Bits of a sample, or of a colour of the palette.
+    pub depth: usize,
     /// The samples, pixel by pixel and row by row. Every whole number up to 2^53 is exact.
     pub samples: Vec<f64>,
     /// What the samples mean.

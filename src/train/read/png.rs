@@ -31,6 +31,10 @@ pub fn read(file: impl BufRead + Seek) -> Result<Raster, ReadError> {
         height,
         width,
         channels,
+        depth: match palette {
+            Some(_) => 8,
+            None => frame.bit_depth as usize,
+        },
         samples: rows
             .flat_map(|row| unpack(row, frame.bit_depth, count))
             .collect(),

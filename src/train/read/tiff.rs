@@ -77,6 +77,7 @@ impl Stack {
             height,
             width,
             channels,
+            depth,
             samples,
             coding: match (float, inverted) {
                 (true, _) => Coding::Float,

@@ -2,13 +2,14 @@
 
 use super::{Coding, Raster, ReadError};
 use crate::contract::Channels;
+use crate::picture::LUMA;
 use crate::train::plane::Plane;
 
 impl Raster {
     /// The picture as a network of `channels` sees it before it is normalised, in counts of the file:
     /// one plane of brightness, or one each of red, green and blue.
     ///
-    /// As in the element, brightness is (77 R + 150 G + 29 B) / 256 rounded down, grey stands for all
+    /// As in the element, brightness has the weights [`LUMA`] and is rounded down, grey stands for all
     /// three colours, and opacity is left out.
     pub fn image(&self, channels: Channels) -> Result<Vec<Plane<f32>>, ReadError> {
         if let Some(at) = self.samples.iter().position(|sample| !sample.is_finite()) {
@@ -25,6 +26,11 @@ impl Raster {
                 .map(|channel| self.plane(|pixel| self.color(pixel)[channel]))
                 .collect(),
         })
+    }
+
+    /// Whether there is more than grey in it.
+    pub fn is_color(&self) -> bool {
+        self.channels >= 3 || matches!(self.coding, Coding::Palette(_))
     }
 
     /// The picture as a mask: the numbers in the file, those of a palette its indices.
@@ -98,11 +104,16 @@ impl Raster {
     }
 
     fn brightness(&self, pixel: &[f64]) -> f64 {
-        let [r, g, b] = self.color(pixel);
-        match self.coding {
-            Coding::Float if r == g && g == b => r,
-            Coding::Float => (77.0 * r + 150.0 * g + 29.0 * b) / 256.0,
-            _ => ((77.0 * r + 150.0 * g + 29.0 * b) / 256.0).floor(),
+        let color = self.color(pixel);
+        let weighted = color.iter().zip(LUMA);
+        let sum: f64 = weighted
+            .map(|(value, weight)| value * f64::from(weight))
+            .sum();
+        match (&self.coding, color) {
+            // A sum of rounded products would not be the number itself.
+            (Coding::Float, [r, g, b]) if r == g && g == b => r,
+            (Coding::Float, _) => sum / 256.0,
+            _ => (sum / 256.0).floor(),
         }
     }
 }
