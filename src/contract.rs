@@ -43,10 +43,14 @@ pub struct Contract {
     pub geometry: Geometry,
     /// How pixels become the network's input.
     pub normalization: Normalization,
-    /// Probability of the foreground from which a pixel counts as foreground, in `0..1`.
+    /// Probability of the foreground above which a pixel counts as foreground, in `0..=1`.
     /// Used by networks of two classes; more classes are decided by the largest probability.
     #[serde(default = "half")]
     pub threshold: f32,
+    /// Pixels of the smallest object that counts: smaller ones are mostly specks. Found on pictures
+    /// that were not trained on, together with `threshold`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_area: Option<usize>,
     /// Size of a pixel of the training pictures in micrometres.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel_size: Option<f64>,
@@ -356,6 +360,7 @@ mod tests {
             padded: false,
         };
         Contract {
+            min_area: Some(12),
             pixel_size: Some(0.65),
             scores: BTreeMap::from([("SEG".into(), 0.9)]),
             ..unet.contract("cells")
@@ -373,6 +378,21 @@ mod tests {
     #[test]
     fn json_comes_back() {
         assert_eq!(Contract::from_json(&paper().to_json()).unwrap(), paper());
+    }
+
+    #[test]
+    fn a_contract_without_the_optional_parts_is_read_and_written_without_them() {
+        let json = UNet {
+            channels: 1,
+            classes: 2,
+            width: 4,
+            depth: 2,
+            padded: true,
+        }
+        .contract("bare")
+        .to_json();
+        assert!(!json.contains("min_area") && !json.contains("pixel_size"));
+        assert_eq!(Contract::from_json(&json).unwrap().min_area, None);
     }
 
     #[test]

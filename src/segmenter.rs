@@ -61,6 +61,7 @@ pub struct Segmenter {
     tiles: Tiles,
     normalizer: Normalizer,
     islands: Islands,
+    threshold: f32,
     prepared: Option<Prepared>,
 }
 
@@ -75,6 +76,7 @@ impl Segmenter {
         let model = Model::open(path, options)?;
         Ok(Segmenter {
             normalizer: Normalizer::new(model.contract().normalization),
+            threshold: model.contract().threshold,
             model,
             tiles,
             islands: Islands::default(),
@@ -90,6 +92,17 @@ impl Segmenter {
     /// What the model promises.
     pub fn contract(&self) -> &Contract {
         self.model.contract()
+    }
+
+    /// Probability above which a pixel is foreground where there are two classes.
+    pub fn threshold(&self) -> f32 {
+        self.threshold
+    }
+
+    /// Decides by another threshold than the contract's, a probability in `0..=1`.
+    pub fn set_threshold(&mut self, threshold: f32) {
+        self.threshold = threshold;
+        self.prepared = None;
     }
 
     /// Plans the tiles for frames of `frame` pixels and makes all memory that they need. Frames of
@@ -109,12 +122,11 @@ impl Segmenter {
                 side => TileSize::Inner(side),
             };
             let plan = Plan::new(frame, &contract.geometry, self.tiles.blend, tile_size)?;
-            let (activation, threshold, rims) =
-                (contract.activation, contract.threshold, contract.rims);
+            let (activation, rims) = (contract.activation, contract.rims);
             self.model.shape(plan.outer.height, plan.outer.width)?;
             let decision = match rims {
-                true => Decision::with_rims(threshold),
-                false => Decision::new(activation, self.model.outputs(), threshold),
+                true => Decision::with_rims(self.threshold),
+                false => Decision::new(activation, self.model.outputs(), self.threshold),
             };
             if rims {
                 self.islands.reserve(frame.area())?;

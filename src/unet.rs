@@ -192,6 +192,7 @@ impl UNet {
             geometry: self.geometry(),
             normalization: Normalization::ZScore,
             threshold: 0.5,
+            min_area: None,
             pixel_size: None,
             training: None,
             scores: BTreeMap::new(),

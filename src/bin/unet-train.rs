@@ -1,10 +1,17 @@
-//! `unet-train`: trains a U-Net for the GStreamer element `unetsegment`.
+//! `unet-train`: trains a U-Net for the GStreamer element `unetsegment`, scores it, and uses it on files.
+
+use std::io::Write;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use gstunetsegment::train::apply::evaluate::Evaluate;
+use gstunetsegment::train::apply::info::Info;
+use gstunetsegment::train::apply::segment::Segment;
 use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
+use gstunetsegment::train::show::{ShowTiles, ShowWeightMaps};
 use gstunetsegment::train::terminal::Terminal;
+use gstunetsegment::train::validate::Limits;
 
 /// Trains a U-Net that segments cells.
 ///
@@ -20,12 +27,27 @@ struct Program {
 #[derive(Subcommand)]
 enum Command {
     Train(Box<Train>),
+    Evaluate(Box<Evaluate>),
+    Segment(Box<Segment>),
+    Info(Box<Info>),
+    WeightMap(Box<ShowWeightMaps>),
+    Augment(Box<ShowTiles>),
 }
 
 fn main() -> Result<()> {
     match Program::parse().command {
         Command::Train(options) => train(*options),
+        Command::Evaluate(options) => Ok(options.run()?),
+        Command::Segment(options) => Ok(options.run()?),
+        Command::Info(options) => Ok(options.run()?),
+        Command::WeightMap(options) => Ok(options.run(say)?),
+        Command::Augment(options) => Ok(options.run(say)?),
     }
+}
+
+/// Writes a line. Nobody has to read it: a closed pipe is no reason to stop.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn train(options: Train) -> Result<()> {
@@ -34,11 +56,16 @@ fn train(options: Train) -> Result<()> {
     let outcome = run(&settings, &mut terminal);
     terminal.finish();
     let outcome = outcome?;
+    let Limits {
+        threshold,
+        min_area,
+    } = outcome.limits;
     println!(
-        "{} steps in {:.1} min; best after {}: {}\n{}",
+        "{} steps in {:.1} min; best after {} with threshold {threshold}, objects of at least {} pixel(s): {}\n{}",
         outcome.steps,
         outcome.time.as_secs_f64() / 60.0,
         outcome.best_step,
+        min_area.unwrap_or(1),
         outcome.scores,
         settings.output.display()
     );

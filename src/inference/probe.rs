@@ -64,6 +64,7 @@ pub(super) fn contract(
         },
         normalization: Normalization::ZScore,
         threshold: 0.5,
+        min_area: None,
         pixel_size: None,
         training: None,
         scores: Default::default(),

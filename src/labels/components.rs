@@ -30,6 +30,52 @@ impl Components {
     /// How many components of at least `min_area` pixels `mask` has, whose rows are `width` pixels
     /// long.
     pub fn count(&mut self, mask: &[u8], width: usize, min_area: usize) -> usize {
+        self.find(mask, width);
+        let components = self.areas.iter().enumerate();
+        components
+            .filter(|(id, area)| self.parents[*id] == *id && **area >= min_area)
+            .count()
+    }
+
+    /// Numbers the components of at least `min_area` pixels 1, 2, 3 and so on, in the order of their
+    /// first pixel, row by row, and returns how many there are. `labels`, of the length of `mask`,
+    /// gets the number of each pixel, 0 where there is none.
+    pub fn label(
+        &mut self,
+        mask: &[u8],
+        width: usize,
+        min_area: usize,
+        labels: &mut [u32],
+    ) -> usize {
+        self.find(mask, width);
+        let width = width.max(1);
+        // By the run that stands for a component, which is its first: a run after it has no number
+        // of its own.
+        let mut numbers = vec![0; self.parents.len()];
+        let (mut count, mut id) = (0, 0);
+        let rows = mask.chunks_exact(width).zip(labels.chunks_exact_mut(width));
+        for (row, mut labels) in rows {
+            for run in row.chunk_by(|left, right| left == right) {
+                let (here, rest) = labels.split_at_mut(run.len());
+                labels = rest;
+                let mut number = 0;
+                if run[0] != 0 {
+                    let first = root(&mut self.parents, id);
+                    if first == id && self.areas[id] >= min_area {
+                        count += 1;
+                        numbers[id] = count;
+                    }
+                    number = numbers[first];
+                    id += 1;
+                }
+                here.fill(number);
+            }
+        }
+        count as usize
+    }
+
+    /// Finds the runs and joins those that touch.
+    fn find(&mut self, mask: &[u8], width: usize) {
         self.above.clear();
         self.parents.clear();
         self.areas.clear();
@@ -38,10 +84,6 @@ impl Components {
             self.join();
             std::mem::swap(&mut self.above, &mut self.here);
         }
-        let components = self.areas.iter().enumerate();
-        components
-            .filter(|(id, area)| self.parents[*id] == *id && **area >= min_area)
-            .count()
     }
 
     /// Cuts a row into runs, each a component of its own.
@@ -159,6 +201,33 @@ mod tests {
             prop_assert_eq!(components.count(mask, width, min_area), expected);
             // The second time with working memory that is no longer empty.
             prop_assert_eq!(components.count(mask, width, min_area), expected);
+        }
+
+        #[test]
+        fn numbers_what_flooding_finds(
+            width in 1usize..24,
+            pixels in prop::collection::vec(0u8..3, 1..500),
+            min_area in 0usize..6,
+        ) {
+            let mask = &pixels[..pixels.len() / width * width];
+            let areas = flooded(mask, width);
+            let expected: Vec<_> = areas.into_iter().filter(|area| *area >= min_area).collect();
+            let mut labels = vec![9; mask.len()];
+            let count = Components::default().label(mask, width, min_area, &mut labels);
+            // Flooding starts at the first pixel of each, so that the order is the same.
+            let areas: Vec<_> = (1..=count as u32)
+                .map(|number| labels.iter().filter(|label| **label == number).count())
+                .collect();
+            prop_assert_eq!(areas, expected);
+            let first = |number: u32| labels.iter().position(|label| *label == number);
+            prop_assert!((1..=count as u32).map(first).is_sorted());
+            for at in 0..mask.len() {
+                prop_assert!(mask[at] != 0 || labels[at] == 0);
+                let touching = at % width > 0 && mask[at] == mask[at - 1];
+                prop_assert!(!touching || labels[at] == labels[at - 1]);
+                let touching = at >= width && mask[at] == mask[at - width];
+                prop_assert!(!touching || labels[at] == labels[at - width]);
+            }
         }
     }
 

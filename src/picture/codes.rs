@@ -9,6 +9,10 @@ use crate::contract::Channels;
 /// to keep pairs of pixels that share chroma together.
 pub(super) const CHUNK: usize = 512;
 
+/// How much red, green and blue add to brightness, in 256ths: the weights of BT.601. They add up to
+/// 256, so that grey stays what it is.
+pub const LUMA: [u16; 3] = [77, 150, 29];
+
 /// What is read of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channel {
@@ -103,16 +107,16 @@ fn read_packed<const BYTES: usize>(
         u32::from_le_bytes(bytes)
     };
     let shifts = rgb.map(|offset| 8 * offset as u32);
+    let [red, green, blue] = LUMA;
     match channel {
         Channel::Color(color) => {
             let shift = shifts[color];
             copy(pixels, codes, |pixel| (word(pixel) >> shift) as u16 & 0xff);
         }
-        // The weights of BT.601 in 256ths; they add up to 256, so that grey stays what it is.
         Channel::Luma => copy(pixels, codes, |pixel| {
             let word = word(pixel);
             let [r, g, b] = shifts.map(|shift| (word >> shift) as u16 & 0xff);
-            (77 * r + 150 * g + 29 * b) >> 8
+            (red * r + green * g + blue * b) >> 8
         }),
     }
 }

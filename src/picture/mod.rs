@@ -17,6 +17,7 @@ mod statistics;
 mod testing;
 mod yuv;
 
+pub use codes::LUMA;
 pub use display::{DisplayRange, DisplayRangeError, LevelTracker, Levels};
 pub use format::Format;
 pub use frame::{Frame, FrameError, FrameMut, Plane, PlaneMut};

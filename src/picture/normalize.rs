@@ -20,6 +20,19 @@ impl Scaling {
         gain: 1.0,
     };
 
+    /// `mean` becomes 0, and a standard deviation of `std` becomes 1, or less where it is near 0.
+    pub fn z_score(mean: f64, std: f64) -> Self {
+        Scaling {
+            center: mean,
+            gain: 1.0 / (std + 1e-6),
+        }
+    }
+
+    /// What a value becomes.
+    pub fn apply(self, value: f64) -> f64 {
+        (value - self.center) * self.gain
+    }
+
     /// `low` becomes 0 and `high` becomes 1; all becomes 0 where they are equal.
     fn between(low: f64, high: f64) -> Self {
         // A gain beyond this would leave the range of single precision.
@@ -50,10 +63,7 @@ pub fn scaling(normalization: &Normalization, statistics: &Statistics) -> Scalin
         ..
     } = *statistics;
     match *normalization {
-        Normalization::ZScore => Scaling {
-            center: mean,
-            gain: 1.0 / (std + 1e-6),
-        },
+        Normalization::ZScore => Scaling::z_score(mean, std),
         Normalization::Percentile { low, high } => {
             let (low, high) = (statistics.percentile(low), statistics.percentile(high));
             if high > low {

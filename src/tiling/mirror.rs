@@ -24,6 +24,17 @@ pub struct Run {
     pub reversed: bool,
 }
 
+impl Run {
+    /// The pixels in the order in which they are seen.
+    pub fn pixels(self) -> impl Iterator<Item = usize> {
+        let Range { start, end } = self.source;
+        (start..end).map(move |at| match self.reversed {
+            true => start + end - 1 - at,
+            false => at,
+        })
+    }
+}
+
 /// What is seen at `count` places from `start` on, as [`mirror`] has it, in as few runs as possible.
 pub fn mirrored_runs(start: isize, count: usize, length: usize) -> impl Iterator<Item = Run> {
     let last = length.saturating_sub(1);
@@ -96,14 +107,7 @@ mod tests {
             for start in -20..20 {
                 for count in 0..30 {
                     let seen: Vec<usize> = mirrored_runs(start, count, length)
-                        .flat_map(|Run { source, reversed }| {
-                            let pixels: Vec<_> = source.collect();
-                            if reversed {
-                                pixels.into_iter().rev().collect()
-                            } else {
-                                pixels
-                            }
-                        })
+                        .flat_map(Run::pixels)
                         .collect();
                     let expected: Vec<usize> = (start..start + count as isize)
                         .map(|index| mirror(index, length))

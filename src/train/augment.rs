@@ -6,30 +6,31 @@ use serde::{Deserialize, Serialize};
 
 use super::field::Field;
 use super::grey::GreyValues;
-use super::interpolate::{bilinear, nearest};
+use super::interpolate::bilinear;
 use super::plane::Plane;
-use super::weight_map::{separated, weight_of};
+use super::target::Truth;
+use crate::contract::Geometry;
 
-/// An image prepared for learning; the three planes have one size.
+/// An image prepared for learning; all planes have one size.
 #[derive(Clone, Debug)]
 pub struct Example {
-    /// Normalised brightness.
-    pub image: Plane<f32>,
-    /// The cells: one number for each, 0 for the background. They may touch.
-    pub cells: Plane<u32>,
+    /// Normalised brightness, a plane for each channel.
+    pub image: Vec<Plane<f32>>,
+    /// What it shows.
+    pub truth: Truth,
     /// How much more each pixel weighs if it is background, see [`WeightMap::border_term`].
     ///
     /// [`WeightMap::border_term`]: super::weight_map::WeightMap::border_term
     pub border: Plane<f32>,
-    /// Weights of background and foreground.
-    pub class_weights: [f32; 2],
+    /// The weight of each class, the background first.
+    pub class_weights: Vec<f32>,
 }
 
 /// What the network is shown in one step, and what it should answer.
 #[derive(Clone, Debug)]
 pub struct Tile {
-    /// Brightness, a square of [`TileSize::input`] pixels.
-    pub image: Plane<f32>,
+    /// Brightness, a square of [`TileSize::input`] pixels for each channel.
+    pub image: Vec<Plane<f32>>,
     /// The class of each pixel, a square of [`TileSize::output`] pixels: the middle of the image.
     pub classes: Plane<u8>,
     /// The weight of each pixel in the loss, of the same size.
@@ -43,6 +44,23 @@ pub struct TileSize {
     pub input: usize,
     /// What it answers; smaller by an even number of pixels.
     pub output: usize,
+}
+
+impl TileSize {
+    /// The smallest tiles that a network of this geometry takes and that are at least `side` pixels
+    /// large.
+    ///
+    /// # Panics
+    /// Where the geometry is of one fixed size: networks that learn have steps of sizes.
+    pub fn legal(geometry: &Geometry, side: usize) -> Self {
+        let (input, _) = geometry
+            .legal(side, side)
+            .expect("a network with steps of sizes has a legal size for everything");
+        TileSize {
+            input,
+            output: input - 2 * geometry.margin,
+        }
+    }
 }
 
 /// How strongly tiles are varied.
@@ -86,7 +104,7 @@ impl Augmentation {
 
     /// A random tile of `example`.
     pub fn tile(&self, example: &Example, size: TileSize, rng: &mut impl Rng) -> Tile {
-        let way = Way::random(self, &example.cells, size.input, rng);
+        let way = Way::random(self, &example.truth.cells, size.input, rng);
         let mut tile = way.cut(example, size);
         if let Some(grey_values) = &self.grey_values {
             grey_values.vary(&mut tile.image, rng);
@@ -154,30 +172,28 @@ impl Way {
     /// Cells are separated here, not before: a gap one pixel wide that is turned or made smaller has
     /// holes, and would teach the network to leave some.
     fn cut(&self, example: &Example, TileSize { input, output }: TileSize) -> Tile {
-        let margin = (input - output) / 2;
-        let mut image = Plane::filled(input, input, 0.0);
-        let mut cells = Plane::filled(output, output, 0);
-        let mut weights = Plane::filled(output, output, 0.0);
-        for row in 0..input {
-            for column in 0..input {
-                let place = self.at(row, column, input);
-                image.data[row * input + column] = bilinear(&example.image, place);
-                let (row, column) = (row.wrapping_sub(margin), column.wrapping_sub(margin));
-                if row < output && column < output {
-                    let at = row * output + column;
-                    cells.data[at] = nearest(&example.cells, place);
-                    weights.data[at] = bilinear(&example.border, place);
-                }
-            }
-        }
-        let cells = separated(&cells);
-        for (weight, cell) in weights.data.iter_mut().zip(&cells.data) {
-            *weight = weight_of(example.class_weights, *cell, *weight);
-        }
+        let pixels = (0..input).flat_map(|row| (0..input).map(move |column| (row, column)));
+        let places = Plane {
+            height: input,
+            width: input,
+            data: pixels
+                .map(|(row, column)| self.at(row, column, input))
+                .collect(),
+        };
+        let seen = |plane: &Plane<f32>, places: &Plane<_>| places.map(|at| bilinear(plane, at));
+        let image = example
+            .image
+            .iter()
+            .map(|plane| seen(plane, &places))
+            .collect();
+        let places = places.cropped((input - output) / 2);
+        let truth = example.truth.sampled(&places);
+        let classes = truth.classes();
+        let border = seen(&example.border, &places);
         Tile {
             image,
-            classes: cells.map(|cell| u8::from(cell != 0)),
-            weights,
+            weights: truth.weights(&classes, &border, &example.class_weights),
+            classes,
         }
     }
 }

@@ -1,42 +1,20 @@
-//! Connected components of a mask.
+//! Connected components of planes.
 
 use super::plane::Plane;
+use crate::labels::Components;
 
 /// Numbers the 4-connected components of the pixels that are `true`: 1, 2, 3 and so on in the order
 /// of their first pixel, row by row; 0 elsewhere.
 pub fn components(mask: &Plane<bool>) -> Plane<u32> {
-    let (height, width) = (mask.height, mask.width);
-    let mut labels = Plane::filled(height, width, 0);
-    let mut count = 0;
-    let mut waiting = Vec::new();
-    for start in 0..mask.data.len() {
-        if !mask.data[start] || labels.data[start] != 0 {
-            continue;
-        }
-        count += 1;
-        labels.data[start] = count;
-        waiting.push(start);
-        while let Some(at) = waiting.pop() {
-            for neighbour in neighbours(at, height, width).into_iter().flatten() {
-                if mask.data[neighbour] && labels.data[neighbour] == 0 {
-                    labels.data[neighbour] = count;
-                    waiting.push(neighbour);
-                }
-            }
-        }
-    }
-    labels
+    objects(&mask.map(u8::from), 0)
 }
 
-/// Indices of the up to four pixels that touch pixel `at` at an edge.
-pub fn neighbours(at: usize, height: usize, width: usize) -> [Option<usize>; 4] {
-    let (row, column) = (at / width, at % width);
-    [
-        (row > 0).then(|| at - width),
-        (column > 0).then(|| at - 1),
-        (column + 1 < width).then_some(at + 1),
-        (row + 1 < height).then_some(at + width),
-    ]
+/// Numbers the 4-connected components of one class other than 0, the background, that have at least
+/// `min_area` pixels.
+pub fn objects(mask: &Plane<u8>, min_area: usize) -> Plane<u32> {
+    let mut labels = Plane::filled(mask.height, mask.width, 0);
+    Components::default().label(&mask.data, mask.width, min_area, &mut labels.data);
+    labels
 }
 
 #[cfg(test)]
@@ -44,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn corners_do_not_connect() {
+    fn corners_do_not_connect_and_rows_do_not_wrap_round() {
         let mask = Plane {
             height: 3,
             width: 5,
@@ -57,12 +35,13 @@ mod tests {
     }
 
     #[test]
-    fn rows_do_not_wrap_round() {
+    fn classes_are_apart_and_small_objects_are_left_out() {
         let mask = Plane {
-            height: 2,
-            width: 2,
-            data: vec![false, true, true, false],
+            height: 1,
+            width: 6,
+            data: vec![1, 1, 2, 2, 0, 1],
         };
-        assert_eq!(components(&mask).data, [0, 1, 2, 0]);
+        assert_eq!(objects(&mask, 0).data, [1, 1, 2, 2, 0, 3]);
+        assert_eq!(objects(&mask, 2).data, [1, 1, 2, 2, 0, 0]);
     }
 }

@@ -63,7 +63,7 @@ impl Feeder {
 /// The index of each example as often as it is shown in one round.
 fn round(examples: &[Example], size: TileSize) -> Vec<usize> {
     let tiles = |example: &Example| {
-        (example.image.data.len() as f64 / size.output.pow(2) as f64).ceil() as usize
+        (example.border.data.len() as f64 / size.output.pow(2) as f64).ceil() as usize
     };
     examples
         .iter()
@@ -76,13 +76,18 @@ fn round(examples: &[Example], size: TileSize) -> Vec<usize> {
 mod tests {
     use super::*;
     use crate::train::plane::Plane;
+    use crate::train::target::Truth;
 
     fn example(height: usize, width: usize, brightness: f32) -> Example {
         Example {
-            image: Plane::filled(height, width, brightness),
-            cells: Plane::filled(height, width, 0),
+            image: vec![Plane::filled(height, width, brightness)],
+            truth: Truth {
+                cells: Plane::filled(height, width, 0),
+                classes: None,
+                ignored: None,
+            },
             border: Plane::filled(height, width, 0.0),
-            class_weights: [1.0; 2],
+            class_weights: vec![1.0; 2],
         }
     }
 
@@ -96,7 +101,7 @@ mod tests {
         let feeder = Feeder::start(examples, Augmentation::NONE, size, 2, 1);
         let mut seen: Vec<_> = (0..4)
             .flat_map(|_| feeder.next())
-            .map(|tile| tile.image.data[0])
+            .map(|tile| tile.image[0].data[0])
             .collect();
         seen.sort_by(f32::total_cmp);
         assert_eq!(seen, [1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]);
@@ -109,7 +114,7 @@ mod tests {
             output: 12,
         };
         let mut image = example(30, 30, 0.0);
-        for (at, x) in image.image.data.iter_mut().enumerate() {
+        for (at, x) in image.image[0].data.iter_mut().enumerate() {
             *x = (at % 37) as f32;
         }
         let examples = Arc::new(vec![image]);

@@ -48,37 +48,46 @@ impl Default for GreyValues {
 }
 
 impl GreyValues {
-    /// Changes the grey values of a square tile, in the order in which a microscope would: what the
-    /// sample sends out, the optics, the lamp, the camera.
-    pub fn vary(&self, tile: &mut Plane<f32>, rng: &mut impl Rng) {
-        let size = tile.height;
+    /// Changes the grey values of the channels of a square tile, in the order in which a microscope
+    /// would: what the sample sends out, the optics, the lamp, the camera. Gain, offset and noise are
+    /// each channel's own.
+    pub fn vary(&self, tile: &mut [Plane<f32>], rng: &mut impl Rng) {
+        let size = tile.first().map_or(0, |channel| channel.height);
         if rng.random_bool(self.share) {
             let limit = self.gamma.max(1.0).ln();
-            gamma(tile, rng.random_range(-limit..=limit).exp());
+            let exponent = rng.random_range(-limit..=limit).exp();
+            tile.iter_mut().for_each(|channel| gamma(channel, exponent));
         }
         if rng.random_bool(self.share) {
-            blur(tile, rng.random_range(0.0..=self.blur));
+            let deviation = rng.random_range(0.0..=self.blur);
+            tile.iter_mut().for_each(|channel| blur(channel, deviation));
         }
         if rng.random_bool(self.share) {
-            illuminate(tile, &Field::random(self.illumination, rng).plane(size));
+            let field = Field::random(self.illumination, rng).plane(size);
+            tile.iter_mut()
+                .for_each(|channel| illuminate(channel, &field));
         }
         if rng.random_bool(self.share) {
             let background = Field::random(self.background, rng).plane(size);
-            tile.data
-                .iter_mut()
-                .zip(background.data)
-                .for_each(|(x, b)| *x += b);
+            for channel in tile.iter_mut() {
+                let pixels = channel.data.iter_mut().zip(&background.data);
+                pixels.for_each(|(x, b)| *x += b);
+            }
         }
         if rng.random_bool(self.share) {
-            let gain = (self.gain * standard_normal(rng)).exp();
-            let offset = self.offset * standard_normal(rng);
-            tile.data.iter_mut().for_each(|x| *x = *x * gain + offset);
+            for channel in tile.iter_mut() {
+                let gain = (self.gain * standard_normal(rng)).exp();
+                let offset = self.offset * standard_normal(rng);
+                channel
+                    .data
+                    .iter_mut()
+                    .for_each(|x| *x = *x * gain + offset);
+            }
         }
         if rng.random_bool(self.share) {
             let deviation = rng.random_range(0.0..=self.noise);
-            tile.data
-                .iter_mut()
-                .for_each(|x| *x += deviation * standard_normal(rng));
+            let pixels = tile.iter_mut().flat_map(|channel| &mut channel.data);
+            pixels.for_each(|x| *x += deviation * standard_normal(rng));
         }
     }
 }
@@ -198,9 +207,9 @@ mod tests {
             share: 0.0,
             ..GreyValues::default()
         };
-        let mut tile = slope();
+        let mut tile = [slope()];
         settings.vary(&mut tile, &mut StdRng::seed_from_u64(1));
-        assert_eq!(tile, slope());
+        assert_eq!(tile, [slope()]);
     }
 
     #[test]
@@ -210,11 +219,14 @@ mod tests {
             ..GreyValues::default()
         };
         let mut rng = StdRng::seed_from_u64(2);
-        for mut tile in [slope(), Plane::filled(5, 5, 0.0), Plane::filled(1, 1, 3.0)] {
-            let before = tile.clone();
+        for channel in [slope(), Plane::filled(5, 5, 0.0), Plane::filled(1, 1, 3.0)] {
+            let before = vec![channel; 3];
+            let mut tile = before.clone();
             settings.vary(&mut tile, &mut rng);
-            assert!(tile.data.iter().all(|x| x.is_finite()));
-            assert_ne!(tile, before);
+            for (channel, before) in tile.iter().zip(&before) {
+                assert!(channel.data.iter().all(|x| x.is_finite()));
+                assert_ne!(channel, before);
+            }
         }
     }
 

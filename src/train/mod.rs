@@ -1,5 +1,5 @@
 //! The trainer behind `unet-train`: from a folder of images and instance masks to an `.onnx` file that
-//! carries its contract. The only place that names burn.
+//! carries its contract, and from there to [scores and masks](apply). The only place that names burn.
 //!
 //! ```text
 //! dataset -> weight_map -> feeder(augment(field, grey)) -> network -> loss -> optimizer
@@ -7,6 +7,7 @@
 //!                                            validate(metrics) -> model -> checkpoint
 //! ```
 
+pub mod apply;
 pub mod augment;
 pub mod checkpoint;
 pub mod components;
@@ -24,10 +25,14 @@ pub mod model;
 pub mod network;
 pub mod options;
 pub mod plane;
+pub mod prepare;
 pub mod read;
 pub mod run;
 pub mod schedule;
 pub mod settings;
+pub mod show;
+pub mod target;
 pub mod terminal;
+pub mod tune;
 pub mod validate;
 pub mod weight_map;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::metrics::Scores;
 use super::network::Weights;
 use super::settings::Settings;
+use super::validate::Limits;
 use crate::contract::{Contract, Training};
 use crate::onnx::export::{ExportError, export};
 
@@ -15,7 +16,9 @@ pub struct Progress {
     pub images: usize,
     /// Steps taken.
     pub steps: usize,
-    /// Scores on the images held back.
+    /// What decides which pixels are objects.
+    pub limits: Limits,
+    /// Scores on the images held back, with these limits.
     pub scores: Scores,
 }
 
@@ -30,11 +33,13 @@ pub fn onnx(
 
 fn contract(settings: &Settings, progress: &Progress) -> Contract {
     let mut contract = settings.unet.contract(&settings.name);
-    if let [background, cell] = &mut contract.classes[..] {
-        background.name = "background".into();
-        cell.name = "cell".into();
+    let names = settings.source.class_names();
+    for (class, name) in contract.classes.iter_mut().zip(names) {
+        class.name = name;
     }
     Contract {
+        threshold: progress.limits.threshold,
+        min_area: progress.limits.min_area,
         pixel_size: settings.pixel_size,
         training: Some(Training {
             data: settings.data.clone(),

@@ -9,6 +9,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::augment::Augmentation;
+use super::dataset::{Holdout, Source};
+use super::prepare::Weighting;
 use super::schedule::Budget;
 use super::settings::{ClassWeights, Settings};
 use super::weight_map::WeightMap;
@@ -20,8 +22,10 @@ const MINUTES: f64 = 30.0;
 /// Learn from images and instance masks.
 ///
 /// IMAGES holds one picture a file, MASKS a file of the same name for each: 0 for the background and
-/// one number for each cell, so that cells that touch are told apart. A mask of two values is taken as
-/// foreground and background. PNG and TIFF, 8 or 16 bits; colour images become grey.
+/// one number for each cell, so that cells that touch are told apart. Where no mask has two different
+/// numbers, they are taken as foreground and background. PNG and TIFF with 8 or 16 bits, stacks too;
+/// colour images become grey. IMAGES alone may be a folder of the Cell Tracking Challenge (01, 01_GT,
+/// 01_ST), the two stacks of ISBI 2012, or a folder that holds `images` and `masks`.
 ///
 /// Part of the images is held back. After every few hundred steps the network segments them, and the
 /// best network so far is written to OUTPUT: the run may be stopped at any time.
@@ -32,12 +36,8 @@ const MINUTES: f64 = 30.0;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Train {
-    /// Folder of images
-    #[arg(long, value_name = "FOLDER")]
-    images: PathBuf,
-    /// Folder of masks, with the same file names
-    #[arg(long, value_name = "FOLDER")]
-    masks: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Model to write; an old file of this name is replaced
     #[arg(long, value_name = "FILE.onnx")]
     output: PathBuf,
@@ -52,18 +52,23 @@ pub struct Train {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
+    #[command(flatten, next_help_heading = "Validation")]
+    holdout: Holdout,
     #[command(flatten, next_help_heading = "Network")]
     network: Network,
     #[command(flatten, next_help_heading = "Learning")]
     learning: Learning,
+    #[command(flatten, next_help_heading = "Weights")]
+    weights: Weights,
     #[command(flatten, next_help_heading = "Tiles")]
     tiles: Tiles,
     #[command(flatten, next_help_heading = "Written into the model")]
     words: Words,
 }
 
+/// The options that decide the shape of the network.
 #[derive(Args, Debug)]
-struct Network {
+pub struct Network {
     /// Channels of the first level, doubled at each level below (64 in the paper)
     #[arg(long, default_value_t = 16, value_parser = number(1_usize..=1024))]
     width: usize,
@@ -86,6 +91,14 @@ struct Learning {
     /// Decay of the weights, in units of the learning rate
     #[arg(long, default_value_t = 1e-4, value_parser = number(0.0_f32..=100.0))]
     weight_decay: f32,
+    /// Steps between two validations
+    #[arg(long, default_value_t = 500, value_name = "STEPS", value_parser = number(1_usize..))]
+    validate_every: usize,
+}
+
+/// The options that decide how much pixels weigh.
+#[derive(Args, Debug)]
+pub struct Weights {
     /// Whether rare classes weigh more. `balanced` finds more cells, with outlines that are too wide
     #[arg(long, value_enum, default_value_t = ClassWeights::None)]
     class_weights: ClassWeights,
@@ -95,16 +108,11 @@ struct Learning {
     /// How wide a gap may be to weigh more, sigma of the paper
     #[arg(long, default_value_t = WeightMap::SIGMA, value_name = "PIXELS", value_parser = number(0.1_f32..=100.0))]
     sigma: f32,
-    /// Share of the images held back for validation
-    #[arg(long, default_value_t = 0.15, value_name = "SHARE", value_parser = number(0.0..1.0))]
-    validation: f64,
-    /// Steps between two validations
-    #[arg(long, default_value_t = 500, value_name = "STEPS", value_parser = number(1_usize..))]
-    validate_every: usize,
 }
 
+/// The options that decide which tiles are cut.
 #[derive(Args, Debug)]
-struct Tiles {
+pub struct Tiles {
     /// Side of the tiles that the network sees in a step; the next legal size is taken
     #[arg(long, default_value_t = 252, value_name = "PIXELS", value_parser = number(1_usize..=8192))]
     tile: usize,
@@ -148,6 +156,7 @@ impl Train {
     pub fn settings(self, arguments: impl IntoIterator<Item = String>) -> Settings {
         let Train {
             network,
+            weights,
             learning,
             tiles,
             words,
@@ -159,26 +168,19 @@ impl Train {
             name: words
                 .name
                 .unwrap_or_else(|| file.to_string_lossy().into_owned()),
-            images: self.images,
-            masks: self.masks,
             output: self.output,
-            unet: UNet {
-                channels: 1,
-                classes: 2,
-                width: network.width,
-                depth: network.depth,
-                padded: network.padded,
-            },
+            unet: network.unet(&self.source),
+            source: self.source,
+            holdout: self.holdout,
             dropout: network.dropout,
             tile: tiles.tile,
             batch: tiles.batch,
             learning_rate: learning.learning_rate,
             weight_decay: learning.weight_decay,
-            class_weights: learning.class_weights,
-            border: learning.border,
-            sigma: learning.sigma,
+            class_weights: weights.class_weights,
+            border: weights.border,
+            sigma: weights.sigma,
             augmentation: tiles.augmentation(),
-            validation: learning.validation,
             validate_every: learning.validate_every,
             budget: Budget {
                 steps: self.steps,
@@ -192,8 +194,41 @@ impl Train {
     }
 }
 
+impl Network {
+    /// The network for such data.
+    pub fn unet(&self, source: &Source) -> UNet {
+        UNet {
+            channels: source.channels().count(),
+            classes: source.class_names().len(),
+            width: self.width,
+            depth: self.depth,
+            padded: self.padded,
+        }
+    }
+}
+
+impl Weights {
+    /// How pixels of so many classes weigh against each other.
+    pub fn weighting(&self, classes: usize) -> Weighting {
+        Weighting {
+            classes,
+            class_weights: self.class_weights,
+            weight_map: WeightMap {
+                border: self.border,
+                sigma: self.sigma,
+            },
+        }
+    }
+}
+
 impl Tiles {
-    fn augmentation(&self) -> Augmentation {
+    /// Smallest side of what the network sees, in pixels.
+    pub fn side(&self) -> usize {
+        self.tile
+    }
+
+    /// How tiles are varied.
+    pub fn augmentation(&self) -> Augmentation {
         let default = Augmentation::default();
         Augmentation {
             on_cells: self.on_cells,
@@ -206,7 +241,7 @@ impl Tiles {
 }
 
 /// Reads a number that must lie in `range`.
-fn number<T, R>(range: R) -> impl Fn(&str) -> Result<T, String> + Clone
+pub(super) fn number<T, R>(range: R) -> impl Fn(&str) -> Result<T, String> + Clone
 where
     T: FromStr + PartialOrd,
     T::Err: ToString,

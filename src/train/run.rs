@@ -10,20 +10,21 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::augment::{Example, Tile, TileSize};
+use super::augment::{Tile, TileSize};
 use super::checkpoint;
 use super::dataset::{self, DatasetError, Sample, Split};
 use super::feeder::Feeder;
 use super::loss::weighted_cross_entropy;
-use super::metrics::Scores;
+use super::metrics::{Measure, Scores};
 use super::model::{self, Progress};
-use super::network::{Network, initial_weights};
-use super::plane::Plane;
+use super::network::{Network, Weights, initial_weights};
+use super::prepare::prepare;
 use super::schedule::learning_rate;
-use super::settings::{ClassWeights, Settings};
-use super::validate::validate;
-use super::weight_map::{WeightMap, balanced, separated};
+use super::settings::Settings;
+use super::tune::tune;
+use super::validate::{Limits, validate};
 use crate::onnx::export::ExportError;
+use crate::tiling::PlanError;
 
 /// Why a run ended without being finished.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,9 @@ pub enum RunError {
         /// Why.
         error: std::io::Error,
     },
+    /// An image held back has a size that can't be segmented.
+    #[error("validation: {0}")]
+    Plan(#[from] PlanError),
     /// The network can't be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -76,6 +80,8 @@ pub trait Observer {
 /// What is known before the first step.
 #[derive(Clone, Debug)]
 pub struct Start {
+    /// What the data were taken for.
+    pub data: String,
     /// Images to learn from.
     pub training: usize,
     /// Names of the images held back.
@@ -108,27 +114,33 @@ pub struct Outcome {
     pub steps: usize,
     /// Step after which the network was best.
     pub best_step: usize,
-    /// Its scores.
+    /// Threshold and smallest object that were found to suit it.
+    pub limits: Limits,
+    /// Its scores with these.
     pub scores: Scores,
     /// How long learning took.
     pub time: Duration,
 }
 
 /// Trains a network as `settings` say. The best one by validation is in the file
-/// [`Settings::output`] from the first validation on.
+/// [`Settings::output`] from the first validation on; in the end its threshold and smallest object are
+/// tuned on the images held back.
 pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
     let file = &settings.output;
     checkpoint::check(file).map_err(|error| RunError::write(file, error))?;
     let mut rng = StdRng::seed_from_u64(settings.seed);
-    let samples = dataset::load(&settings.images, &settings.masks)?;
+    let dataset = dataset::load(&settings.source)?;
+    let data = dataset.to_string();
+    let measure = dataset.kind.into();
     let Split {
         training,
         validation,
-    } = dataset::split(samples, settings.validation, &mut rng)?;
-    let tile = tile_size(settings);
+    } = dataset.split(&settings.holdout, &mut rng)?;
+    let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
     let device = Device::flex();
     device.seed(settings.seed);
     observer.start(&Start {
+        data,
         training: training.len(),
         validation: validation.iter().map(|s| s.name.clone()).collect(),
         parameters: settings.unet.parameters(),
@@ -137,7 +149,7 @@ pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, 
     });
     let images = training.len();
     let feeder = Feeder::start(
-        Arc::new(examples(training, settings)),
+        Arc::new(prepare(training, &settings.weighting())),
         settings.augmentation,
         tile,
         settings.batch,
@@ -149,43 +161,11 @@ pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, 
         settings,
         learner,
         validation,
+        measure,
         images,
         best: None,
     }
     .go(&feeder, observer)
-}
-
-/// Sides of the tiles to learn from.
-fn tile_size(settings: &Settings) -> TileSize {
-    let geometry = settings.unet.geometry();
-    // A network with steps of sizes has a legal size for everything.
-    let (input, _) = geometry
-        .legal(settings.tile, settings.tile)
-        .expect("a U-Net takes any size that is large enough");
-    TileSize {
-        input,
-        output: input - 2 * geometry.margin,
-    }
-}
-
-/// Images with what their pixels weigh, which is computed once.
-fn examples(samples: Vec<Sample>, settings: &Settings) -> Vec<Example> {
-    let separated: Vec<_> = samples.iter().map(|s| separated(&s.cells)).collect();
-    let weight_map = WeightMap {
-        classes: match settings.class_weights {
-            ClassWeights::None => [1.0; 2],
-            ClassWeights::Balanced => balanced(&separated),
-        },
-        border: settings.border,
-        sigma: settings.sigma,
-    };
-    let example = |(sample, separated): (Sample, Plane<u32>)| Example {
-        image: sample.image,
-        cells: sample.cells,
-        border: weight_map.border_term(&separated),
-        class_weights: weight_map.classes,
-    };
-    samples.into_iter().zip(separated).map(example).collect()
 }
 
 /// The network and what changes it.
@@ -196,7 +176,7 @@ struct Learner {
 }
 
 impl Learner {
-    fn new(settings: &Settings, weights: &super::network::Weights, device: &Device) -> Self {
+    fn new(settings: &Settings, weights: &Weights, device: &Device) -> Self {
         let device = device.clone().autodiff();
         Learner {
             network: Network::new(settings.unet, weights, settings.dropout, &device),
@@ -221,12 +201,14 @@ impl Learner {
     }
 }
 
-/// The images \[batch, 1, input, input\] and, with the weight of each pixel in the channel of its
+/// The images \[batch, channels, input, input\] and, with the weight of each pixel in the channel of its
 /// class, the targets \[batch, classes, output, output\] of tiles.
 fn tensors(tiles: &[Tile], classes: usize, device: &Device) -> (Tensor<4>, Tensor<4>) {
     let side = |plane: fn(&Tile) -> usize| tiles.first().map(plane).unwrap_or_default();
-    let (input, output) = (side(|t| t.image.height), side(|t| t.classes.height));
-    let images = tiles.iter().flat_map(|t| &t.image.data).copied().collect();
+    let (input, output) = (side(|t| t.image[0].height), side(|t| t.classes.height));
+    let channels = side(|t| t.image.len());
+    let planes = tiles.iter().flat_map(|t| &t.image);
+    let images = planes.flat_map(|plane| &plane.data).copied().collect();
     let mut targets = Vec::with_capacity(tiles.len() * classes * output * output);
     for tile in tiles {
         for class in 0..classes {
@@ -245,7 +227,7 @@ fn tensors(tiles: &[Tile], classes: usize, device: &Device) -> (Tensor<4>, Tenso
     }
     let tensor = |data: Vec<f32>, shape| Tensor::from_data(TensorData::new(data, shape), device);
     (
-        tensor(images, [tiles.len(), 1, input, input]),
+        tensor(images, [tiles.len(), channels, input, input]),
         tensor(targets, [tiles.len(), classes, output, output]),
     )
 }
@@ -255,10 +237,19 @@ struct Run<'a> {
     settings: &'a Settings,
     learner: Learner,
     validation: Vec<Sample>,
+    /// What networks are judged by.
+    measure: Measure,
     /// Images learned from.
     images: usize,
-    /// Steps and scores of the best network so far.
-    best: Option<(usize, Scores)>,
+    best: Option<Best>,
+}
+
+/// The best network so far.
+struct Best {
+    /// Steps that it has learned for.
+    steps: usize,
+    scores: Scores,
+    weights: Weights,
 }
 
 impl Run<'_> {
@@ -284,13 +275,16 @@ impl Run<'_> {
                 self.validate(steps, observer)?;
             }
         }
-        // The last step was validated, so that there is a best one.
-        let (best_step, scores) = self.best.unwrap_or_default();
+        let time = begin.elapsed();
+        let best = self.best.take();
+        let best = best.expect("the last step was validated, so that there is a best one");
+        let (limits, scores) = self.tune(&best)?;
         Ok(Outcome {
             steps,
-            best_step,
+            best_step: best.steps,
+            limits,
             scores,
-            time: begin.elapsed(),
+            time,
         })
     }
 
@@ -298,23 +292,46 @@ impl Run<'_> {
     fn validate(&mut self, steps: usize, observer: &mut dyn Observer) -> Result<(), RunError> {
         let network = self.learner.network.valid();
         let device = self.learner.device.clone().inner();
-        let scores = validate(&network, &self.validation, &device);
-        // Cells found and how well they are outlined; IoU alone hides merged cells.
-        let worth = |scores: &Scores| scores.f1 + scores.seg;
-        let better = |(_, best): (usize, Scores)| worth(&scores) > worth(&best);
-        let best = self.best.is_none_or(better);
-        if best {
-            self.best = Some((steps, scores));
-            let progress = Progress {
-                images: self.images,
+        let limits = Limits::default();
+        let scores = validate(&network, &self.validation, self.measure, limits, &device)?;
+        let is_best = match &self.best {
+            Some(best) => scores.worth() > best.scores.worth(),
+            None => true,
+        };
+        if is_best {
+            let weights = network.weights();
+            let best = Best {
                 steps,
                 scores,
+                weights,
             };
-            let bytes = model::onnx(self.settings, &network.weights(), &progress)?;
-            let file = &self.settings.output;
-            checkpoint::replace(file, &bytes).map_err(|error| RunError::write(file, error))?;
+            self.write(&best, limits, scores)?;
+            self.best = Some(best);
         }
-        observer.validated(steps, &scores, best);
+        observer.validated(steps, &scores, is_best);
         Ok(())
+    }
+
+    /// Finds the limits that suit the best network, and writes it with these.
+    fn tune(&self, best: &Best) -> Result<(Limits, Scores), RunError> {
+        let device = self.learner.device.clone().inner();
+        let network = Network::new(self.settings.unet, &best.weights, 0.0, &device);
+        let limits = tune(&network, &self.validation, self.measure, &device)?.limits;
+        let scores = validate(&network, &self.validation, self.measure, limits, &device)?;
+        self.write(best, limits, scores)?;
+        Ok((limits, scores))
+    }
+
+    /// Writes a network with its limits and its scores with these.
+    fn write(&self, best: &Best, limits: Limits, scores: Scores) -> Result<(), RunError> {
+        let progress = Progress {
+            images: self.images,
+            steps: best.steps,
+            limits,
+            scores,
+        };
+        let bytes = model::onnx(self.settings, &best.weights, &progress)?;
+        let file = &self.settings.output;
+        checkpoint::replace(file, &bytes).map_err(|error| RunError::write(file, error))
     }
 }

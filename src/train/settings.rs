@@ -5,16 +5,19 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::augment::Augmentation;
+use super::dataset::{Holdout, Source};
+use super::prepare::Weighting;
 use super::schedule::Budget;
+use super::weight_map::WeightMap;
 use crate::unet::UNet;
 
 /// Everything that decides how a run goes.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Folder of images.
-    pub images: PathBuf,
-    /// Folder of masks.
-    pub masks: PathBuf,
+    /// Images and masks, and what they mean.
+    pub source: Source,
+    /// Which of them are held back for validation.
+    pub holdout: Holdout,
     /// The `.onnx` file to write.
     pub output: PathBuf,
     /// Shape of the network.
@@ -38,8 +41,6 @@ pub struct Settings {
     pub sigma: f32,
     /// Random variation of the tiles.
     pub augmentation: Augmentation,
-    /// Share of the images that is held back for validation.
-    pub validation: f64,
     /// Steps between two validations.
     pub validate_every: usize,
     /// When to stop.
@@ -54,6 +55,20 @@ pub struct Settings {
     pub pixel_size: Option<f64>,
     /// The command line, for the model's contract.
     pub command: String,
+}
+
+impl Settings {
+    /// How pixels weigh against each other.
+    pub fn weighting(&self) -> Weighting {
+        Weighting {
+            classes: self.unet.classes,
+            class_weights: self.class_weights,
+            weight_map: WeightMap {
+                border: self.border,
+                sigma: self.sigma,
+            },
+        }
+    }
 }
 
 /// How background and foreground weigh against each other, w_c of the paper.

@@ -50,6 +50,7 @@ impl Default for Terminal {
 
 impl Observer for Terminal {
     fn start(&mut self, start: &Start) {
+        self.say(&start.data);
         self.say(&format!(
             "{} images to learn from, {} held back ({})",
             start.training,

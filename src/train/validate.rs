@@ -1,65 +1,101 @@
-//! Judging a network by images that it does not learn from.
+//! Judging a network by images that it does not learn from, as the element would use it: the same
+//! tiles, the same mirrored borders, the same decision, the same objects.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::components::components;
+use super::components::objects;
 use super::dataset::Sample;
-use super::metrics::{Scores, Tally};
+use super::metrics::{Measure, Scores, Tally};
 use super::network::Network;
 use super::plane::Plane;
-use crate::tiling::mirror;
+use crate::contract::Activation;
+use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
 
-/// Scores of `network`, which must not be on an autodiff device, on `samples`.
-pub fn validate(network: &Network, samples: &[Sample], device: &Device) -> Scores {
-    let mut tally = Tally::default();
-    for sample in samples {
-        let mask = segment(network, &sample.image, device);
-        tally.add(&sample.cells, &components(&mask));
-    }
-    tally.scores()
+/// What decides which pixels are objects; see [`Contract`](crate::contract::Contract).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Probability above which a pixel is foreground, in `0..=1`.
+    pub threshold: f32,
+    /// Pixels of the smallest object that counts; `None` for all.
+    pub min_area: Option<usize>,
 }
 
-/// Which pixels of a normalised image are foreground: any class is likelier than the background. The
-/// image is mirrored at its edges and goes through the network in one piece.
-pub fn segment(network: &Network, image: &Plane<f32>, device: &Device) -> Plane<bool> {
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            threshold: 0.5,
+            min_area: None,
+        }
+    }
+}
+
+/// Scores of `network`, which must not be on an autodiff device, on `samples`. What it finds where
+/// nobody has judged does not count.
+pub fn validate(
+    network: &Network,
+    samples: &[Sample],
+    measure: Measure,
+    limits: Limits,
+    device: &Device,
+) -> Result<Scores, PlanError> {
+    let mut tally = Tally::new(measure);
+    for Sample { image, truth, .. } in samples {
+        let found = segment(network, image, limits.threshold, device)?;
+        let objects = objects(&found.mask, limits.min_area.unwrap_or(0));
+        tally.add(&truth.objects(), &truth.judged(objects));
+    }
+    Ok(tally.scores())
+}
+
+/// What a network finds in an image.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The class of each pixel.
+    pub mask: Plane<u8>,
+    /// The probability that a pixel is not background.
+    pub probability: Plane<f32>,
+}
+
+/// Segments a normalised image, a plane for each channel. `threshold` is used where there are two
+/// classes.
+pub fn segment(
+    network: &Network,
+    image: &[Plane<f32>],
+    threshold: f32,
+    device: &Device,
+) -> Result<Found, PlanError> {
     let unet = network.unet();
-    let geometry = unet.geometry();
-    let margin = geometry.margin;
-    // A network with steps of sizes has a legal size for everything.
-    let (height, width) = geometry
-        .legal(image.height + 2 * margin, image.width + 2 * margin)
-        .expect("a U-Net takes any size that is large enough");
-    let canvas = mirrored(image, height, width, margin);
-    let input = TensorData::new(canvas, [1, unet.channels, height, width]);
-    let scores = network.forward(Tensor::from_data(input, device));
-    let (height, width) = (height - 2 * margin, width - 2 * margin);
-    let scores: Vec<f32> = scores.into_data().iter().collect();
-    let (background, others) = scores.split_at(height * width);
-    let foreground = |row: usize, column: usize| {
-        let at = row * width + column;
-        let best = others.chunks_exact(height * width).map(|class| class[at]);
-        best.fold(f32::NEG_INFINITY, f32::max) >= background[at]
+    let (height, width) = (image[0].height, image[0].width);
+    let tiles = TileSize::Planned {
+        max_pixels: MEMORY / (BYTES_PER_CHANNEL * unet.width),
     };
-    Plane {
-        height: image.height,
-        width: image.width,
-        data: (0..image.height)
-            .flat_map(|row| (0..image.width).map(move |column| (row, column)))
-            .map(|(row, column)| foreground(row, column))
-            .collect(),
+    let plan = Plan::new(Size { width, height }, &unet.geometry(), Blend::Crop, tiles)?;
+    let decision = Decision::new(Activation::Softmax, unet.classes, threshold);
+    let mut stitcher = Stitcher::new(&plan, decision);
+    let mut mask = Plane::filled(height, width, 0);
+    let mut probability = Plane::filled(height, width, 0.0);
+    stitcher.begin();
+    for tile in plan.tiles() {
+        let (top, left) = (tile.0.outer_start, tile.1.outer_start);
+        let seen = image.iter();
+        let seen = seen.flat_map(|channel| channel.mirrored(top, left, plan.outer));
+        let shape = [1, unet.channels, plan.outer.height, plan.outer.width];
+        let input = TensorData::new(seen.collect(), shape);
+        let scores = network.forward(Tensor::from_data(input, device));
+        let scores: Vec<f32> = scores.into_data().iter().collect();
+        let probability = Some(&mut probability.data[..]);
+        stitcher.add(tile, &scores, &mut mask.data, probability);
     }
+    stitcher.finish(&mut mask.data, Some(&mut probability.data));
+    Ok(Found { mask, probability })
 }
 
-/// A canvas of `height` x `width` pixels with the image at `margin` pixels from its upper left corner.
-fn mirrored(image: &Plane<f32>, height: usize, width: usize, margin: usize) -> Vec<f32> {
-    let columns: Vec<_> = (0..width)
-        .map(|column| mirror(column as isize - margin as isize, image.width))
-        .collect();
-    (0..height)
-        .map(|row| mirror(row as isize - margin as isize, image.height))
-        .flat_map(|row| columns.iter().map(move |column| image.at(row, *column)))
-        .collect()
-}
+/// Bytes that the maps of one tile may take.
+const MEMORY: usize = 1 << 30;
+
+/// What they take for each pixel and channel of the first level: eight maps of that size in single
+/// precision, those that are kept for the way up and those that are being computed.
+const BYTES_PER_CHANNEL: usize = 8 * 4;
 
 #[cfg(test)]
 mod tests {
@@ -84,28 +120,12 @@ mod tests {
             let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(1));
             let network = Network::new(unet, &weights, 0.0, &device);
             for (height, width) in [(1, 1), (3, 40), (33, 17)] {
-                let image = Plane::filled(height, width, 0.5);
-                let mask = segment(&network, &image, &device);
+                let image = [Plane::filled(height, width, 0.5)];
+                let Found { mask, probability } = segment(&network, &image, 0.5, &device).unwrap();
                 assert_eq!((mask.height, mask.width), (height, width));
                 assert_eq!(mask.data.len(), height * width);
+                assert_eq!(mask, probability.map(|p| u8::from(p > 0.5)));
             }
         }
-    }
-
-    #[test]
-    fn the_canvas_mirrors_without_repeating_the_edge() {
-        let image = Plane {
-            height: 2,
-            width: 3,
-            data: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
-        };
-        let canvas = mirrored(&image, 4, 6, 1);
-        let expected = [
-            [5.0, 4.0, 5.0, 6.0, 5.0, 4.0],
-            [2.0, 1.0, 2.0, 3.0, 2.0, 1.0],
-            [5.0, 4.0, 5.0, 6.0, 5.0, 4.0],
-            [2.0, 1.0, 2.0, 3.0, 2.0, 1.0],
-        ];
-        assert_eq!(canvas, expected.concat());
     }
 }

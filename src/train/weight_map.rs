@@ -3,12 +3,10 @@
 use super::distance::squared_distances;
 use super::plane::Plane;
 
-/// w(x) = w_c(x) + w_0 exp(-(d_1(x) + d_2(x))^2 / (2 sigma^2)), equation 2 of the paper, with d_1 and
-/// d_2 the distances to the nearest and second nearest cell.
+/// The second term of w(x) = w_c(x) + w_0 exp(-(d_1(x) + d_2(x))^2 / (2 sigma^2)), equation 2 of the
+/// paper, with d_1 and d_2 the distances to the nearest and second nearest cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WeightMap {
-    /// w_c: weight of background and foreground.
-    pub classes: [f32; 2],
     /// w_0: what the narrowest gap between two cells weighs more.
     pub border: f32,
     /// sigma, in pixels: how wide a gap may be to weigh more.
@@ -21,16 +19,7 @@ impl WeightMap {
     /// sigma of the paper, in pixels.
     pub const SIGMA: f32 = 5.0;
 
-    /// The weight of each pixel of `labels`, which [`separated`] has been applied to.
-    pub fn weights(&self, labels: &Plane<u32>) -> Plane<f32> {
-        let mut weights = self.border_term(labels);
-        for (weight, label) in weights.data.iter_mut().zip(&labels.data) {
-            *weight = weight_of(self.classes, *label, *weight);
-        }
-        weights
-    }
-
-    /// The second term of the formula at each pixel, with a distance of 0 to the cell that a pixel
+    /// The term at each pixel of `labels`, which [`separated`] has been applied to, with a distance of 0 to the cell that a pixel
     /// lies in: smooth across the borders of cells, so that it can be interpolated.
     pub fn border_term(&self, labels: &Plane<u32>) -> Plane<f32> {
         // Beyond this sum of distances the term is below 1e-7 w_0, which a sum with w_c rounds away.
@@ -50,27 +39,23 @@ impl WeightMap {
     }
 }
 
-/// The weight of a pixel, given w_c of background and foreground, its label and the second term of
-/// the formula.
+/// The weight of a pixel, given w_c of all classes, its class and the second term of the formula.
 ///
 /// That term is for background alone. Nobody knows to the pixel where a narrow gap lies; if the cells
 /// on both sides weighed as much as the gap, the network would do best to close it.
-pub fn weight_of(classes: [f32; 2], label: u32, border: f32) -> f32 {
-    match label {
-        0 => classes[0] + border,
-        _ => classes[1],
+pub fn weight_of(class_weights: &[f32], class: u8, border: f32) -> f32 {
+    match class {
+        0 => class_weights[0] + border,
+        class => class_weights[usize::from(class)],
     }
 }
 
-/// Weights of background and foreground that give both the same say over all of `labels`, with a
-/// mean of 1 over the pixels.
-pub fn balanced<'a>(labels: impl IntoIterator<Item = &'a Plane<u32>>) -> [f32; 2] {
-    let (mut pixels, mut foreground) = (0, 0);
-    for plane in labels {
-        pixels += plane.data.len();
-        foreground += plane.data.iter().filter(|label| **label != 0).count();
-    }
-    [pixels - foreground, foreground].map(|count| pixels as f32 / (2 * count.max(1)) as f32)
+/// Weights that give all classes the same say, with a mean of 1 over the pixels, of which `pixels` holds
+/// how many each class has. A class without pixels counts as one of a single pixel.
+pub fn balanced(pixels: &[usize]) -> Vec<f32> {
+    let all: usize = pixels.iter().sum();
+    let weight = |count: &usize| all as f32 / (pixels.len() * (*count).max(1)) as f32;
+    pixels.iter().map(weight).collect()
 }
 
 /// Gives cells that touch, at an edge or a corner, a gap of background one pixel wide: the one with the
@@ -183,7 +168,6 @@ mod tests {
     use super::*;
 
     const PAPER: WeightMap = WeightMap {
-        classes: [1.0, 1.0],
         border: WeightMap::BORDER,
         sigma: WeightMap::SIGMA,
     };
@@ -205,15 +189,23 @@ mod tests {
         labels
     }
 
+    /// w(x) with w_c as given for background and foreground.
+    fn weights(map: &WeightMap, labels: &Plane<u32>, classes: [f32; 2]) -> Vec<f32> {
+        let pixels = labels.data.iter().zip(map.border_term(labels).data);
+        pixels
+            .map(|(label, border)| weight_of(&classes, u8::from(*label != 0), border))
+            .collect()
+    }
+
     /// Equation 2 read word by word: all distances from all pixels to all cells.
-    fn naive(map: &WeightMap, labels: &Plane<u32>) -> Vec<f32> {
+    fn naive(map: &WeightMap, labels: &Plane<u32>, classes: [f32; 2]) -> Vec<f32> {
         let width = labels.width;
         let mut numbers = labels.data.clone();
         numbers.sort_unstable();
         numbers.dedup();
         let weight = |at: usize| {
             if labels.data[at] != 0 {
-                return map.classes[1];
+                return classes[1];
             }
             let mut distances: Vec<f64> = numbers
                 .iter()
@@ -235,7 +227,7 @@ mod tests {
                 }
                 _ => 0.0,
             };
-            map.classes[0] + map.border * term as f32
+            classes[0] + map.border * term as f32
         };
         (0..labels.data.len()).map(weight).collect()
     }
@@ -251,16 +243,13 @@ mod tests {
             (1, 60, 4),
         ] {
             let labels = separated(&discs(height, width, count, &mut rng));
-            for map in [
-                PAPER,
-                WeightMap {
-                    classes: [0.6, 2.5],
-                    border: 50.0,
-                    sigma: 2.0,
-                },
-            ] {
-                let found = map.weights(&labels);
-                for (found, expected) in found.data.iter().zip(naive(&map, &labels)) {
+            let narrow = WeightMap {
+                border: 50.0,
+                sigma: 2.0,
+            };
+            for (map, classes) in [(PAPER, [1.0, 1.0]), (narrow, [0.6, 2.5])] {
+                let found = weights(&map, &labels, classes);
+                for (found, expected) in found.iter().zip(naive(&map, &labels, classes)) {
                     assert!((found - expected).abs() < 1e-4, "{found} {expected}");
                 }
             }
@@ -274,7 +263,7 @@ mod tests {
             width: 7,
             data: vec![1, 1, 0, 2, 2, 0, 0],
         };
-        let weights = PAPER.weights(&labels).data;
+        let weights = weights(&PAPER, &labels, [1.0, 1.0]);
         // d_1 = d_2 = 1 in the gap.
         assert!((weights[2] - (1.0 + 10.0 * (-4.0_f32 / 50.0).exp())).abs() < 1e-5);
         // d_1 = 1, d_2 = 4 at the right of the second cell.
@@ -303,13 +292,8 @@ mod tests {
 
     #[test]
     fn balanced_classes_have_one_say() {
-        let labels = Plane {
-            height: 1,
-            width: 8,
-            data: vec![0, 0, 0, 0, 0, 0, 7, 9],
-        };
-        let [background, foreground] = balanced([&labels]);
-        assert_eq!(6.0 * background, 2.0 * foreground);
-        assert_eq!(6.0 * background + 2.0 * foreground, 8.0);
+        assert_eq!(balanced(&[6, 2]), [8.0 / 12.0, 2.0]);
+        assert_eq!(balanced(&[6, 2, 4]), [12.0 / 18.0, 2.0, 1.0]);
+        assert!(balanced(&[5, 0])[1].is_finite());
     }
 }

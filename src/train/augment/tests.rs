@@ -22,10 +22,14 @@ fn example() -> Example {
             .collect(),
     };
     Example {
-        image: cells.map(|cell| cell as f32),
+        image: vec![cells.map(|cell| cell as f32)],
         border: cells.map(|cell| 3.0 - cell as f32),
-        cells,
-        class_weights: [0.5, 2.0],
+        truth: Truth {
+            cells,
+            classes: None,
+            ignored: None,
+        },
+        class_weights: vec![0.5, 2.0],
     }
 }
 
@@ -33,7 +37,7 @@ fn example() -> Example {
 fn middle(tile: &Tile) -> Vec<f32> {
     let margin = (SIZE.input - SIZE.output) / 2;
     let inner = margin..margin + SIZE.output;
-    let rows = tile.image.rows().skip(margin).take(SIZE.output);
+    let rows = tile.image[0].rows().skip(margin).take(SIZE.output);
     rows.flat_map(|row| row[inner.clone()].to_vec()).collect()
 }
 
@@ -71,10 +75,14 @@ fn cells_that_touch_are_separated_without_holes_however_they_are_turned() {
         data: (0..70 * 90).map(|at| 1 + at / 90 / 35).collect(),
     };
     let example = Example {
-        image: cells.map(|_| 0.0),
+        image: vec![cells.map(|_| 0.0)],
         border: cells.map(|_| 10.0),
-        cells,
-        class_weights: [1.0, 1.0],
+        truth: Truth {
+            cells,
+            classes: None,
+            ignored: None,
+        },
+        class_weights: vec![1.0, 1.0],
     };
     let settings = Augmentation {
         scale: 2.0,
@@ -86,7 +94,7 @@ fn cells_that_touch_are_separated_without_holes_however_they_are_turned() {
     for _ in 0..20 {
         let way = Way {
             centre: [35.0, 45.0],
-            ..Way::random(&settings, &example.cells, SIZE.input, &mut rng)
+            ..Way::random(&settings, &example.truth.cells, SIZE.input, &mut rng)
         };
         let tile = way.cut(&example, SIZE);
         let gap = tile
@@ -109,12 +117,12 @@ fn without_variation_a_tile_is_a_piece_of_the_mirrored_image() {
     let mut rng = StdRng::seed_from_u64(2);
     for _ in 0..20 {
         let mut again = rng.clone();
-        let row = again.random_range(0..example.image.height) as isize - half;
-        let column = again.random_range(0..example.image.width) as isize - half;
+        let row = again.random_range(0..example.image[0].height) as isize - half;
+        let column = again.random_range(0..example.image[0].width) as isize - half;
         let tile = Augmentation::NONE.tile(&example, SIZE, &mut rng);
-        for (r, line) in (row..).zip(tile.image.rows()) {
+        for (r, line) in (row..).zip(tile.image[0].rows()) {
             for (c, found) in (column..).zip(line) {
-                let expected = example.image.at(mirror(r, 70), mirror(c, 90));
+                let expected = example.image[0].at(mirror(r, 70), mirror(c, 90));
                 assert_eq!(*found, expected, "row {r} column {c}");
             }
         }
@@ -158,8 +166,8 @@ fn an_elastic_deformation_of_nothing_is_the_identity() {
     let one = zero.map(|_| 1.0);
     let moved = way(Some([one, zero])).cut(&example, SIZE);
     assert_eq!(
-        moved.image.data[..100],
-        plain.image.data[SIZE.input..SIZE.input + 100]
+        moved.image[0].data[..100],
+        plain.image[0].data[SIZE.input..SIZE.input + 100]
     );
 }
 
@@ -173,6 +181,6 @@ fn a_turn_by_a_right_angle_turns() {
     };
     let tile = way.cut(&example, SIZE);
     // 30 pixels right of the middle of the tile lies what is 30 rows above the middle of the image.
-    assert_eq!(tile.image.at(30, 60), example.image.at(5, 45));
-    assert_eq!(tile.image.at(0, 30), example.image.at(35, 15));
+    assert_eq!(tile.image[0].at(30, 60), example.image[0].at(5, 45));
+    assert_eq!(tile.image[0].at(0, 30), example.image[0].at(35, 15));
 }

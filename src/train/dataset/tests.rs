@@ -1,190 +1,382 @@
+use std::fs::{self, File};
+
 use image::{GrayImage, ImageBuffer, Luma, RgbImage};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use tempfile::TempDir;
+use tiff::encoder::{TiffEncoder, colortype::Gray8};
 
 use super::*;
+use crate::contract::{Channels, Normalization};
+use crate::picture::{self, Format, Frame, Normalizer, YuvCoding};
+use crate::tiling::{Blend, Plan, Size, TileSize};
+use crate::unet::UNet;
 
-/// Folders `images` and `masks`, which are deleted in the end.
-struct Folders(TempDir);
+/// A folder that is deleted in the end.
+struct Folder(TempDir);
 
-impl Folders {
+impl Folder {
     fn new() -> Self {
-        let folders = Folders(tempfile::tempdir().unwrap());
-        fs::create_dir(folders.path("images")).unwrap();
-        fs::create_dir(folders.path("masks")).unwrap();
-        folders
+        Folder(tempfile::tempdir().unwrap())
     }
 
+    /// A path in it, whose folder is there.
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
     }
 
     /// An image of 3x2 pixels.
     fn image(&self, name: &str) -> &Self {
         let pixels = GrayImage::from_raw(3, 2, vec![0, 10, 20, 30, 40, 50]).unwrap();
-        pixels.save(self.path("images").join(name)).unwrap();
+        pixels.save(self.path(name)).unwrap();
         self
     }
 
-    fn mask(&self, name: &str, width: u32, labels: &[u16]) -> &Self {
-        let height = labels.len() as u32 / width;
-        let pixels = ImageBuffer::<Luma<u16>, _>::from_raw(width, height, labels.to_vec()).unwrap();
-        pixels.save(self.path("masks").join(name)).unwrap();
+    /// A mask of 3x2 pixels.
+    fn mask(&self, name: &str, labels: [u16; 6]) -> &Self {
+        let pixels = ImageBuffer::<Luma<u16>, _>::from_raw(3, 2, labels.to_vec()).unwrap();
+        pixels.save(self.path(name)).unwrap();
         self
     }
 
-    fn load(&self) -> Result<Vec<Sample>, DatasetError> {
-        load(&self.path("images"), &self.path("masks"))
+    /// A TIFF stack of pages of 3x2 pixels.
+    fn stack(&self, name: &str, pages: &[[u8; 6]]) -> &Self {
+        let mut encoder = TiffEncoder::new(File::create(self.path(name)).unwrap()).unwrap();
+        for page in pages {
+            encoder.write_image::<Gray8>(3, 2, page).unwrap();
+        }
+        self
     }
 
-    fn refusal(&self) -> String {
-        self.load().unwrap_err().to_string()
+    /// What is in it, with the masks found beside the images.
+    fn source(&self) -> Source {
+        Source {
+            images: self.0.path().into(),
+            ..Source::default()
+        }
+    }
+
+    fn load(&self) -> Result<Dataset, DatasetError> {
+        load(&self.source())
     }
 }
 
+fn names(samples: &[Sample]) -> Vec<&str> {
+    samples.iter().map(|sample| sample.name.as_str()).collect()
+}
+
 #[test]
-fn pairs_are_found_by_name_and_normalised() {
-    let folders = Folders::new();
-    folders
-        .image("b.png")
-        .mask("b.tif", 3, &[0, 0, 1, 2, 2, 300]);
-    folders
-        .image("a.TIFF")
-        .mask("a.png", 3, &[0, 0, 0, 0, 0, 0]);
-    fs::write(folders.path("images").join("notes.txt"), "not an image").unwrap();
-    let samples = folders.load().unwrap();
-    let names: Vec<_> = samples.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["a", "b"]);
-    assert_eq!(samples[1].cells.data, [0, 0, 1, 2, 2, 300]);
+fn folders_pair_by_name_in_the_order_of_counting() {
+    let folder = Folder::new();
+    folder
+        .image("images/t10.png")
+        .mask("masks/t10.tif", [0, 0, 1, 2, 2, 300]);
+    folder.image("images/t9.TIFF").mask("masks/t9.png", [0; 6]);
+    fs::write(folder.path("images/notes.txt"), "no image").unwrap();
+    fs::write(folder.path("images/._t9.png"), "what macOS leaves").unwrap();
+    let dataset = folder.load().unwrap();
+    assert_eq!(
+        (dataset.layout, dataset.kind),
+        (Layout::Folders, MaskKind::Instances)
+    );
+    assert_eq!(names(&dataset.samples), ["t9", "t10"]);
+    assert_eq!(dataset.samples[1].truth.cells.data, [0, 0, 1, 2, 2, 300]);
     // Mean 25, variance (25^2 + 15^2 + 5^2) / 3.
     let deviation = (875.0_f64 / 3.0).sqrt() + 1e-6;
     let expected = [-25.0, -15.0, -5.0, 5.0, 15.0, 25.0].map(|x| (x / deviation) as f32);
-    assert_eq!(samples[0].image.data, expected);
+    assert_eq!(dataset.samples[0].image[0].data, expected);
 }
 
 #[test]
-fn cells_of_a_two_valued_mask_are_its_components() {
-    let folders = Folders::new();
-    folders
-        .image("a.png")
-        .mask("a.png", 3, &[255, 0, 255, 0, 255, 255]);
-    assert_eq!(folders.load().unwrap()[0].cells.data, [1, 0, 2, 0, 2, 2]);
+fn images_without_masks_are_left_out_when_that_is_asked_for() {
+    let folder = Folder::new();
+    folder
+        .image("images/a.png")
+        .image("images/b.png")
+        .mask("masks/b.png", [1; 6]);
+    assert!(matches!(folder.load(), Err(DatasetError::NoPartner { .. })));
+    let dataset = load(&Source {
+        annotated_only: true,
+        ..folder.source()
+    })
+    .unwrap();
+    assert_eq!(names(&dataset.samples), ["b"]);
+    assert!(
+        dataset
+            .to_string()
+            .contains("1 images without a mask left out")
+    );
 }
 
 #[test]
-fn colour_becomes_brightness_as_in_the_element() {
-    let folders = Folders::new();
-    let file = folders.path("rgb.png");
-    RgbImage::from_raw(2, 1, vec![200, 100, 50, 255, 255, 255])
-        .unwrap()
-        .save(&file)
-        .unwrap();
-    let brightness = read::image(&file).unwrap();
-    // (77 * 200 + 150 * 100 + 29 * 50) / 256 = 124.4
-    assert_eq!(brightness.data, [124.0, 255.0]);
+fn sequences_of_the_challenge_take_gold_before_silver() {
+    let folder = Folder::new();
+    for sequence in ["01", "02"] {
+        for frame in ["t000", "t001", "t002"] {
+            folder.image(&format!("{sequence}/{frame}.tif"));
+        }
+    }
+    let seg = |kind: &str, frame: &str, cell| {
+        folder.mask(
+            &format!("{kind}/SEG/man_seg{frame}.tif"),
+            [0, 0, cell, 0, 0, 9],
+        );
+    };
+    seg("01_GT", "001", 1);
+    seg("01_ST", "000", 2);
+    seg("01_ST", "001", 3);
+    seg("02_GT", "002", 4);
+    folder.image("01_GT/TRA/man_track000.tif");
+    let found = |source: &Source| -> Vec<(String, u32)> {
+        let dataset = load(source).unwrap();
+        assert_eq!(dataset.layout, Layout::CellTracking);
+        let samples = dataset.samples.into_iter();
+        samples.map(|s| (s.name, s.truth.cells.data[2])).collect()
+    };
+    let expect = |list: &[(&str, u32)]| -> Vec<(String, u32)> {
+        list.iter()
+            .map(|(name, cell)| ((*name).into(), *cell))
+            .collect()
+    };
+    let gold_first = expect(&[("01/t000", 2), ("01/t001", 1), ("02/t002", 4)]);
+    assert_eq!(found(&folder.source()), gold_first);
+    let gold = Source {
+        truth: Standard::Gold,
+        ..folder.source()
+    };
+    assert_eq!(found(&gold), expect(&[("01/t001", 1), ("02/t002", 4)]));
+    let silver = Source {
+        truth: Standard::Silver,
+        ..folder.source()
+    };
+    let error = load(&silver).unwrap_err().to_string();
+    assert!(
+        error.contains("02 has no truth") && error.contains("02_ST"),
+        "{error}"
+    );
+    // One sequence by itself, and with its folder of masks.
+    let one = Source {
+        images: folder.path("01"),
+        ..silver
+    };
+    assert_eq!(found(&one), expect(&[("01/t000", 2), ("01/t001", 3)]));
+    let with_masks = Source::new(folder.path("01"), folder.path("01_GT/SEG"));
+    assert_eq!(found(&with_masks), expect(&[("01/t001", 1)]));
+}
+
+#[test]
+fn stacks_pair_page_by_page_with_stacks_or_folders() {
+    let folder = Folder::new();
+    let image = [0, 10, 20, 30, 40, 50];
+    folder.stack("train-volume.tif", &[image, image]);
+    folder.stack("train-labels.tif", &[[0; 6], [255, 0, 255, 0, 0, 0]]);
+    let dataset = folder.load().unwrap();
+    assert_eq!(
+        (dataset.layout, dataset.kind),
+        (Layout::Stacks, MaskKind::Binary)
+    );
+    assert_eq!(
+        names(&dataset.samples),
+        ["train-volume-000", "train-volume-001"]
+    );
+    assert_eq!(dataset.samples[1].truth.cells.data, [1, 0, 2, 0, 0, 0]);
+
+    folder
+        .mask("labels/1.png", [1, 1, 2, 0, 0, 0])
+        .mask("labels/2.png", [0; 6]);
+    let mixed = Source::new(folder.path("train-volume.tif"), folder.path("labels"));
+    let samples = load(&mixed).unwrap().samples;
+    assert_eq!(samples[0].truth.cells.data, [1, 1, 2, 0, 0, 0]);
+
+    folder.mask("labels/3.png", [0; 6]);
+    let error = load(&mixed).unwrap_err().to_string();
+    assert!(
+        error.contains("2 image(s)") && error.contains("3 mask(s)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn stacks_in_folders_are_sequences() {
+    let folder = Folder::new();
+    folder
+        .stack("images/a.tif", &[[5; 6], [6; 6]])
+        .image("images/b.png");
+    folder
+        .stack("masks/a.tif", &[[1; 6], [0; 6]])
+        .mask("masks/b.png", [0; 6]);
+    let samples = folder.load().unwrap().samples;
+    assert_eq!(names(&samples), ["a-000", "a-001", "b"]);
+    let sequences: Vec<_> = samples.iter().map(|s| s.sequence.as_str()).collect();
+    assert_eq!(sequences, ["a", "a", ""]);
+}
+
+/// The truth in one mask.
+fn truth(labels: [u16; 6], change: impl FnOnce(&mut Source)) -> (MaskKind, Truth) {
+    let folder = Folder::new();
+    folder.image("images/a.png").mask("masks/a.png", labels);
+    let mut source = folder.source();
+    change(&mut source);
+    let mut dataset = load(&source).unwrap();
+    (dataset.kind, dataset.samples.remove(0).truth)
+}
+
+#[test]
+fn masks_are_taken_for_what_they_look_like() {
+    let named = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| name.to_string())
+            .collect::<Vec<_>>()
+    };
+    let (kind, binary) = truth([255, 0, 255, 0, 255, 255], |_| {});
+    assert_eq!(kind, MaskKind::Binary);
+    assert_eq!(binary.cells.data, [1, 0, 2, 0, 2, 2]);
+    assert!(binary.classes.is_none() && binary.ignored.is_none());
+
+    let (kind, instances) = truth([1, 0, 1, 0, 7, 7], |_| {});
+    assert_eq!(kind, MaskKind::Instances);
+    assert_eq!(instances.cells.data, [1, 0, 1, 0, 7, 7]);
+    // The same numbers, told to be something else.
+    let (_, forced) = truth([1, 0, 1, 0, 7, 7], |s| s.kind = Some(MaskKind::Membranes));
+    assert_eq!(forced.cells.data, [1, 0, 2, 0, 2, 2]);
+    let (_, forced) = truth([1, 0, 1, 0, 1, 1], |s| s.kind = Some(MaskKind::Instances));
+    assert_eq!(forced.cells.data, [1, 0, 1, 0, 1, 1]);
+
+    let (kind, classes) = truth([1, 0, 2, 0, 1, 2], |s| {
+        s.classes = named(&["ground", "nucleus", "cytoplasm"]);
+    });
+    assert_eq!(kind, MaskKind::Classes);
+    assert_eq!(classes.classes.unwrap().data, [1, 0, 2, 0, 1, 2]);
+    assert_eq!(classes.cells.data, [1, 0, 2, 0, 2, 2]);
+
+    // Two names are names, not a kind.
+    let (kind, _) = truth([1, 0, 2, 0, 1, 2], |s| {
+        s.classes = named(&["ground", "nucleus"])
+    });
+    assert_eq!(kind, MaskKind::Instances);
+}
+
+#[test]
+fn pixels_that_nobody_has_judged_are_no_cells() {
+    let (kind, truth) = truth([1, 0, 255, 255, 1, 1], |s| s.ignore = Some(255));
+    assert_eq!(kind, MaskKind::Binary);
+    assert_eq!(truth.cells.data, [1, 0, 0, 0, 2, 2]);
+    let ignored = truth.ignored.unwrap();
+    assert_eq!(ignored.data, [false, false, true, true, false, false]);
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let folder = Folder::new();
+    let refusal = |names: &str, kind| {
+        let classes = names
+            .split(',')
+            .filter(|n| !n.is_empty())
+            .map(str::to_owned);
+        let source = Source {
+            classes: classes.collect(),
+            kind,
+            ..folder.source()
+        };
+        load(&source).unwrap_err().to_string()
+    };
+    assert!(refusal("a", None).contains("1 name(s)"));
+    assert!(refusal("a,b,a", None).contains("one twice"));
+    assert!(refusal("a,b, ", None).contains("empty name"));
+    assert!(refusal("", Some(MaskKind::Classes)).contains("needs the names"));
+    assert!(refusal("a,b,c", Some(MaskKind::Binary)).contains("3 names"));
+}
+
+/// What the element gives a network that sees all of a frame, without its margin.
+fn element(frame: &Frame, channels: Channels) -> Vec<f32> {
+    let unet = UNet {
+        channels: channels.count(),
+        classes: 2,
+        width: 1,
+        depth: 1,
+        padded: true,
+    };
+    let size = Size {
+        width: frame.width(),
+        height: frame.height(),
+    };
+    let plan = Plan::new(size, &unet.geometry(), Blend::Crop, TileSize::Inner(64)).unwrap();
+    let (rows, columns) = plan.tiles().next().unwrap();
+    let mut input = vec![0.0; channels.count() * plan.outer.area()];
+    let scaling = Normalizer::new(Normalization::ZScore).scaling(frame, channels);
+    picture::fill(
+        frame,
+        channels,
+        scaling,
+        (rows, columns),
+        plan.outer,
+        &mut input,
+    );
+    let planes = input.chunks_exact(plan.outer.area());
+    planes
+        .flat_map(|plane| {
+            let lines = plane.chunks_exact(plan.outer.width).skip(rows.source);
+            let lines = lines.take(size.height);
+            lines.flat_map(|line| line[columns.source..][..size.width].to_vec())
+        })
+        .collect()
+}
+
+#[test]
+fn the_network_learns_from_what_the_element_shows_it() {
+    const SIZE: (u32, u32) = (32, 24);
+    let folder = Folder::new();
+    let noise = |at: usize| (at as u32).wrapping_mul(2_654_435_761) >> 12;
+    let count = (SIZE.0 * SIZE.1) as usize;
+    let rgb: Vec<u8> = (0..3 * count)
+        .map(|at| (noise(at) % 200 + at as u32 % 3 * 20) as u8)
+        .collect();
+    let deep: Vec<u16> = (0..count)
+        .map(|at| (33_000 + noise(at) % 900) as u16)
+        .collect();
+    let picture = RgbImage::from_raw(SIZE.0, SIZE.1, rgb.clone()).unwrap();
+    picture.save(folder.path("images/rgb.png")).unwrap();
+    let picture = ImageBuffer::<Luma<u16>, _>::from_raw(SIZE.0, SIZE.1, deep.clone()).unwrap();
+    picture.save(folder.path("images/deep.tif")).unwrap();
+    for name in ["deep", "rgb"] {
+        let mask = GrayImage::from_pixel(SIZE.0, SIZE.1, Luma([1]));
+        mask.save(folder.path(&format!("masks/{name}.png")))
+            .unwrap();
+    }
+    let deep: Vec<u8> = deep.into_iter().flat_map(u16::to_le_bytes).collect();
+    for channels in [InputChannels::Gray, InputChannels::Rgb] {
+        let source = Source {
+            channels,
+            ..folder.source()
+        };
+        let samples = load(&source).unwrap().samples;
+        for (sample, (format, bytes)) in samples
+            .iter()
+            .zip([(Format::Gray16Le, &deep), (Format::Rgb, &rgb)])
+        {
+            let stride = bytes.len() / SIZE.1 as usize;
+            let planes = [picture::Plane {
+                data: bytes,
+                stride,
+            }];
+            let size = (SIZE.0 as usize, SIZE.1 as usize);
+            let frame = Frame::new(format, size.0, size.1, &planes, YuvCoding::BT601).unwrap();
+            let expected = element(&frame, channels.into());
+            let found: Vec<f32> = sample.image.iter().flat_map(|p| p.data.clone()).collect();
+            assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "{found} {expected} {format:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]
 fn a_constant_image_is_finite() {
-    let flat = standardised(&Plane::filled(4, 4, 7.0));
-    assert_eq!(flat.data, [0.0; 16]);
-}
-
-#[test]
-fn bad_data_is_refused_with_the_name_of_the_file() {
-    let missing = Folders::new();
-    fs::remove_dir(missing.path("images")).unwrap();
-    assert!(missing.refusal().contains("images"));
-
-    assert!(
-        Folders::new()
-            .refusal()
-            .contains("no .png, .tif or .tiff file in")
-    );
-
-    let no_mask = Folders::new();
-    no_mask
-        .image("a.png")
-        .image("b.png")
-        .mask("b.png", 3, &[1; 6]);
-    let refusal = no_mask.refusal();
-    assert!(refusal.contains("a.png has no partner"), "{refusal}");
-
-    let no_image = Folders::new();
-    no_image
-        .image("a.png")
-        .mask("a.png", 3, &[1; 6])
-        .mask("z.png", 3, &[1; 6]);
-    let refusal = no_image.refusal();
-    assert!(refusal.contains("z.png has no partner"), "{refusal}");
-
-    let twice = Folders::new();
-    twice
-        .image("a.png")
-        .image("a.tif")
-        .mask("a.png", 3, &[1; 6]);
-    let refusal = twice.refusal();
-    assert!(
-        refusal.contains("a.png") && refusal.contains("a.tif"),
-        "{refusal}"
-    );
-
-    let size = Folders::new();
-    size.image("a.png").mask("a.png", 2, &[1; 6]);
-    let refusal = size.refusal();
-    assert!(
-        refusal.contains("a.png is 3x2 pixels") && refusal.contains("2x3"),
-        "{refusal}"
-    );
-
-    let empty = Folders::new();
-    empty.image("a.png").mask("a.png", 3, &[0; 6]);
-    assert!(empty.refusal().contains("every mask"));
-}
-
-#[test]
-fn unreadable_files_are_refused_with_their_name() {
-    let broken = Folders::new();
-    broken.image("a.png").mask("a.png", 3, &[1; 6]);
-    fs::write(broken.path("images").join("a.png"), "no picture").unwrap();
-    assert!(broken.refusal().contains("a.png: "));
-
-    let coloured = Folders::new();
-    coloured.image("a.png");
-    RgbImage::new(3, 2)
-        .save(coloured.path("masks").join("a.png"))
-        .unwrap();
-    let refusal = coloured.refusal();
-    assert!(
-        refusal.contains("a.png") && refusal.contains("a mask is grey"),
-        "{refusal}"
-    );
-}
-
-#[test]
-fn a_seed_decides_the_split() {
-    let samples = |count| -> Vec<Sample> {
-        let sample = |index: usize| Sample {
-            name: index.to_string(),
-            image: Plane::filled(1, 1, 0.0),
-            cells: Plane::filled(1, 1, 0),
-        };
-        (0..count).map(sample).collect()
-    };
-    let held_back = |seed| -> Vec<String> {
-        let split = split(samples(20), 0.25, &mut StdRng::seed_from_u64(seed)).unwrap();
-        assert_eq!((split.training.len(), split.validation.len()), (15, 5));
-        split.validation.into_iter().map(|s| s.name).collect()
-    };
-    assert_eq!(held_back(1), held_back(1));
-    assert_ne!(held_back(1), held_back(2));
-
-    let mut rng = StdRng::seed_from_u64(1);
-    assert!(split(samples(1), 0.5, &mut rng).is_err());
-    assert!(split(samples(4), 0.99, &mut rng).is_err());
-    assert_eq!(
-        split(samples(2), 0.01, &mut rng).unwrap().validation.len(),
-        1
-    );
+    let flat = standardised(vec![Plane::filled(4, 4, 7.0)]);
+    assert_eq!(flat[0].data, [0.0; 16]);
 }

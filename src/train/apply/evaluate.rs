@@ -1,0 +1,197 @@
+//! `unet-train evaluate`: how good a model is.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::options::{RuntimeOptions, UseOptions};
+use super::picture::Picture;
+use super::predictor::{PredictError, Predictor};
+use super::report::{Report, Row};
+use crate::contract::{Channels, Contract};
+use crate::train::dataset::{
+    Annotated, DatasetError, InputChannels, MaskKind, Page, Reader, Source, annotations,
+};
+use crate::train::metrics::cells::drop_border;
+use crate::train::metrics::{Measure, Tally};
+use crate::train::plane::Plane;
+
+/// Score a model on images with masks.
+///
+/// Segments IMAGES as the GStreamer element would and compares with MASKS, in any layout that `train`
+/// reads. For the scores of a paper use images that were not trained on.
+///
+/// Cells: a mask holds one number for each cell; if no mask has more than one, each connected
+/// component is a cell.
+///   SEG     mean over true cells of the intersection over union with the cell that covers more than
+///           half of it (Cell Tracking Challenge)
+///   F1, AP  cells found, at intersections over union above 0.5, 0.75, 0.9: 2 TP / (2 TP + FP + FN),
+///           TP / (TP + FP + FN)
+///   IoU, Dice, pixel error   foreground pixels, whichever cell they belong to
+/// Membranes (--kind membranes, or a model whose class 0 has the name membrane); means over the images.
+///   V_rand, V_info   how well cells are told apart, after thinning (ISBI 2012)
+///   pixel error, warping error   wrong pixels: all, and those that are wrong in topology
+///
+///   unet-train evaluate --model cells.onnx --images test/images --masks test/masks --per-image
+#[derive(Args, Debug)]
+#[command(
+    verbatim_doc_comment,
+    // The model says what these are.
+    mut_arg("classes", |arg| arg.hide(true)),
+    mut_arg("channels", |arg| arg.hide(true)),
+)]
+pub struct Evaluate {
+    /// The model: an ONNX file of this program or of another
+    #[arg(long, value_name = "FILE.onnx")]
+    model: PathBuf,
+    #[command(flatten)]
+    source: Source,
+    /// Score only the images whose names this file lists, one a line
+    #[arg(long, value_name = "FILE")]
+    only: Option<PathBuf>,
+    /// Leave out cells that lie within so many pixels of the edge (the Cell Tracking Challenge's field
+    /// of interest)
+    #[arg(long, value_name = "PIXELS", default_value_t = 0)]
+    border: usize,
+    /// Show the scores of each image
+    #[arg(long)]
+    per_image: bool,
+    /// Write all scores into this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    how: UseOptions,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
+}
+
+/// Why a model can't be scored.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// Images or masks can't be used.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The model can't be used.
+    #[error(transparent)]
+    Model(PredictError),
+    /// A picture can't be segmented.
+    #[error("can't segment {page}: {error}")]
+    Predict {
+        /// The picture.
+        page: Page,
+        /// Why.
+        error: PredictError,
+    },
+    /// An option that is the model's to decide.
+    #[error("--classes and --channels are for training: the model says what they are")]
+    Contract,
+    /// An option that has no meaning for membranes.
+    #[error("--border leaves out cells at the edge; it has no meaning for membranes")]
+    Border,
+    /// The JSON file can't be written.
+    #[error("can't write {}: {error}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl Evaluate {
+    /// Scores the model, prints the table and writes the JSON file.
+    pub fn run(&self) -> Result<(), EvaluateError> {
+        let report = self.report()?;
+        if let Some(file) = &self.json {
+            let write = |error| EvaluateError::Write {
+                file: file.clone(),
+                error,
+            };
+            let json = serde_json::to_vec_pretty(&report).map_err(|error| write(error.into()))?;
+            fs::write(file, json).map_err(write)?;
+        }
+        print!("{}", report.table(self.per_image));
+        Ok(())
+    }
+
+    /// Scores the model.
+    pub fn report(&self) -> Result<Report, EvaluateError> {
+        let mut predictor = self
+            .how
+            .predictor(&self.model, &self.runtime)
+            .map_err(EvaluateError::Model)?;
+        let mut dataset = annotations(&self.source(predictor.contract())?)?;
+        if let Some(list) = &self.only {
+            dataset = dataset.only(list)?;
+        }
+        let measure = dataset.kind.into();
+        if measure == Measure::Membranes && self.border > 0 {
+            return Err(EvaluateError::Border);
+        }
+        let mut total = Tally::new(measure);
+        let mut reader = Reader::default();
+        let mut per_image = Vec::with_capacity(dataset.samples.len());
+        for sample in &dataset.samples {
+            let (truth, found) = self.objects(&mut predictor, &mut reader, sample)?;
+            total.add(&truth, &found);
+            let mut alone = Tally::new(measure);
+            alone.add(&truth, &found);
+            per_image.push(Row::new(&sample.name, &alone));
+        }
+        Ok(Report {
+            model: self.model.clone(),
+            data: dataset.to_string(),
+            kind: measure,
+            threshold: predictor.threshold(),
+            min_area: predictor.min_area(),
+            border: self.border,
+            versions: predictor.versions(),
+            total: Row::new("total", &total),
+            per_image,
+        })
+    }
+
+    /// Images and masks as the model was made for.
+    fn source(&self, contract: &Contract) -> Result<Source, EvaluateError> {
+        let mut source = self.source.clone();
+        if !source.classes.is_empty() || source.channels != InputChannels::default() {
+            return Err(EvaluateError::Contract);
+        }
+        if source.kind.is_none() && contract.classes[0].name == "membrane" {
+            source.kind = Some(MaskKind::Membranes);
+        }
+        if contract.classes.len() > 2 && source.kind.is_none_or(|k| k == MaskKind::Classes) {
+            let names = contract.classes.iter().map(|class| class.name.clone());
+            source.classes = names.collect();
+        }
+        source.channels = match contract.channels {
+            Channels::Gray => InputChannels::Gray,
+            Channels::Rgb => InputChannels::Rgb,
+        };
+        Ok(source)
+    }
+
+    /// The true objects of an image and those that the model finds.
+    fn objects(
+        &self,
+        predictor: &mut Predictor,
+        reader: &mut Reader,
+        sample: &Annotated,
+    ) -> Result<(Plane<u32>, Plane<u32>), EvaluateError> {
+        let contract = predictor.contract();
+        let picture = reader.read(&sample.image, |raster| Picture::of(raster, contract))?;
+        sample.fits(picture.size().height, picture.size().width)?;
+        let prediction = predictor.predict(&picture);
+        let prediction = prediction.map_err(|error| EvaluateError::Predict {
+            page: sample.image.clone(),
+            error,
+        })?;
+        let mut truth = sample.truth.objects();
+        let mut found = sample.truth.judged(prediction.objects);
+        drop_border(&mut truth, self.border);
+        drop_border(&mut found, self.border);
+        Ok((truth, found))
+    }
+}

@@ -1,0 +1,201 @@
+//! `unet-train info`: what a model promises.
+
+use std::fmt::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::options::RuntimeOptions;
+use crate::contract::{Activation, Channels, Contract, Sizes, Training};
+use crate::inference::{Model, ModelError};
+
+/// Show what a model promises.
+///
+/// Loads it as the GStreamer element does. Of a model that carries no contract it shows what is found
+/// out by trying it on several sizes.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Info {
+    /// The model: an ONNX file of this program or of another
+    #[arg(value_name = "FILE.onnx")]
+    model: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
+}
+
+/// The same as JSON.
+#[derive(Serialize)]
+struct Json<'a> {
+    file: &'a Path,
+    /// Whether the contract is the file's own, not found out by trying.
+    described: bool,
+    contract: &'a Contract,
+}
+
+impl Info {
+    /// Prints it.
+    pub fn run(&self) -> Result<(), ModelError> {
+        let model = Model::open(&self.model, &self.runtime.options())?;
+        let text = match self.json {
+            true => json(&self.model, &model),
+            false => text(&self.model, model.is_described(), model.contract()),
+        };
+        println!("{text}");
+        Ok(())
+    }
+}
+
+fn json(file: &Path, model: &Model) -> String {
+    let json = Json {
+        file,
+        described: model.is_described(),
+        contract: model.contract(),
+    };
+    serde_json::to_string_pretty(&json).expect("a contract holds nothing that JSON can't")
+}
+
+/// The contract, line by line.
+pub fn text(file: &Path, described: bool, contract: &Contract) -> String {
+    let mut text = String::new();
+    // Writing into a string can't fail.
+    let _ = write(&mut text, file, described, contract);
+    text
+}
+
+fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -> fmt::Result {
+    let geometry = contract.geometry;
+    let source = match described {
+        true => "the model's own",
+        false => "found out by trying: the file carries none",
+    };
+    let channels = match contract.channels {
+        Channels::Gray => "1, brightness",
+        Channels::Rgb => "3, red, green and blue",
+    };
+    let output = match contract.activation {
+        Activation::Softmax => "one score a class (softmax makes probabilities of them)",
+        Activation::Sigmoid => "one score (its logistic function is the probability)",
+        Activation::None => "probabilities",
+    };
+    write!(text, "{}, {}", contract.name, file.display())?;
+    line(text, "contract", source)?;
+    line(text, "channels", channels)?;
+    line(text, "sizes", &sizes(geometry.sizes))?;
+    line(text, "margin", &pixels(geometry.margin))?;
+    line(text, "halo", &pixels(geometry.halo))?;
+    line(
+        text,
+        "tiles begin",
+        &format!("every {}", pixels(geometry.stride)),
+    )?;
+    line(text, "normalization", &contract.normalization.to_string())?;
+    line(text, "output", output)?;
+    for (index, class) in contract.classes.iter().enumerate() {
+        let color = String::from(class.color);
+        line(
+            text,
+            &format!("class {index}"),
+            &format!("{}, {color}", class.name),
+        )?;
+    }
+    if contract.classes.len() == 2 {
+        line(text, "threshold", &contract.threshold.to_string())?;
+    }
+    if let Some(area) = contract.min_area {
+        line(text, "smallest object", &pixels(area))?;
+    }
+    if let Some(size) = contract.pixel_size {
+        line(text, "pixel size", &format!("{size} micrometres"))?;
+    }
+    if let Some(training) = &contract.training {
+        write_training(text, training)?;
+    }
+    for (name, score) in &contract.scores {
+        line(text, name, &score.to_string())?;
+    }
+    Ok(())
+}
+
+fn write_training(text: &mut String, training: &Training) -> fmt::Result {
+    let Training {
+        data,
+        images,
+        steps,
+        seed,
+        command,
+    } = training;
+    if !data.is_empty() {
+        line(text, "data", data)?;
+    }
+    let trained = format!("{steps} steps on {images} image(s), seed {seed}");
+    line(text, "training", &trained)?;
+    line(text, "command", command)
+}
+
+fn line(text: &mut String, name: &str, value: &str) -> fmt::Result {
+    write!(text, "\n  {name:16}{value}")
+}
+
+fn pixels(count: usize) -> String {
+    format!("{count} pixels")
+}
+
+fn sizes(sizes: Sizes) -> String {
+    match sizes {
+        Sizes::Steps { min, step } => format!("{min} pixels and {step} more, as often as wanted"),
+        Sizes::Fixed { height, width } => format!("{width}x{height} pixels only"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unet::UNet;
+
+    #[test]
+    fn a_contract_is_shown_in_full() {
+        let unet = UNet {
+            channels: 1,
+            classes: 2,
+            width: 64,
+            depth: 4,
+            padded: false,
+        };
+        let contract = Contract {
+            min_area: Some(30),
+            pixel_size: Some(0.65),
+            training: Some(Training {
+                data: "drawn".into(),
+                images: 7,
+                steps: 400,
+                seed: 3,
+                command: "unet-train train".into(),
+            }),
+            scores: [("SEG".to_owned(), 0.9)].into(),
+            ..unet.contract("paper")
+        };
+        let expected = "paper, m.onnx
+  contract        the model's own
+  channels        1, brightness
+  sizes           188 pixels and 16 more, as often as wanted
+  margin          92 pixels
+  halo            92 pixels
+  tiles begin     every 16 pixels
+  normalization   z-score
+  output          one score a class (softmax makes probabilities of them)
+  class 0         background, #000000
+  class 1         foreground, #e69f00
+  threshold       0.5
+  smallest object 30 pixels
+  pixel size      0.65 micrometres
+  data            drawn
+  training        400 steps on 7 image(s), seed 3
+  command         unet-train train
+  SEG             0.9";
+        assert_eq!(text(Path::new("m.onnx"), true, &contract), expected);
+    }
+}

@@ -1,0 +1,16 @@
+//! Using a model on files, as the element uses it on video: `unet-train evaluate`, `segment` and
+//! `info`.
+//!
+//! ```text
+//! dataset -> picture -> predictor(turn, segmenter) -> evaluate(metrics) -> report
+//!                                                  -> segment -> pictures
+//! ```
+
+pub mod evaluate;
+pub mod info;
+pub mod options;
+pub mod picture;
+pub mod predictor;
+pub mod report;
+pub mod segment;
+pub mod turn;

@@ -1,0 +1,87 @@
+//! Options of the commands that use a model.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::predictor::{PredictError, Predictor, Use};
+use crate::inference::library::Search;
+use crate::inference::{Options, Provider};
+use crate::train::options::number;
+
+/// What a model runs on.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Running the model")]
+pub struct RuntimeOptions {
+    /// ONNX Runtime's shared library [default: ORT_DYLIB_PATH, else beside this program, else where
+    /// make puts it, else the system's]
+    #[arg(long, value_name = "FILE")]
+    runtime_library: Option<PathBuf>,
+    /// What to compute on: auto, cpu, cuda, tensorrt, migraphx, openvino, coreml, directml, webgpu
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = provider)]
+    execution_provider: Provider,
+    /// Processor threads; 0: one for each core
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    threads: usize,
+}
+
+/// How a model is used.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Using the model")]
+pub struct UseOptions {
+    /// Average over the four rotations of each image by quarter turns; with --mirrors over eight
+    /// versions (the paper took the mean over seven rotated ones)
+    #[arg(long)]
+    rotations: bool,
+    /// Average over each image and its mirror image
+    #[arg(long)]
+    mirrors: bool,
+    /// Probability above which a pixel is foreground, for models of two classes [default: the model's]
+    #[arg(long, value_name = "0..1", value_parser = number(0.0_f32..=1.0))]
+    threshold: Option<f32>,
+    /// Leave out objects of fewer pixels [default: the model's, else none]
+    #[arg(long, value_name = "PIXELS")]
+    min_area: Option<usize>,
+}
+
+impl RuntimeOptions {
+    /// How to open a model.
+    pub fn options(&self) -> Options {
+        let program = env::current_exe().ok();
+        Options {
+            library: Search {
+                explicit: self.runtime_library.clone(),
+                beside: program.and_then(|program| Some(program.parent()?.to_owned())),
+                log: None,
+            },
+            provider: self.execution_provider,
+            threads: self.threads,
+            ..Options::default()
+        }
+    }
+}
+
+impl UseOptions {
+    /// Opens the model in the file `path`.
+    pub fn predictor(
+        &self,
+        path: &Path,
+        runtime: &RuntimeOptions,
+    ) -> Result<Predictor, PredictError> {
+        let how = Use {
+            rotations: self.rotations,
+            mirrors: self.mirrors,
+            threshold: self.threshold,
+            min_area: self.min_area,
+        };
+        Predictor::open(path, &runtime.options(), how)
+    }
+}
+
+fn provider(name: &str) -> Result<Provider, String> {
+    let all = Provider::AUTO.into_iter();
+    all.chain([Provider::Auto, Provider::TensorRt])
+        .find(|provider| provider.name() == name)
+        .ok_or_else(|| "there is no such execution provider".into())
+}

@@ -1,0 +1,239 @@
+//! Pictures in memory, as the element would see them.
+
+use super::turn::Turn;
+use crate::contract::{Channels, Contract, Normalization};
+use crate::picture::{Format, Frame, FrameError, FrameMut, Plane, PlaneMut, YuvCoding};
+use crate::tiling::Size;
+use crate::train::plane;
+use crate::train::read::{Raster, ReadError};
+
+/// A picture in one of the formats that the element takes, rows without gaps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    format: Format,
+    size: Size,
+    bytes: Vec<u8>,
+}
+
+impl Picture {
+    /// A picture of the given bytes.
+    pub fn new(format: Format, size: Size, bytes: Vec<u8>) -> Result<Self, FrameError> {
+        let picture = Picture {
+            format,
+            size,
+            bytes,
+        };
+        picture.frame().map(|_| ())?;
+        Ok(picture)
+    }
+
+    /// A picture from a file, for the network of `contract`. Grey of 8 bits stays so, any other grey gets
+    /// 16 bits; colour of 8 bits stays colour.
+    ///
+    /// The element has no format for the rest. Colour of more bits becomes brightness of 16 bits for a
+    /// network of grey values, and colour of 8 bits for one of colours. Values beyond the format's
+    /// (fractions, negative ones, counts beyond 65535) are scaled, the smallest and the largest to those
+    /// of the format, which a network with statistics of the frame doesn't notice.
+    pub fn of(raster: &Raster, contract: &Contract) -> Result<Self, ReadError> {
+        let is_color =
+            raster.is_color() && (raster.depth == 8 || contract.channels == Channels::Rgb);
+        let channels = match is_color {
+            true => Channels::Rgb,
+            false => Channels::Gray,
+        };
+        let mut planes = raster.image(channels)?;
+        let is_deep = !is_color && raster.depth != 8;
+        let most = f32::from(if is_deep { u16::MAX } else { u8::MAX.into() });
+        fit(&mut planes, most, contract.normalization)?;
+        let pixels = 0..raster.height * raster.width;
+        let samples = pixels.flat_map(|at| planes.iter().map(move |plane| plane.data[at]));
+        let (format, bytes) = match (is_color, is_deep) {
+            (true, _) => (Format::Rgb, samples.map(|x| x as u8).collect()),
+            (false, false) => (Format::Gray8, samples.map(|x| x as u8).collect()),
+            (false, true) => (
+                Format::Gray16Le,
+                samples.flat_map(|x| (x as u16).to_le_bytes()).collect(),
+            ),
+        };
+        Ok(Picture {
+            format,
+            size: Size {
+                width: raster.width,
+                height: raster.height,
+            },
+            bytes,
+        })
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// The pixel format.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The picture as the segmenter takes it.
+    pub fn frame(&self) -> Result<Frame<'_>, FrameError> {
+        let plane = Plane {
+            data: &self.bytes,
+            stride: self.size.width * self.pixel(),
+        };
+        let Size { width, height } = self.size;
+        Frame::new(self.format, width, height, &[plane], YuvCoding::default())
+    }
+
+    /// The picture to draw upon.
+    pub fn frame_mut(&mut self) -> Result<FrameMut<'_>, FrameError> {
+        let stride = self.size.width * self.pixel();
+        let Size { width, height } = self.size;
+        let plane = PlaneMut {
+            data: &mut self.bytes,
+            stride,
+        };
+        FrameMut::new(self.format, width, height, [plane], YuvCoding::default())
+    }
+
+    /// The bytes, row by row.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// The picture turned.
+    pub fn turned(&self, turn: Turn) -> Picture {
+        let pixel = self.pixel();
+        let sources = turn.sources(self.size);
+        Picture {
+            format: self.format,
+            size: turn.size(self.size),
+            bytes: sources
+                .flat_map(|at| &self.bytes[at * pixel..][..pixel])
+                .copied()
+                .collect(),
+        }
+    }
+
+    /// Bytes of a pixel.
+    fn pixel(&self) -> usize {
+        match self.format {
+            Format::Gray8 => 1,
+            Format::Gray16Le | Format::Gray16Be => 2,
+            Format::Rgb | Format::Bgr => 3,
+            // Formats in several planes are not made from files.
+            _ => 4,
+        }
+    }
+}
+
+/// Brings values to whole numbers in `0..=most`; leaves them where they are that already.
+fn fit(
+    planes: &mut [plane::Plane<f32>],
+    most: f32,
+    normalization: Normalization,
+) -> Result<(), ReadError> {
+    let values = || planes.iter().flat_map(|plane| plane.data.iter().copied());
+    if values().all(|x| x.fract() == 0.0 && (0.0..=most).contains(&x)) {
+        return Ok(());
+    }
+    if let Normalization::Fixed { .. } = normalization {
+        return Err(ReadError::Pixels {
+            found: format!("not whole numbers from 0 to {most}"),
+            expected: "the model has a fixed range of counts, which other values have no place in",
+        });
+    }
+    let low = values().fold(f32::INFINITY, f32::min);
+    let high = values().fold(f32::NEG_INFINITY, f32::max);
+    let span = f64::from(high) - f64::from(low);
+    let fitted = |x: f32| match span > 0.0 {
+        true => ((f64::from(x) - f64::from(low)) / span * f64::from(most)).round() as f32,
+        false => 0.0,
+    };
+    for plane in planes {
+        plane.data.iter_mut().for_each(|x| *x = fitted(*x));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::read::Coding;
+    use crate::unet::UNet;
+
+    fn contract(channels: usize, normalization: Normalization) -> Contract {
+        let unet = UNet {
+            channels,
+            classes: 2,
+            width: 1,
+            depth: 1,
+            padded: true,
+        };
+        Contract {
+            normalization,
+            ..unet.contract("any")
+        }
+    }
+
+    fn raster(channels: usize, depth: usize, coding: Coding, samples: &[f64]) -> Raster {
+        Raster {
+            height: 1,
+            width: samples.len() / channels,
+            channels,
+            depth,
+            samples: samples.to_vec(),
+            coding,
+        }
+    }
+
+    fn made(raster: &Raster, channels: usize) -> (Format, Vec<u8>) {
+        let picture = Picture::of(raster, &contract(channels, Normalization::ZScore)).unwrap();
+        (picture.format, picture.bytes)
+    }
+
+    #[test]
+    fn pictures_keep_their_values_where_a_format_has_them() {
+        let grey = raster(1, 8, Coding::Whole, &[3.0, 255.0]);
+        assert_eq!(made(&grey, 3), (Format::Gray8, vec![3, 255]));
+        let opacity = raster(2, 8, Coding::Whole, &[3.0, 9.0]);
+        assert_eq!(made(&opacity, 1), (Format::Gray8, vec![3]));
+        let deep = raster(1, 16, Coding::Whole, &[259.0, 1.0]);
+        assert_eq!(made(&deep, 1), (Format::Gray16Le, vec![3, 1, 1, 0]));
+        let few = raster(1, 2, Coding::Whole, &[3.0, 1.0]);
+        assert_eq!(made(&few, 1), (Format::Gray16Le, vec![3, 0, 1, 0]));
+        let counts = raster(1, 32, Coding::Float, &[259.0, 1.0]);
+        assert_eq!(made(&counts, 1), made(&deep, 1));
+        // Colour stays colour for the overlay, whatever the network sees.
+        let color = raster(4, 8, Coding::Whole, &[1.0, 2.0, 3.0, 9.0]);
+        assert_eq!(made(&color, 1), (Format::Rgb, vec![1, 2, 3]));
+        let palette = raster(1, 8, Coding::Palette(vec![[0; 3], [7, 8, 9]]), &[1.0]);
+        assert_eq!(made(&palette, 1), (Format::Rgb, vec![7, 8, 9]));
+    }
+
+    #[test]
+    fn other_pictures_are_brought_to_a_format() {
+        let fractions = raster(1, 32, Coding::Float, &[-0.5, 0.0, 0.5]);
+        let expected = [0_u16, 32_768, 65_535].map(u16::to_le_bytes).concat();
+        assert_eq!(made(&fractions, 1), (Format::Gray16Le, expected));
+        let flat = raster(1, 32, Coding::Float, &[0.5, 0.5]);
+        assert_eq!(made(&flat, 1), (Format::Gray16Le, vec![0; 4]));
+        let color = raster(3, 16, Coding::Whole, &[0.0, 2000.0, 4000.0]);
+        assert_eq!(made(&color, 3), (Format::Rgb, vec![0, 128, 255]));
+        // (150 * 2000 + 29 * 4000) / 256 = 1625
+        assert_eq!(
+            made(&color, 1),
+            (Format::Gray16Le, 1625_u16.to_le_bytes().to_vec())
+        );
+        let fixed = Normalization::Fixed {
+            low: 0.0,
+            high: 9.0,
+        };
+        let error = Picture::of(&fractions, &contract(1, fixed)).unwrap_err();
+        assert!(
+            error.to_string().contains("fixed range of counts"),
+            "{error}"
+        );
+        assert!(Picture::of(&flat, &contract(1, Normalization::MinMax)).is_ok());
+    }
+}

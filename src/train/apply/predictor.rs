@@ -1,0 +1,156 @@
+//! A model at work on pictures of files.
+
+use std::path::Path;
+
+use super::picture::Picture;
+use super::turn::Turn;
+use crate::contract::Contract;
+use crate::inference::{ModelError, Options};
+use crate::picture::FrameError;
+use crate::segmenter::{SegmentError, Segmenter, Tiles};
+use crate::train::components::objects;
+use crate::train::plane::Plane;
+
+/// How a model is used, beyond what its contract says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Use {
+    /// Average over the four rotations of a picture by quarter turns.
+    pub rotations: bool,
+    /// Average over a picture and its mirror image.
+    pub mirrors: bool,
+    /// Probability above which a pixel is foreground, instead of the contract's.
+    pub threshold: Option<f32>,
+    /// Pixels of the smallest object that counts, instead of the contract's.
+    pub min_area: Option<usize>,
+}
+
+/// Why a picture can't be segmented.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// The model can't be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The segmenter gave up.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// The picture is none.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A threshold, or an average, of more than one probability a pixel.
+    #[error(
+        "the model has {0} classes: a threshold and averages over rotations and mirror images are for models of two"
+    )]
+    Classes(usize),
+}
+
+/// What a model finds in a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The class of each pixel; objects that are too small are background.
+    pub mask: Plane<u8>,
+    /// The 4-connected components of each class but the background: 1, 2, 3 and so on.
+    pub objects: Plane<u32>,
+    /// Probability that a pixel is not background.
+    pub probability: Plane<f32>,
+}
+
+/// Segments pictures with the [`Segmenter`] that the element uses, turned and mirrored if asked for,
+/// and leaves out small objects.
+pub struct Predictor {
+    segmenter: Segmenter,
+    turns: Vec<Turn>,
+    min_area: usize,
+}
+
+impl Predictor {
+    /// Opens the model in the file `path`.
+    pub fn open(path: &Path, options: &Options, how: Use) -> Result<Self, PredictError> {
+        let mut segmenter = Segmenter::open(path, options, Tiles::default())?;
+        let contract = segmenter.contract();
+        let classes = contract.classes.len();
+        let turns = Turn::all(how.rotations, how.mirrors);
+        if classes > 2 && (turns.len() > 1 || how.threshold.is_some()) {
+            return Err(PredictError::Classes(classes));
+        }
+        let min_area = how.min_area.or(contract.min_area).unwrap_or(0);
+        if let Some(threshold) = how.threshold {
+            segmenter.set_threshold(threshold);
+        }
+        Ok(Predictor {
+            segmenter,
+            turns,
+            min_area,
+        })
+    }
+
+    /// What the model promises.
+    pub fn contract(&self) -> &Contract {
+        self.segmenter.contract()
+    }
+
+    /// Probability above which a pixel is foreground.
+    pub fn threshold(&self) -> f32 {
+        self.segmenter.threshold()
+    }
+
+    /// Pixels of the smallest object that counts.
+    pub fn min_area(&self) -> usize {
+        self.min_area
+    }
+
+    /// How many versions of a picture are averaged, 1 to 8.
+    pub fn versions(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// Segments a picture. Without averages the mask is the segmenter's, pixel by pixel; otherwise a
+    /// pixel is foreground where its mean probability is above the threshold.
+    pub fn predict(&mut self, picture: &Picture) -> Result<Prediction, PredictError> {
+        let size = picture.size();
+        let mut mask = Plane::filled(size.height, size.width, 0);
+        let mut probability = Plane::filled(size.height, size.width, 0.0);
+        match self.turns[..] {
+            [_] => self.segment(picture, &mut mask.data, &mut probability.data)?,
+            _ => {
+                self.average(picture, &mut probability.data)?;
+                let threshold = self.threshold();
+                mask = probability.map(|p| u8::from(p > threshold));
+            }
+        }
+        let objects = objects(&mask, self.min_area);
+        for (class, object) in mask.data.iter_mut().zip(&objects.data) {
+            *class = if *object == 0 { 0 } else { *class };
+        }
+        Ok(Prediction {
+            mask,
+            objects,
+            probability,
+        })
+    }
+
+    fn segment(
+        &mut self,
+        picture: &Picture,
+        mask: &mut [u8],
+        probability: &mut [f32],
+    ) -> Result<(), PredictError> {
+        let normalization = self.contract().normalization;
+        let frame = picture.frame()?;
+        self.segmenter
+            .segment(&frame, normalization, mask, Some(probability))?;
+        Ok(())
+    }
+
+    /// The mean over all turns, each turned back.
+    fn average(&mut self, picture: &Picture, mean: &mut [f32]) -> Result<(), PredictError> {
+        let (mut mask, mut turned) = (vec![0; mean.len()], vec![0.0; mean.len()]);
+        let share = 1.0 / self.turns.len() as f32;
+        for turn in self.turns.clone() {
+            self.segment(&picture.turned(turn), &mut mask, &mut turned)?;
+            for (at, p) in turn.sources(picture.size()).zip(&turned) {
+                mean[at] += share * p;
+            }
+        }
+        Ok(())
+    }
+}

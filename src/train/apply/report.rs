@@ -1,0 +1,169 @@
+//! Scores as a table and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::train::metrics::{Measure, Tally};
+
+/// Names of the scores in the order of the table.
+fn columns(measure: Measure) -> &'static [&'static str] {
+    match measure {
+        Measure::Cells => &[
+            "SEG",
+            "F1@0.5",
+            "AP@0.5",
+            "AP@0.75",
+            "AP@0.9",
+            "IoU",
+            "Dice",
+            "pixel error",
+        ],
+        Measure::Membranes => &["V_rand", "V_info", "pixel error", "warping error"],
+    }
+}
+
+/// The scores of a model on a set of images.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The model's file.
+    pub model: PathBuf,
+    /// What the data were taken for.
+    pub data: String,
+    /// What was scored.
+    pub kind: Measure,
+    /// Probability above which a pixel is foreground.
+    pub threshold: f32,
+    /// Pixels of the smallest object that counts.
+    pub min_area: usize,
+    /// Cells within so many pixels of the edge don't count.
+    pub border: usize,
+    /// How many versions of each image were averaged.
+    pub versions: usize,
+    /// All images together: cells are pooled, scores of membranes are means.
+    pub total: Row,
+    /// Each image by itself.
+    pub per_image: Vec<Row>,
+}
+
+/// A line of the table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// Name of the image, or `total`.
+    pub name: String,
+    /// True and found cells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cells: Option<[u64; 2]>,
+    /// The scores by name.
+    pub scores: BTreeMap<String, f64>,
+}
+
+impl Row {
+    /// The line of what is called `name`.
+    pub fn new(name: &str, tally: &Tally) -> Self {
+        Row {
+            name: name.into(),
+            cells: tally.cells(),
+            scores: tally.scores().named(),
+        }
+    }
+}
+
+impl Report {
+    /// The table: a line for each image if asked for, then the total and what was done.
+    pub fn table(&self, per_image: bool) -> String {
+        let mut text = String::new();
+        // Writing into a string can't fail.
+        let _ = self.write(per_image, &mut text);
+        text
+    }
+
+    fn write(&self, per_image: bool, text: &mut String) -> fmt::Result {
+        let rows: &[Row] = if per_image { &self.per_image } else { &[] };
+        let all = || rows.iter().chain([&self.total]);
+        let names = all().map(|row| row.name.chars().count());
+        let width = names.max().unwrap_or(0);
+        write!(text, "{:width$}", "")?;
+        if self.kind == Measure::Cells {
+            write!(text, "{:>8}{:>8}", "cells", "found")?;
+        }
+        for column in columns(self.kind) {
+            write!(text, "{column:>w$}", w = column_width(column))?;
+        }
+        for row in all() {
+            write!(text, "\n{:width$}", row.name)?;
+            for count in row.cells.into_iter().flatten() {
+                write!(text, "{count:>8}")?;
+            }
+            for column in columns(self.kind) {
+                let w = column_width(column);
+                match row.scores.get(*column) {
+                    Some(score) => write!(text, "{score:>w$.4}")?,
+                    None => write!(text, "{:>w$}", "-")?,
+                }
+            }
+        }
+        writeln!(text, "\n{self}")
+    }
+}
+
+/// Two spaces and four digits, or the heading.
+fn column_width(column: &str) -> usize {
+    2 + column.len().max(6)
+}
+
+/// What was done.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.data)?;
+        write!(f, "threshold {}", self.threshold)?;
+        if self.min_area > 0 {
+            write!(f, ", objects of at least {} pixels", self.min_area)?;
+        }
+        if self.border > 0 {
+            write!(f, ", none within {} pixels of the edge", self.border)?;
+        }
+        if self.versions > 1 {
+            write!(f, ", mean over {} versions of each", self.versions)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_lines_up_and_shows_what_is_missing() {
+        let row = |name: &str, v_rand: Option<f64>| Row {
+            name: name.into(),
+            cells: None,
+            scores: v_rand
+                .map(|v_rand| ("V_rand".to_owned(), v_rand))
+                .into_iter()
+                .chain([("pixel error".to_owned(), 0.0625)])
+                .collect(),
+        };
+        let report = Report {
+            model: "m.onnx".into(),
+            data: "1 images".into(),
+            kind: Measure::Membranes,
+            threshold: 0.5,
+            min_area: 0,
+            border: 0,
+            versions: 8,
+            total: row("total", Some(0.25)),
+            per_image: vec![row("slice-1", None)],
+        };
+        let expected = "         V_rand  V_info  pixel error  warping error\n\
+                        slice-1       -       -       0.0625              -\n\
+                        total    0.2500       -       0.0625              -\n\
+                        1 images\n\
+                        threshold 0.5, mean over 8 versions of each\n";
+        assert_eq!(report.table(true), expected);
+        assert_eq!(report.table(false).lines().count(), 4);
+    }
+}

@@ -1,0 +1,358 @@
+//! `unet-train segment`: masks, labels, probabilities and overlays of many pictures.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder, ImageError};
+
+use super::options::{RuntimeOptions, UseOptions};
+use super::picture::Picture;
+use super::predictor::{PredictError, Prediction};
+use crate::contract::Contract;
+use crate::picture::{
+    Color, DisplayRange, Format, FrameError, LevelTracker, draw, write_probability,
+};
+use crate::train::dataset::{DatasetError, Page, Reader, in_order};
+use crate::train::options::number;
+use crate::train::plane::Plane;
+
+/// Segment images.
+///
+/// Writes for each of IMAGES a PNG file of the same name into the folder OUT; several things at once go
+/// into folders of their own, OUT/mask, OUT/labels and so on. Pages of a stack are numbered:
+/// stack-000.png, stack-001.png.
+///
+///   unet-train segment --model cells.onnx --images stack.tif --out found --what labels,overlay
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Segment {
+    /// The model: an ONNX file of this program or of another
+    #[arg(long, value_name = "FILE.onnx")]
+    model: PathBuf,
+    /// Images: a folder of PNG and TIFF files, or a TIFF stack
+    #[arg(long, value_name = "PATH")]
+    images: PathBuf,
+    /// Folder for what is found; files of the same names are replaced
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// What to write, one or several with commas between them
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "mask")]
+    what: Vec<What>,
+    #[command(flatten)]
+    how: UseOptions,
+    #[command(flatten)]
+    drawing: DrawingOptions,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
+}
+
+/// What is written for an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// 8 bits: 0 and 255 for models of two classes, else the number of the class
+    Mask,
+    /// 16 bits: 0, and one number for each object
+    Labels,
+    /// 16 bits: 0 to 65535 for probabilities of 0 to 1 that a pixel is not background
+    Probability,
+    /// The image with the classes drawn over it, as the element draws them
+    Overlay,
+}
+
+impl What {
+    fn folder(self) -> &'static str {
+        match self {
+            What::Mask => "mask",
+            What::Labels => "labels",
+            What::Probability => "probability",
+            What::Overlay => "overlay",
+        }
+    }
+}
+
+/// How overlays look.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Overlays")]
+struct DrawingOptions {
+    /// How strongly classes are filled, 0 to 1; 0: outlines only
+    #[arg(long, value_name = "0..1", default_value_t = 0.35, value_parser = number(0.0_f32..=1.0))]
+    opacity: f32,
+    /// Counts that are shown black and white, for images of more than 8 bits: auto, for each image by
+    /// itself, or LOW,HIGH
+    #[arg(long, value_name = "RANGE", default_value_t)]
+    display_range: DisplayRange,
+}
+
+/// Why pictures can't be segmented.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentError {
+    /// Pictures can't be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The model can't be used.
+    #[error(transparent)]
+    Model(PredictError),
+    /// A picture can't be segmented.
+    #[error("can't segment {page}: {error}")]
+    Predict {
+        /// The picture.
+        page: Page,
+        /// Why.
+        error: PredictError,
+    },
+    /// The images would be replaced.
+    #[error("--out names the folder of the images, {}, which would be replaced: name another", .0.display())]
+    Same(PathBuf),
+    /// More objects than 16 bits can number.
+    #[error(
+        "{page} has {count} objects, and 16 bits can number {}: --min-area leaves out small ones",
+        u16::MAX
+    )]
+    TooMany {
+        /// The picture.
+        page: Page,
+        /// Objects found.
+        count: u32,
+    },
+    /// A result can't be made a PNG file.
+    #[error("can't encode {}: {error}", file.display())]
+    Encode {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: ImageError,
+    },
+    /// A result can't be drawn.
+    #[error("can't draw {page}: {error}")]
+    Draw {
+        /// The picture.
+        page: Page,
+        /// Why.
+        error: FrameError,
+    },
+    /// A result can't be written.
+    #[error("can't write {}: {error}", file.display())]
+    Write {
+        /// The file or folder.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl Segment {
+    /// Segments the images and writes the results.
+    pub fn run(&self) -> Result<(), SegmentError> {
+        let mut predictor = self
+            .how
+            .predictor(&self.model, &self.runtime)
+            .map_err(SegmentError::Model)?;
+        let pages = in_order(&self.images)?;
+        let mut reader = Reader::default();
+        let folders = self.folders()?;
+        let mut found = 0;
+        for (name, page) in &pages {
+            let contract = predictor.contract();
+            let picture = reader.read(page, |raster| Picture::of(raster, contract))?;
+            let prediction =
+                predictor
+                    .predict(&picture)
+                    .map_err(|error| SegmentError::Predict {
+                        page: page.clone(),
+                        error,
+                    })?;
+            found += largest(&prediction.objects);
+            for (what, folder) in &folders {
+                let png = self.png(*what, page, &picture, &prediction, predictor.contract())?;
+                png.write(&folder.join(format!("{name}.png")))?;
+            }
+        }
+        println!(
+            "{} image(s), {found} object(s), written to {}",
+            pages.len(),
+            self.out.display()
+        );
+        Ok(())
+    }
+
+    /// Where each thing goes; makes the folders.
+    fn folders(&self) -> Result<Vec<(What, PathBuf)>, SegmentError> {
+        let folder = |what: &What| match self.what.len() {
+            1 => self.out.clone(),
+            _ => self.out.join(what.folder()),
+        };
+        let folders: Vec<_> = self.what.iter().map(|what| (*what, folder(what))).collect();
+        for (_, folder) in &folders {
+            fs::create_dir_all(folder).map_err(|error| SegmentError::Write {
+                file: folder.clone(),
+                error,
+            })?;
+            let same = matches!(
+                (folder.canonicalize(), self.images.canonicalize()),
+                (Ok(folder), Ok(images)) if folder == images || images.parent() == Some(&folder)
+            );
+            if same {
+                return Err(SegmentError::Same(folder.clone()));
+            }
+        }
+        Ok(folders)
+    }
+
+    fn png(
+        &self,
+        what: What,
+        page: &Page,
+        picture: &Picture,
+        prediction: &Prediction,
+        contract: &Contract,
+    ) -> Result<Png, SegmentError> {
+        let drawn = |png: Result<Png, FrameError>| {
+            png.map_err(|error| SegmentError::Draw {
+                page: page.clone(),
+                error,
+            })
+        };
+        match what {
+            What::Mask => Ok(mask(&prediction.mask, contract.classes.len())),
+            What::Labels => labels(&prediction.objects, page),
+            What::Probability => drawn(probability(&prediction.probability, picture)),
+            What::Overlay => {
+                let classes = contract.classes.iter();
+                let colors: Vec<Color> = classes.map(|class| class.color).collect();
+                drawn(self.drawing.overlay(picture, &prediction.mask, &colors))
+            }
+        }
+    }
+}
+
+/// A picture to be written.
+struct Png {
+    width: usize,
+    height: usize,
+    color: ExtendedColorType,
+    /// Samples of 16 bits in the byte order of the machine.
+    bytes: Vec<u8>,
+}
+
+impl Png {
+    fn write(&self, file: &Path) -> Result<(), SegmentError> {
+        let mut png = Vec::new();
+        // A picture that was read has sides of less than 2^32 pixels.
+        let (width, height) = (self.width as u32, self.height as u32);
+        PngEncoder::new(&mut png)
+            .write_image(&self.bytes, width, height, self.color)
+            .map_err(|error| SegmentError::Encode {
+                file: file.into(),
+                error,
+            })?;
+        fs::write(file, png).map_err(|error| SegmentError::Write {
+            file: file.into(),
+            error,
+        })
+    }
+}
+
+fn mask(mask: &Plane<u8>, classes: usize) -> Png {
+    // Two classes as every viewer shows them.
+    let factor = if classes == 2 { 255 } else { 1 };
+    Png {
+        width: mask.width,
+        height: mask.height,
+        color: ExtendedColorType::L8,
+        bytes: mask.data.iter().map(|class| class * factor).collect(),
+    }
+}
+
+fn labels(objects: &Plane<u32>, page: &Page) -> Result<Png, SegmentError> {
+    let count = largest(objects);
+    if count > u32::from(u16::MAX) {
+        return Err(SegmentError::TooMany {
+            page: page.clone(),
+            count,
+        });
+    }
+    let bytes = |number: &u32| (*number as u16).to_ne_bytes();
+    Ok(Png {
+        width: objects.width,
+        height: objects.height,
+        color: ExtendedColorType::L16,
+        bytes: objects.data.iter().flat_map(bytes).collect(),
+    })
+}
+
+/// The largest number is how many objects there are.
+fn largest(objects: &Plane<u32>) -> u32 {
+    objects.data.iter().copied().max().unwrap_or(0)
+}
+
+fn probability(probability: &Plane<f32>, picture: &Picture) -> Result<Png, FrameError> {
+    let format = match cfg!(target_endian = "big") {
+        true => Format::Gray16Be,
+        false => Format::Gray16Le,
+    };
+    let mut target = Picture::new(format, picture.size(), vec![0; 2 * probability.data.len()])?;
+    write_probability(&probability.data, &mut target.frame_mut()?);
+    Ok(Png {
+        width: probability.width,
+        height: probability.height,
+        color: ExtendedColorType::L16,
+        bytes: target.into_bytes(),
+    })
+}
+
+impl DrawingOptions {
+    fn overlay(
+        &self,
+        picture: &Picture,
+        mask: &Plane<u8>,
+        colors: &[Color],
+    ) -> Result<Png, FrameError> {
+        let frame = picture.frame()?;
+        // By itself: the images of a folder need not be frames of one video.
+        let levels = LevelTracker::new(self.display_range).levels(&frame);
+        let (mut target, source) = match picture.format().is_gray() {
+            true => {
+                let black = vec![0; 3 * mask.data.len()];
+                let target = Picture::new(Format::Rgb, picture.size(), black)?;
+                (target, Some(&frame))
+            }
+            false => (picture.clone(), None),
+        };
+        let drawn_upon = &mut target.frame_mut()?;
+        draw(source, drawn_upon, &mask.data, colors, self.opacity, levels);
+        Ok(Png {
+            width: mask.width,
+            height: mask.height,
+            color: ExtendedColorType::Rgb8,
+            bytes: target.into_bytes(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_objects_than_16_bits_can_number_are_refused() {
+        let page = Page {
+            file: "many.png".into(),
+            index: None,
+        };
+        let numbered = |count| Plane {
+            height: 1,
+            width: 2,
+            data: vec![0, count],
+        };
+        let png = labels(&numbered(65_535), &page).unwrap();
+        assert_eq!(png.bytes[2..], u16::MAX.to_ne_bytes());
+        let Err(error) = labels(&numbered(65_536), &page) else {
+            panic!("65536 objects were written")
+        };
+        let text = error.to_string();
+        assert!(text.contains("many.png has 65536 objects"), "{text}");
+    }
+}

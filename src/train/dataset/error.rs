@@ -1,0 +1,183 @@
+//! Why a data set can't be trained on.
+
+use std::path::PathBuf;
+
+use super::page::Page;
+use crate::train::read::ReadError;
+
+/// What is wrong with the data, with the file that it is wrong with.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// Options that contradict each other.
+    #[error("{0}")]
+    Options(String),
+    /// The folder can't be listed.
+    #[error("can't read the folder {}: {error}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A folder without images.
+    #[error("no .png, .tif or .tiff file in {}", .0.display())]
+    Empty(PathBuf),
+    /// Images without masks, and no layout that says where these are.
+    #[error(
+        "--masks is missing, and nothing in {} tells where the masks are: neither sequences of the Cell Tracking Challenge (01, 01_GT/SEG), nor train-volume.tif and train-labels.tif, nor folders named images and masks",
+        .0.display()
+    )]
+    NoMasks(PathBuf),
+    /// A Cell Tracking Challenge folder without a sequence.
+    #[error("{} holds no sequence of the Cell Tracking Challenge: a folder like 01 with t000.tif in it", .0.display())]
+    NoSequence(PathBuf),
+    /// A sequence without truth.
+    #[error("{} has no truth of the kind that was asked for: no man_seg*.tif in {}", sequence.display(), looked_in.join(" or "))]
+    NoTruth {
+        /// The folder of frames.
+        sequence: PathBuf,
+        /// Where truth was looked for.
+        looked_in: Vec<String>,
+    },
+    /// Images and masks are the same files.
+    #[error("{} is given for the images and for the masks", .0.display())]
+    Same(PathBuf),
+    /// A folder, or something stranger, that is named like a picture.
+    #[error("{} is named like a picture, but is no file", .0.display())]
+    NoFile(PathBuf),
+    /// A name that can't be written into lists and reports.
+    #[error("the name of {} is not valid UTF-8: rename it", .0.display())]
+    Name(PathBuf),
+    /// Two files that differ in their ending only.
+    #[error("{} and {} have the same name: remove one", .0.display(), .1.display())]
+    Twice(PathBuf, PathBuf),
+    /// An image without a mask, or a mask without an image.
+    #[error(
+        "{} has no partner of the same name in {}{}", file.display(), folder.display(),
+        if *is_image { ": draw its mask, remove it, or leave such images out with --annotated-only" } else { "" }
+    )]
+    NoPartner {
+        /// The file that is alone.
+        file: PathBuf,
+        /// Where its partner should be.
+        folder: PathBuf,
+        /// Whether it is an image, not a mask.
+        is_image: bool,
+    },
+    /// A stack with more pages than its partner.
+    #[error(
+        "{} holds {image_pages} image(s), but {} holds {mask_pages} mask(s): they belong together page by page",
+        image.display(), mask.display()
+    )]
+    Pages {
+        /// The images.
+        image: PathBuf,
+        /// How many.
+        image_pages: usize,
+        /// The masks.
+        mask: PathBuf,
+        /// How many.
+        mask_pages: usize,
+    },
+    /// A file that is no image, or not one of the kinds that are read.
+    #[error("can't use {page}: {error}")]
+    Unreadable {
+        /// The file, and where in it.
+        page: Page,
+        /// Why.
+        error: ReadError,
+    },
+    /// A mask of another size than its image.
+    #[error(
+        "{image} is {}x{} pixels, but its mask {mask} is {}x{}",
+        image_size.1, image_size.0, mask_size.1, mask_size.0
+    )]
+    Sizes {
+        /// The image.
+        image: Page,
+        /// Height and width of the image.
+        image_size: (usize, usize),
+        /// The mask.
+        mask: Page,
+        /// Height and width of the mask.
+        mask_size: (usize, usize),
+    },
+    /// A number in a mask of classes for which there is no class.
+    #[error(
+        "{mask} has the value {value} at row {row}, column {column}, but with {classes} classes the largest is {}; add a name to --classes, or say --ignore {value}",
+        classes - 1
+    )]
+    Class {
+        /// The mask.
+        mask: Page,
+        /// The value.
+        value: u32,
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// A class that nothing can be learned about.
+    #[error("no mask in {} has a pixel of the class {name} (value {value}): remove it from --classes, or annotate it", masks.display())]
+    Unseen {
+        /// Where the masks are.
+        masks: PathBuf,
+        /// Name of the class.
+        name: String,
+        /// Its number.
+        value: usize,
+    },
+    /// No mask shows a cell.
+    #[error("every mask in {} is empty: there is nothing to learn", .0.display())]
+    NoCells(PathBuf),
+    /// No pixel weighs anything.
+    #[error("every mask in {} holds nothing but {value}, the value to ignore: there is nothing to learn", masks.display())]
+    AllIgnored {
+        /// Where the masks are.
+        masks: PathBuf,
+        /// The value.
+        value: u32,
+    },
+    /// Nothing would be left to learn from or to judge by.
+    #[error(
+        "{images} image(s), of which {held_back} would be held back for validation: at least one must be on each side"
+    )]
+    Share {
+        /// How many images there are.
+        images: usize,
+        /// How many of them would be held back.
+        held_back: usize,
+    },
+    /// A sequence to hold back that is not there.
+    #[error("--validation-sequence {sequence}: there is no such sequence; {}",
+        if there.is_empty() { "the images are not in sequences".into() } else { format!("there is {}", there.join(", ")) }
+    )]
+    UnknownSequence {
+        /// The name that was given.
+        sequence: String,
+        /// The names that there are.
+        there: Vec<String>,
+    },
+    /// The list of images to hold back can't be read.
+    #[error("can't read the list {}: {error}", list.display())]
+    List {
+        /// The list.
+        list: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A list that names an image that is not there.
+    #[error("{} names {name} in line {line}, but there is no such image; the first is named {first}", list.display())]
+    UnknownImage {
+        /// The list.
+        list: PathBuf,
+        /// The name.
+        name: String,
+        /// Its line, from 1.
+        line: usize,
+        /// Name of the first image there is.
+        first: String,
+    },
+}

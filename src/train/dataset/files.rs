@@ -1,0 +1,66 @@
+//! The pictures of a folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{DatasetError, natural};
+
+/// Endings of the files that are read; others are passed over.
+const ENDINGS: [&str; 3] = ["png", "tif", "tiff"];
+
+/// A file with its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Name of the file without its ending.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// The pictures of a folder, of which there is at least one, in the order of their names.
+pub fn pictures(folder: &Path) -> Result<Vec<Named>, DatasetError> {
+    let unreadable = |error| DatasetError::Folder {
+        folder: folder.into(),
+        error,
+    };
+    let mut pictures = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let ending = path.extension().unwrap_or_default().to_string_lossy();
+        if !ENDINGS.contains(&ending.to_lowercase().as_str()) {
+            continue;
+        }
+        let stem = path.file_stem().unwrap_or_default();
+        // macOS leaves such files on foreign disks: ._a.png is no picture.
+        if stem.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let Some(name) = stem.to_str().map(str::to_owned) else {
+            return Err(DatasetError::Name(path));
+        };
+        if !path.is_file() {
+            return Err(DatasetError::NoFile(path));
+        }
+        pictures.push(Named { name, path });
+    }
+    pictures.sort_by(|a, b| natural::compare(&a.name, &b.name).then(a.path.cmp(&b.path)));
+    if let Some([a, b]) = pictures.array_windows().find(|[a, b]| a.name == b.name) {
+        return Err(DatasetError::Twice(a.path.clone(), b.path.clone()));
+    }
+    match pictures.is_empty() {
+        true => Err(DatasetError::Empty(folder.into())),
+        false => Ok(pictures),
+    }
+}
+
+/// A file by its path alone.
+pub fn named(path: &Path) -> Result<Named, DatasetError> {
+    let stem = path.file_stem().unwrap_or_default();
+    match stem.to_str() {
+        Some(name) => Ok(Named {
+            name: name.into(),
+            path: path.into(),
+        }),
+        None => Err(DatasetError::Name(path.into())),
+    }
+}

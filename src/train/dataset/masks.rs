@@ -1,0 +1,124 @@
+//! What the numbers in a mask mean.
+
+use std::path::PathBuf;
+
+use super::page::Page;
+use super::{DatasetError, MaskKind, Source};
+use crate::train::components::components;
+use crate::train::plane::Plane;
+use crate::train::target::Truth;
+
+/// How the masks of a data set are to be taken.
+#[derive(Clone, Debug)]
+pub struct Meaning {
+    /// What their numbers mean.
+    pub kind: MaskKind,
+    /// Names of the classes.
+    names: Vec<String>,
+    /// The number of pixels that nobody has judged.
+    ignore: Option<u32>,
+    /// Where the masks are, for messages.
+    folder: PathBuf,
+}
+
+impl Meaning {
+    /// What `source` says, or what all masks together, which lie in `folder`, look like.
+    pub fn of<'a>(
+        source: &Source,
+        folder: PathBuf,
+        masks: impl IntoIterator<Item = &'a Plane<u32>>,
+    ) -> Self {
+        let two_valued = |mask: &Plane<u32>| {
+            let judged = |value: &&u32| **value != 0 && Some(**value) != source.ignore;
+            let mut values = mask.data.iter().filter(judged);
+            let first = values.next();
+            values.all(|value| Some(value) == first)
+        };
+        let kind = match source.kind {
+            Some(kind) => kind,
+            None if source.classes.len() > 2 => MaskKind::Classes,
+            None if masks.into_iter().all(two_valued) => MaskKind::Binary,
+            None => MaskKind::Instances,
+        };
+        Meaning {
+            kind,
+            names: source.class_names(),
+            ignore: source.ignore,
+            folder,
+        }
+    }
+
+    /// The truth in a mask that lies in `page`.
+    pub fn truth(&self, mask: &Plane<u32>, page: &Page) -> Result<Truth, DatasetError> {
+        let is_ignored = |value| Some(value) == self.ignore;
+        let judged = mask.map(|value| if is_ignored(value) { 0 } else { value });
+        let mut classes = None;
+        let cells = match self.kind {
+            MaskKind::Instances => judged,
+            MaskKind::Binary | MaskKind::Membranes => components(&judged.map(|value| value != 0)),
+            MaskKind::Classes => {
+                classes = Some(self.classes(&judged, page)?);
+                components(&judged.map(|value| value != 0))
+            }
+        };
+        let ignored = mask.map(is_ignored);
+        Ok(Truth {
+            cells,
+            classes,
+            ignored: ignored.data.contains(&true).then_some(ignored),
+        })
+    }
+
+    fn classes(&self, mask: &Plane<u32>, page: &Page) -> Result<Plane<u8>, DatasetError> {
+        let classes = self.names.len();
+        match mask
+            .data
+            .iter()
+            .position(|value| *value as usize >= classes)
+        {
+            Some(at) => Err(DatasetError::Class {
+                mask: page.clone(),
+                value: mask.data[at],
+                row: at / mask.width,
+                column: at % mask.width,
+                classes,
+            }),
+            // There are at most 256 classes.
+            None => Ok(mask.map(|value| value as u8)),
+        }
+    }
+
+    /// Refuses masks of which nothing can be learned.
+    pub fn check<'a>(
+        &self,
+        truths: impl Iterator<Item = &'a Truth> + Clone,
+    ) -> Result<(), DatasetError> {
+        let masks = self.folder.clone();
+        let all_ignored = |truth: &Truth| {
+            let ignored = truth.ignored.as_ref();
+            ignored.is_some_and(|ignored| !ignored.data.contains(&false))
+        };
+        if let Some(value) = self.ignore.filter(|_| truths.clone().all(all_ignored)) {
+            return Err(DatasetError::AllIgnored { masks, value });
+        }
+        let empty = |truth: &Truth| truth.cells.data.iter().all(|cell| *cell == 0);
+        if truths.clone().all(empty) {
+            return Err(DatasetError::NoCells(masks));
+        }
+        let mut seen = vec![false; self.names.len()];
+        for plane in truths.filter_map(|truth| truth.classes.as_ref()) {
+            let classes = plane.data.iter();
+            classes.for_each(|class| seen[usize::from(*class)] = true);
+        }
+        let classes = self.names.iter().zip(seen).enumerate().skip(1);
+        let mut unseen = classes.filter(|(_, (_, seen))| self.kind == MaskKind::Classes && !seen);
+        match unseen.next() {
+            Some((value, (name, _))) => Err(DatasetError::Unseen {
+                masks,
+                name: name.clone(),
+                value,
+            }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Data as people have them: files in one of several layouts, masks of several kinds.
+//!
+//! ```text
+//! Source -> layout (folders | challenge | stacks) -> pairs of pages -> masks -> images -> split
+//! ```
+
+mod challenge;
+mod error;
+mod files;
+mod folders;
+mod masks;
+mod natural;
+mod page;
+mod source;
+mod split;
+mod stacks;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use error::DatasetError;
+pub use page::{Page, Reader};
+pub use source::{InputChannels, Layout, MaskKind, Source, Standard};
+pub use split::{Holdout, Order, Split};
+pub use stacks::in_order;
+
+use super::plane::Plane;
+use super::target::Truth;
+use crate::picture::Scaling;
+use page::Pair;
+
+/// One image with the truth about it. All planes have one size.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Name of the image: that of its file without ending, after its sequence and before its page where
+    /// there are such; `01/t007`, `stack-007`.
+    pub name: String,
+    /// The sequence that the image is part of; empty where there is one only.
+    pub sequence: String,
+    /// What the network sees, normalised as [`crate::contract::Normalization::ZScore`] has it: a plane
+    /// of brightness, or one each of red, green and blue.
+    pub image: Vec<Plane<f32>>,
+    /// What it shows.
+    pub truth: Truth,
+}
+
+/// Samples, and what is known of all of them.
+#[derive(Clone, Debug)]
+pub struct Dataset<S = Sample> {
+    /// The samples in the order of sequences and frames; at least one.
+    pub samples: Vec<S>,
+    /// How the files are arranged.
+    pub layout: Layout,
+    /// What the numbers in the masks were taken for.
+    pub kind: MaskKind,
+    /// Images that were left out since they have no mask.
+    pub without_mask: usize,
+}
+
+impl<S> Dataset<S> {
+    /// The same with other samples.
+    fn try_map<T, E>(self, change: impl FnMut(S) -> Result<T, E>) -> Result<Dataset<T>, E> {
+        Ok(Dataset {
+            samples: self
+                .samples
+                .into_iter()
+                .map(change)
+                .collect::<Result<_, _>>()?,
+            layout: self.layout,
+            kind: self.kind,
+            without_mask: self.without_mask,
+        })
+    }
+}
+
+/// The files of a data set.
+#[derive(Debug)]
+struct Found {
+    layout: Layout,
+    pairs: Vec<Pair>,
+    without_mask: usize,
+    /// Where the masks are, for messages.
+    masks: PathBuf,
+}
+
+impl Found {
+    fn new(layout: Layout, masks: &Path) -> Self {
+        Found {
+            layout,
+            pairs: Vec::new(),
+            without_mask: 0,
+            masks: masks.into(),
+        }
+    }
+}
+
+/// An image that is still in its file, and the truth about it.
+#[derive(Clone, Debug)]
+pub struct Annotated {
+    /// As [`Sample::name`].
+    pub name: String,
+    /// As [`Sample::sequence`].
+    pub sequence: String,
+    /// Where the image is.
+    pub image: Page,
+    /// Where the mask is.
+    pub mask: Page,
+    /// What the mask shows.
+    pub truth: Truth,
+}
+
+impl Annotated {
+    /// Refuses an image of `height` x `width` pixels whose mask has another size.
+    pub fn fits(&self, height: usize, width: usize) -> Result<(), DatasetError> {
+        let Plane {
+            height: rows,
+            width: columns,
+            ..
+        } = self.truth.cells;
+        match (height, width) == (rows, columns) {
+            true => Ok(()),
+            false => Err(DatasetError::Sizes {
+                image: self.image.clone(),
+                image_size: (height, width),
+                mask: self.mask.clone(),
+                mask_size: (rows, columns),
+            }),
+        }
+    }
+}
+
+/// Finds the images, and reads their masks: [`load`] without what it takes only to learn.
+pub fn annotations(source: &Source) -> Result<Dataset<Annotated>, DatasetError> {
+    read(source).map(|(dataset, _)| dataset)
+}
+
+/// Finds, reads and checks all images and masks to learn from.
+pub fn load(source: &Source) -> Result<Dataset, DatasetError> {
+    let (dataset, meaning) = read(source)?;
+    meaning.check(dataset.samples.iter().map(|annotated| &annotated.truth))?;
+    let mut images = Reader::default();
+    dataset.try_map(|annotated| {
+        let image = images.read(&annotated.image, |raster| raster.image(source.channels()))?;
+        annotated.fits(image[0].height, image[0].width)?;
+        Ok(Sample {
+            name: annotated.name,
+            sequence: annotated.sequence,
+            image: standardised(image),
+            truth: annotated.truth,
+        })
+    })
+}
+
+fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), DatasetError> {
+    source.check()?;
+    let found = find(source)?;
+    let mut reader = Reader::default();
+    let read = |pair: Pair| Ok((reader.read(&pair.mask, |raster| raster.labels())?, pair));
+    let masks: Vec<_> = found
+        .pairs
+        .into_iter()
+        .map(read)
+        .collect::<Result<_, _>>()?;
+    let meaning = masks::Meaning::of(source, found.masks, masks.iter().map(|(mask, _)| mask));
+    let annotated = |(mask, pair): (Plane<u32>, Pair)| {
+        Ok(Annotated {
+            truth: meaning.truth(&mask, &pair.mask)?,
+            name: pair.name,
+            sequence: pair.sequence,
+            image: pair.image,
+            mask: pair.mask,
+        })
+    };
+    let dataset = Dataset {
+        samples: masks.into_iter().map(annotated).collect::<Result<_, _>>()?,
+        layout: found.layout,
+        kind: meaning.kind,
+        without_mask: found.without_mask,
+    };
+    Ok((dataset, meaning))
+}
+
+/// The files in the layout that was chosen, or that is there.
+fn find(source: &Source) -> Result<Found, DatasetError> {
+    let images = &source.images;
+    let folders = |masks: &Path| folders::find(images, masks, source.annotated_only);
+    if let Some(masks) = &source.masks {
+        if is_same(images, masks) {
+            return Err(DatasetError::Same(images.clone()));
+        }
+        return match source.layout {
+            Some(Layout::Folders) => folders(masks),
+            Some(Layout::CellTracking) => challenge::find_in(images, masks),
+            Some(Layout::Stacks) => stacks::find(images, masks),
+            None if images.is_file() || masks.is_file() => stacks::find(images, masks),
+            None if challenge::is_truth(masks) => challenge::find_in(images, masks),
+            None => folders(masks),
+        };
+    }
+    std::fs::read_dir(images).map_err(|error| DatasetError::Folder {
+        folder: images.clone(),
+        error,
+    })?;
+    let stacks = stacks::inside(images).filter(|_| allows(source, Layout::Stacks));
+    let both = folders::inside(images).filter(|_| allows(source, Layout::Folders));
+    if let Some((images, masks)) = stacks {
+        stacks::find(&images, &masks)
+    } else if let Some((images, masks)) = both {
+        folders::find(&images, &masks, source.annotated_only)
+    } else if source.layout == Some(Layout::CellTracking)
+        || allows(source, Layout::CellTracking) && !challenge::sequences(images).is_empty()
+    {
+        challenge::find(images, source.truth)
+    } else {
+        Err(DatasetError::NoMasks(images.clone()))
+    }
+}
+
+fn allows(source: &Source, layout: Layout) -> bool {
+    source.layout.is_none_or(|chosen| chosen == layout)
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The z-score with the statistics of the whole image, all its channels together.
+fn standardised(image: Vec<Plane<f32>>) -> Vec<Plane<f32>> {
+    let values = || {
+        image
+            .iter()
+            .flat_map(|plane| &plane.data)
+            .map(|x| f64::from(*x))
+    };
+    let count = values().count().max(1) as f64;
+    let mean = values().sum::<f64>() / count;
+    let deviation = (values().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let scaling = Scaling::z_score(mean, deviation);
+    let change = |x| scaling.apply(f64::from(x)) as f32;
+    image.iter().map(|plane| plane.map(change)).collect()
+}
+
+impl<S> fmt::Display for Dataset<S> {
+    /// What was found and how it was taken, in a line for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layout = match self.layout {
+            Layout::Folders => "a folder of images and one of masks",
+            Layout::CellTracking => "a Cell Tracking Challenge folder",
+            Layout::Stacks => "stacks, page by page",
+        };
+        let kind = match self.kind {
+            MaskKind::Instances => "a number for each cell",
+            MaskKind::Binary => "foreground, its components as cells",
+            MaskKind::Classes => "classes",
+            MaskKind::Membranes => "membranes, what is between them as cells",
+        };
+        write!(
+            f,
+            "{} images from {layout}; masks show {kind}",
+            self.samples.len()
+        )?;
+        match self.without_mask {
+            0 => Ok(()),
+            count => write!(f, "; {count} images without a mask left out"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

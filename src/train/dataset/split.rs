@@ -1,0 +1,344 @@
+//! Samples to learn from, and samples to judge by.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use rand::Rng;
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use super::{Annotated, Dataset, DatasetError, Sample};
+
+/// Which samples are held back for validation. Neighbouring frames of a time-lapse or of a volume are
+/// near copies: held back at random, they say little about frames that were never seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Holdout {
+    /// Share of the images held back for validation
+    #[arg(long, default_value_t = Holdout::default().validation, value_name = "SHARE", value_parser = share)]
+    pub validation: f64,
+    /// Which images make up that share
+    #[arg(long, value_enum, default_value_t)]
+    pub split: Order,
+    /// Hold back these sequences instead of a share: 02, or the name of a stack
+    #[arg(
+        long,
+        value_name = "NAME,NAME..",
+        value_delimiter = ',',
+        conflicts_with = "validation_list"
+    )]
+    pub validation_sequence: Vec<String>,
+    /// Hold back the images whose names this file lists, one a line, instead of a share
+    #[arg(long, value_name = "FILE")]
+    pub validation_list: Option<PathBuf>,
+}
+
+/// Which samples make up the share that is held back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Any, drawn by the seed
+    #[default]
+    Random,
+    /// The last ones of each sequence, in the order of their names
+    Time,
+}
+
+/// Samples to learn from and samples to judge by, at least one each.
+#[derive(Debug)]
+pub struct Split {
+    /// Learned from.
+    pub training: Vec<Sample>,
+    /// Held back.
+    pub validation: Vec<Sample>,
+}
+
+impl Default for Holdout {
+    fn default() -> Self {
+        Holdout {
+            validation: 0.15,
+            split: Order::Random,
+            validation_sequence: Vec::new(),
+            validation_list: None,
+        }
+    }
+}
+
+/// Reads a share between 0 and 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    match share > 0.0 && share < 1.0 {
+        true => Ok(share),
+        false => Err("it must be between 0 and 1".into()),
+    }
+}
+
+impl Dataset {
+    /// Holds back part of the samples. Of a share at least one is held back.
+    pub fn split(self, holdout: &Holdout, rng: &mut impl Rng) -> Result<Split, DatasetError> {
+        let samples = self.samples;
+        if let Some(list) = &holdout.validation_list {
+            let names: Vec<_> = samples.iter().map(|sample| sample.name.as_str()).collect();
+            let listed = listed(list, &names)?;
+            divide(samples, |at, _| listed.contains(&at))
+        } else if !holdout.validation_sequence.is_empty() {
+            let sequences = &holdout.validation_sequence;
+            known(sequences, &samples)?;
+            divide(samples, |_, sample| sequences.contains(&sample.sequence))
+        } else {
+            match holdout.split {
+                Order::Random => at_random(samples, holdout.validation, rng),
+                Order::Time => last(samples, holdout.validation),
+            }
+        }
+    }
+}
+
+impl Dataset<Annotated> {
+    /// The samples whose names the file `list` has, one a line.
+    pub fn only(mut self, list: &Path) -> Result<Self, DatasetError> {
+        let names: Vec<_> = self
+            .samples
+            .iter()
+            .map(|sample| sample.name.as_str())
+            .collect();
+        let listed = listed(list, &names)?;
+        let mut at = 0..;
+        self.samples
+            .retain(|_| at.next().is_some_and(|at| listed.contains(&at)));
+        Ok(self)
+    }
+}
+
+/// How many of `count` samples a share is; at least one.
+fn part(count: usize, share: f64) -> usize {
+    ((count as f64 * share).round() as usize).max(1)
+}
+
+fn at_random(
+    mut samples: Vec<Sample>,
+    share: f64,
+    rng: &mut impl Rng,
+) -> Result<Split, DatasetError> {
+    let images = samples.len();
+    let held_back = part(images, share);
+    if held_back >= images {
+        return Err(DatasetError::Share { images, held_back });
+    }
+    samples.shuffle(rng);
+    let training = samples.split_off(held_back);
+    Ok(Split {
+        training,
+        validation: samples,
+    })
+}
+
+/// Holds back the last samples of each sequence. The samples of a sequence follow each other.
+fn last(samples: Vec<Sample>, share: f64) -> Result<Split, DatasetError> {
+    let mut held_back = BTreeSet::new();
+    let mut start = 0;
+    for sequence in samples.chunk_by(|a, b| a.sequence == b.sequence) {
+        let end = start + sequence.len();
+        held_back.extend(end - part(sequence.len(), share)..end);
+        start = end;
+    }
+    divide(samples, |at, _| held_back.contains(&at))
+}
+
+/// Holds back the samples for which `is_held_back` of their place and themselves is true.
+fn divide(
+    samples: Vec<Sample>,
+    is_held_back: impl Fn(usize, &Sample) -> bool,
+) -> Result<Split, DatasetError> {
+    let images = samples.len();
+    let (validation, training): (Vec<_>, Vec<_>) = samples
+        .into_iter()
+        .enumerate()
+        .partition(|(at, sample)| is_held_back(*at, sample));
+    if validation.is_empty() || training.is_empty() {
+        return Err(DatasetError::Share {
+            images,
+            held_back: validation.len(),
+        });
+    }
+    let plain = |samples: Vec<(usize, Sample)>| samples.into_iter().map(|(_, s)| s).collect();
+    Ok(Split {
+        training: plain(training),
+        validation: plain(validation),
+    })
+}
+
+/// Refuses a sequence that is not there.
+fn known(sequences: &[String], samples: &[Sample]) -> Result<(), DatasetError> {
+    let there: BTreeSet<_> = samples.iter().map(|sample| &sample.sequence).collect();
+    match sequences.iter().find(|sequence| !there.contains(sequence)) {
+        Some(sequence) => Err(DatasetError::UnknownSequence {
+            sequence: sequence.clone(),
+            there: there
+                .into_iter()
+                .filter(|name| !name.is_empty())
+                .cloned()
+                .collect(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Places of the samples that the file `list` names: by their names, with or without the ending of a
+/// picture. Empty lines and lines that begin with # are passed over.
+fn listed(list: &Path, names: &[&str]) -> Result<BTreeSet<usize>, DatasetError> {
+    let text = fs::read_to_string(list).map_err(|error| DatasetError::List {
+        list: list.into(),
+        error,
+    })?;
+    let mut places = BTreeSet::new();
+    for (line, name) in text.lines().map(str::trim).enumerate() {
+        if name.is_empty() || name.starts_with('#') {
+            continue;
+        }
+        let plain = [".png", ".tif", ".tiff"]
+            .into_iter()
+            .find_map(|ending| name.strip_suffix(ending))
+            .unwrap_or(name);
+        match names.iter().position(|n| *n == plain || *n == name) {
+            Some(place) => places.insert(place),
+            None => {
+                return Err(DatasetError::UnknownImage {
+                    list: list.into(),
+                    name: name.into(),
+                    line: line + 1,
+                    first: names.first().copied().unwrap_or_default().into(),
+                });
+            }
+        };
+    }
+    Ok(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::train::dataset::{Layout, MaskKind};
+    use crate::train::plane::Plane;
+    use crate::train::target::Truth;
+
+    /// Samples of the given sequences, each with as many frames as its number says.
+    fn dataset(sequences: &[(&str, usize)]) -> Dataset {
+        let sample = |sequence: &str, frame: usize| Sample {
+            name: format!("{sequence}/{frame}"),
+            sequence: sequence.into(),
+            image: vec![Plane::filled(1, 1, 0.0)],
+            truth: Truth {
+                cells: Plane::filled(1, 1, 1),
+                classes: None,
+                ignored: None,
+            },
+        };
+        let frames = sequences
+            .iter()
+            .flat_map(|(sequence, count)| (0..*count).map(move |frame| sample(sequence, frame)));
+        Dataset {
+            samples: frames.collect(),
+            layout: Layout::Folders,
+            kind: MaskKind::Instances,
+            without_mask: 0,
+        }
+    }
+
+    fn split(dataset: Dataset, holdout: &Holdout, seed: u64) -> Result<[Vec<String>; 2], String> {
+        let split = dataset.split(holdout, &mut StdRng::seed_from_u64(seed));
+        let names = |samples: Vec<Sample>| samples.into_iter().map(|s| s.name).collect();
+        let split = split.map_err(|error| error.to_string())?;
+        Ok([names(split.training), names(split.validation)])
+    }
+
+    fn share(validation: f64, split: Order) -> Holdout {
+        Holdout {
+            validation,
+            split,
+            ..Holdout::default()
+        }
+    }
+
+    #[test]
+    fn a_seed_decides_the_split() {
+        let held_back = |seed| {
+            let holdout = share(0.25, Order::Random);
+            let [training, validation] = split(dataset(&[("a", 20)]), &holdout, seed).unwrap();
+            assert_eq!((training.len(), validation.len()), (15, 5));
+            validation
+        };
+        assert_eq!(held_back(1), held_back(1));
+        assert_ne!(held_back(1), held_back(2));
+        let held_back = |count, validation| {
+            let holdout = share(validation, Order::Random);
+            split(dataset(&[("a", count)]), &holdout, 1).map(|split| split[1].len())
+        };
+        assert_eq!(held_back(2, 0.01), Ok(1));
+        assert!(held_back(1, 0.5).unwrap_err().contains("1 image(s)"));
+        assert!(
+            held_back(4, 0.99)
+                .unwrap_err()
+                .contains("4 would be held back")
+        );
+    }
+
+    #[test]
+    fn time_holds_back_the_end_of_each_sequence() {
+        let holdout = share(0.4, Order::Time);
+        let [training, validation] = split(dataset(&[("a", 5), ("b", 3)]), &holdout, 1).unwrap();
+        assert_eq!(validation, ["a/3", "a/4", "b/2"]);
+        assert_eq!(training, ["a/0", "a/1", "a/2", "b/0", "b/1"]);
+        assert!(split(dataset(&[("a", 1)]), &holdout, 1).is_err());
+    }
+
+    #[test]
+    fn sequences_are_held_back_by_name() {
+        let holdout = |sequence: &str| Holdout {
+            validation_sequence: vec![sequence.into()],
+            ..Holdout::default()
+        };
+        let frames = || dataset(&[("01", 2), ("02", 1)]);
+        let [training, validation] = split(frames(), &holdout("02"), 1).unwrap();
+        assert_eq!((training.len(), validation), (2, vec!["02/0".to_owned()]));
+        let error = split(frames(), &holdout("03"), 1).unwrap_err();
+        assert!(
+            error.contains("sequence 03") && error.contains("there is 01, 02"),
+            "{error}"
+        );
+        assert!(split(dataset(&[("01", 2)]), &holdout("01"), 1).is_err());
+    }
+
+    #[test]
+    fn a_list_names_images_with_or_without_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("held-back.txt");
+        let holdout = Holdout {
+            validation_list: Some(list.clone()),
+            ..Holdout::default()
+        };
+        fs::write(&list, "# the best ones\n\na/1\n  a/3.tif\r\n").unwrap();
+        let [training, validation] = split(dataset(&[("a", 4)]), &holdout, 1).unwrap();
+        assert_eq!(
+            (training, validation),
+            (
+                vec!["a/0".into(), "a/2".into()],
+                vec!["a/1".into(), "a/3".into()]
+            )
+        );
+        fs::write(&list, "a/1\na/7\n").unwrap();
+        let error = split(dataset(&[("a", 4)]), &holdout, 1).unwrap_err();
+        assert!(error.contains("names a/7 in line 2"), "{error}");
+        assert!(
+            error.contains("held-back.txt") && error.contains("a/0"),
+            "{error}"
+        );
+        fs::write(&list, "# nobody\n").unwrap();
+        assert!(split(dataset(&[("a", 4)]), &holdout, 1).is_err());
+    }
+}

@@ -1,0 +1,191 @@
+//! Pictures from PNG and TIFF files with the numbers that are in the file: a palette keeps its indices,
+//! and nothing is scaled.
+
+mod png;
+mod tiff;
+mod values;
+
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read, Seek};
+use std::path::Path;
+
+use ::png::DecodingError;
+use ::tiff::TiffError;
+
+/// A picture as its file has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Raster {
+    /// Rows.
+    pub height: usize,
+    /// Pixels in a row.
+    pub width: usize,
+    /// Samples of a pixel: grey, grey and opacity, RGB, or RGB and opacity (1 to 4).
+    pub channels: usize,
+    /// Bits of a sample, or of a colour of the palette.
+    pub depth: usize,
+    /// The samples, pixel by pixel and row by row. Every whole number up to 2^53 is exact.
+    pub samples: Vec<f64>,
+    /// What the samples mean.
+    pub coding: Coding,
+}
+
+/// What the samples of a [`Raster`] mean.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Coding {
+    /// Whole numbers that rise with the brightness.
+    Whole,
+    /// Whole numbers whose sense a TIFF file inverts ("white is zero"). The samples rise with the
+    /// brightness; this less a sample is the number in the file.
+    Inverted(f64),
+    /// Floating-point numbers.
+    Float,
+    /// Indices into these colours.
+    Palette(Vec<[u8; 3]>),
+}
+
+/// Why a file can't be used as an image or a mask.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file can't be opened or read.
+    #[error("{0}")]
+    Io(std::io::Error),
+    /// Its first bytes are of something else.
+    #[error("it is no picture: its content is neither PNG nor TIFF, whatever its name says")]
+    Content,
+    /// It ends in the middle of the picture.
+    #[error("the file ends too early: it was cut off when it was written or copied")]
+    CutOff,
+    /// The PNG decoder gave up.
+    #[error("the PNG file is damaged: {0}")]
+    Png(DecodingError),
+    /// The TIFF decoder gave up.
+    #[error("the TIFF file is damaged, or of a kind that is not read: {0}")]
+    Tiff(TiffError),
+    /// No pixels.
+    #[error("it is {width}x{height} pixels large: there is nothing in it")]
+    NoPixels {
+        /// Pixels in a row.
+        width: usize,
+        /// Rows.
+        height: usize,
+    },
+    /// Several pictures where there should be one.
+    #[error("it holds {0} pages, and each frame must be one picture: volumes are not read")]
+    Stack(usize),
+    /// A kind of pixels that has no meaning here.
+    #[error("its pixels are {found}; {expected}")]
+    Pixels {
+        /// What the file holds.
+        found: String,
+        /// What it should hold, or what to do.
+        expected: &'static str,
+    },
+    /// NaN or infinity.
+    #[error(
+        "the pixel at row {row}, column {column} is {value}: only finite numbers can be learned from"
+    )]
+    NotFinite {
+        /// The value.
+        value: f64,
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+    },
+    /// A mask whose value is no label.
+    #[error(
+        "the mask's value at row {row}, column {column} is {value}: labels are whole numbers from 0 to {}",
+        u32::MAX
+    )]
+    Label {
+        /// The value.
+        value: f64,
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+    },
+}
+
+impl From<std::io::Error> for ReadError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::UnexpectedEof => ReadError::CutOff,
+            _ => ReadError::Io(error),
+        }
+    }
+}
+
+impl From<DecodingError> for ReadError {
+    fn from(error: DecodingError) -> Self {
+        match error {
+            DecodingError::IoError(error) => error.into(),
+            error => ReadError::Png(error),
+        }
+    }
+}
+
+impl From<TiffError> for ReadError {
+    fn from(error: TiffError) -> Self {
+        match error {
+            TiffError::IoError(error) => error.into(),
+            error => ReadError::Tiff(error),
+        }
+    }
+}
+
+/// An open file of one picture, or of several in a row (a stack).
+pub enum Pages {
+    /// One picture.
+    Png(Box<BufReader<File>>),
+    /// One or more.
+    Tiff(Box<tiff::Stack>),
+}
+
+impl Pages {
+    /// Opens a file. Its content decides what it is, not its name.
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let mut file = BufReader::new(File::open(path)?);
+        let mut start = Vec::new();
+        file.by_ref().take(8).read_to_end(&mut start)?;
+        file.rewind()?;
+        // TIFF and, with 43 for 42, its variant for files beyond 4 GiB.
+        const TIFF: [&[u8]; 4] = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"];
+        if start.starts_with(b"\x89PNG\r\n\x1a\n") {
+            Ok(Pages::Png(file.into()))
+        } else if TIFF.iter().any(|magic| start.starts_with(magic)) {
+            Ok(Pages::Tiff(tiff::Stack::open(file)?.into()))
+        } else {
+            Err(ReadError::Content)
+        }
+    }
+
+    /// How many pictures the file holds; at least one.
+    pub fn count(&self) -> usize {
+        match self {
+            Pages::Png(_) => 1,
+            Pages::Tiff(stack) => stack.count(),
+        }
+    }
+
+    /// Reads picture `index`, counted from 0 and less than [`count`](Self::count).
+    pub fn read(&mut self, index: usize) -> Result<Raster, ReadError> {
+        let raster = match self {
+            Pages::Png(file) => {
+                file.rewind()?;
+                png::read(file)?
+            }
+            Pages::Tiff(stack) => stack.read(index)?,
+        };
+        match raster.height.min(raster.width) {
+            0 => Err(ReadError::NoPixels {
+                width: raster.width,
+                height: raster.height,
+            }),
+            _ => Ok(raster),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! PNG files.
+
+use std::io::{BufRead, Seek};
+
+use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
+
+use super::{Coding, Raster, ReadError};
+
+/// Most bytes that a picture may take when decoded, so that a small file can't fill the memory.
+const LIMIT: usize = 1 << 30;
+
+/// Reads the first picture of a PNG file.
+pub fn read(file: impl BufRead + Seek) -> Result<Raster, ReadError> {
+    let mut decoder = Decoder::new_with_limits(file, Limits { bytes: LIMIT });
+    decoder.set_transformations(Transformations::IDENTITY);
+    let mut reader = decoder.read_info()?;
+    let size = reader.output_buffer_size().filter(|size| *size <= LIMIT);
+    let mut bytes = vec![0; size.ok_or(png::DecodingError::LimitsExceeded)?];
+    let frame = reader.next_frame(&mut bytes)?;
+    let (height, width) = (frame.height as usize, frame.width as usize);
+    let (channels, palette) = match frame.color_type {
+        ColorType::Grayscale => (1, None),
+        ColorType::GrayscaleAlpha => (2, None),
+        ColorType::Rgb => (3, None),
+        ColorType::Rgba => (4, None),
+        ColorType::Indexed => (1, reader.info().palette.as_deref()),
+    };
+    let count = width * channels;
+    let rows = bytes[..frame.buffer_size()].chunks_exact(frame.line_size.max(1));
+    Ok(Raster {
+        height,
+        width,
+        channels,
+        depth: match palette {
+            Some(_) => 8,
+            None => frame.bit_depth as usize,
+        },
+        samples: rows
+            .flat_map(|row| unpack(row, frame.bit_depth, count))
+            .collect(),
+        coding: match palette {
+            Some(palette) => Coding::Palette(palette.as_chunks().0.to_vec()),
+            None => Coding::Whole,
+        },
+    })
+}
+
+/// The `count` samples of a row.
+fn unpack(row: &[u8], depth: BitDepth, count: usize) -> Vec<f64> {
+    match depth {
+        BitDepth::Sixteen => {
+            let (samples, _) = row.as_chunks();
+            samples
+                .iter()
+                .map(|s| u16::from_be_bytes(*s).into())
+                .collect()
+        }
+        depth => bits(row, depth as usize, count),
+    }
+}
+
+/// The first `count` samples of `depth` bits, which divides 8, from the highest bits of each byte on.
+pub(super) fn bits(row: &[u8], depth: usize, count: usize) -> Vec<f64> {
+    let in_byte = 8 / depth;
+    let sample = |at: usize| {
+        let shift = 8 - depth * (at % in_byte + 1);
+        let mask = (1_u16 << depth) - 1;
+        f64::from(u16::from(row[at / in_byte]) >> shift & mask)
+    };
+    (0..count).map(sample).collect()
+}

@@ -1,0 +1,147 @@
+//! `unet-train augment`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::canvas::{Brightness, Canvas, scale, weight_color};
+use super::{ShowError, make, write};
+use crate::picture::default_color;
+use crate::train::augment::{Tile, TileSize};
+use crate::train::dataset::{Source, load};
+use crate::train::feeder::Feeder;
+use crate::train::options::{Network, Tiles, Weights};
+use crate::train::plane::Plane;
+use crate::train::prepare::prepare;
+
+/// Draw tiles as the network is shown them.
+///
+/// For each tile, one picture: what the network sees, the same with what it should answer in colour,
+/// and how much each pixel of the answer weighs. A network without padding answers for the middle of
+/// what it sees; the rest is dimmed. The options are those of `train`.
+///
+///   unet-train augment --images images --masks masks --out tiles --count 20
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct ShowTiles {
+    #[command(flatten)]
+    source: Source,
+    /// Folder for the pictures; it is made where it is missing
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// How many tiles
+    #[arg(long, default_value_t = 20, value_name = "TILES")]
+    count: usize,
+    /// Seed of every random choice
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten, next_help_heading = "Tiles")]
+    tiles: Tiles,
+    #[command(flatten, next_help_heading = "Weights")]
+    weights: Weights,
+    #[command(flatten, next_help_heading = "Network")]
+    network: Network,
+}
+
+impl ShowTiles {
+    /// Draws the tiles; tells `say` what the data were taken for, and what was drawn.
+    pub fn run(self, mut say: impl FnMut(&str)) -> Result<(), ShowError> {
+        let dataset = load(&self.source)?;
+        say(&dataset.to_string());
+        make(&self.out)?;
+        let unet = self.network.unet(&self.source);
+        let size = TileSize::legal(&unet.geometry(), self.tiles.side());
+        let examples = prepare(dataset.samples, &self.weights.weighting(unet.classes));
+        // One for all tiles: with one of its own each tile would hide what was done to its grey values.
+        let brightness = Brightness::of(examples.iter().flat_map(|example| &example.image));
+        let feeder = Feeder::start(
+            Arc::new(examples),
+            self.tiles.augmentation(),
+            size,
+            1,
+            self.seed,
+        );
+        let tiles: Vec<Tile> = (0..self.count).flat_map(|_| feeder.next()).collect();
+        let weights = tiles.iter().flat_map(|tile| &tile.weights.data);
+        let most = weights.copied().fold(0.0, f32::max);
+        for (index, tile) in tiles.iter().enumerate() {
+            write(
+                &draw(tile, brightness, most),
+                &self.out,
+                &format!("tile-{index:03}"),
+            )?;
+        }
+        say(&format!(
+            "{} tiles of {} -> {} pixels in {}",
+            self.count,
+            size.input,
+            size.output,
+            self.out.display()
+        ));
+        Ok(())
+    }
+}
+
+fn draw(tile: &Tile, brightness: Brightness, most: f32) -> Canvas {
+    let seen = brightness.draw(&tile.image);
+    let overlay = in_the_middle(&seen, &tile.classes, |color, class| match class {
+        0 => color,
+        class => {
+            let [r, g, b] = default_color(class.into()).0;
+            [0, 1, 2].map(|channel| color[channel] / 2 + [r, g, b][channel] / 2)
+        }
+    });
+    let weights = in_the_middle(&seen, &tile.weights, |_, weight| weight_color(weight, most));
+    let height = seen.height;
+    Canvas::new([seen, overlay, weights, scale(most, height)])
+}
+
+/// The picture with its middle, the size of `answer`, as `paint` makes it of both; the rest is dimmed.
+fn in_the_middle<T: Copy>(
+    picture: &Plane<[u8; 3]>,
+    answer: &Plane<T>,
+    paint: impl Fn([u8; 3], T) -> [u8; 3],
+) -> Plane<[u8; 3]> {
+    let margin = (picture.height - answer.height) / 2;
+    let mut painted = picture.map(|color| color.map(|channel| channel / 3));
+    for row in 0..answer.height {
+        for column in 0..answer.width {
+            let at = (row + margin) * picture.width + column + margin;
+            painted.data[at] = paint(picture.data[at], answer.at(row, column));
+        }
+    }
+    painted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_drawn_in_the_middle() {
+        let tile = Tile {
+            image: vec![Plane::filled(4, 4, 1.0)],
+            classes: Plane {
+                height: 2,
+                width: 2,
+                data: vec![0, 1, 2, 0],
+            },
+            weights: Plane::filled(2, 2, 5.0),
+        };
+        let black = Plane::filled(1, 1, 0.0);
+        let brightness = Brightness::of([&tile.image[0], &black]);
+        let image = draw(&tile, brightness, 5.0).image();
+        // The pictures begin at columns 0, 8 and 16.
+        assert_eq!(image.get_pixel(0, 0).0, [255; 3]);
+        assert_eq!(image.get_pixel(8, 0).0, [85; 3]);
+        assert_eq!(image.get_pixel(9, 1).0, [255; 3]);
+        let [r, g, b] = default_color(1).0;
+        assert_eq!(
+            image.get_pixel(10, 1).0,
+            [127 + r / 2, 127 + g / 2, 127 + b / 2]
+        );
+        assert_eq!(image.get_pixel(17, 1).0, weight_color(5.0, 5.0));
+        assert_eq!(image.get_pixel(16, 1).0, [85; 3]);
+    }
+}

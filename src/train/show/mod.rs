@@ -1,0 +1,52 @@
+//! Pictures of what the network is shown, for a person to judge: weight maps and tiles.
+
+mod augment;
+mod canvas;
+mod digits;
+mod weight_map;
+
+use std::path::{Path, PathBuf};
+
+pub use augment::ShowTiles;
+pub use weight_map::ShowWeightMaps;
+
+use self::canvas::Canvas;
+use super::dataset::DatasetError;
+
+/// Why pictures can't be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum ShowError {
+    /// The data can't be used.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The folder can't be made.
+    #[error("can't make the folder {}: {error}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A picture can't be written.
+    #[error("can't write {}: {error}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: image::ImageError,
+    },
+}
+
+fn make(folder: &Path) -> Result<(), ShowError> {
+    std::fs::create_dir_all(folder).map_err(|error| ShowError::Folder {
+        folder: folder.into(),
+        error,
+    })
+}
+
+/// Writes a picture into `folder`; the slashes of `name` become dashes.
+fn write(canvas: &Canvas, folder: &Path, name: &str) -> Result<(), ShowError> {
+    let file = folder.join(format!("{}.png", name.replace('/', "-")));
+    let written = canvas.image().save(&file);
+    written.map_err(|error| ShowError::Write { file, error })
+}

@@ -1,0 +1,99 @@
+//! `unet-train weight-map`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::canvas::{Brightness, Canvas, GREY, scale, weight_color};
+use super::{ShowError, make, write};
+use crate::picture::default_color;
+use crate::train::augment::Example;
+use crate::train::dataset::{Source, load};
+use crate::train::options::Weights;
+use crate::train::plane::Plane;
+use crate::train::prepare::prepare;
+use crate::train::target::Truth;
+use crate::train::weight_map::separated;
+
+/// Draw how much each pixel weighs in the loss.
+///
+/// For each image, one picture: the image, its cells as they are separated (pixels that nobody has
+/// judged are grey), and the weights with their scale, the same one in all pictures.
+///
+///   unet-train weight-map --images images --masks masks --out weights
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct ShowWeightMaps {
+    #[command(flatten)]
+    source: Source,
+    /// Folder for the pictures; it is made where it is missing
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    #[command(flatten)]
+    weights: Weights,
+}
+
+impl ShowWeightMaps {
+    /// Draws all weight maps. Tells `say` what the data were taken for, then of each image how its
+    /// weights lie.
+    pub fn run(self, mut say: impl FnMut(&str)) -> Result<(), ShowError> {
+        let dataset = load(&self.source)?;
+        say(&dataset.to_string());
+        make(&self.out)?;
+        let names: Vec<_> = dataset.samples.iter().map(|s| s.name.clone()).collect();
+        let classes = self.source.class_names().len();
+        let examples = prepare(dataset.samples, &self.weights.weighting(classes));
+        let weights: Vec<_> = examples.iter().map(weights).collect();
+        let largest = |plane: &Plane<f32>| plane.data.iter().copied().fold(0.0, f32::max);
+        let most = weights.iter().map(largest).fold(0.0, f32::max);
+        for ((name, example), weights) in names.iter().zip(&examples).zip(&weights) {
+            let canvas = Canvas::new([
+                Brightness::of(&example.image).draw(&example.image),
+                draw_truth(&example.truth),
+                weights.map(|weight| weight_color(weight, most)),
+                scale(most, weights.height),
+            ]);
+            write(&canvas, &self.out, name)?;
+            let mean = weights.data.iter().sum::<f32>() / weights.data.len() as f32;
+            say(&format!(
+                "{name}  mean weight {mean:.3}  largest {:.3}",
+                largest(weights)
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn weights(example: &Example) -> Plane<f32> {
+    let truth = &example.truth;
+    truth.weights(&truth.classes(), &example.border, &example.class_weights)
+}
+
+/// Cells in colours that differ between neighbours' numbers, or classes in the colours of the overlay.
+fn draw_truth(truth: &Truth) -> Plane<[u8; 3]> {
+    let mut drawn = match &truth.classes {
+        Some(classes) => classes.map(|class| match class {
+            0 => [0; 3],
+            class => default_color(class.into()).0,
+        }),
+        None => separated(&truth.cells).map(cell_color),
+    };
+    if let Some(ignored) = &truth.ignored {
+        let pixels = drawn.data.iter_mut().zip(&ignored.data);
+        pixels
+            .filter(|(_, ignored)| **ignored)
+            .for_each(|(color, _)| *color = GREY);
+    }
+    drawn
+}
+
+/// A colour for a cell: hues a golden angle apart, so that numbers that follow each other differ.
+fn cell_color(cell: u32) -> [u8; 3] {
+    match cell {
+        0 => [0; 3],
+        cell => {
+            let turn = f64::from(cell) * 0.618_033_988_749_895;
+            colorous::RAINBOW.eval_continuous(turn.fract()).as_array()
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Finds the threshold and the smallest object that suit a network, on images that it doesn't learn
+//! from; both go into its [contract](crate::contract::Contract).
+
+use burn::tensor::Device;
+
+use super::components::{components, objects};
+use super::dataset::Sample;
+use super::metrics::cells::{self, Overlaps};
+use super::metrics::membranes::Separation;
+use super::metrics::{Measure, Scores, thin};
+use super::network::Network;
+use super::plane::Plane;
+use super::target::Truth;
+use super::validate::{Found, Limits, segment};
+use crate::tiling::PlanError;
+
+/// Thresholds that are tried, in twentieths: all but the certain ones.
+const TWENTIETHS: std::ops::Range<u8> = 1..20;
+
+/// Smallest objects that are tried, in pixels; 0 leaves all.
+const AREAS: [usize; 11] = [0, 4, 8, 16, 32, 64, 96, 128, 192, 256, 512];
+
+/// What suits a network best.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tuned {
+    /// What was found.
+    pub limits: Limits,
+    /// What was maximised, with these: [`Scores::worth`].
+    pub worth: f64,
+}
+
+impl Tuned {
+    /// No limits but those that each network begins with.
+    const NONE: Tuned = Tuned::new(0.5, 0, 0.0);
+
+    const fn new(threshold: f32, min_area: usize, worth: f64) -> Self {
+        Tuned {
+            limits: Limits {
+                threshold,
+                min_area: match min_area {
+                    0 => None,
+                    area => Some(area),
+                },
+            },
+            worth,
+        }
+    }
+}
+
+/// Finds what suits `network`, which must not be on an autodiff device, best on `samples`.
+///
+/// Networks of more than two classes have no threshold: the largest score decides.
+pub fn tune<'a>(
+    network: &Network,
+    samples: &'a [Sample],
+    measure: Measure,
+    device: &Device,
+) -> Result<Tuned, PlanError> {
+    let answer = |sample: &'a Sample| -> Result<_, PlanError> {
+        let Sample { image, truth, .. } = sample;
+        Ok((segment(network, image, 0.5, device)?, truth))
+    };
+    let answers: Vec<_> = samples.iter().map(answer).collect::<Result<_, _>>()?;
+    let thresholds = match network.unet().classes {
+        2 => thresholds(),
+        _ => Vec::new(),
+    };
+    Ok(match measure {
+        Measure::Cells => of_cells(&answers, &thresholds),
+        Measure::Membranes => of_membranes(&answers, &thresholds),
+    })
+}
+
+/// Tries all pairs of threshold and smallest object; without thresholds masks are taken as they are.
+/// Of those that are equally good the first threshold and the smallest object are taken.
+fn of_cells(answers: &[(Found, &Truth)], thresholds: &[f32]) -> Tuned {
+    let truths: Vec<_> = answers.iter().map(|(_, truth)| truth.objects()).collect();
+    best(tried(thresholds).flat_map(|threshold| {
+        let mut tallies = [cells::Tally::default(); AREAS.len()];
+        for ((found, truth), objects_there) in answers.iter().zip(&truths) {
+            let found = truth.judged(objects(&mask(found, threshold), 0));
+            let mut overlaps = Overlaps::of(objects_there, &found);
+            for (tally, area) in tallies.iter_mut().zip(AREAS) {
+                overlaps.drop_small(area);
+                tally.count(&overlaps);
+            }
+        }
+        let worths = tallies.map(|tally| Scores::Cells(tally.scores()).worth());
+        AREAS
+            .into_iter()
+            .zip(worths)
+            .map(move |(area, worth)| Tuned::new(threshold.unwrap_or(0.5), area, worth))
+    }))
+}
+
+/// Looks for the threshold first, then, at this threshold, for the smallest object; equals are decided
+/// as for [`of_cells`].
+fn of_membranes(answers: &[(Found, &Truth)], thresholds: &[f32]) -> Tuned {
+    let inside = |objects: Plane<u32>| objects.map(|object| object != 0);
+    let cells = |truth: &Truth| components(&inside(truth.objects()));
+    let truths: Vec<_> = answers.iter().map(|(_, truth)| cells(truth)).collect();
+    let tuned = |threshold: Option<f32>, area| {
+        let v_rand = |((found, truth), cells): (&(Found, &Truth), _)| {
+            let found = truth.judged(objects(&mask(found, threshold), area));
+            Separation::of(cells, &thin(&inside(found))).map(|separation| separation.v_rand)
+        };
+        let scores: Vec<f64> = answers.iter().zip(&truths).filter_map(v_rand).collect();
+        let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
+        Tuned::new(threshold.unwrap_or(0.5), area, mean)
+    };
+    let Tuned { limits, .. } = best(tried(thresholds).map(|threshold| tuned(threshold, 0)));
+    let threshold = (!thresholds.is_empty()).then_some(limits.threshold);
+    best(AREAS.into_iter().map(|area| tuned(threshold, area)))
+}
+
+/// From 0.5 outwards, so that of equals the one nearest 0.5 is taken.
+fn thresholds() -> Vec<f32> {
+    let mut all: Vec<u8> = TWENTIETHS.collect();
+    all.sort_by_key(|twentieths| twentieths.abs_diff(10));
+    let share = |twentieths| f32::from(twentieths) / 20.0;
+    all.into_iter().map(share).collect()
+}
+
+/// Each threshold, or none where there are none.
+fn tried(thresholds: &[f32]) -> impl Iterator<Item = Option<f32>> {
+    let none = thresholds.is_empty().then_some(None);
+    none.into_iter().chain(thresholds.iter().copied().map(Some))
+}
+
+/// The first of the best.
+fn best(tried: impl Iterator<Item = Tuned>) -> Tuned {
+    tried.fold(Tuned::NONE, |best, other| match other.worth > best.worth {
+        true => other,
+        false => best,
+    })
+}
+
+fn mask(found: &Found, threshold: Option<f32>) -> Plane<u8> {
+    match threshold {
+        Some(threshold) => found.probability.map(|p| u8::from(p > threshold)),
+        None => found.mask.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Probabilities in tenths, with what is truly there.
+    fn answer(probability: &[&str], cells: &[&str]) -> (Found, Truth) {
+        let probability = plane(probability, |digit| f32::from(digit - b'0') / 10.0);
+        let found = Found {
+            mask: probability.map(|p| u8::from(p > 0.5)),
+            probability,
+        };
+        let truth = Truth {
+            cells: plane(cells, |digit| u32::from(digit - b'0')),
+            classes: None,
+            ignored: None,
+        };
+        (found, truth)
+    }
+
+    fn plane<T>(rows: &[&str], value: impl Fn(u8) -> T) -> Plane<T> {
+        Plane {
+            height: rows.len(),
+            width: rows[0].len(),
+            data: rows.concat().bytes().map(value).collect(),
+        }
+    }
+
+    #[test]
+    fn a_network_that_is_too_sure_gets_a_higher_threshold() {
+        // Only above 0.7 are the cells apart, and at 0.9 and more nothing is left.
+        let (found, truth) = answer(
+            &["09997999", "09997999", "09997999"],
+            &["01110222", "01110222", "01110222"],
+        );
+        let answers = [(found, &truth)];
+        assert_eq!(of_cells(&answers, &thresholds()), Tuned::new(0.7, 0, 2.0));
+        // Without thresholds the mask stays as it is: both cells in one.
+        let tuned = of_cells(&answers, &[]);
+        assert_eq!(tuned.limits, Limits::default());
+        assert!(tuned.worth < 1.0, "{tuned:?}");
+    }
+
+    #[test]
+    fn specks_are_left_out_where_that_helps() {
+        // A speck as sure as the cell, and a pale cell that a higher threshold would lose.
+        let (found, truth) = answer(
+            &["900666666", "000666666", "090666666"],
+            &["000111111", "000111111", "000111111"],
+        );
+        let tuned = of_cells(&[(found, &truth)], &thresholds());
+        assert_eq!(tuned, Tuned::new(0.5, 4, 2.0));
+    }
+
+    #[test]
+    fn what_nobody_has_judged_does_not_count() {
+        let (found, mut truth) = answer(
+            &["966666669", "066666660", "066666660"],
+            &["011111110", "011111110", "011111110"],
+        );
+        let corners = |at: usize| at.is_multiple_of(8) && at < 9;
+        truth.ignored = Some(Plane {
+            height: 3,
+            width: 9,
+            data: (0..27).map(corners).collect(),
+        });
+        let tuned = of_cells(&[(found, &truth)], &thresholds());
+        assert_eq!(tuned, Tuned::new(0.5, 0, 2.0));
+    }
+
+    #[test]
+    fn without_images_nothing_is_changed() {
+        for tuned in [
+            of_cells(&[], &thresholds()),
+            of_membranes(&[], &thresholds()),
+        ] {
+            assert_eq!(tuned.limits, Limits::default());
+        }
+    }
+
+    #[test]
+    fn membranes_are_tuned_to_close() {
+        // The membrane is pale in one place, where the cells run together up to 0.6; in the left cell
+        // an invented one sits in a ring of membrane.
+        let (found, truth) = answer(
+            &[
+                "999999909999",
+                "900099909999",
+                "909099969999",
+                "900099909999",
+                "999999909999",
+            ],
+            &["111111102222"; 5],
+        );
+        let tuned = of_membranes(&[(found, &truth)], &thresholds());
+        assert_eq!(tuned, Tuned::new(0.6, 4, 1.0));
+    }
+}

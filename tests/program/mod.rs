@@ -1,0 +1,182 @@
+//! What the tests of `unet-train` on files share: models with known weights, pictures, and the program
+//! in a folder of its own.
+#![allow(dead_code)] // Each test is a program of its own and uses a part of this.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use gstunetsegment::contract::Contract;
+use gstunetsegment::inference::Options;
+use gstunetsegment::inference::library::Search;
+use gstunetsegment::onnx::export::{Parameters, export};
+use gstunetsegment::unet::{Kind, UNet};
+use image::{GrayImage, ImageBuffer, Luma};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub const SMALL: UNet = UNet {
+    channels: 1,
+    classes: 2,
+    width: 3,
+    depth: 2,
+    padded: false,
+};
+
+/// ONNX Runtime where the environment says, or where `make` has put it.
+pub fn runtime() -> PathBuf {
+    let name = format!(
+        "{}onnxruntime{}",
+        std::env::consts::DLL_PREFIX,
+        std::env::consts::DLL_SUFFIX
+    );
+    let filled = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/onnxruntime");
+    let library = std::env::var_os("ORT_DYLIB_PATH").map_or(filled.join(name), PathBuf::from);
+    assert!(library.exists(), "no ONNX Runtime: run `make setup`");
+    library
+}
+
+pub fn options() -> Options {
+    Options {
+        library: Search {
+            explicit: Some(runtime()),
+            ..Search::default()
+        },
+        ..Options::default()
+    }
+}
+
+/// Random weights: every layer has something to say, and no two orientations are treated alike.
+pub fn random_weights(unet: &UNet) -> BTreeMap<String, Parameters> {
+    let mut random = StdRng::seed_from_u64(4);
+    let layers = unet.layers().into_iter();
+    layers
+        .map(|layer| {
+            let count: usize = layer.shape().iter().product();
+            let range = (6.0 * layer.outputs as f32 / count as f32).sqrt();
+            let mut values = |count: usize, range: f32| -> Vec<f32> {
+                (0..count)
+                    .map(|_| random.random_range(-range..range))
+                    .collect()
+            };
+            let parameters = Parameters {
+                weight: values(count, range),
+                bias: values(layer.outputs, 0.1),
+            };
+            (layer.name, parameters)
+        })
+        .collect()
+}
+
+/// A network that hands brightness through its top level: foreground is what is more than half a
+/// standard deviation brighter than the mean.
+pub fn bright() -> (UNet, BTreeMap<String, Parameters>) {
+    let unet = UNet {
+        width: 1,
+        depth: 1,
+        padded: true,
+        ..SMALL
+    };
+    let parameters = unet.layers().into_iter().map(|layer| {
+        let mut weight = vec![0.0; layer.shape().iter().product()];
+        let mut bias = vec![0.0; layer.outputs];
+        let top = !layer.name.starts_with("bottom") && layer.kind == Kind::Convolution;
+        if top {
+            // The middle of the first input's kernel; in up0.conv1 that is the map of the way down.
+            weight[4] = 1.0;
+        }
+        if layer.kind == Kind::Last {
+            weight[1] = 10.0;
+            bias[1] = -5.0;
+        }
+        (layer.name, Parameters { weight, bias })
+    });
+    (unet, parameters.collect())
+}
+
+/// A folder with models and pictures, which goes with the test.
+pub struct Bench(TempDir);
+
+impl Bench {
+    pub fn new() -> Self {
+        Bench(TempDir::new().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
+    }
+
+    pub fn model(&self, change: impl FnOnce(&mut Contract)) -> PathBuf {
+        let (unet, parameters) = bright();
+        self.described(&unet, &parameters, change)
+    }
+
+    pub fn random_model(&self) -> PathBuf {
+        self.described(&SMALL, &random_weights(&SMALL), |_| ())
+    }
+
+    pub fn described(
+        &self,
+        unet: &UNet,
+        parameters: &BTreeMap<String, Parameters>,
+        change: impl FnOnce(&mut Contract),
+    ) -> PathBuf {
+        let mut contract = unet.contract("bright");
+        change(&mut contract);
+        let path = self.path("model.onnx");
+        fs::write(&path, export(unet, parameters, &contract).unwrap()).unwrap();
+        path
+    }
+
+    pub fn run(&self, arguments: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_unet-train"))
+            .current_dir(self.0.path())
+            .env("ORT_DYLIB_PATH", runtime())
+            .args(arguments.split_whitespace())
+            .output()
+            .unwrap()
+    }
+
+    /// What the program prints where all goes well.
+    pub fn says(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What the program complains of.
+    pub fn refuses(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        assert!(!output.status.success(), "{arguments}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    pub fn json(&self, name: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap()
+    }
+}
+
+/// A grey picture of 8 bits: squares of `side` pixels at (x, y), as bright as `value`, on black.
+pub fn squares(places: &[(u32, u32)], side: u32, value: impl Fn(usize) -> u8) -> GrayImage {
+    let mut picture = GrayImage::new(64, 48);
+    for (index, (x, y)) in places.iter().enumerate() {
+        for (dx, dy) in (0..side * side).map(|at| (at % side, at / side)) {
+            picture.put_pixel(x + dx, y + dy, Luma([value(index)]));
+        }
+    }
+    picture
+}
+
+/// A picture of noise, which a random network segments into something at every scale.
+pub fn noise(width: u32, height: u32, seed: u64) -> ImageBuffer<Luma<u16>, Vec<u16>> {
+    let mut random = StdRng::seed_from_u64(seed);
+    ImageBuffer::from_fn(width, height, |x, y| {
+        Luma([1000 + 8 * ((x * y) % 97) as u16 + random.random_range(0..300)])
+    })
+}

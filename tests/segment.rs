@@ -1,0 +1,216 @@
+//! `unet-train segment` on drawn pictures, through the real program, and what is below it.
+#![cfg(feature = "train")]
+
+use std::fs;
+
+use gstunetsegment::picture::{Format, Frame, Plane, YuvCoding};
+use gstunetsegment::segmenter::{Segmenter, Tiles};
+use gstunetsegment::tiling::Size;
+use gstunetsegment::train::apply::picture::Picture;
+use gstunetsegment::train::apply::predictor::{Predictor, Use};
+use gstunetsegment::train::apply::turn::Turn;
+use gstunetsegment::unet::UNet;
+use image::{DynamicImage, ImageBuffer, Luma, RgbImage};
+
+mod program;
+
+use program::{Bench, SMALL, noise, options, random_weights, squares};
+
+pub fn gray16(picture: &ImageBuffer<Luma<u16>, Vec<u16>>) -> Picture {
+    let bytes = picture.as_raw().iter().flat_map(|v| v.to_le_bytes());
+    let size = Size {
+        width: picture.width() as usize,
+        height: picture.height() as usize,
+    };
+    Picture::new(Format::Gray16Le, size, bytes.collect()).unwrap()
+}
+
+#[test]
+fn masks_are_the_segmenters() {
+    let bench = Bench::new();
+    let model = bench.random_model();
+    let picture = noise(75, 52, 1);
+    picture.save(bench.path("images/a.tif")).unwrap();
+    bench.says("segment --model model.onnx --images images --out out --what mask,probability");
+
+    let bytes: Vec<u8> = picture
+        .as_raw()
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .collect();
+    let plane = Plane {
+        data: &bytes,
+        stride: 2 * 75,
+    };
+    let frame = Frame::new(Format::Gray16Le, 75, 52, &[plane], YuvCoding::default()).unwrap();
+    let mut segmenter = Segmenter::open(&model, &options(), Tiles::default()).unwrap();
+    let normalization = segmenter.contract().normalization;
+    let (mut mask, mut p) = (vec![0; 75 * 52], vec![0.0; 75 * 52]);
+    segmenter
+        .segment(&frame, normalization, &mut mask, Some(&mut p))
+        .unwrap();
+    let foreground = mask.iter().filter(|class| **class != 0).count();
+    assert!((400..3500).contains(&foreground), "{foreground} pixels");
+
+    let written = image::open(bench.path("out/mask/a.png")).unwrap();
+    let expected: Vec<u8> = mask.iter().map(|class| class * 255).collect();
+    assert_eq!(written.as_luma8().unwrap().as_raw(), &expected);
+    let written = image::open(bench.path("out/probability/a.png")).unwrap();
+    let expected: Vec<u16> = p.iter().map(|p| (p * 65_535.0 + 0.5) as u16).collect();
+    assert_eq!(written.as_luma16().unwrap().as_raw(), &expected);
+}
+
+#[test]
+fn averages_are_the_mean_over_the_versions() {
+    let bench = Bench::new();
+    let model = bench.random_model();
+    let picture = gray16(&noise(61, 40, 2));
+    let predict = |picture: &Picture, rotations, mirrors| {
+        let how = Use {
+            rotations,
+            mirrors,
+            ..Use::default()
+        };
+        let mut predictor = Predictor::open(&model, &options(), how).unwrap();
+        predictor.predict(picture).unwrap()
+    };
+    for (rotations, mirrors) in [(true, false), (false, true), (true, true)] {
+        let turns = Turn::all(rotations, mirrors);
+        let mut mean = vec![0.0; 61 * 40];
+        for turn in &turns {
+            let alone = predict(&picture.turned(*turn), false, false).probability;
+            for (at, p) in turn.sources(picture.size()).zip(&alone.data) {
+                mean[at] += p / turns.len() as f32;
+            }
+        }
+        let averaged = predict(&picture, rotations, mirrors);
+        let pairs = averaged.probability.data.iter().zip(&mean);
+        let farthest = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(farthest < 1e-6, "{farthest}");
+        let decided = averaged.probability.map(|p| u8::from(p > 0.5));
+        assert_eq!(averaged.mask, decided);
+    }
+    // It makes a difference, and with all eight none of them comes first.
+    let once = predict(&picture, false, false).probability;
+    let averaged = predict(&picture, true, true).probability;
+    assert_ne!(once, averaged);
+    for turn in Turn::all(true, true) {
+        let turned = predict(&picture.turned(turn), true, true).probability;
+        for (at, p) in turn.sources(picture.size()).zip(&turned.data) {
+            assert!((averaged.data[at] - p).abs() < 1e-5);
+        }
+    }
+}
+
+#[test]
+fn objects_are_numbered_and_small_ones_left_out() {
+    let bench = Bench::new();
+    bench.model(|contract| contract.min_area = Some(5));
+    let mut picture = squares(&[(30, 4), (5, 9)], 4, |_| 255);
+    picture.put_pixel(60, 40, Luma([255]));
+    picture.save(bench.path("images/a.png")).unwrap();
+    let command = "segment --model model.onnx --images images --out out --what labels";
+    let text = bench.says(command);
+    assert!(text.starts_with("1 image(s), 2 object(s)"), "{text}");
+    let labels = || image::open(bench.path("out/a.png")).unwrap();
+    let at = |x, y| labels().as_luma16().unwrap().get_pixel(x, y).0[0];
+    assert_eq!([at(30, 4), at(5, 9), at(60, 40), at(0, 0)], [1, 2, 0, 0]);
+
+    bench.says(&format!("{command} --min-area 0"));
+    assert_eq!([at(30, 4), at(5, 9), at(60, 40)], [1, 2, 3]);
+    // A threshold that no probability reaches.
+    let text = bench.says(&format!("{command} --threshold 1"));
+    assert!(text.starts_with("1 image(s), 0 object(s)"), "{text}");
+}
+
+#[test]
+fn overlays_keep_what_is_no_cell() {
+    let bench = Bench::new();
+    bench.model(|_| ());
+    let grey = squares(&[(30, 4)], 8, |_| 200);
+    grey.save(bench.path("images/grey.png")).unwrap();
+    let color = RgbImage::from_fn(64, 48, |x, y| {
+        image::Rgb([
+            10,
+            if grey.get_pixel(x, y).0[0] > 0 {
+                250
+            } else {
+                20
+            },
+            30,
+        ])
+    });
+    color.save(bench.path("images/color.tif")).unwrap();
+    bench.says("segment --model model.onnx --images images --out out --what overlay --opacity 0");
+    for (name, outside, inside) in [
+        ("grey", [0; 3], [200; 3]),
+        ("color", [10, 20, 30], [10, 250, 30]),
+    ] {
+        let overlay = image::open(bench.path(&format!("out/{name}.png"))).unwrap();
+        let at = |x, y| overlay.as_rgb8().unwrap().get_pixel(x, y).0;
+        // Ground, the outline in the colour of the class, and the inside, which is not filled.
+        assert_eq!(
+            [at(0, 0), at(30, 4), at(33, 7)],
+            [outside, [0xe6, 0x9f, 0], inside]
+        );
+    }
+}
+
+#[test]
+fn stacks_are_read_page_by_page() {
+    let bench = Bench::new();
+    bench.model(|_| ());
+    let stack = |name: &str, places: [(u32, u32); 2]| {
+        let mut file = fs::File::create(bench.path(name)).unwrap();
+        let mut encoder = tiff::encoder::TiffEncoder::new(&mut file).unwrap();
+        for place in places {
+            let page = squares(&[place], 5, |_| 90);
+            encoder
+                .write_image::<tiff::encoder::colortype::Gray8>(64, 48, page.as_raw())
+                .unwrap();
+        }
+    };
+    stack("images.tif", [(3, 3), (40, 20)]);
+    stack("masks.tif", [(3, 3), (20, 20)]);
+    bench.says("segment --model model.onnx --images images.tif --out out");
+    for (name, place) in [("images-000", (3, 3)), ("images-001", (40, 20))] {
+        let mask = image::open(bench.path(&format!("out/{name}.png"))).unwrap();
+        assert_eq!(
+            mask,
+            DynamicImage::ImageLuma8(squares(&[place], 5, |_| 255))
+        );
+    }
+    let text =
+        bench.says("evaluate --model model.onnx --images images.tif --masks masks.tif --per-image");
+    assert!(
+        text.contains("images-000       1       1  1.0000"),
+        "{text}"
+    );
+    assert!(
+        text.contains("images-001       1       1  0.0000"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let bench = Bench::new();
+    bench.model(|_| ());
+    squares(&[(3, 3)], 5, |_| 90)
+        .save(bench.path("images/a.png"))
+        .unwrap();
+    let segment = "segment --model model.onnx --images images";
+    let error = bench.refuses(&format!("{segment} --out images"));
+    assert!(error.contains("folder of the images"), "{error}");
+    fs::write(bench.path("images/broken.png"), b"no picture").unwrap();
+    let error = bench.refuses(&format!("{segment} --out out"));
+    assert!(error.contains("broken.png"), "{error}");
+
+    let unet = UNet {
+        classes: 3,
+        ..SMALL
+    };
+    bench.described(&unet, &random_weights(&unet), |_| ());
+    let error = bench.refuses(&format!("{segment} --out out --mirrors"));
+    assert!(error.contains("has 3 classes"), "{error}");
+}

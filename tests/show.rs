@@ -1,0 +1,104 @@
+//! `unet-train weight-map` and `augment`: pictures of what the network is shown, through the real
+//! program.
+#![cfg(feature = "train")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use image::{GrayImage, Luma, RgbImage};
+use tempfile::TempDir;
+
+/// Space between pictures, see the trainer's canvas.
+const GAP: u32 = 4;
+
+/// Two images of 40x30 pixels with two cells that touch at column 20.
+fn data() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["images", "masks"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    for name in ["a", "b"] {
+        let mask = GrayImage::from_fn(40, 30, |x, y| match (x, y) {
+            (10..20, 10..20) => Luma([1]),
+            (20..30, 10..20) => Luma([2]),
+            _ => Luma([0]),
+        });
+        let image = GrayImage::from_fn(40, 30, |x, y| Luma([(x + y) as u8]));
+        image
+            .save(folder.path().join(format!("images/{name}.png")))
+            .unwrap();
+        mask.save(folder.path().join(format!("masks/{name}.png")))
+            .unwrap();
+    }
+    folder
+}
+
+/// What the program says.
+fn run(folder: &Path, command: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_unet-train"))
+        .current_dir(folder)
+        .args(command.split(' '))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn picture(folder: &Path, name: &str) -> RgbImage {
+    image::open(folder.join(name)).unwrap().into_rgb8()
+}
+
+fn brightness(picture: &RgbImage, x: u32, y: u32) -> u32 {
+    picture.get_pixel(x, y).0.into_iter().map(u32::from).sum()
+}
+
+#[test]
+fn a_weight_map_is_brightest_in_the_narrowest_gap() {
+    let folder = data();
+    let text = run(
+        folder.path(),
+        "weight-map --images images --masks masks --out deep/weights",
+    );
+    // d_1 + d_2 = 2 in the middle of the gap: 1 + 10 exp(-4 / 50).
+    assert!(
+        text.contains("a  mean weight") && text.contains("largest 10.231"),
+        "{text}"
+    );
+    let drawn = picture(folder.path(), "deep/weights/a.png");
+    assert!(folder.path().join("deep/weights/b.png").exists());
+    assert!(drawn.height() >= 30 && drawn.width() > 3 * (40 + GAP));
+    let [labels, weights, scale] = [1, 2, 3].map(|place| place * (40 + GAP));
+    // The right cell gives up a column.
+    assert_eq!(drawn.get_pixel(labels + 20, 15).0, [0; 3]);
+    assert_ne!(
+        drawn.get_pixel(labels + 19, 15),
+        drawn.get_pixel(labels + 21, 15)
+    );
+    let gap = brightness(&drawn, weights + 20, 15);
+    assert!(gap > brightness(&drawn, weights + 20, 5));
+    assert!(gap > brightness(&drawn, weights + 15, 15));
+    // The scale ends with the largest weight.
+    assert_eq!(drawn.get_pixel(scale, 0), drawn.get_pixel(weights + 20, 15));
+}
+
+#[test]
+fn tiles_are_drawn_by_their_seed() {
+    let folder = data();
+    let draw = |out: &str, options: &str| {
+        let command = format!(
+            "augment --images images --masks masks --count 3 --out {out} --depth 1 --tile 60 {options}"
+        );
+        run(folder.path(), command.trim_end());
+        let drawn = picture(folder.path(), &format!("{out}/tile-002.png"));
+        assert!(!folder.path().join(out).join("tile-003.png").exists());
+        drawn
+    };
+    let first = draw("first", "--seed 7");
+    // 60 pixels are a legal size for a network that halves its picture once.
+    assert!(first.height() == 60 && first.width() > 3 * (60 + GAP));
+    assert_eq!(first, draw("again", "--seed 7"));
+    assert_ne!(first, draw("other", "--seed 8"));
+    assert_ne!(first, draw("padded", "--seed 7 --padded"));
+}
