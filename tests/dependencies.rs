@@ -38,7 +38,18 @@ fn packages(features: &[&str]) -> Vec<String> {
 fn the_plugin_needs_nothing_of_the_trainer() {
     let packages = packages(&[]);
     assert!(packages.iter().any(|name| name == "gstreamer"));
-    for name in ["burn", "clap", "image", "indicatif", "rand", "tiff"] {
+    for name in [
+        "burn",
+        "clap",
+        "colorous",
+        "image",
+        "indicatif",
+        "png",
+        "pulp",
+        "rand",
+        "rayon",
+        "tiff",
+    ] {
         assert!(!packages.iter().any(|package| package == name), "{name}");
     }
 }

@@ -11,7 +11,6 @@ use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::show::{ShowTiles, ShowWeightMaps};
 use gstunetsegment::train::terminal::Terminal;
-use gstunetsegment::train::validate::Limits;
 
 /// Trains a U-Net that segments cells.
 ///
@@ -56,17 +55,13 @@ fn train(options: Train) -> Result<()> {
     let outcome = run(&settings, &mut terminal);
     terminal.finish();
     let outcome = outcome?;
-    let Limits {
-        threshold,
-        min_area,
-    } = outcome.limits;
     println!(
-        "{} steps in {:.1} min; best after {} with threshold {threshold}, objects of at least {} pixel(s): {}\n{}",
+        "{} steps in {:.1} min; best after {}, with {}: {}\n{}",
         outcome.steps,
         outcome.time.as_secs_f64() / 60.0,
         outcome.best_step,
-        min_area.unwrap_or(1),
-        outcome.scores,
+        outcome.verdict.limits,
+        outcome.verdict.scores,
         settings.output.display()
     );
     Ok(())

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::metrics::Scores;
 use super::network::Weights;
 use super::settings::Settings;
-use super::validate::Limits;
+use super::validate::{Limits, Verdict};
 use crate::contract::{Contract, Training};
 use crate::onnx::export::{ExportError, export};
 
@@ -16,10 +15,8 @@ pub struct Progress {
     pub images: usize,
     /// Steps taken.
     pub steps: usize,
-    /// What decides which pixels are objects.
-    pub limits: Limits,
-    /// Scores on the images held back, with these limits.
-    pub scores: Scores,
+    /// What it is worth by the images held back.
+    pub verdict: Verdict,
 }
 
 /// The bytes of the `.onnx` file.
@@ -32,14 +29,19 @@ pub fn onnx(
 }
 
 fn contract(settings: &Settings, progress: &Progress) -> Contract {
+    let Verdict { limits, scores } = progress.verdict;
+    let Limits {
+        threshold,
+        min_area,
+    } = limits;
     let mut contract = settings.unet.contract(&settings.name);
     let names = settings.source.class_names();
     for (class, name) in contract.classes.iter_mut().zip(names) {
         class.name = name;
     }
     Contract {
-        threshold: progress.limits.threshold,
-        min_area: progress.limits.min_area,
+        threshold,
+        min_area,
         pixel_size: settings.pixel_size,
         training: Some(Training {
             data: settings.data.clone(),
@@ -48,7 +50,7 @@ fn contract(settings: &Settings, progress: &Progress) -> Contract {
             seed: settings.seed,
             command: settings.command.clone(),
         }),
-        scores: rounded(progress.scores.named()),
+        scores: rounded(scores.named()),
         ..contract
     }
 }

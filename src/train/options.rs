@@ -27,8 +27,9 @@ const MINUTES: f64 = 30.0;
 /// colour images become grey. IMAGES alone may be a folder of the Cell Tracking Challenge (01, 01_GT,
 /// 01_ST), the two stacks of ISBI 2012, or a folder that holds `images` and `masks`.
 ///
-/// Part of the images is held back. After every few hundred steps the network segments them, and the
-/// best network so far is written to OUTPUT: the run may be stopped at any time.
+/// Part of the images is held back. After every few hundred steps the network segments them as the
+/// element would, and the best network so far is written to OUTPUT, with the threshold and the smallest
+/// object that suit it best on them: the run may be stopped at any time.
 ///
 /// For example, from thirty annotated images:
 ///

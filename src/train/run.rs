@@ -15,14 +15,13 @@ use super::checkpoint;
 use super::dataset::{self, DatasetError, Sample, Split};
 use super::feeder::Feeder;
 use super::loss::weighted_cross_entropy;
-use super::metrics::{Measure, Scores};
+use super::metrics::Measure;
 use super::model::{self, Progress};
 use super::network::{Network, Weights, initial_weights};
 use super::prepare::prepare;
 use super::schedule::learning_rate;
 use super::settings::Settings;
-use super::tune::tune;
-use super::validate::{Limits, validate};
+use super::validate::{Verdict, validate};
 use crate::onnx::export::ExportError;
 use crate::tiling::PlanError;
 
@@ -74,7 +73,7 @@ pub trait Observer {
     /// A step is done.
     fn step(&mut self, step: &Step);
     /// The network was validated after `step` steps; `best` if no earlier one was better.
-    fn validated(&mut self, step: usize, scores: &Scores, best: bool);
+    fn validated(&mut self, step: usize, verdict: &Verdict, best: bool);
 }
 
 /// What is known before the first step.
@@ -114,17 +113,14 @@ pub struct Outcome {
     pub steps: usize,
     /// Step after which the network was best.
     pub best_step: usize,
-    /// Threshold and smallest object that were found to suit it.
-    pub limits: Limits,
-    /// Its scores with these.
-    pub scores: Scores,
+    /// What it is worth.
+    pub verdict: Verdict,
     /// How long learning took.
     pub time: Duration,
 }
 
 /// Trains a network as `settings` say. The best one by validation is in the file
-/// [`Settings::output`] from the first validation on; in the end its threshold and smallest object are
-/// tuned on the images held back.
+/// [`Settings::output`] from the first validation on.
 pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
     let file = &settings.output;
     checkpoint::check(file).map_err(|error| RunError::write(file, error))?;
@@ -241,15 +237,8 @@ struct Run<'a> {
     measure: Measure,
     /// Images learned from.
     images: usize,
-    best: Option<Best>,
-}
-
-/// The best network so far.
-struct Best {
-    /// Steps that it has learned for.
-    steps: usize,
-    scores: Scores,
-    weights: Weights,
+    /// Steps of the best network so far, and what it is worth.
+    best: Option<(usize, Verdict)>,
 }
 
 impl Run<'_> {
@@ -275,63 +264,37 @@ impl Run<'_> {
                 self.validate(steps, observer)?;
             }
         }
-        let time = begin.elapsed();
-        let best = self.best.take();
-        let best = best.expect("the last step was validated, so that there is a best one");
-        let (limits, scores) = self.tune(&best)?;
+        let (best_step, verdict) = self
+            .best
+            .expect("the last step was validated, so that there is a best one");
         Ok(Outcome {
             steps,
-            best_step: best.steps,
-            limits,
-            scores,
-            time,
+            best_step,
+            verdict,
+            time: begin.elapsed(),
         })
     }
 
-    /// Scores the network, and writes it if it is the best so far.
+    /// Judges the network, and writes it if it is the best so far.
     fn validate(&mut self, steps: usize, observer: &mut dyn Observer) -> Result<(), RunError> {
         let network = self.learner.network.valid();
         let device = self.learner.device.clone().inner();
-        let limits = Limits::default();
-        let scores = validate(&network, &self.validation, self.measure, limits, &device)?;
-        let is_best = match &self.best {
-            Some(best) => scores.worth() > best.scores.worth(),
-            None => true,
-        };
-        if is_best {
-            let weights = network.weights();
-            let best = Best {
+        let verdict = validate(&network, &self.validation, self.measure, &device)?;
+        let worth = |verdict: &Verdict| verdict.scores.worth();
+        let better = |(_, best): (usize, Verdict)| worth(&verdict) > worth(&best);
+        let best = self.best.is_none_or(better);
+        if best {
+            self.best = Some((steps, verdict));
+            let progress = Progress {
+                images: self.images,
                 steps,
-                scores,
-                weights,
+                verdict,
             };
-            self.write(&best, limits, scores)?;
-            self.best = Some(best);
+            let bytes = model::onnx(self.settings, &network.weights(), &progress)?;
+            let file = &self.settings.output;
+            checkpoint::replace(file, &bytes).map_err(|error| RunError::write(file, error))?;
         }
-        observer.validated(steps, &scores, is_best);
+        observer.validated(steps, &verdict, best);
         Ok(())
-    }
-
-    /// Finds the limits that suit the best network, and writes it with these.
-    fn tune(&self, best: &Best) -> Result<(Limits, Scores), RunError> {
-        let device = self.learner.device.clone().inner();
-        let network = Network::new(self.settings.unet, &best.weights, 0.0, &device);
-        let limits = tune(&network, &self.validation, self.measure, &device)?.limits;
-        let scores = validate(&network, &self.validation, self.measure, limits, &device)?;
-        self.write(best, limits, scores)?;
-        Ok((limits, scores))
-    }
-
-    /// Writes a network with its limits and its scores with these.
-    fn write(&self, best: &Best, limits: Limits, scores: Scores) -> Result<(), RunError> {
-        let progress = Progress {
-            images: self.images,
-            steps: best.steps,
-            limits,
-            scores,
-        };
-        let bytes = model::onnx(self.settings, &best.weights, &progress)?;
-        let file = &self.settings.output;
-        checkpoint::replace(file, &bytes).map_err(|error| RunError::write(file, error))
     }
 }

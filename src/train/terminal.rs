@@ -4,6 +4,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::metrics::Scores;
 use super::run::{Observer, Start, Step};
+use super::validate::Verdict;
 
 /// Shows loss, best scores and the time left in a progress bar, with a line above it for each validation.
 pub struct Terminal {
@@ -84,9 +85,10 @@ impl Observer for Terminal {
         ));
     }
 
-    fn validated(&mut self, step: usize, scores: &Scores, best: bool) {
+    fn validated(&mut self, step: usize, verdict: &Verdict, best: bool) {
+        let scores = verdict.scores;
         if best {
-            self.best = Some(*scores);
+            self.best = Some(scores);
         }
         let loss = self.loss.unwrap_or_default();
         let mark = if best { "  best so far, written" } else { "" };

@@ -1,18 +1,15 @@
 //! Finds the threshold and the smallest object that suit a network, on images that it doesn't learn
 //! from; both go into its [contract](crate::contract::Contract).
 
-use burn::tensor::Device;
+use rayon::prelude::*;
 
 use super::components::{components, objects};
-use super::dataset::Sample;
 use super::metrics::cells::{self, Overlaps};
 use super::metrics::membranes::Separation;
 use super::metrics::{Measure, Scores, thin};
-use super::network::Network;
 use super::plane::Plane;
 use super::target::Truth;
-use super::validate::{Found, Limits, segment};
-use crate::tiling::PlanError;
+use super::validate::{Found, Limits};
 
 /// Thresholds that are tried, in twentieths: all but the certain ones.
 const TWENTIETHS: std::ops::Range<u8> = 1..20;
@@ -47,49 +44,37 @@ impl Tuned {
     }
 }
 
-/// Finds what suits `network`, which must not be on an autodiff device, best on `samples`.
+/// Finds what suits a network best that gave these answers, each with what is truly there.
 ///
 /// Networks of more than two classes have no threshold: the largest score decides.
-pub fn tune<'a>(
-    network: &Network,
-    samples: &'a [Sample],
-    measure: Measure,
-    device: &Device,
-) -> Result<Tuned, PlanError> {
-    let answer = |sample: &'a Sample| -> Result<_, PlanError> {
-        let Sample { image, truth, .. } = sample;
-        Ok((segment(network, image, 0.5, device)?, truth))
-    };
-    let answers: Vec<_> = samples.iter().map(answer).collect::<Result<_, _>>()?;
-    let thresholds = match network.unet().classes {
-        2 => thresholds(),
-        _ => Vec::new(),
-    };
-    Ok(match measure {
-        Measure::Cells => of_cells(&answers, &thresholds),
-        Measure::Membranes => of_membranes(&answers, &thresholds),
-    })
+pub fn tune(answers: &[(Found, &Truth)], measure: Measure) -> Tuned {
+    let mut thresholds = thresholds();
+    if let [(Found::Classes(_), _), ..] = answers {
+        thresholds.truncate(1);
+    }
+    match measure {
+        Measure::Cells => of_cells(answers, &thresholds),
+        Measure::Membranes => of_membranes(answers, &thresholds),
+    }
 }
 
-/// Tries all pairs of threshold and smallest object; without thresholds masks are taken as they are.
-/// Of those that are equally good the first threshold and the smallest object are taken.
+/// Tries all pairs of threshold and smallest object. Of those that are equally good the first threshold
+/// and the smallest object are taken.
 fn of_cells(answers: &[(Found, &Truth)], thresholds: &[f32]) -> Tuned {
     let truths: Vec<_> = answers.iter().map(|(_, truth)| truth.objects()).collect();
-    best(tried(thresholds).flat_map(|threshold| {
+    best(thresholds.iter().flat_map(|threshold| {
         let mut tallies = [cells::Tally::default(); AREAS.len()];
-        for ((found, truth), objects_there) in answers.iter().zip(&truths) {
-            let found = truth.judged(objects(&mask(found, threshold), 0));
-            let mut overlaps = Overlaps::of(objects_there, &found);
+        for ((found, truth), cells) in answers.iter().zip(&truths) {
+            let found = truth.judged(objects(&found.mask(*threshold), 0));
+            let mut overlaps = Overlaps::of(cells, &found);
             for (tally, area) in tallies.iter_mut().zip(AREAS) {
                 overlaps.drop_small(area);
                 tally.count(&overlaps);
             }
         }
         let worths = tallies.map(|tally| Scores::Cells(tally.scores()).worth());
-        AREAS
-            .into_iter()
-            .zip(worths)
-            .map(move |(area, worth)| Tuned::new(threshold.unwrap_or(0.5), area, worth))
+        let pairs = AREAS.into_iter().zip(worths);
+        pairs.map(|(area, worth)| Tuned::new(*threshold, area, worth))
     }))
 }
 
@@ -99,18 +84,19 @@ fn of_membranes(answers: &[(Found, &Truth)], thresholds: &[f32]) -> Tuned {
     let inside = |objects: Plane<u32>| objects.map(|object| object != 0);
     let cells = |truth: &Truth| components(&inside(truth.objects()));
     let truths: Vec<_> = answers.iter().map(|(_, truth)| cells(truth)).collect();
-    let tuned = |threshold: Option<f32>, area| {
+    let tuned = |threshold: f32, area| {
         let v_rand = |((found, truth), cells): (&(Found, &Truth), _)| {
-            let found = truth.judged(objects(&mask(found, threshold), area));
+            let found = truth.judged(objects(&found.mask(threshold), area));
             Separation::of(cells, &thin(&inside(found))).map(|separation| separation.v_rand)
         };
-        let scores: Vec<f64> = answers.iter().zip(&truths).filter_map(v_rand).collect();
+        // Thinning takes its time. Kept in order, so that the sum is always rounded alike.
+        let scores = answers.par_iter().zip(&truths).map(v_rand);
+        let scores: Vec<_> = scores.collect::<Vec<_>>().into_iter().flatten().collect();
         let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
-        Tuned::new(threshold.unwrap_or(0.5), area, mean)
+        Tuned::new(threshold, area, mean)
     };
-    let Tuned { limits, .. } = best(tried(thresholds).map(|threshold| tuned(threshold, 0)));
-    let threshold = (!thresholds.is_empty()).then_some(limits.threshold);
-    best(AREAS.into_iter().map(|area| tuned(threshold, area)))
+    let Tuned { limits, .. } = best(thresholds.iter().map(|threshold| tuned(*threshold, 0)));
+    best(AREAS.into_iter().map(|area| tuned(limits.threshold, area)))
 }
 
 /// From 0.5 outwards, so that of equals the one nearest 0.5 is taken.
@@ -121,25 +107,12 @@ fn thresholds() -> Vec<f32> {
     all.into_iter().map(share).collect()
 }
 
-/// Each threshold, or none where there are none.
-fn tried(thresholds: &[f32]) -> impl Iterator<Item = Option<f32>> {
-    let none = thresholds.is_empty().then_some(None);
-    none.into_iter().chain(thresholds.iter().copied().map(Some))
-}
-
 /// The first of the best.
 fn best(tried: impl Iterator<Item = Tuned>) -> Tuned {
     tried.fold(Tuned::NONE, |best, other| match other.worth > best.worth {
         true => other,
         false => best,
     })
-}
-
-fn mask(found: &Found, threshold: Option<f32>) -> Plane<u8> {
-    match threshold {
-        Some(threshold) => found.probability.map(|p| u8::from(p > threshold)),
-        None => found.mask.clone(),
-    }
 }
 
 #[cfg(test)]
@@ -149,16 +122,12 @@ mod tests {
     /// Probabilities in tenths, with what is truly there.
     fn answer(probability: &[&str], cells: &[&str]) -> (Found, Truth) {
         let probability = plane(probability, |digit| f32::from(digit - b'0') / 10.0);
-        let found = Found {
-            mask: probability.map(|p| u8::from(p > 0.5)),
-            probability,
-        };
         let truth = Truth {
             cells: plane(cells, |digit| u32::from(digit - b'0')),
             classes: None,
             ignored: None,
         };
-        (found, truth)
+        (Found::Foreground(probability), truth)
     }
 
     fn plane<T>(rows: &[&str], value: impl Fn(u8) -> T) -> Plane<T> {
@@ -176,10 +145,10 @@ mod tests {
             &["09997999", "09997999", "09997999"],
             &["01110222", "01110222", "01110222"],
         );
-        let answers = [(found, &truth)];
-        assert_eq!(of_cells(&answers, &thresholds()), Tuned::new(0.7, 0, 2.0));
-        // Without thresholds the mask stays as it is: both cells in one.
-        let tuned = of_cells(&answers, &[]);
+        let tuned = |found| tune(&[(found, &truth)], Measure::Cells);
+        assert_eq!(tuned(found.clone()), Tuned::new(0.7, 0, 2.0));
+        // Classes stay as they are: both cells in one.
+        let tuned = tuned(Found::Classes(found.mask(0.5)));
         assert_eq!(tuned.limits, Limits::default());
         assert!(tuned.worth < 1.0, "{tuned:?}");
     }
@@ -191,7 +160,7 @@ mod tests {
             &["900666666", "000666666", "090666666"],
             &["000111111", "000111111", "000111111"],
         );
-        let tuned = of_cells(&[(found, &truth)], &thresholds());
+        let tuned = tune(&[(found, &truth)], Measure::Cells);
         assert_eq!(tuned, Tuned::new(0.5, 4, 2.0));
     }
 
@@ -207,7 +176,7 @@ mod tests {
             width: 9,
             data: (0..27).map(corners).collect(),
         });
-        let tuned = of_cells(&[(found, &truth)], &thresholds());
+        let tuned = tune(&[(found, &truth)], Measure::Cells);
         assert_eq!(tuned, Tuned::new(0.5, 0, 2.0));
     }
 
@@ -235,7 +204,7 @@ mod tests {
             ],
             &["111111102222"; 5],
         );
-        let tuned = of_membranes(&[(found, &truth)], &thresholds());
+        let tuned = tune(&[(found, &truth)], Measure::Membranes);
         assert_eq!(tuned, Tuned::new(0.6, 4, 1.0));
     }
 }

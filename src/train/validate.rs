@@ -1,6 +1,8 @@
 //! Judging a network by images that it does not learn from, as the element would use it: the same
 //! tiles, the same mirrored borders, the same decision, the same objects.
 
+use std::fmt;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::components::objects;
@@ -8,6 +10,7 @@ use super::dataset::Sample;
 use super::metrics::{Measure, Scores, Tally};
 use super::network::Network;
 use super::plane::Plane;
+use super::tune::{Tuned, tune};
 use crate::contract::Activation;
 use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
 
@@ -29,39 +32,79 @@ impl Default for Limits {
     }
 }
 
-/// Scores of `network`, which must not be on an autodiff device, on `samples`. What it finds where
-/// nobody has judged does not count.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "threshold {}", self.threshold)?;
+        match self.min_area {
+            Some(area) => write!(f, ", objects of at least {area} pixels"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a network is worth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// The limits that suit it best.
+    pub limits: Limits,
+    /// Its scores with these.
+    pub scores: Scores,
+}
+
+/// Judges `network`, which must not be on an autodiff device, by `samples`, with the limits that suit it
+/// best on them: how sure a network is changes while it learns, and so does the threshold at which it
+/// is good. What it finds where nobody has judged does not count.
 pub fn validate(
     network: &Network,
     samples: &[Sample],
     measure: Measure,
-    limits: Limits,
     device: &Device,
-) -> Result<Scores, PlanError> {
-    let mut tally = Tally::new(measure);
+) -> Result<Verdict, PlanError> {
+    let mut answers = Vec::with_capacity(samples.len());
     for Sample { image, truth, .. } in samples {
-        let found = segment(network, image, limits.threshold, device)?;
-        let objects = objects(&found.mask, limits.min_area.unwrap_or(0));
+        answers.push((segment(network, image, device)?, truth));
+    }
+    let Tuned { limits, .. } = tune(&answers, measure);
+    let mut tally = Tally::new(measure);
+    for (found, truth) in &answers {
+        let objects = found.objects(limits);
         tally.add(&truth.objects(), &truth.judged(objects));
     }
-    Ok(tally.scores())
+    let scores = tally.scores();
+    Ok(Verdict { limits, scores })
 }
 
 /// What a network finds in an image.
 #[derive(Clone, Debug)]
-pub struct Found {
-    /// The class of each pixel.
-    pub mask: Plane<u8>,
-    /// The probability that a pixel is not background.
-    pub probability: Plane<f32>,
+pub enum Found {
+    /// Of two classes: the probability that a pixel is foreground.
+    Foreground(Plane<f32>),
+    /// Of more classes: the one with the largest score.
+    Classes(Plane<u8>),
 }
 
-/// Segments a normalised image, a plane for each channel. `threshold` is used where there are two
-/// classes.
+impl Found {
+    /// The class of each pixel.
+    pub fn mask(&self, threshold: f32) -> Plane<u8> {
+        match self {
+            Found::Foreground(probability) => probability.map(|p| u8::from(p > threshold)),
+            Found::Classes(classes) => classes.clone(),
+        }
+    }
+
+    /// The objects, one number for each and 0 elsewhere.
+    pub fn objects(&self, limits: Limits) -> Plane<u32> {
+        objects(
+            &self.mask(limits.threshold),
+            limits.min_area.unwrap_or_default(),
+        )
+    }
+}
+
+/// Segments a normalised image, a plane for each channel.
 pub fn segment(
     network: &Network,
     image: &[Plane<f32>],
-    threshold: f32,
     device: &Device,
 ) -> Result<Found, PlanError> {
     let unet = network.unet();
@@ -70,7 +113,7 @@ pub fn segment(
         max_pixels: MEMORY / (BYTES_PER_CHANNEL * unet.width),
     };
     let plan = Plan::new(Size { width, height }, &unet.geometry(), Blend::Crop, tiles)?;
-    let decision = Decision::new(Activation::Softmax, unet.classes, threshold);
+    let decision = Decision::new(Activation::Softmax, unet.classes, 0.5);
     let mut stitcher = Stitcher::new(&plan, decision);
     let mut mask = Plane::filled(height, width, 0);
     let mut probability = Plane::filled(height, width, 0.0);
@@ -87,7 +130,10 @@ pub fn segment(
         stitcher.add(tile, &scores, &mut mask.data, probability);
     }
     stitcher.finish(&mut mask.data, Some(&mut probability.data));
-    Ok(Found { mask, probability })
+    Ok(match unet.classes {
+        2 => Found::Foreground(probability),
+        _ => Found::Classes(mask),
+    })
 }
 
 /// Bytes that the maps of one tile may take.
@@ -121,10 +167,9 @@ mod tests {
             let network = Network::new(unet, &weights, 0.0, &device);
             for (height, width) in [(1, 1), (3, 40), (33, 17)] {
                 let image = [Plane::filled(height, width, 0.5)];
-                let Found { mask, probability } = segment(&network, &image, 0.5, &device).unwrap();
+                let mask = segment(&network, &image, &device).unwrap().mask(0.5);
                 assert_eq!((mask.height, mask.width), (height, width));
                 assert_eq!(mask.data.len(), height * width);
-                assert_eq!(mask, probability.map(|p| u8::from(p > 0.5)));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Where the training data are, and how they are meant.
+//! Where the data are, and how they are meant.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub struct Source {
     /// How files are arranged [default: seen from what is there]
     #[arg(long, value_enum)]
     pub layout: Option<Layout>,
-    /// What the numbers in a mask mean [default: classes if more than two are named, binary if no mask
+    /// What the numbers in a mask mean [default: classes if there are more than two, binary if no mask
     /// has two different numbers besides 0, else instances]
     #[arg(long, value_enum)]
     pub kind: Option<MaskKind>,
@@ -66,7 +66,7 @@ pub enum MaskKind {
     Instances,
     /// Any number is foreground; its connected components are the cells
     Binary,
-    /// The class of the pixel: 0 to the number of --classes less 1
+    /// The class of the pixel: 0 to the number of classes less 1
     Classes,
     /// 0 is membrane, any other number is the inside of a cell (ISBI 2012)
     Membranes,
