@@ -13,6 +13,8 @@ pub struct Components {
     parents: Vec<usize>,
     /// For each run that points to itself, the pixels of its component so far.
     areas: Vec<usize>,
+    /// For each run that points to itself, the number of its component.
+    numbers: Vec<u32>,
 }
 
 /// Neighbouring pixels of one class in one row.
@@ -51,7 +53,8 @@ impl Components {
         let width = width.max(1);
         // By the run that stands for a component, which is its first: a run after it has no number
         // of its own.
-        let mut numbers = vec![0; self.parents.len()];
+        self.numbers.clear();
+        self.numbers.resize(self.parents.len(), 0);
         let (mut count, mut id) = (0, 0);
         let rows = mask.chunks_exact(width).zip(labels.chunks_exact_mut(width));
         for (row, mut labels) in rows {
@@ -63,9 +66,9 @@ impl Components {
                     let first = root(&mut self.parents, id);
                     if first == id && self.areas[id] >= min_area {
                         count += 1;
-                        numbers[id] = count;
+                        self.numbers[id] = count;
                     }
-                    number = numbers[first];
+                    number = self.numbers[first];
                     id += 1;
                 }
                 here.fill(number);

@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn cells_that_touch_are_parted_in_the_middle_of_their_rims() {
         let found = grown(&["222222222", "211222112", "222222222"]);
-        let expected = ["111101111", "111101111", "111101111"];
+        let expected = ["111110111", "111110111", "111110111"];
         assert_eq!(found, expected);
     }
 

@@ -114,7 +114,7 @@ pub fn segment(
     };
     let plan = Plan::new(Size { width, height }, &unet.geometry(), Blend::Crop, tiles)?;
     let decision = Decision::new(Activation::Softmax, unet.classes, 0.5);
-    let mut stitcher = Stitcher::new(&plan, decision);
+    let mut stitcher = Stitcher::new(&plan, decision).expect("a plan that crops keeps no sums");
     let mut mask = Plane::filled(height, width, 0);
     let mut probability = Plane::filled(height, width, 0.0);
     stitcher.begin();
