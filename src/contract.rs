@@ -34,11 +34,6 @@ pub struct Contract {
     pub classes: Vec<Class>,
     /// What has to be done to the network's output to get probabilities.
     pub activation: Activation,
-    /// Whether the network has a third output beside those of background and cell, for the rims of
-    /// cells. It is no class of the mask: cells grow over their rims, see
-    /// [`Islands`](crate::labels::Islands).
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub rims: bool,
     /// Sizes the network takes and the border it eats.
     pub geometry: Geometry,
     /// How pixels become the network's input.
@@ -64,10 +59,6 @@ pub struct Contract {
 
 fn half() -> f32 {
     0.5
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 /// What the channels of the network's input hold.
@@ -260,11 +251,10 @@ impl Contract {
         serde_json::to_string(self).expect("a contract holds nothing that JSON can't")
     }
 
-    /// The output channels that the network may have: one a class and one for rims, and for two classes
-    /// whose output needs no softmax one for the foreground alone.
+    /// The output channels that the network may have: one a class, and for two classes whose output
+    /// needs no softmax one for the foreground alone.
     pub fn outputs(&self) -> RangeInclusive<usize> {
         match (self.activation, self.classes.len()) {
-            (Activation::Softmax, classes) if self.rims => classes + 1..=classes + 1,
             (Activation::Sigmoid, _) => 1..=1,
             (Activation::None, 2) => 1..=2,
             (Activation::Softmax | Activation::None, classes) => classes..=classes,
@@ -290,13 +280,6 @@ impl Contract {
         if self.activation == Activation::Sigmoid && self.classes.len() != 2 {
             return Err(format!(
                 "one sigmoid output, but {} classes",
-                self.classes.len()
-            ));
-        }
-        if self.rims && (self.activation != Activation::Softmax || self.classes.len() != 2) {
-            return Err(format!(
-                "rims go with a softmax and two classes, not with {:?} and {}",
-                self.activation,
                 self.classes.len()
             ));
         }
@@ -426,8 +409,6 @@ mod tests {
             })
             .contains("range")
         );
-        let three = |c: &mut Contract| (c.rims, c.classes) = (true, unnamed_classes(3));
-        assert!(refusal(three).contains("rims"));
         assert!(refusal(|c| c.threshold = 2.0).contains("threshold 2"));
         assert!(
             Contract::from_json("{\"version\": 1}")

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::contract::{Contract, Normalization};
 use crate::inference::{Model, ModelError, Options};
-use crate::labels::Islands;
 use crate::picture::{self, Frame, Normalizer};
 use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
 
@@ -44,7 +43,7 @@ pub enum SegmentError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Plan(#[from] PlanError),
-    #[error("there is not enough memory for a frame of this size: {0}")]
+    #[error("there is not enough memory to blend tiles of a frame of this size: {0}")]
     Space(#[from] TryReserveError),
     /// The caller's memory for the result has not the size of the frame.
     #[error("{what} has {found} pixels, and the frame has {expected}")]
@@ -60,7 +59,6 @@ pub struct Segmenter {
     model: Model,
     tiles: Tiles,
     normalizer: Normalizer,
-    islands: Islands,
     threshold: f32,
     prepared: Option<Prepared>,
 }
@@ -79,7 +77,6 @@ impl Segmenter {
             threshold: model.contract().threshold,
             model,
             tiles,
-            islands: Islands::default(),
             prepared: None,
         })
     }
@@ -122,15 +119,9 @@ impl Segmenter {
                 side => TileSize::Inner(side),
             };
             let plan = Plan::new(frame, &contract.geometry, self.tiles.blend, tile_size)?;
-            let (activation, rims) = (contract.activation, contract.rims);
+            let activation = contract.activation;
             self.model.shape(plan.outer.height, plan.outer.width)?;
-            let decision = match rims {
-                true => Decision::with_rims(self.threshold),
-                false => Decision::new(activation, self.model.outputs(), self.threshold),
-            };
-            if rims {
-                self.islands.reserve(frame.area())?;
-            }
+            let decision = Decision::new(activation, self.model.outputs(), self.threshold);
             let stitcher = Stitcher::new(&plan, decision)?;
             self.prepared = Some(Prepared { plan, stitcher });
         }
@@ -184,9 +175,6 @@ impl Segmenter {
             stitcher.add((rows, columns), scores, mask, probability.as_deref_mut());
         }
         stitcher.finish(mask, probability);
-        if self.model.contract().rims {
-            self.islands.grow(mask, size.width);
-        }
         Ok(inference)
     }
 }

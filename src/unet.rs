@@ -188,7 +188,6 @@ impl UNet {
             },
             classes: unnamed_classes(self.classes),
             activation: Activation::Softmax,
-            rims: false,
             geometry: self.geometry(),
             normalization: Normalization::ZScore,
             threshold: 0.5,

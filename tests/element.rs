@@ -306,25 +306,3 @@ fn a_constant_frame_is_no_trouble() {
         }
     }
 }
-
-/// A network with an output for rims gives a mask of two classes all the same.
-#[test]
-fn cells_grow_over_their_rims() {
-    let files = Files::new();
-    let outputs = UNet { classes: 3, ..NET };
-    let mut contract = UNet { classes: 2, ..NET }.contract("rims");
-    contract.rims = true;
-    let model = files.write("rims.onnx", &common::described(&outputs, &contract));
-    let picture = cells(200, 150, 5);
-    let whole = common::segment(&element(&model, &[]), &picture, 200, 150);
-    assert!(whole.contains(&1) && whole.iter().all(|class| *class < 2));
-    for blend in ["crop", "average"] {
-        let properties = [("tile-size", "48"), ("blend", blend)];
-        let tiled = common::segment(&element(&model, &properties), &picture, 200, 150);
-        if blend == "crop" {
-            assert!(tiled == whole);
-        }
-        let differing = tiled.iter().zip(&whole).filter(|(a, b)| a != b).count();
-        assert!(differing * 100 < whole.len(), "{differing} differ");
-    }
-}

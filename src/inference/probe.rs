@@ -55,7 +55,6 @@ pub(super) fn contract(
         },
         classes: unnamed_classes(classes),
         activation,
-        rims: false,
         geometry: Geometry {
             margin,
             halo: halo(margin, survey),

@@ -2,7 +2,6 @@
 
 use super::score::{Row, exp, logistic};
 use crate::contract::Activation;
-use crate::labels::{INSIDE, RIM};
 
 /// How the network's output becomes classes and the probability of the foreground.
 ///
@@ -13,7 +12,6 @@ use crate::labels::{INSIDE, RIM};
 /// | none | 1 | p > t | p, as it is |
 /// | none | 2 | p1 (1 - t) > p0 t | p1 / (p0 + p1) |
 /// | softmax, none | more | class of the largest | share of all classes but the first |
-/// | softmax with rims | 3 | p1 + p2 > t; inside of a cell where a1 > a2, else rim | p1 + p2 |
 ///
 /// `t` is the threshold. At 0.5 two classes are told apart exactly as the largest score would. Equal
 /// scores go to the class of lower number, and scores that are no numbers to the background.
@@ -23,7 +21,6 @@ pub struct Decision {
     probabilities: bool,
     outputs: usize,
     threshold: f32,
-    rims: bool,
 }
 
 impl Decision {
@@ -34,15 +31,6 @@ impl Decision {
             probabilities: activation == Activation::None,
             outputs,
             threshold,
-            rims: false,
-        }
-    }
-
-    /// For a network whose three outputs are background, the insides of cells and their rims.
-    pub fn with_rims(threshold: f32) -> Self {
-        Decision {
-            rims: true,
-            ..Self::new(Activation::Softmax, 3, threshold)
         }
     }
 
@@ -74,22 +62,7 @@ impl Decision {
                     *class = u8::from(p1 * (1.0 - t) > p0 * t);
                 }
             }
-            _ if self.rims => self.insides_and_rims(scores, mask),
             _ => self.largest(scores, best, mask),
-        }
-    }
-
-    fn insides_and_rims(&self, scores: Row, mask: &mut [u8]) {
-        let t = self.threshold;
-        let odds = t / (1.0 - t);
-        let cells = scores.of(1).iter().zip(scores.of(2));
-        for ((class, background), (inside, rim)) in mask.iter_mut().zip(scores.of(0)).zip(cells) {
-            let is_cell = match self.probabilities {
-                true => inside + rim > background * odds,
-                false => exp(inside - background) + exp(rim - background) > odds,
-            };
-            let part = if inside > rim { INSIDE } else { RIM };
-            *class = if is_cell { part } else { 0 };
         }
     }
 
@@ -181,7 +154,7 @@ impl Decision {
         Decision {
             probabilities: true,
             outputs: self.planes(),
-            ..*self
+            threshold: self.threshold,
         }
     }
 
@@ -289,31 +262,6 @@ mod tests {
         let (mask, p) = decide(Decision::new(Activation::None, 3, 0.9), &pixels);
         assert_eq!(mask, [0, 1, 0]);
         close(&p, &[0.0, 0.8, 0.5]);
-    }
-
-    #[test]
-    fn rims_are_part_of_cells() {
-        // Each pixel: shares of background, inside and rim.
-        let shares = [
-            [0.6, 0.3, 0.1],
-            [0.4, 0.35, 0.25],
-            [0.4, 0.2, 0.4],
-            [0.1, 0.45, 0.45],
-        ];
-        let scores = shares.map(|pixel: [f32; 3]| pixel.map(|p| 7.0 + p.ln()));
-        for (threshold, expected) in [
-            (0.5, [0, 1, 2, 2]),
-            (0.3, [1, 1, 2, 2]),
-            (0.7, [0, 0, 0, 2]),
-        ] {
-            let decision = Decision::with_rims(threshold);
-            let (mask, p) = decide(decision, &scores);
-            assert_eq!(mask, expected, "at {threshold}");
-            close(&p, &[0.4, 0.6, 0.6, 0.9]);
-            let (mask, p) = decide(decision.of_sums(), &shares);
-            assert_eq!(mask, expected, "of sums, at {threshold}");
-            close(&p, &[0.4, 0.6, 0.6, 0.9]);
-        }
     }
 
     #[test]
