@@ -287,6 +287,25 @@ fn messages_count_what_the_mask_shows() {
 }
 
 #[test]
+fn the_model_says_which_objects_are_too_small() {
+    let files = Files::new();
+    let mut contract = NET.contract("large cells");
+    contract.min_area = Some(WIDTH * HEIGHT + 1);
+    let model = files.write("large.onnx", &common::described(&NET, &contract));
+    for (min_area, counted) in [("-1", false), ("1", true)] {
+        let element = element(&model, &[("post-messages", "true"), ("min-area", min_area)]);
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        let buffer = gray8(&picture(), WIDTH, HEIGHT);
+        harness.push_and_pull(buffer).unwrap();
+        let message = bus.pop_filtered(&[gst::MessageType::Element]).unwrap();
+        let objects: u32 = message.structure().unwrap().get("objects").unwrap();
+        assert_eq!(objects > 0, counted, "min-area={min_area}");
+    }
+}
+
+#[test]
 fn the_provider_in_use_is_reported() {
     let files = Files::new();
     let element = element(&files.model(&NET), &[("execution-provider", "cpu")]);

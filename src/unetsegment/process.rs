@@ -211,7 +211,7 @@ impl Process {
                     .stream
                     .as_ref()
                     .map_or(1, |stream| stream.input.size().width);
-                let min_area = settings.min_area as usize;
+                let min_area = settings.min_area(self.segmenter.contract());
                 let covered = pixels.iter().filter(|class| **class != 0).count();
                 Some(Report {
                     frame: number,

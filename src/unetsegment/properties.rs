@@ -3,7 +3,7 @@
 use gst::prelude::*;
 use once_cell::sync::Lazy;
 
-use super::settings::{FrameSettings, ModelSettings, Settings};
+use super::settings::{FrameSettings, MODELS_AREA, ModelSettings, Settings};
 
 /// Every property.
 pub static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
@@ -116,10 +116,11 @@ fn frame_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.post_messages)
             .mutable_playing()
             .build(),
-        glib::ParamSpecUInt::builder("min-area")
+        glib::ParamSpecInt::builder("min-area")
             .nick("Smallest area")
-            .blurb("Objects of fewer pixels are not counted in messages")
-            .default_value(default.min_area)
+            .blurb("Objects of fewer pixels are not counted in messages (-1 = as the model says)")
+            .minimum(MODELS_AREA)
+            .default_value(MODELS_AREA)
             .mutable_playing()
             .build(),
     ]

@@ -57,7 +57,8 @@ pub struct FrameSettings {
     pub opacity: f64,
     pub display_range: DisplayRange,
     pub post_messages: bool,
-    pub min_area: u32,
+    /// Pixels; `None` where the model says it.
+    pub min_area: Option<u32>,
 }
 
 impl Default for FrameSettings {
@@ -69,10 +70,13 @@ impl Default for FrameSettings {
             opacity: 0.35,
             display_range: DisplayRange::Auto,
             post_messages: false,
-            min_area: 0,
+            min_area: None,
         }
     }
 }
+
+/// Value of `min-area` that leaves it to the model.
+pub const MODELS_AREA: i32 = -1;
 
 /// Percentiles of `normalization=percentile`; robust against hot pixels.
 const PERCENTILES: Normalization = Normalization::Percentile {
@@ -92,6 +96,12 @@ impl ModelSettings {
 }
 
 impl FrameSettings {
+    /// Pixels of the smallest object that counts.
+    pub fn min_area(&self, contract: &Contract) -> usize {
+        let own = self.min_area.map(|area| area as usize);
+        own.or(contract.min_area).unwrap_or(0)
+    }
+
     /// How frames of `format` become the input of a network with `contract`.
     pub fn normalization(&self, contract: &Contract, format: Format) -> Normalization {
         match self.normalization {
@@ -138,7 +148,10 @@ impl Settings {
             "output" => read(value, &mut frame.output),
             "opacity" => read(value, &mut frame.opacity),
             "post-messages" => read(value, &mut frame.post_messages),
-            "min-area" => read(value, &mut frame.min_area),
+            "min-area" => {
+                let area: i32 = value.get().unwrap_or(MODELS_AREA);
+                frame.min_area = u32::try_from(area).ok();
+            }
             "value-range" | "display-range" => return self.set_range(name, value),
             _ => return Err(format!("there is no property {name} to set")),
         }
@@ -182,7 +195,10 @@ impl Settings {
             "opacity" => frame.opacity.to_value(),
             "display-range" => frame.display_range.to_string().to_value(),
             "post-messages" => frame.post_messages.to_value(),
-            "min-area" => frame.min_area.to_value(),
+            "min-area" => frame
+                .min_area
+                .map_or(MODELS_AREA, |area| area as i32)
+                .to_value(),
             _ => return None,
         })
     }
