@@ -4,6 +4,7 @@
 //! Field numbers are those of `onnx.proto3`; fields that are not listed are skipped on reading.
 
 pub mod export;
+mod reach;
 pub mod survey;
 
 use bytes::Bytes;

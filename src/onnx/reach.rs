@@ -1,0 +1,180 @@
+//! How far each operator of a graph sees, and on which grid it answers.
+
+use std::collections::HashMap;
+
+use super::{Node, Tensor};
+
+/// A feature map, seen from the input.
+#[derive(Clone, Copy)]
+pub(super) struct Map {
+    /// Input pixels from one cell to the next.
+    pub scale: f64,
+    /// Cells from the border that the border can change, for a border on the grid of the pooling.
+    pub reach: f64,
+    /// Whether `reach` holds.
+    pub bounded: bool,
+    pub channels: f64,
+}
+
+impl Map {
+    /// Bytes for each pixel of the picture.
+    pub fn bytes_per_pixel(&self) -> f64 {
+        self.channels * size_of::<f32>() as f64 / (self.scale * self.scale)
+    }
+}
+
+/// The map that `node` makes of the maps among its inputs; `None` for a node that handles no map,
+/// such as arithmetic on shapes.
+pub(super) fn follow(
+    node: &Node,
+    inputs: &[Map],
+    constants: &HashMap<&str, &Tensor>,
+) -> Option<Map> {
+    let first = *inputs.first()?;
+    // The larger one of both axes: tiles see as much on either.
+    let attribute = |name: &str, otherwise: i64| {
+        let value = node.ints(name).iter().copied().max().unwrap_or(otherwise);
+        value.clamp(1, 65_536) as f64
+    };
+    let weights = node
+        .input
+        .get(1)
+        .and_then(|name| constants.get(name.as_str()));
+    let dim = |axis: usize| {
+        let dims = weights.map_or(&[] as &[i64], |tensor| &tensor.dims);
+        dims.get(axis).map(|n| *n as f64)
+    };
+    let side = dim(2).unwrap_or(1.0).max(dim(3).unwrap_or(1.0)) as i64;
+    let map = match node.op_type.as_str() {
+        "Shape" | "Size" => return None,
+        "Conv" | "QLinearConv" | "MaxPool" | "AveragePool" | "LpPool" => {
+            let stride = attribute("strides", 1);
+            let kernel = attribute("kernel_shape", side);
+            let spread = (kernel - 1.0) * attribute("dilations", 1);
+            // A window with an even side looks one cell further in one direction. On the grid, a
+            // pooling window that lies beyond the border never holds a cell within it.
+            let sideways = if kernel == stride {
+                0.0
+            } else {
+                (spread / 2.0).ceil()
+            };
+            Map {
+                scale: first.scale * stride,
+                reach: ((first.reach + sideways) / stride).ceil(),
+                channels: match node.op_type.as_str() {
+                    "Conv" => dim(0).unwrap_or(first.channels),
+                    _ => first.channels,
+                },
+                ..first
+            }
+        }
+        "ConvTranspose" => {
+            let stride = attribute("strides", 1);
+            let kernel = attribute("kernel_shape", side);
+            Map {
+                scale: first.scale / stride,
+                reach: first.reach * stride + (kernel - stride).max(0.0),
+                channels: dim(1).unwrap_or(first.channels),
+                ..first
+            }
+        }
+        "Resize" | "Upsample" => {
+            let factor = resize_factor(node, constants);
+            // Linear interpolation mixes neighbours, cubic those beyond them too.
+            let neighbours = if node.text("mode") == "cubic" {
+                2.0
+            } else {
+                1.0
+            };
+            Map {
+                scale: first.scale / factor,
+                reach: ((first.reach + neighbours) * factor).ceil(),
+                ..first
+            }
+        }
+        "Concat" => Map {
+            channels: inputs.iter().map(|map| map.channels).sum(),
+            ..widest(inputs)
+        },
+        op if POINTWISE.contains(&op) => widest(inputs),
+        _ => Map {
+            bounded: false,
+            ..widest(inputs)
+        },
+    };
+    Some(map)
+}
+
+/// Operators that answer each pixel from that pixel alone, or move pixels without mixing them.
+const POINTWISE: &[&str] = &[
+    "Abs",
+    "Add",
+    "BatchNormalization",
+    "Cast",
+    "Ceil",
+    "Celu",
+    "Clip",
+    "Constant",
+    "DequantizeLinear",
+    "Div",
+    "Dropout",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LeakyRelu",
+    "Log",
+    "LogSoftmax",
+    "Max",
+    "Min",
+    "Mish",
+    "Mul",
+    "Neg",
+    "PRelu",
+    "Pad",
+    "Pow",
+    "QuantizeLinear",
+    "Reciprocal",
+    "Relu",
+    "Selu",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Sqrt",
+    "Sub",
+    "Sum",
+    "Tanh",
+    "ThresholdedRelu",
+];
+
+/// The map of several that belong to one operator: the finest grid, the longest reach.
+fn widest(inputs: &[Map]) -> Map {
+    let mut widest = inputs[0];
+    for map in inputs {
+        widest.scale = widest.scale.min(map.scale);
+        widest.reach = widest.reach.max(map.reach);
+        widest.bounded &= map.bounded;
+        widest.channels = widest.channels.max(map.channels);
+    }
+    widest
+}
+
+/// By how much a `Resize` enlarges, less than 1 where it makes smaller. Exporters write the scales as
+/// a constant, or compute the size from that of another map: then it is a step of a U-Net, which
+/// doubles.
+fn resize_factor(node: &Node, constants: &HashMap<&str, &Tensor>) -> f64 {
+    let scales = node.input.iter().rev().find_map(|name| {
+        let scales = constants.get(name.as_str())?.floats();
+        scales.get(2).copied().zip(scales.get(3).copied())
+    });
+    let factor = scales.map_or(2.0, |(rows, columns)| f64::from(rows.min(columns)));
+    match factor > 0.0 {
+        true => factor,
+        false => 2.0,
+    }
+}
