@@ -15,7 +15,7 @@ use super::validate::{Found, Limits};
 const TWENTIETHS: std::ops::Range<u8> = 1..20;
 
 /// Smallest objects that are tried, in pixels; 0 leaves all.
-const AREAS: [usize; 11] = [0, 4, 8, 16, 32, 64, 96, 128, 192, 256, 512];
+const AREAS: [usize; 14] = [0, 4, 8, 16, 32, 64, 96, 128, 192, 256, 512, 768, 1024, 1536];
 
 /// What suits a network best.
 #[derive(Clone, Copy, Debug, PartialEq)]
