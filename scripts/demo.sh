@@ -52,7 +52,7 @@ started=$SECONDS
 (
     cd "$work"
     gst-launch-1.0 --messages --no-position "${source[@]}" ! videoconvert \
-        ! unetsegment "model-file=$model" output=overlay post-messages=true min-area=20 ! tee name=drawn \
+        ! unetsegment "model-file=$model" output=overlay post-messages=true ! tee name=drawn \
         drawn. ! queue ! videoconvert ! vp8enc deadline=1 cpu-used=4 threads=2 end-usage=cq cq-level=10 \
         target-bitrate=8000000 keyframe-max-dist=25 ! webmmux ! filesink location=overlay.webm \
         drawn. ! queue ! "${thin[@]}" ! videoconvert ! pngenc ! multifilesink location=pictures/%d.png
