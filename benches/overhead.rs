@@ -15,16 +15,9 @@ use gstreamer_check::Harness;
 use gstunetsegment::inference::{Model, Options};
 use gstunetsegment::segmenter::{Segmenter, Tiles};
 use gstunetsegment::tiling::Size;
-use gstunetsegment::unet::UNet;
 
-/// The network of the shipped models.
-const NET: UNet = UNet {
-    channels: 1,
-    classes: 2,
-    width: 16,
-    depth: 4,
-    padded: false,
-};
+/// The shipped model, as seen from the package.
+const MODEL: &str = "models/nuclei-fluo.onnx";
 
 /// Pairs for the ratio; an odd number has a middle.
 const PAIRS: usize = 21;
@@ -67,8 +60,7 @@ fn time(work: impl FnOnce()) -> Duration {
 
 fn overhead(criterion: &mut Criterion) {
     common::init();
-    let files = common::Files::new();
-    let path = files.model(&NET);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL);
     let mut model = bare(&path);
     let frame = frame();
     for output in ["overlay", "mask", "none"] {

@@ -151,3 +151,28 @@ fn a_refused_value_is_told_with_nothing_locked() {
     );
     assert_eq!(range, "100,4000");
 }
+
+#[test]
+fn what_is_read_at_the_start_says_so() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[]);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    element.set_property("tile-size", 64_u32);
+    assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_none());
+    element.set_state(gst::State::Paused).unwrap();
+    element.set_property("opacity", 0.5);
+    assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_none());
+    element.set_property("tile-size", 32_u32);
+    let message = bus.pop_filtered(&[gst::MessageType::Warning]);
+    let message = message.expect("no warning");
+    let gst::MessageView::Warning(warning) = message.view() else {
+        unreachable!()
+    };
+    let text = warning.error().to_string();
+    assert!(
+        text.contains("tile-size") && text.contains("next start"),
+        "{text}"
+    );
+    element.set_state(gst::State::Null).unwrap();
+}

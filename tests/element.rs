@@ -236,17 +236,18 @@ fn the_meta_survives_converting_and_goes_with_scaling() {
 fn latency_is_what_was_measured() {
     let files = Files::new();
     let element = element(&files.model(&NET), &[]);
-    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-    harness.set_upstream_latency(gst::ClockTime::from_mseconds(7));
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
-    harness
-        .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
-        .unwrap();
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    harness.set_upstream_latency(gst::ClockTime::from_mseconds(7));
+    // Known before the first frame, so that a live one is not late.
     assert!(
         bus.pop_filtered(&[gst::MessageType::Latency]).is_some(),
         "no latency message"
     );
+    harness
+        .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
+        .unwrap();
     let mut query = gst::query::Latency::new();
     assert!(element.static_pad("src").unwrap().query(&mut query));
     let (_, min, _) = query.result();

@@ -199,3 +199,35 @@ fn networks_that_do_not_fit_are_refused() {
         "{error}"
     );
 }
+
+/// What a contract promises is held against the graph where that can tell.
+#[test]
+fn a_contract_that_the_graph_contradicts_is_refused() {
+    let mut contract = SMALL.contract("fine grid");
+    contract.geometry.stride = 1;
+    let error = reason(&common::described(&SMALL, &contract));
+    assert!(
+        error.contains("stride of 1") && error.contains("pools by 4"),
+        "{error}"
+    );
+    let mut contract = SMALL.contract("scores");
+    contract.activation = Activation::None;
+    let error = reason(&common::described(&SMALL, &contract));
+    assert!(
+        error.contains("probabilities") && error.contains("scores"),
+        "{error}"
+    );
+}
+
+#[test]
+fn weights_in_another_file_are_refused() {
+    let error = reason(&foreign(&SMALL, |graph| {
+        let tensor = &mut graph.initializer[0];
+        tensor.raw_data = Default::default();
+        tensor.data_location = 1;
+    }));
+    assert!(
+        error.contains("another file") && error.contains("onnx.save"),
+        "{error}"
+    );
+}

@@ -7,6 +7,7 @@ use std::path::Path;
 use common::{Files, SMALL, append, data, element, foreign, pictures, segment};
 use gst::prelude::*;
 use gstreamer as gst;
+use gstunetsegment::onnx;
 use gstunetsegment::unet::UNet;
 
 const VALID: UNet = UNet {
@@ -76,21 +77,37 @@ fn real_frames_have_no_seams() {
     no_pixel_differs(&pictures(&folder, 20), &[128, 256, 388]);
 }
 
+/// The text of the warning that a model gives with tiles of `size` on a picture of 200 x 140 pixels.
+fn warning(bytes: &[u8], size: &str) -> Option<String> {
+    let files = Files::new();
+    let element = element(&files.write("model.onnx", bytes), &[("tile-size", size)]);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    segment(&element, &common::cells(200, 140, 1), 200, 140);
+    let message = bus.pop_filtered(&[gst::MessageType::Warning])?;
+    match message.view() {
+        gst::MessageView::Warning(warning) => Some(warning.error().to_string()),
+        _ => None,
+    }
+}
+
 #[test]
 fn seams_that_can_not_be_avoided_are_told() {
-    let files = Files::new();
-    let bytes = foreign(&SMALL, |graph| append(graph, "InstanceNormalization"));
-    let model = files.write("instance-norm.onnx", &bytes);
-    for (size, told) in [("0", false), ("32", true)] {
-        let element = element(&model, &[("tile-size", size)]);
-        let bus = gst::Bus::new();
-        element.set_bus(Some(&bus));
-        segment(&element, &common::cells(100, 70, 1), 100, 70);
-        let warning = bus.pop_filtered(&[gst::MessageType::Warning]);
-        assert_eq!(warning.is_some(), told, "tile-size {size}");
-        if let Some(gst::MessageView::Warning(warning)) = warning.as_ref().map(|m| m.view()) {
-            let text = warning.error().to_string();
-            assert!(text.contains("InstanceNormalization"), "{text}");
-        }
-    }
+    let normalising = foreign(&SMALL, |graph| append(graph, "InstanceNormalization"));
+    assert_eq!(warning(&normalising, "0"), None);
+    let text = warning(&normalising, "32").unwrap();
+    assert!(text.contains("InstanceNormalization"), "{text}");
+    // A fixed size with no room for what the network sees around a tile.
+    let fixed = |size| {
+        foreign(&PADDED, |graph| {
+            for axis in [2, 3] {
+                let tensor = graph.input[0].r#type.as_mut().unwrap().tensor_type.as_mut();
+                let shape = tensor.unwrap().shape.as_mut().unwrap();
+                shape.dim[axis].extent = Some(onnx::Extent::Value(size));
+            }
+        })
+    };
+    let text = warning(&fixed(128), "0").unwrap();
+    assert!(text.contains("one fixed size"), "{text}");
+    assert_eq!(warning(&fixed(512), "0"), None);
 }

@@ -65,12 +65,22 @@ pub(super) fn parse(path: &Path, bytes: &Bytes) -> Result<onnx::Model, ModelErro
             path: path.to_owned(),
         },
     })?;
-    if model.ir_version == 0 || model.graph.is_none() {
+    let Some(graph) = model.graph.as_ref().filter(|_| model.ir_version != 0) else {
         return Err(ModelError::NotOnnx {
             path: path.to_owned(),
         });
+    };
+    let of_nodes = graph.node.iter().flat_map(|node| &node.attribute);
+    let tensors = of_nodes.filter_map(|attribute| attribute.t.as_ref());
+    match tensors
+        .chain(&graph.initializer)
+        .any(|tensor| tensor.data_location != 0)
+    {
+        true => Err(ModelError::Split {
+            path: path.to_owned(),
+        }),
+        false => Ok(model),
     }
-    Ok(model)
 }
 
 /// The file's name without its ending.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ort::environment::Environment;
 use ort::memory::Allocator;
@@ -52,6 +53,10 @@ pub enum ModelError {
     NotOnnx { path: PathBuf },
     #[error("model {path} is damaged or truncated: {reason}")]
     Damaged { path: PathBuf, reason: String },
+    #[error(
+        "model {path} keeps weights in another file. Save it as one file: onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\") in Python"
+    )]
+    Split { path: PathBuf },
     #[error("model {path}: {source}")]
     Contract {
         path: PathBuf,
@@ -83,6 +88,8 @@ pub struct Model {
 struct Tensors {
     shape: Shape,
     outputs: usize,
+    /// How long the run took that was made to see what comes out.
+    trial: Duration,
     input: Tensor<f32>,
     output: Tensor<f32>,
     binding: IoBinding,
@@ -124,6 +131,7 @@ impl Model {
         };
         network
             .agrees_with(&contract)
+            .and_then(|()| survey.agrees_with(&contract))
             .map_err(|reason| unfit(path, reason))?;
         Ok(Model {
             path: path.to_owned(),
@@ -167,6 +175,13 @@ impl Model {
         self.tensors.as_ref().map_or(0, |tensors| tensors.outputs)
     }
 
+    /// How long a run takes, as far as one on a black picture tells; 0 before [`shape`](Self::shape).
+    pub fn trial(&self) -> Duration {
+        self.tensors
+            .as_ref()
+            .map_or(Duration::ZERO, |tensors| tensors.trial)
+    }
+
     /// Makes tensors for inputs of `height` x `width` pixels and runs the network once, so that
     /// everything it allocates for this shape is there, and what comes out has the promised shape and
     /// is made of numbers.
@@ -202,16 +217,19 @@ impl Model {
         self.tensors = Some(Tensors {
             shape,
             outputs,
+            trial: Duration::ZERO,
             input,
             output,
             binding,
             options,
         });
+        let start = Instant::now();
         let finite = self
             .run()
             .map(|scores| scores.iter().all(|score| score.is_finite()));
-        if !matches!(finite, Ok(true)) {
-            self.tensors = None;
+        match &mut self.tensors {
+            Some(tensors) if matches!(finite, Ok(true)) => tensors.trial = start.elapsed(),
+            tensors => *tensors = None,
         }
         // Weights that are no numbers would give masks without any foreground, and no error.
         match finite? {

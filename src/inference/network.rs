@@ -24,6 +24,12 @@ impl Network {
         };
         let output = session.outputs().first().ok_or("it has no output")?;
         let (input, output) = (shape_of(input, "input")?, shape_of(output, "output")?);
+        if extent(input[3]).is_some_and(|last| matches!(last, 1 | 3)) && extent(input[1]).is_none()
+        {
+            return Err(
+                "its input is [batch, height, width, channels]: export it with the channels before the height".into(),
+            );
+        }
         let channels = extent(input[1]).filter(|n| matches!(n, 1 | 3)).ok_or_else(|| {
             format!(
                 "its input has {} channels, where 1 (grey) or 3 (red, green, blue) are possible",

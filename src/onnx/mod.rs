@@ -136,6 +136,9 @@ pub struct Tensor {
     pub name: String,
     #[prost(bytes = "bytes", tag = "9")]
     pub raw_data: Bytes,
+    /// 1 where the values lie in another file.
+    #[prost(int32, tag = "14")]
+    pub data_location: i32,
 }
 
 impl Tensor {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::reach::{Map, follow};
 use super::{Attribute, Graph, Node, Tensor};
-use crate::contract::Activation;
+use crate::contract::{Activation, Contract};
 
 /// What a graph does to a picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,14 +26,32 @@ pub struct Survey {
     pub activation: Option<Activation>,
 }
 
+impl Survey {
+    /// Whether a contract promises nothing that the graph contradicts; else what.
+    pub fn agrees_with(&self, contract: &Contract) -> Result<(), String> {
+        let stride = contract.geometry.stride;
+        if !stride.is_multiple_of(self.stride) {
+            return Err(format!(
+                "its contract promises a stride of {stride} pixels, and it pools by {}",
+                self.stride
+            ));
+        }
+        let promised = contract.activation == Activation::None;
+        match self.activation {
+            Some(found) if (found == Activation::None) != promised => Err(format!(
+                "its contract promises {}, and its last operator makes {}",
+                if promised { "probabilities" } else { "scores" },
+                if promised { "scores" } else { "probabilities" },
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Surveys the graph whose picture comes in as its first input that is no initializer. `channels`:
 /// of that picture.
 pub fn survey(graph: &Graph, channels: usize) -> Survey {
-    let constants: HashMap<&str, &Tensor> = graph
-        .initializer
-        .iter()
-        .map(|tensor| (tensor.name.as_str(), tensor))
-        .collect();
+    let constants = constants(graph);
     let mut maps: HashMap<&str, Map> = HashMap::new();
     let picture = graph
         .input
@@ -71,8 +89,14 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
         .output
         .first()
         .and_then(|value| maps.get(value.name.as_str()));
+    // A `Resize` to a size that is computed when the network runs is taken for a step of a U-Net, which
+    // doubles. An answer of another size than the picture shows that one was not.
+    let is_whole = |map: &Map| (map.scale - 1.0).abs() < 1e-3;
+    if output.is_some_and(|map| !is_whole(map)) {
+        global.get_or_insert_with(|| "Resize".to_owned());
+    }
     let halo = output
-        .filter(|map| map.bounded)
+        .filter(|map| map.bounded && is_whole(map))
         .map(|map| ((map.reach * map.scale).ceil() as usize).div_ceil(stride) * stride);
     Survey {
         stride,
@@ -82,6 +106,20 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
         bytes_per_pixel: peak(graph, &maps),
         activation: last_activation(graph),
     }
+}
+
+/// The tensors that a graph holds by their names: initializers and what `Constant` nodes give.
+fn constants(graph: &Graph) -> HashMap<&str, &Tensor> {
+    let initializers = graph.initializer.iter();
+    let of_nodes = graph.node.iter().filter(|node| node.op_type == "Constant");
+    let of_nodes = of_nodes.filter_map(|node| {
+        let tensor = node.attribute.iter().find_map(|a| a.t.as_ref())?;
+        Some((node.output.first()?.as_str(), tensor))
+    });
+    initializers
+        .map(|tensor| (tensor.name.as_str(), tensor))
+        .chain(of_nodes)
+        .collect()
 }
 
 /// Whether `node` adds pixels around its input.
@@ -227,6 +265,52 @@ mod tests {
             let survey = survey(&graph, 1);
             assert_eq!((survey.halo, survey.global.as_deref()), (None, Some(op)));
         }
+    }
+
+    /// A picture that is made smaller by pooling and enlarged by `scales` in a node of its own.
+    #[test]
+    fn an_answer_of_another_size_than_the_picture_has_no_halo() {
+        let halo = |scales: [f32; 4]| {
+            let node = |op: &str, input: &[&str], output: &str, attribute| Node {
+                input: input.iter().map(|name| name.to_string()).collect(),
+                output: vec![output.into()],
+                op_type: op.into(),
+                attribute,
+                ..Default::default()
+            };
+            let ints = |name: &str| Attribute {
+                name: name.into(),
+                ints: vec![4, 4],
+                ..Default::default()
+            };
+            let constant = Attribute {
+                t: Some(Tensor {
+                    dims: vec![4],
+                    data_type: crate::onnx::DataType::Float as i32,
+                    float_data: scales.into(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            };
+            let value = |name: &str| crate::onnx::ValueInfo {
+                name: name.into(),
+                ..Default::default()
+            };
+            let pool = vec![ints("kernel_shape"), ints("strides")];
+            let graph = Graph {
+                node: vec![
+                    node("MaxPool", &["x"], "small", pool),
+                    node("Constant", &[], "scales", vec![constant]),
+                    node("Resize", &["small", "", "scales"], "y", vec![]),
+                ],
+                input: vec![value("x")],
+                output: vec![value("y")],
+                ..Default::default()
+            };
+            survey(&graph, 1).halo
+        };
+        assert!(halo([1.0, 1.0, 4.0, 4.0]).is_some());
+        assert_eq!(halo([1.0, 1.0, 2.0, 2.0]), None);
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub enum DisplayRange {
 /// Why a text is no [`DisplayRange`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "\"{0}\" is no display range: it is \"auto\" or the counts to show black and white, such as \
-     \"100,4095\", from 0 to 65535 and the first less than the second"
+    "\"{0}\" is no range: it is \"auto\" or two counts, such as \"100,4095\", from 0 to 65535 and the \
+     first less than the second"
 )]
 pub struct DisplayRangeError(String);
 

@@ -25,6 +25,7 @@ pub fn start(error: &ModelError) -> gst::ErrorMessage {
         | ModelError::TooLarge { .. }
         | ModelError::NotOnnx { .. }
         | ModelError::Damaged { .. }
+        | ModelError::Split { .. }
         | ModelError::Contract { .. }
         | ModelError::Unfit { .. }
         | ModelError::Load { .. } => gst::error_msg!(gst::StreamError::WrongType, ("{text}")),

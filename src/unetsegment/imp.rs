@@ -1,10 +1,9 @@
 //! The GObject side of `unetsegment`: properties, caps, states. What happens to a frame is in
 //! [`super::process`].
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
@@ -16,12 +15,11 @@ use super::caps;
 use super::errors;
 use super::latency::Latency;
 use super::messages::{self, Report};
+use super::open::open;
 use super::process::{Process, ProcessError};
 use super::properties;
 use super::settings::{FrameSettings, Settings};
-use crate::inference::library::{Log, LogLevel, Search};
-use crate::inference::{Options, Provider};
-use crate::segmenter::Segmenter;
+use crate::inference::Provider;
 
 pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
     gst::DebugCategory::new(
@@ -30,26 +28,6 @@ pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
         Some("Segmentation with a U-Net"),
     )
 });
-
-/// ONNX Runtime's log, in the element's category.
-fn log(level: LogLevel, message: &str) {
-    match level {
-        LogLevel::Verbose => gst::trace!(CAT, "ONNX Runtime: {message}"),
-        LogLevel::Info => gst::debug!(CAT, "ONNX Runtime: {message}"),
-        LogLevel::Warning => gst::info!(CAT, "ONNX Runtime: {message}"),
-        LogLevel::Error | LogLevel::Fatal => gst::warning!(CAT, "ONNX Runtime: {message}"),
-    }
-}
-
-/// The least serious messages of ONNX Runtime that the category lets through.
-fn log_level() -> LogLevel {
-    match CAT.threshold() {
-        gst::DebugLevel::Trace | gst::DebugLevel::Memdump => LogLevel::Verbose,
-        gst::DebugLevel::Debug | gst::DebugLevel::Log => LogLevel::Info,
-        gst::DebugLevel::Info | gst::DebugLevel::Fixme => LogLevel::Warning,
-        _ => LogLevel::Error,
-    }
-}
 
 #[derive(Default)]
 pub struct UNetSegment {
@@ -75,72 +53,10 @@ impl UNetSegment {
         lock(&self.settings).frame
     }
 
-    fn open(&self) -> Result<Segmenter, gst::ErrorMessage> {
-        let settings = lock(&self.settings).clone();
-        // Where the element was made by a line of text, nobody heard of it when it was set.
-        if let Some(reason) = settings.refusal() {
-            return Err(gst::error_msg!(gst::ResourceError::Settings, ("{reason}")));
-        }
-        let settings = settings.model;
-        let Some(path) = &settings.model_file else {
-            return Err(gst::error_msg!(
-                gst::ResourceError::NotFound,
-                ("No model: set the property model-file to an ONNX file")
-            ));
-        };
-        // A plugin that is part of the program has no file of its own.
-        let plugin = gst::prelude::ElementExt::factory(&*self.obj())
-            .and_then(|factory| factory.plugin())
-            .and_then(|plugin| plugin.filename())
-            .or_else(|| std::env::current_exe().ok());
-        let options = Options {
-            library: Search {
-                explicit: settings.runtime_library.clone(),
-                beside: plugin.and_then(|file| file.parent().map(PathBuf::from)),
-                log: Some(Log {
-                    level: log_level(),
-                    sink: log,
-                }),
-            },
-            provider: settings.execution_provider.into(),
-            device: settings.device,
-            threads: settings.threads as usize,
-        };
-        Segmenter::open(path, &options, settings.tiles()).map_err(|error| errors::start(&error))
-    }
-
-    /// Says what was loaded, and loudly what was not.
-    fn announce(&self, segmenter: &Segmenter) {
-        let model = segmenter.model();
-        for refusal in model.refused() {
-            gst::element_imp_warning!(
-                self,
-                gst::ResourceError::Settings,
-                ("{refusal}; {} is used instead", model.provider())
-            );
-        }
-        let origin = match model.is_described() {
-            true => "carried by the model",
-            false => "found out by probing",
-        };
-        gst::info!(
-            CAT,
-            imp = self,
-            "model on {}, contract {origin}: {}; {:?}",
-            model.provider(),
-            model.contract().to_json(),
-            model.survey()
-        );
-    }
-
-    /// Says loudly that tiles will show, where they will.
+    /// Says loudly that tiles may show, where they may.
     fn warn_of_seams(&self, process: &Process) {
-        if let Some((operator, tiles)) = process.seams() {
-            gst::element_imp_warning!(
-                self,
-                gst::StreamError::Failed,
-                ("Seams may show where the {tiles} tiles of a frame meet: {operator} in this model looks at a whole tile at once. Raise tile-memory or tile-size until one tile holds a frame")
-            );
+        if let Some(text) = process.seams() {
+            gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
         }
     }
 
@@ -164,13 +80,18 @@ impl UNetSegment {
         if let Some(report) = report {
             messages::post(&self.obj(), report);
         }
+        self.took(time);
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    /// Takes in how long a frame takes, and tells the pipeline where that changes its latency.
+    fn took(&self, time: Duration) {
         if self.latency.measured(time) {
             gst::debug!(CAT, imp = self, "latency is now {:?}", self.latency.told());
             let message = gst::message::Latency::builder().src(&*self.obj()).build();
             // It fails only where no pipeline listens.
             let _ = self.obj().post_message(message);
         }
-        Ok(gst::FlowSuccess::Ok)
     }
 }
 
@@ -194,6 +115,15 @@ impl ObjectImpl for UNetSegment {
             let set = settings.set(name, value);
             (set, settings.frame.output != before)
         };
+        let runs = lock(&self.provider).is_some();
+        let for_now = gst::PARAM_FLAG_MUTABLE_PLAYING | gst::PARAM_FLAG_CONTROLLABLE;
+        if runs && !pspec.flags().intersects(for_now) {
+            gst::element_imp_warning!(
+                self,
+                gst::ResourceError::Settings,
+                ("{name} counts from the next start on: it was set while the element runs")
+            );
+        }
         // Whoever hears of it may read properties, so that nothing is locked here.
         if changed {
             self.obj().reconfigure_src();
@@ -254,8 +184,8 @@ impl BaseTransformImpl for UNetSegment {
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
-        let segmenter = self.open()?;
-        self.announce(&segmenter);
+        let settings = lock(&self.settings).clone();
+        let segmenter = open(self, &settings)?;
         *lock(&self.provider) = Some(segmenter.model().provider());
         *lock(&self.process) = Some(Box::new(Process::new(segmenter)));
         self.latency.reset();
@@ -293,6 +223,7 @@ impl BaseTransformImpl for UNetSegment {
         let in_place = configured.and_then(|()| process.follow(output));
         if in_place.is_ok() {
             self.warn_of_seams(&process);
+            self.took(process.expected_time());
         }
         *lock(&self.process) = Some(process);
         let told = self.refused.swap(in_place.is_err(), Ordering::Relaxed);

@@ -16,6 +16,7 @@ mod frame;
 mod imp;
 mod latency;
 mod messages;
+mod open;
 mod process;
 mod properties;
 mod settings;

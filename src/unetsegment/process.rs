@@ -1,6 +1,7 @@
 //! What happens to a frame: read, segmented, drawn or written as a mask, and given its meta.
 
 use std::collections::TryReserveError;
+use std::time::Duration;
 
 use gst::prelude::*;
 
@@ -15,6 +16,7 @@ use crate::mask_meta::{self, Mask};
 use crate::picture::Color;
 use crate::picture::{self, DisplayRange, Frame, FrameError, LevelTracker, Levels};
 use crate::segmenter::{SegmentError, Segmenter};
+use crate::tiling::Size;
 
 /// Why a frame can't be processed.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +54,9 @@ pub struct Process {
 struct Stream {
     input: Picture,
     output: Picture,
-    /// Tiles of a frame.
+    /// Tiles of a frame, and how far they see beyond what they answer for.
     tiles: usize,
+    halo: Size,
     /// What goes out; the caps allow it.
     kind: Output,
     masks: gst::BufferPool,
@@ -92,6 +95,7 @@ impl Process {
         let size = input.size();
         let plan = self.segmenter.prepare(size)?;
         let tiles = plan.len();
+        let halo = plan.halo;
         gst::debug!(
             CAT,
             "{size:?} in {} tiles, input of each {:?}",
@@ -106,6 +110,7 @@ impl Process {
             input,
             output,
             tiles,
+            halo,
             kind: Output::None,
             masks: pool(size.area())?,
             mask_caps,
@@ -121,12 +126,30 @@ impl Process {
         Ok(())
     }
 
-    /// The operator of the network because of which tiles will show, and how many tiles a frame has.
-    pub fn seams(&self) -> Option<(&str, usize)> {
+    /// How long a frame takes, as far as a black one tells.
+    pub fn expected_time(&self) -> Duration {
+        let tiles = self.stream.as_ref().map_or(0, |stream| stream.tiles);
+        let tiles = u32::try_from(tiles).unwrap_or(u32::MAX);
+        self.segmenter.model().trial().saturating_mul(tiles)
+    }
+
+    /// Why tiles may show, where they may.
+    pub fn seams(&self) -> Option<String> {
         let model = self.segmenter.model();
-        let tiles = self.stream.as_ref()?.tiles;
+        let Stream { tiles, halo, .. } = self.stream.as_ref().filter(|stream| stream.tiles > 1)?;
+        let seams = format!("Seams may show where the {tiles} tiles of a frame meet");
+        let needed = model.contract().geometry.halo;
+        if halo.width.min(halo.height) < needed {
+            return Some(format!(
+                "{seams}: the model has one fixed size, which leaves no room for the {needed} pixels around a tile that it sees. Export it with free height and width"
+            ));
+        }
         let operator = model.survey().global.as_deref()?;
-        (tiles > 1 && !model.is_described()).then_some((operator, tiles))
+        (!model.is_described()).then(|| {
+            format!(
+                "{seams}: nobody can tell how far {operator} in this model sees. Raise tile-memory or tile-size until one tile holds a frame"
+            )
+        })
     }
 
     /// Makes `kind` go out from now on, if the caps allow it as they are; otherwise that has to wait
