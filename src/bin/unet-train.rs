@@ -3,10 +3,11 @@
 use std::io::Write;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use gstunetsegment::train::apply::evaluate::Evaluate;
 use gstunetsegment::train::apply::info::Info;
 use gstunetsegment::train::apply::segment::Segment;
+use gstunetsegment::train::config::{Config, expanded};
 use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::show::{ShowTiles, ShowWeightMaps};
@@ -34,8 +35,11 @@ enum Command {
 }
 
 fn main() -> Result<()> {
-    match Program::parse().command {
-        Command::Train(options) => train(*options),
+    let arguments = expanded(std::env::args_os().collect())?;
+    let matches = Program::command().get_matches_from(arguments);
+    let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match program.command {
+        Command::Train(options) => train(*options, &matches),
         Command::Evaluate(options) => Ok(options.run()?),
         Command::Segment(options) => Ok(options.run()?),
         Command::Info(options) => Ok(options.run()?),
@@ -49,8 +53,13 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-fn train(options: Train) -> Result<()> {
-    let settings = options.settings(std::env::args());
+/// Trains with the options that `matches` hold.
+fn train(options: Train, matches: &ArgMatches) -> Result<()> {
+    let config = matches
+        .subcommand_matches("train")
+        .map(Config::of)
+        .unwrap_or_default();
+    let settings = options.settings(config, std::env::args());
     let mut terminal = Terminal::new();
     let outcome = run(&settings, &mut terminal);
     terminal.finish();

@@ -4,20 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::augment::{Tile, TileSize};
+use super::augment::TileSize;
 use super::checkpoint;
-use super::dataset::{self, DatasetError, Sample, Split};
+use super::dataset::{self, DatasetError, Sample, Source, Split};
 use super::feeder::Feeder;
-use super::loss::weighted_cross_entropy;
+use super::learner::Learner;
 use super::metrics::Measure;
 use super::model::{self, Progress};
-use super::network::{Network, Weights, initial_weights};
+use super::network::initial_weights;
 use super::prepare::prepare;
 use super::schedule::learning_rate;
 use super::settings::Settings;
@@ -127,11 +125,22 @@ pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, 
     let mut rng = StdRng::seed_from_u64(settings.seed);
     let dataset = dataset::load(&settings.source)?;
     let data = dataset.to_string();
-    let measure = dataset.kind.into();
+    let kind = dataset.kind;
+    let measure = kind.into();
+    let mut split = dataset.split(&settings.holdout, &mut rng)?;
+    if let Some(masks) = &settings.holdout.validation_masks {
+        let better = Source {
+            masks: Some(masks.clone()),
+            annotated_only: true,
+            kind: Some(kind),
+            ..settings.source.clone()
+        };
+        split = split.judged_by(dataset::load(&better)?)?;
+    }
     let Split {
         training,
         validation,
-    } = dataset.split(&settings.holdout, &mut rng)?;
+    } = split;
     let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
     let device = Device::flex();
     device.seed(settings.seed);
@@ -145,7 +154,7 @@ pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, 
     });
     let images = training.len();
     let feeder = Feeder::start(
-        Arc::new(prepare(training, &settings.weighting())),
+        Arc::new(prepare(training, &settings.weighting)),
         settings.augmentation,
         tile,
         settings.batch,
@@ -162,70 +171,6 @@ pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, 
         best: None,
     }
     .go(&feeder, observer)
-}
-
-/// The network and what changes it.
-struct Learner {
-    network: Network,
-    optimizer: ModuleOptimizer,
-    device: Device,
-}
-
-impl Learner {
-    fn new(settings: &Settings, weights: &Weights, device: &Device) -> Self {
-        let device = device.clone().autodiff();
-        Learner {
-            network: Network::new(settings.unet, weights, settings.dropout, &device),
-            optimizer: AdamWConfig::new()
-                .with_weight_decay(settings.weight_decay)
-                .with_epsilon(1e-8)
-                .init(),
-            device,
-        }
-    }
-
-    /// One step of the optimizer; the loss before it.
-    fn step(&mut self, tiles: &[Tile], learning_rate: f64) -> f32 {
-        let (images, targets) = tensors(tiles, self.network.unet().classes, &self.device);
-        let loss = weighted_cross_entropy(self.network.forward(images), targets);
-        let value = loss.clone().into_scalar();
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-        self.network = self
-            .optimizer
-            .step(learning_rate, self.network.clone(), gradients);
-        value
-    }
-}
-
-/// The images \[batch, channels, input, input\] and, with the weight of each pixel in the channel of its
-/// class, the targets \[batch, classes, output, output\] of tiles.
-fn tensors(tiles: &[Tile], classes: usize, device: &Device) -> (Tensor<4>, Tensor<4>) {
-    let side = |plane: fn(&Tile) -> usize| tiles.first().map(plane).unwrap_or_default();
-    let (input, output) = (side(|t| t.image[0].height), side(|t| t.classes.height));
-    let channels = side(|t| t.image.len());
-    let planes = tiles.iter().flat_map(|t| &t.image);
-    let images = planes.flat_map(|plane| &plane.data).copied().collect();
-    let mut targets = Vec::with_capacity(tiles.len() * classes * output * output);
-    for tile in tiles {
-        for class in 0..classes {
-            let of_class = |(found, weight): (&u8, &f32)| match usize::from(*found) == class {
-                true => *weight,
-                false => 0.0,
-            };
-            targets.extend(
-                tile.classes
-                    .data
-                    .iter()
-                    .zip(&tile.weights.data)
-                    .map(of_class),
-            );
-        }
-    }
-    let tensor = |data: Vec<f32>, shape| Tensor::from_data(TensorData::new(data, shape), device);
-    (
-        tensor(images, [tiles.len(), channels, input, input]),
-        tensor(targets, [tiles.len(), classes, output, output]),
-    )
 }
 
 /// A run under way.
@@ -277,8 +222,7 @@ impl Run<'_> {
 
     /// Judges the network, and writes it if it is the best so far.
     fn validate(&mut self, steps: usize, observer: &mut dyn Observer) -> Result<(), RunError> {
-        let network = self.learner.network.valid();
-        let device = self.learner.device.clone().inner();
+        let (network, device) = self.learner.judged();
         let verdict = validate(&network, &self.validation, self.measure, &device)?;
         let worth = |verdict: &Verdict| verdict.scores.worth();
         let better = |(_, best): (usize, Verdict)| worth(&verdict) > worth(&best);
