@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::store::{ModuleRecord, RecordError};
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
 
 use super::augment::Tile;
 use super::loss::weighted_cross_entropy;
@@ -29,8 +30,9 @@ impl Learner {
         }
     }
 
-    /// One step of the optimizer; the loss before it.
-    pub fn step(&mut self, tiles: &[Tile], learning_rate: f64) -> f32 {
+    /// One step of the optimizer; the loss before it. `seed` decides what is dropped.
+    pub fn step(&mut self, tiles: &[Tile], learning_rate: f64, seed: u64) -> f32 {
+        self.device().seed(seed);
         let (images, targets) = tensors(tiles, self.network.unet().classes, &self.device);
         let loss = weighted_cross_entropy(self.network.forward(images), targets);
         let value = loss.clone().into_scalar();
@@ -41,9 +43,42 @@ impl Learner {
         value
     }
 
-    /// The network as it is used, and what it is on.
-    pub fn judged(&self) -> (Network, Device) {
-        (self.network.valid(), self.device.clone().inner())
+    /// Whether all weights are finite.
+    pub fn is_finite(&self) -> bool {
+        let weights = self.network.weights();
+        let mut values = weights
+            .values()
+            .flat_map(|p| p.weight.iter().chain(&p.bias));
+        values.all(|value| value.is_finite())
+    }
+
+    /// Network and optimizer as they are kept in files.
+    pub fn records(&self) -> Result<[Bytes; 2], RecordError> {
+        let network = self.network.clone().into_record().into_bytes()?;
+        Ok([network, self.optimizer.into_bytes()?])
+    }
+
+    /// The network of a record.
+    pub fn network_of(&self, record: Bytes) -> Result<Network, RecordError> {
+        let record = ModuleRecord::from_bytes(record)?;
+        self.network.clone().try_load_record(record)
+    }
+
+    /// The learner that had these [`records`](Self::records).
+    pub fn restored(mut self, network: Bytes, optimizer: Bytes) -> Result<Self, RecordError> {
+        self.network = self.network_of(network)?;
+        self.optimizer = self.optimizer.from_bytes(optimizer)?;
+        Ok(self)
+    }
+
+    /// The network as it learns.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// What a network is on that is used, not taught.
+    pub fn device(&self) -> Device {
+        self.device.clone().inner()
     }
 }
 

@@ -4,7 +4,7 @@
 //! ```text
 //! dataset -> weight_map -> feeder(augment(field, grey)) -> network -> loss -> optimizer
 //!                                                             |
-//!                                            validate(metrics) -> model -> checkpoint
+//!                                            validate(metrics) -> model, checkpoint
 //! ```
 
 pub mod apply;
@@ -21,6 +21,8 @@ pub mod grey;
 pub mod interpolate;
 pub mod kernels;
 pub mod learner;
+pub mod learning;
+pub mod log;
 pub mod loss;
 pub mod metrics;
 pub mod model;
@@ -28,8 +30,12 @@ pub mod network;
 pub mod options;
 pub mod plane;
 pub mod prepare;
+pub mod random;
 pub mod read;
+pub mod replace;
+pub mod report;
 pub mod run;
+pub mod run_folder;
 pub mod schedule;
 pub mod settings;
 pub mod show;

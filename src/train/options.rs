@@ -34,6 +34,12 @@ use crate::unet::UNet;
 ///
 ///   unet-train train --images images --masks masks --output cells.onnx --minutes 30
 ///
+/// Beside cells.onnx a folder cells.run gets what it takes to repeat the run (config.toml), to go on with
+/// it (last.checkpoint), and to judge it (report.html, log.csv, validations.csv). Ctrl-C stops after the
+/// step at hand; this goes on, to the result that there would have been:
+///
+///   unet-train train --config cells.run/config.toml --resume
+///
 /// Every option can be a line of a TOML file, as `minutes = 30` or `classes = ["background", "cell"]`:
 ///
 ///   unet-train train --config cells.toml
@@ -121,6 +127,12 @@ struct Learning {
     /// Steps between two validations
     #[arg(long, default_value_t = 500, value_name = "STEPS", value_parser = number(1_usize..))]
     validate_every: usize,
+    /// Stop after so many validations without a better one
+    #[arg(long, value_name = "VALIDATIONS", value_parser = number(1_usize..))]
+    patience: Option<usize>,
+    /// Minutes between two checkpoints, besides those after each validation
+    #[arg(long, default_value_t = 5.0, value_name = "MINUTES", value_parser = number(0.0..=525_600.0))]
+    checkpoint_every: f64,
 }
 
 /// The options that decide how much pixels weigh.
@@ -225,6 +237,9 @@ impl Train {
             weighting: weights.weighting(classes),
             augmentation: tiles.augmentation(),
             validate_every: learning.validate_every,
+            patience: learning.patience,
+            checkpoint_every: Duration::from_secs_f64(learning.checkpoint_every * 60.0),
+            resume: self.base.resume,
             budget: Budget {
                 steps: self.steps,
                 time: self

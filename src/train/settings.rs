@@ -1,6 +1,7 @@
 //! What a training run is told.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +42,14 @@ pub struct Settings {
     pub weighting: Weighting,
     /// Random variation of the tiles.
     pub augmentation: Augmentation,
+    /// Validations without a better one after which a run ends; `None` to go on.
+    pub patience: Option<usize>,
     /// Steps between two validations.
     pub validate_every: usize,
+    /// Time between two checkpoints, besides those after each validation.
+    pub checkpoint_every: Duration,
+    /// Whether to go on with a run that was stopped.
+    pub resume: bool,
     /// When to stop.
     pub budget: Budget,
     /// Seed of every random choice.
