@@ -9,7 +9,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use gstunetsegment::contract::{Contract, METADATA_KEY};
+use gstunetsegment::onnx::Model;
 use program::draw_cells;
+use prost::Message;
 use tempfile::TempDir;
 
 /// Options of a run of 300 steps with dropout, which takes seconds.
@@ -213,13 +216,58 @@ fn a_run_stopped_before_its_first_validation_leaves_a_model() {
 }
 
 #[test]
-fn the_folder_of_a_run_has_a_report() {
+fn the_folder_of_a_run_gives_its_networks() {
     let folder = data();
     let folder = folder.path();
     let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
     let steps = options.iter().position(|o| *o == "300").unwrap();
     options[steps] = "50";
     finish(folder, &options);
+    finish(
+        folder,
+        &[
+            "export",
+            "--checkpoint",
+            "cells.run",
+            "--output",
+            "best.onnx",
+        ],
+    );
+    let [best, written] = ["best.onnx", "cells.onnx"].map(|n| fs::read(folder.join(n)).unwrap());
+    assert!(best == written);
+    finish(
+        folder,
+        &[
+            "export",
+            "--checkpoint",
+            "cells.run",
+            "--network",
+            "last",
+            "--output",
+            "last.onnx",
+        ],
+    );
+    let last = fs::read(folder.join("last.onnx")).unwrap();
+    let model = Model::decode(last.as_slice()).unwrap();
+    let mut entries = model.metadata_props.into_iter();
+    let contract = entries.find(|entry| entry.key == METADATA_KEY).unwrap();
+    let training = Contract::from_json(&contract.value).unwrap().training;
+    let training = training.unwrap();
+    assert_eq!(training.steps, 50);
+    assert!(
+        training
+            .command
+            .starts_with("unet-train train --images images")
+    );
+    let error = refusal(
+        folder,
+        &["export", "--checkpoint", "images", "--output", "x.onnx"],
+    );
+    assert!(
+        error.contains("there is no checkpoint in images"),
+        "{error}"
+    );
+
     let page = fs::read_to_string(folder.join("cells.run/report.html")).unwrap();
     // The curves and the one image held back.
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 2);

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use gstunetsegment::train::apply::evaluate::Evaluate;
+use gstunetsegment::train::apply::export::Export;
 use gstunetsegment::train::apply::info::Info;
 use gstunetsegment::train::apply::segment::Segment;
 use gstunetsegment::train::checkpoint::Judged;
@@ -35,6 +36,7 @@ enum Command {
     Train(Box<Train>),
     Evaluate(Box<Evaluate>),
     Segment(Box<Segment>),
+    Export(Box<Export>),
     Info(Box<Info>),
     WeightMap(Box<ShowWeightMaps>),
     Augment(Box<ShowTiles>),
@@ -48,6 +50,7 @@ fn main() -> Result<()> {
         Command::Train(options) => train(*options, &matches),
         Command::Evaluate(options) => Ok(options.run()?),
         Command::Segment(options) => Ok(options.run()?),
+        Command::Export(options) => Ok(options.run()?),
         Command::Info(options) => Ok(options.run()?),
         Command::WeightMap(options) => Ok(options.run(say)?),
         Command::Augment(options) => Ok(options.run(say)?),

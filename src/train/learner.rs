@@ -6,11 +6,14 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::{Bytes, Device, Tensor, TensorData};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 use super::augment::Tile;
 use super::loss::weighted_cross_entropy;
-use super::network::{Network, Weights};
+use super::network::{Network, Weights, initial_weights};
 use super::settings::{OptimizerKind, Settings};
+use crate::unet::UNet;
 
 /// The network and what changes it.
 pub struct Learner {
@@ -80,6 +83,15 @@ impl Learner {
     pub fn device(&self) -> Device {
         self.device.clone().inner()
     }
+}
+
+/// The weights in the [record](Learner::records) of a network.
+pub fn weights_of(unet: UNet, record: Bytes) -> Result<Weights, RecordError> {
+    // All of them are replaced.
+    let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(0));
+    let network = Network::new(unet, &weights, 0.0, &Device::flex());
+    let record = ModuleRecord::from_bytes(record)?;
+    Ok(network.try_load_record(record)?.weights())
 }
 
 fn optimizer(settings: &Settings) -> ModuleOptimizer {
