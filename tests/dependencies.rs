@@ -42,12 +42,15 @@ fn the_plugin_needs_nothing_of_the_trainer() {
         "burn",
         "clap",
         "colorous",
+        "embedded-graphics",
         "image",
         "indicatif",
+        "plotters",
         "png",
         "pulp",
         "rand",
         "rayon",
+        "signal-hook",
         "tiff",
     ] {
         assert!(!packages.iter().any(|package| package == name), "{name}");

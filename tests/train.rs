@@ -1,6 +1,8 @@
 //! `unet-train` from a folder of pictures to a model with its contract, through the real program.
 #![cfg(feature = "train")]
 
+mod program;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -8,42 +10,9 @@ use std::process::{Command, Output};
 use gstunetsegment::contract::{Activation, Contract, METADATA_KEY, Normalization};
 use gstunetsegment::onnx::Model;
 use gstunetsegment::unet::UNet;
-use image::{GrayImage, Luma};
+use program::draw_cells;
 use prost::Message;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
-
-/// Bright discs on a dark, noisy ground, with masks.
-fn draw_cells(folder: &Path, count: usize) {
-    const SIZE: u32 = 72;
-    let mut rng = StdRng::seed_from_u64(1);
-    for name in ["images", "masks"] {
-        fs::create_dir(folder.join(name)).unwrap();
-    }
-    for index in 0..count {
-        let mut mask = GrayImage::new(SIZE, SIZE);
-        for cell in 1..=5 {
-            let (r, c) = (rng.random_range(0..SIZE), rng.random_range(0..SIZE));
-            let radius: u32 = rng.random_range(4..9);
-            for (x, y, pixel) in mask.enumerate_pixels_mut() {
-                if x.abs_diff(c).pow(2) + y.abs_diff(r).pow(2) <= radius.pow(2) {
-                    *pixel = Luma([cell]);
-                }
-            }
-        }
-        let mut image = GrayImage::new(SIZE, SIZE);
-        for (pixel, cell) in image.pixels_mut().zip(mask.pixels()) {
-            let brightness = if cell.0[0] == 0 { 40 } else { 140 };
-            *pixel = Luma([brightness + rng.random_range(0..30)]);
-        }
-        image
-            .save(folder.join(format!("images/{index}.png")))
-            .unwrap();
-        mask.save(folder.join(format!("masks/{index}.png")))
-            .unwrap();
-    }
-}
 
 /// Runs `unet-train train` in `folder` on a network that learns within seconds.
 fn train(folder: &Path, options: &[&str]) -> Output {
@@ -163,13 +132,31 @@ fn a_run_of_steps_is_repeatable() {
 }
 
 #[test]
-fn a_run_that_diverges_says_so() {
+fn a_run_can_be_repeated_from_its_folder() {
     let folder = TempDir::new().unwrap();
     draw_cells(folder.path(), 4);
-    let output = train(folder.path(), &["--steps", "50", "--learning-rate", "1e30"]);
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success());
-    assert!(error.contains("training has diverged"), "{error}");
+    let file = "width = 3\ndepth = 1\ntile = 60\noptimizer = 'sgd'\nbackground = 0.1\nsteps = 3\n\
+                images = '../images'\nmasks = '../masks'\noutput = '../cells.onnx'\n";
+    fs::create_dir(folder.path().join("configs")).unwrap();
+    fs::write(folder.path().join("configs/run.toml"), file).unwrap();
+    let run = |config: &str, more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_unet-train"))
+            .current_dir(folder.path())
+            .args(["train", "--config", config])
+            .args(more)
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        let file = fs::read(folder.path().join("cells.onnx")).unwrap();
+        Model::decode(file.as_slice()).unwrap().graph
+    };
+    let first = run("configs/run.toml", &["--seed", "9"]);
+    let kept = fs::read(folder.path().join("cells.run/config.toml")).unwrap();
+    fs::write(folder.path().join("again.toml"), kept).unwrap();
+    fs::remove_dir_all(folder.path().join("cells.run")).unwrap();
+    assert!(run("again.toml", &[]) == first);
+    assert!(run("again.toml", &["--seed", "8"]) != first);
 }
 
 #[test]
@@ -182,6 +169,12 @@ fn what_is_wrong_is_said_before_training_starts() {
         assert!(!folder.path().join("cells.onnx").exists());
         String::from_utf8(output.stderr).unwrap()
     };
+    fs::write(folder.path().join("run.toml"), "dropout = 1").unwrap();
+    let error = refusal(&["--config", "run.toml"]);
+    assert!(
+        error.contains("run.toml: dropout = 1: it must be in 0.0..1.0"),
+        "{error}"
+    );
     let error = refusal(&["--dropout", "1"]);
     assert!(
         error.contains("'--dropout <DROPOUT>': it must be in 0.0..1.0"),

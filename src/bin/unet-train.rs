@@ -1,16 +1,24 @@
 //! `unet-train`: trains a U-Net for the GStreamer element `unetsegment`, scores it, and uses it on files.
 
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use gstunetsegment::train::apply::evaluate::Evaluate;
+use gstunetsegment::train::apply::export::Export;
 use gstunetsegment::train::apply::info::Info;
 use gstunetsegment::train::apply::segment::Segment;
+use gstunetsegment::train::checkpoint::Judged;
+use gstunetsegment::train::config::{Config, expanded};
 use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
+use gstunetsegment::train::run_folder::RunFolder;
 use gstunetsegment::train::show::{ShowTiles, ShowWeightMaps};
 use gstunetsegment::train::terminal::Terminal;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 /// Trains a U-Net that segments cells.
 ///
@@ -28,16 +36,21 @@ enum Command {
     Train(Box<Train>),
     Evaluate(Box<Evaluate>),
     Segment(Box<Segment>),
+    Export(Box<Export>),
     Info(Box<Info>),
     WeightMap(Box<ShowWeightMaps>),
     Augment(Box<ShowTiles>),
 }
 
 fn main() -> Result<()> {
-    match Program::parse().command {
-        Command::Train(options) => train(*options),
+    let arguments = expanded(std::env::args_os().collect())?;
+    let matches = Program::command().get_matches_from(arguments);
+    let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match program.command {
+        Command::Train(options) => train(*options, &matches),
         Command::Evaluate(options) => Ok(options.run()?),
         Command::Segment(options) => Ok(options.run()?),
+        Command::Export(options) => Ok(options.run()?),
         Command::Info(options) => Ok(options.run()?),
         Command::WeightMap(options) => Ok(options.run(say)?),
         Command::Augment(options) => Ok(options.run(say)?),
@@ -49,20 +62,46 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-fn train(options: Train) -> Result<()> {
-    let settings = options.settings(std::env::args());
+/// Trains with the options that `matches` hold.
+fn train(options: Train, matches: &ArgMatches) -> Result<()> {
+    let config = matches
+        .subcommand_matches("train")
+        .map(Config::of)
+        .unwrap_or_default();
+    let settings = options.settings(config, std::env::args());
+    let stop = stop_on_signal()?;
     let mut terminal = Terminal::new();
-    let outcome = run(&settings, &mut terminal);
+    let outcome = run(&settings, &stop, &mut terminal);
     terminal.finish();
     let outcome = outcome?;
-    println!(
-        "{} steps in {:.1} min; best after {}, with {}: {}\n{}",
-        outcome.steps,
-        outcome.time.as_secs_f64() / 60.0,
-        outcome.best_step,
-        outcome.verdict.limits,
-        outcome.verdict.scores,
-        settings.output.display()
-    );
+    let minutes = outcome.time.as_secs_f64() / 60.0;
+    say(&format!("{} steps in {minutes:.1} min", outcome.steps));
+    if let Some(Judged { steps, verdict }) = outcome.best {
+        say(&format!(
+            "best after {steps}, with {}: {}",
+            verdict.limits, verdict.scores
+        ));
+    }
+    say(&settings.output.display().to_string());
+    if !outcome.finished {
+        let config = RunFolder::beside(&settings.output).config();
+        say(&format!(
+            "stopped; to go on: unet-train train --config {} --resume",
+            config.display()
+        ));
+    }
     Ok(())
+}
+
+/// What Ctrl-C sets, and a request of the system to end. A second one ends the program at once.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    /// What shells report of a program that Ctrl-C has ended.
+    const INTERRUPTED: i32 = 130;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal only sets what lets the second one end the program.
+        flag::register_conditional_shutdown(signal, INTERRUPTED, stop.clone())?;
+        flag::register(signal, stop.clone())?;
+    }
+    Ok(stop)
 }

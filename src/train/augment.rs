@@ -18,9 +18,10 @@ pub struct Example {
     pub image: Vec<Plane<f32>>,
     /// What it shows.
     pub truth: Truth,
-    /// How much more each pixel weighs if it is background, see [`WeightMap::border_term`].
+    /// How much more, or less, each pixel weighs if it is background, see
+    /// [`WeightMap::background_term`].
     ///
-    /// [`WeightMap::border_term`]: super::weight_map::WeightMap::border_term
+    /// [`WeightMap::background_term`]: super::weight_map::WeightMap::background_term
     pub border: Plane<f32>,
     /// The weight of each class, the background first.
     pub class_weights: Vec<f32>,

@@ -1,67 +1,218 @@
-//! Files that are either the old or the new one, whatever happens in between.
+//! A run as it is kept in a file, to go on with.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// Writes `bytes` to `path` by way of a file beside it, which then takes its name: a full disk or a
-/// power cut leaves what was there before.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = part(path);
-    let written = File::create(&part)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        // What can't be written can perhaps be removed; the first error is the one to tell.
-        let _ = fs::remove_file(part);
-    }
-    written
+use burn::store::RecordError;
+use burn::tensor::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::config::Config;
+use super::validate::Verdict;
+
+/// What a file begins with; another number would be another form.
+const BEGIN: &[u8] = b"unet-train checkpoint 1\n";
+
+/// Everything that the rest of a run depends on, apart from the data.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// How far it is.
+    pub state: State,
+    /// The network, as burn writes it.
+    pub network: Bytes,
+    /// What the optimizer remembers, as burn writes it.
+    pub optimizer: Bytes,
+    /// The best network so far.
+    pub best: Option<Bytes>,
 }
 
-/// Whether [`replace`] could write `path`, tried before hours of work depend on it.
-pub fn check(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    let part = part(path);
-    File::create(&part)?;
-    fs::remove_file(part)
+/// How far a run is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Steps done. Random numbers depend on it and the seed alone, so that they need no place here.
+    pub steps: usize,
+    /// Time that learning has taken.
+    pub time: Duration,
+    /// Share of the budget that is used up.
+    pub used: f64,
+    /// Whether the run is at its end.
+    pub finished: bool,
+    /// Images learned from.
+    pub images: usize,
+    /// The command line that began it.
+    pub command: String,
+    /// Validations since the best one.
+    pub worse: usize,
+    /// The last validation.
+    pub last: Option<Judged>,
+    /// The best one.
+    pub best: Option<Judged>,
+    /// Its options.
+    pub config: Config,
 }
 
-/// The file that is written first.
-fn part(path: &Path) -> PathBuf {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    part.into()
+/// What a network is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// Steps that the network has learned for.
+    pub steps: usize,
+    /// What it is worth after these.
+    pub verdict: Verdict,
+}
+
+/// Why a run can't be read back or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file can't be read.
+    #[error("can't read {}: {error}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// It is no checkpoint, or a damaged one.
+    #[error("{} is no checkpoint of this version of unet-train, or it is damaged", .0.display())]
+    Form(PathBuf),
+    /// What it says about the run can't be understood.
+    #[error("{} says what this version of unet-train does not know: {error}", file.display())]
+    State {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: Box<toml::de::Error>,
+    },
+    /// Network or optimizer can't be read back or written.
+    #[error("can't convert the network or its optimizer: {0}")]
+    Record(#[from] RecordError),
+    /// What is known about the run can't be written.
+    #[error("can't write down how far the run is: {0}")]
+    Write(#[from] toml::ser::Error),
+}
+
+impl Checkpoint {
+    /// The bytes of the file: after [`BEGIN`] the four parts, each after its length in eight bytes, the
+    /// lowest first.
+    pub fn bytes(&self) -> Result<Vec<u8>, CheckpointError> {
+        let state = toml::to_string(&self.state)?;
+        let mut bytes = BEGIN.to_vec();
+        for part in [
+            state.as_bytes(),
+            &self.network,
+            &self.optimizer,
+            self.best.as_deref().unwrap_or_default(),
+        ] {
+            bytes.extend((part.len() as u64).to_le_bytes());
+            bytes.extend(part);
+        }
+        Ok(bytes)
+    }
+
+    /// What is in a file, if it is there.
+    pub fn read(file: &Path) -> Result<Option<Self>, CheckpointError> {
+        let bytes = match fs::read(file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(CheckpointError::Read {
+                    file: file.into(),
+                    error,
+                });
+            }
+        };
+        let form = || CheckpointError::Form(file.into());
+        let [state, network, optimizer, best] = parts(&bytes).ok_or_else(form)?;
+        let state = std::str::from_utf8(state).map_err(|_| form())?;
+        let state = toml::from_str(state).map_err(|error| CheckpointError::State {
+            file: file.into(),
+            error: Box::new(error),
+        })?;
+        let owned = |part: &[u8]| Bytes::from_bytes_vec(part.to_vec());
+        Ok(Some(Checkpoint {
+            state,
+            network: owned(network),
+            optimizer: owned(optimizer),
+            best: (!best.is_empty()).then(|| owned(best)),
+        }))
+    }
+}
+
+/// The parts of a file.
+fn parts(bytes: &[u8]) -> Option<[&[u8]; 4]> {
+    let mut left = bytes.strip_prefix(BEGIN)?;
+    let mut parts = [&[][..]; 4];
+    for part in &mut parts {
+        let (length, rest) = left.split_first_chunk::<8>()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        (*part, left) = rest.split_at_checked(length)?;
+    }
+    left.is_empty().then_some(parts)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::metrics::{Scores, cells, membranes};
+    use crate::train::validate::Limits;
 
     #[test]
-    fn a_file_is_replaced_or_left() {
+    fn what_is_written_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("model.onnx");
-        replace(&path, b"first").unwrap();
-        replace(&path, b"second").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"second");
+        let file = folder.path().join("checkpoint");
+        assert!(Checkpoint::read(&file).unwrap().is_none());
+        let judged = |scores, min_area| Judged {
+            steps: 300,
+            verdict: Verdict {
+                limits: Limits {
+                    threshold: 11.0 / 20.0,
+                    min_area,
+                },
+                scores,
+            },
+        };
+        let cells = Scores::Cells(cells::Scores {
+            seg: 1.0 / 3.0,
+            ..Default::default()
+        });
+        let membranes = Scores::Membranes(membranes::Scores::default());
+        let state = State {
+            steps: 400,
+            time: Duration::from_secs_f64(0.1),
+            used: 2.0 / 3.0,
+            command: "unet-train 'a b'".into(),
+            last: Some(judged(cells, Some(16))),
+            best: Some(judged(membranes, None)),
+            config: Config::parse("width = 3\nname = \"x\"").unwrap(),
+            ..State::default()
+        };
+        let owned = |text: &str| Bytes::from_bytes_vec(text.into());
+        let checkpoint = Checkpoint {
+            state: state.clone(),
+            network: owned("network"),
+            optimizer: owned("optimizer"),
+            best: None,
+        };
+        let bytes = checkpoint.bytes().unwrap();
+        fs::write(&file, &bytes).unwrap();
+        let read = Checkpoint::read(&file).unwrap().unwrap();
+        assert_eq!(read.state, state);
+        assert_eq!(
+            (&read.network[..], &read.optimizer[..]),
+            (&b"network"[..], &b"optimizer"[..])
+        );
+        assert!(read.best.is_none());
 
-        // A folder in the way of the part lets the writing fail.
-        fs::create_dir(folder.path().join("model.onnx.part")).unwrap();
-        replace(&path, b"third").unwrap_err();
-        assert_eq!(fs::read(&path).unwrap(), b"second");
-    }
-
-    #[test]
-    fn what_could_not_be_written_is_known_before() {
-        let folder = tempfile::tempdir().unwrap();
-        check(&folder.path().join("model.onnx")).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        check(folder.path()).unwrap_err();
-        check(&folder.path().join("missing/model.onnx")).unwrap_err();
+        for wrong in [
+            &bytes[..bytes.len() - 1],
+            &bytes[1..],
+            b"",
+            &[&bytes[..], b"x"].concat(),
+        ] {
+            fs::write(&file, wrong).unwrap();
+            let error = Checkpoint::read(&file).unwrap_err().to_string();
+            assert!(error.contains("is no checkpoint"), "{error}");
+        }
     }
 }

@@ -1,14 +1,12 @@
 //! Tiles made ahead of time on a thread of their own.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use super::augment::{Augmentation, Example, Tile, TileSize};
+use super::random::{Purpose, numbers};
 
 /// Batches that wait for the network.
 const AHEAD: usize = 4;
@@ -16,35 +14,35 @@ const AHEAD: usize = 4;
 /// An endless row of batches, the same for the same seed. The thread ends when this is dropped.
 pub struct Feeder(Receiver<Vec<Tile>>);
 
+/// What batches are made of.
+pub struct Food {
+    /// What tiles are cut from; at least one.
+    pub examples: Vec<Example>,
+    /// How they are varied.
+    pub augmentation: Augmentation,
+    /// Their size.
+    pub size: TileSize,
+    /// How many a batch has.
+    pub batch: usize,
+    /// Of all random choices. Tile number n depends on it and on n alone.
+    pub seed: u64,
+}
+
 impl Feeder {
-    /// Starts to make batches of `batch` tiles of `size` from `examples`, of which there must be one.
+    /// Starts to make batches, from number `first` on.
     ///
     /// An image gives as many tiles as its area holds, so that one round through all images shows each
     /// pixel about once, whether it is part of a large or a small image.
-    pub fn start(
-        examples: Arc<Vec<Example>>,
-        augmentation: Augmentation,
-        size: TileSize,
-        batch: usize,
-        seed: u64,
-    ) -> Self {
+    pub fn start(food: Food, first: usize) -> Self {
         let (sender, receiver) = mpsc::sync_channel(AHEAD);
         thread::spawn(move || {
-            let mut rng = StdRng::seed_from_u64(seed);
-            let mut round = round(&examples, size);
-            let mut left = Vec::new();
-            loop {
-                let mut tile = || {
-                    if left.is_empty() {
-                        round.shuffle(&mut rng);
-                        left.clone_from(&round);
-                    }
-                    let example = left.pop().unwrap_or_default();
-                    augmentation.tile(&examples[example], size, &mut rng)
-                };
-                let tiles = (0..batch).map(|_| tile()).collect();
+            let round = round(&food.examples, food.size);
+            let mut order = Order::new(round, food.seed);
+            for batch in first.. {
+                let numbers = batch * food.batch..(batch + 1) * food.batch;
+                let tiles = numbers.map(|number| food.tile(number, &mut order));
                 // Nobody takes any more.
-                if sender.send(tiles).is_err() {
+                if sender.send(tiles.collect()).is_err() {
                     return;
                 }
             }
@@ -57,6 +55,46 @@ impl Feeder {
         self.0
             .recv()
             .expect("the thread runs as long as this is there")
+    }
+}
+
+impl Food {
+    fn tile(&self, number: usize, order: &mut Order) -> Tile {
+        let example = &self.examples[order.example(number)];
+        let mut rng = numbers(self.seed, Purpose::Tile, number as u64);
+        self.augmentation.tile(example, self.size, &mut rng)
+    }
+}
+
+/// Which examples tiles are cut from: round after round, each shuffled.
+struct Order {
+    round: Vec<usize>,
+    seed: u64,
+    /// The round that `shuffled` is the order of.
+    current: Option<usize>,
+    shuffled: Vec<usize>,
+}
+
+impl Order {
+    fn new(round: Vec<usize>, seed: u64) -> Self {
+        Order {
+            round,
+            seed,
+            current: None,
+            shuffled: Vec::new(),
+        }
+    }
+
+    /// The index of the example of a tile.
+    fn example(&mut self, tile: usize) -> usize {
+        let round = tile / self.round.len();
+        if self.current != Some(round) {
+            self.shuffled.clone_from(&self.round);
+            let mut rng = numbers(self.seed, Purpose::Round, round as u64);
+            self.shuffled.shuffle(&mut rng);
+            self.current = Some(round);
+        }
+        self.shuffled[tile % self.round.len()]
     }
 }
 
@@ -97,8 +135,14 @@ mod tests {
             input: 20,
             output: 10,
         };
-        let examples = Arc::new(vec![example(10, 10, 1.0), example(20, 15, 2.0)]);
-        let feeder = Feeder::start(examples, Augmentation::NONE, size, 2, 1);
+        let food = Food {
+            examples: vec![example(10, 10, 1.0), example(20, 15, 2.0)],
+            augmentation: Augmentation::NONE,
+            size,
+            batch: 2,
+            seed: 1,
+        };
+        let feeder = Feeder::start(food, 0);
         let mut seen: Vec<_> = (0..4)
             .flat_map(|_| feeder.next())
             .map(|tile| tile.image[0].data[0])
@@ -117,13 +161,23 @@ mod tests {
         for (at, x) in image.image[0].data.iter_mut().enumerate() {
             *x = (at % 37) as f32;
         }
-        let examples = Arc::new(vec![image]);
-        let first = |seed| {
-            let augmentation = Augmentation::default();
-            let feeder = Feeder::start(examples.clone(), augmentation, size, 1, seed);
-            feeder.next().remove(0).image
+        let batches = |seed, range: std::ops::Range<usize>| {
+            let food = Food {
+                examples: vec![image.clone()],
+                augmentation: Augmentation::default(),
+                size,
+                batch: 2,
+                seed,
+            };
+            let feeder = Feeder::start(food, range.start);
+            let batches = range.flat_map(|_| feeder.next());
+            batches.map(|tile| tile.image).collect::<Vec<_>>()
         };
-        assert_eq!(first(1), first(1));
-        assert_ne!(first(1), first(2));
+        assert_ne!(batches(1, 0..1), batches(2, 0..1));
+        // Begun in the middle of a round (nine tiles) or of a later one it goes on alike.
+        let all = batches(1, 0..12);
+        for first in [0, 3, 7] {
+            assert_eq!(all[2 * first..], batches(1, first..12));
+        }
     }
 }

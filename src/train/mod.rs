@@ -4,13 +4,14 @@
 //! ```text
 //! dataset -> weight_map -> feeder(augment(field, grey)) -> network -> loss -> optimizer
 //!                                                             |
-//!                                            validate(metrics) -> model -> checkpoint
+//!                                            validate(metrics) -> model, checkpoint
 //! ```
 
 pub mod apply;
 pub mod augment;
 pub mod checkpoint;
 pub mod components;
+pub mod config;
 pub mod convolution;
 pub mod dataset;
 pub mod distance;
@@ -19,6 +20,9 @@ pub mod field;
 pub mod grey;
 pub mod interpolate;
 pub mod kernels;
+pub mod learner;
+pub mod learning;
+pub mod log;
 pub mod loss;
 pub mod metrics;
 pub mod model;
@@ -26,8 +30,12 @@ pub mod network;
 pub mod options;
 pub mod plane;
 pub mod prepare;
+pub mod random;
 pub mod read;
+pub mod replace;
+pub mod report;
 pub mod run;
+pub mod run_folder;
 pub mod schedule;
 pub mod settings;
 pub mod show;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::metrics::Scores;
 use super::network::Weights;
 use super::settings::Settings;
-use super::validate::{Limits, Verdict};
+use super::validate::Limits;
 use crate::contract::{Contract, Training};
 use crate::onnx::export::{ExportError, export};
 
@@ -15,8 +16,10 @@ pub struct Progress {
     pub images: usize,
     /// Steps taken.
     pub steps: usize,
-    /// What it is worth by the images held back.
-    pub verdict: Verdict,
+    /// What decides which pixels are objects.
+    pub limits: Limits,
+    /// What it is worth by the images held back, where it was judged.
+    pub scores: Option<Scores>,
 }
 
 /// The bytes of the `.onnx` file.
@@ -29,11 +32,10 @@ pub fn onnx(
 }
 
 fn contract(settings: &Settings, progress: &Progress) -> Contract {
-    let Verdict { limits, scores } = progress.verdict;
     let Limits {
         threshold,
         min_area,
-    } = limits;
+    } = progress.limits;
     let mut contract = settings.unet.contract(&settings.name);
     let names = settings.source.class_names();
     for (class, name) in contract.classes.iter_mut().zip(names) {
@@ -50,7 +52,10 @@ fn contract(settings: &Settings, progress: &Progress) -> Contract {
             seed: settings.seed,
             command: settings.command.clone(),
         }),
-        scores: rounded(scores.named()),
+        scores: progress
+            .scores
+            .map(|scores| rounded(scores.named()))
+            .unwrap_or_default(),
         ..contract
     }
 }

@@ -6,18 +6,17 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::ArgPredicate;
+use clap::{ArgAction, Args};
 
 use super::augment::Augmentation;
+use super::config::{Base, Config};
 use super::dataset::{Holdout, Source};
 use super::prepare::Weighting;
 use super::schedule::Budget;
-use super::settings::{ClassWeights, Settings};
+use super::settings::{ClassWeights, OptimizerKind, Settings};
 use super::weight_map::WeightMap;
 use crate::unet::UNet;
-
-/// Minutes that a run takes if nothing else is said.
-const MINUTES: f64 = 30.0;
 
 /// Learn from images and instance masks.
 ///
@@ -29,29 +28,48 @@ const MINUTES: f64 = 30.0;
 ///
 /// Part of the images is held back. After every few hundred steps the network segments them as the
 /// element would, and the best network so far is written to OUTPUT, with the threshold and the smallest
-/// object that suit it best on them: the run may be stopped at any time.
+/// object that suit it best on them.
 ///
 /// For example, from thirty annotated images:
 ///
 ///   unet-train train --images images --masks masks --output cells.onnx --minutes 30
+///
+/// Beside cells.onnx a folder cells.run gets what it takes to repeat the run (config.toml), to go on with
+/// it (last.checkpoint), and to judge it (report.html, log.csv, validations.csv). Ctrl-C stops after the
+/// step at hand; this goes on, to the result that there would have been:
+///
+///   unet-train train --config cells.run/config.toml --resume
+///
+/// Every option can be a line of a TOML file, as `minutes = 30` or `classes = ["background", "cell"]`:
+///
+///   unet-train train --config cells.toml
+///
+/// An option that is typed counts more than one of the file, which counts more than one of the preset.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Train {
+    #[command(flatten)]
+    base: Base,
     #[command(flatten)]
     source: Source,
     /// Model to write; an old file of this name is replaced
     #[arg(long, value_name = "FILE.onnx")]
     output: PathBuf,
 
-    /// Stop after so many minutes [default: 30, if no --steps are given]
-    #[arg(long, value_parser = number(0.001..=525_600.0))]
+    /// Stop after so many minutes; only given --steps there is no such limit
+    #[arg(
+        long,
+        default_value = "30",
+        default_value_if("steps", ArgPredicate::IsPresent, None::<&str>),
+        value_parser = number(0.001..=525_600.0)
+    )]
     minutes: Option<f64>,
     /// Stop after so many steps; unlike --minutes this makes a run repeatable
     #[arg(long, value_parser = number(1_usize..))]
     steps: Option<usize>,
     /// Seed of every random choice
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    seed: u32,
 
     #[command(flatten, next_help_heading = "Validation")]
     holdout: Holdout,
@@ -77,7 +95,15 @@ pub struct Network {
     #[arg(long, default_value_t = 3, value_parser = number(1_usize..=8))]
     depth: usize,
     /// Pad convolutions with zeros, so that input and output have one size (not in the paper)
-    #[arg(long)]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = ArgAction::Set
+    )]
     padded: bool,
     /// Share of values dropped at the end of the contracting path while learning
     #[arg(long, default_value_t = 0.2, value_parser = number(0.0..1.0))]
@@ -86,15 +112,27 @@ pub struct Network {
 
 #[derive(Args, Debug)]
 struct Learning {
-    /// Largest learning rate of the AdamW optimizer; it rises for 2 % of the run, then falls to 0
+    /// What changes the weights: AdamW, or stochastic gradient descent as in the paper
+    #[arg(long, value_enum, default_value_t = OptimizerKind::Adamw)]
+    optimizer: OptimizerKind,
+    /// Largest learning rate; it rises for 2 % of the run, then falls to 0
     #[arg(long, default_value_t = 1e-3, value_parser = number(1e-9..))]
     learning_rate: f64,
+    /// Share of the last change that sgd repeats in each step
+    #[arg(long, default_value_t = 0.99, value_parser = number(0.0..1.0))]
+    momentum: f64,
     /// Decay of the weights, in units of the learning rate
     #[arg(long, default_value_t = 1e-4, value_parser = number(0.0_f32..=100.0))]
     weight_decay: f32,
     /// Steps between two validations
     #[arg(long, default_value_t = 500, value_name = "STEPS", value_parser = number(1_usize..))]
     validate_every: usize,
+    /// Stop after so many validations without a better one
+    #[arg(long, value_name = "VALIDATIONS", value_parser = number(1_usize..))]
+    patience: Option<usize>,
+    /// Minutes between two checkpoints, besides those after each validation
+    #[arg(long, default_value_t = 5.0, value_name = "MINUTES", value_parser = number(0.0..=525_600.0))]
+    checkpoint_every: f64,
 }
 
 /// The options that decide how much pixels weigh.
@@ -109,6 +147,13 @@ pub struct Weights {
     /// How wide a gap may be to weigh more, sigma of the paper
     #[arg(long, default_value_t = WeightMap::SIGMA, value_name = "PIXELS", value_parser = number(0.1_f32..=100.0))]
     sigma: f32,
+    /// Share of its weight that background keeps far from all cells: 1 in the paper, 0.1 in Freiburg's
+    /// plugin of 2019
+    #[arg(long, default_value_t = WeightMap::default().background, value_name = "SHARE", value_parser = number(0.0_f32..=1.0))]
+    background: f32,
+    /// How far from cells background weighs more than that
+    #[arg(long, default_value_t = WeightMap::default().background_sigma, value_name = "PIXELS", value_parser = number(0.1_f32..=100.0))]
+    background_sigma: f32,
 }
 
 /// The options that decide which tiles are cut.
@@ -130,7 +175,15 @@ pub struct Tiles {
     #[arg(long, default_value_t = Augmentation::default().scale, value_name = "FACTOR", value_parser = number(1.0_f32..=10.0))]
     scale: f32,
     /// Leave grey values as they are: no change of gain, focus, lamp and noise
-    #[arg(long)]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = ArgAction::Set
+    )]
     keep_grey_values: bool,
 }
 
@@ -153,8 +206,8 @@ struct Words {
 }
 
 impl Train {
-    /// The settings of the run; `arguments` is the command line they come from.
-    pub fn settings(self, arguments: impl IntoIterator<Item = String>) -> Settings {
+    /// The settings of the run that `config` says too; `arguments` is the command line they come from.
+    pub fn settings(self, config: Config, arguments: impl IntoIterator<Item = String>) -> Settings {
         let Train {
             network,
             weights,
@@ -163,34 +216,41 @@ impl Train {
             words,
             ..
         } = self;
-        let minutes = self.minutes.or(self.steps.is_none().then_some(MINUTES));
         let file = self.output.file_stem().unwrap_or_default();
+        let unet = network.unet(&self.source);
+        let classes = unet.classes;
         Settings {
             name: words
                 .name
                 .unwrap_or_else(|| file.to_string_lossy().into_owned()),
             output: self.output,
-            unet: network.unet(&self.source),
+            unet,
             source: self.source,
             holdout: self.holdout,
             dropout: network.dropout,
             tile: tiles.tile,
             batch: tiles.batch,
+            optimizer: learning.optimizer,
             learning_rate: learning.learning_rate,
+            momentum: learning.momentum,
             weight_decay: learning.weight_decay,
-            class_weights: weights.class_weights,
-            border: weights.border,
-            sigma: weights.sigma,
+            weighting: weights.weighting(classes),
             augmentation: tiles.augmentation(),
             validate_every: learning.validate_every,
+            patience: learning.patience,
+            checkpoint_every: Duration::from_secs_f64(learning.checkpoint_every * 60.0),
+            resume: self.base.resume,
             budget: Budget {
                 steps: self.steps,
-                time: minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
+                time: self
+                    .minutes
+                    .map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
             },
-            seed: self.seed,
+            seed: self.seed.into(),
             data: words.data,
             pixel_size: words.pixel_size,
             command: command_line(arguments),
+            config,
         }
     }
 }
@@ -217,6 +277,8 @@ impl Weights {
             weight_map: WeightMap {
                 border: self.border,
                 sigma: self.sigma,
+                background: self.background,
+                background_sigma: self.background_sigma,
             },
         }
     }
@@ -245,11 +307,12 @@ impl Tiles {
 pub(super) fn number<T, R>(range: R) -> impl Fn(&str) -> Result<T, String> + Clone
 where
     T: FromStr + PartialOrd,
-    T::Err: ToString,
     R: RangeBounds<T> + Debug + Clone,
 {
     move |text| {
-        let number = text.parse().map_err(|error: T::Err| error.to_string())?;
+        let number = text
+            .parse()
+            .map_err(|_| format!("it must be a number in {range:?}"))?;
         match range.contains(&number) {
             true => Ok(number),
             false => Err(format!("it must be in {range:?}")),

@@ -27,7 +27,9 @@ pub fn prepare(samples: Vec<Sample>, weighting: &Weighting) -> Vec<Example> {
     };
     let example = |Sample { image, truth, .. }: Sample| Example {
         image,
-        border: weighting.weight_map.border_term(&separated(&truth.cells)),
+        border: weighting
+            .weight_map
+            .background_term(&separated(&truth.cells), class_weights[0]),
         truth,
         class_weights: class_weights.clone(),
     };
@@ -77,7 +79,7 @@ mod tests {
             class_weights: ClassWeights::Balanced,
             weight_map: WeightMap {
                 border: 0.0,
-                sigma: 5.0,
+                ..WeightMap::default()
             },
         };
         let example = prepare(vec![sample], &weighting).remove(0);

@@ -1,27 +1,29 @@
 //! A training run from the folders to the model's file.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::augment::{Tile, TileSize};
-use super::checkpoint;
-use super::dataset::{self, DatasetError, Sample, Split};
-use super::feeder::Feeder;
-use super::loss::weighted_cross_entropy;
+use super::augment::TileSize;
+use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
+use super::config::Difference;
+use super::dataset::{self, DatasetError, Sample, Source, Split};
+use super::feeder::{Feeder, Food};
+use super::learner::Learner;
+use super::learning::Learning;
+use super::log::{Log, LogError};
 use super::metrics::Measure;
-use super::model::{self, Progress};
-use super::network::{Network, Weights, initial_weights};
+use super::network::{Network, initial_weights};
 use super::prepare::prepare;
-use super::schedule::learning_rate;
+use super::replace;
+use super::report::ReportError;
+use super::run_folder::{RunFolder, WriteError};
 use super::settings::Settings;
-use super::validate::{Verdict, validate};
+use super::validate::Verdict;
 use crate::onnx::export::ExportError;
 use crate::tiling::PlanError;
 
@@ -33,7 +35,7 @@ pub enum RunError {
     Dataset(#[from] DatasetError),
     /// The loss is infinite or not a number.
     #[error(
-        "the loss of step {step} is {loss}: training has diverged. A smaller learning rate may help; the best model until then is kept"
+        "the loss of step {step} is {loss}: training has diverged. A smaller learning rate may help; the last good checkpoint and the best model until then are kept"
     )]
     Diverged {
         /// The step.
@@ -41,13 +43,52 @@ pub enum RunError {
         /// Its loss.
         loss: f32,
     },
-    /// The model's file can't be written.
-    #[error("can't write {}: {error}", file.display())]
-    Write {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        error: std::io::Error,
+    /// A file can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A checkpoint can't be read or made.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// What has happened so far can't be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// There is no report.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// There is nothing to go on with.
+    #[error("--resume: there is no checkpoint in {}; without --resume the run begins", .0.display())]
+    NoCheckpoint(PathBuf),
+    /// Nothing is left to do.
+    #[error("--resume: the run in {} is at its end, after {steps} steps", folder.display())]
+    Finished {
+        /// Its folder.
+        folder: PathBuf,
+        /// Its steps.
+        steps: usize,
+    },
+    /// Another run is not at its end.
+    #[error(
+        "{} holds a run that stopped after {steps} steps. Go on with it by --resume, or remove the folder to begin anew",
+        folder.display()
+    )]
+    Unfinished {
+        /// Its folder.
+        folder: PathBuf,
+        /// Its steps.
+        steps: usize,
+    },
+    /// The run was begun with other options.
+    #[error(
+        "--resume: the run in {} was begun with other options: {}; go on with its own by --config {}",
+        folder.path().display(),
+        differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("; "),
+        folder.config().display()
+    )]
+    Differs {
+        /// Its folder.
+        folder: RunFolder,
+        /// What differs.
+        differences: Vec<Difference>,
     },
     /// An image held back has a size that can't be segmented.
     #[error("validation: {0}")]
@@ -55,15 +96,6 @@ pub enum RunError {
     /// The network can't be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
-}
-
-impl RunError {
-    fn write(file: &Path, error: std::io::Error) -> Self {
-        RunError::Write {
-            file: file.into(),
-            error,
-        }
-    }
 }
 
 /// What a run tells while it goes on.
@@ -91,6 +123,8 @@ pub struct Start {
     pub tile: TileSize,
     /// What the network is computed on.
     pub device: &'static str,
+    /// Steps that were done before.
+    pub steps: usize,
 }
 
 /// What is known after a step.
@@ -106,195 +140,177 @@ pub struct Step {
     pub time: Duration,
 }
 
-/// The best model of a run.
+/// How a run ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
     /// Steps that the run had.
     pub steps: usize,
-    /// Step after which the network was best.
-    pub best_step: usize,
-    /// What it is worth.
-    pub verdict: Verdict,
+    /// The best network, if one was judged.
+    pub best: Option<Judged>,
+    /// Whether it is at its end; else it was stopped, and can go on.
+    pub finished: bool,
     /// How long learning took.
     pub time: Duration,
 }
 
-/// Trains a network as `settings` say. The best one by validation is in the file
-/// [`Settings::output`] from the first validation on.
-pub fn run(settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
-    let file = &settings.output;
-    checkpoint::check(file).map_err(|error| RunError::write(file, error))?;
+/// Trains a network as `settings` say, until `stop` is set at the latest. The best one by validation is
+/// in the file [`Settings::output`] from the first validation on; the folder beside it, see
+/// [`RunFolder`], holds what it takes to go on.
+pub fn run(
+    settings: &Settings,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, RunError> {
+    let folder = RunFolder::beside(&settings.output);
+    let before = before(settings, &folder)?;
+    replace::check(&settings.output).map_err(|error| WriteError {
+        file: settings.output.clone(),
+        error,
+    })?;
     let mut rng = StdRng::seed_from_u64(settings.seed);
-    let dataset = dataset::load(&settings.source)?;
-    let data = dataset.to_string();
-    let measure = dataset.kind.into();
-    let Split {
-        training,
-        validation,
-    } = dataset.split(&settings.holdout, &mut rng)?;
+    let Data {
+        split,
+        measure,
+        words,
+    } = data(settings, &mut rng)?;
+    let weights = initial_weights(&settings.unet, &mut rng);
     let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
     let device = Device::flex();
-    device.seed(settings.seed);
+    let state = match &before {
+        Some(checkpoint) => checkpoint.state.clone(),
+        None => first_state(settings, &split),
+    };
     observer.start(&Start {
-        data,
-        training: training.len(),
-        validation: validation.iter().map(|s| s.name.clone()).collect(),
+        data: words,
+        training: split.training.len(),
+        validation: split.validation.iter().map(|s| s.name.clone()).collect(),
         parameters: settings.unet.parameters(),
         tile,
         device: "CPU (burn flex)",
+        steps: state.steps,
     });
-    let images = training.len();
-    let feeder = Feeder::start(
-        Arc::new(prepare(training, &settings.weighting())),
-        settings.augmentation,
-        tile,
-        settings.batch,
-        settings.seed,
-    );
-    let weights = initial_weights(&settings.unet, &mut rng);
+    let feeder = feeder(settings, split.training, tile, state.steps);
     let learner = Learner::new(settings, &weights, &device);
-    Run {
+    let (learner, best, log) = match before {
+        Some(before) => restored(before, learner, &folder)?,
+        None => {
+            folder.begin(&settings.config)?;
+            (learner, None, Log::default())
+        }
+    };
+    // The model tells the command that began the run.
+    let settings = &Settings {
+        command: state.command.clone(),
+        ..settings.clone()
+    };
+    Learning {
         settings,
+        folder,
         learner,
-        validation,
+        validation: split.validation,
         measure,
-        images,
-        best: None,
+        state,
+        best,
+        log,
+        stop,
     }
     .go(&feeder, observer)
 }
 
-/// The network and what changes it.
-struct Learner {
-    network: Network,
-    optimizer: ModuleOptimizer,
-    device: Device,
+/// Batches from the one for the step after `steps` on.
+fn feeder(settings: &Settings, training: Vec<Sample>, size: TileSize, steps: usize) -> Feeder {
+    let food = Food {
+        examples: prepare(training, &settings.weighting),
+        augmentation: settings.augmentation,
+        size,
+        batch: settings.batch,
+        seed: settings.seed,
+    };
+    Feeder::start(food, steps)
 }
 
-impl Learner {
-    fn new(settings: &Settings, weights: &Weights, device: &Device) -> Self {
-        let device = device.clone().autodiff();
-        Learner {
-            network: Network::new(settings.unet, weights, settings.dropout, &device),
-            optimizer: AdamWConfig::new()
-                .with_weight_decay(settings.weight_decay)
-                .with_epsilon(1e-8)
-                .init(),
-            device,
-        }
-    }
-
-    /// One step of the optimizer; the loss before it.
-    fn step(&mut self, tiles: &[Tile], learning_rate: f64) -> f32 {
-        let (images, targets) = tensors(tiles, self.network.unet().classes, &self.device);
-        let loss = weighted_cross_entropy(self.network.forward(images), targets);
-        let value = loss.clone().into_scalar();
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-        self.network = self
-            .optimizer
-            .step(learning_rate, self.network.clone(), gradients);
-        value
+/// How far a run is that has not begun.
+fn first_state(settings: &Settings, split: &Split) -> State {
+    State {
+        images: split.training.len(),
+        command: settings.command.clone(),
+        config: settings.config.clone(),
+        ..State::default()
     }
 }
 
-/// The images \[batch, channels, input, input\] and, with the weight of each pixel in the channel of its
-/// class, the targets \[batch, classes, output, output\] of tiles.
-fn tensors(tiles: &[Tile], classes: usize, device: &Device) -> (Tensor<4>, Tensor<4>) {
-    let side = |plane: fn(&Tile) -> usize| tiles.first().map(plane).unwrap_or_default();
-    let (input, output) = (side(|t| t.image[0].height), side(|t| t.classes.height));
-    let channels = side(|t| t.image.len());
-    let planes = tiles.iter().flat_map(|t| &t.image);
-    let images = planes.flat_map(|plane| &plane.data).copied().collect();
-    let mut targets = Vec::with_capacity(tiles.len() * classes * output * output);
-    for tile in tiles {
-        for class in 0..classes {
-            let of_class = |(found, weight): (&u8, &f32)| match usize::from(*found) == class {
-                true => *weight,
-                false => 0.0,
-            };
-            targets.extend(
-                tile.classes
-                    .data
-                    .iter()
-                    .zip(&tile.weights.data)
-                    .map(of_class),
-            );
-        }
-    }
-    let tensor = |data: Vec<f32>, shape| Tensor::from_data(TensorData::new(data, shape), device);
-    (
-        tensor(images, [tiles.len(), channels, input, input]),
-        tensor(targets, [tiles.len(), classes, output, output]),
-    )
-}
-
-/// A run under way.
-struct Run<'a> {
-    settings: &'a Settings,
+/// The learner, the best network and the log of a run that goes on; `learner` has only its form.
+fn restored(
+    before: Checkpoint,
     learner: Learner,
-    validation: Vec<Sample>,
-    /// What networks are judged by.
-    measure: Measure,
-    /// Images learned from.
-    images: usize,
-    /// Steps of the best network so far, and what it is worth.
-    best: Option<(usize, Verdict)>,
+    folder: &RunFolder,
+) -> Result<(Learner, Option<Network>, Log), RunError> {
+    let log = Log::read(&folder.steps(), &folder.validations(), before.state.steps)?;
+    let network = |record| learner.network_of(record);
+    let best = before.best.map(network).transpose();
+    let best = best.map_err(CheckpointError::from)?;
+    let learner = learner
+        .restored(before.network, before.optimizer)
+        .map_err(CheckpointError::from)?;
+    Ok((learner, best, log))
 }
 
-impl Run<'_> {
-    fn go(mut self, feeder: &Feeder, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
-        let begin = Instant::now();
-        let mut steps = 0;
-        let mut used = 0.0;
-        while used < 1.0 {
-            let rate = learning_rate(self.settings.learning_rate, used);
-            let loss = self.learner.step(&feeder.next(), rate);
-            steps += 1;
-            if !loss.is_finite() {
-                return Err(RunError::Diverged { step: steps, loss });
-            }
-            used = self.settings.budget.used(steps, begin.elapsed());
-            observer.step(&Step {
-                number: steps,
-                loss,
-                used,
-                time: begin.elapsed(),
-            });
-            if steps % self.settings.validate_every == 0 || used >= 1.0 {
-                self.validate(steps, observer)?;
-            }
-        }
-        let (best_step, verdict) = self
-            .best
-            .expect("the last step was validated, so that there is a best one");
-        Ok(Outcome {
+/// The run to go on with.
+fn before(settings: &Settings, folder: &RunFolder) -> Result<Option<Checkpoint>, RunError> {
+    let path = || folder.path().to_owned();
+    let checkpoint = Checkpoint::read(&folder.checkpoint())?;
+    let Some(checkpoint) = checkpoint else {
+        return match settings.resume {
+            true => Err(RunError::NoCheckpoint(path())),
+            false => Ok(None),
+        };
+    };
+    let State {
+        steps, finished, ..
+    } = checkpoint.state;
+    let differences = checkpoint.state.config.differences(&settings.config);
+    match (settings.resume, finished) {
+        (false, true) => Ok(None),
+        (false, false) => Err(RunError::Unfinished {
+            folder: path(),
             steps,
-            best_step,
-            verdict,
-            time: begin.elapsed(),
-        })
+        }),
+        (true, true) => Err(RunError::Finished {
+            folder: path(),
+            steps,
+        }),
+        (true, false) if !differences.is_empty() => Err(RunError::Differs {
+            folder: folder.clone(),
+            differences,
+        }),
+        (true, false) => Ok(Some(checkpoint)),
     }
+}
 
-    /// Judges the network, and writes it if it is the best so far.
-    fn validate(&mut self, steps: usize, observer: &mut dyn Observer) -> Result<(), RunError> {
-        let network = self.learner.network.valid();
-        let device = self.learner.device.clone().inner();
-        let verdict = validate(&network, &self.validation, self.measure, &device)?;
-        let worth = |verdict: &Verdict| verdict.scores.worth();
-        let better = |(_, best): (usize, Verdict)| worth(&verdict) > worth(&best);
-        let best = self.best.is_none_or(better);
-        if best {
-            self.best = Some((steps, verdict));
-            let progress = Progress {
-                images: self.images,
-                steps,
-                verdict,
-            };
-            let bytes = model::onnx(self.settings, &network.weights(), &progress)?;
-            let file = &self.settings.output;
-            checkpoint::replace(file, &bytes).map_err(|error| RunError::write(file, error))?;
-        }
-        observer.validated(steps, &verdict, best);
-        Ok(())
+/// What is learned from.
+struct Data {
+    split: Split,
+    measure: Measure,
+    /// What the data were taken for.
+    words: String,
+}
+
+fn data(settings: &Settings, rng: &mut StdRng) -> Result<Data, DatasetError> {
+    let dataset = dataset::load(&settings.source)?;
+    let (words, kind) = (dataset.to_string(), dataset.kind);
+    let mut split = dataset.split(&settings.holdout, rng)?;
+    if let Some(masks) = &settings.holdout.validation_masks {
+        let better = Source {
+            masks: Some(masks.clone()),
+            annotated_only: true,
+            kind: Some(kind),
+            ..settings.source.clone()
+        };
+        split = split.judged_by(dataset::load(&better)?)?;
     }
+    Ok(Data {
+        split,
+        measure: kind.into(),
+        words,
+    })
 }

@@ -1,14 +1,15 @@
 //! What a training run is told.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::augment::Augmentation;
+use super::config::Config;
 use super::dataset::{Holdout, Source};
 use super::prepare::Weighting;
 use super::schedule::Budget;
-use super::weight_map::WeightMap;
 use crate::unet::UNet;
 
 /// Everything that decides how a run goes.
@@ -29,20 +30,26 @@ pub struct Settings {
     pub tile: usize,
     /// Tiles a step.
     pub batch: usize,
+    /// What changes the weights.
+    pub optimizer: OptimizerKind,
     /// Largest learning rate.
     pub learning_rate: f64,
+    /// Share of the last change that is repeated in each step of [`OptimizerKind::Sgd`].
+    pub momentum: f64,
     /// Decay of the weights, in units of the learning rate.
     pub weight_decay: f32,
-    /// How classes weigh against each other.
-    pub class_weights: ClassWeights,
-    /// w_0 of the weight map, see [`WeightMap`](super::weight_map::WeightMap).
-    pub border: f32,
-    /// sigma of the weight map, in pixels.
-    pub sigma: f32,
+    /// How pixels weigh against each other.
+    pub weighting: Weighting,
     /// Random variation of the tiles.
     pub augmentation: Augmentation,
+    /// Validations without a better one after which a run ends; `None` to go on.
+    pub patience: Option<usize>,
     /// Steps between two validations.
     pub validate_every: usize,
+    /// Time between two checkpoints, besides those after each validation.
+    pub checkpoint_every: Duration,
+    /// Whether to go on with a run that was stopped.
+    pub resume: bool,
     /// When to stop.
     pub budget: Budget,
     /// Seed of every random choice.
@@ -55,20 +62,18 @@ pub struct Settings {
     pub pixel_size: Option<f64>,
     /// The command line, for the model's contract.
     pub command: String,
+    /// All of this as the options that say it.
+    pub config: Config,
 }
 
-impl Settings {
-    /// How pixels weigh against each other.
-    pub fn weighting(&self) -> Weighting {
-        Weighting {
-            classes: self.unet.classes,
-            class_weights: self.class_weights,
-            weight_map: WeightMap {
-                border: self.border,
-                sigma: self.sigma,
-            },
-        }
-    }
+/// What changes the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Adam with decoupled weight decay
+    Adamw,
+    /// Stochastic gradient descent with momentum, as in the paper
+    Sgd,
 }
 
 /// How background and foreground weigh against each other, w_c of the paper.

@@ -47,8 +47,8 @@ impl Truth {
     }
 
     /// The weight of each pixel, of which `classes` are the classes, `border` is the
-    /// [border term](super::weight_map::WeightMap::border_term) and `class_weights` holds w_c of each
-    /// class; 0 where nobody has judged.
+    /// [term of the background](super::weight_map::WeightMap::background_term) and `class_weights` holds
+    /// w_c of each class; 0 where nobody has judged.
     pub fn weights(
         &self,
         classes: &Plane<u8>,

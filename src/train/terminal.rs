@@ -62,6 +62,9 @@ impl Observer for Terminal {
             "{} parameters, tiles of {} -> {} pixels, on {}",
             start.parameters, start.tile.input, start.tile.output, start.device
         ));
+        if start.steps > 0 {
+            self.say(&format!("goes on after {} steps", start.steps));
+        }
     }
 
     fn step(&mut self, step: &Step) {

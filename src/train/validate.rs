@@ -4,6 +4,7 @@
 use std::fmt;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use super::components::objects;
 use super::dataset::Sample;
@@ -15,7 +16,7 @@ use crate::contract::Activation;
 use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
 
 /// What decides which pixels are objects; see [`Contract`](crate::contract::Contract).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Probability above which a pixel is foreground, in `0..=1`.
     pub threshold: f32,
@@ -43,7 +44,7 @@ impl fmt::Display for Limits {
 }
 
 /// What a network is worth.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The limits that suit it best.
     pub limits: Limits,

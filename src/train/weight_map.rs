@@ -3,14 +3,34 @@
 use super::distance::squared_distances;
 use super::plane::Plane;
 
-/// The second term of w(x) = w_c(x) + w_0 exp(-(d_1(x) + d_2(x))^2 / (2 sigma^2)), equation 2 of the
-/// paper, with d_1 and d_2 the distances to the nearest and second nearest cell.
+/// What background weighs more or less than w_c(x), the weight of its class.
+///
+/// More is w_0 exp(-(d_1(x) + d_2(x))^2 / (2 sigma^2)), the second term of equation 2 of the paper, with
+/// d_1 and d_2 the distances to the nearest and second nearest cell. Less, as in Freiburg's plugin of
+/// 2019 (Falk et al., Nature Methods 2019): w_c is multiplied by v + (1 - v) exp(-d_1(x)^2 / (2 s^2)),
+/// so that it falls to a share v of it far from all cells.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WeightMap {
     /// w_0: what the narrowest gap between two cells weighs more.
     pub border: f32,
     /// sigma, in pixels: how wide a gap may be to weigh more.
     pub sigma: f32,
+    /// v: the share of its weight that background keeps far from all cells; 1 in the paper.
+    pub background: f32,
+    /// s, in pixels: how far from cells background still weighs more than that.
+    pub background_sigma: f32,
+}
+
+impl Default for WeightMap {
+    /// That of the paper.
+    fn default() -> Self {
+        WeightMap {
+            border: Self::BORDER,
+            sigma: Self::SIGMA,
+            background: 1.0,
+            background_sigma: 10.0,
+        }
+    }
 }
 
 impl WeightMap {
@@ -19,23 +39,49 @@ impl WeightMap {
     /// sigma of the paper, in pixels.
     pub const SIGMA: f32 = 5.0;
 
-    /// The term at each pixel of `labels`, which [`separated`] has been applied to, with a distance of 0 to the cell that a pixel
-    /// lies in: smooth across the borders of cells, so that it can be interpolated.
-    pub fn border_term(&self, labels: &Plane<u32>) -> Plane<f32> {
-        // Beyond this sum of distances the term is below 1e-7 w_0, which a sum with w_c rounds away.
-        let reach = (6.0 * self.sigma).ceil() as usize;
-        let term = |[first, second]: [u32; 2]| match second {
+    /// What is added to `class_weight`, w_c of the background, at each pixel of `labels`, which
+    /// [`separated`] has been applied to. Cells have a distance of 0 to themselves: the term is smooth
+    /// across their borders, so that it can be interpolated.
+    pub fn background_term(&self, labels: &Plane<u32>, class_weight: f32) -> Plane<f32> {
+        let term = |[first, second]: [u32; 2]| {
+            self.border_term(first, second) + class_weight * (self.share(first) - 1.0)
+        };
+        let nearest = two_nearest(labels, self.reach());
+        Plane {
+            height: labels.height,
+            width: labels.width,
+            data: nearest.into_iter().map(term).collect(),
+        }
+    }
+
+    /// The second term of the formula, given squared distances.
+    fn border_term(&self, first: u32, second: u32) -> f32 {
+        match second {
             FAR => 0.0,
             _ => {
                 let sum = (first as f32).sqrt() + (second as f32).sqrt();
                 self.border * (-sum * sum / (2.0 * self.sigma * self.sigma)).exp()
             }
-        };
-        Plane {
-            height: labels.height,
-            width: labels.width,
-            data: two_nearest(labels, reach).into_iter().map(term).collect(),
         }
+    }
+
+    /// The share of its weight that background keeps, given the squared distance to the nearest cell.
+    fn share(&self, first: u32) -> f32 {
+        let near = match first {
+            FAR => 0.0,
+            _ => (-(first as f32) / (2.0 * self.background_sigma.powi(2))).exp(),
+        };
+        self.background + (1.0 - self.background) * near
+    }
+
+    /// Pixels beyond which no distance changes a weight by more than rounding does: there the border term
+    /// is below 1e-7 w_0, and what is left of nearness below 1e-7.
+    fn reach(&self) -> usize {
+        let share = match self.background < 1.0 {
+            true => self.background_sigma,
+            false => 0.0,
+        };
+        (6.0 * self.sigma.max(share)).ceil() as usize
     }
 }
 
@@ -170,6 +216,8 @@ mod tests {
     const PAPER: WeightMap = WeightMap {
         border: WeightMap::BORDER,
         sigma: WeightMap::SIGMA,
+        background: 1.0,
+        background_sigma: 10.0,
     };
 
     /// Discs at random places; later ones cover earlier ones, so that some touch.
@@ -191,7 +239,10 @@ mod tests {
 
     /// w(x) with w_c as given for background and foreground.
     fn weights(map: &WeightMap, labels: &Plane<u32>, classes: [f32; 2]) -> Vec<f32> {
-        let pixels = labels.data.iter().zip(map.border_term(labels).data);
+        let pixels = labels
+            .data
+            .iter()
+            .zip(map.background_term(labels, classes[0]).data);
         pixels
             .map(|(label, border)| weight_of(&classes, u8::from(*label != 0), border))
             .collect()
@@ -227,7 +278,11 @@ mod tests {
                 }
                 _ => 0.0,
             };
-            classes[0] + map.border * term as f32
+            let share = distances.first().map_or(map.background, |first| {
+                let near = (-(first / f64::from(map.background_sigma)).powi(2) / 2.0).exp();
+                map.background + (1.0 - map.background) * near as f32
+            });
+            classes[0] * share + map.border * term as f32
         };
         (0..labels.data.len()).map(weight).collect()
     }
@@ -246,8 +301,19 @@ mod tests {
             let narrow = WeightMap {
                 border: 50.0,
                 sigma: 2.0,
+                ..PAPER
             };
-            for (map, classes) in [(PAPER, [1.0, 1.0]), (narrow, [0.6, 2.5])] {
+            let freiburg = WeightMap {
+                border: 50.0,
+                sigma: 6.0,
+                background: 0.1,
+                background_sigma: 4.0,
+            };
+            for (map, classes) in [
+                (PAPER, [1.0, 1.0]),
+                (narrow, [0.6, 2.5]),
+                (freiburg, [1.5, 1.0]),
+            ] {
                 let found = weights(&map, &labels, classes);
                 for (found, expected) in found.iter().zip(naive(&map, &labels, classes)) {
                     assert!((found - expected).abs() < 1e-4, "{found} {expected}");

@@ -180,3 +180,34 @@ pub fn noise(width: u32, height: u32, seed: u64) -> ImageBuffer<Luma<u16>, Vec<u
         Luma([1000 + 8 * ((x * y) % 97) as u16 + random.random_range(0..300)])
     })
 }
+
+/// Bright discs on a dark, noisy ground, with masks.
+pub fn draw_cells(folder: &Path, count: usize) {
+    const SIZE: u32 = 72;
+    let mut rng = StdRng::seed_from_u64(1);
+    for name in ["images", "masks"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    for index in 0..count {
+        let mut mask = GrayImage::new(SIZE, SIZE);
+        for cell in 1..=5 {
+            let (r, c) = (rng.random_range(0..SIZE), rng.random_range(0..SIZE));
+            let radius: u32 = rng.random_range(4..9);
+            for (x, y, pixel) in mask.enumerate_pixels_mut() {
+                if x.abs_diff(c).pow(2) + y.abs_diff(r).pow(2) <= radius.pow(2) {
+                    *pixel = Luma([cell]);
+                }
+            }
+        }
+        let mut image = GrayImage::new(SIZE, SIZE);
+        for (pixel, cell) in image.pixels_mut().zip(mask.pixels()) {
+            let brightness = if cell.0[0] == 0 { 40 } else { 140 };
+            *pixel = Luma([brightness + rng.random_range(0..30)]);
+        }
+        image
+            .save(folder.join(format!("images/{index}.png")))
+            .unwrap();
+        mask.save(folder.join(format!("masks/{index}.png")))
+            .unwrap();
+    }
+}

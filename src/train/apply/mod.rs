@@ -7,6 +7,7 @@
 //! ```
 
 pub mod evaluate;
+pub mod export;
 pub mod info;
 pub mod options;
 pub mod picture;

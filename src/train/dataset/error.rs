@@ -160,6 +160,17 @@ pub enum DatasetError {
         /// The names that there are.
         there: Vec<String>,
     },
+    /// Better masks for images that are not held back.
+    #[error("--validation-masks has a mask for none of the {0} image(s) held back")]
+    Unjudged(usize),
+    /// An image to leave out that is not there.
+    #[error("--leave-out {name}: there is no such image; the first is named {first}")]
+    NothingLeftOut {
+        /// The name that was given.
+        name: String,
+        /// Name of the first image there is.
+        first: String,
+    },
     /// The list of images to hold back can't be read.
     #[error("can't read the list {}: {error}", list.display())]
     List {

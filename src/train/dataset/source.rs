@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::DatasetError;
@@ -41,7 +41,15 @@ pub struct Source {
     #[arg(long, value_enum, default_value_t)]
     pub truth: Standard,
     /// Leave out images that have no mask, instead of refusing them
-    #[arg(long)]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = ArgAction::Set
+    )]
     pub annotated_only: bool,
 }
 

@@ -33,6 +33,14 @@ pub struct Holdout {
     /// Hold back the images whose names this file lists, one a line, instead of a share
     #[arg(long, value_name = "FILE")]
     pub validation_list: Option<PathBuf>,
+    /// Judge by these masks of the images held back, where they are better than those to learn from;
+    /// images held back that have none here are not used
+    #[arg(long, value_name = "PATH")]
+    pub validation_masks: Option<PathBuf>,
+    /// Neither learn from nor judge by these images, say between frames to learn from and frames held
+    /// back
+    #[arg(long, value_name = "NAME,NAME..", value_delimiter = ',')]
+    pub leave_out: Vec<String>,
 }
 
 /// Which samples make up the share that is held back.
@@ -62,6 +70,8 @@ impl Default for Holdout {
             split: Order::Random,
             validation_sequence: Vec::new(),
             validation_list: None,
+            validation_masks: None,
+            leave_out: Vec::new(),
         }
     }
 }
@@ -77,8 +87,10 @@ fn share(text: &str) -> Result<f64, String> {
 
 impl Dataset {
     /// Holds back part of the samples. Of a share at least one is held back.
+    ///
+    /// [`Holdout::validation_masks`] are not looked at here, see [`Split::judged_by`].
     pub fn split(self, holdout: &Holdout, rng: &mut impl Rng) -> Result<Split, DatasetError> {
-        let samples = self.samples;
+        let samples = without(self.samples, &holdout.leave_out)?;
         if let Some(list) = &holdout.validation_list {
             let names: Vec<_> = samples.iter().map(|sample| sample.name.as_str()).collect();
             let listed = listed(list, &names)?;
@@ -92,6 +104,19 @@ impl Dataset {
                 Order::Random => at_random(samples, holdout.validation, rng),
                 Order::Time => last(samples, holdout.validation),
             }
+        }
+    }
+}
+
+impl Split {
+    /// The same with the truth of `better` for the samples held back; those without it are left out.
+    pub fn judged_by(mut self, better: Dataset) -> Result<Self, DatasetError> {
+        let held_back: BTreeSet<_> = self.validation.iter().map(|s| s.name.clone()).collect();
+        self.validation = better.samples;
+        self.validation.retain(|s| held_back.contains(&s.name));
+        match self.validation.is_empty() {
+            true => Err(DatasetError::Unjudged(held_back.len())),
+            false => Ok(self),
         }
     }
 }
@@ -110,6 +135,29 @@ impl Dataset<Annotated> {
             .retain(|_| at.next().is_some_and(|at| listed.contains(&at)));
         Ok(self)
     }
+}
+
+/// The samples that `names` does not name.
+fn without(mut samples: Vec<Sample>, names: &[String]) -> Result<Vec<Sample>, DatasetError> {
+    for name in names {
+        let count = samples.len();
+        samples.retain(|sample| sample.name != *name && sample.name != plain(name));
+        if samples.len() == count {
+            return Err(DatasetError::NothingLeftOut {
+                name: name.clone(),
+                first: samples.first().map(|s| s.name.clone()).unwrap_or_default(),
+            });
+        }
+    }
+    Ok(samples)
+}
+
+/// The name of an image without the ending of a picture.
+fn plain(name: &str) -> &str {
+    [".png", ".tif", ".tiff"]
+        .into_iter()
+        .find_map(|ending| name.strip_suffix(ending))
+        .unwrap_or(name)
 }
 
 /// How many of `count` samples a share is; at least one.
@@ -198,11 +246,7 @@ fn listed(list: &Path, names: &[&str]) -> Result<BTreeSet<usize>, DatasetError> 
         if name.is_empty() || name.starts_with('#') {
             continue;
         }
-        let plain = [".png", ".tif", ".tiff"]
-            .into_iter()
-            .find_map(|ending| name.strip_suffix(ending))
-            .unwrap_or(name);
-        match names.iter().position(|n| *n == plain || *n == name) {
+        match names.iter().position(|n| *n == plain(name) || *n == name) {
             Some(place) => places.insert(place),
             None => {
                 return Err(DatasetError::UnknownImage {
@@ -312,6 +356,46 @@ mod tests {
             "{error}"
         );
         assert!(split(dataset(&[("01", 2)]), &holdout("01"), 1).is_err());
+    }
+
+    #[test]
+    fn what_is_left_out_is_on_neither_side() {
+        let holdout = |name: &str| Holdout {
+            leave_out: vec![name.into(), "a/3".into()],
+            ..share(0.5, Order::Time)
+        };
+        let [training, validation] = split(dataset(&[("a", 6)]), &holdout("a/2.tif"), 1).unwrap();
+        assert_eq!(training, ["a/0", "a/1"]);
+        assert_eq!(validation, ["a/4", "a/5"]);
+        let error = split(dataset(&[("a", 6)]), &holdout("a/9"), 1).unwrap_err();
+        assert!(
+            error.contains("--leave-out a/9") && error.contains("a/0"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn better_masks_judge_what_is_held_back_alone() {
+        let holdout = share(0.5, Order::Time);
+        let split = |rng: u64| {
+            let mut rng = StdRng::seed_from_u64(rng);
+            dataset(&[("a", 6)]).split(&holdout, &mut rng).unwrap()
+        };
+        let mut better = dataset(&[("a", 6)]);
+        better
+            .samples
+            .retain(|s| ["a/0", "a/4"].contains(&s.name.as_str()));
+        better
+            .samples
+            .iter_mut()
+            .for_each(|s| s.truth.cells.data[0] = 7);
+        let judged = split(1).judged_by(better).unwrap();
+        assert_eq!(judged.training.len(), 3);
+        let names: Vec<_> = judged.validation.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["a/4"]);
+        assert_eq!(judged.validation[0].truth.cells.data, [7]);
+        let error = split(1).judged_by(dataset(&[("b", 6)])).unwrap_err();
+        assert!(error.to_string().contains("3 image(s)"), "{error}");
     }
 
     #[test]

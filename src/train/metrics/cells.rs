@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 pub use super::contingency::Overlaps;
 use crate::train::plane::Plane;
 
@@ -10,7 +12,7 @@ use crate::train::plane::Plane;
 const MATCHES: [(u64, u64); 3] = [(1, 2), (3, 4), (9, 10)];
 
 /// Scores over a set of images, each in `0..=1`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Foreground pixels found by both, of those found by either.
     pub iou: f64,

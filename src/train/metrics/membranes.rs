@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::contingency::contingency;
 use super::thin::thin;
 use super::warping::warping_error;
@@ -14,7 +16,7 @@ use crate::train::components::components;
 use crate::train::plane::Plane;
 
 /// Scores of an image, or their means over several.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Which pixels are in one cell; `None` where the truth shows no cell at all.
     pub separation: Option<Separation>,
@@ -65,7 +67,7 @@ impl fmt::Display for Scores {
 
 /// How well cells are told apart, each in `0..=1`, higher is better. One cell that covers everything,
 /// and cells of one pixel each, both score low.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Separation {
     /// Of two pixels that are in one cell in one numbering, how often they are in the other: mean of
     /// both directions in the denominator (alpha = 0.5). The challenge's Rand error is 1 - V_rand.

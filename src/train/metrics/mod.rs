@@ -41,7 +41,8 @@ impl From<MaskKind> for Measure {
 }
 
 /// Scores of an image, or of several.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Scores {
     /// Of objects.
     Cells(cells::Scores),

@@ -1,7 +1,6 @@
 //! `unet-train augment`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 
@@ -10,7 +9,7 @@ use super::{ShowError, make, write};
 use crate::picture::default_color;
 use crate::train::augment::{Tile, TileSize};
 use crate::train::dataset::{Source, load};
-use crate::train::feeder::Feeder;
+use crate::train::feeder::{Feeder, Food};
 use crate::train::options::{Network, Tiles, Weights};
 use crate::train::plane::Plane;
 use crate::train::prepare::prepare;
@@ -55,13 +54,14 @@ impl ShowTiles {
         let examples = prepare(dataset.samples, &self.weights.weighting(unet.classes));
         // One for all tiles: with one of its own each tile would hide what was done to its grey values.
         let brightness = Brightness::of(examples.iter().flat_map(|example| &example.image));
-        let feeder = Feeder::start(
-            Arc::new(examples),
-            self.tiles.augmentation(),
+        let food = Food {
+            examples,
+            augmentation: self.tiles.augmentation(),
             size,
-            1,
-            self.seed,
-        );
+            batch: 1,
+            seed: self.seed,
+        };
+        let feeder = Feeder::start(food, 0);
         let tiles: Vec<Tile> = (0..self.count).flat_map(|_| feeder.next()).collect();
         let weights = tiles.iter().flat_map(|tile| &tile.weights.data);
         let most = weights.copied().fold(0.0, f32::max);

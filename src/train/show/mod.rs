@@ -3,11 +3,13 @@
 mod augment;
 mod canvas;
 mod digits;
+mod found;
 mod weight_map;
 
 use std::path::{Path, PathBuf};
 
 pub use augment::ShowTiles;
+pub use found::draw_found;
 pub use weight_map::ShowWeightMaps;
 
 use self::canvas::Canvas;

@@ -1,0 +1,142 @@
+use std::fs;
+
+use super::*;
+
+/// The options of a command line, completed.
+fn config(arguments: &[&str]) -> Result<Config, ConfigError> {
+    let typed = ["unet-train", "train"].iter().chain(arguments);
+    let all = expanded(typed.map(OsString::from).collect())?;
+    Ok(Config::of(&options().try_get_matches_from(&all[2..])?))
+}
+
+fn get(config: &Config, key: &str) -> String {
+    config.0[key].to_string()
+}
+
+#[test]
+fn typed_counts_more_than_file_than_preset_than_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.toml");
+    let text = "preset = 'paper2015'\nimages = 'a'\noutput = 'm.onnx'\nwidth = 8\nbatch = 3\n\
+                padded = true\nclasses = ['none', 'big cell']\nvalidation-sequence = []\n";
+    fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let options = config(&["--config", file, "--batch", "5", "--padded=false"]).unwrap();
+    assert_eq!(get(&options, "batch"), "5");
+    assert_eq!(get(&options, "padded"), "false");
+    assert_eq!(get(&options, "width"), "8");
+    assert_eq!(get(&options, "depth"), "4");
+    assert_eq!(get(&options, "optimizer"), "\"sgd\"");
+    assert_eq!(get(&options, "minutes"), "30.0");
+    assert_eq!(get(&options, "classes"), "[\"none\", \"big cell\"]");
+    // Relative to the file.
+    let images = folder.path().join("a");
+    assert_eq!(options.0["images"].as_str(), images.to_str());
+    let options = config(&["--config", file, "--preset", "default", "--steps=7"]).unwrap();
+    assert_eq!(get(&options, "optimizer"), "\"adamw\"");
+    assert_eq!(options.0.get("minutes"), None);
+}
+
+#[test]
+fn presets_are_options() {
+    for preset in Preset::value_variants() {
+        let name = preset.to_possible_value().unwrap();
+        let required = ["--images=i", "--output=o", "--preset", name.get_name()];
+        let options = config(&required).unwrap();
+        let table: Table = toml::from_str(preset.text()).unwrap();
+        for (key, value) in table {
+            assert_eq!(options.0[&key], value, "{key}");
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let all = [
+        "--images=i",
+        "--output=o",
+        "--data=a \"b\", 1.50",
+        "--name=1",
+        "--scale=1.1",
+    ];
+    let written = config(&all).unwrap();
+    let read = Config::parse(&written.to_string()).unwrap();
+    assert_eq!(read, written);
+    assert_eq!(read.differences(&written), []);
+    read.options().unwrap();
+
+    let other = config(&[
+        "--images=i",
+        "--output=o",
+        "--data=a \"b\", 1.50",
+        "--seed=2",
+    ])
+    .unwrap();
+    let differences = written.differences(&other);
+    let lines: Vec<_> = differences.iter().map(Difference::to_string).collect();
+    let expected = [
+        "name was \"1\", now not given",
+        "scale was 1.1, now 1.3",
+        "seed was 1, now 2",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_file_and_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.toml");
+    let refusal = |text: &str| {
+        fs::write(&file, text).unwrap();
+        let error = config(&["--config", file.to_str().unwrap()]).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("run.toml"), "{error}");
+        error
+    };
+    for (text, expected) in [
+        (
+            "tyle = 3",
+            "there is no option tyle; there are preset, images",
+        ),
+        ("resume = true", "there is no option resume"),
+        (
+            "tile = 'big'",
+            "tile = \"big\": it must be a number in 1..=8192",
+        ),
+        ("dropout = 1.0", "dropout = 1.0: it must be in 0.0..1.0"),
+        (
+            "width = 1.5",
+            "width = 1.5: it must be a number in 1..=1024",
+        ),
+        ("padded = 3", "padded = 3: it must be one of true, false"),
+        ("optimizer = 'adam'", "it must be one of adamw, sgd"),
+        (
+            "preset = 'best'",
+            "it must be one of default, paper2015, freiburg2019",
+        ),
+        ("tile = [1, 2]", "it must be one value"),
+        ("[tile]\nsize = 3", "it must be a plain value"),
+        ("classes = ['a,b', 'c']", "without commas"),
+        ("tile = ", "is no TOML file"),
+    ] {
+        let error = refusal(text);
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    let error = config(&["--config", "missing.toml"]).unwrap_err();
+    assert!(error.to_string().contains("can't read missing.toml"));
+}
+
+#[test]
+fn the_examples_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let files = entries.filter(|file| file.extension().is_some_and(|ending| ending == "toml"));
+    let mut count = 0;
+    for file in files {
+        config(&["--config", file.to_str().unwrap()]).unwrap();
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}

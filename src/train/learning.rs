@@ -1,0 +1,248 @@
+//! The steps of a run, with what is kept of them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+
+use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
+use super::dataset::Sample;
+use super::feeder::Feeder;
+use super::learner::Learner;
+use super::log::{Log, StepLine, ValidationLine};
+use super::metrics::Measure;
+use super::model::{self, Progress};
+use super::network::Network;
+use super::random::{Purpose, number};
+use super::run::{Observer, Outcome, RunError, Step};
+use super::run_folder::{RunFolder, WriteError};
+use super::schedule::learning_rate;
+use super::settings::Settings;
+use super::show::draw_found;
+use super::validate::{segment, validate};
+use super::{replace, report};
+
+/// Images that the report shows.
+const SAMPLES: usize = 4;
+
+/// A run under way.
+pub struct Learning<'a> {
+    /// What it is told.
+    pub settings: &'a Settings,
+    /// Where its files are.
+    pub folder: RunFolder,
+    /// The network and what changes it.
+    pub learner: Learner,
+    /// What networks are judged by.
+    pub validation: Vec<Sample>,
+    /// How they are judged.
+    pub measure: Measure,
+    /// How far it is.
+    pub state: State,
+    /// The best network so far.
+    pub best: Option<Network>,
+    /// What has happened so far.
+    pub log: Log,
+    /// Is set to end it after the step at hand.
+    pub stop: &'a AtomicBool,
+}
+
+impl Learning<'_> {
+    /// Learns until the budget is used up, no validation is better any more, or it is told to stop. What
+    /// it takes to go on is in the folder from the beginning on.
+    pub fn go(mut self, feeder: &Feeder, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+        let start = Instant::now();
+        let before = self.state.time;
+        self.save()?;
+        let mut saved = Instant::now();
+        while !self.state.finished && !self.stop.load(Ordering::Relaxed) {
+            self.step(feeder, before, start, observer)?;
+            let ends = self.state.used >= 1.0;
+            let validates = ends
+                || self
+                    .state
+                    .steps
+                    .is_multiple_of(self.settings.validate_every);
+            if validates {
+                self.validate(observer)?;
+                let patience = self.settings.patience;
+                let patient = patience.is_none_or(|patience| self.state.worse < patience);
+                self.state.finished = ends || !patient;
+            }
+            if validates || saved.elapsed() >= self.settings.checkpoint_every {
+                self.save()?;
+                saved = Instant::now();
+            }
+            if validates && !self.state.finished {
+                self.report(&[])?;
+            }
+        }
+        if !self.state.finished {
+            self.save()?;
+            self.write_first_model()?;
+        }
+        self.report(&self.samples()?)?;
+        Ok(Outcome {
+            steps: self.state.steps,
+            best: self.state.best,
+            finished: self.state.finished,
+            time: self.state.time,
+        })
+    }
+
+    /// One step. `before` is what learning has taken before `start`.
+    fn step(
+        &mut self,
+        feeder: &Feeder,
+        before: Duration,
+        start: Instant,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        let state = &mut self.state;
+        let rate = learning_rate(self.settings.learning_rate, state.used);
+        let dropout = number(self.settings.seed, Purpose::Dropout, state.steps as u64);
+        let loss = self.learner.step(&feeder.next(), rate, dropout);
+        state.steps += 1;
+        if !loss.is_finite() {
+            return Err(RunError::Diverged {
+                step: state.steps,
+                loss,
+            });
+        }
+        state.time = before + start.elapsed();
+        state.used = self.settings.budget.used(state.steps, state.time);
+        self.log.steps.push(StepLine {
+            step: state.steps,
+            loss,
+            learning_rate: rate,
+            seconds: state.time.as_secs_f64(),
+        });
+        observer.step(&Step {
+            number: state.steps,
+            loss,
+            used: state.used,
+            time: state.time,
+        });
+        Ok(())
+    }
+
+    /// Judges the network, and writes it if it is the best so far.
+    fn validate(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
+        let judged = self.judge()?;
+        let worth = |judged: &Judged| judged.verdict.scores.worth();
+        let better = |best: Judged| worth(&judged) > worth(&best);
+        let best = self.state.best.is_none_or(better);
+        self.state.last = Some(judged);
+        self.state.worse += 1;
+        if best {
+            self.state.worse = 0;
+            self.state.best = Some(judged);
+            self.best = Some(self.learner.network().clone());
+            self.write_model(&judged)?;
+        }
+        let seconds = self.state.time.as_secs_f64();
+        let line = ValidationLine::new(judged.steps, seconds, &judged.verdict);
+        self.log.validations.push(line);
+        observer.validated(judged.steps, &judged.verdict, best);
+        Ok(())
+    }
+
+    fn judge(&self) -> Result<Judged, RunError> {
+        self.check()?;
+        let (network, device) = (self.learner.network().valid(), self.learner.device());
+        Ok(Judged {
+            steps: self.state.steps,
+            verdict: validate(&network, &self.validation, self.measure, &device)?,
+        })
+    }
+
+    /// Refuses a network that can't be used any more, though its last loss was a number.
+    fn check(&self) -> Result<(), RunError> {
+        match self.learner.is_finite() {
+            true => Ok(()),
+            false => Err(RunError::Diverged {
+                step: self.state.steps,
+                loss: f32::NAN,
+            }),
+        }
+    }
+
+    /// Writes the model, so that there is one, if the run stops before its first validation. What is not
+    /// kept in the checkpoint does not change how it goes on.
+    fn write_first_model(&self) -> Result<(), RunError> {
+        match self.state.best {
+            Some(_) => Ok(()),
+            None => self.write_model(&self.judge()?),
+        }
+    }
+
+    /// Writes the network as it is.
+    fn write_model(&self, judged: &Judged) -> Result<(), RunError> {
+        let progress = Progress {
+            images: self.state.images,
+            steps: judged.steps,
+            limits: judged.verdict.limits,
+            scores: Some(judged.verdict.scores),
+        };
+        let weights = self.learner.network().weights();
+        let bytes = model::onnx(self.settings, &weights, &progress)?;
+        let file = &self.settings.output;
+        replace::replace(file, &bytes).map_err(|error| WriteError {
+            file: file.clone(),
+            error,
+        })?;
+        Ok(())
+    }
+
+    /// Writes what it takes to go on; the tables first, so that they are never shorter than the run.
+    fn save(&self) -> Result<(), RunError> {
+        self.check()?;
+        let folder = &self.folder;
+        folder.write(&folder.steps(), self.log.steps_table().as_bytes())?;
+        let validations = self.log.validations_table();
+        folder.write(&folder.validations(), validations.as_bytes())?;
+        folder.write(&folder.checkpoint(), &self.checkpoint()?.bytes()?)?;
+        Ok(())
+    }
+
+    /// Writes curves and page; with samples at the end only, since they take their time.
+    fn report(&self, samples: &[report::Sample]) -> Result<(), RunError> {
+        let name = &self.settings.name;
+        report::write(&self.folder, name, &self.state, &self.log, samples)?;
+        Ok(())
+    }
+
+    /// What the best network finds in some of the images held back.
+    fn samples(&self) -> Result<Vec<report::Sample>, RunError> {
+        let (Some(best), Some(judged)) = (&self.best, self.state.best) else {
+            return Ok(Vec::new());
+        };
+        let (network, device) = (best.valid(), self.learner.device());
+        let draw = |Sample {
+                        name, image, truth, ..
+                    }: &Sample| {
+            let found = segment(&network, image, &device)?;
+            let objects = truth.judged(found.objects(judged.verdict.limits));
+            Ok(report::Sample {
+                name: name.clone(),
+                picture: draw_found(image, &truth.objects(), &objects),
+            })
+        };
+        let every = self.validation.len().div_ceil(SAMPLES).max(1);
+        self.validation.iter().step_by(every).map(draw).collect()
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint, CheckpointError> {
+        let [network, optimizer] = self.learner.records()?;
+        let best = self
+            .best
+            .clone()
+            .map(|best| best.into_record().into_bytes());
+        Ok(Checkpoint {
+            state: self.state.clone(),
+            network,
+            optimizer,
+            best: best.transpose()?,
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! The course of a run as tables: a line for each step, and one for each validation.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::validate::Verdict;
+
+/// All steps and validations of a run so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Log {
+    /// Every step, the first one first.
+    pub steps: Vec<StepLine>,
+    /// Every validation.
+    pub validations: Vec<ValidationLine>,
+}
+
+/// A step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepLine {
+    /// Its number, from 1.
+    pub step: usize,
+    /// Its loss.
+    pub loss: f32,
+    /// Its learning rate.
+    pub learning_rate: f64,
+    /// Seconds that learning has taken until then.
+    pub seconds: f64,
+}
+
+/// A validation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidationLine {
+    /// Steps that the network had learned for.
+    pub step: usize,
+    /// Seconds that learning had taken.
+    pub seconds: f64,
+    /// What was found, by name: first the limits, then the scores.
+    pub values: BTreeMap<String, f64>,
+}
+
+/// A table that can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// There is no such file, or none that can be read.
+    #[error("can't read {}: {error}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A line that is not one of such a table.
+    #[error("{}, line {line}: not what unet-train writes", file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+    },
+}
+
+const STEPS: &str = "step,loss,learning rate,seconds";
+const VALIDATIONS: &str = "step,seconds";
+
+impl ValidationLine {
+    /// The line of a network that has learned for so many steps and seconds.
+    pub fn new(step: usize, seconds: f64, verdict: &Verdict) -> Self {
+        let mut values = verdict.scores.named();
+        let min_area = verdict.limits.min_area.unwrap_or_default();
+        // As it is written, not as its nearest double.
+        let threshold = (f64::from(verdict.limits.threshold) * 1e6).round() / 1e6;
+        values.insert("threshold".into(), threshold);
+        values.insert("min area".into(), min_area as f64);
+        ValidationLine {
+            step,
+            seconds,
+            values,
+        }
+    }
+}
+
+impl Log {
+    /// The steps as CSV.
+    pub fn steps_table(&self) -> String {
+        let mut text = format!("{STEPS}\n");
+        for line in &self.steps {
+            let StepLine {
+                step,
+                loss,
+                learning_rate,
+                seconds,
+            } = line;
+            // Writing into a string can't fail.
+            let _ = writeln!(text, "{step},{loss},{learning_rate:e},{seconds:.3}");
+        }
+        text
+    }
+
+    /// The validations as CSV. A score that some of them don't have is empty there.
+    pub fn validations_table(&self) -> String {
+        let mut names: Vec<_> = self
+            .validations
+            .iter()
+            .flat_map(|v| v.values.keys())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut text = VALIDATIONS.to_owned();
+        names.iter().for_each(|name| text.extend([",", name]));
+        text.push('\n');
+        for line in &self.validations {
+            // Writing into a string can't fail.
+            let _ = write!(text, "{},{:.3}", line.step, line.seconds);
+            for name in &names {
+                text.push(',');
+                if let Some(value) = line.values.get(*name) {
+                    let _ = write!(text, "{value}");
+                }
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// What the tables in these files hold of the first `last` steps.
+    pub fn read(steps: &Path, validations: &Path, last: usize) -> Result<Self, LogError> {
+        let mut log = Log {
+            steps: lines(steps, |_, fields| step(fields))?,
+            validations: lines(validations, validation)?,
+        };
+        log.steps.retain(|line| line.step <= last);
+        log.validations.retain(|line| line.step <= last);
+        Ok(log)
+    }
+}
+
+fn step(fields: &[&str]) -> Option<StepLine> {
+    let [step, loss, learning_rate, seconds] = fields else {
+        return None;
+    };
+    Some(StepLine {
+        step: step.parse().ok()?,
+        loss: loss.parse().ok()?,
+        learning_rate: learning_rate.parse().ok()?,
+        seconds: seconds.parse().ok()?,
+    })
+}
+
+fn validation(names: &[&str], fields: &[&str]) -> Option<ValidationLine> {
+    let [step, seconds, values @ ..] = fields else {
+        return None;
+    };
+    let mut named = BTreeMap::new();
+    for (name, value) in names.get(2..)?.iter().zip(values) {
+        if !value.is_empty() {
+            named.insert((*name).to_owned(), value.parse().ok()?);
+        }
+    }
+    Some(ValidationLine {
+        step: step.parse().ok()?,
+        seconds: seconds.parse().ok()?,
+        values: named,
+    })
+}
+
+/// The lines of a table, of which `read` makes something of the names in its first line and its fields.
+fn lines<T>(file: &Path, read: impl Fn(&[&str], &[&str]) -> Option<T>) -> Result<Vec<T>, LogError> {
+    let text = fs::read_to_string(file).map_err(|error| LogError::Read {
+        file: file.into(),
+        error,
+    })?;
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = lines.next().unwrap_or_default();
+    let numbered = lines.zip(2..);
+    let line = |(fields, line): (Vec<&str>, usize)| {
+        let right = fields.len() == names.len();
+        let found = right.then(|| read(&names, &fields)).flatten();
+        found.ok_or_else(|| LogError::Line {
+            file: file.into(),
+            line,
+        })
+    };
+    numbered.map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_read_back_as_far_as_a_run_was() {
+        let line = |step: usize| StepLine {
+            step,
+            loss: 0.7 / step as f32,
+            learning_rate: 1e-3 / 3.0,
+            seconds: 0.5 * step as f64,
+        };
+        let validation = |step: usize, values: &[(&str, f64)]| ValidationLine {
+            step,
+            seconds: 0.5,
+            values: values
+                .iter()
+                .map(|(name, value)| ((*name).into(), *value))
+                .collect(),
+        };
+        let log = Log {
+            steps: (1..=4).map(line).collect(),
+            validations: vec![
+                validation(2, &[("F1@0.5", 1.0 / 3.0), ("SEG", 0.5)]),
+                validation(4, &[("SEG", 0.25)]),
+            ],
+        };
+        let table = log.validations_table();
+        assert!(
+            table.starts_with("step,seconds,F1@0.5,SEG\n2,0.500,0.3333"),
+            "{table}"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let [steps, validations] = ["a", "b"].map(|name| folder.path().join(name));
+        fs::write(&steps, log.steps_table()).unwrap();
+        fs::write(&validations, table).unwrap();
+        assert_eq!(Log::read(&steps, &validations, 4).unwrap(), log);
+        let part = Log::read(&steps, &validations, 3).unwrap();
+        assert_eq!((part.steps.len(), part.validations.len()), (3, 1));
+
+        fs::write(
+            &steps,
+            "step,loss,learning rate,seconds\n1,0.5,1e-3,0.1\n2,0.5\n",
+        )
+        .unwrap();
+        let error = Log::read(&steps, &validations, 4).unwrap_err();
+        assert!(error.to_string().contains("a, line 3"), "{error}");
+    }
+}

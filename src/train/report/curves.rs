@@ -1,0 +1,251 @@
+//! The course of a run as curves.
+
+use std::convert::Infallible;
+use std::ops::Range;
+
+use image::RgbImage;
+use plotters::chart::ChartBuilder;
+use plotters::chart::SeriesLabelPosition::{self, LowerRight, UpperRight};
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
+use plotters::element::PathElement;
+use plotters::series::LineSeries;
+use plotters::style::{BLACK, Color, RGBColor, WHITE};
+
+use super::paper::Paper;
+use crate::train::log::Log;
+
+/// Columns and rows of the image.
+const SIZE: (u32, u32) = (960, 840);
+
+/// Scores that are drawn; errors, of which less is better, would squeeze these together.
+const SCORES: [&str; 6] = ["SEG", "F1@0.5", "AP@0.5", "IoU", "V_rand", "V_info"];
+
+/// Colours that differ for most people (Okabe and Ito).
+const COLORS: [RGBColor; 4] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+];
+
+/// How much a step counts in the smoothed loss.
+const SMOOTHING: f64 = 0.02;
+
+/// Why curves can't be drawn.
+pub type PlotError = DrawingAreaErrorKind<Infallible>;
+
+/// A curve: steps, and a value for each.
+struct Curve {
+    name: String,
+    color: RGBColor,
+    /// 0 to 1: invisible to full.
+    strength: f64,
+    points: Vec<(f64, f64)>,
+}
+
+/// Loss, scores and learning rate over the steps, one above the other.
+pub fn draw(log: &Log) -> Result<RgbImage, PlotError> {
+    let mut image = RgbImage::new(SIZE.0, SIZE.1);
+    let paper = Paper(&mut image).into_drawing_area();
+    paper.fill(&WHITE)?;
+    let last = log.steps.last().map_or(1, |line| line.step) as f64;
+    let panels = paper.split_evenly((3, 1));
+    let loss = losses(log);
+    let scores = scores(log);
+    let rate = learning_rates(log);
+    // A few steps of a very large loss, most at the beginning, would flatten all others.
+    let most = share_below(&loss[0].points, 0.99).max(highest(&loss[1].points));
+    let least = scores.iter().map(|curve| lowest(&curve.points));
+    let least = least.fold(1.0, f64::min);
+    let lowest_tenth = ((least * 10.0).floor() / 10.0).clamp(0.0, 0.9);
+    let highest_rate = highest(&rate[0].points);
+    for (panel, (title, curves, values, legend)) in panels.iter().zip([
+        ("loss", loss, 0.0..most * 1.05, UpperRight),
+        (
+            "scores on the images held back",
+            scores,
+            lowest_tenth..1.0,
+            LowerRight,
+        ),
+        ("learning rate", rate, 0.0..highest_rate * 1.05, UpperRight),
+    ]) {
+        plot(panel, title, &curves, (last, values), legend)?;
+    }
+    paper.present()?;
+    drop(panels);
+    drop(paper);
+    Ok(image)
+}
+
+fn plot(
+    panel: &DrawingArea<Paper, Shift>,
+    title: &str,
+    curves: &[Curve],
+    (last, values): (f64, Range<f64>),
+    legend: SeriesLabelPosition,
+) -> Result<(), PlotError> {
+    let values = match values.is_empty() {
+        true => 0.0..1.0,
+        false => values,
+    };
+    let mut chart = ChartBuilder::on(panel)
+        .margin(12)
+        .caption(title, ("monospace", 13))
+        .x_label_area_size(22)
+        .y_label_area_size(72)
+        .build_cartesian_2d(0.0..last, values)?;
+    let digits = |value: &f64| match value.abs() {
+        0.0 => "0".to_owned(),
+        small if small < 0.01 => format!("{value:.1e}"),
+        _ => format!("{value:.2}"),
+    };
+    chart
+        .configure_mesh()
+        .x_label_formatter(&|step| format!("{step:.0}"))
+        .y_label_formatter(&digits)
+        .y_labels(6)
+        .light_line_style(WHITE)
+        .draw()?;
+    for Curve {
+        name,
+        color,
+        strength,
+        points,
+    } in curves
+    {
+        let style = color.mix(*strength).stroke_width(1);
+        chart
+            .draw_series(LineSeries::new(points.iter().copied(), style))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+    }
+    if curves.len() > 1 {
+        chart
+            .configure_series_labels()
+            .position(legend)
+            // The box is made for letters of 0.45 of this size: those here are 7 pixels wide.
+            .label_font(("monospace", 16))
+            .background_style(WHITE.mix(0.85))
+            .border_style(BLACK.mix(0.2))
+            .draw()?;
+    }
+    Ok(())
+}
+
+/// The loss of each step, and smoothed.
+fn losses(log: &Log) -> Vec<Curve> {
+    let raw: Vec<_> = log
+        .steps
+        .iter()
+        .map(|line| (line.step as f64, f64::from(line.loss)))
+        .collect();
+    let mut mean = 0.0;
+    let smooth = raw.iter().zip(1_u32..).map(|((step, loss), number)| {
+        // At first the plain mean: a few steps are no reason to remember the first one for long.
+        mean += SMOOTHING.max(1.0 / f64::from(number)) * (loss - mean);
+        (*step, mean)
+    });
+    let smooth = smooth.collect();
+    let curve = |name: &str, strength, points| Curve {
+        name: name.into(),
+        color: COLORS[0],
+        strength,
+        points,
+    };
+    vec![
+        curve("of each step", 0.25, raw),
+        curve("smoothed", 1.0, smooth),
+    ]
+}
+
+fn scores(log: &Log) -> Vec<Curve> {
+    let points = |name: &str| -> Vec<(f64, f64)> {
+        let lines = log.validations.iter();
+        let point = lines.filter_map(|line| Some((line.step as f64, *line.values.get(name)?)));
+        point.collect()
+    };
+    let drawn = SCORES.iter().map(|name| (name, points(name)));
+    drawn
+        .filter(|(_, points)| !points.is_empty())
+        .zip(COLORS)
+        .map(|((name, points), color)| Curve {
+            name: (*name).into(),
+            color,
+            strength: 1.0,
+            points,
+        })
+        .collect()
+}
+
+fn learning_rates(log: &Log) -> Vec<Curve> {
+    let points = log.steps.iter();
+    let points = points.map(|line| (line.step as f64, line.learning_rate));
+    vec![Curve {
+        name: "learning rate".into(),
+        color: COLORS[0],
+        strength: 1.0,
+        points: points.collect(),
+    }]
+}
+
+fn highest(points: &[(f64, f64)]) -> f64 {
+    points.iter().map(|(_, value)| *value).fold(0.0, f64::max)
+}
+
+fn lowest(points: &[(f64, f64)]) -> f64 {
+    points.iter().map(|(_, value)| *value).fold(1.0, f64::min)
+}
+
+/// The value that a share of all values is below.
+fn share_below(points: &[(f64, f64)], share: f64) -> f64 {
+    let mut values: Vec<_> = points.iter().map(|(_, value)| *value).collect();
+    values.sort_by(f64::total_cmp);
+    let place = (values.len() as f64 * share) as usize;
+    values.get(place).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+    use crate::train::log::{StepLine, ValidationLine};
+
+    /// How many pixels of the image have just this colour.
+    fn count(image: &RgbImage, color: RGBColor) -> usize {
+        let RGBColor(r, g, b) = color;
+        image
+            .pixels()
+            .filter(|pixel| **pixel == Rgb([r, g, b]))
+            .count()
+    }
+
+    #[test]
+    fn each_score_has_a_curve_of_its_own() {
+        let step = |step: usize| StepLine {
+            step,
+            loss: 1.0 / step as f32,
+            learning_rate: 1e-3,
+            seconds: 0.0,
+        };
+        let validation = |step: usize| ValidationLine {
+            step,
+            seconds: 0.0,
+            values: [("SEG".to_owned(), 0.5), ("F1@0.5".to_owned(), 0.8)].into(),
+        };
+        let mut log = Log {
+            steps: (1..=500).map(step).collect(),
+            validations: vec![],
+        };
+        let before = draw(&log).unwrap();
+        assert_eq!(before.dimensions(), SIZE);
+        assert_eq!(count(&before, COLORS[1]), 0);
+        log.validations = (1..=5).map(|n| validation(100 * n)).collect();
+        let after = draw(&log).unwrap();
+        assert!(count(&after, COLORS[1]) > 300);
+        assert_eq!(count(&after, COLORS[2]), 0);
+        // Nothing has happened yet.
+        draw(&Log::default()).unwrap();
+    }
+}

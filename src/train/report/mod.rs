@@ -1,0 +1,88 @@
+//! What a run has come to, for a person to judge: curves, and a page with scores, settings and what the
+//! network finds in images that it has not learned from.
+
+mod curves;
+mod page;
+mod paper;
+
+use image::{ImageError, RgbImage};
+
+use self::curves::PlotError;
+use self::page::{Page, png};
+use super::checkpoint::{Judged, State};
+use super::log::Log;
+use super::run_folder::{RunFolder, WriteError};
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The curves can't be drawn.
+    #[error("can't draw the curves: {0}")]
+    Plot(#[from] PlotError),
+    /// A picture can't be turned into a PNG.
+    #[error("can't write a picture: {0}")]
+    Image(#[from] ImageError),
+    /// A file can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// What the best network finds in an image.
+pub struct Sample {
+    /// Name of the image.
+    pub name: String,
+    /// The image, the true outlines, the outlines found.
+    pub picture: RgbImage,
+}
+
+/// Writes curves and page of the model called `name`.
+pub fn write(
+    folder: &RunFolder,
+    name: &str,
+    state: &State,
+    log: &Log,
+    samples: &[Sample],
+) -> Result<(), ReportError> {
+    let curves = curves::draw(log)?;
+    folder.write(&folder.curves(), &png(&curves)?)?;
+    let mut page = Page::new(name);
+    page.paragraph(&summary(state));
+    if let Some(Judged { verdict, .. }) = &state.best {
+        page.heading("Scores of the best network on the images held back");
+        let scores = verdict.scores.named().into_iter();
+        page.table(scores.map(|(name, score)| (name, format!("{score:.4}"))));
+        page.paragraph(&format!("With {}.", verdict.limits));
+    }
+    page.heading("Curves");
+    page.image(&curves, "Over the steps of the run")?;
+    if !samples.is_empty() {
+        page.heading("Images held back");
+        page.paragraph(
+            "Each as it is, with the true outlines (green), and with those that the best network finds (orange).",
+        );
+        for Sample { name, picture } in samples {
+            page.image(picture, name)?;
+        }
+    }
+    page.heading("Settings");
+    page.paragraph(&state.command);
+    page.table(state.config.entries());
+    folder.write(&folder.report(), page.text().as_bytes())?;
+    Ok(())
+}
+
+/// How far the run is.
+fn summary(state: &State) -> String {
+    let minutes = state.time.as_secs_f64() / 60.0;
+    let is = match state.finished {
+        true => "at its end",
+        false => "not at its end",
+    };
+    let best = state.best.map_or(String::new(), |best| {
+        format!(" The best network is that after {} steps.", best.steps)
+    });
+    format!(
+        "{} steps in {minutes:.1} minutes, learned from {} images; the run is {is}.{best}",
+        state.steps, state.images
+    )
+}

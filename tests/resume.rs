@@ -1,0 +1,277 @@
+//! A run that was stopped or killed goes on to the result that it would have had, through the real
+//! program.
+#![cfg(feature = "train")]
+
+mod program;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use gstunetsegment::contract::{Contract, METADATA_KEY};
+use gstunetsegment::onnx::Model;
+use program::draw_cells;
+use prost::Message;
+use tempfile::TempDir;
+
+/// Options of a run of 300 steps with dropout, which takes seconds.
+const OPTIONS: &str = "train --images images --masks masks --output cells.onnx --width 4 --depth 2 \
+                       --tile 76 --validation 0.25 --steps 300 --validate-every 20 --elastic 2 \
+                       --learning-rate 0.003";
+
+const GO_ON: [&str; 4] = ["train", "--config", "cells.run/config.toml", "--resume"];
+
+/// A folder with images and masks.
+fn data() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    draw_cells(folder.path(), 4);
+    folder
+}
+
+fn program(folder: &Path) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_unet-train"));
+    program.current_dir(folder);
+    program
+}
+
+/// Runs the program to its end, which must be a good one.
+fn finish(folder: &Path, arguments: &[&str]) -> String {
+    let output = program(folder).args(arguments).output().unwrap();
+    let [text, error] = [output.stdout, output.stderr].map(|t| String::from_utf8(t).unwrap());
+    assert!(output.status.success(), "{text}{error}");
+    text
+}
+
+fn refusal(folder: &Path, arguments: &[&str]) -> String {
+    let output: Output = program(folder).args(arguments).output().unwrap();
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Starts the run, and waits until it has been validated after 40 steps.
+fn begun(folder: &Path, options: &[&str]) -> Child {
+    let mut child = program(folder)
+        .args(options)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let is_late = |line: &str| line.starts_with("step     40");
+    assert!(lines.any(|line| is_late(&line.unwrap())));
+    // Read on, so that the program is not held up.
+    std::thread::spawn(move || lines.for_each(drop));
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    let status = Command::new("kill").args(["-s", name, &id]).status();
+    assert!(status.unwrap().success());
+}
+
+/// The model, and the columns of the tables that don't tell the time.
+fn result(folder: &Path) -> (Vec<u8>, Vec<String>) {
+    let without_time = |line: &str, column: usize| {
+        let mut fields: Vec<_> = line.split(',').collect();
+        fields.remove(column);
+        fields.join(",")
+    };
+    let table = |name: &str, column| {
+        let text = fs::read_to_string(folder.join("cells.run").join(name)).unwrap();
+        let lines = text.lines().map(|line| without_time(line, column));
+        lines.collect::<Vec<_>>()
+    };
+    let tables = [table("log.csv", 3), table("validations.csv", 1)].concat();
+    (fs::read(folder.join("cells.onnx")).unwrap(), tables)
+}
+
+#[test]
+fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
+    let options: Vec<_> = OPTIONS.split_whitespace().collect();
+    let whole = data();
+    finish(whole.path(), &options);
+    let expected = result(whole.path());
+    assert_eq!(expected.1.len(), 1 + 300 + 1 + 15);
+
+    let stopped = data();
+    let mut child = begun(stopped.path(), &options);
+    signal(&child, "INT");
+    assert!(child.wait().unwrap().success());
+    let steps = result(stopped.path()).1.len();
+    assert!(steps < 300, "{steps} lines: stopped too late to tell");
+    assert!(stopped.path().join("cells.onnx").exists());
+    let text = finish(stopped.path(), &GO_ON);
+    assert!(text.contains("goes on after "), "{text}");
+    assert!(result(stopped.path()) == expected);
+
+    let killed = data();
+    let mut child = begun(killed.path(), &options);
+    signal(&child, "KILL");
+    assert!(!child.wait().unwrap().success());
+    finish(killed.path(), &[&options[..], &["--resume"]].concat());
+    // The config in the folder is that of the command line, and so is what the models say of it.
+    assert!(result(killed.path()) == expected);
+}
+
+#[test]
+fn only_what_was_begun_and_is_not_at_its_end_goes_on() {
+    let folder = data();
+    let folder = folder.path();
+    let options: Vec<_> = OPTIONS.split_whitespace().collect();
+    let resumed = |more: &[&str]| refusal(folder, &[&options[..], &["--resume"], more].concat());
+    let error = resumed(&[]);
+    assert!(
+        error.contains("there is no checkpoint in cells.run"),
+        "{error}"
+    );
+
+    let mut child = begun(folder, &options);
+    signal(&child, "INT");
+    child.wait().unwrap();
+    let error = refusal(folder, &options);
+    assert!(
+        error.contains("cells.run holds a run that stopped after"),
+        "{error}"
+    );
+    let error = refusal(
+        folder,
+        &[&GO_ON[..], &["--seed", "4", "--width", "5"]].concat(),
+    );
+    assert!(
+        error.contains("begun with other options: seed was 1, now 4; width was 4, now 5"),
+        "{error}"
+    );
+
+    let checkpoint = folder.join("cells.run/last.checkpoint");
+    let bytes = fs::read(&checkpoint).unwrap();
+    fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
+    let error = refusal(folder, &GO_ON);
+    assert!(
+        error.contains("last.checkpoint is no checkpoint"),
+        "{error}"
+    );
+    fs::write(&checkpoint, &bytes).unwrap();
+
+    finish(folder, &GO_ON);
+    let error = refusal(folder, &GO_ON);
+    assert!(error.contains("is at its end, after 300 steps"), "{error}");
+}
+
+#[test]
+fn a_run_ends_when_it_gets_no_better() {
+    let folder = data();
+    let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
+    options.extend(["--patience", "2"]);
+    let learning_rate = options.iter().position(|o| *o == "0.003").unwrap();
+    // Nothing is learned, so that no validation is better than the first.
+    options[learning_rate] = "1e-9";
+    let text = finish(folder.path(), &options);
+    assert!(text.contains("60 steps in"), "{text}");
+    assert!(text.contains("best after 20"), "{text}");
+}
+
+#[test]
+fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
+    let folder = data();
+    let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
+    let learning_rate = options.iter().position(|o| *o == "0.003").unwrap();
+    options[learning_rate] = "1e30";
+    let error = refusal(folder.path(), &options);
+    assert!(error.contains("training has diverged"), "{error}");
+    let log = fs::read_to_string(folder.path().join("cells.run/log.csv")).unwrap();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    // It is there, and ends alike.
+    let error = refusal(folder.path(), &GO_ON);
+    assert!(error.contains("training has diverged"), "{error}");
+}
+
+#[test]
+fn a_run_stopped_before_its_first_validation_leaves_a_model() {
+    let folder = data();
+    let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
+    options.extend(["--checkpoint-every", "0"]);
+    let every = options.iter().position(|o| *o == "20").unwrap();
+    options[every] = "100000";
+    let steps = options.iter().position(|o| *o == "300").unwrap();
+    options[steps] = "100000";
+    let mut child = program(folder.path())
+        .args(&options)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let log = folder.path().join("cells.run/log.csv");
+    let lines = || fs::read_to_string(&log).unwrap_or_default().lines().count();
+    while lines() < 4 {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    signal(&child, "TERM");
+    assert!(child.wait().unwrap().success());
+    assert!(folder.path().join("cells.onnx").exists());
+    assert_eq!(
+        fs::read_to_string(folder.path().join("cells.run/validations.csv")).unwrap(),
+        "step,seconds\n"
+    );
+}
+
+#[test]
+fn the_folder_of_a_run_gives_its_networks() {
+    let folder = data();
+    let folder = folder.path();
+    let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
+    let steps = options.iter().position(|o| *o == "300").unwrap();
+    options[steps] = "50";
+    finish(folder, &options);
+    finish(
+        folder,
+        &[
+            "export",
+            "--checkpoint",
+            "cells.run",
+            "--output",
+            "best.onnx",
+        ],
+    );
+    let [best, written] = ["best.onnx", "cells.onnx"].map(|n| fs::read(folder.join(n)).unwrap());
+    assert!(best == written);
+    finish(
+        folder,
+        &[
+            "export",
+            "--checkpoint",
+            "cells.run",
+            "--network",
+            "last",
+            "--output",
+            "last.onnx",
+        ],
+    );
+    let last = fs::read(folder.join("last.onnx")).unwrap();
+    let model = Model::decode(last.as_slice()).unwrap();
+    let mut entries = model.metadata_props.into_iter();
+    let contract = entries.find(|entry| entry.key == METADATA_KEY).unwrap();
+    let training = Contract::from_json(&contract.value).unwrap().training;
+    let training = training.unwrap();
+    assert_eq!(training.steps, 50);
+    assert!(
+        training
+            .command
+            .starts_with("unet-train train --images images")
+    );
+    let error = refusal(
+        folder,
+        &["export", "--checkpoint", "images", "--output", "x.onnx"],
+    );
+    assert!(
+        error.contains("there is no checkpoint in images"),
+        "{error}"
+    );
+
+    let page = fs::read_to_string(folder.join("cells.run/report.html")).unwrap();
+    // The curves and the one image held back.
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 2);
+    assert!(page.contains("<tr><th>width</th><td>4</td></tr>"), "{page}");
+    let curves = image::open(folder.join("cells.run/curves.png")).unwrap();
+    assert_eq!((curves.width(), curves.height()), (960, 840));
+}
