@@ -28,22 +28,34 @@ pub fn onnx(
     weights: &Weights,
     progress: &Progress,
 ) -> Result<Vec<u8>, ExportError> {
-    export(&settings.unet, weights, &contract(settings, progress))
+    let weights = at_one_half(weights, progress.limits.threshold);
+    export(&settings.unet, &weights, &contract(settings, progress))
+}
+
+/// The weights of a network of two classes, of which the bias of the foreground takes in `threshold`: a
+/// score that was as likely as that is as likely as 0.5 now. So the larger score decides, which is what
+/// every other program goes by.
+///
+/// Networks of more classes have no threshold, and stay as they are.
+fn at_one_half(weights: &Weights, threshold: f32) -> Weights {
+    let mut weights = weights.clone();
+    let last = weights.get_mut("last").map(|layer| &mut layer.bias[..]);
+    if let Some([_, foreground]) = last {
+        *foreground -= (threshold / (1.0 - threshold)).ln();
+    }
+    weights
 }
 
 fn contract(settings: &Settings, progress: &Progress) -> Contract {
-    let Limits {
-        threshold,
-        min_area,
-    } = progress.limits;
     let mut contract = settings.unet.contract(&settings.name);
     let names = settings.source.class_names();
     for (class, name) in contract.classes.iter_mut().zip(names) {
         class.name = name;
     }
     Contract {
-        threshold,
-        min_area,
+        // That which suits the network best is in its last bias.
+        threshold: 0.5,
+        min_area: progress.limits.min_area,
         pixel_size: settings.pixel_size,
         training: Some(Training {
             data: settings.data.clone(),
@@ -90,6 +102,25 @@ mod tests {
             options.library.explicit = Some([env!("CARGO_MANIFEST_DIR"), library].iter().collect());
         }
         options
+    }
+
+    #[test]
+    fn the_threshold_becomes_the_larger_score() {
+        let unet = UNet {
+            channels: 1,
+            classes: 2,
+            width: 2,
+            depth: 1,
+            padded: false,
+        };
+        let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(1));
+        assert_eq!(at_one_half(&weights, 0.5), weights);
+        let moved = at_one_half(&weights, 0.2);
+        let bias = |weights: &Weights| weights["last"].bias.clone();
+        let lead = |bias: Vec<f32>| bias[1] - bias[0];
+        // Scores of probability 0.2 differ by ln(0.2 / 0.8).
+        let gained = lead(bias(&moved)) - lead(bias(&weights));
+        assert!((gained - 4.0_f32.ln()).abs() < 1e-6, "{gained}");
     }
 
     #[test]
