@@ -153,11 +153,19 @@ const POINTWISE: &[&str] = &[
 ];
 
 /// The map of several that belong to one operator: the finest grid, the longest reach.
+///
+/// Maps that meet have one grid. One that seems to have a coarser grid was enlarged to a size that is
+/// computed when the network runs; its reach in pixels of the picture is known all the same.
 fn widest(inputs: &[Map]) -> Map {
     let mut widest = inputs[0];
+    widest.scale = inputs
+        .iter()
+        .map(|map| map.scale)
+        .fold(f64::INFINITY, f64::min);
+    widest.reach = 0.0;
     for map in inputs {
-        widest.scale = widest.scale.min(map.scale);
-        widest.reach = widest.reach.max(map.reach);
+        let reach = (map.reach * map.scale / widest.scale).ceil();
+        widest.reach = widest.reach.max(reach);
         widest.bounded &= map.bounded;
         widest.channels = widest.channels.max(map.channels);
     }

@@ -313,6 +313,55 @@ mod tests {
         assert_eq!(halo([1.0, 1.0, 2.0, 2.0]), None);
     }
 
+    /// Maps that meet have one grid, so that a size which is computed when the network runs is known.
+    #[test]
+    fn a_map_that_is_enlarged_to_meet_another_keeps_its_reach() {
+        let node = |op: &str, input: &[&str], output: &str, sides: Option<i64>| Node {
+            input: input.iter().map(|name| name.to_string()).collect(),
+            output: vec![output.into()],
+            op_type: op.into(),
+            attribute: ["kernel_shape", "strides"]
+                .iter()
+                .filter_map(|name| {
+                    let attribute = Attribute {
+                        name: name.to_string(),
+                        ints: vec![sides?; 2],
+                        ..Default::default()
+                    };
+                    Some(attribute)
+                })
+                .collect(),
+            ..Default::default()
+        };
+        let value = |name: &str| crate::onnx::ValueInfo {
+            name: name.into(),
+            ..Default::default()
+        };
+        let graph = Graph {
+            node: vec![
+                node("MaxPool", &["x"], "small", Some(8)),
+                node("Shape", &["x"], "size", None),
+                node("Resize", &["small", "", "", "size"], "large", None),
+                node("Add", &["x", "large"], "y", None),
+            ],
+            input: vec![value("x")],
+            output: vec![value("y")],
+            ..Default::default()
+        };
+        // A neighbour in the map of one in eight.
+        assert_eq!(survey(&graph, 1).halo, Some(8));
+        let mut wider = graph.clone();
+        let convolution = node("AveragePool", &["small"], "wide", None);
+        wider.node.insert(1, convolution);
+        wider.node[1].attribute.push(Attribute {
+            name: "kernel_shape".into(),
+            ints: vec![3, 3],
+            ..Default::default()
+        });
+        wider.node[3].input[0] = "wide".into();
+        assert_eq!(survey(&wider, 1).halo, Some(16));
+    }
+
     #[test]
     fn the_longer_side_of_a_kernel_counts() {
         let unet = UNet {
