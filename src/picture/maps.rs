@@ -1,29 +1,60 @@
 //! Maps as grey pictures.
 
-use super::format::Layout;
+use super::format::{Format, Layout};
 use super::frame::FrameMut;
+
+/// A picture whose format or size does not go with what is to be written into it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} can't be written into a picture of {width}x{height} pixels in {}", format.name())]
+pub struct WriteError {
+    /// What was to be written.
+    pub what: &'static str,
+    /// Format of the picture.
+    pub format: Format,
+    /// Its columns.
+    pub width: usize,
+    /// Its rows.
+    pub height: usize,
+}
+
+impl WriteError {
+    pub(super) fn new(what: &'static str, target: &FrameMut) -> Self {
+        WriteError {
+            what,
+            format: target.format(),
+            width: target.width(),
+            height: target.height(),
+        }
+    }
+}
 
 /// Writes classes, rows of the frame's width without gaps, into a picture in GRAY8.
 ///
-/// # Panics
+/// # Errors
 /// If the picture is in another format, or `mask` is shorter than it.
-pub fn write_mask(mask: &[u8], target: &mut FrameMut) {
-    assert_eq!(target.format().layout(), Layout::Gray8, "masks have 8 bits");
+pub fn write_mask(mask: &[u8], target: &mut FrameMut) -> Result<(), WriteError> {
     let width = target.width();
+    if target.format() != Format::Gray8 || mask.len() < width * target.height() {
+        return Err(WriteError::new("a mask", target));
+    }
     for y in 0..target.height() {
         target
             .row(0, y)
             .copy_from_slice(&mask[y * width..][..width]);
     }
+    Ok(())
 }
 
 /// Writes probabilities, rows of the frame's width without gaps, into a grey picture: 0 to 1 become
 /// 0 to 255 or 65535, rounded. What is no number becomes 0.
 ///
-/// # Panics
+/// # Errors
 /// If the picture is not grey, or `probability` is shorter than it.
-pub fn write_probability(probability: &[f32], target: &mut FrameMut) {
+pub fn write_probability(probability: &[f32], target: &mut FrameMut) -> Result<(), WriteError> {
     let width = target.width();
+    if probability.len() < width * target.height() {
+        return Err(WriteError::new("probabilities", target));
+    }
     let layout = target.format().layout();
     for y in 0..target.height() {
         let values = &probability[y * width..][..width];
@@ -45,9 +76,10 @@ pub fn write_probability(probability: &[f32], target: &mut FrameMut) {
                     };
                 }
             }
-            _ => panic!("probabilities can't be written into {layout:?}"),
+            _ => return Err(WriteError::new("probabilities", target)),
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -70,7 +102,7 @@ mod tests {
     #[test]
     fn masks_are_copied_row_by_row() {
         let got = written(Format::Gray8, |target| {
-            write_mask(&[0, 1, 2, 3, 4, 255], target)
+            write_mask(&[0, 1, 2, 3, 4, 255], target).unwrap()
         });
         assert_eq!(got, [0, 1, 2, 0xa5, 3, 4, 255]);
     }
@@ -78,11 +110,22 @@ mod tests {
     #[test]
     fn probabilities_fill_the_range() {
         let p = [0.0, 0.5, 1.0, -0.1, 7.0, f32::NAN];
-        let got = |format| written(format, |target| write_probability(&p, target));
+        let got = |format| written(format, |target| write_probability(&p, target).unwrap());
         assert_eq!(got(Format::Gray8), [0, 128, 255, 0xa5, 0, 255, 0]);
         let expected = [0, 0, 0x80, 0, 0xff, 0xff, 0xa5, 0, 0, 0xff, 0xff, 0, 0];
         assert_eq!(got(Format::Gray16Be), expected);
         let expected = [0, 0, 0, 0x80, 0xff, 0xff, 0xa5, 0, 0, 0xff, 0xff, 0, 0];
         assert_eq!(got(Format::Gray16Le), expected);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let mut colour = Picture::new(Format::Rgb, (3, 2), YuvCoding::default());
+        let error = write_mask(&[0; 6], &mut colour.frame_mut()).unwrap_err();
+        assert!(error.to_string().contains("3x2 pixels in RGB"), "{error}");
+        assert!(write_probability(&[0.0; 6], &mut colour.frame_mut()).is_err());
+        let mut gray = Picture::new(Format::Gray8, (3, 2), YuvCoding::default());
+        assert!(write_mask(&[0; 5], &mut gray.frame_mut()).is_err());
+        assert!(write_probability(&[0.0; 5], &mut gray.frame_mut()).is_err());
     }
 }

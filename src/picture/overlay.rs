@@ -5,6 +5,7 @@ use super::contour::{Contour, OPAQUE};
 use super::display::Levels;
 use super::format::Layout;
 use super::frame::{Frame, FrameMut};
+use super::maps::WriteError;
 use super::overlay_yuv;
 use super::palette::{Color, default_color};
 
@@ -16,7 +17,7 @@ use super::palette::{Color, default_color};
 /// opaque. Without one the picture is drawn over in place; then opacity stays what it was, and
 /// `levels` is not used.
 ///
-/// # Panics
+/// # Errors
 /// If the target is grey, or the source isn't, or is not of the target's size, or with a source the
 /// target is NV12 or I420, or `mask` is shorter than the frame.
 pub fn draw(
@@ -26,15 +27,18 @@ pub fn draw(
     colors: &[Color],
     opacity: f32,
     levels: Levels,
-) {
+) -> Result<(), WriteError> {
     let (width, height) = (target.width(), target.height());
+    let fits = |source: &Frame| {
+        source.format().is_gray() && (source.width(), source.height()) == (width, height)
+    };
+    if mask.len() < width * height || !source.is_none_or(fits) {
+        return Err(WriteError::new("an overlay", target));
+    }
     let contour = Contour::new(&mask[..width * height], width, height, opacity);
     let palette = Palette::new(target, colors);
     match (source, target.format().layout()) {
         (Some(source), Layout::Packed { bytes, .. }) => {
-            assert!(source.format().is_gray(), "the source must be grey");
-            let size = (source.width(), source.height());
-            assert_eq!(size, (width, height), "source and target differ in size");
             if bytes == 3 {
                 draw_gray::<3>(source, target, &contour, &palette, levels);
             } else {
@@ -45,8 +49,9 @@ pub fn draw(
         (None, Layout::Yuv { chroma, step }) => {
             overlay_yuv::draw(target, (chroma, step), &contour, &palette);
         }
-        (_, layout) => panic!("an overlay can't be drawn into {layout:?}"),
+        _ => return Err(WriteError::new("an overlay", target)),
     }
+    Ok(())
 }
 
 /// The colour of each class in the samples of a picture, in their order: that of the bytes of a
@@ -208,7 +213,8 @@ mod tests {
                     &COLORS,
                     0.5,
                     levels,
-                );
+                )
+                .unwrap();
                 for (place, rgb) in [
                     ((0, 0), [40, 40, 40]),
                     ((1, 1), [200, 100, 0]),
@@ -236,7 +242,8 @@ mod tests {
                 &COLORS,
                 0.0,
                 Levels::IDENTITY,
-            );
+            )
+            .unwrap();
             for (place, rgb) in [
                 ((0, 0), [10, 20, 30]),
                 ((1, 1), [200, 100, 0]),
@@ -258,7 +265,8 @@ mod tests {
             &COLORS,
             1.0,
             Levels::IDENTITY,
-        );
+        )
+        .unwrap();
         assert_eq!(pixel(&mut target, 0, 0), default_color(5).0);
     }
 
@@ -269,5 +277,22 @@ mod tests {
             assert_eq!(blend(sample, color, OPAQUE), color);
         }
         assert_eq!(blend(0, 255, 128), 128);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let source = Picture::gray(Format::Gray8, SIZE, YuvCoding::BT601, |_, _| 1);
+        let small = Picture::gray(Format::Gray8, (4, 5), YuvCoding::BT601, |_, _| 1);
+        let refused = |source: Option<&Picture>, format, mask: &[u8]| {
+            let mut target = Picture::new(format, SIZE, YuvCoding::BT601);
+            let frame = source.map(|source| source.frame());
+            let target = &mut target.frame_mut();
+            draw(frame.as_ref(), target, mask, &COLORS, 0.5, Levels::IDENTITY).is_err()
+        };
+        assert!(!refused(Some(&source), Format::Rgb, &MASK));
+        assert!(refused(Some(&small), Format::Rgb, &MASK));
+        assert!(refused(Some(&source), Format::I420, &MASK));
+        assert!(refused(None, Format::Gray8, &MASK));
+        assert!(refused(None, Format::Rgb, &MASK[1..]));
     }
 }

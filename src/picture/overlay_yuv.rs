@@ -153,7 +153,7 @@ mod tests {
                 let [gray, u0, v0] = coding.encode([60; 3]);
                 let [luma, u, v] = coding.encode(colors[1].0);
                 let levels = Levels::IDENTITY;
-                overlay::draw(None, &mut target.frame_mut(), &mask, &colors, 1.0, levels);
+                overlay::draw(None, &mut target.frame_mut(), &mask, &colors, 1.0, levels).unwrap();
                 let mixed = |from: u8, to: u8, quarters: u16| {
                     let sum = u16::from(from) * (4 - quarters) + u16::from(to) * quarters;
                     ((sum + 2) / 4) as u8
@@ -182,7 +182,8 @@ mod tests {
             &colors,
             0.25,
             Levels::IDENTITY,
-        );
+        )
+        .unwrap();
         let (from, to) = (
             YuvCoding::BT601.encode([60; 3]),
             YuvCoding::BT601.encode(colors[1].0),

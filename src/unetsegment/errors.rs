@@ -46,7 +46,10 @@ pub fn post(element: &UNetSegment, error: &ProcessError) {
         | ProcessError::NoCaps => {
             gst::error_msg!(gst::StreamError::Failed, ("{}", sentence(error)))
         }
-        ProcessError::Caps(_) | ProcessError::Frame(_) | ProcessError::Placement(_) => {
+        ProcessError::Caps(_)
+        | ProcessError::Frame(_)
+        | ProcessError::Write(_)
+        | ProcessError::Placement(_) => {
             gst::error_msg!(gst::StreamError::Format, ("{}", sentence(error)))
         }
     };

@@ -14,7 +14,7 @@ use super::settings::FrameSettings;
 use crate::labels::Components;
 use crate::mask_meta::{self, Mask};
 use crate::picture::Color;
-use crate::picture::{self, DisplayRange, Frame, FrameError, LevelTracker, Levels};
+use crate::picture::{self, DisplayRange, Frame, FrameError, LevelTracker, Levels, WriteError};
 use crate::segmenter::{SegmentError, Segmenter};
 use crate::tiling::Size;
 
@@ -29,6 +29,8 @@ pub enum ProcessError {
     NoCaps,
     #[error(transparent)]
     Frame(#[from] FrameError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
     #[error(transparent)]
     Placement(#[from] PlacementError),
     #[error("the memory of a frame can't be used: {0}")]
@@ -211,7 +213,7 @@ impl Process {
                 &self.colors,
                 opacity,
                 Levels::IDENTITY,
-            );
+            )?;
         }
         let pts = buffer.pts();
         self.finish(buffer, pts, mask, settings)
@@ -308,15 +310,15 @@ impl Stream {
         target.clear_padding();
         let mask = mask.mask.map_readable()?;
         match self.kind {
-            Output::Probability => picture::write_probability(&self.probability, &mut target),
-            Output::Mask => picture::write_mask(&mask, &mut target),
+            Output::Probability => picture::write_probability(&self.probability, &mut target)?,
+            Output::Mask => picture::write_mask(&mask, &mut target)?,
             Output::Overlay | Output::None => {
                 if self.levels.range() != settings.display_range {
                     self.levels = LevelTracker::new(settings.display_range);
                 }
                 let levels = self.levels.levels(frame);
                 let opacity = settings.opacity as f32;
-                picture::draw(Some(frame), &mut target, &mask, colors, opacity, levels);
+                picture::draw(Some(frame), &mut target, &mask, colors, opacity, levels)?;
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use super::picture::Picture;
 use super::predictor::{PredictError, Prediction};
 use crate::contract::Contract;
 use crate::picture::{
-    Color, DisplayRange, Format, FrameError, LevelTracker, draw, write_probability,
+    Color, DisplayRange, Format, FrameError, LevelTracker, WriteError, draw, write_probability,
 };
 use crate::train::dataset::{DatasetError, Page, Reader, in_order};
 use crate::train::options::number;
@@ -86,6 +86,17 @@ struct DrawingOptions {
     display_range: DisplayRange,
 }
 
+/// Why a result can't be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum DrawError {
+    /// There is no such picture.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The picture has no room for it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
 /// Why pictures can't be segmented.
 #[derive(Debug, thiserror::Error)]
 pub enum SegmentError {
@@ -131,7 +142,7 @@ pub enum SegmentError {
         /// The picture.
         page: Page,
         /// Why.
-        error: FrameError,
+        error: DrawError,
     },
     /// A result can't be written.
     #[error("can't write {}: {error}", file.display())]
@@ -209,7 +220,7 @@ impl Segment {
         prediction: &Prediction,
         contract: &Contract,
     ) -> Result<Png, SegmentError> {
-        let drawn = |png: Result<Png, FrameError>| {
+        let drawn = |png: Result<Png, DrawError>| {
             png.map_err(|error| SegmentError::Draw {
                 page: page.clone(),
                 error,
@@ -288,13 +299,13 @@ fn largest(objects: &Plane<u32>) -> u32 {
     objects.data.iter().copied().max().unwrap_or(0)
 }
 
-fn probability(probability: &Plane<f32>, picture: &Picture) -> Result<Png, FrameError> {
+fn probability(probability: &Plane<f32>, picture: &Picture) -> Result<Png, DrawError> {
     let format = match cfg!(target_endian = "big") {
         true => Format::Gray16Be,
         false => Format::Gray16Le,
     };
     let mut target = Picture::new(format, picture.size(), vec![0; 2 * probability.data.len()])?;
-    write_probability(&probability.data, &mut target.frame_mut()?);
+    write_probability(&probability.data, &mut target.frame_mut()?)?;
     Ok(Png {
         width: probability.width,
         height: probability.height,
@@ -309,7 +320,7 @@ impl DrawingOptions {
         picture: &Picture,
         mask: &Plane<u8>,
         colors: &[Color],
-    ) -> Result<Png, FrameError> {
+    ) -> Result<Png, DrawError> {
         let frame = picture.frame()?;
         // By itself: the images of a folder need not be frames of one video.
         let levels = LevelTracker::new(self.display_range).levels(&frame);
@@ -322,7 +333,7 @@ impl DrawingOptions {
             false => (picture.clone(), None),
         };
         let drawn_upon = &mut target.frame_mut()?;
-        draw(source, drawn_upon, &mask.data, colors, self.opacity, levels);
+        draw(source, drawn_upon, &mask.data, colors, self.opacity, levels)?;
         Ok(Png {
             width: mask.width,
             height: mask.height,

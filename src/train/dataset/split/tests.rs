@@ -1,0 +1,162 @@
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::*;
+use crate::train::dataset::{Layout, MaskKind};
+use crate::train::plane::Plane;
+use crate::train::target::Truth;
+
+/// Samples of the given sequences, each with as many frames as its number says.
+fn dataset(sequences: &[(&str, usize)]) -> Dataset {
+    let sample = |sequence: &str, frame: usize| Sample {
+        name: format!("{sequence}/{frame}"),
+        sequence: sequence.into(),
+        image: vec![Plane::filled(1, 1, 0.0)],
+        truth: Truth {
+            cells: Plane::filled(1, 1, 1),
+            classes: None,
+            ignored: None,
+        },
+    };
+    let frames = sequences
+        .iter()
+        .flat_map(|(sequence, count)| (0..*count).map(move |frame| sample(sequence, frame)));
+    Dataset {
+        samples: frames.collect(),
+        layout: Layout::Folders,
+        kind: MaskKind::Instances,
+        without_mask: 0,
+    }
+}
+
+fn split(dataset: Dataset, holdout: &Holdout, seed: u64) -> Result<[Vec<String>; 2], String> {
+    let split = dataset.split(holdout, &mut StdRng::seed_from_u64(seed));
+    let names = |samples: Vec<Sample>| samples.into_iter().map(|s| s.name).collect();
+    let split = split.map_err(|error| error.to_string())?;
+    Ok([names(split.training), names(split.validation)])
+}
+
+fn share(validation: f64, split: Order) -> Holdout {
+    Holdout {
+        validation,
+        split,
+        ..Holdout::default()
+    }
+}
+
+#[test]
+fn a_seed_decides_the_split() {
+    let held_back = |seed| {
+        let holdout = share(0.25, Order::Random);
+        let [training, validation] = split(dataset(&[("a", 20)]), &holdout, seed).unwrap();
+        assert_eq!((training.len(), validation.len()), (15, 5));
+        validation
+    };
+    assert_eq!(held_back(1), held_back(1));
+    assert_ne!(held_back(1), held_back(2));
+    let held_back = |count, validation| {
+        let holdout = share(validation, Order::Random);
+        split(dataset(&[("a", count)]), &holdout, 1).map(|split| split[1].len())
+    };
+    assert_eq!(held_back(2, 0.01), Ok(1));
+    assert!(held_back(1, 0.5).unwrap_err().contains("1 image(s)"));
+    assert!(
+        held_back(4, 0.99)
+            .unwrap_err()
+            .contains("4 would be held back")
+    );
+}
+
+#[test]
+fn time_holds_back_the_end_of_each_sequence() {
+    let holdout = share(0.4, Order::Time);
+    let [training, validation] = split(dataset(&[("a", 5), ("b", 3)]), &holdout, 1).unwrap();
+    assert_eq!(validation, ["a/3", "a/4", "b/2"]);
+    assert_eq!(training, ["a/0", "a/1", "a/2", "b/0", "b/1"]);
+    assert!(split(dataset(&[("a", 1)]), &holdout, 1).is_err());
+}
+
+#[test]
+fn sequences_are_held_back_by_name() {
+    let holdout = |sequence: &str| Holdout {
+        validation_sequence: vec![sequence.into()],
+        ..Holdout::default()
+    };
+    let frames = || dataset(&[("01", 2), ("02", 1)]);
+    let [training, validation] = split(frames(), &holdout("02"), 1).unwrap();
+    assert_eq!((training.len(), validation), (2, vec!["02/0".to_owned()]));
+    let error = split(frames(), &holdout("03"), 1).unwrap_err();
+    assert!(
+        error.contains("sequence 03") && error.contains("there is 01, 02"),
+        "{error}"
+    );
+    assert!(split(dataset(&[("01", 2)]), &holdout("01"), 1).is_err());
+}
+
+#[test]
+fn what_is_left_out_is_on_neither_side() {
+    let holdout = |name: &str| Holdout {
+        leave_out: vec![name.into(), "a/3".into()],
+        ..share(0.5, Order::Time)
+    };
+    let [training, validation] = split(dataset(&[("a", 6)]), &holdout("a/2.tif"), 1).unwrap();
+    assert_eq!(training, ["a/0", "a/1"]);
+    assert_eq!(validation, ["a/4", "a/5"]);
+    let error = split(dataset(&[("a", 6)]), &holdout("a/9"), 1).unwrap_err();
+    assert!(
+        error.contains("--leave-out a/9") && error.contains("a/0"),
+        "{error}"
+    );
+}
+
+#[test]
+fn better_masks_judge_what_is_held_back_alone() {
+    let holdout = share(0.5, Order::Time);
+    let split = |rng: u64| {
+        let mut rng = StdRng::seed_from_u64(rng);
+        dataset(&[("a", 6)]).split(&holdout, &mut rng).unwrap()
+    };
+    let mut better = dataset(&[("a", 6)]);
+    better
+        .samples
+        .retain(|s| ["a/0", "a/4"].contains(&s.name.as_str()));
+    better
+        .samples
+        .iter_mut()
+        .for_each(|s| s.truth.cells.data[0] = 7);
+    let judged = split(1).judged_by(better).unwrap();
+    assert_eq!(judged.training.len(), 3);
+    let names: Vec<_> = judged.validation.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["a/4"]);
+    assert_eq!(judged.validation[0].truth.cells.data, [7]);
+    let error = split(1).judged_by(dataset(&[("b", 6)])).unwrap_err();
+    assert!(error.to_string().contains("3 image(s)"), "{error}");
+}
+
+#[test]
+fn a_list_names_images_with_or_without_ending() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("held-back.txt");
+    let holdout = Holdout {
+        validation_list: Some(list.clone()),
+        ..Holdout::default()
+    };
+    fs::write(&list, "# the best ones\n\na/1\n  a/3.tif\r\n").unwrap();
+    let [training, validation] = split(dataset(&[("a", 4)]), &holdout, 1).unwrap();
+    assert_eq!(
+        (training, validation),
+        (
+            vec!["a/0".into(), "a/2".into()],
+            vec!["a/1".into(), "a/3".into()]
+        )
+    );
+    fs::write(&list, "a/1\na/7\n").unwrap();
+    let error = split(dataset(&[("a", 4)]), &holdout, 1).unwrap_err();
+    assert!(error.contains("names a/7 in line 2"), "{error}");
+    assert!(
+        error.contains("held-back.txt") && error.contains("a/0"),
+        "{error}"
+    );
+    fs::write(&list, "# nobody\n").unwrap();
+    assert!(split(dataset(&[("a", 4)]), &holdout, 1).is_err());
+}
