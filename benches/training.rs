@@ -4,14 +4,17 @@
 
 use std::time::Instant;
 
-use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::{Device, Distribution, Tensor};
-use gstunetsegment::train::loss::weighted_cross_entropy;
+use burn::optim::SgdConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::tensor::Device;
+use gstunetsegment::train::augment::Tile;
+use gstunetsegment::train::cpu::Pictures;
+use gstunetsegment::train::learner::Learner;
 use gstunetsegment::train::network::{Network, initial_weights};
+use gstunetsegment::train::plane::Plane;
 use gstunetsegment::unet::UNet;
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 /// Measured of each, after one that is not.
 const RUNS: usize = 7;
@@ -35,22 +38,34 @@ fn main() {
         Some((size, size)),
         "the next legal size"
     );
-    let device = Device::flex().autodiff();
-    let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(1));
-    let mut network = Network::new(unet, &weights, 0.0, &device);
-    let mut optimizer = AdamWConfig::new().init();
-    let normal = Distribution::Normal(0.0, 1.0);
-    let input = Tensor::<4>::random([batch, 1, size, size], normal, &device);
-    let side = size - 2 * unet.geometry().margin;
-    let targets = Tensor::<4>::random([batch, 2, side, side], Distribution::Default, &device);
+    let rng = &mut StdRng::seed_from_u64(1);
+    let weights = initial_weights(&unet, rng);
+    let network = Network::new(unet, &weights, 0.0, &Device::flex().autodiff());
+    let momentum = MomentumConfig::new()
+        .with_momentum(0.99)
+        .with_dampening(0.0);
+    let optimizer = SgdConfig::new().with_momentum(Some(momentum)).init();
+    let mut learner = Learner::new(network, 0.0, optimizer);
+    let output = size - 2 * unet.geometry().margin;
+    let tiles: Vec<Tile> = (0..batch)
+        .map(|_| Tile {
+            image: vec![Plane::filled(size, size, 0.0).map(|_: f32| rng.random())],
+            classes: Plane::filled(output, output, 0).map(|_: u8| rng.random_range(0..2)),
+            weights: Plane::filled(output, output, 0.0).map(|_: f32| rng.random()),
+        })
+        .collect();
     let step = median(|| {
-        let loss = weighted_cross_entropy(network.forward(input.clone()), targets.clone());
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        network = optimizer.step(1e-3, network.clone(), gradients);
+        learner.step(&tiles, 1e-3, 1);
     });
-    let plain = network.valid();
-    let input = input.inner();
-    let forward = median(|| drop(plain.forward(input.clone()).into_data()));
+    let numbers: Vec<f32> = tiles.iter().flat_map(|t| t.image[0].data.clone()).collect();
+    let mut scorer = learner.network().scorer();
+    let forward = median(|| {
+        scorer.scores(Pictures {
+            numbers: &numbers,
+            batch,
+            size: (size, size),
+        });
+    });
     println!(
         "width {width} size {size} depth {depth} batch {batch}: step {step:.4} s, forward {forward:.4} s"
     );

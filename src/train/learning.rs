@@ -149,10 +149,10 @@ impl Learning<'_> {
 
     fn judge(&self) -> Result<Judged, RunError> {
         self.check()?;
-        let (network, device) = (self.learner.network().valid(), self.learner.device());
+        let network = self.learner.network();
         Ok(Judged {
             steps: self.state.steps,
-            verdict: validate(&network, &self.validation, self.measure, &device)?,
+            verdict: validate(network, &self.validation, self.measure)?,
         })
     }
 
@@ -217,11 +217,11 @@ impl Learning<'_> {
         let (Some(best), Some(judged)) = (&self.best, self.state.best) else {
             return Ok(Vec::new());
         };
-        let (network, device) = (best.valid(), self.learner.device());
-        let draw = |Sample {
-                        name, image, truth, ..
-                    }: &Sample| {
-            let found = segment(&network, image, &device)?;
+        let (unet, mut scorer) = (best.unet(), best.scorer());
+        let mut draw = |Sample {
+                            name, image, truth, ..
+                        }: &Sample| {
+            let found = segment(&unet, &mut scorer, image)?;
             let objects = truth.judged(found.objects(judged.verdict.limits));
             Ok(report::Sample {
                 name: name.clone(),
@@ -229,7 +229,11 @@ impl Learning<'_> {
             })
         };
         let every = self.validation.len().div_ceil(SAMPLES).max(1);
-        self.validation.iter().step_by(every).map(draw).collect()
+        self.validation
+            .iter()
+            .step_by(every)
+            .map(&mut draw)
+            .collect()
     }
 
     fn checkpoint(&self) -> Result<Checkpoint, CheckpointError> {

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_distr::{Distribution, Normal};
 
-use super::convolution::convolve;
+use super::cpu::{Engine, Pictures, Values};
 use crate::onnx::export::Parameters;
 use crate::unet::{Kind, Layer, UNet};
 
@@ -59,7 +62,8 @@ impl Network {
         }
     }
 
-    /// The scores of each class before softmax.
+    /// The scores of each class before softmax, on any device. On a CPU an [`Engine`] is several times as
+    /// fast; it is what learns and judges there.
     ///
     /// # Shapes
     /// `input`: \[batch, channels, height, width\], both sizes legal for the network;
@@ -97,15 +101,42 @@ impl Network {
 
     /// The weights as they are now.
     pub fn weights(&self) -> Weights {
-        let layers = self.unet.layers().into_iter().zip(&self.layers);
-        let parameters = layers.map(|(layer, learned)| {
-            let parameters = Parameters {
-                weight: floats(learned.weight.val()),
-                bias: floats(learned.bias.val()),
-            };
-            (layer.name, parameters)
-        });
-        parameters.collect()
+        let names = self.unet.layers().into_iter().map(|layer| layer.name);
+        names.zip(self.values()).collect()
+    }
+
+    /// What computes scores outside of learning.
+    pub fn scorer(&self) -> Scorer {
+        match self.is_on_cpu() {
+            true => Scorer::Cpu(Engine::new(self.unet), self.values()),
+            false => Scorer::Device(Box::new(self.valid()), self.device()),
+        }
+    }
+
+    /// The device that the network is on, for use, not for teaching.
+    pub fn device(&self) -> Device {
+        self.layers[0].weight.val().device().inner()
+    }
+
+    /// Whether that is a CPU, for which an [`Engine`] is there.
+    pub fn is_on_cpu(&self) -> bool {
+        self.device() == Device::flex()
+    }
+
+    /// Weights and biases as they are now, in the order of [`UNet::layers`].
+    pub fn values(&self) -> Vec<Parameters> {
+        let values = |layer: &Learned| Parameters {
+            weight: floats(layer.weight.val()),
+            bias: floats(layer.bias.val()),
+        };
+        self.layers.iter().map(values).collect()
+    }
+
+    /// The identities of weight and bias of each layer, in the order of [`UNet::layers`].
+    pub fn parameter_ids(&self) -> impl Iterator<Item = [ParamId; 2]> {
+        self.layers
+            .iter()
+            .map(|layer| [layer.weight.id, layer.bias.id])
     }
 
     /// Shape of the network.
@@ -114,14 +145,48 @@ impl Network {
     }
 }
 
+/// Computes the scores of a network that does not learn meanwhile.
+pub enum Scorer {
+    /// On the CPU, with these values.
+    Cpu(Engine, Vec<Parameters>),
+    /// On another device.
+    Device(Box<Network>, Device),
+}
+
+impl Scorer {
+    /// The scores \[batch, classes, height - 2 margin, width - 2 margin\] before softmax.
+    pub fn scores(&mut self, pictures: Pictures) -> Vec<f32> {
+        match self {
+            Scorer::Cpu(engine, values) => engine.scores(&slices(values), pictures),
+            Scorer::Device(network, device) => {
+                let Pictures {
+                    numbers,
+                    batch,
+                    size: (height, width),
+                } = pictures;
+                let shape = [batch, network.unet.channels, height, width];
+                let data = TensorData::new(numbers.to_vec(), shape);
+                floats(network.forward(Tensor::from_data(data, &*device)))
+            }
+        }
+    }
+}
+
+/// Values as an [`Engine`] takes them.
+pub fn slices(values: &[Parameters]) -> Vec<Values<'_>> {
+    let slices = values
+        .iter()
+        .map(|Parameters { weight, bias }| Values { weight, bias });
+    slices.collect()
+}
+
 impl Learned {
     /// 3x3 convolution and ReLU.
     fn convolve(&self, x: Tensor<4>, padded: bool) -> Tensor<4> {
-        let x = match padded {
-            true => x.pad([(1, 1), (1, 1)], 0.0),
-            false => x,
-        };
-        convolve(x, self.weight.val(), self.bias.val())
+        let padding = usize::from(padded);
+        let options = ConvOptions::new([1, 1], [padding, padding], [1, 1], 1);
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        relu(conv2d(x, weight, Some(bias), options))
     }
 
     /// 2x2 up-convolution with stride 2.
@@ -188,7 +253,9 @@ fn parameter<const D: usize>(
 }
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
+    let data = tensor.into_data();
+    data.try_into_vec()
+        .expect("networks are of single precision")
 }
 
 /// Cuts `border` pixels off each side ("copy and crop").

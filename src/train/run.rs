@@ -13,7 +13,7 @@ use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
 use super::config::Difference;
 use super::dataset::{self, DatasetError, Sample, Source, Split};
 use super::feeder::{Feeder, Food};
-use super::learner::Learner;
+use super::learner::{Learner, optimizer};
 use super::learning::Learning;
 use super::log::{Log, LogError};
 use super::metrics::Measure;
@@ -190,7 +190,9 @@ pub fn run(
         steps: state.steps,
     });
     let feeder = feeder(settings, split.training, tile, state.steps);
-    let learner = Learner::new(settings, &weights, &device);
+    let device = device.autodiff();
+    let network = Network::new(settings.unet, &weights, settings.dropout, &device);
+    let learner = Learner::new(network, settings.dropout, optimizer(settings));
     let (learner, best, log) = match before {
         Some(before) => restored(before, learner, &folder)?,
         None => {

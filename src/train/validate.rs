@@ -3,17 +3,18 @@
 
 use std::fmt;
 
-use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::components::objects;
+use super::cpu::{BLOCK, Pictures};
 use super::dataset::Sample;
 use super::metrics::{Measure, Scores, Tally};
-use super::network::Network;
+use super::network::{Network, Scorer};
 use super::plane::Plane;
 use super::tune::{Tuned, tune};
 use crate::contract::Activation;
 use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
+use crate::unet::UNet;
 
 /// What decides which pixels are objects; see [`Contract`](crate::contract::Contract).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,18 +53,18 @@ pub struct Verdict {
     pub scores: Scores,
 }
 
-/// Judges `network`, which must not be on an autodiff device, by `samples`, with the limits that suit it
+/// Judges `network` by `samples`, with the limits that suit it
 /// best on them: how sure a network is changes while it learns, and so does the threshold at which it
 /// is good. What it finds where nobody has judged does not count.
 pub fn validate(
     network: &Network,
     samples: &[Sample],
     measure: Measure,
-    device: &Device,
 ) -> Result<Verdict, PlanError> {
     let mut answers = Vec::with_capacity(samples.len());
+    let (unet, mut scorer) = (network.unet(), network.scorer());
     for Sample { image, truth, .. } in samples {
-        answers.push((segment(network, image, device)?, truth));
+        answers.push((segment(&unet, &mut scorer, image)?, truth));
     }
     let Tuned { limits, .. } = tune(&answers, measure);
     let mut tally = Tally::new(measure);
@@ -103,15 +104,10 @@ impl Found {
 }
 
 /// Segments a normalised image, a plane for each channel.
-pub fn segment(
-    network: &Network,
-    image: &[Plane<f32>],
-    device: &Device,
-) -> Result<Found, PlanError> {
-    let unet = network.unet();
+pub fn segment(unet: &UNet, scorer: &mut Scorer, image: &[Plane<f32>]) -> Result<Found, PlanError> {
     let (height, width) = (image[0].height, image[0].width);
     let tiles = TileSize::Planned {
-        max_pixels: MEMORY / (BYTES_PER_CHANNEL * unet.width),
+        max_pixels: MEMORY / (BYTES_PER_CHANNEL * unet.width.max(BLOCK)),
     };
     let plan = Plan::new(Size { width, height }, &unet.geometry(), Blend::Crop, tiles)?;
     let decision = Decision::new(Activation::Softmax, unet.classes, 0.5);
@@ -123,10 +119,12 @@ pub fn segment(
         let (top, left) = (tile.0.outer_start, tile.1.outer_start);
         let seen = image.iter();
         let seen = seen.flat_map(|channel| channel.mirrored(top, left, plan.outer));
-        let shape = [1, unet.channels, plan.outer.height, plan.outer.width];
-        let input = TensorData::new(seen.collect(), shape);
-        let scores = network.forward(Tensor::from_data(input, device));
-        let scores: Vec<f32> = scores.into_data().iter().collect();
+        let seen: Vec<f32> = seen.collect();
+        let scores = scorer.scores(Pictures {
+            numbers: &seen,
+            batch: 1,
+            size: (plan.outer.height, plan.outer.width),
+        });
         let probability = Some(&mut probability.data[..]);
         stitcher.add(tile, &scores, &mut mask.data, probability);
     }
@@ -140,22 +138,21 @@ pub fn segment(
 /// Bytes that the maps of one tile may take.
 const MEMORY: usize = 1 << 30;
 
-/// What they take for each pixel and channel of the first level: eight maps of that size in single
-/// precision, those that are kept for the way up and those that are being computed.
-const BYTES_PER_CHANNEL: usize = 8 * 4;
+/// What they take for each pixel and channel of the first level: six maps and a quarter in single precision,
+/// and all levels below together as much again.
+const BYTES_PER_CHANNEL: usize = 13 * 4;
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
     use super::*;
     use crate::train::network::initial_weights;
-    use crate::unet::UNet;
 
     #[test]
     fn a_mask_has_the_size_of_its_image() {
-        let device = Device::flex();
         for padded in [false, true] {
             let unet = UNet {
                 channels: 1,
@@ -165,10 +162,10 @@ mod tests {
                 padded,
             };
             let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(1));
-            let network = Network::new(unet, &weights, 0.0, &device);
+            let mut scorer = Network::new(unet, &weights, 0.0, &Device::flex()).scorer();
             for (height, width) in [(1, 1), (3, 40), (33, 17)] {
                 let image = [Plane::filled(height, width, 0.5)];
-                let mask = segment(&network, &image, &device).unwrap().mask(0.5);
+                let mask = segment(&unet, &mut scorer, &image).unwrap().mask(0.5);
                 assert_eq!((mask.height, mask.width), (height, width));
                 assert_eq!(mask.data.len(), height * width);
             }

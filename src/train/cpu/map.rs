@@ -1,0 +1,146 @@
+//! Feature maps in the order of memory that the arithmetic reads them in.
+
+use rayon::prelude::*;
+
+/// Channels of a pixel that lie together: as many as the widest vectors hold.
+pub const BLOCK: usize = 16;
+
+/// A block of channels of one pixel.
+pub type Pixel = [f32; BLOCK];
+
+/// The feature maps of a batch: \[batch, blocks of channels, rows, columns, 16\], so that the channels of a
+/// pixel fill vectors and the next pixel is a known number of bytes away.
+///
+/// Channels that the last block has too many are 0. Around each map lies a border of zeros that nothing
+/// writes into.
+#[derive(Clone, Debug, Default)]
+pub struct Map {
+    /// Pictures.
+    pub batch: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Rows without the border.
+    pub height: usize,
+    /// Columns without the border.
+    pub width: usize,
+    /// Width of the border.
+    pub border: usize,
+    pixels: Vec<Pixel>,
+}
+
+impl Map {
+    /// Maps of zeros.
+    pub fn new(
+        batch: usize,
+        channels: usize,
+        (height, width): (usize, usize),
+        border: usize,
+    ) -> Self {
+        let mut map = Map {
+            batch,
+            channels,
+            height,
+            width,
+            border,
+            pixels: Vec::new(),
+        };
+        map.pixels = vec![[0.0; BLOCK]; batch * map.blocks() * map.plane()];
+        map
+    }
+
+    /// The numbers \[batch, channels, height, width\] as maps.
+    pub fn write(&mut self, numbers: &[f32]) {
+        let (channels, blocks, width) = (self.channels, self.blocks(), self.width);
+        let size = self.height * width;
+        let (border, stride) = (self.border, self.stride());
+        for (index, plane) in self.planes_mut().enumerate() {
+            let (picture, block) = (index / blocks, index % blocks);
+            for channel in 0..BLOCK.min(channels - block * BLOCK) {
+                let plane_of_channel = picture * channels + block * BLOCK + channel;
+                let from = &numbers[plane_of_channel * size..][..size];
+                for (row, from) in from.chunks_exact(width).enumerate() {
+                    let to = &mut plane[(row + border) * stride + border..];
+                    for (to, from) in to.iter_mut().zip(from) {
+                        to[channel] = *from;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The numbers \[batch, channels, height, width\] of maps.
+    pub fn read(&self) -> Vec<f32> {
+        let mut numbers = Vec::with_capacity(self.batch * self.channels * self.height * self.width);
+        for picture in 0..self.batch {
+            for channel in 0..self.channels {
+                let plane = self.block(picture, channel / BLOCK);
+                for row in 0..self.height {
+                    let from = &plane[(row + self.border) * self.stride() + self.border..];
+                    numbers.extend(from[..self.width].iter().map(|x| x[channel % BLOCK]));
+                }
+            }
+        }
+        numbers
+    }
+
+    /// Blocks of channels.
+    pub fn blocks(&self) -> usize {
+        self.channels.div_ceil(BLOCK)
+    }
+
+    /// Columns with the border.
+    pub fn stride(&self) -> usize {
+        self.width + 2 * self.border
+    }
+
+    /// Pixels of a block of channels with the border.
+    pub fn plane(&self) -> usize {
+        (self.height + 2 * self.border) * self.stride()
+    }
+
+    /// A block of channels of a picture, with the border.
+    pub fn block(&self, picture: usize, block: usize) -> &[Pixel] {
+        let plane = self.plane();
+        &self.pixels[(picture * self.blocks() + block) * plane..][..plane]
+    }
+
+    /// All blocks of channels, with the border, picture after picture.
+    pub fn planes_mut(&mut self) -> impl Iterator<Item = &mut [Pixel]> {
+        let plane = self.plane();
+        self.pixels.chunks_exact_mut(plane)
+    }
+
+    /// As [`planes_mut`](Self::planes_mut), for threads.
+    pub fn par_planes_mut(&mut self) -> impl IndexedParallelIterator<Item = &mut [Pixel]> {
+        let plane = self.plane();
+        self.pixels.par_chunks_exact_mut(plane)
+    }
+
+    /// All pixels.
+    pub fn pixels_mut(&mut self) -> &mut [Pixel] {
+        &mut self.pixels
+    }
+
+    /// Makes every pixel zero.
+    pub fn clear(&mut self) {
+        let part = self.stride().max(1);
+        self.pixels
+            .par_chunks_mut(part)
+            .for_each(|row| row.fill([0.0; BLOCK]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_back() {
+        let mut map = Map::new(2, 18, (3, 5), 2);
+        let numbers: Vec<f32> = (1..=2 * 18 * 15).map(|x| x as f32).collect();
+        map.write(&numbers);
+        assert_eq!(map.read(), numbers);
+        let zeros = map.pixels.iter().flatten().filter(|x| **x == 0.0).count();
+        assert_eq!(map.pixels.len() * BLOCK - zeros, numbers.len());
+    }
+}
