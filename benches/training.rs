@@ -4,14 +4,14 @@
 
 use std::time::Instant;
 
-use burn::optim::SgdConfig;
-use burn::optim::momentum::MomentumConfig;
 use burn::tensor::Device;
 use gstunetsegment::train::augment::Tile;
 use gstunetsegment::train::cpu::Pictures;
-use gstunetsegment::train::learner::Learner;
-use gstunetsegment::train::network::{Network, initial_weights};
+use gstunetsegment::train::cpu::optimizer::Rule;
+use gstunetsegment::train::learner::{Learner, Teaching};
+use gstunetsegment::train::network::Scorer;
 use gstunetsegment::train::plane::Plane;
+use gstunetsegment::train::values;
 use gstunetsegment::unet::UNet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -39,13 +39,15 @@ fn main() {
         "the next legal size"
     );
     let rng = &mut StdRng::seed_from_u64(1);
-    let weights = initial_weights(&unet, rng);
-    let network = Network::new(unet, &weights, 0.0, &Device::flex().autodiff());
-    let momentum = MomentumConfig::new()
-        .with_momentum(0.99)
-        .with_dampening(0.0);
-    let optimizer = SgdConfig::new().with_momentum(Some(momentum)).init();
-    let mut learner = Learner::new(network, 0.0, optimizer);
+    let teaching = Teaching {
+        dropout: 0.0,
+        rule: Rule::Sgd {
+            momentum: 0.99,
+            decay: 0.0,
+        },
+    };
+    let values = values::initial(&unet, rng);
+    let mut learner = Learner::new(unet, values, teaching, &Device::flex());
     let output = size - 2 * unet.geometry().margin;
     let tiles: Vec<Tile> = (0..batch)
         .map(|_| Tile {
@@ -58,7 +60,7 @@ fn main() {
         learner.step(&tiles, 1e-3, 1);
     });
     let numbers: Vec<f32> = tiles.iter().flat_map(|t| t.image[0].data.clone()).collect();
-    let mut scorer = learner.network().scorer();
+    let mut scorer = Scorer::new(unet, learner.values(), &Device::flex());
     let forward = median(|| {
         scorer.scores(Pictures {
             numbers: &numbers,

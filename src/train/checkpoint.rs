@@ -6,26 +6,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use burn::store::RecordError;
-use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
+use super::learner::RestoreError;
 use super::validate::Verdict;
 
 /// What a file begins with; another number would be another form.
-const BEGIN: &[u8] = b"unet-train checkpoint 1\n";
+const BEGIN: &[u8] = b"unet-train checkpoint 2\n";
 
 /// Everything that the rest of a run depends on, apart from the data.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// How far it is.
     pub state: State,
-    /// The network, as burn writes it.
-    pub network: Bytes,
-    /// What the optimizer remembers, as burn writes it.
-    pub optimizer: Bytes,
+    /// The network, as [`values::bytes`](super::values::bytes) writes it.
+    pub network: Vec<u8>,
+    /// What the optimizer remembers, as [`Learner::memory`](super::learner::Learner::memory) writes it.
+    pub optimizer: Vec<u8>,
     /// The best network so far.
-    pub best: Option<Bytes>,
+    pub best: Option<Vec<u8>>,
 }
 
 /// How far a run is.
@@ -84,9 +84,12 @@ pub enum CheckpointError {
         /// Why.
         error: Box<toml::de::Error>,
     },
-    /// Network or optimizer can't be read back or written.
-    #[error("can't convert the network or its optimizer: {0}")]
+    /// The optimizer can't be written.
+    #[error("can't write down what the optimizer remembers: {0}")]
     Record(#[from] RecordError),
+    /// Network or optimizer can't be read back.
+    #[error("can't read back the network or its optimizer: {0}")]
+    Restore(#[from] RestoreError),
     /// What is known about the run can't be written.
     #[error("can't write down how far the run is: {0}")]
     Write(#[from] toml::ser::Error),
@@ -129,12 +132,11 @@ impl Checkpoint {
             file: file.into(),
             error: Box::new(error),
         })?;
-        let owned = |part: &[u8]| Bytes::from_bytes_vec(part.to_vec());
         Ok(Some(Checkpoint {
             state,
-            network: owned(network),
-            optimizer: owned(optimizer),
-            best: (!best.is_empty()).then(|| owned(best)),
+            network: network.to_vec(),
+            optimizer: optimizer.to_vec(),
+            best: (!best.is_empty()).then(|| best.to_vec()),
         }))
     }
 }
@@ -187,7 +189,7 @@ mod tests {
             config: Config::parse("width = 3\nname = \"x\"").unwrap(),
             ..State::default()
         };
-        let owned = |text: &str| Bytes::from_bytes_vec(text.into());
+        let owned = |text: &str| text.as_bytes().to_vec();
         let checkpoint = Checkpoint {
             state: state.clone(),
             network: owned("network"),

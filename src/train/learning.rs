@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use burn::module::Module;
+use burn::tensor::Device;
 
 use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
 use super::dataset::Sample;
@@ -12,7 +12,7 @@ use super::learner::Learner;
 use super::log::{Log, StepLine, ValidationLine};
 use super::metrics::Measure;
 use super::model::{self, Progress};
-use super::network::Network;
+use super::network::Scorer;
 use super::random::{Purpose, number};
 use super::run::{Observer, Outcome, RunError, Step};
 use super::run_folder::{RunFolder, WriteError};
@@ -20,7 +20,8 @@ use super::schedule::learning_rate;
 use super::settings::Settings;
 use super::show::draw_found;
 use super::validate::{segment, validate};
-use super::{replace, report};
+use super::{replace, report, values};
+use crate::onnx::export::Parameters;
 
 /// Images that the report shows.
 const SAMPLES: usize = 4;
@@ -33,6 +34,8 @@ pub struct Learning<'a> {
     pub folder: RunFolder,
     /// The network and what changes it.
     pub learner: Learner,
+    /// Where it is.
+    pub device: Device,
     /// What networks are judged by.
     pub validation: Vec<Sample>,
     /// How they are judged.
@@ -40,7 +43,7 @@ pub struct Learning<'a> {
     /// How far it is.
     pub state: State,
     /// The best network so far.
-    pub best: Option<Network>,
+    pub best: Option<Vec<Parameters>>,
     /// What has happened so far.
     pub log: Log,
     /// Is set to end it after the step at hand.
@@ -137,7 +140,7 @@ impl Learning<'_> {
         if best {
             self.state.worse = 0;
             self.state.best = Some(judged);
-            self.best = Some(self.learner.network().clone());
+            self.best = Some(self.learner.values());
             self.write_model(&judged)?;
         }
         let seconds = self.state.time.as_secs_f64();
@@ -149,16 +152,17 @@ impl Learning<'_> {
 
     fn judge(&self) -> Result<Judged, RunError> {
         self.check()?;
-        let network = self.learner.network();
+        let unet = &self.settings.unet;
+        let mut scorer = Scorer::new(*unet, self.learner.values(), &self.device);
         Ok(Judged {
             steps: self.state.steps,
-            verdict: validate(network, &self.validation, self.measure)?,
+            verdict: validate(unet, &mut scorer, &self.validation, self.measure)?,
         })
     }
 
     /// Refuses a network that can't be used any more, though its last loss was a number.
     fn check(&self) -> Result<(), RunError> {
-        match self.learner.is_finite() {
+        match values::are_finite(&self.learner.values()) {
             true => Ok(()),
             false => Err(RunError::Diverged {
                 step: self.state.steps,
@@ -184,8 +188,7 @@ impl Learning<'_> {
             limits: judged.verdict.limits,
             scores: Some(judged.verdict.scores),
         };
-        let weights = self.learner.network().weights();
-        let bytes = model::onnx(self.settings, &weights, &progress)?;
+        let bytes = model::onnx(self.settings, &self.learner.values(), &progress)?;
         let file = &self.settings.output;
         replace::replace(file, &bytes).map_err(|error| WriteError {
             file: file.clone(),
@@ -217,11 +220,12 @@ impl Learning<'_> {
         let (Some(best), Some(judged)) = (&self.best, self.state.best) else {
             return Ok(Vec::new());
         };
-        let (unet, mut scorer) = (best.unet(), best.scorer());
+        let unet = &self.settings.unet;
+        let mut scorer = Scorer::new(*unet, best.clone(), &self.device);
         let mut draw = |Sample {
                             name, image, truth, ..
                         }: &Sample| {
-            let found = segment(&unet, &mut scorer, image)?;
+            let found = segment(unet, &mut scorer, image)?;
             let objects = truth.judged(found.objects(judged.verdict.limits));
             Ok(report::Sample {
                 name: name.clone(),
@@ -237,16 +241,11 @@ impl Learning<'_> {
     }
 
     fn checkpoint(&self) -> Result<Checkpoint, CheckpointError> {
-        let [network, optimizer] = self.learner.records()?;
-        let best = self
-            .best
-            .clone()
-            .map(|best| best.into_record().into_bytes());
         Ok(Checkpoint {
             state: self.state.clone(),
-            network,
-            optimizer,
-            best: best.transpose()?,
+            network: values::bytes(&self.learner.values()),
+            optimizer: self.learner.memory()?,
+            best: self.best.as_deref().map(values::bytes),
         })
     }
 }

@@ -42,4 +42,5 @@ pub mod target;
 pub mod terminal;
 pub mod tune;
 pub mod validate;
+pub mod values;
 pub mod weight_map;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::metrics::Scores;
-use super::network::Weights;
 use super::settings::Settings;
 use super::validate::Limits;
+use super::values::named;
 use crate::contract::{Contract, Training};
-use crate::onnx::export::{ExportError, export};
+use crate::onnx::export::{ExportError, Parameters, export};
 
 /// What is known about a network when it is written.
 #[derive(Clone, Copy, Debug)]
@@ -25,25 +25,25 @@ pub struct Progress {
 /// The bytes of the `.onnx` file.
 pub fn onnx(
     settings: &Settings,
-    weights: &Weights,
+    values: &[Parameters],
     progress: &Progress,
 ) -> Result<Vec<u8>, ExportError> {
-    let weights = at_one_half(weights, progress.limits.threshold);
-    export(&settings.unet, &weights, &contract(settings, progress))
+    let mut values = values.to_vec();
+    at_one_half(&mut values, progress.limits.threshold);
+    let unet = &settings.unet;
+    export(unet, &named(unet, &values), &contract(settings, progress))
 }
 
-/// The weights of a network of two classes, of which the bias of the foreground takes in `threshold`: a
-/// score that was as likely as that is as likely as 0.5 now. So the larger score decides, which is what
-/// every other program goes by.
+/// Lets the bias of the foreground of a network of two classes take in `threshold`: a score that was as
+/// likely as that is as likely as 0.5 now. So the larger score decides, which is what every other program
+/// goes by.
 ///
 /// Networks of more classes have no threshold, and stay as they are.
-fn at_one_half(weights: &Weights, threshold: f32) -> Weights {
-    let mut weights = weights.clone();
-    let last = weights.get_mut("last").map(|layer| &mut layer.bias[..]);
+fn at_one_half(values: &mut [Parameters], threshold: f32) {
+    let last = values.last_mut().map(|layer| &mut layer.bias[..]);
     if let Some([_, foreground]) = last {
         *foreground -= (threshold / (1.0 - threshold)).ln();
     }
-    weights
 }
 
 fn contract(settings: &Settings, progress: &Progress) -> Contract {
@@ -91,7 +91,8 @@ mod tests {
 
     use super::*;
     use crate::inference::{Model, Options};
-    use crate::train::network::{Network, initial_weights};
+    use crate::train::network::Network;
+    use crate::train::values::initial;
     use crate::unet::UNet;
 
     /// Where `make` has put ONNX Runtime, unless the environment names another one.
@@ -113,13 +114,17 @@ mod tests {
             depth: 1,
             padded: false,
         };
-        let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(1));
-        assert_eq!(at_one_half(&weights, 0.5), weights);
-        let moved = at_one_half(&weights, 0.2);
-        let bias = |weights: &Weights| weights["last"].bias.clone();
-        let lead = |bias: Vec<f32>| bias[1] - bias[0];
+        let values = initial(&unet, &mut StdRng::seed_from_u64(1));
+        let mut moved = values.clone();
+        at_one_half(&mut moved, 0.5);
+        assert_eq!(moved, values);
+        at_one_half(&mut moved, 0.2);
+        let lead = |values: &[Parameters]| {
+            let bias = &values.last().unwrap().bias;
+            bias[1] - bias[0]
+        };
         // Scores of probability 0.2 differ by ln(0.2 / 0.8).
-        let gained = lead(bias(&moved)) - lead(bias(&weights));
+        let gained = lead(&moved) - lead(&values);
         assert!((gained - 4.0_f32.ln()).abs() < 1e-6, "{gained}");
     }
 
@@ -136,14 +141,18 @@ mod tests {
                 depth,
                 padded,
             };
-            let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(1));
+            let values = initial(&unet, &mut StdRng::seed_from_u64(1));
             let contract = unet.contract("random");
-            fs::write(&file, export(&unet, &weights, &contract).unwrap()).unwrap();
+            fs::write(
+                &file,
+                export(&unet, &named(&unet, &values), &contract).unwrap(),
+            )
+            .unwrap();
 
             let (height, width) = unet.geometry().legal(200, 230).unwrap();
             let normal = Distribution::Normal(0.0, 1.0);
             let image = Tensor::<4>::random([1, 1, height, width], normal, &device);
-            let learned = Network::new(unet, &weights, 0.5, &device).forward(image.clone());
+            let learned = Network::new(unet, &values, 0.5, &device).forward(image.clone());
 
             let mut model = Model::open(&file, &options()).unwrap();
             assert_eq!(*model.contract(), contract);

@@ -1,7 +1,5 @@
 //! The network that learns: the layers of [`UNet`] as a burn module.
 
-use std::collections::BTreeMap;
-
 use burn::module::{Module, Param, ParamId};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{Dropout, DropoutConfig};
@@ -9,15 +7,10 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::Rng;
-use rand_distr::{Distribution, Normal};
 
-use super::cpu::{Engine, Pictures, Values};
+use super::cpu::{Engine, Pictures};
 use crate::onnx::export::Parameters;
-use crate::unet::{Kind, Layer, UNet};
-
-/// Weights and biases of every layer, by [`Layer::name`].
-pub type Weights = BTreeMap<String, Parameters>;
+use crate::unet::{Layer, UNet};
 
 /// The U-Net on a burn device.
 #[derive(Module, Debug)]
@@ -39,23 +32,20 @@ struct Learned {
 }
 
 impl Network {
-    /// A network of shape `unet` with the given weights.
+    /// A network of shape `unet` with these weights and biases, in the order of [`UNet::layers`].
     ///
     /// `dropout` is the share of values that training drops at the end of the contracting path, in
     /// `0..1`.
     ///
     /// # Panics
-    /// Where a layer has no entry in `weights`, or one of another size.
-    pub fn new(unet: UNet, weights: &Weights, dropout: f64, device: &Device) -> Self {
-        let learned = |layer: Layer| {
-            let Parameters { weight, bias } = &weights[&layer.name];
-            Learned {
-                weight: parameter(weight, layer.shape(), device),
-                bias: parameter(bias, [layer.outputs], device),
-            }
+    /// Where values are too few or too many for a layer.
+    pub fn new(unet: UNet, values: &[Parameters], dropout: f64, device: &Device) -> Self {
+        let learned = |(layer, values): (Layer, &Parameters)| Learned {
+            weight: parameter(&values.weight, layer.shape(), device),
+            bias: parameter(&values.bias, [layer.outputs], device),
         };
         Network {
-            layers: unet.layers().into_iter().map(learned).collect(),
+            layers: unet.layers().into_iter().zip(values).map(learned).collect(),
             pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
             dropout: DropoutConfig::new(dropout).init(),
             unet,
@@ -99,28 +89,23 @@ impl Network {
         next().classify(x)
     }
 
-    /// The weights as they are now.
-    pub fn weights(&self) -> Weights {
-        let names = self.unet.layers().into_iter().map(|layer| layer.name);
-        names.zip(self.values()).collect()
-    }
-
-    /// What computes scores outside of learning.
-    pub fn scorer(&self) -> Scorer {
-        match self.is_on_cpu() {
-            true => Scorer::Cpu(Engine::new(self.unet), self.values()),
-            false => Scorer::Device(Box::new(self.valid()), self.device()),
+    /// The network with other weights and biases. What an optimizer remembers of the old ones, it remembers
+    /// of these.
+    pub fn with(&self, values: &[Parameters]) -> Self {
+        let mut network = self.clone();
+        for (learned, (layer, values)) in network
+            .layers
+            .iter_mut()
+            .zip(self.unet.layers().into_iter().zip(values))
+        {
+            let device = learned.weight.val().device();
+            let (weight, bias) = (&values.weight, &values.bias);
+            let replaced = parameter(weight, layer.shape(), &device).val();
+            learned.weight = learned.weight.clone().map(|_| replaced);
+            let replaced = parameter(bias, [layer.outputs], &device).val();
+            learned.bias = learned.bias.clone().map(|_| replaced);
         }
-    }
-
-    /// The device that the network is on, for use, not for teaching.
-    pub fn device(&self) -> Device {
-        self.layers[0].weight.val().device().inner()
-    }
-
-    /// Whether that is a CPU, for which an [`Engine`] is there.
-    pub fn is_on_cpu(&self) -> bool {
-        self.device() == Device::flex()
+        network
     }
 
     /// Weights and biases as they are now, in the order of [`UNet::layers`].
@@ -148,16 +133,27 @@ impl Network {
 /// Computes the scores of a network that does not learn meanwhile.
 pub enum Scorer {
     /// On the CPU, with these values.
-    Cpu(Engine, Vec<Parameters>),
+    Cpu(Box<Engine>, Vec<Parameters>),
     /// On another device.
     Device(Box<Network>, Device),
 }
 
 impl Scorer {
+    /// Of a network with these values, in the order of [`UNet::layers`].
+    pub fn new(unet: UNet, values: Vec<Parameters>, device: &Device) -> Self {
+        match *device == Device::flex() {
+            true => Scorer::Cpu(Box::new(Engine::new(unet)), values),
+            false => {
+                let network = Network::new(unet, &values, 0.0, device);
+                Scorer::Device(Box::new(network), device.clone())
+            }
+        }
+    }
+
     /// The scores \[batch, classes, height - 2 margin, width - 2 margin\] before softmax.
     pub fn scores(&mut self, pictures: Pictures) -> Vec<f32> {
         match self {
-            Scorer::Cpu(engine, values) => engine.scores(&slices(values), pictures),
+            Scorer::Cpu(engine, values) => engine.scores(values, pictures),
             Scorer::Device(network, device) => {
                 let Pictures {
                     numbers,
@@ -170,14 +166,6 @@ impl Scorer {
             }
         }
     }
-}
-
-/// Values as an [`Engine`] takes them.
-pub fn slices(values: &[Parameters]) -> Vec<Values<'_>> {
-    let slices = values
-        .iter()
-        .map(|Parameters { weight, bias }| Values { weight, bias });
-    slices.collect()
 }
 
 impl Learned {
@@ -219,31 +207,6 @@ impl Learned {
     }
 }
 
-/// Initial weights: Gaussian with standard deviation sqrt(2 / N), N the incoming nodes of one neuron
-/// (section 3), which keeps the variance of the feature maps near 1; biases are zero.
-pub fn initial_weights(unet: &UNet, rng: &mut impl Rng) -> Weights {
-    let draw = |layer: Layer| {
-        let deviation = (2.0 / incoming(&layer) as f32).sqrt();
-        let normal = Normal::new(0.0, deviation).expect("a layer has at least one incoming node");
-        let count = layer.shape().iter().product();
-        let parameters = Parameters {
-            weight: (0..count).map(|_| normal.sample(rng)).collect(),
-            bias: vec![0.0; layer.outputs],
-        };
-        (layer.name, parameters)
-    };
-    unet.layers().into_iter().map(draw).collect()
-}
-
-/// Nodes that feed one output node of `layer`.
-fn incoming(layer: &Layer) -> usize {
-    match layer.kind {
-        Kind::Convolution => 9 * layer.inputs,
-        // With a stride as large as the kernel each output pixel sees one input pixel.
-        Kind::UpConvolution | Kind::Last => layer.inputs,
-    }
-}
-
 fn parameter<const D: usize>(
     values: &[f32],
     shape: [usize; D],
@@ -282,6 +245,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
+    use crate::train::values::initial;
 
     const SMALL: UNet = UNet {
         channels: 1,
@@ -292,7 +256,7 @@ mod tests {
     };
 
     fn network(unet: UNet) -> Network {
-        let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(1));
+        let weights = initial(&unet, &mut StdRng::seed_from_u64(1));
         Network::new(unet, &weights, 0.5, &Device::flex())
     }
 
@@ -310,26 +274,12 @@ mod tests {
     }
 
     #[test]
-    fn weights_come_back() {
-        let weights = initial_weights(&SMALL, &mut StdRng::seed_from_u64(2));
-        let network = Network::new(SMALL, &weights, 0.5, &Device::flex());
-        assert_eq!(network.weights(), weights);
-    }
-
-    #[test]
-    fn feature_maps_keep_their_variance_at_the_start() {
-        let unet = UNet {
-            width: 16,
-            depth: 3,
-            ..SMALL
-        };
-        let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(3));
-        // 64 channels come in, 9 pixels each: 576 nodes (section 3).
-        let layer = &weights["down2.conv2"];
-        let squares = layer.weight.iter().map(|w| w * w).sum::<f32>();
-        let variance = squares / layer.weight.len() as f32;
-        assert!((variance * 576.0 / 2.0 - 1.0).abs() < 0.05, "{variance}");
-        assert!(layer.bias.iter().all(|bias| *bias == 0.0));
+    fn values_come_back() {
+        let rng = &mut StdRng::seed_from_u64(2);
+        let [values, others] = [(); 2].map(|()| initial(&SMALL, rng));
+        let network = Network::new(SMALL, &values, 0.5, &Device::flex());
+        assert_eq!(network.values(), values);
+        assert_eq!(network.with(&others).values(), others);
     }
 
     #[test]
@@ -351,7 +301,7 @@ mod tests {
 
     #[test]
     fn dropout_is_for_learning_only() {
-        let weights = initial_weights(&SMALL, &mut StdRng::seed_from_u64(4));
+        let weights = initial(&SMALL, &mut StdRng::seed_from_u64(4));
         let learning = Network::new(SMALL, &weights, 0.5, &Device::flex().autodiff());
         let image = |device: &Device| Tensor::<4>::ones([1, 1, 60, 60], device);
         let learn = || {

@@ -13,19 +13,21 @@ use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
 use super::config::Difference;
 use super::dataset::{self, DatasetError, Sample, Source, Split};
 use super::feeder::{Feeder, Food};
-use super::learner::{Learner, optimizer};
+use super::learner::{Learner, RestoreError};
 use super::learning::Learning;
 use super::log::{Log, LogError};
 use super::metrics::Measure;
-use super::network::{Network, initial_weights};
 use super::prepare::prepare;
 use super::replace;
 use super::report::ReportError;
 use super::run_folder::{RunFolder, WriteError};
 use super::settings::Settings;
 use super::validate::Verdict;
+use super::values;
 use crate::onnx::export::ExportError;
+use crate::onnx::export::Parameters;
 use crate::tiling::PlanError;
+use crate::unet::UNet;
 
 /// Why a run ended without being finished.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +175,7 @@ pub fn run(
         measure,
         words,
     } = data(settings, &mut rng)?;
-    let weights = initial_weights(&settings.unet, &mut rng);
+    let values = values::initial(&settings.unet, &mut rng);
     let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
     let device = Device::flex();
     let state = match &before {
@@ -190,11 +192,9 @@ pub fn run(
         steps: state.steps,
     });
     let feeder = feeder(settings, split.training, tile, state.steps);
-    let device = device.autodiff();
-    let network = Network::new(settings.unet, &weights, settings.dropout, &device);
-    let learner = Learner::new(network, settings.dropout, optimizer(settings));
+    let learner = Learner::new(settings.unet, values, settings.teaching(), &device);
     let (learner, best, log) = match before {
-        Some(before) => restored(before, learner, &folder)?,
+        Some(before) => restored(before, &settings.unet, learner, &folder)?,
         None => {
             folder.begin(&settings.config)?;
             (learner, None, Log::default())
@@ -209,6 +209,7 @@ pub fn run(
         settings,
         folder,
         learner,
+        device,
         validation: split.validation,
         measure,
         state,
@@ -244,15 +245,16 @@ fn first_state(settings: &Settings, split: &Split) -> State {
 /// The learner, the best network and the log of a run that goes on; `learner` has only its form.
 fn restored(
     before: Checkpoint,
+    unet: &UNet,
     learner: Learner,
     folder: &RunFolder,
-) -> Result<(Learner, Option<Network>, Log), RunError> {
+) -> Result<(Learner, Option<Vec<Parameters>>, Log), RunError> {
     let log = Log::read(&folder.steps(), &folder.validations(), before.state.steps)?;
-    let network = |record| learner.network_of(record);
-    let best = before.best.map(network).transpose();
+    let values = |bytes| values::from_bytes(unet, bytes).ok_or(RestoreError::Form);
+    let best = before.best.as_deref().map(values).transpose();
     let best = best.map_err(CheckpointError::from)?;
     let learner = learner
-        .restored(before.network, before.optimizer)
+        .restored(&before.network, &before.optimizer)
         .map_err(CheckpointError::from)?;
     Ok((learner, best, log))
 }

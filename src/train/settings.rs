@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::augment::Augmentation;
 use super::config::Config;
+use super::cpu::optimizer::Rule;
 use super::dataset::{Holdout, Source};
+use super::learner::Teaching;
 use super::prepare::Weighting;
 use super::schedule::Budget;
 use crate::unet::UNet;
@@ -64,6 +66,24 @@ pub struct Settings {
     pub command: String,
     /// All of this as the options that say it.
     pub config: Config,
+}
+
+impl Settings {
+    /// How the network is taught.
+    pub fn teaching(&self) -> Teaching {
+        Teaching {
+            dropout: self.dropout,
+            rule: match self.optimizer {
+                OptimizerKind::Adamw => Rule::Adamw {
+                    decay: self.weight_decay,
+                },
+                OptimizerKind::Sgd => Rule::Sgd {
+                    momentum: self.momentum as f32,
+                    decay: self.weight_decay,
+                },
+            },
+        }
+    }
 }
 
 /// What changes the weights.

@@ -9,7 +9,7 @@ use super::components::objects;
 use super::cpu::{BLOCK, Pictures};
 use super::dataset::Sample;
 use super::metrics::{Measure, Scores, Tally};
-use super::network::{Network, Scorer};
+use super::network::Scorer;
 use super::plane::Plane;
 use super::tune::{Tuned, tune};
 use crate::contract::Activation;
@@ -53,18 +53,18 @@ pub struct Verdict {
     pub scores: Scores,
 }
 
-/// Judges `network` by `samples`, with the limits that suit it
+/// Judges a network, of shape `unet`, by `samples`, with the limits that suit it
 /// best on them: how sure a network is changes while it learns, and so does the threshold at which it
 /// is good. What it finds where nobody has judged does not count.
 pub fn validate(
-    network: &Network,
+    unet: &UNet,
+    scorer: &mut Scorer,
     samples: &[Sample],
     measure: Measure,
 ) -> Result<Verdict, PlanError> {
     let mut answers = Vec::with_capacity(samples.len());
-    let (unet, mut scorer) = (network.unet(), network.scorer());
     for Sample { image, truth, .. } in samples {
-        answers.push((segment(&unet, &mut scorer, image)?, truth));
+        answers.push((segment(unet, scorer, image)?, truth));
     }
     let Tuned { limits, .. } = tune(&answers, measure);
     let mut tally = Tally::new(measure);
@@ -149,7 +149,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::train::network::initial_weights;
+    use crate::train::values::initial;
 
     #[test]
     fn a_mask_has_the_size_of_its_image() {
@@ -161,8 +161,8 @@ mod tests {
                 depth: 2,
                 padded,
             };
-            let weights = initial_weights(&unet, &mut StdRng::seed_from_u64(1));
-            let mut scorer = Network::new(unet, &weights, 0.0, &Device::flex()).scorer();
+            let values = initial(&unet, &mut StdRng::seed_from_u64(1));
+            let mut scorer = Scorer::new(unet, values, &Device::flex());
             for (height, width) in [(1, 1), (3, 40), (33, 17)] {
                 let image = [Plane::filled(height, width, 0.5)];
                 let mask = segment(&unet, &mut scorer, &image).unwrap().mask(0.5);

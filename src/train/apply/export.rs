@@ -7,10 +7,11 @@ use clap::{Args, ValueEnum};
 use crate::onnx::export::ExportError;
 use crate::train::checkpoint::{Checkpoint, CheckpointError, State};
 use crate::train::config::ConfigError;
-use crate::train::learner::weights_of;
+use crate::train::learner::RestoreError;
 use crate::train::model::{self, Progress};
 use crate::train::replace::replace;
 use crate::train::run_folder::{RunFolder, WriteError};
+use crate::train::values;
 
 /// Write a network of a run as a model.
 ///
@@ -82,8 +83,9 @@ impl Export {
                 .zip(best(&state))
                 .ok_or(ExportRunError::NoBest(self.checkpoint))?,
         };
-        let weights = weights_of(settings.unet, network).map_err(CheckpointError::from)?;
-        let bytes = model::onnx(&settings, &weights, &progress)?;
+        let values = values::from_bytes(&settings.unet, &network);
+        let values = values.ok_or_else(|| CheckpointError::from(RestoreError::Form))?;
+        let bytes = model::onnx(&settings, &values, &progress)?;
         replace(&self.output, &bytes).map_err(|error| WriteError {
             file: self.output,
             error,

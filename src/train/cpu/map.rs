@@ -50,22 +50,18 @@ impl Map {
 
     /// The numbers \[batch, channels, height, width\] as maps.
     pub fn write(&mut self, numbers: &[f32]) {
-        let (channels, blocks, width) = (self.channels, self.blocks(), self.width);
-        let size = self.height * width;
-        let (border, stride) = (self.border, self.stride());
-        for (index, plane) in self.planes_mut().enumerate() {
-            let (picture, block) = (index / blocks, index % blocks);
+        let (channels, blocks, border) = (self.channels, self.blocks(), self.border);
+        let (height, width) = (self.height, self.width);
+        self.par_bands_mut(1).for_each(|(plane, row, band)| {
+            let (picture, block) = (plane / blocks, plane % blocks);
             for channel in 0..BLOCK.min(channels - block * BLOCK) {
-                let plane_of_channel = picture * channels + block * BLOCK + channel;
-                let from = &numbers[plane_of_channel * size..][..size];
-                for (row, from) in from.chunks_exact(width).enumerate() {
-                    let to = &mut plane[(row + border) * stride + border..];
-                    for (to, from) in to.iter_mut().zip(from) {
-                        to[channel] = *from;
-                    }
+                let plane = picture * channels + block * BLOCK + channel;
+                let from = &numbers[(plane * height + row) * width..][..width];
+                for (to, from) in band[border..].iter_mut().zip(from) {
+                    to[channel] = *from;
                 }
             }
-        }
+        });
     }
 
     /// The numbers \[batch, channels, height, width\] of maps.
@@ -110,10 +106,20 @@ impl Map {
         self.pixels.chunks_exact_mut(plane)
     }
 
-    /// As [`planes_mut`](Self::planes_mut), for threads.
-    pub fn par_planes_mut(&mut self) -> impl IndexedParallelIterator<Item = &mut [Pixel]> {
-        let plane = self.plane();
-        self.pixels.par_chunks_exact_mut(plane)
+    /// Bands of so many rows for threads, each with the block of channels, counted over all pictures, and the
+    /// number of the band in it. Above and below the border is left out.
+    pub fn par_bands_mut(
+        &mut self,
+        rows: usize,
+    ) -> impl ParallelIterator<Item = (usize, usize, &mut [Pixel])> {
+        let (plane, stride) = (self.plane(), self.stride());
+        let (border, height) = (self.border, self.height);
+        let planes = self.pixels.par_chunks_exact_mut(plane).enumerate();
+        planes.flat_map(move |(index, plane)| {
+            let inner = &mut plane[border * stride..][..height * stride];
+            let bands = inner.par_chunks_exact_mut(rows * stride).enumerate();
+            bands.map(move |(band, pixels)| (index, band, pixels))
+        })
     }
 
     /// All pixels.

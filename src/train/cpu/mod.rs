@@ -9,6 +9,7 @@ mod convolve;
 mod loss;
 mod map;
 mod maps;
+pub mod optimizer;
 mod pack;
 mod pass;
 mod pool;
@@ -19,29 +20,13 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 pub use map::BLOCK;
-use map::{Map, Pixel};
+use map::Map;
 use maps::{Borders, Maps, Shape};
+use pack::Packed;
 use pass::{Backward, Forward, Of};
 
+use crate::onnx::export::Parameters;
 use crate::unet::{Layer, UNet};
-
-/// Weights and biases of a layer, in the order of [`Layer::shape`].
-#[derive(Clone, Copy, Debug)]
-pub struct Values<'a> {
-    /// Weights.
-    pub weight: &'a [f32],
-    /// One value an output channel.
-    pub bias: &'a [f32],
-}
-
-/// Gradients of weights and biases of a layer, in the order of [`Layer::shape`].
-#[derive(Clone, Debug)]
-pub struct Gradients {
-    /// Of the weights.
-    pub weight: Vec<f32>,
-    /// Of the biases.
-    pub bias: Vec<f32>,
-}
 
 /// What the network is shown.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +64,7 @@ pub struct Engine {
     layers: Vec<Layer>,
     maps: Maps,
     gradients: Maps,
-    packed: Vec<Pixel>,
+    packed: Packed,
 }
 
 impl Engine {
@@ -96,7 +81,7 @@ impl Engine {
 
     /// The scores \[batch, classes, height - 2 margin, width - 2 margin\] before softmax, of a network with
     /// these `values`, one for each of [`UNet::layers`].
-    pub fn scores(&mut self, values: &[Values], pictures: Pictures) -> Vec<f32> {
+    pub fn scores(&mut self, values: &[Parameters], pictures: Pictures) -> Vec<f32> {
         self.forward(values, pictures, None);
         self.maps.scores.read()
     }
@@ -104,11 +89,11 @@ impl Engine {
     /// The loss, and the gradients of each layer's values.
     pub fn learn(
         &mut self,
-        values: &[Values],
+        values: &[Parameters],
         pictures: Pictures,
         answers: Answers,
         dropout: Dropout,
-    ) -> (f32, Vec<Gradients>) {
+    ) -> (f32, Vec<Parameters>) {
         let scale = (1.0 / (1.0 - dropout.share)) as f32;
         self.forward(values, pictures, Some(dropout));
         self.gradients.fit(Shape {
@@ -130,7 +115,7 @@ impl Engine {
         (loss, self.backward(values, scale))
     }
 
-    fn forward(&mut self, values: &[Values], pictures: Pictures, mut dropout: Option<Dropout>) {
+    fn forward(&mut self, values: &[Parameters], pictures: Pictures, mut dropout: Option<Dropout>) {
         let unet = self.unet;
         let border = padding(&unet);
         self.maps.fit(Shape {
@@ -180,7 +165,7 @@ impl Engine {
 
     /// The gradients of the layers' values, from those of the scores. What learning has not dropped at the
     /// end of the contracting path counts `kept` times.
-    fn backward(&mut self, values: &[Values], kept: f32) -> Vec<Gradients> {
+    fn backward(&mut self, values: &[Parameters], kept: f32) -> Vec<Parameters> {
         let unet = self.unet;
         let (maps, gradients) = (&self.maps, &mut self.gradients);
         let kept = |level| if level + 1 >= unet.depth { kept } else { 1.0 };
@@ -244,8 +229,7 @@ impl Engine {
             };
             pass.convolve([above], &of_here.first);
         }
-        pass.found.reverse();
-        pass.found
+        pass.gradients()
     }
 }
 

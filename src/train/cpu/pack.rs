@@ -3,86 +3,171 @@
 use rayon::prelude::*;
 
 use super::map::{BLOCK, Pixel};
+use crate::unet::Kind;
 
-/// Which weights a convolution has.
-#[derive(Clone, Copy)]
-pub struct Weights<'a> {
-    /// Channels that the sums are for.
-    pub outputs: usize,
+/// The weights of a layer as those of a convolution.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    kind: Kind,
+    /// Channels of the result.
+    channels: usize,
     /// Channels of each source that is read.
-    pub inputs: &'a [usize],
+    inputs: Vec<usize>,
+}
+
+/// Room for packed weights: \[blocks of outputs, blocks of inputs, side x side, 16 inputs, 16 outputs\].
+pub type Packed = Vec<Pixel>;
+
+impl Kernel {
+    /// Of a layer with so many channels in its result and in each source.
+    pub fn new(kind: Kind, channels: usize, inputs: impl Into<Vec<usize>>) -> Self {
+        Kernel {
+            kind,
+            channels,
+            inputs: inputs.into(),
+        }
+    }
+
     /// Weights on each side of the square.
-    pub side: usize,
-}
+    pub fn side(&self) -> usize {
+        match self.kind {
+            Kind::Convolution => 3,
+            Kind::UpConvolution | Kind::Last => 1,
+        }
+    }
 
-/// Packs weights: \[blocks of outputs, blocks of inputs, side x side, 16 inputs, 16 outputs\], with zeros for
-/// channels that are not there. `index` says where the weight of an output, an input (counted over all
-/// sources) and a place in the square is, if there is one.
-pub fn pack(
-    numbers: &[f32],
-    weights: Weights,
-    index: impl Fn(usize, usize, usize) -> Option<usize> + Sync,
-    packed: &mut Vec<Pixel>,
-) {
-    let Weights {
-        outputs,
-        inputs,
-        side,
-    } = weights;
-    let taps = side * side;
-    let size = blocks(inputs).count() * taps * BLOCK;
-    packed.clear();
-    packed.resize(outputs.div_ceil(BLOCK) * size, [0.0; BLOCK]);
-    packed
-        .par_chunks_exact_mut(size)
-        .enumerate()
-        .for_each(|(block, packed)| {
-            let first = block * BLOCK;
-            let count = BLOCK.min(outputs - first);
-            let groups = packed.chunks_exact_mut(taps * BLOCK);
-            for ((start, channels), packed) in blocks(inputs).zip(groups) {
-                for channel in 0..channels {
-                    for output in 0..count {
-                        for tap in 0..taps {
-                            packed[tap * BLOCK + channel][output] =
-                                index(first + output, start + channel, tap)
-                                    .map_or(0.0, |at| numbers[at]);
-                        }
-                    }
-                }
-            }
-        });
-}
+    /// Channels that sums are for. An up-convolution is a convolution to four times its channels, one for
+    /// each of the pixels that a pixel becomes, each time from the beginning of a block on.
+    pub fn outputs(&self) -> usize {
+        match self.kind {
+            Kind::UpConvolution => 4 * self.channels.next_multiple_of(BLOCK),
+            Kind::Convolution | Kind::Last => self.channels,
+        }
+    }
 
-/// The other way round: takes what is packed, in the same order, to where `index` says.
-pub fn unpack(
-    packed: &[Pixel],
-    weights: Weights,
-    index: impl Fn(usize, usize, usize) -> Option<usize>,
-    numbers: &mut [f32],
-) {
-    let Weights {
-        outputs,
-        inputs,
-        side,
-    } = weights;
-    let taps = side * side;
-    let mut groups = packed.chunks_exact(taps * BLOCK);
-    for first in (0..outputs).step_by(BLOCK) {
-        let count = BLOCK.min(outputs - first);
-        for (start, channels) in blocks(inputs) {
-            let packed = groups.next().expect("weights for every block");
-            for channel in 0..channels {
+    /// Packs the weights of the layer, with zeros for channels that are not there.
+    pub fn pack(&self, weights: &[f32], packed: &mut Packed) {
+        let sizes = (self.outputs(), &self.inputs[..]);
+        let index = |output, input, tap| self.index(output, input, tap);
+        pack(weights, self.side(), sizes, index, packed);
+    }
+
+    /// Packs them for the way back to the source that has channels from `first` on, so many: what a weight
+    /// took from a pixel, the pixel gets back through it.
+    pub fn pack_turned(
+        &self,
+        weights: &[f32],
+        (first, channels): (usize, usize),
+        packed: &mut Packed,
+    ) {
+        let sizes = (channels, &[self.outputs()][..]);
+        let last = self.side() * self.side() - 1;
+        let index = |input, output, tap| self.index(output, first + input, last - tap);
+        pack(weights, self.side(), sizes, index, packed);
+    }
+
+    /// The weights of the layer that were packed.
+    pub fn unpack(&self, packed: &[Pixel]) -> Vec<f32> {
+        let taps = self.side() * self.side();
+        let inputs: usize = self.inputs.iter().sum();
+        let places = if self.kind == Kind::UpConvolution {
+            4
+        } else {
+            taps
+        };
+        let mut numbers = vec![0.0; self.channels * inputs * places];
+        let mut groups = packed.chunks_exact(taps * BLOCK);
+        for first in (0..self.outputs()).step_by(BLOCK) {
+            let count = BLOCK.min(self.outputs() - first);
+            for (start, channels) in blocks(&self.inputs) {
+                let packed = groups.next().expect("weights for every block");
                 for output in 0..count {
-                    for tap in 0..taps {
-                        if let Some(at) = index(first + output, start + channel, tap) {
-                            numbers[at] = packed[tap * BLOCK + channel][output];
+                    for channel in 0..channels {
+                        for tap in 0..taps {
+                            let index = self.index(first + output, start + channel, tap);
+                            if let Some(index) = index {
+                                numbers[index] = packed[tap * BLOCK + channel][output];
+                            }
                         }
                     }
                 }
             }
         }
+        numbers
     }
+
+    /// The biases for all outputs.
+    pub fn biases(&self, bias: &[f32]) -> Vec<f32> {
+        let mut biases = vec![0.0; self.outputs()];
+        for phase in biases.chunks_exact_mut(self.phase()) {
+            phase[..self.channels].copy_from_slice(bias);
+        }
+        biases
+    }
+
+    /// For each channel the sum over all outputs that have its bias.
+    pub fn sums(&self, outputs: &[f32]) -> Vec<f32> {
+        let mut sums = vec![0.0; self.channels];
+        for phase in outputs[..self.outputs()].chunks_exact(self.phase()) {
+            for (sum, value) in sums.iter_mut().zip(phase) {
+                *sum += value;
+            }
+        }
+        sums
+    }
+
+    /// Outputs from one of the pixels that a pixel becomes to the next.
+    fn phase(&self) -> usize {
+        match self.kind {
+            Kind::UpConvolution => self.channels.next_multiple_of(BLOCK),
+            Kind::Convolution | Kind::Last => self.channels,
+        }
+    }
+
+    /// Where the weight of an output, an input (counted over all sources) and a place in the square is, in
+    /// the order that [`Kind`] has; `None` for outputs that only fill a block.
+    #[inline(always)]
+    fn index(&self, output: usize, input: usize, tap: usize) -> Option<usize> {
+        let inputs = || self.inputs.iter().sum::<usize>();
+        match self.kind {
+            Kind::Convolution => Some((output * inputs() + input) * 9 + tap),
+            Kind::Last => Some(output * inputs() + input),
+            Kind::UpConvolution => {
+                let (phase, channel) = (output / self.phase(), output % self.phase());
+                (channel < self.channels).then_some((input * self.channels + channel) * 4 + phase)
+            }
+        }
+    }
+}
+
+fn pack(
+    weights: &[f32],
+    side: usize,
+    (outputs, inputs): (usize, &[usize]),
+    index: impl Fn(usize, usize, usize) -> Option<usize> + Sync,
+    packed: &mut Packed,
+) {
+    let taps = side * side;
+    let size = blocks(inputs).count() * taps * BLOCK;
+    packed.clear();
+    packed.resize(outputs.div_ceil(BLOCK) * size, [0.0; BLOCK]);
+    let of_outputs = packed.par_chunks_exact_mut(size).enumerate();
+    of_outputs.for_each(|(block, packed)| {
+        let first = block * BLOCK;
+        let count = BLOCK.min(outputs - first);
+        let groups = packed.chunks_exact_mut(taps * BLOCK);
+        for ((start, channels), packed) in blocks(inputs).zip(groups) {
+            for output in 0..count {
+                for channel in 0..channels {
+                    for tap in 0..taps {
+                        if let Some(index) = index(first + output, start + channel, tap) {
+                            packed[tap * BLOCK + channel][output] = weights[index];
+                        }
+                    }
+                }
+            }
+        }
+    });
 }
 
 /// The first channel and the number of channels of each block of the sources.

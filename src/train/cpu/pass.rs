@@ -1,18 +1,20 @@
 //! The layers of a network on the way forward and back.
 
-use std::iter::Zip;
+use std::iter::{Rev, Zip};
 use std::slice::Iter;
 
+use rayon::prelude::*;
+
 use super::convolve::{Finish, Source, Target, convolve};
-use super::map::{BLOCK, Map, Pixel};
-use super::pack::{Weights, pack, unpack};
+use super::map::{Map, Pixel};
+use super::pack::{Kernel, Packed};
 use super::pool;
 use super::weigh::weigh;
-use super::{Gradients, Values};
+use crate::onnx::export::Parameters;
 use crate::unet::{Kind, Layer};
 
-/// Layers with what they have learned.
-type Layers<'a> = Zip<Iter<'a, Layer>, Iter<'a, Values<'a>>>;
+/// Layers with their weights and biases.
+pub type Layers<'a> = Zip<Iter<'a, Layer>, Iter<'a, Parameters>>;
 
 /// The way through the layers.
 pub struct Forward<'a> {
@@ -20,88 +22,48 @@ pub struct Forward<'a> {
     pub padding: usize,
     /// The layers to come.
     pub layers: Layers<'a>,
-    /// Room for packed weights.
-    pub packed: &'a mut Vec<Pixel>,
+    /// Room.
+    pub packed: &'a mut Packed,
 }
 
 impl<'a> Forward<'a> {
-    /// A 3x3 convolution with ReLU of maps, of which so many pixels are cropped, to `to`.
+    /// A 3x3 convolution with ReLU of maps, of which so many pixels are cropped.
     pub fn convolve<const N: usize>(&mut self, sources: [(&Map, usize); N], to: &mut Map) {
         let values = self.next(Kind::Convolution);
         let inputs = sources.map(|(map, _)| map.channels);
-        let square = Square::of(&inputs);
-        let weights = square.weights(to.channels, &inputs);
-        pack(
-            values.weight,
-            weights,
-            |o, i, tap| square.index(o, i, tap),
-            self.packed,
-        );
+        let kernel = Kernel::new(Kind::Convolution, to.channels, inputs);
+        kernel.pack(&values.weight, self.packed);
         let sources = sources.map(|(map, crop)| read(map, crop, self.padding));
-        convolve(
-            &sources,
-            3,
-            self.packed,
-            whole(to),
-            Finish::Rectified(values.bias),
-        );
+        let finish = Finish::Rectified(&values.bias);
+        convolve(&sources, kernel.side(), self.packed, whole(to), finish);
     }
 
-    /// A 2x2 up-convolution: a 1x1 convolution to four times the channels, whose results are put side by
-    /// side.
+    /// A 2x2 up-convolution: what each pixel becomes, then side by side.
     pub fn up_convolve(&mut self, from: &Map, phases: &mut Map, to: &mut Map) {
         let values = self.next(Kind::UpConvolution);
-        let order = Phases::of(to.channels);
-        let weights = Weights {
-            outputs: phases.channels,
-            inputs: &[from.channels],
-            side: 1,
-        };
-        pack(
-            values.weight,
-            weights,
-            |o, i, _| order.index(o, i),
-            self.packed,
-        );
-        let bias = order.bias(values.bias);
-        convolve(
-            &[read(from, 0, 0)],
-            1,
-            self.packed,
-            whole(phases),
-            Finish::Bias(&bias),
-        );
+        let kernel = Kernel::new(Kind::UpConvolution, to.channels, [from.channels]);
+        self.point(kernel, values, from, phases);
         pool::interleave(phases, to);
     }
 
     /// The 1x1 convolution to the classes.
     pub fn classify(&mut self, from: &Map, to: &mut Map) {
         let values = self.next(Kind::Last);
-        let inputs = from.channels;
-        let weights = Weights {
-            outputs: to.channels,
-            inputs: &[inputs],
-            side: 1,
-        };
-        pack(
-            values.weight,
-            weights,
-            |o, i, _| Some(o * inputs + i),
-            self.packed,
-        );
-        convolve(
-            &[read(from, 0, 0)],
-            1,
-            self.packed,
-            whole(to),
-            Finish::Bias(values.bias),
-        );
+        let kernel = Kernel::new(Kind::Last, to.channels, [from.channels]);
+        self.point(kernel, values, from, to);
     }
 
-    fn next(&mut self, kind: Kind) -> Values<'a> {
+    fn point(&mut self, kernel: Kernel, values: &Parameters, from: &Map, to: &mut Map) {
+        kernel.pack(&values.weight, self.packed);
+        let biases = kernel.biases(&values.bias);
+        let sources = [read(from, 0, 0)];
+        convolve(&sources, 1, self.packed, whole(to), Finish::Bias(&biases));
+    }
+
+    fn next(&mut self, kind: Kind) -> &'a Parameters {
         let (layer, values) = self.layers.next().expect("a layer for every step");
         debug_assert_eq!(layer.kind, kind);
-        *values
+        values
     }
 }
 
@@ -110,11 +72,18 @@ pub struct Backward<'a> {
     /// Pixels that a 3x3 convolution has read beyond the edge.
     pub padding: usize,
     /// The layers to come, from the end.
-    pub layers: std::iter::Rev<Layers<'a>>,
-    /// Room for packed weights.
-    pub packed: &'a mut Vec<Pixel>,
+    pub layers: Rev<Layers<'a>>,
+    /// Room.
+    pub packed: &'a mut Packed,
     /// What was found, from the end.
-    pub found: Vec<Gradients>,
+    pub found: Vec<Found>,
+}
+
+/// Gradients of weights and biases as they were computed.
+pub struct Found {
+    kernel: Kernel,
+    weights: Packed,
+    biases: Vec<Pixel>,
 }
 
 /// Where the gradient of maps goes.
@@ -150,38 +119,24 @@ impl<'a> Backward<'a> {
     ) {
         let values = self.next(Kind::Convolution);
         let inputs = sources.each_ref().map(|(map, ..)| map.channels);
-        let square = Square::of(&inputs);
-        let weights = square.weights(gradient.channels, &inputs);
+        let kernel = Kernel::new(Kind::Convolution, gradient.channels, inputs);
         let views = sources
             .each_ref()
             .map(|(map, crop, _)| read(map, *crop, self.padding));
-        self.find(
-            &views,
-            gradient,
-            weights,
-            |o, i, tap| square.index(o, i, tap),
-            values,
-        );
-        let mut before = 0;
+        self.find(&kernel, &views, gradient);
+        let mut first = 0;
         for (source, crop, of) in sources {
-            let first = before;
-            before += source.channels;
+            let channels = (first, source.channels);
+            first += source.channels;
             let Some(of) = of else { continue };
-            // Read backwards: what a weight took from a pixel, the pixel gets back through it.
-            let turned = Weights {
-                outputs: source.channels,
-                inputs: &[gradient.channels],
-                side: 3,
-            };
-            let index = |i: usize, o: usize, tap: usize| square.index(o, first + i, 8 - tap);
-            pack(values.weight, turned, index, self.packed);
+            kernel.pack_turned(&values.weight, channels, self.packed);
             let grown = 2 - 2 * self.padding;
             let size = (gradient.height + grown, gradient.width + grown);
-            let view = Source {
+            let gradient = Source {
                 map: gradient,
                 origin: 0,
             };
-            back(view, 3, self.packed, (source, crop, of), size);
+            back(gradient, 3, self.packed, (source, crop, of), size);
         }
     }
 
@@ -189,65 +144,27 @@ impl<'a> Backward<'a> {
     pub fn up_convolve(&mut self, from: &Map, gradient: &Map, phases: &mut Map, of_from: Of) {
         let values = self.next(Kind::UpConvolution);
         pool::separate(gradient, phases);
-        let order = Phases::of(gradient.channels);
-        let source = read(from, 0, 0);
-        let weights = Weights {
-            outputs: phases.channels,
-            inputs: &[from.channels],
-            side: 1,
-        };
-        self.find(
-            &[source],
-            phases,
-            weights,
-            |o, i, _| order.index(o, i),
-            values,
-        );
-        let found = self.found.last_mut().expect("what was found just now");
-        found.bias = order.sums(&found.bias, gradient.channels);
-        let turned = Weights {
-            outputs: from.channels,
-            inputs: &[phases.channels],
-            side: 1,
-        };
-        pack(
-            values.weight,
-            turned,
-            |i, o, _| order.index(o, i),
-            self.packed,
-        );
-        let size = (from.height, from.width);
-        back(read(phases, 0, 0), 1, self.packed, (from, 0, of_from), size);
+        let kernel = Kernel::new(Kind::UpConvolution, gradient.channels, [from.channels]);
+        self.point(kernel, values, from, phases, of_from);
     }
 
     /// Through the 1x1 convolution of maps `from` to the scores that have this `gradient`.
     pub fn classify(&mut self, from: &Map, gradient: &Map, of_from: Of) {
         let values = self.next(Kind::Last);
-        let inputs = from.channels;
-        let weights = Weights {
-            outputs: gradient.channels,
-            inputs: &[inputs],
-            side: 1,
-        };
-        let source = read(from, 0, 0);
-        self.find(
-            &[source],
-            gradient,
-            weights,
-            |o, i, _| Some(o * inputs + i),
-            values,
-        );
-        let turned = Weights {
-            outputs: inputs,
-            inputs: &[gradient.channels],
-            side: 1,
-        };
-        pack(
-            values.weight,
-            turned,
-            |i, o, _| Some(o * inputs + i),
-            self.packed,
-        );
+        let kernel = Kernel::new(Kind::Last, gradient.channels, [from.channels]);
+        self.point(kernel, values, from, gradient, of_from);
+    }
+
+    fn point(
+        &mut self,
+        kernel: Kernel,
+        values: &Parameters,
+        from: &Map,
+        gradient: &Map,
+        of_from: Of,
+    ) {
+        self.find(&kernel, &[read(from, 0, 0)], gradient);
+        kernel.pack_turned(&values.weight, (0, from.channels), self.packed);
         let size = (from.height, from.width);
         back(
             read(gradient, 0, 0),
@@ -259,28 +176,29 @@ impl<'a> Backward<'a> {
     }
 
     /// Finds the gradients of a layer's values.
-    fn find(
-        &mut self,
-        sources: &[Source],
-        gradient: &Map,
-        weights: Weights,
-        index: impl Fn(usize, usize, usize) -> Option<usize>,
-        values: Values,
-    ) {
-        let view = read(gradient, 0, 0);
+    fn find(&mut self, kernel: &Kernel, sources: &[Source], gradient: &Map) {
         let size = (gradient.height, gradient.width);
-        let (packed, biases) = weigh(sources, weights.side, view, size);
-        let mut weight = vec![0.0; values.weight.len()];
-        unpack(&packed, weights, index, &mut weight);
-        let mut bias = biases.concat();
-        bias.truncate(gradient.channels);
-        self.found.push(Gradients { weight, bias });
+        let (weights, biases) = weigh(sources, kernel.side(), read(gradient, 0, 0), size);
+        self.found.push(Found {
+            kernel: kernel.clone(),
+            weights,
+            biases,
+        });
     }
 
-    fn next(&mut self, kind: Kind) -> Values<'a> {
+    /// The gradients of all layers, in the layers' order.
+    pub fn gradients(self) -> Vec<Parameters> {
+        let unpack = |found: &Found| Parameters {
+            weight: found.kernel.unpack(&found.weights),
+            bias: found.kernel.sums(found.biases.as_flattened()),
+        };
+        self.found.par_iter().rev().map(unpack).collect()
+    }
+
+    fn next(&mut self, kind: Kind) -> &'a Parameters {
         let (layer, values) = self.layers.next().expect("a layer for every step");
         debug_assert_eq!(layer.kind, kind);
-        *values
+        values
     }
 }
 
@@ -321,74 +239,5 @@ fn whole(map: &mut Map) -> Target<'_> {
         origin: map.border,
         size: (map.height, map.width),
         map,
-    }
-}
-
-/// The order of the weights of a 3x3 convolution, \[outputs, inputs, 3, 3\].
-#[derive(Clone, Copy)]
-struct Square {
-    inputs: usize,
-}
-
-impl Square {
-    fn of(inputs: &[usize]) -> Self {
-        Square {
-            inputs: inputs.iter().sum(),
-        }
-    }
-
-    fn weights(self, outputs: usize, inputs: &[usize]) -> Weights<'_> {
-        Weights {
-            outputs,
-            inputs,
-            side: 3,
-        }
-    }
-
-    fn index(self, output: usize, input: usize, tap: usize) -> Option<usize> {
-        Some((output * self.inputs + input) * 9 + tap)
-    }
-}
-
-/// The order of the weights of an up-convolution, \[inputs, outputs, 2, 2\], and of the channels that it
-/// has as a convolution: four times those of the result, each time from the beginning of a block on.
-#[derive(Clone, Copy)]
-struct Phases {
-    channels: usize,
-    /// Channels with those that fill the last block.
-    full: usize,
-}
-
-impl Phases {
-    fn of(channels: usize) -> Self {
-        Phases {
-            channels,
-            full: channels.next_multiple_of(BLOCK),
-        }
-    }
-
-    fn index(self, output: usize, input: usize) -> Option<usize> {
-        let (phase, channel) = (output / self.full, output % self.full);
-        (channel < self.channels).then_some((input * self.channels + channel) * 4 + phase)
-    }
-
-    /// The biases for each of the four.
-    fn bias(self, bias: &[f32]) -> Vec<f32> {
-        let mut padded = vec![0.0; 4 * self.full];
-        for phase in padded.chunks_exact_mut(self.full) {
-            phase[..self.channels].copy_from_slice(bias);
-        }
-        padded
-    }
-
-    /// The sums over the four.
-    fn sums(self, of_phases: &[f32], channels: usize) -> Vec<f32> {
-        let mut sums = vec![0.0; channels];
-        for phase in of_phases.chunks_exact(self.full) {
-            for (sum, value) in sums.iter_mut().zip(phase) {
-                *sum += value;
-            }
-        }
-        sums
     }
 }

@@ -1,28 +1,28 @@
 //! What changes the size of maps: 2x2 max-pooling, and the sorting of pixels that an up-convolution is
 //! beside a convolution.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::map::{BLOCK, Map, Pixel};
 
 /// The largest of each square of 2x2 pixels.
 pub fn max_pool(from: &Map, to: &mut Map) {
-    let (blocks, width, border, stride) = (to.blocks(), to.width, to.border, to.stride());
-    let height = to.height;
-    to.par_planes_mut().enumerate().for_each(|(index, plane)| {
-        let source = from.block(index / blocks, index % blocks);
-        for row in 0..height {
-            let [upper, lower] = lines(from, source, 2 * row);
-            let target = &mut plane[(row + border) * stride + border..][..width];
-            let squares = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+    let (blocks, width, border) = (to.blocks(), to.width, to.border);
+    let arch = Arch::new();
+    to.par_bands_mut(1).for_each(|(plane, row, band)| {
+        let [upper, lower] = lines(from, from.block(plane / blocks, plane % blocks), 2 * row);
+        let squares = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+        let target = &mut band[border..][..width];
+        arch.dispatch(|| {
             for (target, (upper, lower)) in target.iter_mut().zip(squares) {
                 for (channel, target) in target.iter_mut().enumerate() {
-                    let above = upper[0][channel].max(upper[1][channel]);
-                    let below = lower[0][channel].max(lower[1][channel]);
-                    *target = above.max(below);
+                    let above = larger(upper[0][channel], upper[1][channel]);
+                    let below = larger(lower[0][channel], lower[1][channel]);
+                    *target = larger(above, below);
                 }
             }
-        }
+        });
     });
 }
 
@@ -30,55 +30,62 @@ pub fn max_pool(from: &Map, to: &mut Map) {
 /// at the first largest pixel of each square, where that is positive.
 pub fn max_pool_gradient(from: &Map, gradient: &Map, scale: f32, of_from: &mut Map) {
     let (blocks, stride, border) = (of_from.blocks(), of_from.stride(), of_from.border);
-    of_from
-        .par_planes_mut()
-        .enumerate()
-        .for_each(|(index, plane)| {
-            let (picture, block) = (index / blocks, index % blocks);
-            let source = from.block(picture, block);
-            let gradients = gradient.block(picture, block);
-            for row in 0..gradient.height {
-                let [upper, lower] = lines(from, source, 2 * row);
-                let gradients = &gradients[row * gradient.width..][..gradient.width];
-                let start = (2 * row + border) * stride + border;
-                let (above, below) = plane[start..].split_at_mut(stride);
-                for (column, gradient) in gradients.iter().enumerate() {
-                    let [left, right] = [2 * column, 2 * column + 1];
-                    route(
-                        [&upper[left], &upper[right], &lower[left], &lower[right]],
-                        gradient,
-                        scale,
-                        above.get_disjoint_mut([left, right]).expect("two columns"),
-                        below.get_disjoint_mut([left, right]).expect("two columns"),
-                    );
-                }
+    let arch = Arch::new();
+    of_from.par_bands_mut(2).for_each(|(plane, row, band)| {
+        let (picture, block) = (plane / blocks, plane % blocks);
+        let [upper, lower] = lines(from, from.block(picture, block), 2 * row);
+        let gradients = gradient.block(picture, block);
+        let gradients = &gradients[row * gradient.width..][..gradient.width];
+        let (above, below) = band.split_at_mut(stride);
+        let inner = border..border + from.width;
+        let squares = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+        let targets = above[inner.clone()]
+            .chunks_exact_mut(2)
+            .zip(below[inner].chunks_exact_mut(2));
+        arch.dispatch(|| {
+            for (((upper, lower), (above, below)), gradient) in squares.zip(targets).zip(gradients)
+            {
+                let pixels = [&upper[0], &upper[1], &lower[0], &lower[1]];
+                route(pixels, gradient, scale, above, below);
             }
         });
+    });
 }
 
 /// Adds a gradient to that of the first largest of four pixels.
-#[inline]
+#[inline(always)]
 fn route(
     pixels: [&Pixel; 4],
     gradient: &Pixel,
     scale: f32,
-    [a, b]: [&mut Pixel; 2],
-    [c, d]: [&mut Pixel; 2],
+    above: &mut [Pixel],
+    below: &mut [Pixel],
 ) {
     for channel in 0..BLOCK {
-        let [first, second, third, fourth] = pixels.map(|pixel| pixel[channel]);
-        let largest = first.max(second).max(third.max(fourth));
+        let [first, second, third, fourth] = [
+            pixels[0][channel],
+            pixels[1][channel],
+            pixels[2][channel],
+            pixels[3][channel],
+        ];
+        let largest = larger(larger(first, second), larger(third, fourth));
         let scaled = gradient[channel] * scale;
         let scaled = if largest > 0.0 { scaled } else { 0.0 };
         let is_first = first == largest;
         let is_second = !is_first & (second == largest);
         let is_third = !is_first & !is_second & (third == largest);
         let is_fourth = !is_first & !is_second & !is_third;
-        a[channel] += if is_first { scaled } else { 0.0 };
-        b[channel] += if is_second { scaled } else { 0.0 };
-        c[channel] += if is_third { scaled } else { 0.0 };
-        d[channel] += if is_fourth { scaled } else { 0.0 };
+        above[0][channel] += if is_first { scaled } else { 0.0 };
+        above[1][channel] += if is_second { scaled } else { 0.0 };
+        below[0][channel] += if is_third { scaled } else { 0.0 };
+        below[1][channel] += if is_fourth { scaled } else { 0.0 };
     }
+}
+
+/// As [`f32::max`], but one instruction; which number it gives of one that is none does not matter here.
+#[inline(always)]
+fn larger(one: f32, other: f32) -> f32 {
+    if one > other { one } else { other }
 }
 
 /// Two lines of a block from `row` on, without the border.
@@ -92,18 +99,15 @@ fn lines<'a>(map: &Map, plane: &'a [Pixel], row: usize) -> [&'a [Pixel]; 2] {
 /// Puts together what an up-convolution has made: `phases` holds, for each of the four pixels that a pixel
 /// becomes, the channels of `to`.
 pub fn interleave(phases: &Map, to: &mut Map) {
-    let (blocks, border, stride) = (to.blocks(), to.border, to.stride());
-    let (height, width) = (phases.height, phases.width);
-    to.par_planes_mut().enumerate().for_each(|(index, plane)| {
-        let (picture, block) = (index / blocks, index % blocks);
-        for phase in 0..4 {
+    let (blocks, border, width) = (to.blocks(), to.border, phases.width);
+    to.par_bands_mut(1).for_each(|(plane, row, band)| {
+        let (picture, block) = (plane / blocks, plane % blocks);
+        for right in 0..2 {
+            let phase = row % 2 * 2 + right;
             let from = phases.block(picture, phase * blocks + block);
-            for row in 0..height {
-                let start = (2 * row + phase / 2 + border) * stride + border + phase % 2;
-                let target = plane[start..].iter_mut().step_by(2);
-                for (target, pixel) in target.zip(&from[row * width..][..width]) {
-                    *target = *pixel;
-                }
+            let target = band[border + right..].iter_mut().step_by(2);
+            for (target, pixel) in target.zip(&from[row / 2 * width..][..width]) {
+                *target = *pixel;
             }
         }
     });
@@ -112,20 +116,15 @@ pub fn interleave(phases: &Map, to: &mut Map) {
 /// Takes apart what [`interleave`] puts together.
 pub fn separate(from: &Map, phases: &mut Map) {
     let (blocks, border, stride) = (from.blocks(), from.border, from.stride());
-    let (height, width, all) = (phases.height, phases.width, phases.blocks());
-    phases
-        .par_planes_mut()
-        .enumerate()
-        .for_each(|(index, plane)| {
-            let (picture, block) = (index / all, index % all);
-            let (phase, block) = (block / blocks, block % blocks);
-            let source = from.block(picture, block);
-            for row in 0..height {
-                let start = (2 * row + phase / 2 + border) * stride + border + phase % 2;
-                let pixels = source[start..].iter().step_by(2);
-                for (target, pixel) in plane[row * width..][..width].iter_mut().zip(pixels) {
-                    *target = *pixel;
-                }
-            }
-        });
+    let all = phases.blocks();
+    phases.par_bands_mut(1).for_each(|(plane, row, band)| {
+        let (picture, block) = (plane / all, plane % all);
+        let (phase, block) = (block / blocks, block % blocks);
+        let source = from.block(picture, block);
+        let start = (2 * row + phase / 2 + border) * stride + border + phase % 2;
+        let pixels = source[start..].iter().step_by(2);
+        for (target, pixel) in band.iter_mut().zip(pixels) {
+            *target = *pixel;
+        }
+    });
 }

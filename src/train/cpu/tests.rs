@@ -5,7 +5,8 @@ use rand::{Rng, SeedableRng};
 
 use super::*;
 use crate::train::loss::weighted_cross_entropy;
-use crate::train::network::{Network, initial_weights};
+use crate::train::network::Network;
+use crate::train::values::initial;
 
 const SMALL: UNet = UNet {
     channels: 1,
@@ -55,8 +56,8 @@ fn scores_loss_and_gradients_are_those_of_burn() {
         },
     ] {
         let rng = &mut StdRng::seed_from_u64(3);
-        let mut weights = initial_weights(&unet, rng);
-        for parameters in weights.values_mut() {
+        let mut values = initial(&unet, rng);
+        for parameters in &mut values {
             parameters.bias = random(parameters.bias.len(), rng);
         }
         let (height, width) = unet.geometry().legal(1, 20).unwrap();
@@ -70,7 +71,7 @@ fn scores_loss_and_gradients_are_those_of_burn() {
         let importance: Vec<f32> = random(classes.len(), rng).iter().map(|x| x + 1.5).collect();
 
         let device = Device::flex().autodiff();
-        let network = Network::new(unet, &weights, 0.0, &device);
+        let network = Network::new(unet, &values, 0.0, &device);
         let data = TensorData::new(numbers.clone(), [batch, unet.channels, height, width]);
         let scores = network.forward(Tensor::from_data(data, &device));
         let targets: Vec<f32> = (0..batch * unet.classes * rows * columns)
@@ -89,13 +90,6 @@ fn scores_loss_and_gradients_are_those_of_burn() {
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
 
         let layers = unet.layers();
-        let values: Vec<Values> = layers
-            .iter()
-            .map(|layer| Values {
-                weight: &weights[&layer.name].weight,
-                bias: &weights[&layer.name].bias,
-            })
-            .collect();
         let mut engine = Engine::new(unet);
         let pictures = Pictures {
             numbers: &numbers,

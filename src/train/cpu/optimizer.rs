@@ -1,0 +1,238 @@
+//! What changes the weights: the rules of burn's optimizers, in one pass over the numbers and in place.
+
+use std::io::{self, Read};
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use crate::onnx::export::Parameters;
+
+/// How a gradient changes a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+    Adamw {
+        /// Decay of the weights, in units of the learning rate.
+        decay: f32,
+    },
+    /// Stochastic gradient descent, as in the paper.
+    Sgd {
+        /// Share of the last change that is repeated.
+        momentum: f32,
+        /// Decay of the weights, in units of the learning rate.
+        decay: f32,
+    },
+}
+
+/// Averages of gradients are kept to these shares from step to step by [`Rule::Adamw`]: of the gradients and
+/// of their squares.
+const KEPT: [f32; 2] = [0.9, 0.999];
+/// Keeps [`Rule::Adamw`] from dividing by zero.
+pub const EPSILON: f32 = 1e-8;
+
+/// Changes the numbers of layers by their gradients.
+#[derive(Clone, Debug)]
+pub struct Optimizer {
+    rule: Rule,
+    steps: u64,
+    /// What is remembered of each layer's gradients: two numbers for each weight and bias, or one.
+    memory: Vec<[Parameters; 2]>,
+}
+
+impl Optimizer {
+    /// For layers with these values.
+    pub fn new(rule: Rule, values: &[Parameters]) -> Self {
+        let none =
+            |values: &[f32], is_kept: bool| vec![0.0; if is_kept { values.len() } else { 0 }];
+        let second = matches!(rule, Rule::Adamw { .. });
+        let memory = |values: &Parameters| {
+            [true, second].map(|is_kept| Parameters {
+                weight: none(&values.weight, is_kept),
+                bias: none(&values.bias, is_kept),
+            })
+        };
+        Optimizer {
+            rule,
+            steps: 0,
+            memory: values.iter().map(memory).collect(),
+        }
+    }
+
+    /// Makes a step.
+    pub fn step(&mut self, rate: f64, values: &mut [Parameters], gradients: &[Parameters]) {
+        self.steps += 1;
+        let step = Step {
+            rule: self.rule,
+            rate: rate as f32,
+            steps: self.steps as f64,
+        };
+        let layers = values.par_iter_mut().zip(gradients).zip(&mut self.memory);
+        layers.for_each(|((values, gradients), [first, second])| {
+            let memory = [&mut first.weight[..], &mut second.weight];
+            step.change(&mut values.weight, &gradients.weight, memory);
+            let memory = [&mut first.bias[..], &mut second.bias];
+            step.change(&mut values.bias, &gradients.bias, memory);
+        });
+    }
+
+    /// What it remembers.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.steps.to_le_bytes().to_vec();
+        for numbers in self.memory.iter().flatten() {
+            for number in numbers.weight.iter().chain(&numbers.bias) {
+                bytes.extend(number.to_le_bytes());
+            }
+        }
+        bytes
+    }
+
+    /// Takes over what another one of the same form remembered; fails if it was none.
+    pub fn remember(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let mut steps = [0; 8];
+        bytes.read_exact(&mut steps)?;
+        self.steps = u64::from_le_bytes(steps);
+        for numbers in self.memory.iter_mut().flatten() {
+            for number in numbers.weight.iter_mut().chain(&mut numbers.bias) {
+                let mut four = [0; 4];
+                bytes.read_exact(&mut four)?;
+                *number = f32::from_le_bytes(four);
+            }
+        }
+        match bytes {
+            [] => Ok(()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+/// One step.
+#[derive(Clone, Copy)]
+struct Step {
+    rule: Rule,
+    rate: f32,
+    steps: f64,
+}
+
+impl Step {
+    /// Numbers of a layer that one thread changes at a time.
+    const TOGETHER: usize = 1 << 16;
+
+    fn change(self, values: &mut [f32], gradients: &[f32], [first, second]: [&mut [f32]; 2]) {
+        let arch = Arch::new();
+        let together = Self::TOGETHER;
+        let parts = values
+            .par_chunks_mut(together)
+            .zip(gradients.par_chunks(together))
+            .zip(first.par_chunks_mut(together));
+        match self.rule {
+            Rule::Adamw { decay } => {
+                let corrections =
+                    KEPT.map(|kept| 1.0 / (1.0 - f64::from(kept).powf(self.steps)) as f32);
+                let kept = 1.0 - self.rate * decay;
+                let parts = parts.zip(second.par_chunks_mut(together));
+                parts.for_each(|(((values, gradients), first), second)| {
+                    arch.dispatch(|| {
+                        let memory = first.iter_mut().zip(second);
+                        for ((value, gradient), (first, second)) in
+                            values.iter_mut().zip(gradients).zip(memory)
+                        {
+                            *first = KEPT[0] * *first + (1.0 - KEPT[0]) * gradient;
+                            *second = KEPT[1] * *second + (1.0 - KEPT[1]) * gradient * gradient;
+                            let deviation = (*second * corrections[1]).sqrt() + EPSILON;
+                            let change = *first * corrections[0] / deviation;
+                            *value = *value * kept - self.rate * change;
+                        }
+                    });
+                });
+            }
+            Rule::Sgd { momentum, decay } => parts.for_each(|((values, gradients), velocity)| {
+                arch.dispatch(|| {
+                    let numbers = values.iter_mut().zip(gradients).zip(velocity);
+                    for ((value, gradient), velocity) in numbers {
+                        *velocity = momentum * *velocity + gradient + decay * *value;
+                        *value -= self.rate * *velocity;
+                    }
+                });
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Param;
+    use burn::optim::decay::WeightDecayConfig;
+    use burn::optim::momentum::MomentumConfig;
+    use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
+    use burn::tensor::{Device, Tensor};
+
+    use super::*;
+
+    /// Numbers after three steps by burn's optimizer.
+    fn of_burn(
+        mut optimizer: ModuleOptimizer,
+        start: [f32; 3],
+        gradients: [[f32; 3]; 3],
+    ) -> Vec<f32> {
+        let device = Device::flex().autodiff();
+        let mut values = Param::from_tensor(Tensor::<1>::from_data(start, &device));
+        for gradient in gradients {
+            let mut all = GradientsParams::new();
+            let gradient = Tensor::<1>::from_data(gradient, &device.clone().inner());
+            all.register(values.id, gradient);
+            values = optimizer.step(0.1, values, all);
+        }
+        values.val().into_data().try_into_vec().unwrap()
+    }
+
+    #[test]
+    fn numbers_change_as_by_burns_optimizers() {
+        let start = [1.0, -2.0, 0.5];
+        let gradients = [[0.1, -3.0, 0.0], [0.2, 1.0, 1e-3], [-0.5, 0.1, 0.2]];
+        let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
+        let sgd = SgdConfig::new()
+            .with_momentum(Some(momentum))
+            .with_weight_decay(Some(WeightDecayConfig::new(0.3)))
+            .init();
+        let adamw = AdamWConfig::new()
+            .with_weight_decay(0.3)
+            .with_epsilon(EPSILON)
+            .init();
+        for (rule, optimizer) in [
+            (
+                Rule::Sgd {
+                    momentum: 0.9,
+                    decay: 0.3,
+                },
+                sgd,
+            ),
+            (Rule::Adamw { decay: 0.3 }, adamw),
+        ] {
+            let expected = of_burn(optimizer, start, gradients);
+            let mut values = vec![Parameters {
+                weight: start.to_vec(),
+                bias: Vec::new(),
+            }];
+            let mut optimizer = Optimizer::new(rule, &values);
+            for gradient in gradients {
+                // What is written down and read back goes on alike.
+                let bytes = optimizer.bytes();
+                optimizer = Optimizer::new(rule, &values);
+                optimizer.remember(&bytes).unwrap();
+                assert!(optimizer.remember(&bytes[1..]).is_err());
+                optimizer.remember(&bytes).unwrap();
+                let gradient = Parameters {
+                    weight: gradient.to_vec(),
+                    bias: Vec::new(),
+                };
+                optimizer.step(0.1, &mut values, &[gradient]);
+            }
+            for (found, expected) in values[0].weight.iter().zip(&expected) {
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "{rule:?}: {found} for {expected}"
+                );
+            }
+        }
+    }
+}
