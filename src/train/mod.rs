@@ -14,6 +14,7 @@ pub mod components;
 pub mod config;
 pub mod cpu;
 pub mod dataset;
+pub mod device;
 pub mod distance;
 pub mod feeder;
 pub mod field;

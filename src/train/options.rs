@@ -12,6 +12,7 @@ use clap::{ArgAction, Args};
 use super::augment::Augmentation;
 use super::config::{Base, Config};
 use super::dataset::{Holdout, Source};
+use super::device::DeviceKind;
 use super::prepare::Weighting;
 use super::schedule::Budget;
 use super::settings::{ClassWeights, OptimizerKind, Settings};
@@ -112,6 +113,9 @@ pub struct Network {
 
 #[derive(Args, Debug)]
 struct Learning {
+    /// What the network is computed on
+    #[arg(long, value_enum, default_value_t = DeviceKind::default())]
+    device: DeviceKind,
     /// What changes the weights: AdamW, or stochastic gradient descent as in the paper
     #[arg(long, value_enum, default_value_t = OptimizerKind::Adamw)]
     optimizer: OptimizerKind,
@@ -227,6 +231,7 @@ impl Train {
             unet,
             source: self.source,
             holdout: self.holdout,
+            device: learning.device,
             dropout: network.dropout,
             tile: tiles.tile,
             batch: tiles.batch,

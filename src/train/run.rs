@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use burn::tensor::Device;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -12,6 +11,7 @@ use super::augment::TileSize;
 use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
 use super::config::Difference;
 use super::dataset::{self, DatasetError, Sample, Source, Split};
+use super::device::{DeviceError, Found};
 use super::feeder::{Feeder, Food};
 use super::learner::{Learner, RestoreError};
 use super::learning::Learning;
@@ -24,8 +24,7 @@ use super::run_folder::{RunFolder, WriteError};
 use super::settings::Settings;
 use super::validate::Verdict;
 use super::values;
-use crate::onnx::export::ExportError;
-use crate::onnx::export::Parameters;
+use crate::onnx::export::{ExportError, Parameters};
 use crate::tiling::PlanError;
 use crate::unet::UNet;
 
@@ -35,6 +34,9 @@ pub enum RunError {
     /// The data can't be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// There is no such device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// The loss is infinite or not a number.
     #[error(
         "the loss of step {step} is {loss}: training has diverged. A smaller learning rate may help; the last good checkpoint and the best model until then are kept"
@@ -124,7 +126,7 @@ pub struct Start {
     /// Size of the tiles.
     pub tile: TileSize,
     /// What the network is computed on.
-    pub device: &'static str,
+    pub device: String,
     /// Steps that were done before.
     pub steps: usize,
 }
@@ -165,6 +167,7 @@ pub fn run(
 ) -> Result<Outcome, RunError> {
     let folder = RunFolder::beside(&settings.output);
     let before = before(settings, &folder)?;
+    let Found { device, name } = settings.device.find()?;
     replace::check(&settings.output).map_err(|error| WriteError {
         file: settings.output.clone(),
         error,
@@ -177,7 +180,6 @@ pub fn run(
     } = data(settings, &mut rng)?;
     let values = values::initial(&settings.unet, &mut rng);
     let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
-    let device = Device::flex();
     let state = match &before {
         Some(checkpoint) => checkpoint.state.clone(),
         None => first_state(settings, &split),
@@ -188,7 +190,7 @@ pub fn run(
         validation: split.validation.iter().map(|s| s.name.clone()).collect(),
         parameters: settings.unet.parameters(),
         tile,
-        device: "CPU (burn flex)",
+        device: name,
         steps: state.steps,
     });
     let feeder = feeder(settings, split.training, tile, state.steps);

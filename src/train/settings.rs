@@ -9,6 +9,7 @@ use super::augment::Augmentation;
 use super::config::Config;
 use super::cpu::optimizer::Rule;
 use super::dataset::{Holdout, Source};
+use super::device::DeviceKind;
 use super::learner::Teaching;
 use super::prepare::Weighting;
 use super::schedule::Budget;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub holdout: Holdout,
     /// The `.onnx` file to write.
     pub output: PathBuf,
+    /// What the network is computed on.
+    pub device: DeviceKind,
     /// Shape of the network.
     pub unet: UNet,
     /// Share of values that training drops at the end of the contracting path.

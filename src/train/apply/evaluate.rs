@@ -11,6 +11,7 @@ use super::picture::Picture;
 use super::predictor::{PredictError, Predictor};
 use super::report::{Report, Row};
 use crate::contract::{Channels, Contract};
+use crate::train::components::objects;
 use crate::train::dataset::{
     Annotated, DatasetError, InputChannels, MaskKind, Page, Reader, Source, annotations,
 };
@@ -58,6 +59,15 @@ pub struct Evaluate {
     /// Show the scores of each image
     #[arg(long)]
     per_image: bool,
+    /// Cut the probabilities at so many thresholds too, and show the best of each score (the ISBI 2012
+    /// challenge: 10)
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    levels: u8,
     /// Write all scores into this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -90,6 +100,11 @@ pub enum EvaluateError {
     /// An option that has no meaning for membranes.
     #[error("--border leaves out cells at the edge; it has no meaning for membranes")]
     Border,
+    /// An option that has no meaning for a model of more classes.
+    #[error(
+        "--levels cuts the probability of foreground; the model has {0} classes, of which the likeliest counts"
+    )]
+    Levels(usize),
     /// The JSON file can't be written.
     #[error("can't write {}: {error}", file.display())]
     Write {
@@ -130,13 +145,26 @@ impl Evaluate {
         if measure == Measure::Membranes && self.border > 0 {
             return Err(EvaluateError::Border);
         }
-        let mut total = Tally::new(measure);
+        let classes = predictor.contract().classes.len();
+        if self.levels > 0 && classes > 2 {
+            return Err(EvaluateError::Levels(classes));
+        }
+        let tally = || Tally::new(measure);
+        let mut total = tally();
+        let mut levels: Vec<_> = self.thresholds().map(|level| (level, tally())).collect();
         let mut reader = Reader::default();
         let mut per_image = Vec::with_capacity(dataset.samples.len());
         for sample in &dataset.samples {
-            let (truth, found) = self.objects(&mut predictor, &mut reader, sample)?;
+            let Compared {
+                truth,
+                found,
+                at_levels,
+            } = self.compare(&mut predictor, &mut reader, sample)?;
             total.add(&truth, &found);
-            let mut alone = Tally::new(measure);
+            for ((_, tally), found) in levels.iter_mut().zip(at_levels) {
+                tally.add(&truth, &found);
+            }
+            let mut alone = tally();
             alone.add(&truth, &found);
             per_image.push(Row::new(&sample.name, &alone));
         }
@@ -149,8 +177,15 @@ impl Evaluate {
             border: self.border,
             versions: predictor.versions(),
             total: Row::new("total", &total),
+            best: Row::best(&levels),
             per_image,
         })
+    }
+
+    /// The thresholds of [`levels`](Self::levels), the same distance from each other and from 0 and 1.
+    fn thresholds(&self) -> impl Iterator<Item = f32> {
+        let steps = f32::from(self.levels) + 1.0;
+        (1..=self.levels).map(move |level| f32::from(level) / steps)
     }
 
     /// Images and masks as the model was made for.
@@ -173,13 +208,13 @@ impl Evaluate {
         Ok(source)
     }
 
-    /// The true objects of an image and those that the model finds.
-    fn objects(
+    /// Segments an image and takes what counts of it.
+    fn compare(
         &self,
         predictor: &mut Predictor,
         reader: &mut Reader,
         sample: &Annotated,
-    ) -> Result<(Plane<u32>, Plane<u32>), EvaluateError> {
+    ) -> Result<Compared, EvaluateError> {
         let contract = predictor.contract();
         let picture = reader.read(&sample.image, |raster| Picture::of(raster, contract))?;
         sample.fits(picture.size().height, picture.size().width)?;
@@ -188,10 +223,29 @@ impl Evaluate {
             page: sample.image.clone(),
             error,
         })?;
-        let mut truth = sample.truth.objects();
-        let mut found = sample.truth.judged(prediction.objects);
-        drop_border(&mut truth, self.border);
-        drop_border(&mut found, self.border);
-        Ok((truth, found))
+        let counting = |mut objects| {
+            drop_border(&mut objects, self.border);
+            objects
+        };
+        let at = |threshold: f32| {
+            let mask = prediction.probability.map(|p| u8::from(p > threshold));
+            let found = objects(&mask, predictor.min_area());
+            counting(sample.truth.judged(found))
+        };
+        Ok(Compared {
+            truth: counting(sample.truth.objects()),
+            at_levels: self.thresholds().map(at).collect(),
+            found: counting(sample.truth.judged(prediction.objects)),
+        })
     }
+}
+
+/// The objects of an image that count.
+struct Compared {
+    /// What is there.
+    truth: Plane<u32>,
+    /// What the model finds.
+    found: Plane<u32>,
+    /// What it would find at each of the levels.
+    at_levels: Vec<Plane<u32>>,
 }

@@ -44,6 +44,9 @@ pub struct Report {
     pub versions: usize,
     /// All images together: cells are pooled, scores of membranes are means.
     pub total: Row,
+    /// The best of each score over some thresholds, if any were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Row>,
     /// Each image by itself.
     pub per_image: Vec<Row>,
 }
@@ -69,6 +72,28 @@ impl Row {
             scores: tally.scores().named(),
         }
     }
+
+    /// The best of each score over several thresholds, as challenges have it that judge how good a network
+    /// could be; `None` without any.
+    pub fn best(levels: &[(f32, Tally)]) -> Option<Self> {
+        let mut best: BTreeMap<String, f64> = BTreeMap::new();
+        for (_, tally) in levels {
+            for (name, score) in tally.scores().named() {
+                let better = match name.ends_with("error") {
+                    true => f64::min,
+                    false => f64::max,
+                };
+                best.entry(name)
+                    .and_modify(|best| *best = better(*best, score))
+                    .or_insert(score);
+            }
+        }
+        (!levels.is_empty()).then(|| Row {
+            name: format!("best of {}", levels.len()),
+            cells: None,
+            scores: best,
+        })
+    }
 }
 
 impl Report {
@@ -82,7 +107,7 @@ impl Report {
 
     fn write(&self, per_image: bool, text: &mut String) -> fmt::Result {
         let rows: &[Row] = if per_image { &self.per_image } else { &[] };
-        let all = || rows.iter().chain([&self.total]);
+        let all = || rows.iter().chain([&self.total]).chain(&self.best);
         let names = all().map(|row| row.name.chars().count());
         let width = names.max().unwrap_or(0);
         write!(text, "{:width$}", "")?;
@@ -94,8 +119,10 @@ impl Report {
         }
         for row in all() {
             write!(text, "\n{:width$}", row.name)?;
-            for count in row.cells.into_iter().flatten() {
-                write!(text, "{count:>8}")?;
+            match row.cells {
+                Some(counts) => counts.iter().try_for_each(|n| write!(text, "{n:>8}"))?,
+                None if self.kind == Measure::Cells => write!(text, "{:>16}", "")?,
+                None => {}
             }
             for column in columns(self.kind) {
                 let w = column_width(column);
@@ -156,6 +183,7 @@ mod tests {
             border: 0,
             versions: 8,
             total: row("total", Some(0.25)),
+            best: None,
             per_image: vec![row("slice-1", None)],
         };
         let expected = "         V_rand  V_info  pixel error  warping error\n\
