@@ -46,7 +46,14 @@ check: rust ## Check the formatting and the lints alone
 	cargo fmt --check
 	cargo clippy $(flags) --all-targets -- -D warnings
 	cargo clippy $(flags) --all-targets $(trainer) -- -D warnings
-	cargo clippy $(flags) --all-targets --all-features -- -D warnings
+	cargo clippy $(flags) --all-targets --features train -- -D warnings
+
+# Not a part of `make check`: what learning on graphics cards needs compiles for a quarter of an hour.
+.PHONY: check-gpu
+check-gpu: rust ## Check `--device wgpu` on a Vulkan adapter, which may be a program, and that `cuda` builds
+	@scripts/packages.sh build gpu
+	cargo clippy $(flags) --all-targets $(trainer),cuda,wgpu -- -D warnings
+	cargo test $(flags) $(trainer),wgpu --lib device
 
 .PHONY: demo
 demo: rust ## Segment a time-lapse into demo/; INPUT=folder-or-file and MODEL=file for your own

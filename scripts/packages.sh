@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing for a purpose; quick and silent when none is.
-# usage: packages.sh PURPOSE...   with the purposes build, run, demo, fetch
+# usage: packages.sh PURPOSE...   with the purposes build, run, demo, fetch, gpu
 . "$(dirname "$0")/common.sh"
 
 # The packages for one purpose, by the names of Debian 12 and Ubuntu 24.04.
@@ -10,6 +10,7 @@ packages_for() {
     run) echo gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-tools ;;
     demo) echo gstreamer1.0-libav libtiff-tools ;;
     fetch) echo python3 python3-pip ;;
+    gpu) echo mesa-vulkan-drivers ;;
     *) die "packages.sh: unknown purpose '$1'" ;;
     esac
 }
@@ -21,6 +22,7 @@ works_for() {
     run) gst-inspect-1.0 --exists pngdec && gst-inspect-1.0 --exists vp8enc && command -v gst-launch-1.0 ;;
     demo) gst-inspect-1.0 --exists avdec_tiff && command -v tiffcp tiffinfo ;;
     fetch) python3 -m pip --version ;;
+    gpu) command -v vulkaninfo && vulkaninfo --summary ;;
     esac >/dev/null 2>&1
 }
 

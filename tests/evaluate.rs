@@ -123,6 +123,33 @@ fn draw_noisy_cells(bench: &Bench, count: usize) {
 }
 
 #[test]
+fn levels_show_the_best_of_each_score() {
+    let bench = Bench::new();
+    bench.model(|_| ());
+    draw_noisy_cells(&bench, 2);
+    let evaluate = "evaluate --model model.onnx --images images --masks masks --json scores.json";
+    let at = [0.25, 0.5, 0.75].map(|threshold| {
+        bench.says(&format!("{evaluate} --threshold {threshold}"));
+        bench.json("scores.json")["total"]["scores"].clone()
+    });
+    let text = bench.says(&format!("{evaluate} --levels 3"));
+    assert!(text.contains("best of 3"), "{text}");
+    let best = &bench.json("scores.json")["best"]["scores"];
+    for (name, best) in best.as_object().unwrap() {
+        let scores = at.iter().map(|scores| scores[name].as_f64().unwrap());
+        let fold = if name == "pixel error" {
+            f64::min
+        } else {
+            f64::max
+        };
+        assert_eq!(best.as_f64(), scores.reduce(fold), "{name}: {at:?}");
+    }
+    assert_ne!(at[0], at[1]);
+    bench.says(evaluate);
+    assert!(bench.json("scores.json")["best"].is_null());
+}
+
+#[test]
 fn a_model_scores_as_its_training_says() {
     let bench = Bench::new();
     draw_noisy_cells(&bench, 8);
@@ -150,7 +177,7 @@ fn a_model_scores_as_its_training_says() {
         for (name, promised) in promised {
             let found = found["total"]["scores"][name].as_f64().unwrap();
             let promised = promised.as_f64().unwrap();
-            // The contract has four digits; and burn and ONNX Runtime round differently, which may
+            // The contract has four digits; and the trainer and ONNX Runtime round differently, which may
             // change a pixel of 15,360.
             assert!(
                 (found - promised).abs() < 1e-3,

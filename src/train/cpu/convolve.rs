@@ -183,7 +183,7 @@ impl Sums<'_> {
             let target = target.first_chunk_mut::<COUNT>().expect("a piece of a row");
             match self.finish {
                 Finish::Bias(bias) | Finish::Rectified(bias) => {
-                    let bias = load::<S>(bias_of(bias, channel).as_slice(), 0);
+                    let bias = load::<S>(&bias_of(bias, channel), 0);
                     let rectified = matches!(self.finish, Finish::Rectified(_));
                     for pixel in 0..COUNT {
                         let sum = simd.add_f32s(held[pixel][vector], bias);
@@ -242,8 +242,7 @@ impl Sums<'_> {
                         let pixels = plane[down * stride + right..]
                             .first_chunk::<COUNT>()
                             .expect("pixels that a piece of a row reads");
-                        let mut taps: [&[Pixel; BLOCK]; VECTORS] =
-                            [&[[0.0; BLOCK]; BLOCK]; VECTORS];
+                        let mut taps: [&[Pixel; BLOCK]; VECTORS] = [&[Pixel::ZERO; BLOCK]; VECTORS];
                         for vector in 0..VECTORS {
                             taps[vector] = weights[vector][at..]
                                 .first_chunk()
@@ -278,7 +277,7 @@ impl Sums<'_> {
 /// The biases from `channel` on, 0 for channels that are not there.
 #[inline(always)]
 fn bias_of(bias: &[f32], channel: usize) -> Pixel {
-    let mut found = [0.0; BLOCK];
+    let mut found = Pixel::ZERO;
     let from = bias.get(channel..).unwrap_or_default();
     for (found, bias) in found.iter_mut().zip(from) {
         *found = *bias;

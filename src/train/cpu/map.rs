@@ -1,12 +1,38 @@
 //! Feature maps in the order of memory that the arithmetic reads them in.
 
+use std::ops::{Deref, DerefMut};
+
 use rayon::prelude::*;
 
 /// Channels of a pixel that lie together: as many as the widest vectors hold.
 pub const BLOCK: usize = 16;
 
-/// A block of channels of one pixel.
-pub type Pixel = [f32; BLOCK];
+/// A block of channels of one pixel, which fills one line of the cache: a vector that lay on two would take
+/// twice as long to load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(64))]
+pub struct Pixel([f32; BLOCK]);
+
+impl Pixel {
+    /// Nothing in any channel.
+    pub const ZERO: Self = Pixel([0.0; BLOCK]);
+}
+
+impl Deref for Pixel {
+    type Target = [f32; BLOCK];
+
+    #[inline(always)]
+    fn deref(&self) -> &[f32; BLOCK] {
+        &self.0
+    }
+}
+
+impl DerefMut for Pixel {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [f32; BLOCK] {
+        &mut self.0
+    }
+}
 
 /// The feature maps of a batch: \[batch, blocks of channels, rows, columns, 16\], so that the channels of a
 /// pixel fill vectors and the next pixel is a known number of bytes away.
@@ -44,7 +70,7 @@ impl Map {
             border,
             pixels: Vec::new(),
         };
-        map.pixels = vec![[0.0; BLOCK]; batch * map.blocks() * map.plane()];
+        map.pixels = vec![Pixel::ZERO; batch * map.blocks() * map.plane()];
         map
     }
 
@@ -132,7 +158,7 @@ impl Map {
         let part = self.stride().max(1);
         self.pixels
             .par_chunks_mut(part)
-            .for_each(|row| row.fill([0.0; BLOCK]));
+            .for_each(|row| row.fill(Pixel::ZERO));
     }
 }
 
@@ -146,7 +172,8 @@ mod tests {
         let numbers: Vec<f32> = (1..=2 * 18 * 15).map(|x| x as f32).collect();
         map.write(&numbers);
         assert_eq!(map.read(), numbers);
-        let zeros = map.pixels.iter().flatten().filter(|x| **x == 0.0).count();
+        let values = map.pixels.iter().flat_map(|pixel| pixel.iter());
+        let zeros = values.filter(|x| **x == 0.0).count();
         assert_eq!(map.pixels.len() * BLOCK - zeros, numbers.len());
     }
 }

@@ -245,7 +245,11 @@ impl Dropout {
             return;
         }
         let kept = (1.0 / (1.0 - self.share)) as f32;
-        for value in map.pixels_mut().as_flattened_mut() {
+        for value in map
+            .pixels_mut()
+            .iter_mut()
+            .flat_map(|pixel| pixel.iter_mut())
+        {
             *value *= match self.rng.random_bool(self.share) {
                 true => 0.0,
                 false => kept,

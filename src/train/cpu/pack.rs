@@ -106,8 +106,13 @@ impl Kernel {
     }
 
     /// For each channel the sum over all outputs that have its bias.
-    pub fn sums(&self, outputs: &[f32]) -> Vec<f32> {
+    pub fn sums(&self, outputs: &[Pixel]) -> Vec<f32> {
         let mut sums = vec![0.0; self.channels];
+        let outputs: Vec<f32> = outputs
+            .iter()
+            .flat_map(|pixel| pixel.iter())
+            .copied()
+            .collect();
         for phase in outputs[..self.outputs()].chunks_exact(self.phase()) {
             for (sum, value) in sums.iter_mut().zip(phase) {
                 *sum += value;
@@ -150,7 +155,7 @@ fn pack(
     let taps = side * side;
     let size = blocks(inputs).count() * taps * BLOCK;
     packed.clear();
-    packed.resize(outputs.div_ceil(BLOCK) * size, [0.0; BLOCK]);
+    packed.resize(outputs.div_ceil(BLOCK) * size, Pixel::ZERO);
     let of_outputs = packed.par_chunks_exact_mut(size).enumerate();
     of_outputs.for_each(|(block, packed)| {
         let first = block * BLOCK;

@@ -190,7 +190,7 @@ impl<'a> Backward<'a> {
     pub fn gradients(self) -> Vec<Parameters> {
         let unpack = |found: &Found| Parameters {
             weight: found.kernel.unpack(&found.weights),
-            bias: found.kernel.sums(found.biases.as_flattened()),
+            bias: found.kernel.sums(&found.biases),
         };
         self.found.par_iter().rev().map(unpack).collect()
     }

@@ -47,8 +47,8 @@ pub fn places<S: Simd, const VECTORS: usize>(first: usize) -> [Place; VECTORS] {
 
 /// A vector of a pixel.
 #[inline(always)]
-pub fn load<S: Simd>(pixel: &[f32], part: usize) -> S::f32s {
-    let (vectors, _) = S::as_simd_f32s(&pixel[..BLOCK]);
+pub fn load<S: Simd>(pixel: &Pixel, part: usize) -> S::f32s {
+    let (vectors, _) = S::as_simd_f32s(&pixel[..]);
     // The mask says to the compiler that there are so many.
     vectors[part & (BLOCK / S::F32_LANES - 1)]
 }

@@ -40,8 +40,8 @@ pub fn weigh(
             size,
             block: 2 * pair,
             lines: (part * together).min(lines)..((part + 1) * together).min(lines),
-            weights: vec![vec![[0.0; BLOCK]; of_block]; count],
-            biases: vec![[0.0; BLOCK]; count],
+            weights: vec![vec![Pixel::ZERO; of_block]; count],
+            biases: vec![Pixel::ZERO; count],
         };
         arch.dispatch(&mut task);
         (task.weights.concat(), task.biases)
@@ -64,8 +64,10 @@ pub fn weigh(
 }
 
 fn add(sums: &mut [Pixel], more: &[Pixel]) {
-    for (sum, more) in sums.as_flattened_mut().iter_mut().zip(more.as_flattened()) {
-        *sum += more;
+    for (sums, more) in sums.iter_mut().zip(more) {
+        for (sum, more) in sums.iter_mut().zip(more.iter()) {
+            *sum += more;
+        }
     }
 }
 
@@ -218,7 +220,7 @@ impl Products<'_> {
             for row in rows.clone() {
                 let from = (origin + row) * map.stride() + origin;
                 for pixel in &plane[from..][..self.size.1] {
-                    for (bias, gradient) in bias.iter_mut().zip(pixel) {
+                    for (bias, gradient) in bias.iter_mut().zip(pixel.iter()) {
                         *bias += gradient;
                     }
                 }
