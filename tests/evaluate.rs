@@ -40,8 +40,8 @@ fn cells_are_scored_as_by_hand() {
     let error = 72.0 / (64.0 * 48.0);
     let row = format!("{seg:8.4}{f1:8.4}{ap:8.4}{ap:9.4}{ap:8.4}{iou:8.4}{dice:8.4}{error:13.4}");
     let expected = [
-        format!("images/t007       4       3{row}"),
-        format!("total             4       3{row}"),
+        format!("images/t007       4       3       0{row}"),
+        format!("total             4       3       0{row}"),
         "1 images from a Cell Tracking Challenge folder; masks show a number for each cell"
             .to_owned(),
         "threshold 0.5".to_owned(),
@@ -51,6 +51,7 @@ fn cells_are_scored_as_by_hand() {
     let json = bench.json("scores.json");
     assert_eq!(json["kind"], "cells");
     assert_eq!(json["total"]["cells"], serde_json::json!([4, 3]));
+    assert_eq!(json["total"]["merged"], 0);
     assert_eq!(json["total"]["scores"]["SEG"], seg);
     assert_eq!(json["per_image"][0]["name"], "images/t007");
 
@@ -245,10 +246,10 @@ fn what_nobody_has_judged_is_not_scored() {
         let text = bench.says(&format!("{evaluate} {options}"));
         let total = text.lines().nth(1).unwrap().to_owned();
         let numbers = total.split_whitespace().skip(1).map(str::to_owned);
-        numbers.take(3).collect::<Vec<_>>()
+        numbers.take(4).collect::<Vec<_>>()
     };
-    assert_eq!(counts(""), ["2", "2", "1.0000"]);
-    assert_eq!(counts("--ignore 255"), ["1", "1", "1.0000"]);
+    assert_eq!(counts(""), ["2", "2", "0", "1.0000"]);
+    assert_eq!(counts("--ignore 255"), ["1", "1", "0", "1.0000"]);
     let error = bench.refuses(&format!("{evaluate} --classes ground,cell"));
     assert!(error.contains("the model says what they are"), "{error}");
 }

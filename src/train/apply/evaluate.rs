@@ -30,6 +30,7 @@ use crate::train::plane::Plane;
 ///           half of it (Cell Tracking Challenge)
 ///   F1, AP  cells found, at intersections over union above 0.5, 0.75, 0.9: 2 TP / (2 TP + FP + FN),
 ///           TP / (TP + FP + FN)
+///   merged  true cells of which more than half lies in a found cell that holds another one too
 ///   IoU, Dice, pixel error   foreground pixels, whichever cell they belong to
 /// Membranes (--kind membranes, or a model whose class 0 has the name membrane); means over the images.
 ///   V_rand, V_info   how well cells are told apart, after thinning (ISBI 2012)

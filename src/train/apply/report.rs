@@ -59,6 +59,9 @@ pub struct Row {
     /// True and found cells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cells: Option<[u64; 2]>,
+    /// True cells that have run together with others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged: Option<u64>,
     /// The scores by name.
     pub scores: BTreeMap<String, f64>,
 }
@@ -69,6 +72,7 @@ impl Row {
         Row {
             name: name.into(),
             cells: tally.cells(),
+            merged: tally.merged(),
             scores: tally.scores().named(),
         }
     }
@@ -91,6 +95,7 @@ impl Row {
         (!levels.is_empty()).then(|| Row {
             name: format!("best of {}", levels.len()),
             cells: None,
+            merged: None,
             scores: best,
         })
     }
@@ -112,17 +117,19 @@ impl Report {
         let width = names.max().unwrap_or(0);
         write!(text, "{:width$}", "")?;
         if self.kind == Measure::Cells {
-            write!(text, "{:>8}{:>8}", "cells", "found")?;
+            write!(text, "{:>8}{:>8}{:>8}", "cells", "found", "merged")?;
         }
         for column in columns(self.kind) {
             write!(text, "{column:>w$}", w = column_width(column))?;
         }
         for row in all() {
             write!(text, "\n{:width$}", row.name)?;
-            match row.cells {
-                Some(counts) => counts.iter().try_for_each(|n| write!(text, "{n:>8}"))?,
-                None if self.kind == Measure::Cells => write!(text, "{:>16}", "")?,
-                None => {}
+            let counts: Vec<u64> = row.cells.into_iter().flatten().chain(row.merged).collect();
+            for count in &counts {
+                write!(text, "{count:>8}")?;
+            }
+            if counts.is_empty() && self.kind == Measure::Cells {
+                write!(text, "{:>24}", "")?;
             }
             for column in columns(self.kind) {
                 let w = column_width(column);
@@ -168,6 +175,7 @@ mod tests {
         let row = |name: &str, v_rand: Option<f64>| Row {
             name: name.into(),
             cells: None,
+            merged: None,
             scores: v_rand
                 .map(|v_rand| ("V_rand".to_owned(), v_rand))
                 .into_iter()

@@ -1,7 +1,7 @@
 //! The network on a CPU: forward pass, loss and backward pass, in an order of memory made for vectors.
 //!
 //! burn computes the same, layer by layer, on any device; on a CPU it takes several times as long. What
-//! makes the difference: sums of many pixels and channels stay in registers ([`convolve`], [`weigh`]); the
+//! makes the difference: sums of many pixels and channels stay in registers ([`sums`], [`weigh`]); the
 //! maps lie so that nothing is unfolded, cropped or joined before it is read ([`map`]); bias, ReLU and the
 //! way back through it are part of the convolutions; and all maps are kept from step to step ([`maps`]).
 
@@ -13,6 +13,7 @@ pub mod optimizer;
 mod pack;
 mod pass;
 mod pool;
+mod sums;
 mod vectors;
 mod weigh;
 
@@ -186,7 +187,9 @@ impl Engine {
             let skipped = &maps.down[level].second;
             let of_skipped = &mut gradients.down[level].second;
             // What was cropped has no gradient from here.
-            of_skipped.clear();
+            if unet.crop(level) > 0 {
+                of_skipped.clear();
+            }
             let of_skipped = Of::rectified(of_skipped, kept(level));
             let of_up = Of::plain(&mut of_here.up);
             pass.convolve(

@@ -62,6 +62,7 @@ impl fmt::Display for Scores {
 pub struct Tally {
     true_cells: u64,
     predicted_cells: u64,
+    merged_cells: u64,
     matches: [u64; MATCHES.len()],
     seg: f64,
     /// Foreground pixels of both, of the truth, and of the prediction.
@@ -81,6 +82,7 @@ impl Tally {
     pub fn count(&mut self, overlaps: &Overlaps) {
         self.true_cells += overlaps.truth.len() as u64;
         self.predicted_cells += overlaps.predicted.len() as u64;
+        let mut held: BTreeMap<u32, u64> = BTreeMap::new();
         for ((true_cell, predicted_cell), shared) in &overlaps.both {
             let area = overlaps.truth[true_cell];
             let union = area + overlaps.predicted[predicted_cell] - shared;
@@ -90,8 +92,10 @@ impl Tally {
             }
             if 2 * shared > area {
                 self.seg += *shared as f64 / union as f64;
+                *held.entry(*predicted_cell).or_default() += 1;
             }
         }
+        self.merged_cells += held.values().filter(|cells| **cells > 1).sum::<u64>();
         self.intersection += overlaps.both.values().sum::<u64>();
         self.true_pixels += overlaps.truth.values().sum::<u64>();
         self.predicted_pixels += overlaps.predicted.values().sum::<u64>();
@@ -101,6 +105,12 @@ impl Tally {
     /// How many true and how many predicted cells there are so far.
     pub fn cells(&self) -> [u64; 2] {
         [self.true_cells, self.predicted_cells]
+    }
+
+    /// How many true cells there are so far of which more than half lies in a predicted cell that holds more
+    /// than half of another one too.
+    pub fn merged(&self) -> u64 {
+        self.merged_cells
     }
 
     /// The scores of all images so far. Where there was nothing to find and nothing was found, they
@@ -179,6 +189,16 @@ mod tests {
         assert_eq!(scores.iou, 7.0 / 13.0);
         assert_eq!(scores.dice, 14.0 / 20.0);
         assert!((scores.pixel_error - 6.0 / 14.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn cells_that_run_together_are_counted() {
+        // Cells 1, 2 and 3 in one, of cell 4 no more than half, and cell 5 by itself.
+        let truth = line(&[1, 1, 1, 2, 2, 3, 4, 4, 0, 5, 5]);
+        let found = line(&[0, 6, 6, 6, 6, 6, 6, 0, 0, 7, 7]);
+        let mut tally = Tally::default();
+        tally.add(&truth, &found);
+        assert_eq!(tally.merged(), 3);
     }
 
     #[test]

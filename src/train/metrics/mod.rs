@@ -117,6 +117,15 @@ impl Tally {
         }
     }
 
+    /// How many true cells have run together so far, where cells are counted; see
+    /// [`cells::Tally::merged`].
+    pub fn merged(&self) -> Option<u64> {
+        match self {
+            Tally::Cells(tally) => Some(tally.merged()),
+            Tally::Membranes(_) => None,
+        }
+    }
+
     /// The scores of all images so far.
     pub fn scores(&self) -> Scores {
         match self {
