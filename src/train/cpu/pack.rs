@@ -13,6 +13,8 @@ pub struct Kernel {
     channels: usize,
     /// Channels of each source that is read.
     inputs: Vec<usize>,
+    /// Channels of all of them.
+    all: usize,
 }
 
 /// Room for packed weights: \[blocks of outputs, blocks of inputs, side x side, 16 inputs, 16 outputs\].
@@ -21,10 +23,12 @@ pub type Packed = Vec<Pixel>;
 impl Kernel {
     /// Of a layer with so many channels in its result and in each source.
     pub fn new(kind: Kind, channels: usize, inputs: impl Into<Vec<usize>>) -> Self {
+        let inputs = inputs.into();
         Kernel {
             kind,
             channels,
-            inputs: inputs.into(),
+            all: inputs.iter().sum(),
+            inputs,
         }
     }
 
@@ -69,24 +73,21 @@ impl Kernel {
     /// The weights of the layer that were packed.
     pub fn unpack(&self, packed: &[Pixel]) -> Vec<f32> {
         let taps = self.side() * self.side();
-        let inputs: usize = self.inputs.iter().sum();
-        let places = if self.kind == Kind::UpConvolution {
-            4
-        } else {
-            taps
+        let places = match self.kind {
+            Kind::UpConvolution => 4,
+            Kind::Convolution | Kind::Last => taps,
         };
-        let mut numbers = vec![0.0; self.channels * inputs * places];
+        let mut numbers = vec![0.0; self.channels * self.all * places];
         let mut groups = packed.chunks_exact(taps * BLOCK);
         for first in (0..self.outputs()).step_by(BLOCK) {
             let count = BLOCK.min(self.outputs() - first);
             for (start, channels) in blocks(&self.inputs) {
                 let packed = groups.next().expect("weights for every block");
-                for output in 0..count {
+                for (lane, output) in (first..first + count).enumerate() {
                     for channel in 0..channels {
                         for tap in 0..taps {
-                            let index = self.index(first + output, start + channel, tap);
-                            if let Some(index) = index {
-                                numbers[index] = packed[tap * BLOCK + channel][output];
+                            if let Some(index) = self.index(output, start + channel, tap) {
+                                numbers[index] = packed[tap * BLOCK + channel][lane];
                             }
                         }
                     }
@@ -133,10 +134,9 @@ impl Kernel {
     /// the order that [`Kind`] has; `None` for outputs that only fill a block.
     #[inline(always)]
     fn index(&self, output: usize, input: usize, tap: usize) -> Option<usize> {
-        let inputs = || self.inputs.iter().sum::<usize>();
         match self.kind {
-            Kind::Convolution => Some((output * inputs() + input) * 9 + tap),
-            Kind::Last => Some(output * inputs() + input),
+            Kind::Convolution => Some((output * self.all + input) * 9 + tap),
+            Kind::Last => Some(output * self.all + input),
             Kind::UpConvolution => {
                 let (phase, channel) = (output / self.phase(), output % self.phase());
                 (channel < self.channels).then_some((input * self.channels + channel) * 4 + phase)
@@ -162,11 +162,11 @@ fn pack(
         let count = BLOCK.min(outputs - first);
         let groups = packed.chunks_exact_mut(taps * BLOCK);
         for ((start, channels), packed) in blocks(inputs).zip(groups) {
-            for output in 0..count {
+            for (lane, output) in (first..first + count).enumerate() {
                 for channel in 0..channels {
                     for tap in 0..taps {
-                        if let Some(index) = index(first + output, start + channel, tap) {
-                            packed[tap * BLOCK + channel][output] = weights[index];
+                        if let Some(index) = index(output, start + channel, tap) {
+                            packed[tap * BLOCK + channel][lane] = weights[index];
                         }
                     }
                 }
