@@ -183,11 +183,11 @@ fn stacks_are_read_page_by_page() {
     let text =
         bench.says("evaluate --model model.onnx --images images.tif --masks masks.tif --per-image");
     assert!(
-        text.contains("images-000       1       1  1.0000"),
+        text.contains("images-000       1       1       0  1.0000"),
         "{text}"
     );
     assert!(
-        text.contains("images-001       1       1  0.0000"),
+        text.contains("images-001       1       1       0  0.0000"),
         "{text}"
     );
 }
