@@ -1,6 +1,6 @@
 //! The network that learns: the layers of [`UNet`] as a burn module.
 
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, Param};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::activation::relu;
@@ -117,8 +117,9 @@ impl Network {
         self.layers.iter().map(values).collect()
     }
 
-    /// The identities of weight and bias of each layer, in the order of [`UNet::layers`].
-    pub fn parameter_ids(&self) -> impl Iterator<Item = [ParamId; 2]> {
+    /// The identities of weight and bias of each layer, by which gradients are found.
+    #[cfg(test)]
+    pub fn parameter_ids(&self) -> impl Iterator<Item = [burn::module::ParamId; 2]> {
         self.layers
             .iter()
             .map(|layer| [layer.weight.id, layer.bias.id])
