@@ -11,6 +11,7 @@ use gst_base::subclass::BaseTransformMode;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
+use super::Output;
 use super::caps;
 use super::errors;
 use super::latency::Latency;
@@ -39,7 +40,17 @@ pub struct UNetSegment {
     provider: Mutex<Option<Provider>>,
     /// Whether it was told already that the caps of now are refused.
     refused: AtomicBool,
+    /// While caps are being agreed on.
+    negotiation: Mutex<Option<Negotiation>>,
     latency: Latency,
+}
+
+/// Caps are agreed on in many steps, which must not contradict each other when `output` changes between
+/// them: all see the output that there was at the beginning.
+struct Negotiation {
+    output: Output,
+    /// How many threads are at it: the stream's own, and those that ask what caps there could be.
+    parties: usize,
 }
 
 /// The content of a mutex, whatever happened to a thread that held it: settings are single values,
@@ -51,6 +62,38 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl UNetSegment {
     fn frame_settings(&self) -> FrameSettings {
         lock(&self.settings).frame
+    }
+
+    /// What goes out: while caps are being agreed on, what it was at the beginning.
+    fn output(&self) -> Output {
+        let negotiation = lock(&self.negotiation);
+        let agreed = negotiation.as_ref().map(|negotiation| negotiation.output);
+        drop(negotiation);
+        agreed.unwrap_or_else(|| self.frame_settings().output)
+    }
+
+    /// Runs `negotiate` with one output from its beginning to its end.
+    fn with_one_output<T>(&self, negotiate: impl FnOnce(Output) -> T) -> T {
+        let output = {
+            let mut negotiation = lock(&self.negotiation);
+            let negotiation = negotiation.get_or_insert_with(|| Negotiation {
+                output: self.frame_settings().output,
+                parties: 0,
+            });
+            negotiation.parties += 1;
+            negotiation.output
+        };
+        let result = negotiate(output);
+        let mut negotiation = lock(&self.negotiation);
+        negotiation.take_if(|negotiation| {
+            negotiation.parties -= 1;
+            negotiation.parties == 0
+        });
+        drop(negotiation);
+        if self.frame_settings().output != output {
+            self.obj().reconfigure_src();
+        }
+        result
     }
 
     /// Says loudly that tiles may show, where they may.
@@ -205,7 +248,7 @@ impl BaseTransformImpl for UNetSegment {
         caps: &gst::Caps,
         filter: Option<&gst::Caps>,
     ) -> Option<gst::Caps> {
-        let other = caps::transform(self.frame_settings().output, direction, caps);
+        let other = caps::transform(self.output(), direction, caps);
         gst::debug!(CAT, imp = self, "{direction:?} {caps} goes with {other}");
         Some(match filter {
             Some(filter) => filter.intersect_with_mode(&other, gst::CapsIntersectMode::First),
@@ -214,7 +257,7 @@ impl BaseTransformImpl for UNetSegment {
     }
 
     fn set_caps(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
-        let output = self.frame_settings().output;
+        let output = self.output();
         // Planning and the first run of the network are the work of this thread; nobody else waits.
         let mut process = lock(&self.process)
             .take()
@@ -265,7 +308,13 @@ impl BaseTransformImpl for UNetSegment {
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
-        if !BaseTransformImplExt::parent_query(self, direction, query) {
+        let answered = match query.type_() {
+            gst::QueryType::Caps | gst::QueryType::AcceptCaps => {
+                self.with_one_output(|_| BaseTransformImplExt::parent_query(self, direction, query))
+            }
+            _ => BaseTransformImplExt::parent_query(self, direction, query),
+        };
+        if !answered {
             return false;
         }
         if direction == gst::PadDirection::Src
@@ -278,14 +327,23 @@ impl BaseTransformImpl for UNetSegment {
         true
     }
 
+    fn sink_event(&self, event: gst::Event) -> bool {
+        match event.type_() {
+            gst::EventType::Caps => self.with_one_output(|_| self.parent_sink_event(event)),
+            _ => self.parent_sink_event(event),
+        }
+    }
+
     /// A change of the output that leaves the caps as they are brings no new caps.
     fn submit_input_buffer(
         &self,
         is_discont: bool,
         inbuf: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let submitted = self.parent_submit_input_buffer(is_discont, inbuf)?;
-        let output = self.frame_settings().output;
+        let (submitted, output) = self.with_one_output(|output| {
+            let submitted = self.parent_submit_input_buffer(is_discont, inbuf);
+            submitted.map(|submitted| (submitted, output))
+        })?;
         let mut process = lock(&self.process);
         let Some(in_place) = process.as_mut().map(|process| process.follow(output)) else {
             return Ok(submitted);
