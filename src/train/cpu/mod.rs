@@ -17,8 +17,9 @@ mod sums;
 mod vectors;
 mod weigh;
 
-use rand::Rng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rayon::prelude::*;
 
 pub use map::BLOCK;
 use map::Map;
@@ -248,16 +249,19 @@ impl Dropout {
             return;
         }
         let kept = (1.0 / (1.0 - self.share)) as f32;
-        for value in map
-            .pixels_mut()
-            .iter_mut()
-            .flat_map(|pixel| pixel.iter_mut())
-        {
-            *value *= match self.rng.random_bool(self.share) {
-                true => 0.0,
-                false => kept,
-            };
-        }
+        let plane = map.plane();
+        let planes = map.pixels_mut().chunks_exact_mut(plane);
+        let planes: Vec<_> = planes.map(|plane| (self.rng.random(), plane)).collect();
+        // Each draws numbers of its own, whatever thread it is on.
+        planes.into_par_iter().for_each(|(seed, plane)| {
+            let mut rng = StdRng::seed_from_u64(seed);
+            for value in plane.iter_mut().flat_map(|pixel| pixel.iter_mut()) {
+                *value *= match rng.random_bool(self.share) {
+                    true => 0.0,
+                    false => kept,
+                };
+            }
+        });
     }
 }
 

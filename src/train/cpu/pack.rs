@@ -51,9 +51,22 @@ impl Kernel {
 
     /// Packs the weights of the layer, with zeros for channels that are not there.
     pub fn pack(&self, weights: &[f32], packed: &mut Packed) {
-        let sizes = (self.outputs(), &self.inputs[..]);
-        let index = |output, input, tap| self.index(output, input, tap);
-        pack(weights, self.side(), sizes, index, packed);
+        let taps = self.side() * self.side();
+        let size = blocks(&self.inputs).count() * taps * BLOCK;
+        // What is there from before is written over.
+        packed.resize(self.outputs().div_ceil(BLOCK) * size, Pixel::ZERO);
+        let of_outputs = packed.par_chunks_exact_mut(size).enumerate();
+        of_outputs.for_each(|(block, packed)| {
+            let groups = packed.chunks_exact_mut(taps * BLOCK);
+            for ((start, channels), packed) in blocks(&self.inputs).zip(groups) {
+                let places = self.places(block * BLOCK, start, channels);
+                for (at, pixel) in packed.iter_mut().enumerate() {
+                    let (tap, input) = (at / BLOCK, at % BLOCK);
+                    let from = places.first + input * places.inputs.step + tap;
+                    *pixel = places.outputs.gather(weights, from, input < channels);
+                }
+            }
+        });
     }
 
     /// Packs them for the way back to the source that has channels from `first` on, so many: what a weight
@@ -64,37 +77,82 @@ impl Kernel {
         (first, channels): (usize, usize),
         packed: &mut Packed,
     ) {
-        let sizes = (channels, &[self.outputs()][..]);
-        let last = self.side() * self.side() - 1;
-        let index = |input, output, tap| self.index(output, first + input, last - tap);
-        pack(weights, self.side(), sizes, index, packed);
+        let taps = self.side() * self.side();
+        let outputs = self.outputs();
+        let size = outputs.div_ceil(BLOCK) * taps * BLOCK;
+        packed.resize(channels.div_ceil(BLOCK) * size, Pixel::ZERO);
+        let of_inputs = packed.par_chunks_exact_mut(size).enumerate();
+        of_inputs.for_each(|(block, packed)| {
+            let start = block * BLOCK;
+            let count = BLOCK.min(channels - start);
+            let groups = packed.chunks_exact_mut(taps * BLOCK);
+            for (group, packed) in groups.enumerate() {
+                let places = self.places(group * BLOCK, first + start, count);
+                for (at, pixel) in packed.iter_mut().enumerate() {
+                    let (tap, output) = (taps - 1 - at / BLOCK, at % BLOCK);
+                    let from = places.first + output * places.outputs.step + tap;
+                    let is_there = output < places.outputs.count;
+                    *pixel = places.inputs.gather(weights, from, is_there);
+                }
+            }
+        });
     }
 
     /// The weights of the layer that were packed.
     pub fn unpack(&self, packed: &[Pixel]) -> Vec<f32> {
         let taps = self.side() * self.side();
-        let places = match self.kind {
+        let of_pixel = match self.kind {
             Kind::UpConvolution => 4,
             Kind::Convolution | Kind::Last => taps,
         };
-        let mut numbers = vec![0.0; self.channels * self.all * places];
+        let mut numbers = vec![0.0; self.channels * self.all * of_pixel];
         let mut groups = packed.chunks_exact(taps * BLOCK);
         for first in (0..self.outputs()).step_by(BLOCK) {
-            let count = BLOCK.min(self.outputs() - first);
             for (start, channels) in blocks(&self.inputs) {
                 let packed = groups.next().expect("weights for every block");
-                for (lane, output) in (first..first + count).enumerate() {
-                    for channel in 0..channels {
+                let places = self.places(first, start, channels);
+                for output in 0..places.outputs.count {
+                    for input in 0..channels {
+                        let to = places.first
+                            + output * places.outputs.step
+                            + input * places.inputs.step;
                         for tap in 0..taps {
-                            if let Some(index) = self.index(output, start + channel, tap) {
-                                numbers[index] = packed[tap * BLOCK + channel][lane];
-                            }
+                            numbers[to + tap] = packed[tap * BLOCK + input][output];
                         }
                     }
                 }
             }
         }
         numbers
+    }
+
+    /// Where the weights are from a block of outputs, that begins with `output`, to so many inputs, from
+    /// `input` (counted over all sources) on, in the order that [`Kind`] has.
+    fn places(&self, output: usize, input: usize, inputs: usize) -> Places {
+        let taps = self.side() * self.side();
+        let (first, steps, channel) = match self.kind {
+            Kind::Convolution | Kind::Last => {
+                let first = (output * self.all + input) * taps;
+                (first, [self.all * taps, taps], output)
+            }
+            // A block is within one of the four phases.
+            Kind::UpConvolution => {
+                let (phase, channel) = (output / self.phase(), output % self.phase());
+                let first = (input * self.channels + channel) * 4 + phase;
+                (first, [4, self.channels * 4], channel)
+            }
+        };
+        Places {
+            first,
+            outputs: Channels {
+                count: BLOCK.min(self.channels - channel),
+                step: steps[0],
+            },
+            inputs: Channels {
+                count: inputs,
+                step: steps[1],
+            },
+        }
     }
 
     /// The biases for all outputs.
@@ -129,50 +187,38 @@ impl Kernel {
             Kind::Convolution | Kind::Last => self.channels,
         }
     }
-
-    /// Where the weight of an output, an input (counted over all sources) and a place in the square is, in
-    /// the order that [`Kind`] has; `None` for outputs that only fill a block.
-    #[inline(always)]
-    fn index(&self, output: usize, input: usize, tap: usize) -> Option<usize> {
-        match self.kind {
-            Kind::Convolution => Some((output * self.all + input) * 9 + tap),
-            Kind::Last => Some(output * self.all + input),
-            Kind::UpConvolution => {
-                let (phase, channel) = (output / self.phase(), output % self.phase());
-                (channel < self.channels).then_some((input * self.channels + channel) * 4 + phase)
-            }
-        }
-    }
 }
 
-fn pack(
-    weights: &[f32],
-    side: usize,
-    (outputs, inputs): (usize, &[usize]),
-    index: impl Fn(usize, usize, usize) -> Option<usize> + Sync,
-    packed: &mut Packed,
-) {
-    let taps = side * side;
-    let size = blocks(inputs).count() * taps * BLOCK;
-    packed.clear();
-    packed.resize(outputs.div_ceil(BLOCK) * size, Pixel::ZERO);
-    let of_outputs = packed.par_chunks_exact_mut(size).enumerate();
-    of_outputs.for_each(|(block, packed)| {
-        let first = block * BLOCK;
-        let count = BLOCK.min(outputs - first);
-        let groups = packed.chunks_exact_mut(taps * BLOCK);
-        for ((start, channels), packed) in blocks(inputs).zip(groups) {
-            for (lane, output) in (first..first + count).enumerate() {
-                for channel in 0..channels {
-                    for tap in 0..taps {
-                        if let Some(index) = index(output, start + channel, tap) {
-                            packed[tap * BLOCK + channel][lane] = weights[index];
-                        }
-                    }
-                }
+/// Where weights from a block of outputs to a block of inputs are; those of one square follow each other.
+struct Places {
+    /// Where the first one is.
+    first: usize,
+    outputs: Channels,
+    inputs: Channels,
+}
+
+/// The channels of a block.
+#[derive(Clone, Copy)]
+struct Channels {
+    /// How many there are.
+    count: usize,
+    /// From the weight of one to that of the next.
+    step: usize,
+}
+
+impl Channels {
+    /// The weights of all channels, from that of the first on; zeros if they are not there.
+    #[inline(always)]
+    fn gather(self, weights: &[f32], first: usize, are_there: bool) -> Pixel {
+        let mut pixel = Pixel::ZERO;
+        if are_there {
+            let weights = weights[first..].iter().step_by(self.step);
+            for (lane, weight) in pixel[..self.count].iter_mut().zip(weights) {
+                *lane = *weight;
             }
         }
-    });
+        pixel
+    }
 }
 
 /// The first channel and the number of channels of each block of the sources.
