@@ -155,7 +155,7 @@ fn a_model_scores_as_its_training_says() {
     let bench = Bench::new();
     draw_noisy_cells(&bench, 8);
     fs::write(bench.path("held-back.txt"), "2\n5.png\n7\n").unwrap();
-    for padding in ["", "--padded"] {
+    for padding in ["--padded=false", "--padded"] {
         bench.says(&format!(
             "train --images images --masks masks --output model.onnx --validation-list held-back.txt \
              --width 4 --depth 2 --tile 60 --steps 120 --learning-rate 0.005 {padding}"

@@ -100,5 +100,5 @@ fn tiles_are_drawn_by_their_seed() {
     assert!(first.height() == 60 && first.width() > 3 * (60 + GAP));
     assert_eq!(first, draw("again", "--seed 7"));
     assert_ne!(first, draw("other", "--seed 8"));
-    assert_ne!(first, draw("padded", "--seed 7 --padded"));
+    assert_ne!(first, draw("valid", "--seed 7 --padded=false"));
 }

@@ -99,7 +99,7 @@ fn a_run_learns_and_writes_a_model_with_its_contract() {
         classes: 2,
         width: 4,
         depth: 2,
-        padded: false,
+        padded: true,
     };
     assert_eq!(contract.name, "cells");
     assert_eq!(contract.geometry, unet.geometry());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::Field;
 use super::grey::GreyValues;
-use super::interpolate::bilinear;
+use super::interpolate::{bicubic, bilinear};
 use super::plane::Plane;
 use super::target::Truth;
 use crate::contract::Geometry;
@@ -181,16 +181,15 @@ impl Way {
                 .map(|(row, column)| self.at(row, column, input))
                 .collect(),
         };
-        let seen = |plane: &Plane<f32>, places: &Plane<_>| places.map(|at| bilinear(plane, at));
         let image = example
             .image
             .iter()
-            .map(|plane| seen(plane, &places))
+            .map(|plane| places.map(|at| bicubic(plane, at)))
             .collect();
         let places = places.cropped((input - output) / 2);
         let truth = example.truth.sampled(&places);
         let classes = truth.classes();
-        let border = seen(&example.border, &places);
+        let border = places.map(|at| bilinear(&example.border, at));
         Tile {
             image,
             weights: truth.weights(&classes, &border, &example.class_weights),

@@ -4,6 +4,7 @@
 use rand::Rng;
 use rand_distr::{Distribution, Normal};
 
+use super::interpolate::cubic;
 use super::plane::Plane;
 
 /// Points of the grid on each axis. The first and last lie on the edges of the tile.
@@ -60,18 +61,6 @@ fn basis(at: usize, size: usize) -> [f32; POINTS] {
         basis[inside] += cubic(position - point as f32);
     }
     basis
-}
-
-/// The cubic convolution kernel of Keys (1981) with a = -1/2.
-fn cubic(x: f32) -> f32 {
-    let x = x.abs();
-    if x < 1.0 {
-        (1.5 * x - 2.5) * x * x + 1.0
-    } else if x < 2.0 {
-        ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
-    } else {
-        0.0
-    }
 }
 
 #[cfg(test)]

@@ -95,19 +95,19 @@ pub struct Network {
     /// How often the network halves its picture (4 in the paper); each more doubles how far it sees
     #[arg(long, default_value_t = 3, value_parser = number(1_usize..=8))]
     depth: usize,
-    /// Pad convolutions with zeros, so that input and output have one size (not in the paper)
+    /// Pad convolutions with zeros, so that input and output have one size; `false` as in the paper
     #[arg(
         long,
         value_name = "BOOL",
         num_args = 0..=1,
         require_equals = true,
-        default_value_t = false,
+        default_value_t = true,
         default_missing_value = "true",
         action = ArgAction::Set
     )]
     padded: bool,
     /// Share of values dropped at the end of the contracting path while learning
-    #[arg(long, default_value_t = 0.2, value_parser = number(0.0..1.0))]
+    #[arg(long, default_value_t = 0.1, value_parser = number(0.0..1.0))]
     dropout: f64,
 }
 
@@ -120,7 +120,7 @@ struct Learning {
     #[arg(long, value_enum, default_value_t = OptimizerKind::Adamw)]
     optimizer: OptimizerKind,
     /// Largest learning rate; it rises for 2 % of the run, then falls to 0
-    #[arg(long, default_value_t = 1e-3, value_parser = number(1e-9..))]
+    #[arg(long, default_value_t = 7e-4, value_parser = number(1e-9..))]
     learning_rate: f64,
     /// Share of the last change that sgd repeats in each step
     #[arg(long, default_value_t = 0.99, value_parser = number(0.0..1.0))]
@@ -164,7 +164,7 @@ pub struct Weights {
 #[derive(Args, Debug)]
 pub struct Tiles {
     /// Side of the tiles that the network sees in a step; the next legal size is taken
-    #[arg(long, default_value_t = 252, value_name = "PIXELS", value_parser = number(1_usize..=8192))]
+    #[arg(long, default_value_t = 256, value_name = "PIXELS", value_parser = number(1_usize..=8192))]
     tile: usize,
     /// Tiles a step
     #[arg(long, default_value_t = 1, value_name = "TILES", value_parser = number(1_usize..=1024))]

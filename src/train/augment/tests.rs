@@ -53,15 +53,14 @@ fn image_classes_and_weights_stay_aligned() {
         let tile = settings.tile(&example, SIZE, &mut rng);
         let pixels = tile.classes.data.iter().zip(&tile.weights.data);
         for ((class, weight), brightness) in pixels.zip(middle(&tile)) {
-            // The nearest of four pixels has at least a quarter of the say in their interpolation.
-            let least = 0.25 - 1e-4;
+            // The nearest pixel has a say in the interpolation that all others together don't undo.
             if *class == 1 {
-                assert!(brightness >= least);
+                assert!(brightness > 0.0);
                 assert_eq!(*weight, 2.0);
             } else {
-                assert!(1.0 - brightness >= least);
-                // Image and border term are interpolated alike.
-                assert!((weight - (3.5 - brightness)).abs() < 1e-4);
+                assert!(brightness < 1.0);
+                // Cubic and bilinear interpolation differ by less than a shift of a pixel would.
+                assert!((weight - (3.5 - brightness)).abs() < 0.4);
             }
         }
     }
