@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints what a shell has to export to use the plugin from here: eval "$(make -s env)"
+# Prints what a shell has to export to use plugin and trainer from here: eval "$(make -s env)"
 . "$(dirname "$0")/common.sh"
 
 # Quotes a word for any POSIX shell.
@@ -12,4 +12,5 @@ quoted() {
 # What the shell itself has stays in force, after ours.
 # shellcheck disable=SC2016
 printf 'export GST_PLUGIN_PATH=%s"${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}"\n' "$(quoted "$root/target/release")"
+printf 'export PATH=%s:"$PATH"\n' "$(quoted "$root/target/release")"
 printf 'export ORT_DYLIB_PATH=%s\n' "$(quoted "$cache/onnxruntime/libonnxruntime.so")"

@@ -77,7 +77,10 @@ impl Data {
     fn train(&self, options: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_unet-train"))
             .current_dir(self.0.path())
-            .args("train --output model.onnx --width 2 --depth 1 --tile 32 --steps 1".split(' '))
+            .args(
+                "train --overwrite --output model.onnx --width 2 --depth 1 --tile 32 --steps 1"
+                    .split(' '),
+            )
             .args(options)
             .output()
             .unwrap()

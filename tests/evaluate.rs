@@ -157,7 +157,7 @@ fn a_model_scores_as_its_training_says() {
     fs::write(bench.path("held-back.txt"), "2\n5.png\n7\n").unwrap();
     for padding in ["--padded=false", "--padded"] {
         bench.says(&format!(
-            "train --images images --masks masks --output model.onnx --validation-list held-back.txt \
+            "train --overwrite --images images --masks masks --output model.onnx --validation-list held-back.txt \
              --width 4 --depth 2 --tile 60 --steps 120 --learning-rate 0.005 {padding}"
         ));
         let evaluate = "evaluate --model model.onnx --images images --masks masks";

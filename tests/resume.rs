@@ -156,6 +156,37 @@ fn only_what_was_begun_and_is_not_at_its_end_goes_on() {
     finish(folder, &GO_ON);
     let error = refusal(folder, &GO_ON);
     assert!(error.contains("is at its end, after 300 steps"), "{error}");
+
+    // Nor is it lost by a command that is typed again.
+    let model = fs::read(folder.join("cells.onnx")).unwrap();
+    let error = refusal(folder, &options);
+    assert!(
+        error.contains("holds a run that ended after 300 steps"),
+        "{error}"
+    );
+    assert_eq!(fs::read(folder.join("cells.onnx")).unwrap(), model);
+    let text = finish(
+        folder,
+        &[&options[..], &["--overwrite", "--seed", "4"]].concat(),
+    );
+    assert!(text.contains("300 steps in"), "{text}");
+    assert_ne!(fs::read(folder.join("cells.onnx")).unwrap(), model);
+}
+
+#[test]
+fn nobody_has_to_read_what_a_run_says() {
+    let folder = data();
+    let folder = folder.path();
+    let mut child = program(folder)
+        .args(OPTIONS.split_whitespace())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    // The list of what was held back is one that `evaluate` takes.
+    let held_back = fs::read_to_string(folder.join("cells.run/held-back.txt")).unwrap();
+    assert_eq!(held_back.lines().count(), 1, "{held_back}");
 }
 
 #[test]
@@ -180,8 +211,10 @@ fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
     let error = refusal(folder.path(), &options);
     assert!(error.contains("training has diverged"), "{error}");
     let log = fs::read_to_string(folder.path().join("cells.run/log.csv")).unwrap();
-    assert_eq!(log.lines().count(), 1, "{log}");
-    // It is there, and ends alike.
+    // The steps until then are written down.
+    assert!(log.lines().count() > 1, "{log}");
+    assert!(folder.path().join("cells.run/report.html").exists());
+    // The checkpoint is there, and the run ends alike.
     let error = refusal(folder.path(), &GO_ON);
     assert!(error.contains("training has diverged"), "{error}");
 }

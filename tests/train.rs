@@ -143,7 +143,7 @@ fn a_run_can_be_repeated_from_its_folder() {
     let run = |config: &str, more: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_unet-train"))
             .current_dir(folder.path())
-            .args(["train", "--config", config])
+            .args(["train", "--overwrite", "--config", config])
             .args(more)
             .output()
             .unwrap();
@@ -187,9 +187,12 @@ fn what_is_wrong_is_said_before_training_starts() {
         "{error}"
     );
 
-    let output = train_into("missing/cells.onnx", folder.path(), &["--steps", "3"]);
+    let output = train_into("masks/2.png/cells.onnx", folder.path(), &["--steps", "3"]);
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.contains("can't write missing/cells.onnx"), "{error}");
+    assert!(
+        error.contains("can't write masks/2.png/cells.onnx"),
+        "{error}"
+    );
 
     fs::remove_file(folder.path().join("masks/2.png")).unwrap();
     let error = refusal(&["--steps", "3"]);

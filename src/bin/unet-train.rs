@@ -1,6 +1,5 @@
 //! `unet-train`: trains a U-Net for the GStreamer element `unetsegment`, scores it, and uses it on files.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -16,7 +15,7 @@ use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::run_folder::RunFolder;
 use gstunetsegment::train::show::{ShowTiles, ShowWeightMaps};
-use gstunetsegment::train::terminal::Terminal;
+use gstunetsegment::train::terminal::{Terminal, say};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -55,11 +54,6 @@ fn main() -> Result<()> {
         Command::WeightMap(options) => Ok(options.run(say)?),
         Command::Augment(options) => Ok(options.run(say)?),
     }
-}
-
-/// Writes a line. Nobody has to read it: a closed pipe is no reason to stop.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Trains with the options that `matches` hold.

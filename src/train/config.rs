@@ -31,6 +31,9 @@ pub struct Base {
     /// folder
     #[arg(long)]
     pub resume: bool,
+    /// Begin anew where there has been a run already, and lose its network and its checkpoint
+    #[arg(long, conflicts_with = "resume")]
+    pub overwrite: bool,
 }
 
 /// Options that belong together.
@@ -112,7 +115,7 @@ fn keys(options: &Command) -> impl Iterator<Item = (&str, &Arg)> {
     let named = options
         .get_arguments()
         .filter_map(|option| Some((option.get_long()?, option)));
-    named.filter(|(key, _)| !["config", "resume", "help"].contains(key))
+    named.filter(|(key, _)| !["config", "resume", "overwrite", "help"].contains(key))
 }
 
 /// The arguments of the program with those that --config and --preset stand for. Arguments of other

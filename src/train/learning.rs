@@ -107,10 +107,11 @@ impl Learning<'_> {
         let loss = self.learner.step(&feeder.next(), rate, dropout);
         state.steps += 1;
         if !loss.is_finite() {
-            return Err(RunError::Diverged {
-                step: state.steps,
-                loss,
-            });
+            let step = state.steps;
+            // Its course shows what has gone wrong.
+            self.write_tables()?;
+            self.report(&[])?;
+            return Err(RunError::Diverged { step, loss });
         }
         state.time = before + start.elapsed();
         state.used = self.settings.budget.used(state.steps, state.time);
@@ -200,12 +201,17 @@ impl Learning<'_> {
     /// Writes what it takes to go on; the tables first, so that they are never shorter than the run.
     fn save(&self) -> Result<(), RunError> {
         self.check()?;
+        self.write_tables()?;
+        let checkpoint = self.checkpoint()?.bytes()?;
+        self.folder.write(&self.folder.checkpoint(), &checkpoint)?;
+        Ok(())
+    }
+
+    fn write_tables(&self) -> Result<(), WriteError> {
         let folder = &self.folder;
         folder.write(&folder.steps(), self.log.steps_table().as_bytes())?;
         let validations = self.log.validations_table();
-        folder.write(&folder.validations(), validations.as_bytes())?;
-        folder.write(&folder.checkpoint(), &self.checkpoint()?.bytes()?)?;
-        Ok(())
+        folder.write(&folder.validations(), validations.as_bytes())
     }
 
     /// Writes curves and page; with samples at the end only, since they take their time.

@@ -19,33 +19,38 @@ use super::settings::{ClassWeights, OptimizerKind, Settings};
 use super::weight_map::WeightMap;
 use crate::unet::UNet;
 
-/// Learn from images and instance masks.
+/// Learn from images and masks.
 ///
-/// IMAGES holds one picture a file, MASKS a file of the same name for each: 0 for the background and
-/// one number for each cell, so that cells that touch are told apart. Where no mask has two different
-/// numbers, they are taken as foreground and background. PNG and TIFF with 8 or 16 bits, stacks too;
-/// colour images become grey. IMAGES alone may be a folder of the Cell Tracking Challenge (01, 01_GT,
-/// 01_ST), the two stacks of ISBI 2012, or a folder that holds `images` and `masks`.
+/// IMAGES holds one picture a file, MASKS a file of the same name for each: 0 for
+/// the background and one number for each cell, so that cells that touch are told
+/// apart. Where no mask has two different numbers, they are taken as foreground
+/// and background. PNG and TIFF with 8 or 16 bits, stacks too; colour images
+/// become grey. IMAGES alone may be a folder of the Cell Tracking Challenge (01,
+/// 01_GT, 01_ST), the two stacks of ISBI 2012, or a folder that holds `images`
+/// and `masks`.
 ///
-/// Part of the images is held back. After every few hundred steps the network segments them as the
-/// element would, and the best network so far is written to OUTPUT, with the threshold and the smallest
-/// object that suit it best on them.
+/// Part of the images is held back. After every few hundred steps the network
+/// segments them as the element would, and the best network so far is written to
+/// OUTPUT, with the threshold and the smallest object that suit it best on them.
 ///
 /// For example, from thirty annotated images:
 ///
 ///   unet-train train --images images --masks masks --output cells.onnx --minutes 30
 ///
-/// Beside cells.onnx a folder cells.run gets what it takes to repeat the run (config.toml), to go on with
-/// it (last.checkpoint), and to judge it (report.html, log.csv, validations.csv). Ctrl-C stops after the
-/// step at hand; this goes on, to the result that there would have been:
+/// Beside cells.onnx a folder cells.run gets what it takes to repeat the run
+/// (config.toml), to go on with it (last.checkpoint), and to judge it
+/// (report.html, log.csv, validations.csv). Ctrl-C stops after the step at hand;
+/// this goes on, to the result that there would have been:
 ///
 ///   unet-train train --config cells.run/config.toml --resume
 ///
-/// Every option can be a line of a TOML file, as `minutes = 30` or `classes = ["background", "cell"]`:
+/// Every option can be a line of a TOML file, as `minutes = 30` or `classes =
+/// ["background", "cell"]`:
 ///
 ///   unet-train train --config cells.toml
 ///
-/// An option that is typed counts more than one of the file, which counts more than one of the preset.
+/// An option that is typed counts more than one of the file, which counts more
+/// than one of the preset.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Train {
@@ -53,7 +58,7 @@ pub struct Train {
     base: Base,
     #[command(flatten)]
     source: Source,
-    /// Model to write; an old file of this name is replaced
+    /// Model to write
     #[arg(long, value_name = "FILE.onnx")]
     output: PathBuf,
 
@@ -245,6 +250,7 @@ impl Train {
             patience: learning.patience,
             checkpoint_every: Duration::from_secs_f64(learning.checkpoint_every * 60.0),
             resume: self.base.resume,
+            overwrite: self.base.overwrite,
             budget: Budget {
                 steps: self.steps,
                 time: self

@@ -1,6 +1,7 @@
 //! A training run from the folders to the model's file.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub enum RunError {
     Device(#[from] DeviceError),
     /// The loss is infinite or not a number.
     #[error(
-        "the loss of step {step} is {loss}: training has diverged. A smaller learning rate may help; the last good checkpoint and the best model until then are kept"
+        "the loss of step {step} is {loss}: training has diverged. The last good checkpoint and the best model until then are kept. A smaller --learning-rate may help, with another --output, or with --overwrite to begin anew in its place"
     )]
     Diverged {
         /// The step.
@@ -70,16 +71,20 @@ pub enum RunError {
         /// Its steps.
         steps: usize,
     },
-    /// Another run is not at its end.
+    /// There has been a run already.
     #[error(
-        "{} holds a run that stopped after {steps} steps. Go on with it by --resume, or remove the folder to begin anew",
-        folder.display()
+        "{} holds a run that {} after {steps} steps. {}, name another --output, or begin anew in its place by --overwrite",
+        folder.display(),
+        if *finished { "ended" } else { "stopped" },
+        if *finished { "Keep it" } else { "Go on with it by --resume" }
     )]
-    Unfinished {
+    Exists {
         /// Its folder.
         folder: PathBuf,
         /// Its steps.
         steps: usize,
+        /// Whether it is at its end.
+        finished: bool,
     },
     /// The run was begun with other options.
     #[error(
@@ -168,10 +173,7 @@ pub fn run(
     let folder = RunFolder::beside(&settings.output);
     let before = before(settings, &folder)?;
     let Found { device, name } = settings.device.find()?;
-    replace::check(&settings.output).map_err(|error| WriteError {
-        file: settings.output.clone(),
-        error,
-    })?;
+    check_output(&settings.output)?;
     let mut rng = StdRng::seed_from_u64(settings.seed);
     let Data {
         split,
@@ -198,7 +200,10 @@ pub fn run(
     let (learner, best, log) = match before {
         Some(before) => restored(before, &settings.unet, learner, &folder)?,
         None => {
-            folder.begin(&settings.config)?;
+            folder.begin(
+                &settings.config,
+                split.validation.iter().map(|s| &s.name[..]),
+            )?;
             (learner, None, Log::default())
         }
     };
@@ -220,6 +225,17 @@ pub fn run(
         stop,
     }
     .go(&feeder, observer)
+}
+
+/// Whether the model can be written, before hours of work depend on it. Makes its folder.
+fn check_output(file: &Path) -> Result<(), WriteError> {
+    let folder = file.parent().map_or(Ok(()), fs::create_dir_all);
+    folder
+        .and_then(|()| replace::check(file))
+        .map_err(|error| WriteError {
+            file: file.into(),
+            error,
+        })
 }
 
 /// Batches from the one for the step after `steps` on.
@@ -264,6 +280,9 @@ fn restored(
 /// The run to go on with.
 fn before(settings: &Settings, folder: &RunFolder) -> Result<Option<Checkpoint>, RunError> {
     let path = || folder.path().to_owned();
+    if settings.overwrite {
+        return Ok(None);
+    }
     let checkpoint = Checkpoint::read(&folder.checkpoint())?;
     let Some(checkpoint) = checkpoint else {
         return match settings.resume {
@@ -276,10 +295,10 @@ fn before(settings: &Settings, folder: &RunFolder) -> Result<Option<Checkpoint>,
     } = checkpoint.state;
     let differences = checkpoint.state.config.differences(&settings.config);
     match (settings.resume, finished) {
-        (false, true) => Ok(None),
-        (false, false) => Err(RunError::Unfinished {
+        (false, _) => Err(RunError::Exists {
             folder: path(),
             steps,
+            finished,
         }),
         (true, true) => Err(RunError::Finished {
             folder: path(),

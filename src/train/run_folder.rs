@@ -22,13 +22,20 @@ impl RunFolder {
         RunFolder(path.into())
     }
 
-    /// Makes the folder where it is missing, with the options of the run.
-    pub fn begin(&self, config: &Config) -> Result<(), WriteError> {
+    /// Makes the folder where it is missing, with the options of the run and the names of the images that
+    /// are held back.
+    pub fn begin<'a>(
+        &self,
+        config: &Config,
+        held_back: impl Iterator<Item = &'a str>,
+    ) -> Result<(), WriteError> {
         fs::create_dir_all(&self.0).map_err(|error| WriteError {
             file: self.0.clone(),
             error,
         })?;
-        self.write(&self.config(), config.to_string().as_bytes())
+        self.write(&self.config(), config.to_string().as_bytes())?;
+        let names: String = held_back.flat_map(|name| [name, "\n"]).collect();
+        self.write(&self.held_back(), names.as_bytes())
     }
 
     /// Replaces one of the files below.
@@ -47,6 +54,11 @@ impl RunFolder {
     /// All options, with which the run can be repeated.
     pub fn config(&self) -> PathBuf {
         self.0.join("config.toml")
+    }
+
+    /// The names of the images that are held back, one a line, as `unet-train evaluate --only` reads them.
+    pub fn held_back(&self) -> PathBuf {
+        self.0.join("held-back.txt")
     }
 
     /// What it takes to go on.

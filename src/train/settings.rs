@@ -55,6 +55,8 @@ pub struct Settings {
     pub checkpoint_every: Duration,
     /// Whether to go on with a run that was stopped.
     pub resume: bool,
+    /// Begin anew where a run has been.
+    pub overwrite: bool,
     /// When to stop.
     pub budget: Budget,
     /// Seed of every random choice.

@@ -1,10 +1,17 @@
 //! A run shown in a terminal.
 
+use std::io::Write;
+
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::metrics::Scores;
 use super::run::{Observer, Start, Step};
 use super::validate::Verdict;
+
+/// Writes a line. Nobody has to read it: a closed pipe is no reason to stop.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
 
 /// Shows loss, best scores and the time left in a progress bar, with a line above it for each validation.
 pub struct Terminal {
@@ -39,7 +46,7 @@ impl Terminal {
 
     /// A line that stays, above the bar; also where there is no terminal to draw a bar in.
     fn say(&self, line: &str) {
-        self.bar.suspend(|| println!("{line}"));
+        self.bar.suspend(|| say(line));
     }
 }
 

@@ -18,6 +18,7 @@ use crate::train::dataset::{
 use crate::train::metrics::cells::drop_border;
 use crate::train::metrics::{Measure, Tally};
 use crate::train::plane::Plane;
+use crate::train::terminal::say;
 
 /// Score a model on images with masks.
 ///
@@ -128,7 +129,7 @@ impl Evaluate {
             let json = serde_json::to_vec_pretty(&report).map_err(|error| write(error.into()))?;
             fs::write(file, json).map_err(write)?;
         }
-        print!("{}", report.table(self.per_image));
+        say(report.table(self.per_image).trim_end());
         Ok(())
     }
 

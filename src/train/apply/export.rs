@@ -15,8 +15,9 @@ use crate::train::values;
 
 /// Write a network of a run as a model.
 ///
-/// The best network of a run is written by `train` already; this writes it again, or the one that the
-/// run has come to, from the folder of a run, at its end or not.
+/// The best network of a run is written by `train` already; this writes it again,
+/// or the one that the run has come to, from the folder of a run, at its end or
+/// not.
 ///
 ///   unet-train export --checkpoint cells.run --network last --output last.onnx
 #[derive(Args, Debug)]

@@ -9,11 +9,12 @@ use serde::Serialize;
 use super::options::RuntimeOptions;
 use crate::contract::{Activation, Channels, Contract, Sizes, Training};
 use crate::inference::{Model, ModelError};
+use crate::train::terminal::say;
 
 /// Show what a model promises.
 ///
-/// Loads it as the GStreamer element does. Of a model that carries no contract it shows what is found
-/// out by trying it on several sizes.
+/// Loads it as the GStreamer element does. Of a model that carries no contract it
+/// shows what is found out by trying it on several sizes.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Info {
@@ -44,7 +45,7 @@ impl Info {
             true => json(&self.model, &model),
             false => text(&self.model, model.is_described(), model.contract()),
         };
-        println!("{text}");
+        say(&text);
         Ok(())
     }
 }

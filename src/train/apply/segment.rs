@@ -18,12 +18,13 @@ use crate::picture::{
 use crate::train::dataset::{DatasetError, Page, Reader, in_order};
 use crate::train::options::number;
 use crate::train::plane::Plane;
+use crate::train::terminal::say;
 
 /// Segment images.
 ///
-/// Writes for each of IMAGES a PNG file of the same name into the folder OUT; several things at once go
-/// into folders of their own, OUT/mask, OUT/labels and so on. Pages of a stack are numbered:
-/// stack-000.png, stack-001.png.
+/// Writes for each of IMAGES a PNG file of the same name into the folder OUT;
+/// several things at once go into folders of their own, OUT/mask, OUT/labels and
+/// so on. Pages of a stack are numbered: stack-000.png, stack-001.png.
 ///
 ///   unet-train segment --model cells.onnx --images stack.tif --out found --what labels,overlay
 #[derive(Args, Debug)]
@@ -181,11 +182,11 @@ impl Segment {
                 png.write(&folder.join(format!("{name}.png")))?;
             }
         }
-        println!(
+        say(&format!(
             "{} image(s), {found} object(s), written to {}",
             pages.len(),
             self.out.display()
-        );
+        ));
         Ok(())
     }
 

@@ -169,14 +169,44 @@ impl Engine {
     /// end of the contracting path counts `kept` times.
     fn backward(&mut self, values: &[Parameters], kept: f32) -> Vec<Parameters> {
         let unet = self.unet;
-        let (maps, gradients) = (&self.maps, &mut self.gradients);
-        let kept = |level| if level + 1 >= unet.depth { kept } else { 1.0 };
-        let mut pass = Backward {
-            padding: padding(&unet),
-            layers: self.layers.iter().zip(values).rev(),
-            packed: &mut self.packed,
-            found: Vec::with_capacity(values.len()),
+        let kept = move |level| if level + 1 >= unet.depth { kept } else { 1.0 };
+        let mut back = Back {
+            unet,
+            maps: &self.maps,
+            gradients: &mut self.gradients,
+            pass: Backward {
+                padding: padding(&unet),
+                layers: self.layers.iter().zip(values).rev(),
+                packed: &mut self.packed,
+                found: Vec::with_capacity(values.len()),
+            },
+            kept,
         };
+        back.through_expanding_path();
+        back.through_contracting_path();
+        back.pass.gradients()
+    }
+}
+
+/// The way back through the two paths of the network.
+struct Back<'a, F> {
+    unet: UNet,
+    maps: &'a Maps,
+    gradients: &'a mut Maps,
+    pass: Backward<'a>,
+    /// How often what has not been dropped at a level counts.
+    kept: F,
+}
+
+impl<F: Fn(usize) -> f32> Back<'_, F> {
+    fn through_expanding_path(&mut self) {
+        let Back {
+            unet,
+            maps,
+            gradients,
+            pass,
+            kept,
+        } = self;
         let of_top = Of::rectified(&mut gradients.up[0].second, 1.0);
         pass.classify(&maps.up[0].second, &gradients.scores, of_top);
         for level in 0..unet.depth {
@@ -212,6 +242,16 @@ impl Engine {
             };
             pass.up_convolve(below, &of_here.up, &mut of_here.phases, of_below);
         }
+    }
+
+    fn through_contracting_path(&mut self) {
+        let Back {
+            unet,
+            maps,
+            gradients,
+            pass,
+            kept,
+        } = self;
         for level in (0..=unet.depth).rev() {
             let here = &maps.down[level];
             let (of_above, of_here) = gradients.down.split_at_mut(level);
@@ -233,7 +273,6 @@ impl Engine {
             };
             pass.convolve([above], &of_here.first);
         }
-        pass.gradients()
     }
 }
 

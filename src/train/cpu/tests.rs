@@ -123,3 +123,92 @@ fn scores_loss_and_gradients_are_those_of_burn() {
         }
     }
 }
+
+/// A network, a picture and answers for it.
+struct Case {
+    unet: UNet,
+    values: Vec<Parameters>,
+    numbers: Vec<f32>,
+    classes: Vec<u8>,
+    weights: Vec<f32>,
+    size: (usize, usize),
+}
+
+impl Case {
+    fn new(unet: UNet) -> Self {
+        let rng = &mut StdRng::seed_from_u64(5);
+        let size = unet.geometry().legal(40, 40).unwrap();
+        let margin = unet.geometry().margin;
+        let pixels = (size.0 - 2 * margin) * (size.1 - 2 * margin);
+        Case {
+            unet,
+            values: initial(&unet, rng),
+            numbers: random(size.0 * size.1, rng),
+            classes: (0..pixels).map(|_| rng.random_range(0..2)).collect(),
+            weights: vec![1.0; pixels],
+            size,
+        }
+    }
+
+    /// Loss and gradients, where a share of values is dropped, always the same ones.
+    fn learn(&self, values: &[Parameters], share: f64) -> (f32, Vec<Parameters>) {
+        let pictures = Pictures {
+            numbers: &self.numbers,
+            batch: 1,
+            size: self.size,
+        };
+        let answers = Answers {
+            classes: &self.classes,
+            weights: &self.weights,
+        };
+        let rng = StdRng::seed_from_u64(9);
+        Engine::new(self.unet).learn(values, pictures, answers, Dropout { share, rng })
+    }
+}
+
+#[test]
+fn gradients_go_through_what_is_not_dropped() {
+    let case = Case::new(UNet {
+        padded: true,
+        ..SMALL
+    });
+    let (whole, _) = case.learn(&case.values, 0.0);
+    let (loss, gradients) = case.learn(&case.values, 0.5);
+    assert_ne!(whole, loss);
+    // Along the gradient the loss grows by the square of its length.
+    let each = |x: &Parameters| x.weight.iter().chain(&x.bias).map(|g| g * g).sum::<f32>();
+    let square: f32 = gradients.iter().map(each).sum();
+    let moved = |by: f32| {
+        let mut values = case.values.clone();
+        for (values, gradients) in values.iter_mut().zip(&gradients) {
+            let weights = values.weight.iter_mut().zip(&gradients.weight);
+            let biases = values.bias.iter_mut().zip(&gradients.bias);
+            weights.chain(biases).for_each(|(x, g)| *x += by * g);
+        }
+        case.learn(&values, 0.5).0
+    };
+    let step = 1e-2 / square.sqrt();
+    let slope = (moved(step) - moved(-step)) / (2.0 * step);
+    assert!((slope / square - 1.0).abs() < 0.02, "{slope} for {square}");
+}
+
+#[test]
+fn results_do_not_depend_on_how_many_threads_there_are() {
+    let case = Case::new(UNet { width: 20, ..SMALL });
+    let [one, three] = [1, 3].map(|threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let (loss, gradients) = pool
+            .build()
+            .unwrap()
+            .install(|| case.learn(&case.values, 0.3));
+        let bits = |x: &Parameters| -> Vec<u32> {
+            let numbers = x.weight.iter().chain(&x.bias);
+            numbers.map(|number| number.to_bits()).collect()
+        };
+        (
+            loss.to_bits(),
+            gradients.iter().map(bits).collect::<Vec<_>>(),
+        )
+    });
+    assert!(one == three);
+}

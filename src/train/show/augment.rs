@@ -16,9 +16,10 @@ use crate::train::prepare::prepare;
 
 /// Draw tiles as the network is shown them.
 ///
-/// For each tile, one picture: what the network sees, the same with what it should answer in colour,
-/// and how much each pixel of the answer weighs. A network without padding answers for the middle of
-/// what it sees; the rest is dimmed. The options are those of `train`.
+/// For each tile, one picture: what the network sees, the same with what it
+/// should answer in colour, and how much each pixel of the answer weighs. A
+/// network without padding answers for the middle of what it sees; the rest is
+/// dimmed. The options are those of `train`.
 ///
 ///   unet-train augment --images images --masks masks --out tiles --count 20
 #[derive(Args, Debug)]

@@ -17,8 +17,9 @@ use crate::train::weight_map::separated;
 
 /// Draw how much each pixel weighs in the loss.
 ///
-/// For each image, one picture: the image, its cells as they are separated (pixels that nobody has
-/// judged are grey), and the weights with their scale, the same one in all pictures.
+/// For each image, one picture: the image, its cells as they are separated
+/// (pixels that nobody has judged are grey), and the weights with their scale,
+/// the same one in all pictures.
 ///
 ///   unet-train weight-map --images images --masks masks --out weights
 #[derive(Args, Debug)]
