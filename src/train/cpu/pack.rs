@@ -111,14 +111,13 @@ impl Kernel {
             for (start, channels) in blocks(&self.inputs) {
                 let packed = groups.next().expect("weights for every block");
                 let places = self.places(first, start, channels);
-                for output in 0..places.outputs.count {
-                    for input in 0..channels {
-                        let to = places.first
-                            + output * places.outputs.step
-                            + input * places.inputs.step;
-                        for tap in 0..taps {
-                            numbers[to + tap] = packed[tap * BLOCK + input][output];
-                        }
+                let pairs = (0..places.outputs.count)
+                    .flat_map(|output| (0..channels).map(move |input| (output, input)));
+                for (output, input) in pairs {
+                    let to =
+                        places.first + output * places.outputs.step + input * places.inputs.step;
+                    for tap in 0..taps {
+                        numbers[to + tap] = packed[tap * BLOCK + input][output];
                     }
                 }
             }
