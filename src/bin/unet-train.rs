@@ -1,5 +1,6 @@
 //! `unet-train`: trains a U-Net for the GStreamer element `unetsegment`, scores it, and uses it on files.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -41,7 +42,17 @@ enum Command {
     Augment(Box<ShowTiles>),
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    let Err(error) = obey() else {
+        return ExitCode::SUCCESS;
+    };
+    // Not `{error:?}`: where RUST_BACKTRACE is set it shows the stack, and every message holds its causes already.
+    eprintln!("Error: {error}");
+    ExitCode::FAILURE
+}
+
+/// Does what the command line says.
+fn obey() -> Result<()> {
     let arguments = expanded(std::env::args_os().collect())?;
     let matches = Program::command().get_matches_from(arguments);
     let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

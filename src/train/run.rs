@@ -170,10 +170,10 @@ pub fn run(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
+    check_output(&settings.output)?;
     let folder = RunFolder::beside(&settings.output);
     let before = before(settings, &folder)?;
     let Found { device, name } = settings.device.find()?;
-    check_output(&settings.output)?;
     let mut rng = StdRng::seed_from_u64(settings.seed);
     let Data {
         split,
