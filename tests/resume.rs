@@ -305,6 +305,9 @@ fn the_folder_of_a_run_gives_its_networks() {
     // The curves and the one image held back.
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 2);
     assert!(page.contains("<tr><th>width</th><td>4</td></tr>"), "{page}");
+    let held_back = fs::read_to_string(folder.join("cells.run/held-back.txt")).unwrap();
+    let sample = format!("cells.run/sample-{}.png", held_back.trim());
+    assert!(image::open(folder.join(sample)).unwrap().width() > 3 * 64);
     let curves = image::open(folder.join("cells.run/curves.png")).unwrap();
     assert_eq!((curves.width(), curves.height()), (960, 840));
 }

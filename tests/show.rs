@@ -84,6 +84,26 @@ fn a_weight_map_is_brightest_in_the_narrowest_gap() {
 }
 
 #[test]
+fn the_options_of_a_run_count_as_far_as_they_concern_the_picture() {
+    let folder = data();
+    let options =
+        "images = 'images'\nmasks = 'masks'\noutput = 'cells.onnx'\nsteps = 5\nborder = 20\n";
+    fs::write(folder.path().join("run.toml"), options).unwrap();
+    let text = run(folder.path(), "weight-map --config run.toml --out weights");
+    assert!(text.contains("largest 19.462"), "{text}");
+    let text = run(
+        folder.path(),
+        "weight-map --config run.toml --border 10 --out weights",
+    );
+    assert!(text.contains("largest 10.231"), "{text}");
+    let text = run(
+        folder.path(),
+        "augment --preset paper2015 --images images --masks masks --count 1 --tile 188 --out tiles",
+    );
+    assert!(text.contains("1 tiles of 188 -> 4 pixels"), "{text}");
+}
+
+#[test]
 fn tiles_are_drawn_by_their_seed() {
     let folder = data();
     let draw = |out: &str, options: &str| {

@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 
 /// Does what the command line says.
 fn obey() -> Result<()> {
-    let arguments = expanded(std::env::args_os().collect())?;
+    let arguments = expanded(&Program::command(), std::env::args_os().collect())?;
     let matches = Program::command().get_matches_from(arguments);
     let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match program.command {

@@ -31,60 +31,31 @@ pub(super) fn follow(
     constants: &HashMap<&str, &Tensor>,
 ) -> Option<Map> {
     let first = *inputs.first()?;
-    // The larger one of both axes: tiles see as much on either.
-    let attribute = |name: &str, otherwise: i64| {
-        let value = node.ints(name).iter().copied().max().unwrap_or(otherwise);
-        value.clamp(1, 65_536) as f64
-    };
-    let weights = node
-        .input
-        .get(1)
-        .and_then(|name| constants.get(name.as_str()));
-    let dim = |axis: usize| {
-        let dims = weights.map_or(&[] as &[i64], |tensor| &tensor.dims);
-        dims.get(axis).map(|n| *n as f64)
-    };
-    let side = dim(2).unwrap_or(1.0).max(dim(3).unwrap_or(1.0)) as i64;
     let map = match node.op_type.as_str() {
         "Shape" | "Size" => return None,
         "Conv" | "QLinearConv" | "MaxPool" | "AveragePool" | "LpPool" => {
-            let stride = attribute("strides", 1);
-            let kernel = attribute("kernel_shape", side);
-            let spread = (kernel - 1.0) * attribute("dilations", 1);
-            // A window with an even side looks one cell further in one direction. On the grid, a
-            // pooling window that lies beyond the border never holds a cell within it.
-            let sideways = if kernel == stride {
-                0.0
-            } else {
-                (spread / 2.0).ceil()
-            };
-            Map {
-                scale: first.scale * stride,
-                reach: ((first.reach + sideways) / stride).ceil(),
-                channels: match node.op_type.as_str() {
-                    "Conv" => dim(0).unwrap_or(first.channels),
-                    _ => first.channels,
-                },
-                ..first
-            }
+            looked_through(&Window::of(node, constants), first)
         }
         "ConvTranspose" => {
-            let stride = attribute("strides", 1);
-            let kernel = attribute("kernel_shape", side);
+            let Window {
+                stride,
+                kernel,
+                dims,
+                ..
+            } = Window::of(node, constants);
             Map {
                 scale: first.scale / stride,
                 reach: first.reach * stride + (kernel - stride).max(0.0),
-                channels: dim(1).unwrap_or(first.channels),
+                channels: dims.get(1).map_or(first.channels, |n| *n as f64),
                 ..first
             }
         }
         "Resize" | "Upsample" => {
             let factor = resize_factor(node, constants);
             // Linear interpolation mixes neighbours, cubic those beyond them too.
-            let neighbours = if node.text("mode") == "cubic" {
-                2.0
-            } else {
-                1.0
+            let neighbours = match node.text("mode") {
+                "cubic" => 2.0,
+                _ => 1.0,
             };
             Map {
                 scale: first.scale / factor,
@@ -103,6 +74,50 @@ pub(super) fn follow(
         },
     };
     Some(map)
+}
+
+/// What a convolution or a pooling sees at once. The larger one of both axes: tiles see as much on either.
+struct Window<'a> {
+    stride: f64,
+    kernel: f64,
+    dilation: f64,
+    /// Dimensions of the weights, where there are any.
+    dims: &'a [i64],
+}
+
+impl<'a> Window<'a> {
+    fn of(node: &Node, constants: &HashMap<&str, &'a Tensor>) -> Self {
+        let weights = node.input.get(1);
+        let weights = weights.and_then(|name| constants.get(name.as_str()));
+        let dims = weights.map_or(&[] as &[i64], |tensor| &tensor.dims);
+        let side = dims.iter().skip(2).copied().max().unwrap_or(1);
+        let attribute = |name: &str, otherwise: i64| {
+            let value = node.ints(name).iter().copied().max().unwrap_or(otherwise);
+            value.clamp(1, 65_536) as f64
+        };
+        Window {
+            stride: attribute("strides", 1),
+            kernel: attribute("kernel_shape", side),
+            dilation: attribute("dilations", 1),
+            dims,
+        }
+    }
+}
+
+/// The map that a window makes which moves over one.
+fn looked_through(window: &Window, map: Map) -> Map {
+    // A window with an even side looks one cell further in one direction. On the grid, a pooling window
+    // that lies beyond the border never holds a cell within it.
+    let sideways = match window.kernel == window.stride {
+        true => 0.0,
+        false => ((window.kernel - 1.0) * window.dilation / 2.0).ceil(),
+    };
+    Map {
+        scale: map.scale * window.stride,
+        reach: ((map.reach + sideways) / window.stride).ceil(),
+        channels: window.dims.first().map_or(map.channels, |n| *n as f64),
+        ..map
+    }
 }
 
 /// Operators that answer each pixel from that pixel alone, or move pixels without mixing them.

@@ -27,13 +27,6 @@ pub struct Base {
     /// What options are that nothing else is said of
     #[arg(long, value_enum, default_value_t)]
     preset: Preset,
-    /// Go on with a run that was stopped, given the same options; best with the config.toml in its
-    /// folder
-    #[arg(long)]
-    pub resume: bool,
-    /// Begin anew where there has been a run already, and lose its network and its checkpoint
-    #[arg(long, conflicts_with = "resume")]
-    pub overwrite: bool,
 }
 
 /// Options that belong together.
@@ -118,19 +111,31 @@ fn keys(options: &Command) -> impl Iterator<Item = (&str, &Arg)> {
     named.filter(|(key, _)| !["config", "resume", "overwrite", "help"].contains(key))
 }
 
-/// The arguments of the program with those that --config and --preset stand for. Arguments of other
-/// commands than `train` stay as they are.
-pub fn expanded(mut arguments: Vec<OsString>) -> Result<Vec<OsString>, ConfigError> {
-    if arguments.get(1).is_none_or(|command| command != "train") {
+/// The arguments of `program` with those that --config and --preset stand for: all that they say to
+/// `train`, and to the other commands that have them as much as each has options for. Arguments of the
+/// other commands stay as they are.
+pub fn expanded(
+    program: &Command,
+    mut arguments: Vec<OsString>,
+) -> Result<Vec<OsString>, ConfigError> {
+    let name = arguments.get(1).and_then(|name| name.to_str());
+    let command = name.and_then(|name| program.find_subcommand(name));
+    let Some(command) = command.filter(|command| has(command, "config")) else {
         return Ok(arguments);
-    }
+    };
     let options = options();
     // Whatever is wrong with the arguments is said when all of them are read.
-    let lenient = options.clone().ignore_errors(true);
+    let lenient = command.clone().no_binary_name(true).ignore_errors(true);
     let Ok(typed) = lenient.try_get_matches_from(&arguments[2..]) else {
         return Ok(arguments);
     };
-    let is_typed = |id: &str| typed.value_source(id) == Some(ValueSource::CommandLine);
+    let is_typed = |id: &str| {
+        let source = typed
+            .try_contains_id(id)
+            .is_ok()
+            .then(|| typed.value_source(id));
+        source.flatten() == Some(ValueSource::CommandLine)
+    };
     let mut table = match typed.get_one::<PathBuf>("config") {
         Some(file) => read(file, &options)?,
         None => Table::new(),
@@ -143,12 +148,18 @@ pub fn expanded(mut arguments: Vec<OsString>) -> Result<Vec<OsString>, ConfigErr
     let mut all: Table = toml::from_str(preset).expect("presets are part of the program");
     all.extend(table);
     for (key, option) in keys(&options) {
-        if is_typed(option.get_id().as_str()) {
+        if is_typed(option.get_id().as_str()) || !has(command, key) {
             all.remove(key);
         }
     }
     arguments.splice(2..2, flags(&all));
     Ok(arguments)
+}
+
+/// Whether `command` has an option of this long name.
+fn has(command: &Command, key: &str) -> bool {
+    let mut names = command.get_arguments().filter_map(Arg::get_long);
+    names.any(|name| name == key)
 }
 
 /// The options of a file, each of which is one that its option can have.

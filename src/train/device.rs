@@ -1,11 +1,9 @@
 //! What a network is computed on.
 
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
 
 /// Where a network learns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum DeviceKind {
     /// A graphics card that this program can use, by CUDA or else by wgpu; without one the CPU
     Auto,

@@ -84,13 +84,15 @@ fn rounded(scores: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use burn::tensor::{Device, Distribution, Tensor};
+    use ort::session::Session;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::inference::{Model, Options};
+    use crate::inference::{Model, Options, library};
     use crate::train::network::Network;
     use crate::train::values::initial;
     use crate::unet::UNet;
@@ -128,6 +130,20 @@ mod tests {
         assert!((gained - 4.0_f32.ln()).abs() < 1e-6, "{gained}");
     }
 
+    /// ONNX Runtime alone, which also takes several pictures at once.
+    fn session(file: &Path) -> Session {
+        let environment = library::environment(&options().library).unwrap();
+        let mut builder = Session::builder(&environment).unwrap();
+        builder.commit_from_file(file).unwrap()
+    }
+
+    fn same(exported: &[f32], learned: &[f32]) {
+        assert_eq!(exported.len(), learned.len());
+        for (exported, learned) in exported.iter().zip(learned) {
+            assert!((exported - learned).abs() < 1e-4, "{exported} {learned}");
+        }
+    }
+
     #[test]
     fn the_exported_network_answers_as_the_one_that_learned() {
         let device = Device::flex();
@@ -149,20 +165,24 @@ mod tests {
             )
             .unwrap();
 
-            let (height, width) = unet.geometry().legal(200, 230).unwrap();
-            let normal = Distribution::Normal(0.0, 1.0);
-            let image = Tensor::<4>::random([1, 1, height, width], normal, &device);
-            let learned = Network::new(unet, &values, 0.5, &device).forward(image.clone());
-
+            let network = Network::new(unet, &values, 0.5, &device);
             let mut model = Model::open(&file, &options()).unwrap();
             assert_eq!(*model.contract(), contract);
-            model.shape(height, width).unwrap();
-            let pixels: Vec<f32> = image.into_data().iter().collect();
-            model.input().copy_from_slice(&pixels);
-            let exported = model.run().unwrap();
-            assert_eq!(exported.len(), learned.shape().num_elements());
-            for (exported, learned) in exported.iter().zip(learned.into_data().iter::<f32>()) {
-                assert!((exported - learned).abs() < 1e-4, "{exported} {learned}");
+            let mut session = session(&file);
+            for (batch, height, width) in [(1, 200, 230), (2, 204, 188), (3, 220, 260)] {
+                let (height, width) = unet.geometry().legal(height, width).unwrap();
+                let normal = Distribution::Normal(0.0, 1.0);
+                let image = Tensor::<4>::random([batch, 1, height, width], normal, &device);
+                let learned: Vec<f32> = network.forward(image.clone()).into_data().iter().collect();
+                let pixels: Vec<f32> = image.into_data().iter().collect();
+                let input = ([batch, 1, height, width], pixels.clone());
+                let input = ort::value::Tensor::from_array(input).unwrap();
+                let outputs = session.run(ort::inputs![input]).unwrap();
+                same(outputs[0].try_extract_tensor().unwrap().1, &learned);
+
+                model.shape(height, width).unwrap();
+                model.input().copy_from_slice(&pixels[..height * width]);
+                same(model.run().unwrap(), &learned[..learned.len() / batch]);
             }
         }
     }

@@ -56,6 +56,13 @@ use crate::unet::UNet;
 pub struct Train {
     #[command(flatten)]
     base: Base,
+    /// Go on with a run that was stopped, given the same options; best with the config.toml in its
+    /// folder
+    #[arg(long)]
+    resume: bool,
+    /// Begin anew where there has been a run already, and lose its network and its checkpoint
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
     #[command(flatten)]
     source: Source,
     /// Model to write
@@ -249,8 +256,8 @@ impl Train {
             validate_every: learning.validate_every,
             patience: learning.patience,
             checkpoint_every: Duration::from_secs_f64(learning.checkpoint_every * 60.0),
-            resume: self.base.resume,
-            overwrite: self.base.overwrite,
+            resume: self.resume,
+            overwrite: self.overwrite,
             budget: Budget {
                 steps: self.steps,
                 time: self

@@ -21,7 +21,7 @@ use super::metrics::Measure;
 use super::prepare::prepare;
 use super::replace;
 use super::report::ReportError;
-use super::run_folder::{RunFolder, WriteError};
+use super::run_folder::{LockError, RunFolder, WriteError};
 use super::settings::Settings;
 use super::validate::Verdict;
 use super::values;
@@ -51,6 +51,9 @@ pub enum RunError {
     /// A file can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The folder of the run can't be used.
+    #[error(transparent)]
+    Folder(#[from] LockError),
     /// A checkpoint can't be read or made.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -64,7 +67,7 @@ pub enum RunError {
     #[error("--resume: there is no checkpoint in {}; without --resume the run begins", .0.display())]
     NoCheckpoint(PathBuf),
     /// Nothing is left to do.
-    #[error("--resume: the run in {} is at its end, after {steps} steps", folder.display())]
+    #[error("--resume: the run in {} is at its end, after {steps} steps; a longer one begins anew, with more --steps or --minutes and --overwrite or another --output", folder.display())]
     Finished {
         /// Its folder.
         folder: PathBuf,
@@ -172,6 +175,7 @@ pub fn run(
 ) -> Result<Outcome, RunError> {
     check_output(&settings.output)?;
     let folder = RunFolder::beside(&settings.output);
+    let _lock = folder.lock()?;
     let before = before(settings, &folder)?;
     let Found { device, name } = settings.device.find()?;
     let mut rng = StdRng::seed_from_u64(settings.seed);

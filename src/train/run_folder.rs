@@ -1,6 +1,6 @@
 //! The folder of a run: what it takes to repeat it, to go on with it, and to judge it.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -22,17 +22,28 @@ impl RunFolder {
         RunFolder(path.into())
     }
 
-    /// Makes the folder where it is missing, with the options of the run and the names of the images that
-    /// are held back.
+    /// Keeps other programs out of the folder, which is made where it is missing, for as long as the file
+    /// lives that this returns.
+    pub fn lock(&self) -> Result<File, LockError> {
+        let write = |error| {
+            let file = self.0.clone();
+            LockError::Write(WriteError { file, error })
+        };
+        fs::create_dir_all(&self.0).map_err(write)?;
+        let file = File::create(self.0.join("lock")).map_err(write)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(LockError::Taken(self.0.clone())),
+            Err(TryLockError::Error(error)) => Err(write(error)),
+        }
+    }
+
+    /// Writes the options of the run and the names of the images that are held back.
     pub fn begin<'a>(
         &self,
         config: &Config,
         held_back: impl Iterator<Item = &'a str>,
     ) -> Result<(), WriteError> {
-        fs::create_dir_all(&self.0).map_err(|error| WriteError {
-            file: self.0.clone(),
-            error,
-        })?;
         self.write(&self.config(), config.to_string().as_bytes())?;
         let names: String = held_back.flat_map(|name| [name, "\n"]).collect();
         self.write(&self.held_back(), names.as_bytes())
@@ -81,10 +92,30 @@ impl RunFolder {
         self.0.join("report.html")
     }
 
+    /// What the best network finds in the held-back image of this name; its slashes become dashes.
+    pub fn sample(&self, name: &str) -> PathBuf {
+        self.0
+            .join(format!("sample-{}.png", name.replace('/', "-")))
+    }
+
     /// A line for each validation.
     pub fn validations(&self) -> PathBuf {
         self.0.join("validations.csv")
     }
+}
+
+/// Why the folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another program uses it.
+    #[error(
+        "another unet-train is at work in {}; wait for its end, or name another --output",
+        .0.display()
+    )]
+    Taken(PathBuf),
+    /// It can't be made.
+    #[error(transparent)]
+    Write(WriteError),
 }
 
 /// A file that can't be written.
@@ -95,4 +126,19 @@ pub struct WriteError {
     pub file: PathBuf,
     /// Why.
     pub error: io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_program_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::beside(&folder.path().join("cells.onnx"));
+        let first = run.lock().unwrap();
+        assert!(matches!(run.lock(), Err(LockError::Taken(_))));
+        drop(first);
+        assert!(run.lock().is_ok());
+    }
 }

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::augment::Augmentation;
 use super::config::Config;
 use super::cpu::optimizer::Rule;
@@ -92,8 +90,7 @@ impl Settings {
 }
 
 /// What changes the weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum OptimizerKind {
     /// Adam with decoupled weight decay
     Adamw,
@@ -102,8 +99,7 @@ pub enum OptimizerKind {
 }
 
 /// How background and foreground weigh against each other, w_c of the paper.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ClassWeights {
     /// 1 for every pixel.
     None,

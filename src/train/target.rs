@@ -1,7 +1,7 @@
 //! What the network should answer at each pixel, and how much it weighs.
 
+use super::augment::interpolate::nearest;
 use super::components::objects;
-use super::interpolate::nearest;
 use super::plane::Plane;
 use super::weight_map::{separated, weight_of};
 

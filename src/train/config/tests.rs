@@ -5,7 +5,9 @@ use super::*;
 /// The options of a command line, completed.
 fn config(arguments: &[&str]) -> Result<Config, ConfigError> {
     let typed = ["unet-train", "train"].iter().chain(arguments);
-    let all = expanded(typed.map(OsString::from).collect())?;
+    let train = Train::augment_args(Command::new("train"));
+    let program = Command::new("unet-train").subcommand(train);
+    let all = expanded(&program, typed.map(OsString::from).collect())?;
     Ok(Config::of(&options().try_get_matches_from(&all[2..])?))
 }
 

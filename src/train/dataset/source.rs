@@ -3,15 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
-use serde::{Deserialize, Serialize};
 
 use super::DatasetError;
 use crate::contract::{Channels, MAX_CLASSES};
 
 /// Where images and masks are and what they mean: the options of the command line, and the same in a
 /// file.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+#[derive(Clone, Debug, Default, PartialEq, Args)]
 pub struct Source {
     /// Images: a folder of PNG and TIFF files, a TIFF stack, or a folder that holds images and masks in
     /// one of the layouts
@@ -54,8 +52,7 @@ pub struct Source {
 }
 
 /// How files are arranged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Layout {
     /// A folder of images and a folder of masks, with the same file names
     Folders,
@@ -67,8 +64,7 @@ pub enum Layout {
 }
 
 /// What the numbers in a mask mean; 0 is the background.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MaskKind {
     /// One number for each cell
     Instances,
@@ -81,8 +77,7 @@ pub enum MaskKind {
 }
 
 /// [`Channels`] as an option.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum InputChannels {
     /// One channel: brightness
     #[default]
@@ -92,8 +87,7 @@ pub enum InputChannels {
 }
 
 /// Which truth of the Cell Tracking Challenge is taken for a frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Standard {
     /// Gold (_GT) where a frame has it, else silver (_ST)
     #[default]

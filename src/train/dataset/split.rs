@@ -7,14 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use rand::Rng;
 use rand::seq::SliceRandom;
-use serde::{Deserialize, Serialize};
 
 use super::{Annotated, Dataset, DatasetError, Sample};
 
 /// Which samples are held back for validation. Neighbouring frames of a time-lapse or of a volume are
 /// near copies: held back at random, they say little about frames that were never seen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Args)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Args)]
 pub struct Holdout {
     /// Share of the images held back for validation
     #[arg(long, default_value_t = Holdout::default().validation, value_name = "SHARE", value_parser = share)]
@@ -44,8 +42,7 @@ pub struct Holdout {
 }
 
 /// Which samples make up the share that is held back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Order {
     /// Any, drawn by the seed
     #[default]

@@ -82,7 +82,7 @@ pub enum ReadError {
     },
     /// NaN or infinity.
     #[error(
-        "the pixel at row {row}, column {column} is {value}: only finite numbers can be learned from"
+        "the pixel at row {row}, column {column} is {value}: only finite numbers are grey values"
     )]
     NotFinite {
         /// The value.

@@ -35,7 +35,7 @@ pub struct Sample {
     pub picture: RgbImage,
 }
 
-/// Writes curves and page of the model called `name`.
+/// Writes curves, samples and page of the model called `name`.
 pub fn write(
     folder: &RunFolder,
     name: &str,
@@ -44,7 +44,8 @@ pub fn write(
     samples: &[Sample],
 ) -> Result<(), ReportError> {
     let curves = curves::draw(log)?;
-    folder.write(&folder.curves(), &png(&curves)?)?;
+    let curves = png(&curves)?;
+    folder.write(&folder.curves(), &curves)?;
     let mut page = Page::new(name);
     page.paragraph(&summary(state));
     if let Some(Judged { verdict, .. }) = &state.best {
@@ -54,14 +55,16 @@ pub fn write(
         page.paragraph(&format!("With {}.", verdict.limits));
     }
     page.heading("Curves");
-    page.image(&curves, "Over the steps of the run")?;
+    page.image(&curves, "Over the steps of the run");
     if !samples.is_empty() {
         page.heading("Images held back");
         page.paragraph(
             "Each as it is, with the true outlines (green), and with those that the best network finds (orange).",
         );
         for Sample { name, picture } in samples {
-            page.image(picture, name)?;
+            let picture = png(picture)?;
+            folder.write(&folder.sample(name), &picture)?;
+            page.image(&picture, name);
         }
     }
     page.heading("Settings");

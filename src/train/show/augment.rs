@@ -8,6 +8,7 @@ use super::canvas::{Brightness, Canvas, scale, weight_color};
 use super::{ShowError, make, write};
 use crate::picture::default_color;
 use crate::train::augment::{Tile, TileSize};
+use crate::train::config::Base;
 use crate::train::dataset::{Source, load};
 use crate::train::feeder::{Feeder, Food};
 use crate::train::options::{Network, Tiles, Weights};
@@ -19,12 +20,16 @@ use crate::train::prepare::prepare;
 /// For each tile, one picture: what the network sees, the same with what it
 /// should answer in colour, and how much each pixel of the answer weighs. A
 /// network without padding answers for the middle of what it sees; the rest is
-/// dimmed. The options are those of `train`.
+/// dimmed. The options are those of `train`, and so is the TOML file.
 ///
 ///   unet-train augment --images images --masks masks --out tiles --count 20
+///   unet-train augment --config cells.run/config.toml --out tiles
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct ShowTiles {
+    /// Read by [`expanded`](crate::train::config::expanded) alone.
+    #[command(flatten)]
+    _base: Base,
     #[command(flatten)]
     source: Source,
     /// Folder for the pictures; it is made where it is missing

@@ -8,6 +8,7 @@ use super::canvas::{Brightness, Canvas, GREY, scale, weight_color};
 use super::{ShowError, make, write};
 use crate::picture::default_color;
 use crate::train::augment::Example;
+use crate::train::config::Base;
 use crate::train::dataset::{Source, load};
 use crate::train::options::Weights;
 use crate::train::plane::Plane;
@@ -22,9 +23,13 @@ use crate::train::weight_map::separated;
 /// the same one in all pictures.
 ///
 ///   unet-train weight-map --images images --masks masks --out weights
+///   unet-train weight-map --config cells.run/config.toml --out weights
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct ShowWeightMaps {
+    /// Read by [`expanded`](crate::train::config::expanded) alone.
+    #[command(flatten)]
+    _base: Base,
     #[command(flatten)]
     source: Source,
     /// Folder for the pictures; it is made where it is missing

@@ -2,15 +2,13 @@
 
 use rand::Rng;
 use rand_distr::Distribution;
-use serde::{Deserialize, Serialize};
 
 use super::field::Field;
-use super::plane::Plane;
+use crate::train::plane::Plane;
 
 /// How strongly grey values are varied. The image has a mean of 0 and a standard deviation of 1, and
 /// lengths on the grey scale are in these units.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GreyValues {
     /// Share of tiles that each of the changes below is made to, in `0..=1`.
     pub share: f64,

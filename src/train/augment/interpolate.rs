@@ -1,7 +1,7 @@
 //! Values at places between the pixels of a plane. Beyond its edges a plane is mirrored.
 
-use super::plane::Plane;
 use crate::tiling::mirror;
+use crate::train::plane::Plane;
 
 /// The bilinear interpolation of the four pixels around a place, given by row and column.
 pub fn bilinear(plane: &Plane<f32>, [row, column]: [f32; 2]) -> f32 {

@@ -1,12 +1,15 @@
 //! Random tiles: shift, flips, rotation, scale and elastic deformation of an image together with its
 //! cells and weights (section 3.1 of the paper), then changes of its grey values.
 
-use rand::Rng;
-use serde::{Deserialize, Serialize};
+pub mod field;
+pub mod grey;
+pub mod interpolate;
 
-use super::field::Field;
-use super::grey::GreyValues;
-use super::interpolate::{bicubic, bilinear};
+use rand::Rng;
+
+use self::field::Field;
+use self::grey::GreyValues;
+use self::interpolate::{bicubic, bilinear};
 use super::plane::Plane;
 use super::target::Truth;
 use crate::contract::Geometry;
@@ -65,8 +68,7 @@ impl TileSize {
 }
 
 /// How strongly tiles are varied.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Augmentation {
     /// Share of tiles whose middle is drawn from the foreground alone, in `0..=1`. Pictures of few
     /// cells are mostly background, which is soon learned.

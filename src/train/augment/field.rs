@@ -5,7 +5,7 @@ use rand::Rng;
 use rand_distr::{Distribution, Normal};
 
 use super::interpolate::cubic;
-use super::plane::Plane;
+use crate::train::plane::Plane;
 
 /// Points of the grid on each axis. The first and last lie on the edges of the tile.
 const POINTS: usize = 3;
