@@ -261,16 +261,18 @@ mod tests {
         assert_eq!(plan.outer, square(572));
         assert_eq!(plan.output, square(388));
         let starts: Vec<_> = plan.columns.iter().map(|span| span.target.start).collect();
-        assert_eq!(starts, [0, 384]);
-        assert_eq!(plan.columns[1].target, 384..696);
-        assert_eq!(plan.columns[1].outer_start, 384 - 92);
+        assert_eq!(starts, [0, 388]);
+        assert_eq!(plan.columns[1].target, 388..696);
+        // It ends where one tile for the whole frame would: 892 pixels, 572 of which are its own.
+        assert_eq!(plan.columns[1].outer_start, 320 - 92);
+        assert_eq!(plan.columns[1].source, 388 - 320);
     }
 
     #[test]
     fn the_smallest_tile_where_memory_is_short() {
         let plan = plan(FRAME, PAPER, TileSize::Planned { max_pixels: 0 }).unwrap();
         assert_eq!(plan.outer, square(204));
-        assert_eq!(plan.rows[1].target, 16..32);
+        assert_eq!(plan.rows[1].target, 20..36);
     }
 
     #[test]
@@ -283,7 +285,9 @@ mod tests {
         };
         let plan = plan(FRAME, padded, TileSize::Inner(64)).unwrap();
         assert_eq!(plan.halo, square(112));
-        assert_eq!(plan.rows[0].source, 112);
+        // The frame's own edge has less context.
+        assert_eq!((plan.rows[0].outer_start, plan.rows[0].source), (-32, 32));
+        assert_eq!(plan.rows[1].source, 112);
     }
 
     #[test]
@@ -300,7 +304,7 @@ mod tests {
         assert_eq!(halo_and_spans(square(256), fixed(0, 32, 256)), (0, 1));
         assert_eq!(halo_and_spans(square(200), fixed(0, 32, 256)), (16, 1));
         // Neither fits: a quarter of 256 on each side.
-        assert_eq!(halo_and_spans(square(257), fixed(0, 160, 256)), (64, 3));
+        assert_eq!(halo_and_spans(square(257), fixed(0, 160, 256)), (64, 2));
         assert_eq!(halo_and_spans(square(500), fixed(92, 128, 220)), (92, 16));
         assert_eq!(
             plan(square(500), fixed(92, 92, 190), any),
