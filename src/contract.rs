@@ -53,6 +53,9 @@ pub struct Contract {
     /// Size of a pixel of the training pictures in micrometres.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel_size: Option<f64>,
+    /// What the network computes with.
+    #[serde(default, skip_serializing_if = "Precision::is_full")]
+    pub precision: Precision,
     /// Where the weights come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
@@ -82,6 +85,35 @@ impl Channels {
             Channels::Gray => 1,
             Channels::Rgb => 3,
         }
+    }
+}
+
+/// The numbers that a network computes with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// Floating point of 32 bits.
+    #[default]
+    F32,
+    /// Floating point of 16 bits, where what it runs on has it.
+    F16,
+    /// Integers of 8 bits, but for some layers.
+    Int8,
+}
+
+impl Precision {
+    fn is_full(&self) -> bool {
+        *self == Precision::F32
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Precision::F32 => "floating point of 32 bits",
+            Precision::F16 => "floating point of 16 bits",
+            Precision::Int8 => "integers of 8 bits",
+        })
     }
 }
 

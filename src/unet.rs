@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{
-    Activation, Channels, Contract, Geometry, Normalization, Sizes, VERSION, unnamed_classes,
+    Activation, Channels, Contract, Geometry, Normalization, Precision, Sizes, VERSION,
+    unnamed_classes,
 };
 
 /// Shape of a U-Net. The paper's is `channels: 1, classes: 2, width: 64, depth: 4, padded: false`.
@@ -193,6 +194,7 @@ impl UNet {
             threshold: 0.5,
             min_area: None,
             pixel_size: None,
+            precision: Precision::F32,
             training: None,
             scores: BTreeMap::new(),
         }

@@ -9,6 +9,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use gstunetsegment::train::apply::evaluate::Evaluate;
 use gstunetsegment::train::apply::export::Export;
 use gstunetsegment::train::apply::info::Info;
+use gstunetsegment::train::apply::quantize::Quantize;
 use gstunetsegment::train::apply::segment::Segment;
 use gstunetsegment::train::checkpoint::Judged;
 use gstunetsegment::train::config::{Config, expanded};
@@ -37,6 +38,7 @@ enum Command {
     Evaluate(Box<Evaluate>),
     Segment(Box<Segment>),
     Export(Box<Export>),
+    Quantize(Box<Quantize>),
     Info(Box<Info>),
     WeightMap(Box<ShowWeightMaps>),
     Augment(Box<ShowTiles>),
@@ -61,6 +63,7 @@ fn obey() -> Result<()> {
         Command::Evaluate(options) => Ok(options.run()?),
         Command::Segment(options) => Ok(options.run()?),
         Command::Export(options) => Ok(options.run()?),
+        Command::Quantize(options) => Ok(options.run()?),
         Command::Info(options) => Ok(options.run()?),
         Command::WeightMap(options) => Ok(options.run(say)?),
         Command::Augment(options) => Ok(options.run(say)?),

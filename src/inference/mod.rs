@@ -10,6 +10,8 @@ pub mod model;
 mod network;
 mod probe;
 pub mod provider;
+#[cfg(feature = "train")]
+pub mod trace;
 
 pub use model::{Model, ModelError, Options};
 pub use provider::Provider;

@@ -6,8 +6,8 @@ use ort::value::Tensor;
 
 use super::network::{Network, dimensions};
 use crate::contract::{
-    Activation, Channels, Contract, Geometry, MAX_CLASSES, Normalization, Sizes, VERSION,
-    unnamed_classes,
+    Activation, Channels, Contract, Geometry, MAX_CLASSES, Normalization, Precision, Sizes,
+    VERSION, unnamed_classes,
 };
 use crate::onnx::survey::Survey;
 
@@ -65,6 +65,7 @@ pub(super) fn contract(
         threshold: 0.5,
         min_area: None,
         pixel_size: None,
+        precision: Precision::F32,
         training: None,
         scores: Default::default(),
     })

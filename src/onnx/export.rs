@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use prost::Message;
 
 use super::{
-    Attribute, AttributeType, DataType, Dimension, Entry, Extent, Graph, Model, Node, OperatorSet,
-    Shape, Tensor, TensorType, Type, ValueInfo,
+    Attribute, DataType, Dimension, Entry, Extent, Graph, Model, Node, OperatorSet, Shape, Tensor,
+    TensorType, Type, ValueInfo,
 };
 use crate::contract::{Contract, METADATA_KEY};
 use crate::unet::{Kind, Layer, UNet};
@@ -121,21 +120,9 @@ impl Builder {
     }
 
     fn floats(&mut self, name: String, shape: &[usize], values: &[f32]) {
-        let raw: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        self.initializer(name, DataType::Float, shape, raw);
-    }
-
-    fn initializer(&mut self, name: String, data_type: DataType, shape: &[usize], raw: Vec<u8>) {
-        self.initializers.push(Tensor {
-            dims: shape.iter().map(|n| *n as i64).collect(),
-            data_type: data_type as i32,
-            name,
-            raw_data: Bytes::from(raw),
-            ..Default::default()
-        });
+        let dims: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
+        self.initializers
+            .push(Tensor::of_floats(name, &dims, values));
     }
 
     /// Adds one operator and returns the name of its result.
@@ -167,7 +154,10 @@ impl Builder {
                 "MaxPool",
                 &[&map],
                 format!("down{level}.pool"),
-                vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])],
+                vec![
+                    Attribute::ints("kernel_shape", &[2, 2]),
+                    Attribute::ints("strides", &[2, 2]),
+                ],
             );
         }
         map = self.pair(unet, "bottom", &map);
@@ -176,14 +166,17 @@ impl Builder {
                 "ConvTranspose",
                 &format!("up{level}.up"),
                 &map,
-                vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])],
+                vec![
+                    Attribute::ints("kernel_shape", &[2, 2]),
+                    Attribute::ints("strides", &[2, 2]),
+                ],
             );
             let skip = self.cropped(&skip, level, unet.crop(level));
             let both = self.node(
                 "Concat",
                 &[&skip, &up],
                 format!("up{level}.both"),
-                vec![int("axis", 1)],
+                vec![Attribute::int("axis", 1)],
             );
             map = self.pair(unet, &format!("up{level}"), &both);
         }
@@ -192,7 +185,7 @@ impl Builder {
             "Conv",
             &[&map, "last.weight", "last.bias"],
             OUTPUT,
-            vec![ints("kernel_shape", &kernel)],
+            vec![Attribute::ints("kernel_shape", &kernel)],
         );
     }
 
@@ -203,8 +196,8 @@ impl Builder {
         for conv in ["conv1", "conv2"] {
             let name = format!("{stage}.{conv}");
             let attributes = vec![
-                ints("kernel_shape", &kernel(Kind::Convolution)),
-                ints("pads", &[pad; 4]),
+                Attribute::ints("kernel_shape", &kernel(Kind::Convolution)),
+                Attribute::ints("pads", &[pad; 4]),
             ];
             map = self.layer("Conv", &name, &map, attributes);
             map = self.node("Relu", &[&map], format!("{name}.relu"), Vec::new());
@@ -226,11 +219,9 @@ impl Builder {
         let crop = crop as i64;
         let mut constant = |what: &str, values: [i64; 2]| {
             let constant = format!("{name}.{what}");
-            let raw = values
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect();
-            self.initializer(constant.clone(), DataType::Int64, &[2], raw);
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+            let tensor = Tensor::new(constant.clone(), DataType::Int64, &[2], bytes);
+            self.initializers.push(tensor);
             constant
         };
         let starts = constant("starts", [crop; 2]);
@@ -245,24 +236,6 @@ fn kernel(kind: Kind) -> [i64; 2] {
         Kind::Convolution => [3, 3],
         Kind::UpConvolution => [2, 2],
         Kind::Last => [1, 1],
-    }
-}
-
-fn int(name: &str, value: i64) -> Attribute {
-    Attribute {
-        name: name.into(),
-        i: value,
-        r#type: AttributeType::Int as i32,
-        ..Default::default()
-    }
-}
-
-fn ints(name: &str, values: &[i64]) -> Attribute {
-    Attribute {
-        name: name.into(),
-        ints: values.to_vec(),
-        r#type: AttributeType::Ints as i32,
-        ..Default::default()
     }
 }
 

@@ -1,9 +1,16 @@
-//! ONNX files: the part of their protobuf schema that a U-Net needs, [`export`] that writes the
-//! paper's network, and [`survey`] that reads what a foreign one does to sizes.
+//! ONNX files: the part of their protobuf schema that a U-Net needs, `export` that writes the paper's network,
+//! `quantize` and `half_precision` that make its arithmetic lighter, and `survey` that reads what a foreign
+//! one does to sizes.
 //!
 //! Field numbers are those of `onnx.proto3`; fields that are not listed are skipped on reading.
 
+#[cfg(feature = "train")]
+pub mod channels_last;
 pub mod export;
+#[cfg(feature = "train")]
+pub mod half_precision;
+#[cfg(feature = "train")]
+pub mod quantize;
 mod reach;
 pub mod survey;
 
@@ -112,6 +119,28 @@ pub struct Attribute {
     pub r#type: i32,
 }
 
+impl Attribute {
+    /// An integer.
+    pub fn int(name: &str, value: i64) -> Self {
+        Attribute {
+            name: name.into(),
+            i: value,
+            r#type: AttributeType::Int as i32,
+            ..Default::default()
+        }
+    }
+
+    /// A list of integers.
+    pub fn ints(name: &str, values: &[i64]) -> Self {
+        Attribute {
+            name: name.into(),
+            ints: values.to_vec(),
+            r#type: AttributeType::Ints as i32,
+            ..Default::default()
+        }
+    }
+}
+
 /// `AttributeProto.AttributeType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
@@ -142,6 +171,40 @@ pub struct Tensor {
 }
 
 impl Tensor {
+    /// A tensor of little-endian values.
+    pub fn new(
+        name: String,
+        data_type: DataType,
+        dims: &[i64],
+        bytes: impl IntoIterator<Item = u8>,
+    ) -> Self {
+        Tensor {
+            dims: dims.to_vec(),
+            data_type: data_type as i32,
+            name,
+            raw_data: bytes.into_iter().collect(),
+            ..Default::default()
+        }
+    }
+
+    /// A tensor of floats.
+    pub fn of_floats(name: String, dims: &[i64], values: &[f32]) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        Tensor::new(name, DataType::Float, dims, bytes)
+    }
+
+    /// The values of a tensor of integers of 64 bits in `raw_data`; empty where it holds something else.
+    pub fn integers(&self) -> Vec<i64> {
+        if self.data_type != DataType::Int64 as i32 {
+            return Vec::new();
+        }
+        let (values, _) = self.raw_data.as_chunks();
+        values
+            .iter()
+            .map(|bytes| i64::from_le_bytes(*bytes))
+            .collect()
+    }
+
     /// The values of a tensor of floats; empty where it holds something else.
     pub fn floats(&self) -> Vec<f32> {
         if self.data_type != DataType::Float as i32 {
@@ -164,7 +227,11 @@ impl Tensor {
 pub enum DataType {
     Undefined = 0,
     Float = 1,
+    Uint8 = 2,
+    Int8 = 3,
+    Int32 = 6,
     Int64 = 7,
+    Float16 = 10,
 }
 
 /// `ValueInfoProto`: an input or output of the graph.

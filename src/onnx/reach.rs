@@ -14,12 +14,17 @@ pub(super) struct Map {
     /// Whether `reach` holds.
     pub bounded: bool,
     pub channels: f64,
+    /// Bytes of a number.
+    pub bytes: f64,
+    /// Whether channels have become pixels in pairs, which are not in their rows yet, see
+    /// `channels_last`.
+    pub in_pairs: bool,
 }
 
 impl Map {
     /// Bytes for each pixel of the picture.
     pub fn bytes_per_pixel(&self) -> f64 {
-        self.channels * size_of::<f32>() as f64 / (self.scale * self.scale)
+        self.channels * self.bytes / (self.scale * self.scale)
     }
 }
 
@@ -47,6 +52,7 @@ pub(super) fn follow(
                 scale: first.scale / stride,
                 reach: first.reach * stride + (kernel - stride).max(0.0),
                 channels: dims.get(1).map_or(first.channels, |n| *n as f64),
+                bytes: 4.0,
                 ..first
             }
         }
@@ -61,6 +67,45 @@ pub(super) fn follow(
                 scale: first.scale / factor,
                 reach: ((first.reach + neighbours) * factor).ceil(),
                 ..first
+            }
+        }
+        "QuantizeLinear" => Map {
+            bytes: 1.0,
+            ..first
+        },
+        // Computed by the operator that reads it, number by number.
+        "DequantizeLinear" => Map {
+            bytes: 0.0,
+            ..first
+        },
+        "MatMulInteger" => Map {
+            channels: Window::of(node, constants)
+                .dims
+                .get(1)
+                .map_or(first.channels, |n| *n as f64),
+            bytes: 4.0,
+            bounded: first.bounded && constants.contains_key(node.input[1].as_str()),
+            ..first
+        },
+        "Reshape" => {
+            let shape = node
+                .input
+                .get(1)
+                .and_then(|name| constants.get(name.as_str()));
+            let into_pairs = shape.is_some_and(|shape| shape.integers().starts_with(&[0, 0, 0, 2]));
+            match into_pairs {
+                true => Map {
+                    scale: first.scale / 2.0,
+                    reach: first.reach * 2.0,
+                    channels: first.channels / 4.0,
+                    in_pairs: true,
+                    ..first
+                },
+                false => Map {
+                    bounded: first.bounded && first.in_pairs,
+                    in_pairs: false,
+                    ..first
+                },
             }
         }
         "Concat" => Map {
@@ -116,6 +161,12 @@ fn looked_through(window: &Window, map: Map) -> Map {
         scale: map.scale * window.stride,
         reach: ((map.reach + sideways) / window.stride).ceil(),
         channels: window.dims.first().map_or(map.channels, |n| *n as f64),
+        // What poolings make stays as it is, of one byte too.
+        bytes: if window.dims.is_empty() {
+            map.bytes
+        } else {
+            4.0
+        },
         ..map
     }
 }
@@ -130,7 +181,6 @@ const POINTWISE: &[&str] = &[
     "Celu",
     "Clip",
     "Constant",
-    "DequantizeLinear",
     "Div",
     "Dropout",
     "Elu",
@@ -152,7 +202,6 @@ const POINTWISE: &[&str] = &[
     "PRelu",
     "Pad",
     "Pow",
-    "QuantizeLinear",
     "Reciprocal",
     "Relu",
     "Selu",
@@ -165,6 +214,7 @@ const POINTWISE: &[&str] = &[
     "Sum",
     "Tanh",
     "ThresholdedRelu",
+    "Transpose",
 ];
 
 /// The map of several that belong to one operator: the finest grid, the longest reach.

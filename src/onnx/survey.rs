@@ -63,6 +63,8 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
             reach: 0.0,
             bounded: true,
             channels: channels as f64,
+            bytes: size_of::<f32>() as f64,
+            in_pairs: false,
         };
         maps.insert(&picture.name, map);
     }
@@ -116,10 +118,22 @@ fn constants(graph: &Graph) -> HashMap<&str, &Tensor> {
         let tensor = node.attribute.iter().find_map(|a| a.t.as_ref())?;
         Some((node.output.first()?.as_str(), tensor))
     });
-    initializers
+    let mut constants: HashMap<&str, &Tensor> = initializers
         .map(|tensor| (tensor.name.as_str(), tensor))
         .chain(of_nodes)
-        .collect()
+        .collect();
+    // Numbers made of codes have the dimensions of the codes.
+    for node in graph
+        .node
+        .iter()
+        .filter(|n| n.op_type == "DequantizeLinear")
+    {
+        let codes = node.input.first().and_then(|name| constants.get(&name[..]));
+        if let (Some(codes), Some(output)) = (codes.copied(), node.output.first()) {
+            constants.insert(output, codes);
+        }
+    }
+    constants
 }
 
 /// Whether `node` adds pixels around its input.

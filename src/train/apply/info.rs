@@ -95,6 +95,7 @@ fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -
     )?;
     line(text, "normalization", &contract.normalization.to_string())?;
     line(text, "output", output)?;
+    line(text, "computes with", &contract.precision.to_string())?;
     for (index, class) in contract.classes.iter().enumerate() {
         let color = String::from(class.color);
         line(

@@ -6,12 +6,14 @@
 //!                                                  -> segment -> pictures
 //! ```
 
+pub mod calibrate;
 pub mod evaluate;
 pub mod export;
 pub mod info;
 pub mod options;
 pub mod picture;
 pub mod predictor;
+pub mod quantize;
 pub mod report;
 pub mod segment;
 pub mod turn;

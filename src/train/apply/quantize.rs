@@ -1,0 +1,316 @@
+//! `unet-train quantize`.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use prost::Message;
+
+use super::calibrate::{Shown, ranges};
+use super::options::RuntimeOptions;
+use super::picture::Picture;
+use crate::contract::{Contract, METADATA_KEY, Precision};
+use crate::inference::trace::{Trace, TraceError};
+use crate::inference::{Model as Opened, ModelError};
+use crate::onnx::quantize::{Range, layers, measured, quantized};
+use crate::onnx::{DataType, Graph, Model, TensorType, Type, ValueInfo};
+use crate::onnx::{channels_last, half_precision};
+use crate::picture::{FrameError, Normalizer, fill};
+use crate::tiling::{Blend, Plan, PlanError, TileSize};
+use crate::train::dataset::{DatasetError, Page, Reader, in_order};
+use crate::train::replace::replace;
+use crate::train::run_folder::WriteError;
+use crate::train::terminal::say;
+
+/// What a layer is called here, behind the kind of its operator.
+const KIND: &str = "Conv/";
+
+/// Side of the part of a picture that is looked at, in pixels.
+const PART: usize = 256;
+
+/// Pictures by which layers are judged: to tell the sensitive ones takes fewer than to find all ranges.
+const JUDGED: usize = 8;
+
+/// Write a model that computes in fewer bits.
+///
+/// `--to int8` writes one that takes about half the time on the processor, or less. The
+/// values that its maps take are measured on some of IMAGES, best those it learned
+/// from. Each layer is first computed in 8 bits alone; one that changes the
+/// probabilities by more than --tolerance stays in floating point. `--to fp16`
+/// writes one of half the size, for graphics cards; it needs no images.
+///
+///   unet-train quantize --model cells.onnx --images images --output cells.int8.onnx
+///
+/// Score the result before you trust it: unet-train evaluate --model cells.int8.onnx
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Quantize {
+    /// The model: an ONNX file that this program wrote
+    #[arg(long, value_name = "FILE.onnx")]
+    model: PathBuf,
+    /// What to compute with
+    #[arg(long, value_enum, default_value_t)]
+    to: To,
+    /// Images: a folder of PNG and TIFF files, or a TIFF stack
+    #[arg(long, value_name = "PATH", required_if_eq("to", "int8"))]
+    images: Option<PathBuf>,
+    /// Model to write [default: beside the model, NAME.int8.onnx or NAME.fp16.onnx]
+    #[arg(long, value_name = "FILE.onnx")]
+    output: Option<PathBuf>,
+    /// How many of the images to look at, spread evenly over all of them
+    #[arg(long, value_name = "COUNT", default_value_t = 32)]
+    count: usize,
+    /// Mean change of a pixel's probability that a layer may cause
+    #[arg(long, value_name = "0..1", default_value_t = 0.01)]
+    tolerance: f64,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
+}
+
+/// What a lighter model computes with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum To {
+    /// Integers of 8 bits
+    #[default]
+    Int8,
+    /// Floating point of 16 bits
+    Fp16,
+}
+
+/// Why there is no lighter model.
+#[derive(Debug, thiserror::Error)]
+pub enum QuantizeError {
+    /// The model can't be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// It is no model of this program, and may hold parts that this program would lose.
+    #[error("{} is no model that unet-train wrote, with numbers of 32 bits", .0.display())]
+    Foreign(PathBuf),
+    /// The images can't be used.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// A picture is none.
+    #[error("can't use {page}: {error}")]
+    Frame {
+        /// The picture.
+        page: Page,
+        /// Why.
+        error: FrameError,
+    },
+    /// A picture can't be cut.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The network can't be run.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// The model can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl Quantize {
+    /// Writes the model.
+    pub fn run(&self) -> Result<(), QuantizeError> {
+        // What can't be used at all is said by the words for that.
+        let opened = Opened::open(&self.model, &self.runtime.options())?;
+        let foreign = || QuantizeError::Foreign(self.model.clone());
+        let bytes = std::fs::read(&self.model).map_err(|_| foreign())?;
+        let mut model = Model::decode(&bytes[..]).map_err(|_| foreign())?;
+        let graph = model.graph.take().ok_or_else(foreign)?;
+        let contract = opened.contract();
+        let is_ours = model.producer_name == env!("CARGO_PKG_NAME") && opened.is_described();
+        if !is_ours || contract.precision != Precision::F32 {
+            return Err(foreign());
+        }
+        let (graph, precision, ending) = match (self.to, &self.images) {
+            (To::Int8, Some(images)) => {
+                let pictures = self.pictures(images, contract)?;
+                let classes = contract.classes.len();
+                let calibration =
+                    Calibration::new(&model, &graph, &pictures, &self.runtime, classes)?;
+                (calibration.int8(self.tolerance)?, Precision::Int8, "int8")
+            }
+            _ => (half_precision::halved(&graph), Precision::F16, "fp16"),
+        };
+        let contract = Contract {
+            precision,
+            // They are those of the other network.
+            scores: Default::default(),
+            ..contract.clone()
+        };
+        model.graph = Some(graph);
+        for entry in &mut model.metadata_props {
+            if entry.key == METADATA_KEY {
+                entry.value = contract.to_json();
+            }
+        }
+        let output = self.output.clone();
+        let output = output.unwrap_or_else(|| self.model.with_extension(format!("{ending}.onnx")));
+        let bytes = model.encode_to_vec();
+        replace(&output, &bytes).map_err(|error| WriteError {
+            file: output.clone(),
+            error,
+        })?;
+        let size = bytes.len() as f64 / 1e6;
+        say(&format!(
+            "{} of {size:.1} MB, {precision}",
+            output.display()
+        ));
+        Ok(())
+    }
+
+    /// What the network would be shown of the middle of some images.
+    fn pictures(&self, images: &Path, contract: &Contract) -> Result<Vec<Shown>, QuantizeError> {
+        let pages = in_order(images)?;
+        let every = pages.len().div_ceil(self.count.max(1)).max(1);
+        let mut reader = Reader::default();
+        let mut normalizer = Normalizer::new(contract.normalization);
+        let mut shown = Vec::new();
+        for (_, page) in pages.iter().step_by(every) {
+            let picture = reader.read(page, |raster| Picture::of(raster, contract))?;
+            let frame = picture.frame().map_err(|error| QuantizeError::Frame {
+                page: page.clone(),
+                error,
+            })?;
+            let size = TileSize::Inner(PART);
+            let plan = Plan::new(picture.size(), &contract.geometry, Blend::Crop, size)?;
+            let Some(tile) = plan.tiles().nth(plan.len() / 2) else {
+                continue;
+            };
+            let channels = contract.channels;
+            let scaling = normalizer.scaling(&frame, channels);
+            let mut pixels = vec![0.0; channels.count() * plan.outer.area()];
+            fill(&frame, channels, scaling, tile, plan.outer, &mut pixels);
+            let shape = [channels.count(), plan.outer.height, plan.outer.width];
+            shown.push(Shown { pixels, shape });
+        }
+        Ok(shown)
+    }
+}
+
+/// A network with the ranges of its maps.
+struct Calibration<'a> {
+    model: &'a Model,
+    graph: Graph,
+    ranges: HashMap<String, Range>,
+    pictures: &'a [Shown],
+    runtime: &'a RuntimeOptions,
+    classes: usize,
+    /// Probabilities of the network as it is.
+    exact: Vec<Vec<f32>>,
+}
+
+impl<'a> Calibration<'a> {
+    fn new(
+        model: &'a Model,
+        graph: &Graph,
+        pictures: &'a [Shown],
+        runtime: &'a RuntimeOptions,
+        classes: usize,
+    ) -> Result<Self, QuantizeError> {
+        let graph = channels_last::up_convolutions(graph);
+        let names = measured(&graph).into_iter();
+        let inner = names.filter(|name| graph.input.iter().all(|input| input.name != *name));
+        let inner = inner.map(|name| ValueInfo {
+            name: name.into(),
+            r#type: Some(Type {
+                tensor_type: Some(TensorType {
+                    elem_type: DataType::Float as i32,
+                    shape: None,
+                }),
+            }),
+        });
+        let mut traced = graph.clone();
+        let outputs: HashSet<String> = graph.output.iter().map(|o| o.name.clone()).collect();
+        traced
+            .output
+            .extend(inner.filter(|value| !outputs.contains(&value.name)));
+        let library = runtime.options().library;
+        let mut trace = Trace::open(&encoded(model, &traced), &library)?;
+        let mut ranges = ranges(&mut trace, pictures)?;
+        let most = |range: Range, value: &f32| Range {
+            min: range.min.min(*value),
+            max: range.max.max(*value),
+        };
+        let none = Range { min: 0.0, max: 0.0 };
+        let input = pictures
+            .iter()
+            .flat_map(|shown| &shown.pixels)
+            .fold(none, most);
+        ranges.extend(graph.input.iter().map(|i| (i.name.clone(), input)));
+        let mut calibration = Calibration {
+            model,
+            graph,
+            ranges,
+            pictures,
+            runtime,
+            classes,
+            exact: Vec::new(),
+        };
+        calibration.exact = calibration.probabilities(&calibration.graph)?;
+        Ok(calibration)
+    }
+
+    /// The graph in 8 bits, but for the layers that change the probabilities by more than `tolerance`. Tells
+    /// of each layer how much it changes them.
+    fn int8(&self, tolerance: f64) -> Result<Graph, QuantizeError> {
+        let mut light = HashSet::new();
+        for layer in layers(&self.graph) {
+            let change = self.change(&HashSet::from([layer]))?;
+            let stays = match change <= tolerance {
+                true => light.insert(layer).then_some(""),
+                false => Some("  stays in floating point"),
+            };
+            let name = layer.trim_start_matches(KIND).trim_end_matches(".four");
+            say(&format!(
+                "{name:16} {change:.5}{}",
+                stays.unwrap_or_default()
+            ));
+        }
+        let graph = quantized(&self.graph, &self.ranges, &light);
+        say(&format!("all together     {:.5}", self.change(&light)?));
+        Ok(graph)
+    }
+
+    /// The mean change of a pixel's probabilities when these layers are computed in 8 bits.
+    fn change(&self, layers: &HashSet<&str>) -> Result<f64, QuantizeError> {
+        let found = self.probabilities(&quantized(&self.graph, &self.ranges, layers))?;
+        let pairs = self.exact.iter().flatten().zip(found.iter().flatten());
+        let (sum, count) = pairs.fold((0.0, 0_usize), |(sum, count), (exact, found)| {
+            (sum + f64::from((exact - found).abs()), count + 1)
+        });
+        Ok(sum / count.max(1) as f64)
+    }
+
+    /// The probabilities that a graph gives for the first [`JUDGED`] pictures.
+    fn probabilities(&self, graph: &Graph) -> Result<Vec<Vec<f32>>, QuantizeError> {
+        let library = self.runtime.options().library;
+        let mut trace = Trace::open(&encoded(self.model, graph), &library)?;
+        let mut all = Vec::new();
+        for Shown { pixels, shape } in self.pictures.iter().take(JUDGED) {
+            trace.run(pixels, *shape, |_, scores| {
+                all.push(foreground(scores, self.classes))
+            })?;
+        }
+        Ok(all)
+    }
+}
+
+/// The probability of each pixel that it is not background, of the scores \[classes\]\[pixels\].
+fn foreground(scores: &[f32], classes: usize) -> Vec<f32> {
+    let pixels = scores.len() / classes;
+    let of_background = |at: usize| {
+        let scores = (0..classes).map(|class| scores[class * pixels + at] - scores[at]);
+        1.0 / scores.map(f32::exp).sum::<f32>()
+    };
+    (0..pixels).map(|at| 1.0 - of_background(at)).collect()
+}
+
+/// A file with `graph` and the rest of `model`.
+fn encoded(model: &Model, graph: &Graph) -> Vec<u8> {
+    let model = Model {
+        graph: Some(graph.clone()),
+        ..model.clone()
+    };
+    model.encode_to_vec()
+}
