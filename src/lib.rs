@@ -12,6 +12,7 @@ pub mod labels;
 pub mod mask_meta;
 pub mod onnx;
 pub mod picture;
+pub mod reuse;
 pub mod segmenter;
 pub mod tiling;
 #[cfg(feature = "train")]

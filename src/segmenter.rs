@@ -6,14 +6,19 @@ use std::time::{Duration, Instant};
 
 use crate::contract::{Contract, Normalization};
 use crate::inference::{Model, ModelError, Options};
-use crate::picture::{self, Frame, Normalizer};
-use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
+use crate::picture::{self, Frame, Normalizer, Scaling};
+use crate::reuse::{Kept, Reuse, Work};
+use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Span, Stitcher, TileSize};
 
 /// Memory that ONNX Runtime takes for a tile, as a multiple of the feature maps that are alive at one
 /// time: it also keeps copies in the layout of its kernels, and its arena grows in powers of two.
 /// Measured on the processor with the network of `models/nuclei-fluo.onnx`, tiles of 0.26 to 2.4
 /// megapixels: 2.2 to 2.7.
 const RUNTIME_SHARE: f64 = 2.8;
+
+/// Input pixels of a planned tile where unchanged ones are left out: as small as it may be before what tiles
+/// see beyond their part makes them dear.
+const PIXELS_OF_KEPT: usize = 448 * 448;
 
 /// How frames are cut into tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub struct Tiles {
     pub size: usize,
     /// Bytes that running the network on one planned tile may take.
     pub memory: u64,
+    /// Which tiles need not be inferred again.
+    pub reuse: Reuse,
 }
 
 impl Default for Tiles {
@@ -32,6 +39,7 @@ impl Default for Tiles {
             blend: Blend::default(),
             size: 0,
             memory: 1 << 30,
+            reuse: Reuse::Off,
         }
     }
 }
@@ -66,6 +74,19 @@ pub struct Segmenter {
 struct Prepared {
     plan: Plan,
     stitcher: Stitcher,
+    /// Where tiles are reused.
+    kept: Option<Kept>,
+}
+
+/// What it took to segment a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spent {
+    /// Time that the network took.
+    pub inference: Duration,
+    /// Runs of the network.
+    pub runs: usize,
+    /// Share of the frame's pixels whose answers were kept from earlier frames, `0..=1`.
+    pub reused: f64,
 }
 
 impl Segmenter {
@@ -110,20 +131,35 @@ impl Segmenter {
             .as_ref()
             .is_some_and(|prepared| prepared.plan.frame == frame);
         if !fits {
+            // The memory of the old ones goes first, so that two sets never take it at once.
             self.prepared = None;
+            self.model.forget_shapes();
             let contract = self.model.contract();
-            let tile_size = match self.tiles.size {
-                0 => TileSize::Planned {
+            let tile_size = match (self.tiles.size, self.tiles.reuse) {
+                (0, Reuse::Exact) => TileSize::Planned {
+                    max_pixels: self.pixels_in_memory().min(PIXELS_OF_KEPT),
+                },
+                (0, _) => TileSize::Planned {
                     max_pixels: self.pixels_in_memory(),
                 },
-                side => TileSize::Inner(side),
+                (side, _) => TileSize::Inner(side),
             };
             let plan = Plan::new(frame, &contract.geometry, self.tiles.blend, tile_size)?;
             let activation = contract.activation;
+            let kept = match self.tiles.reuse {
+                Reuse::Off => None,
+                // Answers that are averaged with those of other tiles can't be kept.
+                _ if plan.blends() => None,
+                reuse => Some(Kept::new(reuse, &plan, &contract.geometry)?),
+            };
             self.model.shape(plan.outer.height, plan.outer.width)?;
             let decision = Decision::new(activation, self.model.outputs(), self.threshold);
             let stitcher = Stitcher::new(&plan, decision)?;
-            self.prepared = Some(Prepared { plan, stitcher });
+            self.prepared = Some(Prepared {
+                plan,
+                stitcher,
+                kept,
+            });
         }
         match &self.prepared {
             Some(prepared) => Ok(&prepared.plan),
@@ -139,14 +175,14 @@ impl Segmenter {
 
     /// Segments `frame`: writes the class of each pixel into `mask` and, where asked for, the
     /// probability that it is not background into `probability`. Both are rows of the frame's width
-    /// without gaps. Returns the time that the network took.
+    /// without gaps.
     pub fn segment(
         &mut self,
         frame: &Frame,
         normalization: Normalization,
         mask: &mut [u8],
         mut probability: Option<&mut [f32]>,
-    ) -> Result<Duration, SegmentError> {
+    ) -> Result<Spent, SegmentError> {
         let size = Size {
             width: frame.width(),
             height: frame.height(),
@@ -156,7 +192,12 @@ impl Segmenter {
             fits("the probability", probability.len(), size)?;
         }
         self.prepare(size)?;
-        let Some(Prepared { plan, stitcher }) = &mut self.prepared else {
+        let Some(Prepared {
+            plan,
+            stitcher,
+            kept,
+        }) = &mut self.prepared
+        else {
             unreachable!("it was prepared above")
         };
         if self.normalizer.normalization() != normalization {
@@ -164,18 +205,108 @@ impl Segmenter {
         }
         let channels = self.model.contract().channels;
         let scaling = self.normalizer.scaling(frame, channels);
-        let mut inference = Duration::ZERO;
-        stitcher.begin();
-        for (rows, columns) in plan.tiles() {
-            let input = self.model.input();
-            picture::fill(frame, channels, scaling, (rows, columns), plan.outer, input);
-            let start = Instant::now();
-            let scores = self.model.run()?;
-            inference += start.elapsed();
-            stitcher.add((rows, columns), scores, mask, probability.as_deref_mut());
+        let mut task = Task {
+            model: &mut self.model,
+            frame,
+            scaling,
+            stitcher,
+            spent: Spent::default(),
+        };
+        match kept {
+            Some(kept) => {
+                task.what_changed(plan, kept, probability.is_some())?;
+                mask.copy_from_slice(&kept.maps().mask);
+                if let Some(probability) = probability {
+                    probability.copy_from_slice(&kept.maps().probability);
+                }
+            }
+            None => {
+                task.stitcher.begin();
+                for tile in plan.tiles() {
+                    let sizes = (plan.outer, plan.output);
+                    task.tile(tile, sizes, mask, probability.as_deref_mut())?;
+                }
+                task.stitcher.finish(mask, probability);
+            }
         }
-        stitcher.finish(mask, probability);
-        Ok(inference)
+        Ok(task.spent)
+    }
+}
+
+/// A frame at work.
+struct Task<'a, 'f> {
+    model: &'a mut Model,
+    frame: &'a Frame<'f>,
+    scaling: Scaling,
+    stitcher: &'a mut Stitcher,
+    spent: Spent,
+}
+
+impl Task<'_, '_> {
+    /// Infers one tile and writes its part of both maps.
+    fn tile(
+        &mut self,
+        tile: (&Span, &Span),
+        (outer, output): (Size, Size),
+        mask: &mut [u8],
+        probability: Option<&mut [f32]>,
+    ) -> Result<(), SegmentError> {
+        self.model.shape(outer.height, outer.width)?;
+        let channels = self.model.contract().channels;
+        let input = self.model.input();
+        picture::fill(self.frame, channels, self.scaling, tile, outer, input);
+        let start = Instant::now();
+        let scores = self.model.run()?;
+        self.spent.inference += start.elapsed();
+        self.spent.runs += 1;
+        self.stitcher.add(tile, (scores, output), mask, probability);
+        Ok(())
+    }
+
+    /// Infers what has changed, and writes it into what is kept.
+    fn what_changed(
+        &mut self,
+        plan: &Plan,
+        kept: &mut Kept,
+        with_probability: bool,
+    ) -> Result<(), SegmentError> {
+        if with_probability {
+            kept.with_probability()?;
+        }
+        let done = self.infer_into(plan, kept);
+        // A run that fails leaves parts unanswered that count as answered.
+        if done.is_err() {
+            kept.forget();
+        }
+        self.spent.reused = 1.0 - done? as f64 / plan.frame.area() as f64;
+        Ok(())
+    }
+
+    /// Returns how many pixels were answered.
+    fn infer_into(&mut self, plan: &Plan, kept: &mut Kept) -> Result<usize, SegmentError> {
+        let channels = self.model.contract().channels;
+        let (work, maps) = kept.look(self.frame, channels, self.scaling);
+        let probability = Some(&mut maps.probability[..]).filter(|p| !p.is_empty());
+        let (mask, mut probability) = (&mut maps.mask[..], probability);
+        let mut answered = 0;
+        let mut infer = |tile: (&Span, &Span), sizes| {
+            answered += tile.0.target.len() * tile.1.target.len();
+            self.tile(tile, sizes, mask, probability.as_deref_mut())
+        };
+        match work {
+            Work::Tiles(touched) => {
+                for tile in plan.tiles().filter(|tile| touched.sees(*tile, plan.outer)) {
+                    infer(tile, (plan.outer, plan.output))?;
+                }
+            }
+            Work::Patches(patches) => {
+                for patch in patches {
+                    let tile = (&patch.rows, &patch.columns);
+                    infer(tile, (patch.outer, patch.output))?;
+                }
+            }
+        }
+        Ok(answered)
     }
 }
 

@@ -77,7 +77,7 @@ fn tiled(network: Network, frame: &Source, plan: &Plan, margin: usize) -> Vec<f3
     stitcher.begin();
     for tile in plan.tiles() {
         let output = run(network, &frame.outer(plan, tile), margin);
-        stitcher.add(tile, &output, &mut mask, Some(&mut answer));
+        stitcher.add(tile, (&output, plan.output), &mut mask, Some(&mut answer));
     }
     stitcher.finish(&mut mask, Some(&mut answer));
     for (class, p) in mask.iter().zip(&answer) {

@@ -81,8 +81,12 @@ pub struct Model {
     survey: Survey,
     provider: Provider,
     refused: Vec<ModelError>,
-    tensors: Option<Tensors>,
+    /// Tensors of several shapes, those in use last.
+    tensors: Vec<Tensors>,
 }
+
+/// Shapes that tensors are kept of.
+const SHAPES: usize = 24;
 
 /// Input and output of one shape, bound to the session.
 struct Tensors {
@@ -141,7 +145,7 @@ impl Model {
             survey,
             provider,
             refused,
-            tensors: None,
+            tensors: Vec::new(),
         })
     }
 
@@ -172,30 +176,33 @@ impl Model {
 
     /// Output channels of the network; 0 before [`shape`](Self::shape).
     pub fn outputs(&self) -> usize {
-        self.tensors.as_ref().map_or(0, |tensors| tensors.outputs)
+        self.tensors.last().map_or(0, |tensors| tensors.outputs)
     }
 
     /// How long a run takes, as far as one on a black picture tells; 0 before [`shape`](Self::shape).
     pub fn trial(&self) -> Duration {
         self.tensors
-            .as_ref()
+            .last()
             .map_or(Duration::ZERO, |tensors| tensors.trial)
     }
 
     /// Makes tensors for inputs of `height` x `width` pixels and runs the network once, so that
     /// everything it allocates for this shape is there, and what comes out has the promised shape and
-    /// is made of numbers.
+    /// is made of numbers. Shapes that were asked for before are still there, but for the oldest where they
+    /// are many; see [`forget_shapes`](Self::forget_shapes).
     pub fn shape(&mut self, height: usize, width: usize) -> Result<(), ModelError> {
         let shape = Shape { height, width };
-        if self
+        if let Some(at) = self
             .tensors
-            .as_ref()
-            .is_some_and(|tensors| tensors.shape == shape)
+            .iter()
+            .position(|tensors| tensors.shape == shape)
         {
+            self.tensors[at..].rotate_left(1);
             return Ok(());
         }
-        // The old tensors go first, so that two sets never take memory at once.
-        self.tensors = None;
+        if self.tensors.len() >= SHAPES {
+            self.tensors.remove(0);
+        }
         let failed = |error: ort::Error| run_error(&self.path, &error);
         let allocator = Allocator::default();
         let channels = self.contract.channels.count();
@@ -214,7 +221,7 @@ impl Model {
             .and_then(|()| binding.bind_output(self.session.outputs()[0].name(), &mut output));
         bound.map_err(failed)?;
         let options = Arc::new(RunOptions::new().map_err(failed)?);
-        self.tensors = Some(Tensors {
+        self.tensors.push(Tensors {
             shape,
             outputs,
             trial: Duration::ZERO,
@@ -227,9 +234,9 @@ impl Model {
         let finite = self
             .run()
             .map(|scores| scores.iter().all(|score| score.is_finite()));
-        match &mut self.tensors {
+        match self.tensors.last_mut() {
             Some(tensors) if matches!(finite, Ok(true)) => tensors.trial = start.elapsed(),
-            tensors => *tensors = None,
+            _ => drop(self.tensors.pop()),
         }
         // Weights that are no numbers would give masks without any foreground, and no error.
         match finite? {
@@ -239,6 +246,11 @@ impl Model {
                 "for a black picture its output holds values that are no finite numbers: its weights are damaged, or its training has failed".into(),
             )),
         }
+    }
+
+    /// Gives back the memory for all shapes.
+    pub fn forget_shapes(&mut self) {
+        self.tensors.clear();
     }
 
     /// Checks the shape of what the network has made of `height` x `width` pixels against the
@@ -266,7 +278,7 @@ impl Model {
     /// The network's input, \[channels, height, width\], to be filled before [`run`](Self::run).
     /// Empty before [`shape`](Self::shape).
     pub fn input(&mut self) -> &mut [f32] {
-        match &mut self.tensors {
+        match self.tensors.last_mut() {
             Some(tensors) => tensors.input.extract_tensor_mut().1,
             None => &mut [],
         }
@@ -276,7 +288,7 @@ impl Model {
     pub fn run(&mut self) -> Result<&[f32], ModelError> {
         let path = &self.path;
         let failed = |error: ort::Error| run_error(path, &error);
-        let Some(tensors) = &mut self.tensors else {
+        let Some(tensors) = self.tensors.last_mut() else {
             return Err(ModelError::Run {
                 path: path.clone(),
                 reason: "it has not been given a shape".into(),

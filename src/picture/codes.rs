@@ -83,6 +83,41 @@ pub(super) fn read(frame: &Frame, channel: Channel, y: usize, x: usize, codes: &
     }
 }
 
+/// Reads a whole channel in pieces of at most [`CHUNK`] codes: calls `act` with the row, the first column and
+/// the codes of each.
+pub(super) fn for_pieces(
+    frame: &Frame,
+    channel: Channel,
+    mut act: impl FnMut(usize, usize, &[u16]),
+) {
+    let mut space = [0; CHUNK];
+    for y in 0..frame.height() {
+        for x in (0..frame.width()).step_by(CHUNK) {
+            let codes = &mut space[..CHUNK.min(frame.width() - x)];
+            read(frame, channel, y, x, codes);
+            act(y, x, codes);
+        }
+    }
+}
+
+/// Reads all that a network of `channels` sees of a frame, in pieces of at most [`CHUNK`] codes: calls `act`
+/// with the number of the channel, the row, the first column and the codes of each. A grey picture has one
+/// channel.
+pub fn for_each_row(
+    frame: &Frame,
+    channels: Channels,
+    mut act: impl FnMut(usize, usize, usize, &[u16]),
+) {
+    for (index, channel) in self::channels(frame, channels).iter().enumerate() {
+        for_pieces(frame, *channel, |y, x, codes| act(index, y, x, codes));
+    }
+}
+
+/// The value of code 0 and what one code more adds, of what a network of `channels` sees of a frame.
+pub fn value_of_codes(frame: &Frame, channels: Channels) -> (f64, f64) {
+    values(frame, self::channels(frame, channels)[0])
+}
+
 fn copy<T: Copy>(samples: &[T], codes: &mut [u16], convert: impl Fn(T) -> u16) {
     for (code, sample) in codes.iter_mut().zip(samples) {
         *code = convert(*sample);

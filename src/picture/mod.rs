@@ -17,7 +17,7 @@ mod statistics;
 mod testing;
 mod yuv;
 
-pub use codes::LUMA;
+pub use codes::{LUMA, for_each_row, value_of_codes};
 pub use display::{DisplayRange, DisplayRangeError, LevelTracker, Levels};
 pub use format::Format;
 pub use frame::{Frame, FrameError, FrameMut, Plane, PlaneMut};

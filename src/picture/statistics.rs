@@ -1,6 +1,6 @@
 //! Statistics of a whole frame.
 
-use super::codes::{self, CHUNK};
+use super::codes;
 use super::frame::Frame;
 use super::histogram::Histogram;
 use crate::contract::Channels;
@@ -116,16 +116,9 @@ impl Statistics {
     }
 }
 
-/// Reads a whole channel, in pieces of at most [`CHUNK`] codes.
+/// Reads a whole channel, in pieces.
 fn for_chunks(frame: &Frame, channel: codes::Channel, mut act: impl FnMut(&[u16])) {
-    let mut space = [0; CHUNK];
-    for y in 0..frame.height() {
-        for x in (0..frame.width()).step_by(CHUNK) {
-            let codes = &mut space[..CHUNK.min(frame.width() - x)];
-            codes::read(frame, channel, y, x, codes);
-            act(codes);
-        }
-    }
+    codes::for_pieces(frame, channel, |_, _, codes| act(codes));
 }
 
 #[cfg(test)]

@@ -9,6 +9,13 @@ use crate::contract::Geometry;
 /// phase-contrast one 0.014 of its SEG.
 const EDGE: usize = 32;
 
+/// What a network sees at least before the first and behind the last pixel that it answers for where the
+/// frame ends: its margin, and of what its halo is wider up to 32 pixels, rounded up to the stride.
+pub fn edge(geometry: &Geometry) -> usize {
+    let beyond = geometry.halo.saturating_sub(geometry.margin);
+    geometry.margin + beyond.min(EDGE).next_multiple_of(geometry.stride)
+}
+
 /// One axis of a frame and what the network asks of it.
 pub(super) struct Axis<Legal> {
     length: usize,
@@ -51,7 +58,7 @@ impl<Legal: Fn(usize) -> Option<usize>> Axis<Legal> {
             length,
             margin,
             halo: margin + beyond.next_multiple_of(stride),
-            edge: margin + beyond.min(EDGE).next_multiple_of(stride),
+            edge: edge(geometry),
             stride,
             blend,
             undivided: false,

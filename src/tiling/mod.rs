@@ -21,7 +21,8 @@ mod plan;
 mod score;
 mod stitch;
 
+pub use axis::edge;
 pub use decision::Decision;
 pub use mirror::{Run, mirror, mirrored_runs};
-pub use plan::{Blend, Plan, PlanError, Size, Span, TileSize};
+pub use plan::{Blend, COST_PER_TILE, Plan, PlanError, Size, Span, TileSize};
 pub use stitch::Stitcher;

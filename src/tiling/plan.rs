@@ -10,7 +10,7 @@ const LONGEST: usize = 1 << 20;
 
 /// What a tile costs besides its pixels, in pixels: the call of the runtime, and kernels that small
 /// maps keep less busy. Only the order of magnitude matters, to keep plans of tiny tiles away.
-const COST_PER_TILE: u128 = 4096;
+pub const COST_PER_TILE: u128 = 4096;
 
 /// Width and height in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

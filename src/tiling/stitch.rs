@@ -3,7 +3,7 @@
 use std::collections::TryReserveError;
 
 use super::decision::Decision;
-use super::plan::{Plan, Span};
+use super::plan::{Plan, Size, Span};
 use super::score::Row;
 
 /// Puts the network's answers together. Made once for a plan; after that it allocates nothing.
@@ -15,7 +15,6 @@ pub struct Stitcher {
     /// What makes classes of `sums`.
     of_sums: Decision,
     frame: [usize; 2],
-    output: [usize; 2],
     /// Weighted probabilities, \[planes\]\[height\]\[width\] of the frame; empty where the plan
     /// doesn't blend.
     sums: Vec<f32>,
@@ -40,7 +39,6 @@ impl Stitcher {
             decision,
             of_sums,
             frame: [plan.frame.height, plan.frame.width],
-            output: [plan.output.height, plan.output.width],
             sums,
             space: [vec![0.0; plan.frame.width], vec![0.0; plan.frame.width]],
         })
@@ -51,8 +49,8 @@ impl Stitcher {
         self.sums.fill(0.0);
     }
 
-    /// Adds the network's `output` for one tile: scores, \[channels\]\[height\]\[width\] of
-    /// [`Plan::output`]. Without blending this writes the tile's part of `mask` (class indices) and
+    /// Adds the network's `output` for one tile: scores, \[channels\]\[height\]\[width\] of `size`,
+    /// which is [`Plan::output`] for the plan's own tiles. Without blending this writes the tile's part of `mask` (class indices) and
     /// of `probability` (of the foreground).
     ///
     /// # Panics
@@ -60,11 +58,11 @@ impl Stitcher {
     pub fn add(
         &mut self,
         (rows, columns): (&Span, &Span),
-        output: &[f32],
+        (output, size): (&[f32], Size),
         mask: &mut [u8],
         mut probability: Option<&mut [f32]>,
     ) {
-        let [height, width] = self.output;
+        let Size { width, height } = size;
         for (index, y) in rows.target.clone().enumerate() {
             let start = (rows.source + index) * width + columns.source;
             let scores = Row::new(output, height * width, start, columns.target.len());

@@ -20,6 +20,7 @@ use super::open::open;
 use super::process::{Process, ProcessError};
 use super::properties;
 use super::settings::{FrameSettings, Settings};
+use super::stats::Stats;
 use crate::inference::Provider;
 
 pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
@@ -43,6 +44,7 @@ pub struct UNetSegment {
     /// While caps are being agreed on.
     negotiation: Mutex<Option<Negotiation>>,
     latency: Latency,
+    stats: Mutex<Stats>,
 }
 
 /// Caps are agreed on in many steps, which must not contradict each other when `output` changes between
@@ -115,6 +117,7 @@ impl UNetSegment {
         let start = Instant::now();
         let worked = work(&mut process, &settings);
         let time = start.elapsed();
+        *lock(&self.stats) = process.stats();
         *lock(&self.process) = Some(process);
         let report = worked.map_err(|error| {
             errors::post(self, &error);
@@ -181,8 +184,10 @@ impl ObjectImpl for UNetSegment {
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        if pspec.name() == "active-provider" {
-            return lock(&self.provider).map(Provider::name).to_value();
+        match pspec.name() {
+            "active-provider" => return lock(&self.provider).map(Provider::name).to_value(),
+            "stats" => return lock(&self.stats).structure().to_value(),
+            _ => (),
         }
         let value = lock(&self.settings).get(pspec.name());
         value.unwrap_or_else(|| pspec.default_value().clone())
@@ -232,6 +237,7 @@ impl BaseTransformImpl for UNetSegment {
         *lock(&self.provider) = Some(segmenter.model().provider());
         *lock(&self.process) = Some(Box::new(Process::new(segmenter)));
         self.latency.reset();
+        *lock(&self.stats) = Stats::default();
         self.refused.store(false, Ordering::Relaxed);
         Ok(())
     }

@@ -20,6 +20,7 @@ mod open;
 mod process;
 mod properties;
 mod settings;
+mod stats;
 
 use gst::prelude::*;
 
@@ -38,6 +39,7 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
         Output::static_type(),
         ExecutionProvider::static_type(),
         Blend::static_type(),
+        Reuse::static_type(),
         NormalizationMode::static_type(),
     ] {
         r#type.mark_as_plugin_api(gst::PluginAPIFlags::empty());
@@ -147,6 +149,26 @@ impl From<Blend> for tiling::Blend {
             Blend::Gaussian => Self::Gaussian,
         }
     }
+}
+
+/// Which parts of a frame are inferred again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstUNetSegmentReuse")]
+#[repr(u32)]
+pub enum Reuse {
+    #[default]
+    #[enum_value(name = "All of every frame", nick = "off")]
+    Off,
+    #[enum_value(
+        name = "Tiles of which anything has changed; the same mask",
+        nick = "exact"
+    )]
+    Exact,
+    #[enum_value(
+        name = "Parts that have changed by more than noise",
+        nick = "threshold"
+    )]
+    Threshold,
 }
 
 /// How pixels become the network's input.

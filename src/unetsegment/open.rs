@@ -8,6 +8,7 @@ use gst::subclass::prelude::*;
 use super::errors;
 use super::imp::{CAT, UNetSegment};
 use super::settings::Settings;
+use super::{Blend, Reuse};
 use crate::inference::Options;
 use crate::inference::library::{Log, LogLevel, Search};
 use crate::segmenter::Segmenter;
@@ -19,6 +20,12 @@ pub fn open(element: &UNetSegment, settings: &Settings) -> Result<Segmenter, gst
         return Err(gst::error_msg!(gst::ResourceError::Settings, ("{reason}")));
     }
     let settings = &settings.model;
+    if settings.reuse != Reuse::Off && settings.blend != Blend::Crop {
+        return Err(gst::error_msg!(
+            gst::ResourceError::Settings,
+            ("reuse needs blend=crop: what tiles average with their neighbours can't be kept for one of them alone")
+        ));
+    }
     let Some(path) = &settings.model_file else {
         return Err(gst::error_msg!(
             gst::ResourceError::NotFound,

@@ -11,11 +11,12 @@ use super::frame::{Picture, PlacementError};
 use super::imp::CAT;
 use super::messages::Report;
 use super::settings::FrameSettings;
+use super::stats::Stats;
 use crate::labels::Components;
 use crate::mask_meta::{self, Mask};
 use crate::picture::Color;
 use crate::picture::{self, DisplayRange, Frame, FrameError, LevelTracker, Levels, WriteError};
-use crate::segmenter::{SegmentError, Segmenter};
+use crate::segmenter::{SegmentError, Segmenter, Spent};
 use crate::tiling::Size;
 
 /// Why a frame can't be processed.
@@ -48,8 +49,7 @@ pub struct Process {
     colors: Vec<Color>,
     stream: Option<Stream>,
     components: Components,
-    /// Frames so far.
-    frames: u64,
+    stats: Stats,
 }
 
 /// What holds as long as the caps do.
@@ -76,7 +76,7 @@ impl Process {
             segmenter,
             stream: None,
             components: Components::default(),
-            frames: 0,
+            stats: Stats::default(),
         }
     }
 
@@ -126,6 +126,11 @@ impl Process {
         stream.turn_to(kind)?;
         self.stream = Some(stream);
         Ok(())
+    }
+
+    /// What it took so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
     }
 
     /// How long a frame takes, as far as a black one tells.
@@ -183,7 +188,8 @@ impl Process {
         let frame = stream
             .input
             .frame(&stream.input.placement(inbuf)?, &bytes)?;
-        let mask = stream.segment(&mut self.segmenter, &frame, settings)?;
+        let (mask, spent) = stream.segment(&mut self.segmenter, &frame, settings)?;
+        self.stats.add(spent);
         stream.write(&frame, &mask, outbuf, (&self.colors, settings))?;
         self.finish(outbuf, inbuf.pts(), mask, settings)
     }
@@ -196,11 +202,12 @@ impl Process {
     ) -> Result<Option<Report>, ProcessError> {
         let stream = self.stream.as_mut().ok_or(ProcessError::NoCaps)?;
         let placement = stream.input.placement(buffer)?;
-        let mask = {
+        let (mask, spent) = {
             let bytes = buffer.map_readable()?;
             let frame = stream.input.frame(&placement, &bytes)?;
             stream.segment(&mut self.segmenter, &frame, settings)?
         };
+        self.stats.add(spent);
         if stream.kind == Output::Overlay {
             let mask = mask.mask.map_readable()?;
             let mut bytes = buffer.map_writable()?;
@@ -227,8 +234,6 @@ impl Process {
         mask: Mask,
         settings: &FrameSettings,
     ) -> Result<Option<Report>, ProcessError> {
-        let number = self.frames;
-        self.frames += 1;
         let report = match settings.post_messages {
             true => {
                 let pixels = mask.mask.map_readable()?;
@@ -239,7 +244,7 @@ impl Process {
                 let min_area = settings.min_area(self.segmenter.contract());
                 let covered = pixels.iter().filter(|class| **class != 0).count();
                 Some(Report {
-                    frame: number,
+                    frame: self.stats.frames.saturating_sub(1),
                     timestamp,
                     objects: self.components.count(&pixels, width, min_area),
                     coverage: covered as f64 / pixels.len().max(1) as f64,
@@ -277,10 +282,10 @@ impl Stream {
         segmenter: &mut Segmenter,
         frame: &Frame,
         settings: &FrameSettings,
-    ) -> Result<Mask, ProcessError> {
+    ) -> Result<(Mask, Spent), ProcessError> {
         let normalization = settings.normalization(segmenter.contract(), self.input.format());
         let mut mask = self.masks.acquire_buffer(None)?;
-        let inference = {
+        let spent = {
             // The pool has just handed it out to us alone.
             let mut pixels = mask.make_mut().map_writable()?;
             let probability = match self.kind {
@@ -289,11 +294,12 @@ impl Stream {
             };
             segmenter.segment(frame, normalization, &mut pixels, probability)?
         };
-        Ok(Mask {
+        let mask = Mask {
             mask,
             caps: self.mask_caps.clone(),
-            inference,
-        })
+            inference: spent.inference,
+        };
+        Ok((mask, spent))
     }
 
     /// Writes what goes out for `frame`.

@@ -50,6 +50,11 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .blurb("The execution provider in use, none before the model is loaded")
             .read_only()
             .build(),
+        glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+            .nick("Statistics")
+            .blurb("Since the start: frames, runs of the network, seconds of inference, and the mean share of a frame that was reused")
+            .read_only()
+            .build(),
     ]
 }
 
@@ -72,6 +77,18 @@ fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
         glib::ParamSpecEnum::builder_with_default("blend", default.blend)
             .nick("Blend")
             .blurb("What happens where tiles meet")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("reuse", default.reuse)
+            .nick("Reuse")
+            .blurb("Which parts of a frame the network sees again, while its answers for the others are kept; with blend=crop only")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("reuse-limit")
+            .nick("Reuse limit")
+            .blurb("Frames for which an answer is kept at most with reuse=threshold")
+            .minimum(1)
+            .default_value(default.reuse_limit)
             .mutable_ready()
             .build(),
     ]

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use glib::value::{FromValue, ToValue};
 
-use super::{Blend, ExecutionProvider, NormalizationMode, Output};
+use super::{Blend, ExecutionProvider, NormalizationMode, Output, Reuse};
 use crate::contract::{Contract, Normalization};
 use crate::picture::{DisplayRange, Format};
-use crate::segmenter;
+use crate::{reuse, segmenter};
 
 /// Values of the properties. Their defaults are the element's.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,9 @@ pub struct ModelSettings {
     /// MiB
     pub tile_memory: u32,
     pub blend: Blend,
+    pub reuse: Reuse,
+    /// Frames
+    pub reuse_limit: u32,
 }
 
 impl Default for ModelSettings {
@@ -44,6 +47,8 @@ impl Default for ModelSettings {
             tile_size: 0,
             tile_memory: 1024,
             blend: Blend::default(),
+            reuse: Reuse::default(),
+            reuse_limit: 100,
         }
     }
 }
@@ -91,6 +96,13 @@ impl ModelSettings {
             blend: self.blend.into(),
             size: self.tile_size as usize,
             memory: u64::from(self.tile_memory) << 20,
+            reuse: match self.reuse {
+                Reuse::Off => reuse::Reuse::Off,
+                Reuse::Exact => reuse::Reuse::Exact,
+                Reuse::Threshold => reuse::Reuse::Threshold {
+                    most_frames: self.reuse_limit,
+                },
+            },
         }
     }
 }
@@ -144,6 +156,8 @@ impl Settings {
             "tile-size" => read(value, &mut model.tile_size),
             "tile-memory" => read(value, &mut model.tile_memory),
             "blend" => read(value, &mut model.blend),
+            "reuse" => read(value, &mut model.reuse),
+            "reuse-limit" => read(value, &mut model.reuse_limit),
             "normalization" => read(value, &mut frame.normalization),
             "output" => read(value, &mut frame.output),
             "opacity" => read(value, &mut frame.opacity),
@@ -189,6 +203,8 @@ impl Settings {
             "tile-size" => model.tile_size.to_value(),
             "tile-memory" => model.tile_memory.to_value(),
             "blend" => model.blend.to_value(),
+            "reuse" => model.reuse.to_value(),
+            "reuse-limit" => model.reuse_limit.to_value(),
             "normalization" => frame.normalization.to_value(),
             "value-range" => frame.value_range.to_string().to_value(),
             "output" => frame.output.to_value(),

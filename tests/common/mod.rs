@@ -1,6 +1,8 @@
 //! What the tests share: models with random weights, pictures, and the element in a harness.
 #![allow(dead_code)] // Each test is a program of its own and uses a part of this.
 
+pub mod scene;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Once;

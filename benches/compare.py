@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Runs the element and other ways to segment the same frames in turns, and prints how they compare.
+
+usage: compare.py MODEL.onnx FRAMES --peer PEER.py [--how tiles,whole,monai,torch] [--rounds 5]
+
+PEER.py takes `MODEL FRAMES --how HOW --limit N --mosaic N`, prints a line with `fps F`, `p50 T ms` and
+`peak M MiB`, and is run by the Python that runs this. A round is one process of each; every ratio is that of two
+processes of one round, and the median over the rounds is shown with the smallest and the largest.
+`cargo bench --no-run --bench throughput` comes first; its program is found in target/release/deps.
+needs: numpy pillow tifffile, and what PEER.py needs
+"""
+
+import argparse
+import glob
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import numpy
+import tifffile
+from PIL import Image
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument("model")
+parser.add_argument("frames")
+parser.add_argument("--peer", required=True)
+parser.add_argument("--how", default="tiles,whole,monai,torch")
+parser.add_argument("--rounds", type=int, default=5)
+parser.add_argument("--limit", type=int, default=5, help="frames of a process")
+parser.add_argument("--mosaic", type=int, default=1)
+parser.add_argument(
+    "--square", type=int, help="cut squares of so many pixels from the mosaic, of 16 bits"
+)
+parser.add_argument(
+    "--property", action="append", default=[], help="of the element, as name=value"
+)
+parser.add_argument("--other-model", help="let the element run this one as well")
+parser.add_argument("--masks", action="store_true", help="compare the masks of the first frame")
+options = parser.parse_args()
+
+
+def throughput():
+    programs = glob.glob("target/release/deps/throughput-*[0-9a-f]")
+    if not programs:
+        sys.exit("build it first: cargo bench --no-run --bench throughput")
+    return max(programs, key=os.path.getmtime)
+
+
+def squares(folder, side):
+    """Frames of 16 bits made of those in `folder`, with the noise that 8 bits have lost."""
+    made = tempfile.mkdtemp()
+    random = numpy.random.default_rng(1)
+    for index, file in enumerate(sorted(glob.glob(f"{folder}/*.png"))[: options.limit]):
+        frame = numpy.array(Image.open(file))
+        copies = -(-side // min(frame.shape))
+        frame = numpy.tile(frame, (copies, copies))[:side, :side].astype(numpy.float32)
+        frame = 200 * (frame + random.random(frame.shape, numpy.float32))
+        tifffile.imwrite(f"{made}/{index:03}.tif", frame.astype(numpy.uint16))
+    return made
+
+
+frames, mosaic = options.frames, options.mosaic
+if options.square:
+    frames, mosaic = squares(frames, options.square), 1
+common = [frames, "--limit", str(options.limit), "--mosaic", str(mosaic)]
+properties = [part for text in options.property for part in ("--property", text)]
+element = [throughput(), options.model, *common, *properties]
+ways = {"element": element}
+if options.other_model:
+    ways[f"element, {options.other_model}"] = [throughput(), options.other_model, *common]
+for how in filter(None, options.how.split(",")):
+    ways[how] = [sys.executable, options.peer, options.model, *common, "--how", how]
+
+
+def run(command):
+    result = subprocess.run(command, capture_output=True, text=True)
+    found = re.search(r"fps ([\d.]+) p50 ([\d.]+) ms.* peak (\d+) MiB", result.stdout)
+    if not found:
+        sys.exit(f"{' '.join(command)}\n{result.stdout}{result.stderr}")
+    return [float(number) for number in found.groups()]
+
+
+results = {way: [] for way in ways}
+for number in range(options.rounds):
+    for way, command in ways.items():
+        results[way].append(run(command))
+        print(f"round {number + 1}: {way} {results[way][-1]}", file=sys.stderr, flush=True)
+
+print("| | frames/s | ms a frame | peak memory, MiB | the element is faster by |")
+print("| --- | --- | --- | --- | --- |")
+for way, runs in results.items():
+    fps, p50, peak = (statistics.median(column) for column in zip(*runs))
+    ratios = sorted(own[0] / other[0] for own, other in zip(results["element"], runs))
+    ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    print(f"| {way} | {fps:.2f} | {p50:.0f} | {peak:.0f} | {'' if way == 'element' else ratio} |")
+
+if options.masks:
+    folders = {way: tempfile.mkdtemp() for way in ways}
+    for way, command in ways.items():
+        run(command + ["--limit", "1", "--out", folders[way]])
+    own = numpy.array(Image.open(glob.glob(f"{folders['element']}/*")[0])) > 0
+    for way, folder in folders.items():
+        mask = numpy.array(Image.open(glob.glob(f"{folder}/*")[0])) > 0
+        union = (own | mask).sum()
+        print(f"{way}: {(own != mask).mean():.5%} of all pixels differ, IoU {(own & mask).sum() / union:.5f}")

@@ -1,0 +1,109 @@
+//! One value for each block of a frame.
+
+use std::ops::Range;
+
+/// Least side of a block in pixels.
+pub const LEAST_SIDE: usize = 16;
+
+/// A value for each square block of a frame; those at its right and its lower edge may reach beyond.
+#[derive(Clone, Debug)]
+pub struct Grid<T> {
+    /// Side of a block in pixels.
+    pub side: usize,
+    pub rows: usize,
+    pub columns: usize,
+    cells: Vec<T>,
+}
+
+impl<T: Copy> Grid<T> {
+    /// For a frame of `height` x `width` pixels.
+    pub fn new(height: usize, width: usize, side: usize, value: T) -> Self {
+        let (rows, columns) = (height.div_ceil(side), width.div_ceil(side));
+        Grid {
+            side,
+            rows,
+            columns,
+            cells: vec![value; rows * columns],
+        }
+    }
+
+    pub fn fill(&mut self, value: T) {
+        self.cells.fill(value);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.cells.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.cells.iter_mut()
+    }
+
+    /// The cells of a row of blocks.
+    pub fn row(&self, row: usize) -> &[T] {
+        &self.cells[row * self.columns..][..self.columns]
+    }
+
+    pub fn row_mut(&mut self, row: usize) -> &mut [T] {
+        &mut self.cells[row * self.columns..][..self.columns]
+    }
+
+    /// Sets the blocks that lie in these rows and columns of pixels, with a part of them at least.
+    pub fn fill_within(&mut self, rows: &Range<usize>, columns: &Range<usize>, value: T) {
+        let columns = self.blocks(columns, self.columns);
+        for row in self.blocks(rows, self.rows) {
+            self.row_mut(row)[columns.clone()].fill(value);
+        }
+    }
+
+    /// The blocks along one axis that have a part in `pixels`.
+    fn blocks(&self, pixels: &Range<usize>, count: usize) -> Range<usize> {
+        let end = pixels.end.div_ceil(self.side).min(count);
+        (pixels.start / self.side).min(end)..end
+    }
+}
+
+impl Grid<bool> {
+    /// Whether a block is set that has a part in these rows and columns of pixels.
+    pub fn any_within(&self, rows: &Range<usize>, columns: &Range<usize>) -> bool {
+        let columns = self.blocks(columns, self.columns);
+        let mut rows = self.blocks(rows, self.rows);
+        rows.any(|row| self.row(row)[columns.clone()].contains(&true))
+    }
+
+    /// Sets all blocks that are no more than `reach` blocks away from one that is set in `from`.
+    pub fn spread(&mut self, from: &Grid<bool>, reach: usize) {
+        self.fill(false);
+        for row in 0..from.rows {
+            for column in 0..from.columns {
+                if from.row(row)[column] {
+                    let around = |at: usize, count: usize| {
+                        at.saturating_sub(reach)..(at + reach + 1).min(count)
+                    };
+                    let columns = around(column, self.columns);
+                    for row in around(row, self.rows) {
+                        self.row_mut(row)[columns.clone()].fill(true);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_at_the_edge_count() {
+        let mut grid = Grid::new(33, 20, 16, false);
+        assert_eq!((grid.rows, grid.columns), (3, 2));
+        grid.fill_within(&(32..33), &(16..20), true);
+        assert!(grid.any_within(&(0..33), &(19..20)));
+        assert!(!grid.any_within(&(0..32), &(0..20)));
+        assert!(!grid.any_within(&(0..33), &(0..16)));
+        let mut spread = grid.clone();
+        spread.spread(&grid, 1);
+        assert_eq!(spread.iter().filter(|set| **set).count(), 4);
+    }
+}

@@ -1,0 +1,296 @@
+//! Few rectangles that hold all blocks whose answers may have changed.
+
+use super::grid::Grid;
+use crate::contract::Geometry;
+use crate::tiling::{COST_PER_TILE, Plan, Size, Span, edge};
+
+/// How far a change reaches in the answer, in pixels: further away it changes no probability by much, even
+/// where the network's halo is wider.
+const REACH: usize = 32;
+
+/// More rectangles than so many are not worth while.
+const MOST: usize = 32;
+
+/// A part of a frame that is inferred by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patch {
+    pub rows: Span,
+    pub columns: Span,
+    /// The network's input.
+    pub outer: Size,
+    /// The network's output.
+    pub output: Size,
+}
+
+/// Blocks from the first to the one before the last, down and across.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rectangle {
+    top: usize,
+    bottom: usize,
+    left: usize,
+    right: usize,
+}
+
+impl Rectangle {
+    fn around(self, other: Rectangle) -> Rectangle {
+        Rectangle {
+            top: self.top.min(other.top),
+            bottom: self.bottom.max(other.bottom),
+            left: self.left.min(other.left),
+            right: self.right.max(other.right),
+        }
+    }
+}
+
+/// Finds patches for frames of one size.
+pub struct Patches {
+    frame: Size,
+    geometry: Geometry,
+    /// What a run over the whole frame costs.
+    whole: u128,
+    /// Input pixels that memory has room for.
+    most: usize,
+    affected: Grid<bool>,
+    rectangles: Vec<Rectangle>,
+    patches: Vec<Patch>,
+    /// Blocks still to be looked at.
+    open: Vec<(usize, usize)>,
+}
+
+impl Patches {
+    /// For the frames of `plan`, in blocks of `side` pixels.
+    pub fn new(plan: &Plan, geometry: &Geometry, side: usize) -> Self {
+        let affected = Grid::new(plan.frame.height, plan.frame.width, side, false);
+        Patches {
+            frame: plan.frame,
+            geometry: *geometry,
+            whole: plan.len() as u128 * cost(plan.outer),
+            most: plan.outer.area(),
+            rectangles: Vec::with_capacity(MOST + 1),
+            patches: Vec::with_capacity(MOST),
+            open: Vec::with_capacity(affected.rows * affected.columns),
+            affected,
+        }
+    }
+
+    /// The patches of the last [`cover`](Self::cover).
+    pub fn all(&self) -> &[Patch] {
+        &self.patches
+    }
+
+    /// Lays patches over all that the `stale` blocks can have changed; `false` where a run over the whole
+    /// frame costs less, or the network takes no patches.
+    pub fn cover(&mut self, stale: &Grid<bool>) -> bool {
+        self.patches.clear();
+        self.affected.spread(stale, REACH.div_ceil(stale.side));
+        if !self.find_rectangles() {
+            return false;
+        }
+        self.merge();
+        let mut sum = 0;
+        for rectangle in &self.rectangles {
+            let Some(patch) = self.patch(*rectangle) else {
+                return false;
+            };
+            sum += cost(patch.outer);
+            self.patches.push(patch);
+        }
+        sum < self.whole
+    }
+
+    /// The bounding boxes of what hangs together; `false` where there are too many.
+    fn find_rectangles(&mut self) -> bool {
+        self.rectangles.clear();
+        for row in 0..self.affected.rows {
+            for column in 0..self.affected.columns {
+                if self.affected.row(row)[column] {
+                    let rectangle = self.take(row, column);
+                    self.rectangles.push(rectangle);
+                    if self.rectangles.len() > MOST {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Unsets all blocks that hang together with this one; the box around them.
+    fn take(&mut self, row: usize, column: usize) -> Rectangle {
+        let mut found = Rectangle {
+            top: row,
+            bottom: row + 1,
+            left: column,
+            right: column + 1,
+        };
+        self.open.clear();
+        self.open.push((row, column));
+        self.affected.row_mut(row)[column] = false;
+        while let Some((row, column)) = self.open.pop() {
+            found = found.around(Rectangle {
+                top: row,
+                bottom: row + 1,
+                left: column,
+                right: column + 1,
+            });
+            let rows = row.saturating_sub(1)..(row + 2).min(self.affected.rows);
+            for row in rows {
+                let columns = column.saturating_sub(1)..(column + 2).min(self.affected.columns);
+                for column in columns {
+                    if std::mem::take(&mut self.affected.row_mut(row)[column]) {
+                        self.open.push((row, column));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Puts rectangles together where one patch costs less than two.
+    fn merge(&mut self) {
+        let mut rectangles = std::mem::take(&mut self.rectangles);
+        let price = |rectangle| {
+            self.patch(rectangle)
+                .map_or(u128::MAX / 2, |p| cost(p.outer))
+        };
+        'again: loop {
+            for a in 0..rectangles.len() {
+                for b in a + 1..rectangles.len() {
+                    let both = rectangles[a].around(rectangles[b]);
+                    if price(both) <= price(rectangles[a]) + price(rectangles[b]) {
+                        rectangles[a] = both;
+                        rectangles.swap_remove(b);
+                        continue 'again;
+                    }
+                }
+            }
+            break;
+        }
+        self.rectangles = rectangles;
+    }
+
+    /// The patch that answers for a rectangle; `None` where the network doesn't take its size.
+    fn patch(&self, rectangle: Rectangle) -> Option<Patch> {
+        let Rectangle {
+            top,
+            bottom,
+            left,
+            right,
+        } = rectangle;
+        let legal = |rows: usize, columns: usize| self.geometry.legal(rows, columns);
+        let (rows, height) = self.span(top..bottom, self.frame.height, |n| Some(legal(n, 0)?.0))?;
+        let (columns, width) =
+            self.span(left..right, self.frame.width, |n| Some(legal(0, n)?.1))?;
+        let lost = 2 * self.geometry.margin;
+        let patch = Patch {
+            rows,
+            columns,
+            outer: Size { width, height },
+            output: Size {
+                width: width - lost,
+                height: height - lost,
+            },
+        };
+        (patch.outer.area() <= self.most).then_some(patch)
+    }
+
+    /// The span of a patch along one axis, and the length of the network's input.
+    fn span(
+        &self,
+        blocks: std::ops::Range<usize>,
+        length: usize,
+        legal: impl Fn(usize) -> Option<usize>,
+    ) -> Option<(Span, usize)> {
+        let side = self.affected.side;
+        let whole = length.next_multiple_of(side);
+        let wanted = rounded(blocks.len()) * side;
+        let start = (blocks.start * side).min(whole.saturating_sub(wanted));
+        let context = edge(&self.geometry);
+        let outer = legal(wanted.min(whole) + 2 * context)?;
+        let span = Span {
+            outer_start: start as isize - context as isize,
+            target: start..(start + wanted).min(length),
+            source: context - self.geometry.margin,
+            weights: Vec::new(),
+        };
+        Some((span, outer))
+    }
+}
+
+/// Few lengths: the network has to get ready for each shape that it is shown.
+fn rounded(blocks: usize) -> usize {
+    let step = (blocks.next_power_of_two() / 4).max(4);
+    blocks.next_multiple_of(step)
+}
+
+fn cost(outer: Size) -> u128 {
+    outer.area() as u128 + COST_PER_TILE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Sizes;
+    use crate::tiling::{Blend, TileSize};
+
+    const PADDED: Geometry = Geometry {
+        margin: 0,
+        halo: 96,
+        stride: 16,
+        sizes: Sizes::Steps { min: 16, step: 16 },
+    };
+
+    fn patches(size: Size) -> (Patches, Grid<bool>) {
+        let max_pixels = usize::MAX;
+        let plan = Plan::new(size, &PADDED, Blend::Crop, TileSize::Planned { max_pixels });
+        let patches = Patches::new(&plan.unwrap(), &PADDED, 16);
+        (patches, Grid::new(size.height, size.width, 16, false))
+    }
+
+    const FRAME: Size = Size {
+        width: 696,
+        height: 520,
+    };
+
+    #[test]
+    fn patches_hold_all_that_a_change_reaches_on_the_grid() {
+        let (mut patches, mut stale) = patches(FRAME);
+        assert!(patches.cover(&stale) && patches.all().is_empty());
+        for (y, x) in [(0, 0), (300, 400), (519, 695), (519, 0), (250, 250)] {
+            stale.fill(false);
+            stale.fill_within(&(y..y + 1), &(x..x + 1), true);
+            assert!(patches.cover(&stale));
+            let [patch] = patches.all() else {
+                panic!("{:?}", patches.all())
+            };
+            let block = [y, x].map(|at| at / 16 * 16);
+            for (span, at, length) in [
+                (&patch.rows, block[0], FRAME.height),
+                (&patch.columns, block[1], FRAME.width),
+            ] {
+                let needed = at.saturating_sub(REACH)..(at + 16 + REACH).min(length);
+                assert!(span.target.start <= needed.start && span.target.end >= needed.end);
+                assert_eq!(span.outer_start.rem_euclid(16), 0);
+                assert_eq!(
+                    span.outer_start + span.source as isize,
+                    span.target.start as isize
+                );
+            }
+            assert!(patch.outer.area() < 200 * 200, "{:?}", patch.outer);
+        }
+    }
+
+    #[test]
+    fn neighbours_share_a_patch_and_much_change_is_a_run_over_all() {
+        let (mut patches, mut stale) = patches(FRAME);
+        stale.fill_within(&(100..101), &(100..101), true);
+        stale.fill_within(&(100..101), &(220..221), true);
+        assert!(patches.cover(&stale));
+        assert_eq!(patches.all().len(), 1);
+        stale.fill_within(&(480..481), &(600..601), true);
+        assert!(patches.cover(&stale));
+        assert_eq!(patches.all().len(), 2);
+        stale.fill(true);
+        assert!(!patches.cover(&stale));
+    }
+}

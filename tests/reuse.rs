@@ -1,0 +1,150 @@
+//! What is not inferred again: the mask is the same, or nearly so, and no answer outlives its limit.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::scene::Scene;
+use common::{cells, element, mask_of};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstreamer_check::Harness;
+
+const WIDTH: usize = 400;
+const HEIGHT: usize = 320;
+
+/// A network that has learnt something: one with random weights sees cells in noise.
+fn nuclei() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/nuclei-fluo.onnx")
+}
+
+struct Stream {
+    element: gst::Element,
+    harness: Harness,
+}
+
+impl Stream {
+    fn new(properties: &[(&str, &str)]) -> Self {
+        let element = element(&nuclei(), properties);
+        let harness = common::harness(&element, "GRAY8", WIDTH, HEIGHT);
+        Stream { element, harness }
+    }
+
+    /// The mask of a frame, and how much of the frames up to now was reused.
+    fn segment(&mut self, picture: &[u8]) -> (Vec<u8>, f64) {
+        let buffer = gst::Buffer::from_slice(picture.to_vec());
+        let mask = mask_of(&self.harness.push_and_pull(buffer).unwrap()).0;
+        (mask, self.stat("reused"))
+    }
+
+    fn stat(&self, name: &str) -> f64 {
+        let stats: gst::Structure = self.element.property("stats");
+        stats.get(name).unwrap()
+    }
+}
+
+fn differing(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).filter(|(a, b)| a != b).count()
+}
+
+#[test]
+fn exact_reuse_changes_no_pixel() {
+    for normalization in ["model", "fixed"] {
+        for output in ["none", "probability"] {
+            let common = [
+                ("normalization", normalization),
+                ("output", output),
+                ("tile-size", "96"),
+            ];
+            let mut all = Stream::new(&common);
+            let mut reusing = Stream::new(&[&common[..], &[("reuse", "exact")]].concat());
+            let mut picture = cells(WIDTH, HEIGHT, 5);
+            let mut shares = Vec::new();
+            for step in 0..5 {
+                // Something small appears, in the middle and at the very edge; then all is as before.
+                let at = [0, 160 * WIDTH + 20, 0, HEIGHT * WIDTH - 1, 0][step];
+                if step % 2 == 1 {
+                    picture[at] ^= 0x80;
+                }
+                let (expected, _) = all.segment(&picture);
+                let (mask, reused) = reusing.segment(&picture);
+                assert_eq!(
+                    differing(&expected, &mask),
+                    0,
+                    "{normalization}, frame {step}"
+                );
+                shares.push(reused * (step + 1) as f64);
+            }
+            let share = |step: usize| shares[step] - shares[step - 1];
+            assert_eq!(shares[0], 0.0);
+            assert_eq!([share(2), share(4)], [1.0; 2]);
+            // One pixel more changes the statistics of the frame, and with them all that the network sees.
+            let partly = share(1) > 0.1 && share(1) < 1.0;
+            assert_eq!(partly, normalization == "fixed", "{}", share(1));
+            assert_eq!(all.stat("reused"), 0.0);
+        }
+    }
+}
+
+#[test]
+fn noise_is_no_change_and_a_cell_that_moves_is() {
+    let mut scene = Scene::new((cells(WIDTH, HEIGHT, 5), WIDTH, HEIGHT), (60, 150), 24, 8.0);
+    let mut all = Stream::new(&[]);
+    let mut reusing = Stream::new(&[("reuse", "threshold"), ("output", "probability")]);
+    let (mut both, mut any) = (0, 0);
+    let mut reused = 0.0;
+    for number in 0..10 {
+        let frame = scene.frame(6 * number);
+        let (expected, _) = all.segment(&frame);
+        let mask;
+        (mask, reused) = reusing.segment(&frame);
+        let pairs = || expected.iter().zip(&mask);
+        both += pairs().filter(|(a, b)| **a > 0 && **b > 0).count();
+        any += pairs().filter(|(a, b)| **a > 0 || **b > 0).count();
+    }
+    let iou = both as f64 / any as f64;
+    assert!(iou > 0.98, "{iou}");
+    // Nothing of the first of ten frames.
+    assert!(reused > 0.5 && reused < 0.9, "{reused}");
+}
+
+#[test]
+fn no_answer_outlives_its_limit() {
+    let mut all = Stream::new(&[]);
+    let mut reusing = Stream::new(&[("reuse", "threshold"), ("reuse-limit", "4")]);
+    let mut scene = Scene::new((cells(WIDTH, HEIGHT, 5), WIDTH, HEIGHT), (60, 150), 0, 8.0);
+    for number in 0..9 {
+        let frame = scene.frame(0);
+        let (expected, _) = all.segment(&frame);
+        let before = reusing.stat("reused") * number as f64;
+        let (mask, reused) = reusing.segment(&frame);
+        let kept = reused * (number + 1) as f64 - before;
+        if number % 4 == 0 {
+            assert_eq!(
+                (kept, differing(&expected, &mask)),
+                (0.0, 0),
+                "frame {number}"
+            );
+        } else {
+            assert!(kept > 0.9, "frame {number}: {kept}");
+        }
+    }
+}
+
+#[test]
+fn a_new_scene_is_inferred_as_a_whole() {
+    let mut all = Stream::new(&[]);
+    let mut reusing = Stream::new(&[("reuse", "threshold")]);
+    for seed in [5, 6, 7] {
+        let picture = cells(WIDTH, HEIGHT, seed);
+        let (expected, _) = all.segment(&picture);
+        assert_eq!(differing(&expected, &reusing.segment(&picture).0), 0);
+    }
+    assert_eq!(reusing.stat("reused"), 0.0);
+}
+
+#[test]
+fn averaging_tiles_and_keeping_them_is_refused() {
+    let element = element(&nuclei(), &[("reuse", "exact"), ("blend", "average")]);
+    assert!(common::refusal(&element).contains("reuse needs blend=crop"));
+}
