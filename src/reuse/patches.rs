@@ -219,7 +219,7 @@ impl Patches {
 
 /// Few lengths: the network has to get ready for each shape that it is shown.
 fn rounded(blocks: usize) -> usize {
-    let step = (blocks.next_power_of_two() / 4).max(4);
+    let step = (blocks.next_power_of_two() / 8).max(2);
     blocks.next_multiple_of(step)
 }
 

@@ -61,7 +61,7 @@ pub struct Quantize {
     #[arg(long, value_name = "COUNT", default_value_t = 32)]
     count: usize,
     /// Mean change of a pixel's probability that a layer may cause
-    #[arg(long, value_name = "0..1", default_value_t = 0.01)]
+    #[arg(long, value_name = "0..1", default_value_t = 0.002)]
     tolerance: f64,
     #[command(flatten)]
     runtime: RuntimeOptions,
