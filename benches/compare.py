@@ -67,7 +67,7 @@ def squares(folder, side):
 frames, mosaic = options.frames, options.mosaic
 if options.square:
     frames, mosaic = squares(frames, options.square), 1
-common = [frames, "--limit", str(options.limit), "--mosaic", str(mosaic)]
+common = [frames, "--mosaic", str(mosaic)]
 properties = [part for text in options.property for part in ("--property", text)]
 element = [throughput(), options.model, *common, *properties]
 ways = {"element": element}
@@ -77,7 +77,8 @@ for how in filter(None, options.how.split(",")):
     ways[how] = [sys.executable, options.peer, options.model, *common, "--how", how]
 
 
-def run(command):
+def run(command, limit, *more):
+    command = [*command, "--limit", str(limit), *more]
     result = subprocess.run(command, capture_output=True, text=True)
     found = re.search(r"fps ([\d.]+) p50 ([\d.]+) ms.* peak (\d+) MiB", result.stdout)
     if not found:
@@ -88,7 +89,7 @@ def run(command):
 results = {way: [] for way in ways}
 for number in range(options.rounds):
     for way, command in ways.items():
-        results[way].append(run(command))
+        results[way].append(run(command, options.limit))
         print(f"round {number + 1}: {way} {results[way][-1]}", file=sys.stderr, flush=True)
 
 print("| | frames/s | ms a frame | peak memory, MiB | the element is faster by |")
@@ -102,7 +103,7 @@ for way, runs in results.items():
 if options.masks:
     folders = {way: tempfile.mkdtemp() for way in ways}
     for way, command in ways.items():
-        run(command + ["--limit", "1", "--out", folders[way]])
+        run(command, 1, "--out", folders[way])
     own = numpy.array(Image.open(glob.glob(f"{folders['element']}/*")[0])) > 0
     for way, folder in folders.items():
         mask = numpy.array(Image.open(glob.glob(f"{folder}/*")[0])) > 0

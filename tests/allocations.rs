@@ -1,0 +1,124 @@
+//! A frame allocates nothing once the first ones have passed, but for what the bindings take: that of ONNX Runtime
+//! for each run, and that of GStreamer for the name of the meta. No pause of an allocator, no memory that grows.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Duration;
+
+use common::{Files, SMALL, cells, element};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstunetsegment::inference::{Model, Options};
+use gstunetsegment::mask_meta::{self, Mask};
+use gstunetsegment::unet::UNet;
+
+/// Counts what the thread at work takes from Rust's allocator. ONNX Runtime and GStreamer have allocators of
+/// their own, which it does not see.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: it hands everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // A thread that ends has no counter any more.
+        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is that of the trait.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Allocations that a run of the network makes by itself.
+fn of_a_run(files: &Files, unet: &UNet) -> u64 {
+    let mut model = Model::open(&files.model(unet), &Options::default()).unwrap();
+    let (height, width) = unet.geometry().legal(100, 100).unwrap();
+    model.shape(height, width).unwrap();
+    model.run().unwrap();
+    COUNT.set(0);
+    model.run().unwrap();
+    COUNT.get()
+}
+
+/// Allocations that giving a buffer its meta makes by itself.
+fn of_a_meta() -> u64 {
+    let caps = gst::Caps::builder("video/x-raw").build();
+    let mut buffer = gst::Buffer::new();
+    let buffer = buffer.make_mut();
+    let mask = Mask {
+        mask: gst::Buffer::new(),
+        caps,
+        inference: Duration::ZERO,
+    };
+    COUNT.set(0);
+    mask_meta::attach(buffer, mask).unwrap();
+    COUNT.get()
+}
+
+/// Allocations for each of the last of a few frames, and how often the network ran for it.
+fn counts(files: &Files, unet: &UNet, format: &str, properties: &[(&str, &str)]) -> Vec<[u64; 2]> {
+    const WIDTH: usize = 160;
+    const HEIGHT: usize = 120;
+    let element = element(&files.model(unet), properties);
+    let mut harness = common::harness(&element, format, WIDTH, HEIGHT);
+    let size = common::info(format, WIDTH, HEIGHT).size();
+    let pixels = cells(WIDTH, HEIGHT, 1).into_iter().cycle().take(size);
+    let pixels: Vec<u8> = pixels.collect();
+    let runs = || -> u64 {
+        let stats: gst::Structure = element.property("stats");
+        stats.get("runs").unwrap()
+    };
+    let mut counts = Vec::new();
+    for _ in 0..8 {
+        // Of GStreamer's own memory: a slice of Rust's would be copied to be drawn upon.
+        let mut frame = gst::Buffer::with_size(size).unwrap();
+        frame.make_mut().copy_from_slice(0, &pixels).unwrap();
+        let before = runs();
+        COUNT.set(0);
+        harness.push(frame).unwrap();
+        counts.push([COUNT.get(), runs() - before]);
+        drop(harness.pull().unwrap());
+    }
+    counts.split_off(4)
+}
+
+#[test]
+fn frames_allocate_nothing() {
+    let padded = UNet {
+        padded: true,
+        ..SMALL
+    };
+    for unet in [SMALL, padded] {
+        let files = Files::new();
+        common::init();
+        let (of_a_run, of_a_meta) = (of_a_run(&files, &unet), of_a_meta());
+        for (format, properties) in [
+            ("GRAY8", vec![("output", "none")]),
+            ("GRAY16_LE", vec![("output", "mask")]),
+            ("GRAY16_LE", vec![("output", "overlay")]),
+            ("RGB", vec![("output", "overlay")]),
+            ("NV12", vec![("output", "probability")]),
+            ("GRAY8", vec![("tile-size", "48")]),
+            ("GRAY8", vec![("tile-size", "48"), ("blend", "gaussian")]),
+            ("GRAY8", vec![("tile-size", "48"), ("reuse", "exact")]),
+            ("GRAY8", vec![("reuse", "threshold")]),
+            ("GRAY8", vec![("normalization", "percentile")]),
+        ] {
+            for [allocated, runs] in counts(&files, &unet, format, &properties) {
+                let expected = runs * of_a_run + of_a_meta;
+                assert_eq!(allocated, expected, "{format} {properties:?}");
+            }
+        }
+    }
+}
