@@ -65,7 +65,9 @@ demo: rust ## Segment a time-lapse into demo/; INPUT=folder-or-file and MODEL=fi
 bench: rust ## Measure the speed
 	@scripts/packages.sh build run
 	@scripts/onnxruntime.sh
-	cargo bench --locked
+	cargo bench --locked --bench stages --bench overhead --bench reuse --bench scaling
+	cargo bench --locked --no-run --bench throughput
+	@echo 'BENCHMARKS.md has the commands that compare with other programs.'
 
 .PHONY: env
 env: ## Print what a shell exports to use the plugin: eval "$(make -s env)"

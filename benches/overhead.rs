@@ -1,55 +1,55 @@
-//! What the element costs beside the network: a frame through the element against the bare run of
-//! the network on tensors of the same shape, in turn, so that a machine whose speed drifts does not
-//! decide.
+//! What the element costs beside the network: a frame through the element against the bare runs of the network
+//! on tensors of the same shapes, in turn, so that a machine whose speed drifts does not decide. Then a whole
+//! pipeline, in which pictures are decoded and drawn upon on threads of their own.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
 use gstunetsegment::inference::{Model, Options};
 use gstunetsegment::segmenter::{Segmenter, Tiles};
 use gstunetsegment::tiling::Size;
 
-/// The shipped model, as seen from the package.
+/// The shipped model of most weights, as seen from the package.
 const MODEL: &str = "models/nuclei-fluo.onnx";
 
-/// Pairs for the ratio; an odd number has a middle.
-const PAIRS: usize = 21;
+/// Frames of a microscope's usual cameras.
+const SIZES: [(usize, usize); 2] = [(696, 520), (2088, 1560)];
 
-const FRAME: Size = Size {
-    width: 696,
-    height: 520,
-};
+/// Frames of the pipeline.
+const FRAMES: usize = 12;
 
-/// The network alone, with tensors of the shape that the element plans for the frame.
-fn bare(path: &Path) -> Model {
-    let mut segmenter = Segmenter::open(path, &Options::default(), Tiles::default()).unwrap();
-    let plan = segmenter.prepare(FRAME).unwrap();
-    assert_eq!(plan.len(), 1, "the comparison is of one run with one run");
-    let outer = plan.outer;
-    let mut model = Model::open(path, &Options::default()).unwrap();
-    model.shape(outer.height, outer.width).unwrap();
-    model
+/// The network alone.
+struct Bare {
+    model: Model,
+    /// Runs that a frame takes.
+    runs: usize,
 }
 
-fn element(path: &Path, properties: &[(&str, &str)]) -> Harness {
-    let element = common::element(path, properties);
-    common::harness(&element, "GRAY16_LE", FRAME.width, FRAME.height)
-}
+impl Bare {
+    /// With tensors of the shape that the element plans for frames of `size`.
+    fn new(path: &Path, size: Size) -> Self {
+        let mut segmenter = Segmenter::open(path, &Options::default(), Tiles::default()).unwrap();
+        let plan = segmenter.prepare(size).unwrap();
+        let (runs, outer) = (plan.len(), plan.outer);
+        let mut model = Model::open(path, &Options::default()).unwrap();
+        model.shape(outer.height, outer.width).unwrap();
+        Bare { model, runs }
+    }
 
-fn frame() -> gst::Buffer {
-    let picture = common::cells(FRAME.width, FRAME.height, 1);
-    let bytes: Vec<u8> = picture
-        .iter()
-        .flat_map(|value| (u16::from(*value) * 16).to_le_bytes())
-        .collect();
-    gst::Buffer::from_slice(bytes)
+    fn time(&mut self) -> Duration {
+        time(|| {
+            for _ in 0..self.runs {
+                self.model.run().unwrap();
+            }
+        })
+    }
 }
 
 fn time(work: impl FnOnce()) -> Duration {
@@ -58,44 +58,97 @@ fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-fn overhead(criterion: &mut Criterion) {
-    common::init();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL);
-    let mut model = bare(&path);
-    let frame = frame();
-    for output in ["overlay", "mask", "none"] {
-        let mut harness = element(&path, &[("output", output)]);
-        let mut through = || {
-            black_box(harness.push_and_pull(frame.copy()).unwrap());
-        };
-        through();
-        let mut ratios: Vec<f64> = (0..PAIRS)
-            .map(|_| {
-                let alone = time(|| {
-                    black_box(model.run().unwrap());
-                });
-                time(&mut through).as_secs_f64() / alone.as_secs_f64()
-            })
-            .collect();
-        ratios.sort_by(f64::total_cmp);
-        println!(
-            "element (output={output}) / bare run, {PAIRS} pairs: median {:.3}, from {:.3} to {:.3}",
-            ratios[PAIRS / 2],
-            ratios[0],
-            ratios[PAIRS - 1]
-        );
-    }
-    let mut group = criterion.benchmark_group("a frame of 696x520, 16 bits");
-    group.sample_size(10);
-    group.bench_function("bare run", |bencher| {
-        bencher.iter(|| black_box(model.run().unwrap().len()));
-    });
-    let mut harness = element(&path, &[]);
-    group.bench_function("element", |bencher| {
-        bencher.iter(|| black_box(harness.push_and_pull(frame.copy()).unwrap()));
-    });
-    group.finish();
+/// A frame of 16 bits.
+fn frame(size: Size) -> gst::Buffer {
+    let picture = common::cells(size.width, size.height, 1);
+    let bytes: Vec<u8> = picture
+        .iter()
+        .flat_map(|value| (u16::from(*value) * 16).to_le_bytes())
+        .collect();
+    gst::Buffer::from_slice(bytes)
 }
 
-criterion_group!(benches, overhead);
-criterion_main!(benches);
+fn element(path: &Path, output: &str, size: Size) -> Harness {
+    let element = common::element(path, &[("output", output)]);
+    common::harness(&element, "GRAY16_LE", size.width, size.height)
+}
+
+/// Median, smallest and largest.
+fn spread(mut ratios: Vec<f64>) -> String {
+    ratios.sort_by(f64::total_cmp);
+    let (first, last) = (ratios[0], ratios[ratios.len() - 1]);
+    format!("{:.3} ({first:.3} to {last:.3})", ratios[ratios.len() / 2])
+}
+
+fn frames(path: &Path, size: Size, pairs: usize) {
+    let mut bare = Bare::new(path, size);
+    let frame = frame(size);
+    for output in ["overlay", "mask", "none"] {
+        let mut harness = element(path, output, size);
+        let mut through = || {
+            time(|| {
+                harness.push_and_pull(frame.copy()).unwrap();
+            })
+        };
+        through();
+        let mut ratio = || {
+            let alone = bare.time();
+            through().as_secs_f64() / alone.as_secs_f64()
+        };
+        let ratios = spread((0..pairs).map(|_| ratio()).collect());
+        println!(
+            "{}x{}, output={output}: element / {} bare run(s), {pairs} pairs: {ratios}",
+            size.width, size.height, bare.runs,
+        );
+    }
+}
+
+/// The time between the first and the last frame of a pipeline that decodes, segments and draws.
+fn pipeline(path: &Path, pictures: &Path) -> Duration {
+    let text = format!(
+        "multifilesrc location={}/t%03d.png stop-index={FRAMES} caps=image/png,framerate=1000/1 ! pngdec ! \
+         videoconvert ! video/x-raw,format=RGB ! queue ! unetsegment name=unet ! queue ! videoconvert ! \
+         video/x-raw,format=I420 ! fakesink name=sink sync=false",
+        pictures.display()
+    );
+    let pipeline = gst::parse::launch(&text).unwrap();
+    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    let unet = pipeline.by_name("unet").unwrap();
+    unet.set_property("model-file", path.to_str().unwrap());
+    let (send, receive) = mpsc::channel();
+    let sink = pipeline
+        .by_name("sink")
+        .unwrap()
+        .static_pad("sink")
+        .unwrap();
+    sink.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        let _ = send.send(Instant::now());
+        gst::PadProbeReturn::Ok
+    });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let times: Vec<Instant> = receive.iter().take(FRAMES + 1).collect();
+    pipeline.set_state(gst::State::Null).unwrap();
+    times[FRAMES] - times[0]
+}
+
+fn main() {
+    common::init();
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL);
+    for (width, height) in SIZES {
+        let pairs = if width < 1000 { 21 } else { 5 };
+        frames(&path, Size { width, height }, pairs);
+    }
+    let Some(pictures) = common::data("u373_video/images") else {
+        return;
+    };
+    let (width, height) = SIZES[0];
+    let mut bare = Bare::new(&path, Size { width, height });
+    let ratios = (0..5).map(|_| {
+        let alone: Duration = (0..FRAMES).map(|_| bare.time()).sum();
+        alone.as_secs_f64() / pipeline(&path, &pictures).as_secs_f64()
+    });
+    println!(
+        "decode ! queue ! unetsegment ! queue ! convert: frames a second / those of bare runs, 5 pairs: {}",
+        spread(ratios.collect())
+    );
+}

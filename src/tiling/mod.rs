@@ -12,7 +12,8 @@
 //!
 //! Max-pooling ties a network's answer to the grid it starts from. Inners therefore begin at
 //! multiples of the network's stride, which makes the tiled answer that of one run over the whole
-//! frame, bit for bit. Beyond the frame's edge the network sees the frame [mirrored](mirror()).
+//! frame, bit for bit. Beyond the frame's edge the network sees the frame [mirrored](mirror()), as far as
+//! [`edge`] says: there the first tile begins and the last one ends.
 
 mod axis;
 mod decision;

@@ -79,7 +79,8 @@ pub struct Plan {
     pub outer: Size,
     /// The network's output for every tile: `outer` less the margin on each side.
     pub output: Size,
-    /// Context thrown away at the left and right (`width`) and at the top and bottom (`height`).
+    /// Context thrown away at the left and right (`width`) and at the top and bottom (`height`) where tiles
+    /// meet; at the frame's edges there is less, see [`edge`](super::edge).
     /// It is the network's halo, rounded up to the margin plus a multiple of the stride, which keeps
     /// the grid of the pooling where a run over the frame with only the margin added has it. Less
     /// only where a network of fixed size has no room; see [`Plan::new`].

@@ -126,7 +126,7 @@ pub fn segment(unet: &UNet, scorer: &mut Scorer, image: &[Plane<f32>]) -> Result
             size: (plan.outer.height, plan.outer.width),
         });
         let probability = Some(&mut probability.data[..]);
-        stitcher.add(tile, &scores, &mut mask.data, probability);
+        stitcher.add(tile, (&scores, plan.output), &mut mask.data, probability);
     }
     stitcher.finish(&mut mask.data, Some(&mut probability.data));
     Ok(match unet.classes {

@@ -1,0 +1,133 @@
+//! What the stages of a frame cost beside the network, each alone: a picture of 2088x1560 pixels.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use gstunetsegment::contract::{Activation, Channels, Geometry, Normalization, Sizes};
+use gstunetsegment::labels::Components;
+use gstunetsegment::picture::{
+    Format, Frame, FrameMut, Levels, Normalizer, Plane, PlaneMut, Scaling, YuvCoding,
+    default_color, draw, fill,
+};
+use gstunetsegment::reuse::{Kept, Reuse};
+use gstunetsegment::tiling::{Blend, Decision, Plan, Size, Stitcher, TileSize};
+
+const SIZE: Size = Size {
+    width: 2088,
+    height: 1560,
+};
+
+const GEOMETRY: Geometry = Geometry {
+    margin: 0,
+    halo: 96,
+    stride: 16,
+    sizes: Sizes::Steps { min: 16, step: 16 },
+};
+
+/// Discs on a grid, and a texture in between.
+fn picture() -> Vec<u16> {
+    let value = |at: usize| {
+        let (y, x) = (at / SIZE.width, at % SIZE.width);
+        let (dy, dx) = ((y % 80) as i32 - 40, (x % 80) as i32 - 40);
+        let inside = dy * dy + dx * dx < 625;
+        400 + (at * 7919 % 101) as u16 + if inside { 900 } else { 0 }
+    };
+    (0..SIZE.area()).map(value).collect()
+}
+
+fn stages(criterion: &mut Criterion) {
+    let values = picture();
+    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let plane = Plane {
+        data: &bytes,
+        stride: 2 * SIZE.width,
+    };
+    let coding = YuvCoding::default();
+    let frame = Frame::new(Format::Gray16Le, SIZE.width, SIZE.height, &[plane], coding).unwrap();
+    let mut mask: Vec<u8> = values.iter().map(|value| u8::from(*value > 900)).collect();
+    let mut group = criterion.benchmark_group("2088x1560");
+    group.throughput(Throughput::Elements(SIZE.area() as u64));
+    group.sample_size(20);
+
+    let mut normalizer = Normalizer::new(Normalization::ZScore);
+    group.bench_function("statistics", |bencher| {
+        bencher.iter(|| black_box(normalizer.scaling(&frame, Channels::Gray)));
+    });
+
+    let max_pixels = 1 << 20;
+    let size = TileSize::Planned { max_pixels };
+    let plan = Plan::new(SIZE, &GEOMETRY, Blend::Crop, size).unwrap();
+    let mut input = vec![0.0; plan.outer.area()];
+    group.bench_function("pixels into mirrored tiles", |bencher| {
+        bencher.iter(|| {
+            for tile in plan.tiles() {
+                let scaling = Scaling::IDENTITY;
+                fill(
+                    &frame,
+                    Channels::Gray,
+                    scaling,
+                    tile,
+                    plan.outer,
+                    &mut input,
+                );
+            }
+        });
+    });
+
+    for blend in [Blend::Crop, Blend::Gaussian] {
+        let plan = Plan::new(SIZE, &GEOMETRY, blend, size).unwrap();
+        let decision = Decision::new(Activation::Softmax, 2, 0.5);
+        let mut stitcher = Stitcher::new(&plan, decision).unwrap();
+        let values = 0..2 * plan.output.area();
+        let scores: Vec<f32> = values.map(|at| (at % 7) as f32).collect();
+        let scores = &scores[..];
+        group.bench_function(format!("stitch, {blend:?}"), |bencher| {
+            bencher.iter(|| {
+                stitcher.begin();
+                for tile in plan.tiles() {
+                    stitcher.add(tile, (scores, plan.output), &mut mask, None);
+                }
+                stitcher.finish(&mut mask, None);
+            });
+        });
+    }
+
+    let mut kept = Kept::new(Reuse::Threshold { most_frames: 1000 }, &plan, &GEOMETRY).unwrap();
+    group.bench_function("what changed, by more than noise", |bencher| {
+        bencher.iter(|| {
+            black_box(kept.look(&frame, Channels::Gray, Scaling::IDENTITY));
+        });
+    });
+
+    let mask: Vec<u8> = values.iter().map(|value| u8::from(*value > 900)).collect();
+    let mut components = Components::default();
+    group.bench_function("count objects", |bencher| {
+        bencher.iter(|| black_box(components.count(&mask, SIZE.width, 16)));
+    });
+
+    let mut drawn = vec![0; 3 * SIZE.area()];
+    let colors: Vec<_> = (0..2).map(default_color).collect();
+    group.bench_function("overlay, grey of 16 bits to RGB", |bencher| {
+        bencher.iter(|| {
+            let plane = PlaneMut {
+                data: &mut drawn[..],
+                stride: 3 * SIZE.width,
+            };
+            let target = FrameMut::new(Format::Rgb, SIZE.width, SIZE.height, [plane], coding);
+            let mut target = target.unwrap();
+            draw(
+                Some(&frame),
+                &mut target,
+                &mask,
+                &colors,
+                0.35,
+                Levels::IDENTITY,
+            )
+            .unwrap();
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, stages);
+criterion_main!(benches);
