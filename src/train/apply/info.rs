@@ -189,6 +189,7 @@ mod tests {
   tiles begin     every 16 pixels
   normalization   z-score
   output          one score a class (softmax makes probabilities of them)
+  computes with   floating point of 32 bits
   class 0         background, #000000
   class 1         foreground, #e69f00
   threshold       0.5
