@@ -181,6 +181,23 @@ impl Segmenter {
         frame: &Frame,
         normalization: Normalization,
         mask: &mut [u8],
+        probability: Option<&mut [f32]>,
+    ) -> Result<Spent, SegmentError> {
+        if self.normalizer.normalization() != normalization {
+            self.normalizer = Normalizer::new(normalization);
+        }
+        let channels = self.model.contract().channels;
+        let scaling = self.normalizer.scaling(frame, channels);
+        self.segment_scaled(frame, scaling, mask, probability)
+    }
+
+    /// As [`segment`](Self::segment), for a frame of which it is known how its pixels become the network's
+    /// input.
+    pub fn segment_scaled(
+        &mut self,
+        frame: &Frame,
+        scaling: Scaling,
+        mask: &mut [u8],
         mut probability: Option<&mut [f32]>,
     ) -> Result<Spent, SegmentError> {
         let size = Size {
@@ -200,11 +217,6 @@ impl Segmenter {
         else {
             unreachable!("it was prepared above")
         };
-        if self.normalizer.normalization() != normalization {
-            self.normalizer = Normalizer::new(normalization);
-        }
-        let channels = self.model.contract().channels;
-        let scaling = self.normalizer.scaling(frame, channels);
         let mut task = Task {
             model: &mut self.model,
             frame,

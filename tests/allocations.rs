@@ -4,7 +4,7 @@
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::{Files, SMALL, cells, element};
@@ -14,19 +14,23 @@ use gstunetsegment::inference::{Model, Options};
 use gstunetsegment::mask_meta::{self, Mask};
 use gstunetsegment::unet::UNet;
 
-/// Counts what the thread at work takes from Rust's allocator. ONNX Runtime and GStreamer have allocators of
-/// their own, which it does not see.
+/// Counts what all threads take from Rust's allocator. ONNX Runtime and GStreamer have allocators of their own,
+/// which it does not see.
 struct Counting;
 
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// How often `work` allocates.
+fn count(work: impl FnOnce()) -> u64 {
+    let before = COUNT.load(Ordering::SeqCst);
+    work();
+    COUNT.load(Ordering::SeqCst) - before
 }
 
 // SAFETY: it hands everything on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // A thread that ends has no counter any more.
-        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+        COUNT.fetch_add(1, Ordering::SeqCst);
         // SAFETY: the caller's promise is that of the trait.
         unsafe { System.alloc(layout) }
     }
@@ -46,9 +50,9 @@ fn of_a_run(files: &Files, unet: &UNet) -> u64 {
     let (height, width) = unet.geometry().legal(100, 100).unwrap();
     model.shape(height, width).unwrap();
     model.run().unwrap();
-    COUNT.set(0);
-    model.run().unwrap();
-    COUNT.get()
+    count(|| {
+        model.run().unwrap();
+    })
 }
 
 /// Allocations that giving a buffer its meta makes by itself.
@@ -61,9 +65,7 @@ fn of_a_meta() -> u64 {
         caps,
         inference: Duration::ZERO,
     };
-    COUNT.set(0);
-    mask_meta::attach(buffer, mask).unwrap();
-    COUNT.get()
+    count(|| mask_meta::attach(buffer, mask).unwrap())
 }
 
 /// Allocations for each of the last of a few frames, and how often the network ran for it.
@@ -85,10 +87,8 @@ fn counts(files: &Files, unet: &UNet, format: &str, properties: &[(&str, &str)])
         let mut frame = gst::Buffer::with_size(size).unwrap();
         frame.make_mut().copy_from_slice(0, &pixels).unwrap();
         let before = runs();
-        COUNT.set(0);
-        harness.push(frame).unwrap();
-        counts.push([COUNT.get(), runs() - before]);
-        drop(harness.pull().unwrap());
+        let allocated = count(|| drop(harness.push_and_pull(frame).unwrap()));
+        counts.push([allocated, runs() - before]);
     }
     counts.split_off(4)
 }
@@ -114,6 +114,7 @@ fn frames_allocate_nothing() {
             ("GRAY8", vec![("tile-size", "48"), ("reuse", "exact")]),
             ("GRAY8", vec![("reuse", "threshold")]),
             ("GRAY8", vec![("normalization", "percentile")]),
+            ("GRAY16_LE", vec![("frames-in-flight", "1")]),
         ] {
             for [allocated, runs] in counts(&files, &unet, format, &properties) {
                 let expected = runs * of_a_run + of_a_meta;

@@ -13,5 +13,5 @@ pub mod provider;
 #[cfg(feature = "train")]
 pub mod trace;
 
-pub use model::{Model, ModelError, Options};
+pub use model::{Model, ModelError, Options, Stopper};
 pub use provider::Provider;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ort::environment::Environment;
@@ -70,6 +71,43 @@ pub enum ModelError {
     Load { path: PathBuf, reason: String },
     #[error("model {path}: inference failed: {reason}")]
     Run { path: PathBuf, reason: String },
+    /// Somebody [stopped](Stopper::stop) it.
+    #[error("model {path}: the run was stopped")]
+    Stopped { path: PathBuf },
+}
+
+/// Ends the runs of a model from another thread.
+#[derive(Clone)]
+pub struct Stopper {
+    options: Arc<RunOptions>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Stopper {
+    fn new() -> ort::Result<Self> {
+        Ok(Stopper {
+            options: Arc::new(RunOptions::new()?),
+            stopped: Arc::default(),
+        })
+    }
+
+    /// Ends the run that is going on, within the time of one operator, and lets none begin.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        // It fails for a null pointer only.
+        let _ = self.options.terminate();
+    }
+
+    /// Lets runs begin again.
+    pub fn allow(&self) {
+        let _ = self.options.unterminate();
+        self.stopped.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether runs are stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
 }
 
 /// An opened model with, once [shaped](Model::shape), its tensors.
@@ -81,6 +119,7 @@ pub struct Model {
     survey: Survey,
     provider: Provider,
     refused: Vec<ModelError>,
+    stopper: Stopper,
     /// Tensors of several shapes, those in use last.
     tensors: Vec<Tensors>,
 }
@@ -97,7 +136,6 @@ struct Tensors {
     input: Tensor<f32>,
     output: Tensor<f32>,
     binding: IoBinding,
-    options: Arc<RunOptions>,
 }
 
 /// Height and width of the network's input.
@@ -137,6 +175,7 @@ impl Model {
             .agrees_with(&contract)
             .and_then(|()| survey.agrees_with(&contract))
             .map_err(|reason| unfit(path, reason))?;
+        let stopper = Stopper::new().map_err(|error| run_error(path, &error))?;
         Ok(Model {
             path: path.to_owned(),
             session,
@@ -145,6 +184,7 @@ impl Model {
             survey,
             provider,
             refused,
+            stopper,
             tensors: Vec::new(),
         })
     }
@@ -172,6 +212,11 @@ impl Model {
     /// The providers that [`Provider::Auto`] tried in vain before, each with its reason.
     pub fn refused(&self) -> &[ModelError] {
         &self.refused
+    }
+
+    /// Ends its runs from another thread.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
     }
 
     /// Output channels of the network; 0 before [`shape`](Self::shape).
@@ -210,7 +255,10 @@ impl Model {
             Tensor::<f32>::new(&allocator, [1, channels, height, width]).map_err(failed)?;
         input.extract_tensor_mut().1.fill(0.0);
         let found = {
-            let outputs = self.session.run(ort::inputs![&input]).map_err(failed)?;
+            let outputs = self
+                .session
+                .run_with_options(ort::inputs![&input], &*self.stopper.options)
+                .map_err(failed)?;
             dimensions(&outputs[0]).map_err(|reason| unfit(&self.path, reason))?
         };
         let outputs = self.promised(&found, height, width)?;
@@ -220,7 +268,6 @@ impl Model {
             .bind_input(self.session.inputs()[0].name(), &input)
             .and_then(|()| binding.bind_output(self.session.outputs()[0].name(), &mut output));
         bound.map_err(failed)?;
-        let options = Arc::new(RunOptions::new().map_err(failed)?);
         self.tensors.push(Tensors {
             shape,
             outputs,
@@ -228,7 +275,6 @@ impl Model {
             input,
             output,
             binding,
-            options,
         });
         let start = Instant::now();
         let finite = self
@@ -302,8 +348,11 @@ impl Model {
                 .map_err(failed)?;
         }
         self.session
-            .run_binding_with_options(&tensors.binding, &tensors.options)
-            .map_err(failed)?;
+            .run_binding_with_options(&tensors.binding, &self.stopper.options)
+            .map_err(|error| match self.stopper.is_stopped() {
+                true => ModelError::Stopped { path: path.clone() },
+                false => failed(error),
+            })?;
         Ok(tensors.output.extract_tensor().1)
     }
 }

@@ -4,7 +4,7 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::imp::{CAT, UNetSegment};
-use super::process::ProcessError;
+use super::job::ProcessError;
 use crate::inference::ModelError;
 use crate::segmenter::SegmentError;
 
@@ -20,7 +20,9 @@ pub fn start(error: &ModelError) -> gst::ErrorMessage {
         ModelError::Io { .. } | ModelError::NotAFile { .. } => {
             gst::error_msg!(gst::ResourceError::OpenRead, ("{text}"))
         }
-        ModelError::Run { .. } => gst::error_msg!(gst::StreamError::Failed, ("{text}")),
+        ModelError::Run { .. } | ModelError::Stopped { .. } => {
+            gst::error_msg!(gst::StreamError::Failed, ("{text}"))
+        }
         ModelError::Empty { .. }
         | ModelError::TooLarge { .. }
         | ModelError::NotOnnx { .. }

@@ -2,7 +2,7 @@
 
 use gst_video::{VideoColorMatrix, VideoColorRange, VideoInfo};
 
-use super::process::ProcessError;
+use super::job::ProcessError;
 use crate::picture::{Format, Frame, FrameMut, Plane, PlaneMut, YuvCoding, YuvRange};
 use crate::tiling::Size;
 

@@ -1,26 +1,31 @@
-//! The GObject side of `unetsegment`: properties, caps, states. What happens to a frame is in
-//! [`super::process`].
+//! The GObject side of `unetsegment`: properties, caps, events, states. What happens to a frame is in
+//! [`super::flow`] and the stages that it names.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::BaseTransformMode;
+use gst_base::subclass::base_transform::{
+    GenerateOutputSuccess, InputBuffer, PrepareOutputBufferSuccess,
+};
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::Output;
 use super::caps;
 use super::errors;
+use super::flow::{Flow, lock};
+use super::job::{Job, ProcessError};
 use super::latency::Latency;
-use super::messages::{self, Report};
+use super::line::Stages;
+use super::messages;
 use super::open::open;
-use super::process::{Process, ProcessError};
 use super::properties;
 use super::settings::{FrameSettings, Settings};
-use super::stats::Stats;
+use super::stream::Stream;
 use crate::inference::Provider;
 
 pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
@@ -34,9 +39,7 @@ pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
 #[derive(Default)]
 pub struct UNetSegment {
     settings: Mutex<Settings>,
-    /// Between start and stop. The streaming thread takes it out while it works on a frame, so that
-    /// nothing is locked meanwhile.
-    process: Mutex<Option<Box<Process>>>,
+    flow: Flow,
     /// What the model runs on.
     provider: Mutex<Option<Provider>>,
     /// Whether it was told already that the caps of now are refused.
@@ -44,7 +47,6 @@ pub struct UNetSegment {
     /// While caps are being agreed on.
     negotiation: Mutex<Option<Negotiation>>,
     latency: Latency,
-    stats: Mutex<Stats>,
 }
 
 /// Caps are agreed on in many steps, which must not contradict each other when `output` changes between
@@ -53,12 +55,6 @@ struct Negotiation {
     output: Output,
     /// How many threads are at it: the stream's own, and those that ask what caps there could be.
     parties: usize,
-}
-
-/// The content of a mutex, whatever happened to a thread that held it: settings are single values,
-/// none of them half written.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl UNetSegment {
@@ -98,36 +94,44 @@ impl UNetSegment {
         result
     }
 
-    /// Says loudly that tiles may show, where they may.
-    fn warn_of_seams(&self, process: &Process) {
-        if let Some(text) = process.seams() {
-            gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
+    /// Says what went wrong with a frame; what to tell whoever brought it.
+    fn fail(&self, error: &ProcessError) -> gst::FlowError {
+        if error.is_stop() {
+            return gst::FlowError::Flushing;
         }
+        errors::post(self, error);
+        gst::FlowError::Error
     }
 
-    /// Runs `work` on a frame, and tells what came of it.
-    fn work(
-        &self,
-        work: impl FnOnce(&mut Process, &FrameSettings) -> Result<Option<Report>, ProcessError>,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+    /// Makes a job of a frame, with the buffer that is to go out.
+    fn read(&self, input: gst::Buffer) -> Result<Job, gst::FlowError> {
         let settings = self.frame_settings();
-        let Some(mut process) = lock(&self.process).take() else {
-            return Err(gst::FlowError::NotNegotiated);
+        let (input, output) = match self.obj().is_in_place() {
+            true => (None, input),
+            false => match self.parent_prepare_output_buffer(InputBuffer::Readable(&input))? {
+                PrepareOutputBufferSuccess::InputBuffer => (None, input),
+                PrepareOutputBufferSuccess::Buffer(output) => (Some(input), output),
+            },
         };
-        let start = Instant::now();
-        let worked = work(&mut process, &settings);
-        let time = start.elapsed();
-        *lock(&self.stats) = process.stats();
-        *lock(&self.process) = Some(process);
-        let report = worked.map_err(|error| {
-            errors::post(self, &error);
-            gst::FlowError::Error
-        })?;
+        let job = self
+            .flow
+            .with_reader(|reader| reader.read(input, output, settings));
+        job.map_err(|error| self.fail(&error))
+    }
+
+    fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
+        self.flow.infer(job).map_err(|error| self.fail(&error))
+    }
+
+    /// Makes what goes out of `job`, and tells what there is to tell of it.
+    fn write(&self, job: Job) -> Result<gst::Buffer, gst::FlowError> {
+        let arrived = job.arrived;
+        let (buffer, report) = self.flow.write(job).map_err(|error| self.fail(&error))?;
         if let Some(report) = report {
             messages::post(&self.obj(), report);
         }
-        self.took(time);
-        Ok(gst::FlowSuccess::Ok)
+        self.took(arrived.elapsed());
+        Ok(buffer)
     }
 
     /// Takes in how long a frame takes, and tells the pipeline where that changes its latency.
@@ -186,7 +190,7 @@ impl ObjectImpl for UNetSegment {
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         match pspec.name() {
             "active-provider" => return lock(&self.provider).map(Provider::name).to_value(),
-            "stats" => return lock(&self.stats).structure().to_value(),
+            "stats" => return self.flow.stats().structure().to_value(),
             _ => (),
         }
         let value = lock(&self.settings).get(pspec.name());
@@ -197,6 +201,17 @@ impl ObjectImpl for UNetSegment {
 impl GstObjectImpl for UNetSegment {}
 
 impl ElementImpl for UNetSegment {
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::PausedToReady {
+            // Pads are shut only when nobody works behind them.
+            self.flow.begin_flush();
+        }
+        self.parent_change_state(transition)
+    }
+
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
         static METADATA: Lazy<gst::subclass::ElementMetadata> = Lazy::new(|| {
             gst::subclass::ElementMetadata::new(
@@ -226,6 +241,24 @@ impl ElementImpl for UNetSegment {
     }
 }
 
+/// The element as the threads see it on which frames overlap.
+struct OnThreads(glib::WeakRef<super::UNetSegment>);
+
+impl Stages<Job> for OnThreads {
+    fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
+        let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
+        let imp = element.imp();
+        gst::panic_to_error!(imp, Err(gst::FlowError::Error), { imp.infer(job) })
+    }
+
+    fn emit(&self, job: Job) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
+        let imp = element.imp();
+        let buffer = gst::panic_to_error!(imp, Err(gst::FlowError::Error), { imp.write(job) })?;
+        element.src_pad().push(buffer)
+    }
+}
+
 impl BaseTransformImpl for UNetSegment {
     const MODE: BaseTransformMode = BaseTransformMode::Both;
     const PASSTHROUGH_ON_SAME_CAPS: bool = false;
@@ -235,15 +268,22 @@ impl BaseTransformImpl for UNetSegment {
         let settings = lock(&self.settings).clone();
         let segmenter = open(self, &settings)?;
         *lock(&self.provider) = Some(segmenter.model().provider());
-        *lock(&self.process) = Some(Box::new(Process::new(segmenter)));
         self.latency.reset();
-        *lock(&self.stats) = Stats::default();
         self.refused.store(false, Ordering::Relaxed);
-        Ok(())
+        let in_flight = settings.model.frames_in_flight as usize;
+        let stages = Arc::new(OnThreads(self.obj().downgrade()));
+        self.flow
+            .start(segmenter, in_flight, stages)
+            .map_err(|error| {
+                gst::error_msg!(
+                    gst::ResourceError::Failed,
+                    ("The threads for frames-in-flight={in_flight} can't be started: {error}")
+                )
+            })
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        *lock(&self.process) = None;
+        self.flow.stop();
         *lock(&self.provider) = None;
         Ok(())
     }
@@ -263,26 +303,35 @@ impl BaseTransformImpl for UNetSegment {
     }
 
     fn set_caps(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
-        let output = self.output();
-        // Planning and the first run of the network are the work of this thread; nobody else waits.
-        let mut process = lock(&self.process)
-            .take()
-            .ok_or_else(|| gst::loggable_error!(CAT, "caps before the element was started"))?;
-        let configured = process.configure(incaps, outcaps, output);
-        let in_place = configured.and_then(|()| process.follow(output));
-        if in_place.is_ok() {
-            self.warn_of_seams(&process);
-            self.took(process.expected_time());
-        }
-        *lock(&self.process) = Some(process);
-        let told = self.refused.swap(in_place.is_err(), Ordering::Relaxed);
-        let in_place = in_place.map_err(|error| {
+        let wanted = self.output();
+        let configured = self.flow.while_idle(|reader, inferrer, writer| {
+            // Nothing of the old caps may be used again, should the new ones be refused.
+            let before = reader.end_stream();
+            writer.begin_stream();
+            let stream = Arc::new(Stream::new(incaps, outcaps, &mut inferrer.segmenter)?);
+            let kind = stream.kind(wanted, before)?;
+            reader.begin_stream(stream.clone(), kind);
+            let seams = stream.seams(inferrer.segmenter.model());
+            Ok((stream.is_in_place(kind), stream.expected_time, seams))
+        });
+        let Some(configured) = configured else {
+            return Err(gst::loggable_error!(
+                CAT,
+                "caps while the element is stopped or flushed"
+            ));
+        };
+        let told = self.refused.swap(configured.is_err(), Ordering::Relaxed);
+        let (in_place, expected_time, seams) = configured.map_err(|error: ProcessError| {
             // The same caps come again with the next frame.
-            if !told {
+            if !told && !error.is_stop() {
                 errors::post(self, &error);
             }
             gst::loggable_error!(CAT, "{error}")
         })?;
+        if let Some(text) = seams {
+            gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
+        }
+        self.took(expected_time);
         self.obj().set_in_place(in_place);
         Ok(())
     }
@@ -314,6 +363,9 @@ impl BaseTransformImpl for UNetSegment {
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
+        if direction == gst::PadDirection::Sink && query.is_serialized() {
+            self.flow.drain();
+        }
         let answered = match query.type_() {
             gst::QueryType::Caps | gst::QueryType::AcceptCaps => {
                 self.with_one_output(|_| BaseTransformImplExt::parent_query(self, direction, query))
@@ -335,6 +387,15 @@ impl BaseTransformImpl for UNetSegment {
 
     fn sink_event(&self, event: gst::Event) -> bool {
         match event.type_() {
+            gst::EventType::FlushStart => self.flow.begin_flush(),
+            gst::EventType::FlushStop => self.flow.end_flush(),
+            _ if event.is_serialized() => {
+                // It may not overtake the frames before it.
+                self.flow.drain();
+            }
+            _ => (),
+        }
+        match event.type_() {
             gst::EventType::Caps => self.with_one_output(|_| self.parent_sink_event(event)),
             _ => self.parent_sink_event(event),
         }
@@ -350,17 +411,29 @@ impl BaseTransformImpl for UNetSegment {
             let submitted = self.parent_submit_input_buffer(is_discont, inbuf);
             submitted.map(|submitted| (submitted, output))
         })?;
-        let mut process = lock(&self.process);
-        let Some(in_place) = process.as_mut().map(|process| process.follow(output)) else {
-            return Ok(submitted);
-        };
-        drop(process);
-        let in_place = in_place.map_err(|error| {
-            errors::post(self, &error);
-            gst::FlowError::Error
-        })?;
-        self.obj().set_in_place(in_place);
+        let in_place = self.flow.with_reader(|reader| reader.follow(output));
+        self.obj()
+            .set_in_place(in_place.map_err(|error| self.fail(&error))?);
         Ok(submitted)
+    }
+
+    /// Where frames overlap, they go out on a thread of ours.
+    fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        let Some(input) = self.take_queued_buffer() else {
+            return Ok(GenerateOutputSuccess::NoOutput);
+        };
+        match self.flow.line() {
+            Some(line) => {
+                line.wait_for_room()?;
+                line.put(self.read(input)?);
+                Ok(GenerateOutputSuccess::NoOutput)
+            }
+            None => {
+                let mut job = self.read(input)?;
+                self.infer(&mut job)?;
+                self.write(job).map(GenerateOutputSuccess::Buffer)
+            }
+        }
     }
 
     /// Properties that follow a curve take their value of the frame's time.
@@ -387,17 +460,5 @@ impl BaseTransformImpl for UNetSegment {
             true => true,
             false => self.parent_transform_meta(outbuf, meta, inbuf),
         }
-    }
-
-    fn transform(
-        &self,
-        inbuf: &gst::Buffer,
-        outbuf: &mut gst::BufferRef,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        self.work(|process, settings| process.convert(inbuf, outbuf, settings))
-    }
-
-    fn transform_ip(&self, buf: &mut gst::BufferRef) -> Result<gst::FlowSuccess, gst::FlowError> {
-        self.work(|process, settings| process.draw_upon(buf, settings))
     }
 }

@@ -12,15 +12,21 @@
 
 mod caps;
 mod errors;
+mod flow;
 mod frame;
 mod imp;
+mod inferrer;
+mod job;
 mod latency;
+mod line;
 mod messages;
 mod open;
-mod process;
 mod properties;
+mod reader;
 mod settings;
 mod stats;
+mod stream;
+mod writer;
 
 use gst::prelude::*;
 

@@ -45,6 +45,14 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.threads)
             .mutable_ready()
             .build(),
+        glib::ParamSpecUInt::builder("frames-in-flight")
+            .nick("Frames in flight")
+            .blurb("Most frames between being read and going out: while one is inferred, the one before is drawn and goes out, and the next is read (1 = one after the other, on the thread of the stream)")
+            .minimum(1)
+            .maximum(16)
+            .default_value(default.frames_in_flight)
+            .mutable_ready()
+            .build(),
         glib::ParamSpecString::builder("active-provider")
             .nick("Active provider")
             .blurb("The execution provider in use, none before the model is loaded")

@@ -1,0 +1,158 @@
+//! Frames that overlap on the element's threads go out as if they had come one after the other.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::{Files, SMALL, cells, element, gray8, harness, mask_of};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstreamer_check::Harness;
+
+const WIDTH: usize = 90;
+const HEIGHT: usize = 61;
+
+/// What came out, in its order.
+#[derive(Debug, PartialEq)]
+enum Out {
+    Frame {
+        time: Option<gst::ClockTime>,
+        flags: gst::BufferFlags,
+        pixels: Vec<u8>,
+        mask: Vec<u8>,
+    },
+    Event(String),
+}
+
+/// Notes all that `harness` gets out of the element.
+fn record(harness: &Harness) -> Arc<Mutex<Vec<Out>>> {
+    let seen: Arc<Mutex<Vec<Out>>> = Arc::default();
+    let noted = seen.clone();
+    let pad = harness.element().unwrap().static_pad("src").unwrap();
+    let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+    pad.add_probe(kinds, move |_, info| {
+        let out = match &info.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => Out::Frame {
+                time: buffer.pts(),
+                flags: buffer.flags() & gst::BufferFlags::DISCONT,
+                pixels: buffer.map_readable().unwrap().to_vec(),
+                mask: mask_of(buffer).0,
+            },
+            Some(gst::PadProbeData::Event(event)) => Out::Event(event.type_().to_string()),
+            _ => unreachable!("nothing else was asked for"),
+        };
+        noted.lock().unwrap().push(out);
+        gst::PadProbeReturn::Ok
+    });
+    seen
+}
+
+fn frame(number: u64) -> gst::Buffer {
+    let mut buffer = gray8(&cells(WIDTH, HEIGHT, number), WIDTH, HEIGHT);
+    let time = gst::ClockTime::from_mseconds(40 * number);
+    buffer.get_mut().unwrap().set_pts(time);
+    buffer
+}
+
+/// What comes out of frames with events and other caps between them.
+fn outcome(model: &std::path::Path, output: &str, in_flight: &str) -> Vec<Out> {
+    let properties = [("output", output), ("frames-in-flight", in_flight)];
+    let element = element(model, &properties);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let seen = record(&harness);
+    for number in 0..14 {
+        if number == 5 {
+            let structure = gst::Structure::new_empty("between");
+            assert!(harness.push_event(gst::event::CustomDownstream::new(structure)));
+        }
+        if number == 9 {
+            // The same pixels, otherwise laid out.
+            let caps = common::info("GRAY8", HEIGHT, WIDTH).to_caps().unwrap();
+            assert!(harness.push_event(gst::event::Caps::new(&caps)));
+        }
+        harness
+            .push(match number {
+                0..9 => frame(number),
+                _ => {
+                    let mut buffer = gray8(&cells(HEIGHT, WIDTH, number), HEIGHT, WIDTH);
+                    let time = gst::ClockTime::from_mseconds(40 * number);
+                    buffer.get_mut().unwrap().set_pts(time);
+                    buffer
+                }
+            })
+            .unwrap();
+    }
+    assert!(harness.push_event(gst::event::Eos::new()));
+    std::mem::take(&mut seen.lock().unwrap())
+}
+
+#[test]
+fn frames_and_events_go_out_as_they_came() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    for output in ["overlay", "mask", "probability", "none"] {
+        let expected = outcome(&model, output, "1");
+        let frames = expected
+            .iter()
+            .filter(|out| matches!(out, Out::Frame { .. }));
+        assert_eq!(frames.count(), 14);
+        assert_eq!(expected.last(), Some(&Out::Event("eos".into())));
+        for in_flight in ["2", "3", "16"] {
+            let found = outcome(&model, output, in_flight);
+            assert!(found == expected, "{output}, {in_flight} in flight");
+        }
+    }
+}
+
+/// A flush throws away what is on its way, and the frames after it are whole.
+#[test]
+fn nothing_from_before_a_flush_comes_after_it() {
+    let files = Files::new();
+    for in_flight in ["1", "4"] {
+        let element = element(&files.model(&SMALL), &[("frames-in-flight", in_flight)]);
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        let pad = element.static_pad("sink").unwrap();
+        for round in 0..20 {
+            for number in 0..3 {
+                harness.push(frame(100 * round + number)).unwrap();
+            }
+            assert!(pad.send_event(gst::event::FlushStart::new()));
+            assert!(pad.send_event(gst::event::FlushStop::new(true)));
+            let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+            assert!(harness.push_event(gst::event::Segment::new(&segment)));
+            while harness.try_pull().is_some() {}
+            let last = 100 * round + 50;
+            harness.push(frame(last)).unwrap();
+            let out = harness.pull().unwrap();
+            assert_eq!(out.pts(), frame(last).pts());
+            assert!(out.flags().contains(gst::BufferFlags::DISCONT));
+            assert_eq!(mask_of(&out).0.len(), WIDTH * HEIGHT);
+        }
+    }
+}
+
+/// The frames before one that is too small go out, the error is told, and whoever pushes hears of it.
+#[test]
+fn a_frame_that_fails_takes_none_along_that_came_before() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[("frames-in-flight", "4")]);
+    let bus = gst::Bus::new();
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    element.set_bus(Some(&bus));
+    let seen = record(&harness);
+    for number in 0..3 {
+        harness.push(frame(number)).unwrap();
+    }
+    let small = gst::Buffer::with_size(WIDTH * HEIGHT / 2).unwrap();
+    assert_eq!(harness.push(small), Err(gst::FlowError::Error));
+    assert!(common::error_on(&bus).contains("less than its caps say"));
+    harness.push(frame(7)).unwrap();
+    harness.push_event(gst::event::Eos::new());
+    let seen = seen.lock().unwrap();
+    let times = seen.iter().filter_map(|out| match out {
+        Out::Frame { time, .. } => *time,
+        Out::Event(_) => None,
+    });
+    let expected = [0, 1, 2, 7].map(|number| gst::ClockTime::from_mseconds(40 * number));
+    assert_eq!(times.collect::<Vec<_>>(), expected);
+}
