@@ -10,6 +10,7 @@ pub mod model;
 mod network;
 mod probe;
 pub mod provider;
+mod shared;
 #[cfg(feature = "train")]
 pub mod trace;
 

@@ -9,12 +9,14 @@ use ort::environment::Environment;
 use ort::memory::Allocator;
 use ort::session::{IoBinding, RunOptions, Session};
 use ort::value::Tensor;
+use sha2::{Digest, Sha256};
 
 use super::file;
 use super::library::{self, LibraryError, Search};
 use super::network::{Network, dimensions, promised_outputs};
 use super::probe;
 use super::provider::Provider;
+use super::shared::{self, Key, SharedSession};
 use crate::contract::{Contract, ContractError, METADATA_KEY};
 use crate::onnx::{self, survey::Survey};
 
@@ -113,7 +115,8 @@ impl Stopper {
 /// An opened model with, once [shaped](Model::shape), its tensors.
 pub struct Model {
     path: PathBuf,
-    session: Session,
+    session: Arc<SharedSession>,
+    hash: [u8; 32],
     contract: Contract,
     described: bool,
     survey: Survey,
@@ -153,8 +156,24 @@ impl Model {
         let file = file::parse(path, &bytes)?;
         let environment = library::environment(&options.library)?;
         let mut refused = Vec::new();
-        let (mut session, provider) = start(path, &bytes, &environment, options, &mut refused)?;
-        let network = Network::of(&session).map_err(|reason| unfit(path, reason))?;
+        let hash: [u8; 32] = Sha256::digest(&bytes).into();
+        let key = Key::new(hash, options);
+        let (session, provider) = match key.as_ref().and_then(shared::find) {
+            Some(found) => found,
+            None => {
+                let (session, provider) = start(path, &bytes, &environment, options, &mut refused)?;
+                let session = Arc::new(SharedSession::new(session));
+                if let Some(key) = key {
+                    shared::offer(key, &session, provider);
+                }
+                (session, provider)
+            }
+        };
+        let stopper = Stopper::new().map_err(|error| run_error(path, &error))?;
+        let network = session
+            .with(never, |session| Network::of(session))
+            .ok_or_else(|| lost(path))?
+            .map_err(|reason| unfit(path, reason))?;
         let graph = file.graph.unwrap_or_default();
         let survey = onnx::survey::survey(&graph, network.channels);
         let carried = file
@@ -168,17 +187,21 @@ impl Model {
                     source,
                 })?
             }
-            None => probe::contract(&mut session, &network, &survey, &file::stem(path))
+            None => session
+                .with(never, |session| {
+                    probe::contract(session, &network, &survey, &file::stem(path))
+                })
+                .ok_or_else(|| lost(path))?
                 .map_err(|reason| unfit(path, reason))?,
         };
         network
             .agrees_with(&contract)
             .and_then(|()| survey.agrees_with(&contract))
             .map_err(|reason| unfit(path, reason))?;
-        let stopper = Stopper::new().map_err(|error| run_error(path, &error))?;
         Ok(Model {
             path: path.to_owned(),
             session,
+            hash,
             contract,
             described: carried.is_some(),
             survey,
@@ -255,18 +278,20 @@ impl Model {
             Tensor::<f32>::new(&allocator, [1, channels, height, width]).map_err(failed)?;
         input.extract_tensor_mut().1.fill(0.0);
         let found = {
-            let outputs = self
-                .session
-                .run_with_options(ort::inputs![&input], &*self.stopper.options)
-                .map_err(failed)?;
-            dimensions(&outputs[0]).map_err(|reason| unfit(&self.path, reason))?
+            let run = |session: &mut Session| {
+                let outputs = session
+                    .run_with_options(ort::inputs![&input], &*self.stopper.options)
+                    .map_err(failed)?;
+                dimensions(&outputs[0]).map_err(|reason| unfit(&self.path, reason))
+            };
+            self.in_turn(run)?
         };
         let outputs = self.promised(&found, height, width)?;
         let mut output = Tensor::<f32>::new(&allocator, found).map_err(failed)?;
-        let mut binding = self.session.create_binding().map_err(failed)?;
+        let mut binding = self.in_turn(|session| session.create_binding().map_err(failed))?;
         let bound = binding
-            .bind_input(self.session.inputs()[0].name(), &input)
-            .and_then(|()| binding.bind_output(self.session.outputs()[0].name(), &mut output));
+            .bind_input(&self.session.input, &input)
+            .and_then(|()| binding.bind_output(&self.session.output, &mut output));
         bound.map_err(failed)?;
         self.tensors.push(Tensors {
             shape,
@@ -292,6 +317,31 @@ impl Model {
                 "for a black picture its output holds values that are no finite numbers: its weights are damaged, or its training has failed".into(),
             )),
         }
+    }
+
+    /// What `work` makes of the session, once it is this model's turn.
+    fn in_turn<R>(
+        &self,
+        work: impl FnOnce(&mut Session) -> Result<R, ModelError>,
+    ) -> Result<R, ModelError> {
+        let stopped = || self.stopper.is_stopped();
+        match self.session.with(stopped, work) {
+            Some(Err(ModelError::Run { .. })) | None if stopped() => Err(ModelError::Stopped {
+                path: self.path.clone(),
+            }),
+            Some(result) => result,
+            None => Err(lost(&self.path)),
+        }
+    }
+
+    /// SHA-256 of the file.
+    pub fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Gives back the memory for all shapes.
@@ -344,15 +394,24 @@ impl Model {
             // A device has a copy of the input, made when it is bound.
             tensors
                 .binding
-                .bind_input(self.session.inputs()[0].name(), &tensors.input)
+                .bind_input(&self.session.input, &tensors.input)
                 .map_err(failed)?;
         }
-        self.session
-            .run_binding_with_options(&tensors.binding, &self.stopper.options)
-            .map_err(|error| match self.stopper.is_stopped() {
-                true => ModelError::Stopped { path: path.clone() },
-                false => failed(error),
-            })?;
+        let run = |session: &mut Session| {
+            let ran = session.run_binding_with_options(&tensors.binding, &self.stopper.options);
+            ran.map(drop)
+        };
+        let stopped = || self.stopper.is_stopped();
+        match self.session.with(stopped, run) {
+            Some(Ok(())) => (),
+            Some(Err(error)) if !stopped() => {
+                // Nobody can tell what is left of it.
+                shared::withdraw(&self.session);
+                return Err(failed(error));
+            }
+            _ if stopped() => return Err(ModelError::Stopped { path: path.clone() }),
+            _ => return Err(lost(path)),
+        }
         Ok(tensors.output.extract_tensor().1)
     }
 }
@@ -430,6 +489,18 @@ fn session(
             .with_disable_cpu_fallback()?;
     }
     builder.commit_from_memory(bytes)
+}
+
+fn never() -> bool {
+    false
+}
+
+/// The error where a panic in another thread has taken a shared session along.
+fn lost(path: &Path) -> ModelError {
+    ModelError::Run {
+        path: path.to_owned(),
+        reason: "its session was lost to a panic".into(),
+    }
 }
 
 fn unfit(path: &Path, reason: String) -> ModelError {

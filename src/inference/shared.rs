@@ -1,0 +1,144 @@
+//! Sessions that several models of a process share: sixteen cameras with one model hold its weights once, and
+//! take turns on the cores instead of fighting for them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use ort::session::Session;
+
+use super::model::Options;
+use super::provider::Provider;
+
+/// A session in use by one or more models, of which one runs it at a time, in the order of their asking.
+pub(super) struct SharedSession {
+    turns: Mutex<Turns>,
+    changed: Condvar,
+    /// Names of its input and output, which are asked for while another model runs it.
+    pub input: String,
+    pub output: String,
+}
+
+struct Turns {
+    /// The session, unless somebody has it.
+    session: Option<Session>,
+    /// Who waits for it, in order.
+    waiting: VecDeque<u64>,
+    next: u64,
+}
+
+/// How often one who waits looks whether he was stopped.
+const LOOK: Duration = Duration::from_millis(10);
+
+impl SharedSession {
+    pub fn new(session: Session) -> Self {
+        let name = |outlet: Option<&ort::value::Outlet>| {
+            outlet.map_or_else(String::new, |outlet| outlet.name().to_owned())
+        };
+        SharedSession {
+            input: name(session.inputs().first()),
+            output: name(session.outputs().first()),
+            turns: Mutex::new(Turns {
+                session: Some(session),
+                waiting: VecDeque::with_capacity(16),
+                next: 0,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Runs `work` on the session once it is its turn, with nothing locked. Returns nothing if `stopped` said
+    /// so while it waited, or if a panic has taken the session along.
+    pub fn with<R>(
+        &self,
+        stopped: impl Fn() -> bool,
+        work: impl FnOnce(&mut Session) -> R,
+    ) -> Option<R> {
+        let mut session = self.take(stopped)?;
+        let result = work(&mut session);
+        self.lock().session = Some(session);
+        self.changed.notify_all();
+        Some(result)
+    }
+
+    fn take(&self, stopped: impl Fn() -> bool) -> Option<Session> {
+        let mut turns = self.lock();
+        let ticket = turns.next;
+        turns.next += 1;
+        turns.waiting.push_back(ticket);
+        loop {
+            if turns.waiting.front() == Some(&ticket)
+                && let Some(session) = turns.session.take()
+            {
+                turns.waiting.pop_front();
+                return Some(session);
+            }
+            if stopped() {
+                turns.waiting.retain(|waiting| *waiting != ticket);
+                self.changed.notify_all();
+                return None;
+            }
+            let woken = self.changed.wait_timeout(turns, LOOK);
+            turns = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What makes two sessions the same: the hash of the model's file, and how it is run.
+#[derive(PartialEq, Eq)]
+pub(super) struct Key {
+    hash: [u8; 32],
+    options: (Provider, i32),
+}
+
+impl Key {
+    /// Of the file of this `hash` that is opened with `options`; none where the session is not to be shared:
+    /// whoever says how many threads work for him wants them for himself.
+    pub fn new(hash: [u8; 32], options: &Options) -> Option<Self> {
+        (options.threads == 0).then_some(Key {
+            hash,
+            options: (options.provider, options.device),
+        })
+    }
+}
+
+struct Offer {
+    key: Key,
+    session: Weak<SharedSession>,
+    /// What it runs on.
+    provider: Provider,
+}
+
+/// The sessions of this process that may be shared.
+static SESSIONS: Mutex<Vec<Offer>> = Mutex::new(Vec::new());
+
+/// The session of `key` that somebody has already, and what it runs on.
+pub(super) fn find(key: &Key) -> Option<(Arc<SharedSession>, Provider)> {
+    let mut offers = offers();
+    offers.retain(|offer| offer.session.strong_count() > 0);
+    let found = offers.iter().find(|offer| offer.key == *key)?;
+    Some((found.session.upgrade()?, found.provider))
+}
+
+/// Lets others find `session`.
+pub(super) fn offer(key: Key, session: &Arc<SharedSession>, provider: Provider) {
+    let session = Arc::downgrade(session);
+    offers().push(Offer {
+        key,
+        session,
+        provider,
+    });
+}
+
+/// Lets nobody else find `session`: a run of it has failed.
+pub(super) fn withdraw(session: &Arc<SharedSession>) {
+    offers().retain(|offer| !std::ptr::eq(offer.session.as_ptr(), Arc::as_ptr(session)));
+}
+
+fn offers() -> MutexGuard<'static, Vec<Offer>> {
+    SESSIONS.lock().unwrap_or_else(PoisonError::into_inner)
+}
