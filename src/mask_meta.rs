@@ -8,6 +8,9 @@
 //! | `mask` | `GstBuffer` | one byte a pixel, the class; rows without padding; read-only |
 //! | `caps` | `GstCaps` | `video/x-raw, format=GRAY8` with the size of the mask, which is the frame's |
 //! | `inference-time` | `guint64` | nanoseconds that the network took for this mask |
+//! | `age` | `guint64` | nanoseconds between the arrival of the frame that the mask was made from and that of this one; 0 where it is the same |
+//! | `stale` | `gboolean` | whether the mask is older than `max-mask-age` allows |
+//! | `timestamp` | `guint64` | timestamp of the frame that the mask was made from, in nanoseconds; missing where it has none |
 //!
 //! In C:
 //!
@@ -41,6 +44,12 @@ pub struct Mask {
     pub caps: gst::Caps,
     /// How long the network took.
     pub inference: Duration,
+    /// How much earlier the frame came in that the mask was made from; 0 where it is this one.
+    pub age: Duration,
+    /// Whether that is too much.
+    pub stale: bool,
+    /// Timestamp of the frame that the mask was made from.
+    pub timestamp: Option<gst::ClockTime>,
 }
 
 /// Makes the meta known to GStreamer. Has to be called before the others, any number of times.
@@ -115,12 +124,21 @@ fn fill(
     mut meta: gst::MetaRefMut<CustomMeta, gst::meta::Standalone>,
     mask: Mask,
 ) -> Result<(), glib::BoolError> {
-    let nanoseconds = u64::try_from(mask.inference.as_nanos()).unwrap_or(u64::MAX);
     let fields = meta.mut_structure();
     fields.set("mask", mask.mask);
     fields.set("caps", mask.caps);
-    fields.set("inference-time", nanoseconds);
+    fields.set("inference-time", nanoseconds(mask.inference));
+    fields.set("age", nanoseconds(mask.age));
+    fields.set("stale", mask.stale);
+    match mask.timestamp {
+        Some(timestamp) => fields.set("timestamp", timestamp.nseconds()),
+        None => fields.remove_field("timestamp"),
+    }
     Ok(())
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The mask that `buffer` carries.
@@ -131,5 +149,11 @@ pub fn of(buffer: &gst::BufferRef) -> Option<Mask> {
         mask: fields.get("mask").ok()?,
         caps: fields.get("caps").ok()?,
         inference: Duration::from_nanos(fields.get("inference-time").ok()?),
+        age: Duration::from_nanos(fields.get("age").ok()?),
+        stale: fields.get("stale").ok()?,
+        timestamp: fields
+            .get("timestamp")
+            .ok()
+            .map(gst::ClockTime::from_nseconds),
     })
 }

@@ -73,6 +73,8 @@ pub enum ModelError {
     Load { path: PathBuf, reason: String },
     #[error("model {path}: inference failed: {reason}")]
     Run { path: PathBuf, reason: String },
+    #[error("model {path}: its output for a frame holds values that are no finite numbers")]
+    NotFinite { path: PathBuf },
     /// Somebody [stopped](Stopper::stop) it.
     #[error("model {path}: the run was stopped")]
     Stopped { path: PathBuf },
@@ -302,21 +304,19 @@ impl Model {
             binding,
         });
         let start = Instant::now();
-        let finite = self
-            .run()
-            .map(|scores| scores.iter().all(|score| score.is_finite()));
+        let ran = self.run().map(|_| ());
         match self.tensors.last_mut() {
-            Some(tensors) if matches!(finite, Ok(true)) => tensors.trial = start.elapsed(),
+            Some(tensors) if ran.is_ok() => tensors.trial = start.elapsed(),
             _ => drop(self.tensors.pop()),
         }
         // Weights that are no numbers would give masks without any foreground, and no error.
-        match finite? {
-            true => Ok(()),
-            false => Err(unfit(
-                &self.path,
+        ran.map_err(|error| match error {
+            ModelError::NotFinite { path } => unfit(
+                &path,
                 "for a black picture its output holds values that are no finite numbers: its weights are damaged, or its training has failed".into(),
-            )),
-        }
+            ),
+            other => other,
+        })
     }
 
     /// What `work` makes of the session, once it is this model's turn.
@@ -412,7 +412,11 @@ impl Model {
             _ if stopped() => return Err(ModelError::Stopped { path: path.clone() }),
             _ => return Err(lost(path)),
         }
-        Ok(tensors.output.extract_tensor().1)
+        let scores = tensors.output.extract_tensor().1;
+        match are_finite(scores) {
+            true => Ok(scores),
+            false => Err(ModelError::NotFinite { path: path.clone() }),
+        }
     }
 }
 
@@ -489,6 +493,16 @@ fn session(
             .with_disable_cpu_fallback()?;
     }
     builder.commit_from_memory(bytes)
+}
+
+/// Whether all values are finite: the exponent of none has all bits set. The largest one is looked for, which
+/// takes several values at a time.
+fn are_finite(values: &[f32]) -> bool {
+    const INFINITE: u32 = 0x7f80_0000;
+    let largest = values.iter().fold(0, |largest: u32, value| {
+        largest.max(value.to_bits() & 0x7fff_ffff)
+    });
+    largest < INFINITE
 }
 
 fn never() -> bool {

@@ -12,6 +12,7 @@ mod overlay;
 mod overlay_yuv;
 mod palette;
 mod read;
+mod stale;
 mod statistics;
 #[cfg(test)]
 mod testing;
@@ -26,5 +27,6 @@ pub use normalize::{Normalizer, Scaling, scaling};
 pub use overlay::draw;
 pub use palette::{Color, DEFAULT_COLORS, default_color};
 pub use read::fill;
+pub use stale::{STALE_COLORS, mark_stale};
 pub use statistics::Statistics;
 pub use yuv::{YuvCoding, YuvRange};

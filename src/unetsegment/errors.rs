@@ -20,7 +20,7 @@ pub fn start(error: &ModelError) -> gst::ErrorMessage {
         ModelError::Io { .. } | ModelError::NotAFile { .. } => {
             gst::error_msg!(gst::ResourceError::OpenRead, ("{text}"))
         }
-        ModelError::Run { .. } | ModelError::Stopped { .. } => {
+        ModelError::Run { .. } | ModelError::NotFinite { .. } | ModelError::Stopped { .. } => {
             gst::error_msg!(gst::StreamError::Failed, ("{text}"))
         }
         ModelError::Empty { .. }

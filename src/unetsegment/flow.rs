@@ -1,16 +1,19 @@
-//! How frames pass the three stages: on the threads of a [`Line`], or one after the other on the stream's own.
+//! How frames pass the three stages: one after the other on the stream's own thread, or overlapping on the threads
+//! of a [`Line`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Mode;
 use super::inferrer::Inferrer;
-use super::job::{Job, ProcessError};
+use super::job::{Found, Job, ProcessError};
 use super::line::{Line, Stages};
-use super::messages::Report;
+use super::loaded::Loaded;
+use super::open::Opening;
 use super::reader::Reader;
 use super::stats::Stats;
-use super::writer::Writer;
-use crate::inference::Stopper;
+use super::writer::{Writer, Written};
+use crate::inference::{ModelError, Stopper};
 use crate::segmenter::Segmenter;
 
 /// The content of a mutex, whatever happened to a thread that held it: what is behind ours is replaced as a
@@ -30,7 +33,8 @@ impl<T> Default for Slot<T> {
 
 impl<T> Slot<T> {
     fn set(&self, stage: Option<T>) {
-        *lock(&self.0) = stage.map(Box::new);
+        let old = std::mem::replace(&mut *lock(&self.0), stage.map(Box::new));
+        drop(old);
     }
 
     /// What `work` returns; nothing when the stage is not there. A stage in which `work` panics is lost.
@@ -42,65 +46,116 @@ impl<T> Slot<T> {
     }
 }
 
+/// In which manner frames pass.
+#[derive(Clone)]
+pub enum Manner {
+    /// One after the other.
+    Alone,
+    /// Each waits for its own mask, and they overlap.
+    Overlapping(Arc<Line<Job>>),
+    /// They pass at once, and the network takes the newest.
+    Latest(Arc<Line<Job>>),
+}
+
 /// The stages, and the threads that they run on.
 #[derive(Default)]
 pub struct Flow {
     reader: Slot<Reader>,
     inferrer: Slot<Inferrer>,
     writer: Slot<Writer>,
-    line: Mutex<Option<Arc<Line<Job>>>>,
+    manner: Mutex<Option<Manner>>,
+    /// The model in use, and how it was opened.
+    model: Mutex<Option<(Arc<Loaded>, Opening)>>,
+    /// One that is to take its place before the next frame.
+    next: Mutex<Option<(Inferrer, Opening)>>,
+    /// The last mask that was found, where others than its own frame may need it.
+    newest: Mutex<Option<Found>>,
     /// Ends what the network is doing.
     stopper: Mutex<Option<Stopper>>,
     stats: Mutex<Stats>,
+    /// Whether the network has failed for good.
+    broken: AtomicBool,
+    /// Whether it has failed once and was built again.
+    rebuilt: AtomicBool,
     /// Whether the next frame to go out is the first after a start or a flush.
     discontinuous: AtomicBool,
 }
 
 impl Flow {
-    /// Gets ready for the frames of a network, of which at most `in_flight` are worked on at a time: on
-    /// threads that call `stages` where these are more than one.
+    /// Gets ready for the frames of a network. With `mode` sync at most `in_flight` are worked on at a time,
+    /// on threads that call `stages` where these are more than one.
     pub fn start(
         &self,
-        segmenter: Segmenter,
-        in_flight: usize,
+        (segmenter, opening): (Segmenter, Opening),
+        (mode, in_flight): (Mode, usize),
         stages: Arc<dyn Stages<Job>>,
     ) -> std::io::Result<()> {
-        let line = match in_flight {
-            0 | 1 => None,
-            _ => Some(Arc::new(Line::start(in_flight, stages)?)),
+        let manner = match (mode, in_flight) {
+            (Mode::Sync, 0 | 1) => Manner::Alone,
+            (Mode::Sync, _) => Manner::Overlapping(Arc::new(Line::start(in_flight, stages)?)),
+            // One that the network sees, one that is seen no more, and one that waits.
+            (Mode::Latest, _) => Manner::Latest(Arc::new(Line::start(3, stages)?)),
         };
-        *lock(&self.line) = line;
-        *lock(&self.stopper) = Some(segmenter.model().stopper());
+        let inferrer = Inferrer::new(segmenter);
+        *lock(&self.manner) = Some(manner);
         *lock(&self.stats) = Stats::default();
+        self.broken.store(false, Ordering::Relaxed);
+        self.rebuilt.store(false, Ordering::Relaxed);
         self.discontinuous.store(true, Ordering::Relaxed);
-        let contract = segmenter.contract().clone();
-        self.reader.set(Some(Reader::new(contract.clone())));
-        self.writer.set(Some(Writer::new(contract)));
-        self.inferrer.set(Some(Inferrer { segmenter }));
+        self.reader.set(Some(Reader::new(&inferrer.model)));
+        self.writer.set(Some(Writer::new()));
+        self.take_model(inferrer, opening);
         Ok(())
     }
 
     /// Ends the threads and gives everything back.
     pub fn stop(&self) {
         self.begin_flush();
-        let line = lock(&self.line).take();
-        if let Some(line) = line {
+        let manner = lock(&self.manner).take();
+        if let Some(Manner::Overlapping(line) | Manner::Latest(line)) = manner {
             line.close();
         }
         *lock(&self.stopper) = None;
+        *lock(&self.model) = None;
+        let left = (lock(&self.next).take(), lock(&self.newest).take());
+        drop(left);
         self.reader.set(None);
         self.inferrer.set(None);
         self.writer.set(None);
     }
 
-    /// The threads, where frames overlap.
-    pub fn line(&self) -> Option<Arc<Line<Job>>> {
-        lock(&self.line).clone()
+    /// In which manner frames pass; none when the element is stopped.
+    pub fn manner(&self) -> Option<Manner> {
+        lock(&self.manner).clone()
     }
 
-    /// What was done since the start.
-    pub fn stats(&self) -> Stats {
-        *lock(&self.stats)
+    fn line(&self) -> Option<Arc<Line<Job>>> {
+        match self.manner()? {
+            Manner::Overlapping(line) | Manner::Latest(line) => Some(line),
+            Manner::Alone => None,
+        }
+    }
+
+    /// The model in use.
+    pub fn model(&self) -> Option<Arc<Loaded>> {
+        lock(&self.model).as_ref().map(|(model, _)| model.clone())
+    }
+
+    /// What was done since the start, as the property shows it.
+    pub fn stats(&self) -> gst::Structure {
+        let stats = *lock(&self.stats);
+        let at_work = match self.manner() {
+            Some(Manner::Overlapping(line)) => line.at_work(),
+            _ => 0,
+        };
+        stats.structure(at_work, self.model().as_deref())
+    }
+
+    /// Changes what was counted, and returns it.
+    pub fn count(&self, count: impl FnOnce(&mut Stats)) -> Stats {
+        let mut stats = lock(&self.stats);
+        count(&mut stats);
+        *stats
     }
 
     /// Throws away all frames that are worked on, and ends the run of the network.
@@ -121,22 +176,30 @@ impl Flow {
         if let Some(stopper) = &*lock(&self.stopper) {
             stopper.allow();
         }
+        self.forget_masks();
         self.discontinuous.store(true, Ordering::Relaxed);
     }
 
     /// Waits until all frames that came in are out; whether they are, and were not thrown away.
     pub fn drain(&self) -> bool {
-        self.line().is_none_or(|line| line.drain())
+        match self.manner() {
+            Some(Manner::Overlapping(line)) => line.drain(),
+            Some(Manner::Latest(_) | Manner::Alone) => true,
+            None => false,
+        }
     }
 
-    /// Works with the reader and the network while no frame is in between.
+    /// Works with all stages while no frame is in between.
     pub fn while_idle<R>(
         &self,
         work: impl FnOnce(&mut Reader, &mut Inferrer, &mut Writer) -> R,
     ) -> Option<R> {
-        if !self.drain() {
+        let idle = self.line().is_none_or(|line| line.drain());
+        if !idle {
             return None;
         }
+        // Masks of other caps do not fit.
+        self.forget_masks();
         let all = |reader: &mut Reader| {
             let with_network =
                 |inferrer: &mut Inferrer| self.writer.with(|writer| work(reader, inferrer, writer));
@@ -156,20 +219,100 @@ impl Flow {
     /// The second stage.
     pub fn infer(&self, job: &mut Job) -> Result<(), ProcessError> {
         let inferred = self.inferrer.with(|inferrer| inferrer.infer(job));
-        inferred.unwrap_or(Err(ProcessError::NoCaps))
+        inferred.unwrap_or(Err(ProcessError::NoCaps))?;
+        if let Some(found) = &job.found {
+            self.count(|stats| stats.segmented(found.spent));
+        }
+        Ok(())
     }
 
-    /// The third stage: what goes out, and what is to be told.
-    pub fn write(&self, job: Job) -> Result<(gst::Buffer, Option<Report>), ProcessError> {
-        let spent = job.found.as_ref().map(|found| found.spent);
-        let written = self.writer.with(|writer| writer.write(job));
-        let (mut buffer, report) = written.unwrap_or(Err(ProcessError::NoCaps))?;
-        if let Some(spent) = spent {
-            lock(&self.stats).add(spent);
+    /// The third stage: what goes out.
+    pub fn write(&self, mut job: Job) -> Result<Written, ProcessError> {
+        let keeps = job.settings.inference_interval > 1;
+        match &job.found {
+            Some(found) if keeps => self.keep(&job, found.clone()),
+            Some(_) => (),
+            None => job.found = lock(&self.newest).clone(),
         }
-        if self.discontinuous.swap(false, Ordering::Relaxed) {
+        let written = self.writer.with(|writer| writer.write(job));
+        let mut written = written.unwrap_or(Err(ProcessError::NoCaps))?;
+        if let Written::Frame { buffer, .. } = &mut written
+            && self.discontinuous.swap(false, Ordering::Relaxed)
+        {
             buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
         }
-        Ok((buffer, report))
+        Ok(written)
+    }
+
+    /// Makes what was found on `job` the mask of the frames to come.
+    pub fn keep(&self, job: &Job, found: Found) {
+        let old = lock(&self.newest).replace(found);
+        if let Some(map) = old.and_then(|old| old.probability) {
+            job.stream.take_back(map);
+        }
+    }
+
+    fn forget_masks(&self) {
+        let old = lock(&self.newest).take();
+        drop(old);
+    }
+
+    /// Takes another model before the next frame.
+    pub fn offer(&self, segmenter: Segmenter, opening: Opening) {
+        let next = (Inferrer::new(segmenter), opening);
+        let overtaken = lock(&self.next).replace(next);
+        drop(overtaken);
+    }
+
+    /// Takes the model that was offered, if one was; only the thread that infers may call it.
+    pub fn swap(&self) -> Option<Arc<Loaded>> {
+        let (inferrer, opening) = lock(&self.next).take()?;
+        self.broken.store(false, Ordering::Relaxed);
+        self.rebuilt.store(false, Ordering::Relaxed);
+        self.take_model(inferrer, opening);
+        self.model()
+    }
+
+    fn take_model(&self, inferrer: Inferrer, opening: Opening) {
+        let stopper = inferrer.segmenter.model().stopper();
+        {
+            let mut current = lock(&self.stopper);
+            // What was stopped stays so.
+            if current.as_ref().is_some_and(Stopper::is_stopped) && self.is_flushing() {
+                stopper.stop();
+            }
+            *current = Some(stopper);
+        }
+        let old = lock(&self.model).replace((inferrer.model.clone(), opening));
+        drop(old);
+        self.inferrer.set(Some(inferrer));
+    }
+
+    fn is_flushing(&self) -> bool {
+        self.line().is_some_and(|line| line.is_flushing())
+    }
+
+    /// Opens the model anew after it has failed, once; whether that was possible.
+    pub fn rebuild(&self) -> Result<bool, ModelError> {
+        if self.rebuilt.swap(true, Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let Some((_, opening)) = lock(&self.model).clone() else {
+            return Ok(false);
+        };
+        let segmenter = opening.open()?;
+        self.take_model(Inferrer::new(segmenter), opening);
+        Ok(true)
+    }
+
+    /// Lets the network see no frame any more, and no frame any of its masks. Returns whether it did before.
+    pub fn give_up(&self) -> bool {
+        self.forget_masks();
+        !self.broken.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether the network has failed for good.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
     }
 }

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use super::Output;
 use super::frame::PlacementError;
+use super::loaded::Loaded;
 use super::settings::FrameSettings;
 use super::stream::Stream;
 use crate::inference::ModelError;
-use crate::mask_meta::Mask;
 use crate::picture::{FrameError, Scaling, WriteError};
 use crate::segmenter::{SegmentError, Spent};
 
@@ -37,6 +37,14 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
+    /// Whether the network itself has failed on a frame, so that its session can't be trusted any more.
+    pub fn is_fault(&self) -> bool {
+        let Self::Segment(SegmentError::Model(error)) = self else {
+            return false;
+        };
+        matches!(error, ModelError::Run { .. } | ModelError::NotFinite { .. })
+    }
+
     /// Whether nothing is wrong but that the work was stopped.
     pub fn is_stop(&self) -> bool {
         let Self::Segment(SegmentError::Model(error)) = self else {
@@ -55,19 +63,27 @@ pub struct Job {
     /// The frame that came in, unless it is the one that goes out.
     pub input: Option<gst::Buffer>,
     pub output: gst::Buffer,
-    pub scaling: Scaling,
+    /// How its pixels become the input of a network, and of which.
+    pub scaling: Option<(Arc<Loaded>, Scaling)>,
     /// When work on it began.
     pub arrived: Instant,
-    /// What was found on it, once the network has seen it.
+    /// Whether the network is to see it.
+    pub due: bool,
+    /// What goes out with it.
     pub found: Option<Found>,
 }
 
 /// What the network made of a frame.
+#[derive(Clone)]
 pub struct Found {
-    pub mask: Mask,
+    pub mask: gst::Buffer,
     /// The foreground's, `0..=1` for each pixel, where it goes out.
-    pub probability: Option<Vec<f32>>,
+    pub probability: Option<Arc<Vec<f32>>>,
     pub spent: Spent,
+    pub model: Arc<Loaded>,
+    /// When the frame came in.
+    pub arrived: Instant,
+    pub timestamp: Option<gst::ClockTime>,
 }
 
 impl Job {

@@ -109,6 +109,48 @@ impl<J: Send + 'static> Line<J> {
         }
     }
 
+    /// Gives a job to the threads in place of those that still wait for the first stage; how many these were.
+    /// There is always room for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_for_room`](Self::wait_for_room).
+    pub fn put_newest(&self, job: J) -> Result<usize, gst::FlowError> {
+        let mut overtaken = 0;
+        loop {
+            let mut state = self.shared.lock();
+            if state.phase != Phase::Open {
+                return Err(gst::FlowError::Flushing);
+            }
+            // One at a time, because a job may take a while to drop.
+            if let Some(old) = state.to_infer.pop_front() {
+                state.at_work -= 1;
+                overtaken += 1;
+                drop(state);
+                drop(old);
+                continue;
+            }
+            if let Some(failure) = state.failure.take() {
+                state.failed_to_emit = false;
+                return Err(failure);
+            }
+            state.at_work += 1;
+            state.to_infer.push_back(job);
+            self.shared.changed.notify_all();
+            return Ok(overtaken);
+        }
+    }
+
+    /// Jobs that were put and are not done.
+    pub fn at_work(&self) -> usize {
+        self.shared.lock().at_work
+    }
+
+    /// Whether jobs are thrown away.
+    pub fn is_flushing(&self) -> bool {
+        self.shared.lock().phase != Phase::Open
+    }
+
     /// Waits until all jobs are done; whether they are, and are not being thrown away.
     pub fn drain(&self) -> bool {
         let mut state = self.shared.lock();

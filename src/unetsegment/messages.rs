@@ -1,8 +1,15 @@
 //! What the element tells on the bus.
 
+use std::path::Path;
+use std::time::Duration;
+
 use gst::prelude::*;
+use gst_base::prelude::*;
 
 use super::UNetSegment;
+use super::loaded::Loaded;
+use super::qos::Late;
+use super::stats::Stats;
 
 /// What one frame held.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,22 +22,79 @@ pub struct Report {
     pub objects: usize,
     /// Share of the pixels that are not background, `0..=1`.
     pub coverage: f64,
+    /// How much earlier the frame came in that the mask was made from.
+    pub age: Duration,
 }
 
 /// Posts `report` as an element message named `unetsegment` with the fields `frame` (guint64),
-/// `timestamp` (guint64, nanoseconds; missing where the frame has none), `objects` (guint) and
-/// `coverage` (gdouble).
+/// `timestamp` (guint64, nanoseconds; missing where the frame has none), `objects` (guint), `coverage`
+/// (gdouble) and `mask-age` (guint64, nanoseconds).
 pub fn post(element: &UNetSegment, report: Report) {
     let mut fields = gst::Structure::builder("unetsegment")
         .field("frame", report.frame)
         .field("objects", u32::try_from(report.objects).unwrap_or(u32::MAX))
-        .field("coverage", report.coverage);
+        .field("coverage", report.coverage)
+        .field("mask-age", nanoseconds(report.age));
     if let Some(timestamp) = report.timestamp {
         fields = fields.field("timestamp", timestamp.nseconds());
     }
-    let message = gst::message::Element::builder(fields.build())
+    post_structure(element, fields.build());
+}
+
+/// What became of a `model-file` that was set while the element runs.
+pub enum Swap<'a> {
+    /// Frames are segmented with it from now on.
+    Done(&'a Loaded),
+    /// The model before stays.
+    Refused { path: &'a Path, reason: &'a str },
+}
+
+/// Posts an element message named `unetsegment-model` with the fields `model-file` (gchararray), `loaded`
+/// (gboolean), and `model-hash` (gchararray, SHA-256 in hexadecimal digits) where it is loaded or `reason`
+/// (gchararray) where it is not.
+pub fn post_swap(element: &UNetSegment, swap: &Swap) {
+    let fields = gst::Structure::builder("unetsegment-model");
+    let fields = match swap {
+        Swap::Done(model) => fields
+            .field("model-file", model.path.display().to_string())
+            .field("loaded", true)
+            .field("model-hash", model.hash.as_str()),
+        Swap::Refused { path, reason } => fields
+            .field("model-file", path.display().to_string())
+            .field("loaded", false)
+            .field("reason", *reason),
+    };
+    post_structure(element, fields.build());
+}
+
+/// Tells that a frame is left out, as GStreamer's elements do.
+pub fn post_dropped(element: &UNetSegment, buffer: &gst::BufferRef, late: Late, stats: &Stats) {
+    let segment = element.segment();
+    let segment = segment.downcast_ref::<gst::ClockTime>();
+    let stream_time = segment.and_then(|segment| segment.to_stream_time(buffer.pts()));
+    let message = gst::message::Qos::builder(true)
+        .running_time(late.running_time)
+        .stream_time(stream_time)
+        .timestamp(buffer.pts())
+        .duration(buffer.duration())
+        .values(late.by, late.proportion, 1_000_000)
+        .stats(
+            gst::format::Buffers::from_u64(stats.out),
+            gst::format::Buffers::from_u64(stats.late),
+        )
+        .src(element)
+        .build();
+    let _ = element.post_message(message);
+}
+
+fn post_structure(element: &UNetSegment, structure: gst::Structure) {
+    let message = gst::message::Element::builder(structure)
         .src(element)
         .build();
     // It fails only where nobody listens.
     let _ = element.post_message(message);
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

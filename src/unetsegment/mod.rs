@@ -19,13 +19,16 @@ mod inferrer;
 mod job;
 mod latency;
 mod line;
+mod loaded;
 mod messages;
 mod open;
 mod properties;
+mod qos;
 mod reader;
 mod settings;
 mod stats;
 mod stream;
+mod swap;
 mod writer;
 
 use gst::prelude::*;
@@ -47,6 +50,8 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
         Blend::static_type(),
         Reuse::static_type(),
         NormalizationMode::static_type(),
+        Mode::static_type(),
+        OnError::static_type(),
     ] {
         r#type.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }
@@ -196,4 +201,34 @@ pub enum NormalizationMode {
     MinMax,
     #[enum_value(name = "The values of value-range become 0 and 1", nick = "fixed")]
     Fixed,
+}
+
+/// Whether frames wait for their masks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstUNetSegmentMode")]
+#[repr(u32)]
+pub enum Mode {
+    #[default]
+    #[enum_value(name = "Every frame waits for its own mask", nick = "sync")]
+    Sync,
+    #[enum_value(
+        name = "Every frame passes at once with the newest mask; the network takes the newest frame",
+        nick = "latest"
+    )]
+    Latest,
+}
+
+/// What happens when the network fails on a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstUNetSegmentOnError")]
+#[repr(u32)]
+pub enum OnError {
+    #[default]
+    #[enum_value(name = "The stream ends with an error", nick = "stop")]
+    Stop,
+    #[enum_value(
+        name = "Frames pass without masks; where masks are all that goes out, nothing does",
+        nick = "passthrough"
+    )]
+    Passthrough,
 }

@@ -1,63 +1,77 @@
-//! Opening the model when the element starts.
+//! Opening the model.
 
 use std::path::PathBuf;
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use super::errors;
 use super::imp::{CAT, UNetSegment};
 use super::settings::Settings;
 use super::{Blend, Reuse};
-use crate::inference::Options;
 use crate::inference::library::{Log, LogLevel, Search};
-use crate::segmenter::Segmenter;
+use crate::inference::{ModelError, Options};
+use crate::segmenter::{Segmenter, Tiles};
 
-/// Opens the model that `settings` name, for `element`.
-pub fn open(element: &UNetSegment, settings: &Settings) -> Result<Segmenter, gst::ErrorMessage> {
-    // Where the element was made by a line of text, nobody heard of it when it was set.
-    if let Some(reason) = settings.refusal() {
-        return Err(gst::error_msg!(gst::ResourceError::Settings, ("{reason}")));
-    }
-    let settings = &settings.model;
-    if settings.reuse != Reuse::Off && settings.blend != Blend::Crop {
-        return Err(gst::error_msg!(
-            gst::ResourceError::Settings,
-            ("reuse needs blend=crop: what tiles average with their neighbours can't be kept for one of them alone")
-        ));
-    }
-    let Some(path) = &settings.model_file else {
-        return Err(gst::error_msg!(
-            gst::ResourceError::NotFound,
-            ("No model: set the property model-file to an ONNX file")
-        ));
-    };
-    // A plugin that is part of the program has no file of its own.
-    let plugin = ElementExt::factory(&*element.obj())
-        .and_then(|factory| factory.plugin())
-        .and_then(|plugin| plugin.filename())
-        .or_else(|| std::env::current_exe().ok());
-    let options = Options {
-        library: Search {
+/// What is wrong with the settings.
+type Refusal = (gst::ResourceError, String);
+
+/// All that it takes to open a model, any number of times and on any thread.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    pub path: PathBuf,
+    options: Options,
+    tiles: Tiles,
+}
+
+impl Opening {
+    /// As `settings` say, for `element`.
+    pub fn new(element: &UNetSegment, settings: &Settings) -> Result<Self, Refusal> {
+        // Where the element was made by a line of text, nobody heard of it when it was set.
+        if let Some(reason) = settings.refusal() {
+            return Err((gst::ResourceError::Settings, reason));
+        }
+        let settings = &settings.model;
+        if settings.reuse != Reuse::Off && settings.blend != Blend::Crop {
+            let reason = "reuse needs blend=crop: what tiles average with their neighbours can't be kept for one of them alone";
+            return Err((gst::ResourceError::Settings, reason.into()));
+        }
+        let Some(path) = settings.model_file.clone() else {
+            let reason = "No model: set the property model-file to an ONNX file";
+            return Err((gst::ResourceError::NotFound, reason.into()));
+        };
+        // A plugin that is part of the program has no file of its own.
+        let plugin = ElementExt::factory(&*element.obj())
+            .and_then(|factory| factory.plugin())
+            .and_then(|plugin| plugin.filename())
+            .or_else(|| std::env::current_exe().ok());
+        let library = Search {
             explicit: settings.runtime_library.clone(),
             beside: plugin.and_then(|file| file.parent().map(PathBuf::from)),
             log: Some(Log {
                 level: log_level(),
                 sink: log,
             }),
-        },
-        provider: settings.execution_provider.into(),
-        device: settings.device,
-        threads: settings.threads as usize,
-    };
-    let segmenter = Segmenter::open(path, &options, settings.tiles());
-    let segmenter = segmenter.map_err(|error| errors::start(&error))?;
-    announce(element, &segmenter);
-    Ok(segmenter)
+        };
+        Ok(Opening {
+            path,
+            options: Options {
+                library,
+                provider: settings.execution_provider.into(),
+                device: settings.device,
+                threads: settings.threads as usize,
+            },
+            tiles: settings.tiles(),
+        })
+    }
+
+    /// Opens the model.
+    pub fn open(&self) -> Result<Segmenter, ModelError> {
+        Segmenter::open(&self.path, &self.options, self.tiles)
+    }
 }
 
 /// Says what was loaded, and loudly what was not.
-fn announce(element: &UNetSegment, segmenter: &Segmenter) {
+pub fn announce(element: &UNetSegment, segmenter: &Segmenter) {
     let model = segmenter.model();
     for refusal in model.refused() {
         gst::element_imp_warning!(

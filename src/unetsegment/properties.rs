@@ -10,6 +10,7 @@ pub static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
     let Settings { model, frame, .. } = Settings::default();
     let mut properties = model_properties(&model);
     properties.extend(tile_properties(&model));
+    properties.extend(live_properties(&model, &frame));
     properties.extend(frame_properties(&frame));
     properties
 });
@@ -18,8 +19,8 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
     vec![
         glib::ParamSpecString::builder("model-file")
             .nick("Model file")
-            .blurb("The U-Net, an ONNX file written by unet-train or any other that maps a picture to one score a class and pixel")
-            .mutable_ready()
+            .blurb("The U-Net, an ONNX file written by unet-train or any other that maps a picture to one score a class and pixel; set while frames flow it is loaded beside the one before, and takes its place between two frames")
+            .mutable_playing()
             .build(),
         glib::ParamSpecString::builder("runtime-library")
             .nick("ONNX Runtime library")
@@ -45,14 +46,6 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.threads)
             .mutable_ready()
             .build(),
-        glib::ParamSpecUInt::builder("frames-in-flight")
-            .nick("Frames in flight")
-            .blurb("Most frames between being read and going out: while one is inferred, the one before is drawn and goes out, and the next is read (1 = one after the other, on the thread of the stream)")
-            .minimum(1)
-            .maximum(16)
-            .default_value(default.frames_in_flight)
-            .mutable_ready()
-            .build(),
         glib::ParamSpecString::builder("active-provider")
             .nick("Active provider")
             .blurb("The execution provider in use, none before the model is loaded")
@@ -60,7 +53,7 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
             .nick("Statistics")
-            .blurb("Since the start: frames, runs of the network, seconds of inference, and the mean share of a frame that was reused")
+            .blurb("Since the start: frames in, out, dropped, overtaken, at work and segmented; runs of the network; seconds of inference in all and their percentiles; the share of frames that was reused; the age of the last mask; the model's file, hash and provider")
             .read_only()
             .build(),
     ]
@@ -97,6 +90,44 @@ fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .blurb("Frames for which an answer is kept at most with reuse=threshold")
             .minimum(1)
             .default_value(default.reuse_limit)
+            .mutable_ready()
+            .build(),
+    ]
+}
+
+/// How frames that are slower than the camera are dealt with, and failures.
+fn live_properties(model: &ModelSettings, frame: &FrameSettings) -> Vec<glib::ParamSpec> {
+    vec![
+        glib::ParamSpecEnum::builder_with_default("mode", model.mode)
+            .nick("Mode")
+            .blurb("Whether frames wait for their masks")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("frames-in-flight")
+            .nick("Frames in flight")
+            .blurb("Most frames between being read and going out: while one is inferred, the one before is drawn and goes out, and the next is read (1 = one after the other, on the thread of the stream); for mode=sync")
+            .minimum(1)
+            .maximum(16)
+            .default_value(model.frames_in_flight)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("inference-interval")
+            .nick("Inference interval")
+            .blurb("The network sees every which frame; the others carry the last mask, with its age")
+            .minimum(1)
+            .maximum(100_000)
+            .default_value(frame.inference_interval)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecUInt::builder("max-mask-age")
+            .nick("Largest age of a mask")
+            .blurb("Milliseconds after which a mask counts as stale: its meta says so, and the overlay shows it grey in a striped frame (0 = never)")
+            .default_value(frame.max_mask_age)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("on-error", model.on_error)
+            .nick("On error")
+            .blurb("What happens when the network fails on a frame, and again after it was loaded anew")
             .mutable_ready()
             .build(),
     ]

@@ -5,25 +5,26 @@ use std::time::Instant;
 
 use super::Output;
 use super::job::{Job, ProcessError};
+use super::loaded::Loaded;
 use super::settings::FrameSettings;
 use super::stream::Stream;
-use crate::contract::Contract;
 use crate::picture::{Normalizer, Scaling};
 
 /// Reads the frames of a stream.
 pub struct Reader {
-    contract: Contract,
     normalizer: Normalizer,
     stream: Option<(Arc<Stream>, Output)>,
+    /// Frames since the stream began.
+    frames: u64,
 }
 
 impl Reader {
-    /// For a network with `contract`.
-    pub fn new(contract: Contract) -> Self {
+    /// For the network `model`.
+    pub fn new(model: &Loaded) -> Self {
         Reader {
-            normalizer: Normalizer::new(contract.normalization),
-            contract,
+            normalizer: Normalizer::new(model.contract.normalization),
             stream: None,
+            frames: 0,
         }
     }
 
@@ -35,6 +36,7 @@ impl Reader {
     /// Reads frames of `stream` from now on, of which `kind` goes out.
     pub fn begin_stream(&mut self, stream: Arc<Stream>, kind: Output) {
         self.stream = Some((stream, kind));
+        self.frames = 0;
     }
 
     /// Lets `wanted` go out from now on, if the caps allow it as they are; otherwise that has to wait for the
@@ -50,6 +52,15 @@ impl Reader {
         Ok(stream.is_in_place(*kind))
     }
 
+    /// Counts a frame; whether the network is to see it, and not an earlier one's mask to go with it.
+    pub fn is_due(&mut self, settings: &FrameSettings) -> bool {
+        let due = self
+            .frames
+            .is_multiple_of(u64::from(settings.inference_interval.max(1)));
+        self.frames += 1;
+        due
+    }
+
     /// Makes a job of a frame: `input` where it came in, unless that is the buffer that goes out, `output`.
     pub fn read(
         &mut self,
@@ -59,29 +70,41 @@ impl Reader {
     ) -> Result<Job, ProcessError> {
         let arrived = Instant::now();
         let (stream, kind) = self.stream.clone().ok_or(ProcessError::NoCaps)?;
-        let mut job = Job {
+        Ok(Job {
             stream,
             kind,
             settings,
             input,
             output,
-            scaling: Scaling::z_score(0.0, 1.0),
+            scaling: None,
             arrived,
+            due: false,
             found: None,
-        };
-        job.scaling = self.scaling(&job)?;
-        Ok(job)
+        })
     }
 
-    fn scaling(&mut self, job: &Job) -> Result<Scaling, ProcessError> {
-        let picture = &job.stream.input;
-        let buffer = job.frame();
-        let bytes = buffer.map_readable()?;
-        let frame = picture.frame(&picture.placement(buffer)?, &bytes)?;
-        let normalization = job.settings.normalization(&self.contract, picture.format());
-        if self.normalizer.normalization() != normalization {
-            self.normalizer = Normalizer::new(normalization);
-        }
-        Ok(self.normalizer.scaling(&frame, self.contract.channels))
+    /// Finds out how the pixels of `job` become the input of `model`, so that whoever runs it need not.
+    pub fn scale(&mut self, job: &mut Job, model: Arc<Loaded>) -> Result<(), ProcessError> {
+        let scaling = scaling(&mut self.normalizer, job, &model)?;
+        job.scaling = Some((model, scaling));
+        Ok(())
     }
+}
+
+/// How the pixels of `job` become the input of `model`.
+pub fn scaling(
+    normalizer: &mut Normalizer,
+    job: &Job,
+    model: &Loaded,
+) -> Result<Scaling, ProcessError> {
+    let picture = &job.stream.input;
+    let buffer = job.frame();
+    let bytes = buffer.map_readable()?;
+    let frame = picture.frame(&picture.placement(buffer)?, &bytes)?;
+    let contract = &model.contract;
+    let normalization = job.settings.normalization(contract, picture.format());
+    if normalizer.normalization() != normalization {
+        *normalizer = Normalizer::new(normalization);
+    }
+    Ok(normalizer.scaling(&frame, contract.channels))
 }

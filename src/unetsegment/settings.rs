@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use glib::value::{FromValue, ToValue};
 
-use super::{Blend, ExecutionProvider, NormalizationMode, Output, Reuse};
+use super::{Blend, ExecutionProvider, Mode, NormalizationMode, OnError, Output, Reuse};
 use crate::contract::{Contract, Normalization};
 use crate::picture::{DisplayRange, Format};
 use crate::{reuse, segmenter};
@@ -27,7 +28,9 @@ pub struct ModelSettings {
     pub execution_provider: ExecutionProvider,
     pub device: i32,
     pub threads: u32,
+    pub mode: Mode,
     pub frames_in_flight: u32,
+    pub on_error: OnError,
     pub tile_size: u32,
     /// MiB
     pub tile_memory: u32,
@@ -45,7 +48,9 @@ impl Default for ModelSettings {
             execution_provider: ExecutionProvider::default(),
             device: 0,
             threads: 0,
+            mode: Mode::default(),
             frames_in_flight: 2,
+            on_error: OnError::default(),
             tile_size: 0,
             tile_memory: 1024,
             blend: Blend::default(),
@@ -66,6 +71,10 @@ pub struct FrameSettings {
     pub post_messages: bool,
     /// Pixels; `None` where the model says it.
     pub min_area: Option<u32>,
+    /// Every which frame the network sees.
+    pub inference_interval: u32,
+    /// Milliseconds; 0: any age.
+    pub max_mask_age: u32,
 }
 
 impl Default for FrameSettings {
@@ -78,6 +87,8 @@ impl Default for FrameSettings {
             display_range: DisplayRange::Auto,
             post_messages: false,
             min_area: None,
+            inference_interval: 1,
+            max_mask_age: 1000,
         }
     }
 }
@@ -110,6 +121,11 @@ impl ModelSettings {
 }
 
 impl FrameSettings {
+    /// Whether a mask of this age is too old.
+    pub fn is_stale(&self, age: Duration) -> bool {
+        self.max_mask_age > 0 && age > Duration::from_millis(self.max_mask_age.into())
+    }
+
     /// Pixels of the smallest object that counts.
     pub fn min_area(&self, contract: &Contract) -> usize {
         let own = self.min_area.map(|area| area as usize);
@@ -155,6 +171,10 @@ impl Settings {
             "execution-provider" => read(value, &mut model.execution_provider),
             "device" => read(value, &mut model.device),
             "threads" => read(value, &mut model.threads),
+            "mode" => read(value, &mut model.mode),
+            "on-error" => read(value, &mut model.on_error),
+            "inference-interval" => read(value, &mut frame.inference_interval),
+            "max-mask-age" => read(value, &mut frame.max_mask_age),
             "frames-in-flight" => read(value, &mut model.frames_in_flight),
             "tile-size" => read(value, &mut model.tile_size),
             "tile-memory" => read(value, &mut model.tile_memory),
@@ -203,6 +223,10 @@ impl Settings {
             "execution-provider" => model.execution_provider.to_value(),
             "device" => model.device.to_value(),
             "threads" => model.threads.to_value(),
+            "mode" => model.mode.to_value(),
+            "on-error" => model.on_error.to_value(),
+            "inference-interval" => frame.inference_interval.to_value(),
+            "max-mask-age" => frame.max_mask_age.to_value(),
             "frames-in-flight" => model.frames_in_flight.to_value(),
             "tile-size" => model.tile_size.to_value(),
             "tile-memory" => model.tile_memory.to_value(),

@@ -1,37 +1,143 @@
 //! What the element has done since it started.
 
+use std::time::Duration;
+
+use super::loaded::Loaded;
 use crate::segmenter::Spent;
 
-/// Sums over all frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Frames whose times of inference are kept.
+const WINDOW: usize = 256;
+
+/// Sums over all frames, and the times of the last ones.
+#[derive(Clone, Copy, Debug)]
 pub struct Stats {
+    /// Frames that came in.
+    pub input: u64,
+    /// Frames that went out.
+    pub out: u64,
+    /// Whether one that came in is being read.
+    pub reading: bool,
+    /// Frames that were left out because they would have come too late.
+    pub late: u64,
+    /// Frames that the network did not see because a newer one came first, with `mode=latest`.
+    pub overtaken: u64,
     /// Frames that were segmented.
-    pub frames: u64,
+    segmented: u64,
     /// Runs of the network.
     runs: u64,
     /// Seconds that the network took.
     inference: f64,
     /// Sum of the shares of the frames whose answers were kept.
     reused: f64,
+    /// Seconds that the network took for each of the last frames, around again from the first.
+    times: [f32; WINDOW],
+    /// Age of the mask that went out last.
+    mask_age: Option<Duration>,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Stats {
+            input: 0,
+            out: 0,
+            reading: false,
+            late: 0,
+            overtaken: 0,
+            segmented: 0,
+            runs: 0,
+            inference: 0.0,
+            reused: 0.0,
+            times: [0.0; WINDOW],
+            mask_age: None,
+        }
+    }
 }
 
 impl Stats {
-    /// Adds a frame.
-    pub fn add(&mut self, spent: Spent) {
-        self.frames += 1;
+    /// Adds a frame that the network saw.
+    pub fn segmented(&mut self, spent: Spent) {
+        let at = (self.segmented % WINDOW as u64) as usize;
+        self.times[at] = spent.inference.as_secs_f32();
+        self.segmented += 1;
         self.runs += spent.runs as u64;
         self.inference += spent.inference.as_secs_f64();
         self.reused += spent.reused;
     }
 
-    /// As the property shows it: `frames` (guint64), `runs` (guint64), `inference` (gdouble, seconds) and
-    /// `reused` (gdouble, the mean share of a frame that was not inferred).
-    pub fn structure(&self) -> gst::Structure {
-        gst::Structure::builder("unetsegment-stats")
-            .field("frames", self.frames)
+    /// Adds a frame that went out.
+    pub fn went_out(&mut self, mask_age: Option<Duration>) {
+        self.out += 1;
+        self.mask_age = mask_age;
+    }
+
+    /// Seconds that the network took at most for each of these shares of the last frames.
+    fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
+        let count = self.segmented.min(WINDOW as u64) as usize;
+        let mut times = self.times;
+        let times = &mut times[..count];
+        times.sort_by(f32::total_cmp);
+        shares.map(|share| {
+            let at = (share * count as f64).ceil() as usize;
+            times
+                .get(at.saturating_sub(1))
+                .map_or(0.0, |time| f64::from(*time))
+        })
+    }
+
+    /// As the property `stats` shows it, with the frames `at_work`, which have not gone out, and the `model` of
+    /// now. What came in and is neither out nor inside was dropped: late, thrown away by a flush, failed, or
+    /// without a mask where that is all that goes out.
+    pub fn structure(&self, at_work: usize, model: Option<&Loaded>) -> gst::Structure {
+        let [p50, p95, p99] = self.percentiles([0.5, 0.95, 0.99]);
+        let inside = at_work as u64 + u64::from(self.reading);
+        let dropped = self.input.saturating_sub(self.out + inside);
+        let age = self.mask_age.unwrap_or_default().as_nanos();
+        let mut fields = gst::Structure::builder("unetsegment-stats")
+            .field("in", self.input)
+            .field("out", self.out)
+            .field("dropped", dropped)
+            .field("late", self.late)
+            .field("overtaken", self.overtaken)
+            .field("at-work", at_work as u64)
+            .field("frames", self.segmented)
             .field("runs", self.runs)
             .field("inference", self.inference)
-            .field("reused", self.reused / self.frames.max(1) as f64)
-            .build()
+            .field("inference-p50", p50)
+            .field("inference-p95", p95)
+            .field("inference-p99", p99)
+            .field("reused", self.reused / self.segmented.max(1) as f64)
+            .field("mask-age", u64::try_from(age).unwrap_or(u64::MAX));
+        if let Some(model) = model {
+            fields = fields
+                .field("provider", model.provider.name())
+                .field("model", model.contract.name.as_str())
+                .field("model-file", model.path.display().to_string())
+                .field("model-hash", model.hash.as_str());
+        }
+        fields.build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_last_frames() {
+        let mut stats = Stats::default();
+        assert_eq!(stats.percentiles([0.5, 0.99]), [0.0, 0.0]);
+        for ms in 1..=1000 {
+            stats.segmented(Spent {
+                inference: Duration::from_millis(ms),
+                runs: 1,
+                reused: 0.0,
+            });
+        }
+        let [half, most, all] = stats.percentiles([0.5, 0.95, 1.0]);
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
+        assert!(
+            near(half, 0.872) && near(most, 0.988) && near(all, 1.0),
+            "{half} {most} {all}"
+        );
     }
 }

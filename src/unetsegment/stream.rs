@@ -1,12 +1,13 @@
 //! What holds as long as the caps do.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gst::prelude::*;
 
 use super::Output;
 use super::caps;
+use super::flow::lock;
 use super::frame::Picture;
 use super::imp::CAT;
 use super::job::ProcessError;
@@ -27,7 +28,7 @@ pub struct Stream {
     pub expected_time: Duration,
     masks: gst::BufferPool,
     /// Maps of probabilities that are not in use.
-    probabilities: Mutex<Vec<Vec<f32>>>,
+    probabilities: Mutex<Vec<Arc<Vec<f32>>>>,
 }
 
 impl Stream {
@@ -87,27 +88,26 @@ impl Stream {
         Ok(self.masks.acquire_buffer(None)?)
     }
 
-    /// A map with room for the probability of each pixel.
-    pub fn probability(&self) -> Result<Vec<f32>, ProcessError> {
+    /// A map with room for the probability of each pixel, of which there is no other reference.
+    pub fn probability(&self) -> Result<Arc<Vec<f32>>, ProcessError> {
         let spare = self.spare().pop();
-        if let Some(map) = spare {
+        if let Some(map) = spare.filter(|map| Arc::strong_count(map) == 1) {
             return Ok(map);
         }
         let pixels = self.input.size().area();
         let mut map = Vec::new();
         map.try_reserve_exact(pixels)?;
         map.resize(pixels, 0.0);
-        Ok(map)
+        Ok(Arc::new(map))
     }
 
     /// Takes a map back.
-    pub fn take_back(&self, map: Vec<f32>) {
+    pub fn take_back(&self, map: Arc<Vec<f32>>) {
         self.spare().push(map);
     }
 
-    fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Vec<f32>>> {
-        let maps = self.probabilities.lock();
-        maps.unwrap_or_else(PoisonError::into_inner)
+    fn spare(&self) -> MutexGuard<'_, Vec<Arc<Vec<f32>>>> {
+        lock(&self.probabilities)
     }
 
     /// Why tiles may show, where they may.

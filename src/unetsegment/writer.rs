@@ -1,34 +1,44 @@
 //! The last stage: what was found on a frame is drawn upon it, or written in its place, and goes with it.
 
+use std::time::Duration;
+
 use super::Output;
 use super::job::{Found, Job, ProcessError};
 use super::messages::Report;
 use super::settings::FrameSettings;
 use super::stream::Stream;
-use crate::contract::Contract;
 use crate::labels::Components;
-use crate::mask_meta;
+use crate::mask_meta::{self, Mask};
 use crate::picture::{self, Color, DisplayRange, LevelTracker, Levels};
 
 /// Makes what goes out.
 pub struct Writer {
-    contract: Contract,
-    /// Colours of the classes.
-    colors: Vec<Color>,
     levels: LevelTracker,
     components: Components,
+    /// A mask that is changed before it is drawn.
+    scratch: Vec<u8>,
     /// Frames that went out.
     frames: u64,
 }
 
+/// What goes out for a frame.
+pub enum Written {
+    Frame {
+        buffer: gst::Buffer,
+        report: Option<Report>,
+        /// Age of its mask, where it has one.
+        age: Option<Duration>,
+    },
+    /// Nothing: the mask is all that would go out, and there is none.
+    Nothing,
+}
+
 impl Writer {
-    /// For what a network with `contract` finds.
-    pub fn new(contract: Contract) -> Self {
+    pub fn new() -> Self {
         Writer {
-            colors: contract.classes.iter().map(|class| class.color).collect(),
-            contract,
             levels: LevelTracker::new(DisplayRange::Auto),
             components: Components::default(),
+            scratch: Vec::new(),
             frames: 0,
         }
     }
@@ -38,106 +48,176 @@ impl Writer {
         self.levels = LevelTracker::new(DisplayRange::Auto);
     }
 
-    /// Makes the buffer that goes out of a job that went through the network.
-    pub fn write(&mut self, job: Job) -> Result<(gst::Buffer, Option<Report>), ProcessError> {
+    /// Makes the buffer that goes out of a job with what was found for it.
+    pub fn write(&mut self, job: Job) -> Result<Written, ProcessError> {
         let Job {
             stream,
             kind,
             settings,
             input,
             mut output,
+            arrived,
             found,
             ..
         } = job;
-        let found = found.ok_or(ProcessError::NoCaps)?;
-        let report = settings
-            .post_messages
-            .then(|| self.report(&stream, &found, &settings));
+        if found.is_none() && matches!(kind, Output::Mask | Output::Probability) {
+            return Ok(Written::Nothing);
+        }
+        let age = found
+            .as_ref()
+            .map(|found| arrived.saturating_duration_since(found.arrived));
+        let stale = age.is_some_and(|age| settings.is_stale(age));
+        let drawing = Drawing {
+            stream: &stream,
+            settings: &settings,
+            stale,
+        };
         let buffer = output.make_mut();
-        match &input {
-            Some(input) => self.write_anew(&stream, kind, &settings, (input, buffer), &found)?,
-            None if kind == Output::Overlay => {
-                self.draw_upon(&stream, &settings, buffer, &found)?
+        match (&input, &found) {
+            (Some(input), found) => {
+                self.write_anew(&drawing, kind, (input, buffer), found.as_ref())?;
             }
-            None => (),
+            (None, Some(found)) if kind == Output::Overlay => {
+                self.draw_upon(&drawing, buffer, found)?;
+            }
+            _ => (),
         }
         let timestamp = buffer.pts();
-        mask_meta::attach(buffer, found.mask)?;
-        if let Some(map) = found.probability {
-            stream.take_back(map);
+        let mut report = None;
+        if let (Some(found), Some(age)) = (found, age) {
+            if settings.post_messages {
+                let (objects, coverage) = self.count(&stream, &found, &settings)?;
+                report = Some(Report {
+                    frame: self.frames,
+                    timestamp,
+                    objects,
+                    coverage,
+                    age,
+                });
+            }
+            let mask = Mask {
+                mask: found.mask,
+                caps: stream.mask_caps.clone(),
+                inference: found.spent.inference,
+                age,
+                stale,
+                timestamp: found.timestamp,
+            };
+            mask_meta::attach(buffer, mask)?;
+            if let Some(map) = found.probability {
+                stream.take_back(map);
+            }
         }
-        let report = report.transpose()?.map(|(objects, coverage)| Report {
-            frame: self.frames,
-            timestamp,
-            objects,
-            coverage,
-        });
         self.frames += 1;
-        Ok((output, report))
+        Ok(Written::Frame {
+            buffer: output,
+            report,
+            age,
+        })
     }
 
     fn draw_upon(
         &mut self,
-        stream: &Stream,
-        settings: &FrameSettings,
+        drawing: &Drawing,
         buffer: &mut gst::BufferRef,
         found: &Found,
     ) -> Result<(), ProcessError> {
+        let stream = drawing.stream;
         let placement = stream.input.placement(buffer)?;
-        let mask = found.mask.mask.map_readable()?;
+        let mask = found.mask.map_readable()?;
+        let (mask, colors) = self.shown(drawing, &mask, &found.model.colors)?;
         let mut bytes = buffer.map_writable()?;
         let mut frame = stream.input.frame_mut(&placement, &mut bytes)?;
-        let opacity = settings.opacity as f32;
-        let colors = &self.colors;
-        picture::draw(None, &mut frame, &mask, colors, opacity, Levels::IDENTITY)?;
+        let opacity = drawing.settings.opacity as f32;
+        picture::draw(None, &mut frame, mask, colors, opacity, Levels::IDENTITY)?;
         Ok(())
     }
 
     fn write_anew(
         &mut self,
-        stream: &Stream,
+        drawing: &Drawing,
         kind: Output,
-        settings: &FrameSettings,
         (input, buffer): (&gst::BufferRef, &mut gst::BufferRef),
-        found: &Found,
+        found: Option<&Found>,
     ) -> Result<(), ProcessError> {
+        let stream = drawing.stream;
         let placement = stream.output.placement(buffer)?;
         let mut bytes = buffer.map_writable()?;
         let mut target = stream.output.frame_mut(&placement, &mut bytes)?;
         target.clear_padding();
-        let mask = found.mask.mask.map_readable()?;
-        match (kind, &found.probability) {
-            (Output::Probability, Some(map)) => picture::write_probability(map, &mut target)?,
-            (Output::Mask | Output::Probability, _) => picture::write_mask(&mask, &mut target)?,
-            (Output::Overlay | Output::None, _) => {
+        let mask = found.map(|found| found.mask.map_readable()).transpose()?;
+        let mask = mask.as_ref().map(|mask| mask.as_slice());
+        match (
+            kind,
+            mask,
+            found.and_then(|found| found.probability.as_ref()),
+        ) {
+            (Output::Probability, _, Some(map)) => picture::write_probability(map, &mut target)?,
+            (Output::Mask | Output::Probability, Some(mask), _) => {
+                picture::write_mask(mask, &mut target)?;
+            }
+            _ => {
                 let bytes = input.map_readable()?;
                 let frame = stream
                     .input
                     .frame(&stream.input.placement(input)?, &bytes)?;
-                if self.levels.range() != settings.display_range {
-                    self.levels = LevelTracker::new(settings.display_range);
+                let range = drawing.settings.display_range;
+                if self.levels.range() != range {
+                    self.levels = LevelTracker::new(range);
                 }
                 let levels = self.levels.levels(&frame);
-                let opacity = settings.opacity as f32;
-                let colors = &self.colors;
-                picture::draw(Some(&frame), &mut target, &mask, colors, opacity, levels)?;
+                let colors = found.map_or(&[][..], |found| &found.model.colors);
+                let (mask, colors) = self.shown(drawing, mask.unwrap_or(&[]), colors)?;
+                let opacity = drawing.settings.opacity as f32;
+                picture::draw(Some(&frame), &mut target, mask, colors, opacity, levels)?;
             }
         }
         Ok(())
     }
 
+    /// The mask as it is drawn: as it is, where it is fresh. One that is too old is grey, in a frame that nobody
+    /// overlooks; where there is none, nothing is drawn.
+    fn shown<'a>(
+        &'a mut self,
+        drawing: &Drawing,
+        mask: &'a [u8],
+        colors: &'a [Color],
+    ) -> Result<(&'a [u8], &'a [Color]), ProcessError> {
+        let size = drawing.stream.input.size();
+        if !drawing.stale && !mask.is_empty() {
+            return Ok((mask, colors));
+        }
+        let more = size.area().saturating_sub(self.scratch.len());
+        self.scratch.try_reserve_exact(more)?;
+        self.scratch.clear();
+        self.scratch.extend_from_slice(mask);
+        self.scratch.resize(size.area(), 0);
+        if drawing.stale {
+            picture::mark_stale(&mut self.scratch, size.width);
+            return Ok((&self.scratch, &picture::STALE_COLORS));
+        }
+        Ok((&self.scratch, colors))
+    }
+
     /// How many objects were found, and which share of the frame they cover.
-    fn report(
+    fn count(
         &mut self,
         stream: &Stream,
         found: &Found,
         settings: &FrameSettings,
     ) -> Result<(usize, f64), ProcessError> {
-        let pixels = found.mask.mask.map_readable()?;
+        let pixels = found.mask.map_readable()?;
         let width = stream.input.size().width;
-        let min_area = settings.min_area(&self.contract);
+        let min_area = settings.min_area(&found.model.contract);
         let covered = pixels.iter().filter(|class| **class != 0).count();
         let coverage = covered as f64 / pixels.len().max(1) as f64;
         Ok((self.components.count(&pixels, width, min_area), coverage))
     }
+}
+
+/// How a frame is drawn.
+struct Drawing<'a> {
+    stream: &'a Stream,
+    settings: &'a FrameSettings,
+    stale: bool,
 }
