@@ -20,6 +20,9 @@ const RUNTIME_SHARE: f64 = 2.8;
 /// see beyond their part makes them dear.
 const PIXELS_OF_KEPT: usize = 448 * 448;
 
+/// Tiles are not planned for less memory than this, in bytes.
+const LEAST_MEMORY: u64 = 8 << 20;
+
 /// How frames are cut into tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiles {
@@ -60,6 +63,17 @@ pub enum SegmentError {
         found: usize,
         expected: usize,
     },
+}
+
+impl SegmentError {
+    /// Whether it is memory that lacks.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::Space(_) => true,
+            Self::Model(error) => error.is_out_of_memory(),
+            Self::Plan(_) | Self::Size { .. } => false,
+        }
+    }
 }
 
 /// A model with everything it needs for frames of one size.
@@ -125,7 +139,19 @@ impl Segmenter {
 
     /// Plans the tiles for frames of `frame` pixels and makes all memory that they need. Frames of
     /// another size do that on their own, and take longer for it.
+    ///
+    /// Where memory lacks for tiles that were planned, smaller ones are tried.
     pub fn prepare(&mut self, frame: Size) -> Result<&Plan, SegmentError> {
+        while let Err(error) = self.prepare_once(frame) {
+            self.shrink_for(error)?;
+        }
+        match &self.prepared {
+            Some(prepared) => Ok(&prepared.plan),
+            None => unreachable!("it was prepared above"),
+        }
+    }
+
+    fn prepare_once(&mut self, frame: Size) -> Result<(), SegmentError> {
         let fits = self
             .prepared
             .as_ref()
@@ -161,10 +187,20 @@ impl Segmenter {
                 kept,
             });
         }
-        match &self.prepared {
-            Some(prepared) => Ok(&prepared.plan),
-            None => unreachable!("it was prepared above"),
+        Ok(())
+    }
+
+    /// Plans tiles of half the memory from now on, if it was memory that lacked and there is something to save;
+    /// otherwise the error is the caller's.
+    fn shrink_for(&mut self, error: SegmentError) -> Result<(), SegmentError> {
+        let less = self.tiles.memory / 2;
+        if self.tiles.size != 0 || less < LEAST_MEMORY || !error.is_out_of_memory() {
+            return Err(error);
         }
+        self.tiles.memory = less;
+        self.prepared = None;
+        self.model.forget_shapes();
+        Ok(())
     }
 
     /// Input pixels of a tile that fills the memory that tiles may take.
@@ -194,6 +230,22 @@ impl Segmenter {
     /// As [`segment`](Self::segment), for a frame of which it is known how its pixels become the network's
     /// input.
     pub fn segment_scaled(
+        &mut self,
+        frame: &Frame,
+        scaling: Scaling,
+        mask: &mut [u8],
+        mut probability: Option<&mut [f32]>,
+    ) -> Result<Spent, SegmentError> {
+        loop {
+            let probability = probability.as_deref_mut();
+            match self.segment_once(frame, scaling, mask, probability) {
+                Ok(spent) => return Ok(spent),
+                Err(error) => self.shrink_for(error)?,
+            }
+        }
+    }
+
+    fn segment_once(
         &mut self,
         frame: &Frame,
         scaling: Scaling,

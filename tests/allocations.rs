@@ -64,6 +64,9 @@ fn of_a_meta() -> u64 {
         mask: gst::Buffer::new(),
         caps,
         inference: Duration::ZERO,
+        age: Duration::ZERO,
+        stale: false,
+        timestamp: Some(gst::ClockTime::ZERO),
     };
     count(|| mask_meta::attach(buffer, mask).unwrap())
 }

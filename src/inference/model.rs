@@ -80,6 +80,23 @@ pub enum ModelError {
     Stopped { path: PathBuf },
 }
 
+impl ModelError {
+    /// Whether it is memory that lacks. ONNX Runtime has no code for it, only words.
+    pub fn is_out_of_memory(&self) -> bool {
+        let (Self::Run { reason, .. } | Self::Load { reason, .. }) = self else {
+            return false;
+        };
+        let reason = reason.to_lowercase();
+        let words = [
+            "bad_alloc",
+            "bad allocation",
+            "out of memory",
+            "failed to allocate memory",
+        ];
+        words.iter().any(|words| reason.contains(words))
+    }
+}
+
 /// Ends the runs of a model from another thread.
 #[derive(Clone)]
 pub struct Stopper {

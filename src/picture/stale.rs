@@ -14,21 +14,34 @@ pub const STALE_COLORS: [Color; 4] = [
     Color([0, 0, 0]),
 ];
 
-/// Turns the classes of `mask`, rows of `width` pixels, into one, and puts a frame of stripes around them:
-/// whoever looks at the picture sees that the mask belongs to another one.
-pub fn mark_stale(mask: &mut [u8], width: usize) {
+/// Draws the outlines of what is on `mask`, rows of `width` pixels, into `marked` of the same size, in a frame of
+/// stripes: whoever looks at the picture sees that the mask belongs to another one.
+pub fn mark_stale(mask: &[u8], width: usize, marked: &mut [u8]) {
     if width == 0 {
         return;
     }
     let height = mask.len() / width;
     // A frame that is seen from afar and hides little: 1.5 % of the shorter side.
     let thickness = (width.min(height) * 3 / 200).max(2);
-    for (y, row) in mask.chunks_exact_mut(width).enumerate() {
+    let is_inside = |x: usize, y: usize| {
+        let class = mask[y * width + x];
+        let beside = [
+            (x.wrapping_sub(1), y),
+            (x + 1, y),
+            (x, y.wrapping_sub(1)),
+            (x, y + 1),
+        ];
+        beside
+            .iter()
+            .all(|(x, y)| *x < width && *y < height && mask[y * width + x] == class)
+    };
+    for (y, row) in marked.chunks_exact_mut(width).take(height).enumerate() {
         let across = y < thickness || y + thickness >= height;
         for (x, class) in row.iter_mut().enumerate() {
             *class = match across || x < thickness || x + thickness >= width {
                 true => STRIPES[(x + y) / (2 * thickness) % 2],
-                false => (*class).min(FOUND),
+                false if mask[y * width + x] != 0 && !is_inside(x, y) => FOUND,
+                false => 0,
             };
         }
     }
@@ -42,20 +55,26 @@ mod tests {
     fn what_was_found_is_framed() {
         let (width, height) = (40, 30);
         let mut mask = vec![0; width * height];
-        mask[15 * width + 20] = 7;
-        mark_stale(&mut mask, width);
-        assert_eq!(mask[15 * width + 20], FOUND);
-        assert_eq!(mask[10 * width + 10], 0);
+        for y in 10..15 {
+            mask[y * width + 20..][..5].fill(7);
+        }
+        let mut marked = vec![9; width * height];
+        mark_stale(&mask, width, &mut marked);
+        assert_eq!([10, 12].map(|y| marked[y * width + 22]), [FOUND, 0]);
+        assert_eq!(
+            [20, 24, 25].map(|x| marked[12 * width + x]),
+            [FOUND, FOUND, 0]
+        );
         let border = |i: usize| {
             let (x, y) = (i % width, i / width);
             x < 2 || y < 2 || x >= width - 2 || y >= height - 2
         };
-        for (i, class) in mask.iter().enumerate() {
+        for (i, class) in marked.iter().enumerate() {
             assert_eq!(STRIPES.contains(class), border(i), "{i}");
         }
         for stripe in STRIPES {
-            assert!(mask.contains(&stripe));
+            assert!(marked.contains(&stripe));
         }
-        mark_stale(&mut [], 0);
+        mark_stale(&[], 0, &mut []);
     }
 }

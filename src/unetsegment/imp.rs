@@ -8,29 +8,22 @@ use std::time::Duration;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::BaseTransformMode;
-use gst_base::subclass::base_transform::{
-    GenerateOutputSuccess, InputBuffer, PrepareOutputBufferSuccess,
-};
+use gst_base::subclass::base_transform::GenerateOutputSuccess;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
+use super::Output;
 use super::caps;
 use super::errors;
 use super::flow::{Flow, Manner, lock};
-use super::job::{Job, ProcessError};
+use super::job::ProcessError;
 use super::latency::Latency;
-use super::line::Stages;
-use super::messages::{self, Swap};
 use super::open::{self, Opening};
+use super::passing::OnThreads;
 use super::properties;
-use super::qos::Qos;
 use super::settings::{FrameSettings, Settings};
 use super::stream::Stream;
 use super::swap::Swapper;
-use super::writer::Written;
-use super::{OnError, Output};
-use crate::segmenter::{SegmentError, Segmenter};
-use crate::tiling::Size;
 
 pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
     gst::DebugCategory::new(
@@ -42,10 +35,9 @@ pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
 
 #[derive(Default)]
 pub struct UNetSegment {
-    settings: Mutex<Settings>,
-    flow: Flow,
-    swapper: Swapper,
-    qos: Qos,
+    pub(super) settings: Mutex<Settings>,
+    pub(super) flow: Flow,
+    pub(super) swapper: Swapper,
     /// Whether it was told already that the caps of now are refused.
     refused: AtomicBool,
     /// While caps are being agreed on.
@@ -62,7 +54,7 @@ struct Negotiation {
 }
 
 impl UNetSegment {
-    fn frame_settings(&self) -> FrameSettings {
+    pub(super) fn frame_settings(&self) -> FrameSettings {
         lock(&self.settings).frame
     }
 
@@ -96,220 +88,6 @@ impl UNetSegment {
             self.obj().reconfigure_src();
         }
         result
-    }
-
-    /// Says what went wrong with a frame; what to tell whoever brought it.
-    fn fail(&self, error: &ProcessError) -> gst::FlowError {
-        if error.is_stop() {
-            return gst::FlowError::Flushing;
-        }
-        errors::post(self, error);
-        gst::FlowError::Error
-    }
-
-    /// Makes a job of a frame, with the buffer that is to go out.
-    fn read(&self, input: gst::Buffer) -> Result<Job, gst::FlowError> {
-        let settings = self.frame_settings();
-        let (input, output) = match self.obj().is_in_place() {
-            true => (None, input),
-            false => match self.parent_prepare_output_buffer(InputBuffer::Readable(&input))? {
-                PrepareOutputBufferSuccess::InputBuffer => (None, input),
-                PrepareOutputBufferSuccess::Buffer(output) => (Some(input), output),
-            },
-        };
-        let job = self
-            .flow
-            .with_reader(|reader| reader.read(input, output, settings));
-        job.map_err(|error| self.fail(&error))
-    }
-
-    /// Makes a job of a frame that waits for its own mask, unless it is to do with an earlier one.
-    fn read_for_mask(&self, input: gst::Buffer) -> Result<Job, gst::FlowError> {
-        let mut job = self.read(input)?;
-        let model = self.flow.model().filter(|_| !self.flow.is_broken());
-        let scaled = self.flow.with_reader(|reader| {
-            job.due = reader.is_due(&job.settings);
-            match model {
-                Some(model) if job.due => reader.scale(&mut job, model),
-                _ => {
-                    job.due = false;
-                    Ok(())
-                }
-            }
-        });
-        scaled.map_err(|error| self.fail(&error))?;
-        Ok(job)
-    }
-
-    /// A job for the network alone, of a frame that passes meanwhile; none when it is not to see this one.
-    fn read_for_network(&self, frame: &gst::Buffer) -> Result<Option<Job>, gst::FlowError> {
-        let settings = self.frame_settings();
-        let broken = self.flow.is_broken();
-        let job = self.flow.with_reader(|reader| {
-            let due = reader.is_due(&settings) && !broken;
-            // It goes nowhere, so that it may be the very buffer that passes.
-            due.then(|| reader.read(None, frame.clone(), settings))
-                .transpose()
-        });
-        let job = job.map_err(|error| self.fail(&error))?;
-        Ok(job.map(|job| Job { due: true, ..job }))
-    }
-
-    /// Lets the network see the frame of `job`, if it is to.
-    fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
-        if let Some(model) = self.flow.swap() {
-            messages::post_swap(&self.obj(), &Swap::Done(&model));
-        }
-        if !job.due || self.flow.is_broken() {
-            return Ok(());
-        }
-        match self.flow.infer(job) {
-            Ok(()) => Ok(()),
-            Err(error) if error.is_fault() => self.recover(job, error),
-            Err(error) => Err(self.fail(&error)),
-        }
-    }
-
-    /// After the network has failed on `job`: loads it anew, once. Should that not help, things go on as
-    /// `on-error` says.
-    fn recover(&self, job: &mut Job, error: ProcessError) -> Result<(), gst::FlowError> {
-        gst::warning!(CAT, imp = self, "{error}");
-        let rebuilt = self.flow.rebuild();
-        let error = match rebuilt {
-            Ok(false) => error,
-            Ok(true) => match self.flow.infer(job) {
-                Ok(()) => {
-                    gst::element_imp_warning!(
-                        self,
-                        gst::StreamError::Failed,
-                        ("The network failed on a frame, and does its work again since the model was loaded anew: {error}")
-                    );
-                    return Ok(());
-                }
-                Err(error) if !error.is_fault() => return Err(self.fail(&error)),
-                Err(error) => error,
-            },
-            Err(error) => ProcessError::from(SegmentError::from(error)),
-        };
-        let first = self.flow.give_up();
-        let on_error = lock(&self.settings).model.on_error;
-        match on_error {
-            OnError::Stop => Err(self.fail(&error)),
-            OnError::Passthrough => {
-                if first {
-                    gst::element_imp_warning!(
-                        self,
-                        gst::StreamError::Failed,
-                        ("Frames have no masks from now on, because the network fails: {error}. Set model-file to go on with another one")
-                    );
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// What goes out of `job`, if anything; tells what there is to tell of it.
-    fn write(&self, job: Job) -> Result<Option<gst::Buffer>, gst::FlowError> {
-        let arrived = job.arrived;
-        let written = self.flow.write(job).map_err(|error| self.fail(&error))?;
-        let Written::Frame {
-            buffer,
-            report,
-            age,
-        } = written
-        else {
-            return Ok(None);
-        };
-        if let Some(report) = report {
-            messages::post(&self.obj(), report);
-        }
-        self.flow.count(|stats| stats.went_out(age));
-        self.took(arrived.elapsed());
-        Ok(Some(buffer))
-    }
-
-    /// Lets a frame pass in the manner of now.
-    fn pass(&self, input: gst::Buffer) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        let job = match self.flow.manner().ok_or(gst::FlowError::Flushing)? {
-            Manner::Overlapping(line) => {
-                line.wait_for_room()?;
-                line.put(self.read_for_mask(input)?);
-                return Ok(GenerateOutputSuccess::NoOutput);
-            }
-            Manner::Latest(line) => {
-                if let Some(job) = self.read_for_network(&input)? {
-                    let overtaken = line.put_newest(job)?;
-                    self.flow.count(|stats| stats.overtaken += overtaken as u64);
-                }
-                self.read(input)?
-            }
-            Manner::Alone => {
-                let mut job = self.read_for_mask(input)?;
-                self.infer(&mut job)?;
-                job
-            }
-        };
-        Ok(match self.write(job)? {
-            Some(buffer) => GenerateOutputSuccess::Buffer(buffer),
-            None => GenerateOutputSuccess::Dropped,
-        })
-    }
-
-    /// Whether `input` would come too late; then it is told.
-    fn is_late(&self, input: &gst::BufferRef) -> bool {
-        let element = self.obj();
-        if !element.is_qos() {
-            return false;
-        }
-        let segment = element.segment();
-        let segment = segment.downcast_ref::<gst::ClockTime>();
-        let running_time = segment.and_then(|segment| segment.to_running_time(input.pts()));
-        let Some(late) = self.qos.late(running_time) else {
-            return false;
-        };
-        let stats = self.flow.count(|stats| stats.late += 1);
-        messages::post_dropped(&element, input, late, &stats);
-        true
-    }
-
-    /// The models that are loaded while frames flow.
-    pub fn swapper(&self) -> &Swapper {
-        &self.swapper
-    }
-
-    /// Size of the frames of now.
-    pub fn frame_size(&self) -> Option<Size> {
-        let caps = self.obj().sink_pad().current_caps()?;
-        let info = gst_video::VideoInfo::from_caps(&caps).ok()?;
-        Some(Size {
-            width: info.width() as usize,
-            height: info.height() as usize,
-        })
-    }
-
-    /// Lets another model take its place before the next frame.
-    pub fn offer(&self, segmenter: Segmenter, opening: Opening) {
-        self.flow.offer(segmenter, opening);
-    }
-
-    /// Makes `model-file` say what is in use.
-    pub fn back_to_model_in_use(&self) {
-        if let Some(model) = self.flow.model() {
-            lock(&self.settings).model.model_file = Some(model.path.clone());
-            self.obj().notify("model-file");
-        }
-    }
-
-    /// Loads the model that `model-file` was set to while frames flow.
-    fn load_another(&self) {
-        let settings = lock(&self.settings).clone();
-        match Opening::new(self, &settings) {
-            Ok(opening) => self.swapper.load(self, opening),
-            Err((_, reason)) => {
-                let path = settings.model.model_file.unwrap_or_default();
-                self.refuse(&path, &reason);
-            }
-        }
     }
 
     fn set(&self, value: &glib::Value, pspec: &glib::ParamSpec) {
@@ -360,7 +138,7 @@ impl UNetSegment {
     }
 
     /// Takes in how long a frame takes, and tells the pipeline where that changes its latency.
-    fn took(&self, time: Duration) {
+    pub(super) fn took(&self, time: Duration) {
         if self.latency.measured(time) {
             gst::debug!(CAT, imp = self, "latency is now {:?}", self.latency.told());
             let message = gst::message::Latency::builder().src(&*self.obj()).build();
@@ -448,32 +226,6 @@ impl ElementImpl for UNetSegment {
     }
 }
 
-/// The element as the threads see it on which frames overlap.
-struct OnThreads(glib::WeakRef<super::UNetSegment>);
-
-impl Stages<Job> for OnThreads {
-    fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
-        let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
-        let imp = element.imp();
-        gst::panic_to_error!(imp, Err(gst::FlowError::Error), { imp.infer(job) })
-    }
-
-    fn emit(&self, job: Job) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
-        let imp = element.imp();
-        if matches!(imp.flow.manner(), Some(Manner::Latest(_))) {
-            if let Some(found) = job.found.clone() {
-                imp.flow.keep(&job, found);
-            }
-            return Ok(gst::FlowSuccess::Ok);
-        }
-        match gst::panic_to_error!(imp, Err(gst::FlowError::Error), { imp.write(job) })? {
-            Some(buffer) => element.src_pad().push(buffer),
-            None => Ok(gst::FlowSuccess::Ok),
-        }
-    }
-}
-
 impl BaseTransformImpl for UNetSegment {
     const MODE: BaseTransformMode = BaseTransformMode::Both;
     const PASSTHROUGH_ON_SAME_CAPS: bool = false;
@@ -486,7 +238,6 @@ impl BaseTransformImpl for UNetSegment {
         let segmenter = opening.open().map_err(|error| errors::start(&error))?;
         open::announce(self, &segmenter);
         self.latency.reset();
-        self.qos.forget();
         self.swapper.reset();
         self.refused.store(false, Ordering::Relaxed);
         let in_flight = settings.model.frames_in_flight as usize;
@@ -611,7 +362,6 @@ impl BaseTransformImpl for UNetSegment {
             gst::EventType::FlushStart => self.flow.begin_flush(),
             gst::EventType::FlushStop => {
                 self.flow.end_flush();
-                self.qos.forget();
             }
             _ if event.is_serialized() => {
                 // It may not overtake the frames before it.
@@ -625,23 +375,21 @@ impl BaseTransformImpl for UNetSegment {
         }
     }
 
-    fn src_event(&self, event: gst::Event) -> bool {
-        if let gst::EventView::Qos(report) = event.view() {
-            self.qos.told(report);
-        }
-        self.parent_src_event(event)
-    }
-
     /// A change of the output that leaves the caps as they are brings no new caps.
     fn submit_input_buffer(
         &self,
         is_discont: bool,
         inbuf: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.flow.count(|stats| stats.input += 1);
         let (submitted, output) = self.with_one_output(|output| {
             let submitted = self.parent_submit_input_buffer(is_discont, inbuf);
             submitted.map(|submitted| (submitted, output))
         })?;
+        if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
+            // The base class has told that it can't be in time.
+            self.flow.count(|stats| stats.late += 1);
+        }
         let in_place = self.flow.with_reader(|reader| reader.follow(output));
         self.obj()
             .set_in_place(in_place.map_err(|error| self.fail(&error))?);
@@ -653,15 +401,35 @@ impl BaseTransformImpl for UNetSegment {
         let Some(input) = self.take_queued_buffer() else {
             return Ok(GenerateOutputSuccess::NoOutput);
         };
-        self.flow.count(|stats| {
-            stats.input += 1;
-            stats.reading = true;
-        });
-        let passed = match self.is_late(&input) {
-            true => Ok(GenerateOutputSuccess::Dropped),
-            false => self.pass(input),
-        };
+        self.flow.count(|stats| stats.reading = true);
+        let passed = self.pass(input);
         self.flow.count(|stats| stats.reading = false);
         passed
+    }
+
+    /// Properties that follow a curve take their value of the frame's time.
+    fn before_transform(&self, inbuf: &gst::BufferRef) {
+        let segment = self.obj().segment();
+        let time = segment
+            .downcast_ref::<gst::ClockTime>()
+            .and_then(|segment| segment.to_stream_time(inbuf.pts()));
+        if let Some(time) = time {
+            // It fails for a curve without a value there; then the property stays as it is.
+            let _ = self.obj().sync_values(time);
+        }
+    }
+
+    fn transform_meta<'a>(
+        &self,
+        outbuf: &mut gst::BufferRef,
+        meta: gst::MetaRef<'a, gst::Meta>,
+        inbuf: &'a gst::BufferRef,
+    ) -> bool {
+        // The size and the place of things stay; what describes the memory or the colours of the
+        // frame that came in does not hold for the one that goes out.
+        match meta.tags_contain_only(&["video", "size", "orientation"]) {
+            true => true,
+            false => self.parent_transform_meta(outbuf, meta, inbuf),
+        }
     }
 }

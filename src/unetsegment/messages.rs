@@ -4,12 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use gst::prelude::*;
-use gst_base::prelude::*;
 
 use super::UNetSegment;
 use super::loaded::Loaded;
-use super::qos::Late;
-use super::stats::Stats;
 
 /// What one frame held.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,26 +62,6 @@ pub fn post_swap(element: &UNetSegment, swap: &Swap) {
             .field("reason", *reason),
     };
     post_structure(element, fields.build());
-}
-
-/// Tells that a frame is left out, as GStreamer's elements do.
-pub fn post_dropped(element: &UNetSegment, buffer: &gst::BufferRef, late: Late, stats: &Stats) {
-    let segment = element.segment();
-    let segment = segment.downcast_ref::<gst::ClockTime>();
-    let stream_time = segment.and_then(|segment| segment.to_stream_time(buffer.pts()));
-    let message = gst::message::Qos::builder(true)
-        .running_time(late.running_time)
-        .stream_time(stream_time)
-        .timestamp(buffer.pts())
-        .duration(buffer.duration())
-        .values(late.by, late.proportion, 1_000_000)
-        .stats(
-            gst::format::Buffers::from_u64(stats.out),
-            gst::format::Buffers::from_u64(stats.late),
-        )
-        .src(element)
-        .build();
-    let _ = element.post_message(message);
 }
 
 fn post_structure(element: &UNetSegment, structure: gst::Structure) {

@@ -121,7 +121,7 @@ fn live_properties(model: &ModelSettings, frame: &FrameSettings) -> Vec<glib::Pa
             .build(),
         glib::ParamSpecUInt::builder("max-mask-age")
             .nick("Largest age of a mask")
-            .blurb("Milliseconds after which a mask counts as stale: its meta says so, and the overlay shows it grey in a striped frame (0 = never)")
+            .blurb("Milliseconds after which a mask counts as stale: its meta says so, and the overlay shows grey outlines in a striped frame (0 = never)")
             .default_value(frame.max_mask_age)
             .mutable_playing()
             .build(),

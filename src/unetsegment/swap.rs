@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
+use gst::prelude::*;
 use gst::subclass::prelude::*;
+use gst_base::prelude::*;
 
 use super::flow::lock;
 use super::imp::UNetSegment;
@@ -88,9 +90,21 @@ impl Swapper {
 }
 
 impl UNetSegment {
+    /// Loads the model that `model-file` was set to while frames flow.
+    pub fn load_another(&self) {
+        let settings = lock(&self.settings).clone();
+        match Opening::new(self, &settings) {
+            Ok(opening) => self.swapper.load(self, opening),
+            Err((_, reason)) => {
+                let path = settings.model.model_file.unwrap_or_default();
+                self.refuse(&path, &reason);
+            }
+        }
+    }
+
     /// Loads what was asked for last; whether there was anything.
     fn load_next(&self) -> bool {
-        let Some(Request { opening, starts }) = self.swapper().take() else {
+        let Some(Request { opening, starts }) = self.swapper.take() else {
             return false;
         };
         let size = self.frame_size();
@@ -98,22 +112,36 @@ impl UNetSegment {
             .open()
             .map_err(|error| error.to_string())
             .and_then(|segmenter| tried(segmenter, size));
-        if !self.swapper().is_of_now(starts) {
+        if !self.swapper.is_of_now(starts) {
             return true;
         }
         match loaded {
             Ok(segmenter) => {
                 open::announce(self, &segmenter);
-                self.offer(segmenter, opening);
+                self.flow.offer(segmenter, opening);
             }
             Err(reason) => self.refuse(&opening.path, &reason),
         }
         true
     }
 
+    /// Size of the frames of now.
+    fn frame_size(&self) -> Option<Size> {
+        let caps = self.obj().sink_pad().current_caps()?;
+        let info = gst_video::VideoInfo::from_caps(&caps).ok()?;
+        Some(Size {
+            width: info.width() as usize,
+            height: info.height() as usize,
+        })
+    }
+
     /// Says that the model in `path` can't be used, and that the one before stays.
-    pub fn refuse(&self, path: &Path, reason: &str) {
-        self.back_to_model_in_use();
+    fn refuse(&self, path: &Path, reason: &str) {
+        // The property says what is in use.
+        if let Some(model) = self.flow.model() {
+            lock(&self.settings).model.model_file = Some(model.path.clone());
+            self.obj().notify("model-file");
+        }
         messages::post_swap(&self.obj(), &Swap::Refused { path, reason });
     }
 }

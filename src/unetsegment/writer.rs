@@ -128,7 +128,7 @@ impl Writer {
         let (mask, colors) = self.shown(drawing, &mask, &found.model.colors)?;
         let mut bytes = buffer.map_writable()?;
         let mut frame = stream.input.frame_mut(&placement, &mut bytes)?;
-        let opacity = drawing.settings.opacity as f32;
+        let opacity = drawing.opacity();
         picture::draw(None, &mut frame, mask, colors, opacity, Levels::IDENTITY)?;
         Ok(())
     }
@@ -168,15 +168,15 @@ impl Writer {
                 let levels = self.levels.levels(&frame);
                 let colors = found.map_or(&[][..], |found| &found.model.colors);
                 let (mask, colors) = self.shown(drawing, mask.unwrap_or(&[]), colors)?;
-                let opacity = drawing.settings.opacity as f32;
+                let opacity = drawing.opacity();
                 picture::draw(Some(&frame), &mut target, mask, colors, opacity, levels)?;
             }
         }
         Ok(())
     }
 
-    /// The mask as it is drawn: as it is, where it is fresh. One that is too old is grey, in a frame that nobody
-    /// overlooks; where there is none, nothing is drawn.
+    /// The mask as it is drawn: as it is, where it is fresh. One that is too old is no more than grey outlines, in
+    /// a frame that nobody overlooks; where there is none, nothing is drawn.
     fn shown<'a>(
         &'a mut self,
         drawing: &Drawing,
@@ -190,10 +190,9 @@ impl Writer {
         let more = size.area().saturating_sub(self.scratch.len());
         self.scratch.try_reserve_exact(more)?;
         self.scratch.clear();
-        self.scratch.extend_from_slice(mask);
         self.scratch.resize(size.area(), 0);
         if drawing.stale {
-            picture::mark_stale(&mut self.scratch, size.width);
+            picture::mark_stale(mask, size.width, &mut self.scratch);
             return Ok((&self.scratch, &picture::STALE_COLORS));
         }
         Ok((&self.scratch, colors))
@@ -220,4 +219,14 @@ struct Drawing<'a> {
     stream: &'a Stream,
     settings: &'a FrameSettings,
     stale: bool,
+}
+
+impl Drawing<'_> {
+    /// The stripes hide what is below them; everything else of a stale mask is outlines.
+    fn opacity(&self) -> f32 {
+        match self.stale {
+            true => 1.0,
+            false => self.settings.opacity as f32,
+        }
+    }
 }

@@ -1,0 +1,203 @@
+//! The way of a frame through the element: read, inferred, written, and let out.
+
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+use gst_base::subclass::base_transform::{
+    GenerateOutputSuccess, InputBuffer, PrepareOutputBufferSuccess,
+};
+use gst_base::subclass::prelude::*;
+
+use super::OnError;
+use super::errors;
+use super::flow::{Manner, lock};
+use super::imp::{CAT, UNetSegment};
+use super::job::{Job, ProcessError};
+use super::line::Stages;
+use super::messages::{self, Swap};
+use super::writer::Written;
+use crate::segmenter::SegmentError;
+
+/// The element as the threads see it on which frames overlap.
+pub struct OnThreads(pub glib::WeakRef<super::UNetSegment>);
+
+impl Stages<Job> for OnThreads {
+    fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
+        let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
+        let imp = element.imp();
+        gst::panic_to_error!(imp, Err(gst::FlowError::Error), { imp.infer(job) })
+    }
+
+    fn emit(&self, job: Job) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
+        let imp = element.imp();
+        if matches!(imp.flow.manner(), Some(Manner::Latest(_))) {
+            if let Some(found) = job.found.clone() {
+                imp.flow.keep(&job, found);
+            }
+            return Ok(gst::FlowSuccess::Ok);
+        }
+        match gst::panic_to_error!(imp, Err(gst::FlowError::Error), { imp.write(job) })? {
+            Some(buffer) => element.src_pad().push(buffer),
+            None => Ok(gst::FlowSuccess::Ok),
+        }
+    }
+}
+
+impl UNetSegment {
+    /// Says what went wrong with a frame; what to tell whoever brought it.
+    pub fn fail(&self, error: &ProcessError) -> gst::FlowError {
+        if error.is_stop() {
+            return gst::FlowError::Flushing;
+        }
+        errors::post(self, error);
+        gst::FlowError::Error
+    }
+
+    /// Makes a job of a frame, with the buffer that is to go out.
+    fn read(&self, input: gst::Buffer) -> Result<Job, gst::FlowError> {
+        let settings = self.frame_settings();
+        let (input, output) = match self.obj().is_in_place() {
+            true => (None, input),
+            false => match self.parent_prepare_output_buffer(InputBuffer::Readable(&input))? {
+                PrepareOutputBufferSuccess::InputBuffer => (None, input),
+                PrepareOutputBufferSuccess::Buffer(output) => (Some(input), output),
+            },
+        };
+        let job = self
+            .flow
+            .with_reader(|reader| reader.read(input, output, settings));
+        job.map_err(|error| self.fail(&error))
+    }
+
+    /// Makes a job of a frame that waits for its own mask, unless it is to do with an earlier one.
+    fn read_for_mask(&self, input: gst::Buffer) -> Result<Job, gst::FlowError> {
+        let mut job = self.read(input)?;
+        let model = self.flow.model().filter(|_| !self.flow.is_broken());
+        let scaled = self.flow.with_reader(|reader| {
+            job.due = reader.is_due(&job.settings);
+            match model {
+                Some(model) if job.due => reader.scale(&mut job, model),
+                _ => {
+                    job.due = false;
+                    Ok(())
+                }
+            }
+        });
+        scaled.map_err(|error| self.fail(&error))?;
+        Ok(job)
+    }
+
+    /// A job for the network alone, of a frame that passes meanwhile; none when it is not to see this one.
+    fn read_for_network(&self, frame: &gst::Buffer) -> Result<Option<Job>, gst::FlowError> {
+        let settings = self.frame_settings();
+        let broken = self.flow.is_broken();
+        let job = self.flow.with_reader(|reader| {
+            let due = reader.is_due(&settings) && !broken;
+            // It goes nowhere, so that it may be the very buffer that passes.
+            due.then(|| reader.read(None, frame.clone(), settings))
+                .transpose()
+        });
+        let job = job.map_err(|error| self.fail(&error))?;
+        Ok(job.map(|job| Job { due: true, ..job }))
+    }
+
+    /// Lets the network see the frame of `job`, if it is to.
+    fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
+        if let Some(model) = self.flow.swap() {
+            messages::post_swap(&self.obj(), &Swap::Done(&model));
+        }
+        if !job.due || self.flow.is_broken() {
+            return Ok(());
+        }
+        match self.flow.infer(job) {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_fault() => self.recover(job, error),
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    /// After the network has failed on `job`: loads it anew, once. Should that not help, things go on as
+    /// `on-error` says.
+    fn recover(&self, job: &mut Job, error: ProcessError) -> Result<(), gst::FlowError> {
+        gst::warning!(CAT, imp = self, "{error}");
+        let rebuilt = self.flow.rebuild();
+        let error = match rebuilt {
+            Ok(false) => error,
+            Ok(true) => match self.flow.infer(job) {
+                Ok(()) => {
+                    gst::element_imp_warning!(
+                        self,
+                        gst::StreamError::Failed,
+                        ("The network failed on a frame, and does its work again since the model was loaded anew: {error}")
+                    );
+                    return Ok(());
+                }
+                Err(error) if !error.is_fault() => return Err(self.fail(&error)),
+                Err(error) => error,
+            },
+            Err(error) => ProcessError::from(SegmentError::from(error)),
+        };
+        let first = self.flow.give_up();
+        let on_error = lock(&self.settings).model.on_error;
+        match on_error {
+            OnError::Stop => Err(self.fail(&error)),
+            OnError::Passthrough => {
+                if first {
+                    gst::element_imp_warning!(
+                        self,
+                        gst::StreamError::Failed,
+                        ("Frames have no masks from now on, because the network fails: {error}. Set model-file to go on with another one")
+                    );
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What goes out of `job`, if anything; tells what there is to tell of it.
+    fn write(&self, job: Job) -> Result<Option<gst::Buffer>, gst::FlowError> {
+        let arrived = job.arrived;
+        let written = self.flow.write(job).map_err(|error| self.fail(&error))?;
+        let Written::Frame {
+            buffer,
+            report,
+            age,
+        } = written
+        else {
+            return Ok(None);
+        };
+        if let Some(report) = report {
+            messages::post(&self.obj(), report);
+        }
+        self.flow.count(|stats| stats.went_out(age));
+        self.took(arrived.elapsed());
+        Ok(Some(buffer))
+    }
+
+    /// Lets a frame pass in the manner of now.
+    pub fn pass(&self, input: gst::Buffer) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        let job = match self.flow.manner().ok_or(gst::FlowError::Flushing)? {
+            Manner::Overlapping(line) => {
+                line.wait_for_room()?;
+                line.put(self.read_for_mask(input)?);
+                return Ok(GenerateOutputSuccess::NoOutput);
+            }
+            Manner::Latest(line) => {
+                if let Some(job) = self.read_for_network(&input)? {
+                    let overtaken = line.put_newest(job)?;
+                    self.flow.count(|stats| stats.overtaken += overtaken as u64);
+                }
+                self.read(input)?
+            }
+            Manner::Alone => {
+                let mut job = self.read_for_mask(input)?;
+                self.infer(&mut job)?;
+                job
+            }
+        };
+        Ok(match self.write(job)? {
+            Some(buffer) => GenerateOutputSuccess::Buffer(buffer),
+            None => GenerateOutputSuccess::Dropped,
+        })
+    }
+}

@@ -1,0 +1,452 @@
+//! A network that is slower than the camera, models that change while frames flow, and ones that fail.
+
+mod common;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use common::{Files, SMALL, cells, element, foreign, gray8, harness, mask_of};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstreamer_check::Harness;
+use gstunetsegment::mask_meta;
+use gstunetsegment::onnx::{self, Graph};
+use gstunetsegment::unet::UNet;
+
+const WIDTH: usize = 90;
+const HEIGHT: usize = 61;
+
+fn frame(number: u64) -> gst::Buffer {
+    let mut buffer = gray8(&cells(WIDTH, HEIGHT, number), WIDTH, HEIGHT);
+    let time = gst::ClockTime::from_mseconds(40 * number);
+    buffer.get_mut().unwrap().set_pts(time);
+    buffer
+}
+
+fn stats(element: &gst::Element, name: &str) -> u64 {
+    let stats: gst::Structure = element.property("stats");
+    stats.get(name).unwrap()
+}
+
+/// Waits until `done`, for as long as a slow machine may need.
+fn wait(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}: in vain");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A network that takes a while for a frame.
+fn slow(files: &Files) -> PathBuf {
+    files.model(&UNet {
+        width: 32,
+        depth: 3,
+        ..SMALL
+    })
+}
+
+#[test]
+fn frames_pass_at_once_with_the_newest_mask() {
+    let files = Files::new();
+    let model = slow(&files);
+    let properties = [
+        ("mode", "latest"),
+        ("output", "none"),
+        ("max-mask-age", "0"),
+    ];
+    let element = element(&model, &properties);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let mut expected = std::collections::BTreeMap::new();
+    let mut with_mask = 0;
+    for number in 0..200 {
+        let sent = frame(number);
+        let out = harness.push_and_pull(sent.copy()).unwrap();
+        assert_eq!(out.pts(), sent.pts());
+        assert_eq!(*out.map_readable().unwrap(), *sent.map_readable().unwrap());
+        if let Some(mask) = mask_meta::of(&out) {
+            with_mask += 1;
+            let of = mask.timestamp.unwrap();
+            assert!(of <= out.pts().unwrap());
+            assert!(!mask.stale);
+            // The same frame's mask is always the same one.
+            let pixels = mask_of(&out).0;
+            assert_eq!(*expected.entry(of).or_insert(pixels.clone()), pixels);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(
+        with_mask > 0 && expected.len() > 1,
+        "{with_mask} {}",
+        expected.len()
+    );
+    assert_eq!((stats(&element, "in"), stats(&element, "out")), (200, 200));
+    assert_eq!(stats(&element, "dropped"), 0);
+    assert!(stats(&element, "overtaken") > 0, "the network kept up");
+    // Masks are those that the same frames have where they wait for them.
+    let waiting = common::element(&model, &[("output", "none")]);
+    let mut harness = common::harness(&waiting, "GRAY8", WIDTH, HEIGHT);
+    for (time, mask) in expected {
+        let out = harness.push_and_pull(frame(time.mseconds() / 40)).unwrap();
+        assert!(mask_of(&out).0 == mask, "{time}");
+    }
+}
+
+#[test]
+fn an_old_mask_says_so_and_looks_so() {
+    let files = Files::new();
+    let properties = [
+        ("mode", "latest"),
+        ("inference-interval", "1000"),
+        ("max-mask-age", "100"),
+    ];
+    let element = element(&files.model(&SMALL), &properties);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    drop(harness.push_and_pull(frame(0)).unwrap());
+    wait("a mask", || stats(&element, "frames") == 1);
+    std::thread::sleep(Duration::from_millis(20));
+    let fresh = harness.push_and_pull(frame(0)).unwrap();
+    let mask = mask_meta::of(&fresh).unwrap();
+    assert!(!mask.stale || mask.age > Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(120));
+    let old = harness.push_and_pull(frame(0)).unwrap();
+    let mask = mask_meta::of(&old).unwrap();
+    assert!(
+        mask.stale && mask.age > Duration::from_millis(100),
+        "{mask:?}"
+    );
+    let first_row = |buffer: &gst::Buffer| {
+        let row = buffer.map_readable().unwrap()[..4 * WIDTH].to_vec();
+        row.chunks_exact(4)
+            .filter(|pixel| pixel[..3] == [255, 140, 0])
+            .count()
+    };
+    assert!(first_row(&old) > WIDTH / 4, "no stripes");
+    element.set_property("max-mask-age", 0_u32);
+    let any = harness.push_and_pull(frame(0)).unwrap();
+    assert!(!mask_meta::of(&any).unwrap().stale);
+    assert_eq!(first_row(&any), 0);
+}
+
+#[test]
+fn without_a_mask_none_goes_out() {
+    let files = Files::new();
+    let model = slow(&files);
+    for (output, format, passes) in [
+        ("overlay", "GRAY8", true),
+        ("none", "GRAY8", true),
+        ("mask", "GRAY8", false),
+    ] {
+        let element = element(&model, &[("mode", "latest"), ("output", output)]);
+        let mut harness = harness(&element, format, WIDTH, HEIGHT);
+        harness.push(frame(0)).unwrap();
+        let out = harness.try_pull();
+        assert_eq!(out.is_some(), passes, "{output}");
+        if let Some(out) = out {
+            assert!(mask_meta::of(&out).is_none(), "{output}");
+        }
+        assert_eq!(stats(&element, "dropped"), u64::from(!passes), "{output}");
+    }
+}
+
+#[test]
+fn the_network_sees_every_third_frame() {
+    let files = Files::new();
+    for in_flight in ["1", "2"] {
+        let properties = [
+            ("inference-interval", "3"),
+            ("output", "probability"),
+            ("frames-in-flight", in_flight),
+        ];
+        let element = element(&files.model(&SMALL), &properties);
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        for number in 0..9 {
+            let out = harness.push_and_pull(frame(number)).unwrap();
+            let mask = mask_meta::of(&out).unwrap();
+            assert_eq!(mask.timestamp, frame(number / 3 * 3).pts());
+            assert_eq!(mask.age.is_zero(), number % 3 == 0, "{number}");
+        }
+        assert_eq!(stats(&element, "frames"), 3);
+    }
+}
+
+/// Frames that downstream can't show in time are left out, counted and told.
+#[test]
+fn late_frames_are_dropped_and_told() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[]);
+    let bus = gst::Bus::new();
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    element.set_bus(Some(&bus));
+    drop(harness.push_and_pull(frame(0)).unwrap());
+    let late = gst::event::Qos::new(
+        gst::QOSType::Underflow,
+        2.0,
+        40_000_000,
+        gst::ClockTime::from_mseconds(40),
+    );
+    harness.push_upstream_event(late);
+    for number in 1..=5 {
+        harness.push(frame(number)).unwrap();
+    }
+    let times: Vec<_> = (0..3)
+        .map(|_| harness.pull().unwrap().pts().unwrap().mseconds())
+        .collect();
+    assert_eq!(times, [120, 160, 200]);
+    assert_eq!((stats(&element, "in"), stats(&element, "out")), (6, 4));
+    assert_eq!(
+        (stats(&element, "dropped"), stats(&element, "late")),
+        (2, 2)
+    );
+    let told = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Qos]));
+    let dropped = told.map(|message| match message.view() {
+        gst::MessageView::Qos(qos) => (qos.timestamp(), qos.stats().1.value()),
+        _ => unreachable!(),
+    });
+    let expected = [1, 2].map(|n: i64| (frame(n as u64).pts(), n));
+    assert_eq!(dropped.collect::<Vec<_>>(), expected);
+    element.set_property("qos", false);
+    harness.push(frame(1)).unwrap();
+    assert_eq!(harness.pull().unwrap().pts(), frame(1).pts());
+}
+
+/// The element messages about models on `bus`: whether each was loaded, and why not.
+fn swaps(bus: &gst::Bus) -> Vec<(bool, String)> {
+    let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Element]));
+    let structures = messages.filter_map(|message| message.structure().map(ToOwned::to_owned));
+    let of_models = structures.filter(|structure| structure.name() == "unetsegment-model");
+    of_models
+        .map(|structure| {
+            let loaded = structure.get("loaded").unwrap();
+            (loaded, structure.get("reason").unwrap_or_default())
+        })
+        .collect()
+}
+
+fn masks(harness: &mut Harness, frames: u64) -> Vec<Vec<u8>> {
+    (0..frames)
+        .map(|number| mask_of(&harness.push_and_pull(frame(number)).unwrap()).0)
+        .collect()
+}
+
+#[test]
+fn another_model_takes_its_place_between_two_frames() {
+    let files = Files::new();
+    let first = files.model(&SMALL);
+    let second = files.model(&UNet {
+        width: 8,
+        padded: true,
+        ..SMALL
+    });
+    let broken = files.write("broken.onnx", b"no model");
+    for mode in ["sync", "latest"] {
+        let element = element(&first, &[("mode", mode), ("output", "none")]);
+        let bus = gst::Bus::new();
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        element.set_bus(Some(&bus));
+        let hash = || -> String {
+            let stats: gst::Structure = element.property("stats");
+            stats.get("model-hash").unwrap()
+        };
+        let mut flow_until = |what: &str, mut done: Box<dyn FnMut() -> bool + '_>| {
+            wait(what, || {
+                let out = harness.push_and_pull(frame(1)).unwrap();
+                assert_eq!(
+                    *out.map_readable().unwrap(),
+                    *frame(1).map_readable().unwrap()
+                );
+                done()
+            });
+        };
+        let before = hash();
+        let mut told = Vec::new();
+        element.set_property("model-file", broken.to_str().unwrap());
+        flow_until(
+            "the refusal",
+            Box::new(|| {
+                told.extend(swaps(&bus));
+                !told.is_empty()
+            }),
+        );
+        assert!(
+            !told[0].0 && told[0].1.contains("broken.onnx is not an ONNX file"),
+            "{told:?}"
+        );
+        assert_eq!(hash(), before);
+        assert_eq!(
+            element.property::<String>("model-file"),
+            first.to_str().unwrap()
+        );
+        element.set_property("model-file", second.to_str().unwrap());
+        flow_until("the swap", Box::new(|| hash() != before));
+        wait("the message", || {
+            told.extend(swaps(&bus));
+            told.len() > 1
+        });
+        assert_eq!(told[1..], [(true, String::new())]);
+        if mode == "sync" {
+            let found = masks(&mut harness, 3);
+            let other = common::element(&second, &[("output", "none")]);
+            let expected = masks(&mut common::harness(&other, "GRAY8", WIDTH, HEIGHT), 3);
+            assert!(found == expected, "masks are not those of the second model");
+        }
+        let stats: gst::Structure = element.property("stats");
+        assert_eq!(
+            stats.get::<u64>("in").unwrap(),
+            stats.get::<u64>("out").unwrap()
+        );
+        assert!(
+            bus.pop_filtered(&[gst::MessageType::Error, gst::MessageType::Warning])
+                .is_none()
+        );
+    }
+}
+
+/// Makes a network fail where a picture has a pixel of more than 200 counts (`normalization=fixed`, 0 to 255):
+/// its scores are divided by 1 where it has none, and by 0 where it has one.
+fn fails_on_bright(graph: &mut Graph) {
+    let node = |op: &str, inputs: &[&str], output: &str| onnx::Node {
+        input: inputs.iter().map(|name| (*name).to_owned()).collect(),
+        output: vec![output.into()],
+        name: output.into(),
+        op_type: op.into(),
+        ..Default::default()
+    };
+    let picture = graph.input[0].name.clone();
+    let output = graph.output[0].name.clone();
+    graph.node.last_mut().unwrap().output = vec!["before".into()];
+    graph.initializer.push(onnx::Tensor {
+        dims: vec![1],
+        data_type: onnx::DataType::Float as i32,
+        float_data: vec![200.0 / 255.0],
+        name: "limit".into(),
+        ..Default::default()
+    });
+    let mut max = node("ReduceMax", &[&picture], "max");
+    max.attribute.push(onnx::Attribute {
+        name: "keepdims".into(),
+        i: 1,
+        r#type: onnx::AttributeType::Int as i32,
+        ..Default::default()
+    });
+    let mut cast = node("Cast", &["less"], "divisor");
+    cast.attribute.push(onnx::Attribute {
+        name: "to".into(),
+        i: onnx::DataType::Float as i64,
+        r#type: onnx::AttributeType::Int as i32,
+        ..Default::default()
+    });
+    graph.node.extend([
+        max,
+        node("Less", &["max", "limit"], "less"),
+        cast,
+        node("Div", &["before", "divisor"], &output),
+    ]);
+}
+
+fn even(value: u8) -> gst::Buffer {
+    let mut pixels = cells(WIDTH, HEIGHT, 1);
+    pixels.iter_mut().for_each(|pixel| *pixel /= 2);
+    pixels[5] = value;
+    gray8(&pixels, WIDTH, HEIGHT)
+}
+
+#[test]
+fn a_network_that_fails_is_given_up() {
+    let files = Files::new();
+    let model = files.write("fails.onnx", &foreign(&SMALL, fails_on_bright));
+    let fixed = [("normalization", "fixed"), ("value-range", "0,255")];
+    for (policy, in_flight) in [
+        ("stop", "1"),
+        ("stop", "2"),
+        ("passthrough", "1"),
+        ("passthrough", "2"),
+    ] {
+        let properties = [
+            fixed[0],
+            fixed[1],
+            ("on-error", policy),
+            ("frames-in-flight", in_flight),
+        ];
+        let element = element(&model, &properties);
+        let bus = gst::Bus::new();
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        element.set_bus(Some(&bus));
+        for _ in 0..2 {
+            let out = harness.push_and_pull(even(100)).unwrap();
+            assert!(mask_meta::of(&out).is_some());
+        }
+        let pushed = harness.push(even(255));
+        if policy == "stop" {
+            let heard = (0..4).any(|_| harness.push(even(100)).is_err());
+            assert!(pushed.is_err() || heard);
+            let text = common::error_on(&bus);
+            assert!(
+                text.contains("fails.onnx") && text.contains("no finite"),
+                "{text}"
+            );
+            continue;
+        }
+        for number in 0..3 {
+            let out = harness.pull().unwrap();
+            assert!(mask_meta::of(&out).is_none(), "frame {number}");
+            harness.push(even(100)).unwrap();
+        }
+        let told = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Warning]));
+        assert_eq!(told.count(), 1);
+        assert!(bus.pop_filtered(&[gst::MessageType::Error]).is_none());
+        // Another model, and all is well.
+        element.set_property("model-file", files.model(&SMALL).to_str().unwrap());
+        wait("masks again", || {
+            let out = harness.push_and_pull(even(255)).unwrap();
+            mask_meta::of(&out).is_some()
+        });
+    }
+}
+
+/// A flush, an end or a stop does not wait for the network.
+#[test]
+fn what_the_network_does_is_ended() {
+    let files = Files::new();
+    // Seconds for a frame.
+    let model = files.model(&UNet {
+        width: 48,
+        depth: 3,
+        ..SMALL
+    });
+    let size = 800;
+    for in_flight in ["1", "3"] {
+        let element = element(
+            &model,
+            &[("frames-in-flight", in_flight), ("tile-size", "256")],
+        );
+        let mut harness = harness(&element, "GRAY8", size, size);
+        let pad = element.static_pad("sink").unwrap();
+        let picture = cells(size, size, 1);
+        let whole = Instant::now();
+        drop(harness.push_and_pull(gray8(&picture, size, size)).unwrap());
+        let whole = whole.elapsed();
+        for _ in 0..3 {
+            let sent = pad.clone();
+            let buffer = gray8(&picture, size, size);
+            let pushing = std::thread::spawn(move || sent.chain(buffer));
+            std::thread::sleep(whole / 10);
+            let start = Instant::now();
+            assert!(pad.send_event(gst::event::FlushStart::new()));
+            let pushed = pushing.join().unwrap();
+            assert!(pad.send_event(gst::event::FlushStop::new(true)));
+            let ended = start.elapsed();
+            assert!(ended < whole / 2, "{ended:?} of {whole:?}, {pushed:?}");
+            let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+            assert!(harness.push_event(gst::event::Segment::new(&segment)));
+        }
+        let sent = pad.clone();
+        let buffer = gray8(&picture, size, size);
+        let pushing = std::thread::spawn(move || sent.chain(buffer));
+        std::thread::sleep(whole / 10);
+        let start = Instant::now();
+        element.set_state(gst::State::Null).unwrap();
+        assert!(start.elapsed() < whole / 2);
+        let _ = pushing.join().unwrap();
+    }
+}
