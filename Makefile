@@ -8,6 +8,9 @@ sources := Cargo.toml Cargo.lock $(wildcard build.rs) $(shell find src -name '*.
 flags := --release --locked
 trainer := --no-default-features --features train
 
+# The build of ONNX Runtime for `make setup` and `make env`: cpu, gpu or openvino. Tests take cpu's.
+ORT ?= cpu
+
 # Real pictures for the tests, which may not be redistributed.
 pictures := $(or $(UNETSEGMENT_DATA),../shared/data)
 
@@ -33,6 +36,7 @@ target/release/unet-train: $(sources) | installed
 test: check ## Check and test everything
 	@scripts/packages.sh build run
 	@scripts/onnxruntime.sh
+	@scripts/software-adapter.sh
 	cargo test $(flags) $(trainer)
 	cargo build $(flags) --lib
 	cargo test $(flags)
@@ -54,6 +58,22 @@ check-gpu: rust ## Check `--device wgpu` on a Vulkan adapter, which may be a pro
 	@scripts/packages.sh build gpu
 	cargo test $(flags) $(trainer),wgpu --lib device
 
+# Not a part of `make test` either, for 250 MB of libraries.
+.PHONY: check-openvino
+check-openvino: rust ## Compare the masks that OpenVINO finds with those of the processor
+	@scripts/packages.sh build run
+	@scripts/onnxruntime.sh openvino
+	ORT_DYLIB_PATH=$(CURDIR)/.cache/onnxruntime-openvino/libonnxruntime.so \
+		cargo test $(flags) --test providers -- --ignored openvino
+
+# Hours.
+.PHONY: soak
+soak: rust ## Run the tests of reliability in their long form
+	@scripts/packages.sh build run
+	@scripts/onnxruntime.sh
+	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 \
+		cargo test $(flags) --test reliability --test hostile -- --nocapture
+
 .PHONY: demo
 demo: rust ## Segment a time-lapse into demo/; INPUT=folder-or-file and MODEL=file for your own
 	@scripts/packages.sh build run demo
@@ -71,13 +91,15 @@ bench: rust ## Measure the speed
 
 .PHONY: env
 env: ## Print what a shell exports to use the plugin: eval "$(make -s env)"
-	@scripts/onnxruntime.sh
-	@scripts/env.sh
+	@scripts/onnxruntime.sh $(ORT)
+	@scripts/env.sh $(ORT)
 
 .PHONY: setup
-setup: rust ## Install and download all that the other commands need, to work offline from then on
+setup: rust ## Install and download all that the other commands need; ORT=gpu or ORT=openvino for that runtime, too
 	@scripts/packages.sh build run demo
 	@scripts/onnxruntime.sh
+	@scripts/onnxruntime.sh $(ORT)
+	@scripts/software-adapter.sh
 	@scripts/lint-tools.sh
 	@scripts/demo-pictures.sh
 	cargo fetch --locked --target host-tuple

@@ -20,3 +20,12 @@ die() {
     printf 'error: %s\n' "$*" >&2
     exit 1
 }
+
+# The folder of a build of ONNX Runtime.
+runtime_folder() {
+    case $1 in
+    cpu) echo "$cache/onnxruntime" ;;
+    gpu | openvino) echo "$cache/onnxruntime-$1" ;;
+    *) die "ORT=$1 is no build of ONNX Runtime: choose cpu, gpu (CUDA and TensorRT) or openvino." ;;
+    esac
+}

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Prints what a shell has to export to use plugin and trainer from here: eval "$(make -s env)"
+# usage: env.sh [cpu|gpu|openvino]
 . "$(dirname "$0")/common.sh"
+
+folder=$(runtime_folder "${1:-cpu}")
 
 # Quotes a word for any POSIX shell.
 quoted() {
@@ -13,4 +16,4 @@ quoted() {
 # shellcheck disable=SC2016
 printf 'export GST_PLUGIN_PATH=%s"${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}"\n' "$(quoted "$root/target/release")"
 printf 'export PATH=%s:"$PATH"\n' "$(quoted "$root/target/release")"
-printf 'export ORT_DYLIB_PATH=%s\n' "$(quoted "$cache/onnxruntime/libonnxruntime.so")"
+printf 'export ORT_DYLIB_PATH=%s\n' "$(quoted "$folder/libonnxruntime.so")"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Takes files out of a package's wheel, which is downloaded with pip and has to have the pinned hash.
 # The folder appears complete or not at all; one of an earlier version is replaced.
-# usage: wheel.sh REQUIREMENTS FOLDER FILE...   with FILE as the wheel names it
+# usage: wheel.sh REQUIREMENTS FOLDER FILE...   with FILE as the wheel names it, or a pattern
 . "$(dirname "$0")/common.sh"
 
 requirements=$1
 folder=$2
 shift 2
-package=$(grep --only-matching --max-count=1 '^[a-z]*==[0-9.]*' "$requirements")
+package=$(grep --only-matching --max-count=1 '^[a-z-]*==[0-9.]*' "$requirements")
 
 python3 -m pip --version >/dev/null 2>&1 || scripts/packages.sh fetch
 
@@ -30,7 +30,9 @@ python3 -m pip download --quiet --retries 2 --disable-pip-version-check \
 python3 -m zipfile --extract "$work"/wheel/*.whl "$work/unpacked"
 mkdir "$work/taken"
 for file in "$@"; do
-    mv "$work/unpacked/$file" "$work/taken/" || die "the wheel of $package holds no $file"
+    # A pattern stands for all that it matches.
+    # shellcheck disable=SC2086
+    (cd "$work/unpacked" && mv $file "$work/taken/") || die "the wheel of $package holds no $file"
 done
 
 mkdir -p "$(dirname "$folder")"

@@ -109,6 +109,7 @@ fn a_wrong_rank_is_told() {
         name: "relu".into(),
         op_type: "Relu".into(),
         attribute: Vec::new(),
+        ..Default::default()
     }];
     graph.initializer.clear();
     let text = refusal_of(&model.encode_to_vec());

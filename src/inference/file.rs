@@ -79,7 +79,13 @@ pub(super) fn parse(path: &Path, bytes: &Bytes) -> Result<onnx::Model, ModelErro
         true => Err(ModelError::Split {
             path: path.to_owned(),
         }),
-        false => Ok(model),
+        false => match onnx::scan::scan(&model) {
+            Ok(()) => Ok(model),
+            Err(refusal) => Err(ModelError::Refused {
+                path: path.to_owned(),
+                refusal,
+            }),
+        },
     }
 }
 

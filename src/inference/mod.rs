@@ -10,9 +10,11 @@ pub mod model;
 mod network;
 mod probe;
 pub mod provider;
+mod session;
 mod shared;
 #[cfg(feature = "train")]
 pub mod trace;
+mod watchdog;
 
 pub use model::{Model, ModelError, Options, Stopper};
 pub use provider::Provider;

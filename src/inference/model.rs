@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ort::environment::Environment;
 use ort::memory::Allocator;
 use ort::session::{IoBinding, RunOptions, Session};
 use ort::value::Tensor;
@@ -16,7 +15,9 @@ use super::library::{self, LibraryError, Search};
 use super::network::{Network, dimensions, promised_outputs};
 use super::probe;
 use super::provider::Provider;
+use super::session;
 use super::shared::{self, Key, SharedSession};
+use super::watchdog::{self, Watchdog};
 use crate::contract::{Contract, ContractError, METADATA_KEY};
 use crate::onnx::{self, survey::Survey};
 
@@ -31,6 +32,46 @@ pub struct Options {
     pub device: i32,
     /// Threads that compute one run on the CPU; 0: one for each core.
     pub threads: usize,
+    /// Library of an execution provider that the runtime was not built with, to be used instead.
+    pub ep_library: Option<PathBuf>,
+    /// Options for the provider, by its own names; they come before ours.
+    pub provider_options: Vec<(String, String)>,
+    /// Folder for what a provider compiles, so that the next start need not.
+    pub cache: Option<PathBuf>,
+}
+
+impl Options {
+    /// Whether they contradict each other; makes the folder of the cache.
+    pub(super) fn check(&self) -> Result<(), ModelError> {
+        let wrong = |reason: &str| ModelError::Options {
+            reason: reason.into(),
+        };
+        if self.ep_library.is_some() && self.provider != Provider::Auto {
+            return Err(wrong(&format!(
+                "the library of ep-library brings a provider of its own, and execution-provider={} asks for another: leave it at auto",
+                self.provider
+            )));
+        }
+        let nobody_takes_them = match self.provider {
+            Provider::Auto => self.ep_library.is_none(),
+            named => !named.takes_options(),
+        };
+        if nobody_takes_them && !self.provider_options.is_empty() {
+            return Err(wrong(&format!(
+                "nobody takes provider-options: they are for one provider, and {} has none. Set execution-provider to the one they are meant for",
+                self.provider
+            )));
+        }
+        let Some(cache) = &self.cache else {
+            return Ok(());
+        };
+        std::fs::create_dir_all(cache).map_err(|error| {
+            wrong(&format!(
+                "can't make the folder of cache-directory, {}: {error}",
+                cache.display()
+            ))
+        })
+    }
 }
 
 /// Why a model can't be used, or a run of it failed. Every message names the file.
@@ -60,6 +101,12 @@ pub enum ModelError {
         "model {path} keeps weights in another file. Save it as one file: onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\") in Python"
     )]
     Split { path: PathBuf },
+    /// It could do harm.
+    #[error("model {path} is refused: {refusal}")]
+    Refused {
+        path: PathBuf,
+        refusal: onnx::scan::Refusal,
+    },
     #[error("model {path}: {source}")]
     Contract {
         path: PathBuf,
@@ -68,13 +115,19 @@ pub enum ModelError {
     #[error("model {path} does not fit: {reason}")]
     Unfit { path: PathBuf, reason: String },
     #[error("execution provider {provider} can't be used: {reason}")]
-    Provider { provider: Provider, reason: String },
+    Provider { provider: String, reason: String },
+    #[error("{reason}")]
+    Options { reason: String },
     #[error("model {path} can't be loaded: {reason}")]
     Load { path: PathBuf, reason: String },
     #[error("model {path}: inference failed: {reason}")]
     Run { path: PathBuf, reason: String },
     #[error("model {path}: its output for a frame holds values that are no finite numbers")]
     NotFinite { path: PathBuf },
+    #[error(
+        "model {path}: a run on a black tile took longer than {seconds} s. Lower tile-memory or tile-size, or take a smaller network"
+    )]
+    Slow { path: PathBuf, seconds: u64 },
     /// Somebody [stopped](Stopper::stop) it.
     #[error("model {path}: the run was stopped")]
     Stopped { path: PathBuf },
@@ -139,7 +192,6 @@ pub struct Model {
     contract: Contract,
     described: bool,
     survey: Survey,
-    provider: Provider,
     refused: Vec<ModelError>,
     stopper: Stopper,
     /// Tensors of several shapes, those in use last.
@@ -177,15 +229,15 @@ impl Model {
         let mut refused = Vec::new();
         let hash: [u8; 32] = Sha256::digest(&bytes).into();
         let key = Key::new(hash, options);
-        let (session, provider) = match key.as_ref().and_then(shared::find) {
+        let session = match key.as_ref().and_then(shared::find) {
             Some(found) => found,
             None => {
-                let (session, provider) = start(path, &bytes, &environment, options, &mut refused)?;
-                let session = Arc::new(SharedSession::new(session));
+                let started = session::start(path, &bytes, &environment, options, &mut refused)?;
+                let session = Arc::new(SharedSession::new(started));
                 if let Some(key) = key {
-                    shared::offer(key, &session, provider);
+                    shared::offer(key, &session);
                 }
-                (session, provider)
+                session
             }
         };
         let stopper = Stopper::new().map_err(|error| run_error(path, &error))?;
@@ -224,7 +276,6 @@ impl Model {
             contract,
             described: carried.is_some(),
             survey,
-            provider,
             refused,
             stopper,
             tensors: Vec::new(),
@@ -248,7 +299,13 @@ impl Model {
 
     /// What the model runs on; never [`Provider::Auto`].
     pub fn provider(&self) -> Provider {
-        self.provider
+        self.session.provider
+    }
+
+    /// Its name: for a provider of a library of its own, the one that it has there.
+    pub fn provider_name(&self) -> &str {
+        let plugin = self.session.plugin.as_deref();
+        plugin.unwrap_or(self.session.provider.name())
     }
 
     /// The providers that [`Provider::Auto`] tried in vain before, each with its reason.
@@ -290,6 +347,22 @@ impl Model {
         if self.tensors.len() >= SHAPES {
             self.tensors.remove(0);
         }
+        let limit = watchdog::limit(self.session.provider);
+        let stopper = self.stopper.clone();
+        let watchdog = Watchdog::new(limit, move || stopper.stop());
+        let made = self.make_tensors(shape);
+        if watchdog.has_acted() {
+            self.stopper.allow();
+            return Err(ModelError::Slow {
+                path: self.path.clone(),
+                seconds: limit.as_secs(),
+            });
+        }
+        made
+    }
+
+    fn make_tensors(&mut self, shape: Shape) -> Result<(), ModelError> {
+        let Shape { height, width } = shape;
         let failed = |error: ort::Error| run_error(&self.path, &error);
         let allocator = Allocator::default();
         let channels = self.contract.channels.count();
@@ -407,7 +480,7 @@ impl Model {
                 reason: "it has not been given a shape".into(),
             });
         };
-        if self.provider != Provider::Cpu {
+        if self.session.provider != Provider::Cpu {
             // A device has a copy of the input, made when it is bound.
             tensors
                 .binding
@@ -435,81 +508,6 @@ impl Model {
             false => Err(ModelError::NotFinite { path: path.clone() }),
         }
     }
-}
-
-/// Loads the model on the provider that was asked for, or the first that takes it.
-fn start(
-    path: &Path,
-    bytes: &[u8],
-    environment: &Environment,
-    options: &Options,
-    refused: &mut Vec<ModelError>,
-) -> Result<(Session, Provider), ModelError> {
-    let only = [options.provider];
-    let candidates: &[Provider] = match options.provider {
-        Provider::Auto => &Provider::AUTO,
-        _ => &only,
-    };
-    for &provider in candidates {
-        if !provider.is_built_in() {
-            if options.provider == provider {
-                let library = library::loaded().unwrap_or_default();
-                return Err(ModelError::Provider {
-                    provider,
-                    reason: format!(
-                        "the ONNX Runtime in {} was built without it. Name the library of a build that has it, or choose cpu or auto",
-                        library.display()
-                    ),
-                });
-            }
-            continue;
-        }
-        match session(bytes, environment, options, provider) {
-            Ok(session) => return Ok((session, provider)),
-            Err(error) if provider == Provider::Cpu => {
-                return Err(ModelError::Load {
-                    path: path.to_owned(),
-                    reason: error.to_string(),
-                });
-            }
-            Err(error) => {
-                let error = ModelError::Provider {
-                    provider,
-                    reason: error.to_string(),
-                };
-                if options.provider == provider {
-                    return Err(error);
-                }
-                refused.push(error);
-            }
-        }
-    }
-    Err(ModelError::Load {
-        path: path.to_owned(),
-        reason: "no execution provider takes it".into(),
-    })
-}
-
-fn session(
-    bytes: &[u8],
-    environment: &Environment,
-    options: &Options,
-    provider: Provider,
-) -> ort::Result<Session> {
-    let mut builder = Session::builder(environment)?
-        .with_no_environment_execution_providers()?
-        // Spinning threads would keep a core busy between the frames of a camera.
-        .with_intra_op_spinning(false)?
-        .with_inter_op_spinning(false)?;
-    if options.threads > 0 {
-        builder = builder.with_intra_threads(options.threads)?;
-    }
-    if let Some(dispatch) = provider.dispatch(options.device) {
-        builder = builder
-            .with_execution_providers([dispatch])?
-            .with_disable_cpu_fallback()?;
-    }
-    builder.commit_from_memory(bytes)
 }
 
 /// Whether all values are finite: the exponent of none has all bits set. The largest one is looked for, which

@@ -2,7 +2,13 @@
 
 use std::fmt;
 
-use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
+use std::path::Path;
+
+use ort::ep::{
+    self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, ExecutionProviderDispatch,
+};
+
+use super::model::Options;
 
 /// An execution provider of ONNX Runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +24,8 @@ pub enum Provider {
     CoreMl,
     DirectMl,
     WebGpu,
+    /// One that a library of its own brings.
+    Plugin,
 }
 
 impl Provider {
@@ -45,6 +53,7 @@ impl Provider {
             Provider::CoreMl => "coreml",
             Provider::DirectMl => "directml",
             Provider::WebGpu => "webgpu",
+            Provider::Plugin => "plugin",
         }
     }
 
@@ -59,34 +68,73 @@ impl Provider {
             Provider::CoreMl => ep::CoreML::is_available(),
             Provider::DirectMl => ep::DirectML::is_available(),
             Provider::WebGpu => ep::WebGPU::is_available(),
+            Provider::Plugin => Ok(false),
         };
         available.unwrap_or(false)
     }
 
-    /// How to register it on a session for the device number `device`; `None` for the CPU, which
-    /// every session has. Fails loudly when the hardware or its driver is missing.
-    pub(super) fn dispatch(self, device: i32) -> Option<ExecutionProviderDispatch> {
+    /// Whether it can be given options by name.
+    pub(super) fn takes_options(self) -> bool {
+        !matches!(
+            self,
+            Provider::Cpu | Provider::MiGraphX | Provider::DirectMl
+        )
+    }
+
+    /// How to register it on a session; `None` for the CPU, which every session has. Fails loudly when the
+    /// hardware or its driver is missing.
+    pub(super) fn dispatch(self, options: &Options) -> Option<ExecutionProviderDispatch> {
+        let device = options.device;
         let dispatch = match self {
-            Provider::Auto | Provider::Cpu => return None,
-            Provider::Cuda => ep::CUDA::default()
-                .with_device_id(device)
-                // The exhaustive search stalls for hundreds of ms at every new shape.
-                .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
-                .build(),
-            Provider::TensorRt => ep::TensorRT::default().with_device_id(device).build(),
+            Provider::Auto | Provider::Cpu | Provider::Plugin => return None,
+            Provider::Cuda => {
+                let cuda = ep::CUDA::default()
+                    .with_device_id(device)
+                    // The exhaustive search stalls for hundreds of ms at every new shape.
+                    .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic);
+                configured(cuda, options).build()
+            }
+            Provider::TensorRt => configured(tensor_rt(options), options).build(),
             Provider::MiGraphX => ep::MIGraphX::default().with_device_id(device).build(),
-            Provider::OpenVino => ep::OpenVINO::default()
-                .with_device_type(match device {
+            Provider::OpenVino => {
+                let mut openvino = ep::OpenVINO::default().with_device_type(match device {
                     0 => "AUTO".to_owned(),
                     device => format!("GPU.{}", device - 1),
-                })
-                .build(),
-            Provider::CoreMl => ep::CoreML::default().build(),
+                });
+                if let Some(cache) = &options.cache {
+                    openvino = openvino.with_cache_dir(cache.display());
+                }
+                configured(openvino, options).build()
+            }
+            Provider::CoreMl => configured(ep::CoreML::default(), options).build(),
             Provider::DirectMl => ep::DirectML::default().with_device_id(device).build(),
-            Provider::WebGpu => ep::WebGPU::default().with_device_id(device).build(),
+            Provider::WebGpu => {
+                configured(ep::WebGPU::default().with_device_id(device), options).build()
+            }
         };
         Some(dispatch.error_on_failure())
     }
+}
+
+/// With what is compiled kept in the cache: building an engine takes minutes.
+fn tensor_rt(options: &Options) -> ep::TensorRT {
+    let tensor_rt = ep::TensorRT::default().with_device_id(options.device);
+    let Some(cache) = options.cache.as_deref().map(Path::display) else {
+        return tensor_rt;
+    };
+    tensor_rt
+        .with_engine_cache(true)
+        .with_engine_cache_path(&cache)
+        .with_timing_cache(true)
+        .with_timing_cache_path(&cache)
+}
+
+/// The user's own options come last, so that they override ours.
+fn configured<P: ArbitrarilyConfigurableExecutionProvider>(provider: P, options: &Options) -> P {
+    let own = options.provider_options.iter();
+    own.fold(provider, |provider, (key, value)| {
+        provider.with_arbitrary_config(key, value)
+    })
 }
 
 impl fmt::Display for Provider {

@@ -2,6 +2,7 @@
 //! take turns on the cores instead of fighting for them.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use ort::session::Session;
 
 use super::model::Options;
 use super::provider::Provider;
+use super::session::Started;
 
 /// A session in use by one or more models, of which one runs it at a time, in the order of their asking.
 pub(super) struct SharedSession {
@@ -17,6 +19,9 @@ pub(super) struct SharedSession {
     /// Names of its input and output, which are asked for while another model runs it.
     pub input: String,
     pub output: String,
+    /// What it runs on, and the name of that where it comes from a library of its own.
+    pub provider: Provider,
+    pub plugin: Option<String>,
 }
 
 struct Turns {
@@ -31,13 +36,20 @@ struct Turns {
 const LOOK: Duration = Duration::from_millis(10);
 
 impl SharedSession {
-    pub fn new(session: Session) -> Self {
+    pub fn new(started: Started) -> Self {
+        let Started {
+            session,
+            provider,
+            plugin,
+        } = started;
         let name = |outlet: Option<&ort::value::Outlet>| {
             outlet.map_or_else(String::new, |outlet| outlet.name().to_owned())
         };
         SharedSession {
             input: name(session.inputs().first()),
             output: name(session.outputs().first()),
+            provider,
+            plugin,
             turns: Mutex::new(Turns {
                 session: Some(session),
                 waiting: VecDeque::with_capacity(16),
@@ -92,7 +104,10 @@ impl SharedSession {
 #[derive(PartialEq, Eq)]
 pub(super) struct Key {
     hash: [u8; 32],
-    options: (Provider, i32),
+    provider: Provider,
+    device: i32,
+    ep_library: Option<PathBuf>,
+    provider_options: Vec<(String, String)>,
 }
 
 impl Key {
@@ -101,7 +116,10 @@ impl Key {
     pub fn new(hash: [u8; 32], options: &Options) -> Option<Self> {
         (options.threads == 0).then_some(Key {
             hash,
-            options: (options.provider, options.device),
+            provider: options.provider,
+            device: options.device,
+            ep_library: options.ep_library.clone(),
+            provider_options: options.provider_options.clone(),
         })
     }
 }
@@ -109,29 +127,23 @@ impl Key {
 struct Offer {
     key: Key,
     session: Weak<SharedSession>,
-    /// What it runs on.
-    provider: Provider,
 }
 
 /// The sessions of this process that may be shared.
 static SESSIONS: Mutex<Vec<Offer>> = Mutex::new(Vec::new());
 
-/// The session of `key` that somebody has already, and what it runs on.
-pub(super) fn find(key: &Key) -> Option<(Arc<SharedSession>, Provider)> {
+/// The session of `key` that somebody has already.
+pub(super) fn find(key: &Key) -> Option<Arc<SharedSession>> {
     let mut offers = offers();
     offers.retain(|offer| offer.session.strong_count() > 0);
     let found = offers.iter().find(|offer| offer.key == *key)?;
-    Some((found.session.upgrade()?, found.provider))
+    found.session.upgrade()
 }
 
 /// Lets others find `session`.
-pub(super) fn offer(key: Key, session: &Arc<SharedSession>, provider: Provider) {
+pub(super) fn offer(key: Key, session: &Arc<SharedSession>) {
     let session = Arc::downgrade(session);
-    offers().push(Offer {
-        key,
-        session,
-        provider,
-    });
+    offers().push(Offer { key, session });
 }
 
 /// Lets nobody else find `session`: a run of it has failed.

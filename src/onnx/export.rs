@@ -64,6 +64,7 @@ pub fn export(
         initializer: builder.initializers,
         input: vec![image(INPUT, unet.channels, "height", "width")],
         output: vec![image(OUTPUT, unet.classes, "out_height", "out_width")],
+        ..Default::default()
     };
     let model = Model {
         ir_version: IR_VERSION,
@@ -79,6 +80,7 @@ pub fn export(
             key: METADATA_KEY.into(),
             value: contract.to_json(),
         }],
+        ..Default::default()
     };
     Ok(model.encode_to_vec())
 }
@@ -140,6 +142,7 @@ impl Builder {
             name: format!("{op}/{output}"),
             op_type: op.into(),
             attribute,
+            ..Default::default()
         });
         output
     }

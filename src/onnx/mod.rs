@@ -1,6 +1,7 @@
 //! ONNX files: the part of their protobuf schema that a U-Net needs, `export` that writes the paper's network,
-//! `quantize` and `half_precision` that make its arithmetic lighter, and `survey` that reads what a foreign
-//! one does to sizes.
+//! `quantize` and `half_precision` that make its arithmetic lighter, `scan` that
+//! refuses what a segmentation network does not need and could do harm, and `survey` that reads what a foreign one
+//! does to sizes.
 //!
 //! Field numbers are those of `onnx.proto3`; fields that are not listed are skipped on reading.
 
@@ -12,6 +13,7 @@ pub mod half_precision;
 #[cfg(feature = "train")]
 pub mod quantize;
 mod reach;
+pub mod scan;
 pub mod survey;
 
 use bytes::Bytes;
@@ -33,6 +35,12 @@ pub struct Model {
     pub opset_import: Vec<OperatorSet>,
     #[prost(message, repeated, tag = "14")]
     pub metadata_props: Vec<Entry>,
+    /// `TrainingInfoProto`s, which are not read.
+    #[prost(bytes = "bytes", repeated, tag = "20")]
+    pub training_info: Vec<Bytes>,
+    /// `FunctionProto`s, which are not read.
+    #[prost(bytes = "bytes", repeated, tag = "25")]
+    pub functions: Vec<Bytes>,
 }
 
 /// `OperatorSetIdProto`.
@@ -66,6 +74,9 @@ pub struct Graph {
     pub input: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfo>,
+    /// `SparseTensorProto`s, which are not read.
+    #[prost(bytes = "bytes", repeated, tag = "15")]
+    pub sparse_initializer: Vec<Bytes>,
 }
 
 /// `NodeProto`: one operator.
@@ -81,6 +92,9 @@ pub struct Node {
     pub op_type: String,
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<Attribute>,
+    /// Whose operator it is; empty for ONNX's own.
+    #[prost(string, tag = "7")]
+    pub domain: String,
 }
 
 impl Node {
@@ -113,10 +127,23 @@ pub struct Attribute {
     pub s: Bytes,
     #[prost(message, optional, tag = "5")]
     pub t: Option<Tensor>,
+    /// A `GraphProto`, which is not read.
+    #[prost(bytes = "bytes", optional, tag = "6")]
+    pub g: Option<Bytes>,
+    #[prost(float, repeated, tag = "7")]
+    pub floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
+    #[prost(message, repeated, tag = "10")]
+    pub tensors: Vec<Tensor>,
+    /// `GraphProto`s, which are not read.
+    #[prost(bytes = "bytes", repeated, tag = "11")]
+    pub graphs: Vec<Bytes>,
     #[prost(enumeration = "AttributeType", tag = "20")]
     pub r#type: i32,
+    /// A `SparseTensorProto`, which is not read.
+    #[prost(bytes = "bytes", optional, tag = "22")]
+    pub sparse_tensor: Option<Bytes>,
 }
 
 impl Attribute {
@@ -161,6 +188,10 @@ pub struct Tensor {
     pub data_type: i32,
     #[prost(float, repeated, tag = "4")]
     pub float_data: Vec<f32>,
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
+    #[prost(int64, repeated, tag = "7")]
+    pub int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
     pub name: String,
     #[prost(bytes = "bytes", tag = "9")]
@@ -193,10 +224,13 @@ impl Tensor {
         Tensor::new(name, DataType::Float, dims, bytes)
     }
 
-    /// The values of a tensor of integers of 64 bits in `raw_data`; empty where it holds something else.
+    /// The values of a tensor of integers of 64 bits; empty where it holds something else.
     pub fn integers(&self) -> Vec<i64> {
         if self.data_type != DataType::Int64 as i32 {
             return Vec::new();
+        }
+        if !self.int64_data.is_empty() {
+            return self.int64_data.clone();
         }
         let (values, _) = self.raw_data.as_chunks();
         values

@@ -13,14 +13,19 @@ pub fn start(error: &ModelError) -> gst::ErrorMessage {
     let text = sentence(error);
     match error {
         ModelError::Library(_) => gst::error_msg!(gst::LibraryError::Init, ("{text}")),
-        ModelError::Provider { .. } => gst::error_msg!(gst::LibraryError::Settings, ("{text}")),
+        ModelError::Provider { .. } | ModelError::Options { .. } => {
+            gst::error_msg!(gst::LibraryError::Settings, ("{text}"))
+        }
         ModelError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             gst::error_msg!(gst::ResourceError::NotFound, ("{text}"))
         }
         ModelError::Io { .. } | ModelError::NotAFile { .. } => {
             gst::error_msg!(gst::ResourceError::OpenRead, ("{text}"))
         }
-        ModelError::Run { .. } | ModelError::NotFinite { .. } | ModelError::Stopped { .. } => {
+        ModelError::Run { .. }
+        | ModelError::NotFinite { .. }
+        | ModelError::Slow { .. }
+        | ModelError::Stopped { .. } => {
             gst::error_msg!(gst::StreamError::Failed, ("{text}"))
         }
         ModelError::Empty { .. }
@@ -28,6 +33,7 @@ pub fn start(error: &ModelError) -> gst::ErrorMessage {
         | ModelError::NotOnnx { .. }
         | ModelError::Damaged { .. }
         | ModelError::Split { .. }
+        | ModelError::Refused { .. }
         | ModelError::Contract { .. }
         | ModelError::Unfit { .. }
         | ModelError::Load { .. } => gst::error_msg!(gst::StreamError::WrongType, ("{text}")),

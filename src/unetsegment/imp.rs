@@ -175,7 +175,7 @@ impl ObjectImpl for UNetSegment {
         self.guarded(default(), || match pspec.name() {
             "active-provider" => {
                 let model = self.flow.model();
-                model.map(|model| model.provider.name()).to_value()
+                model.map(|model| model.provider.clone()).to_value()
             }
             "stats" => self.flow.stats().to_value(),
             name => lock(&self.settings).get(name).unwrap_or_else(default),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use crate::contract::Contract;
-use crate::inference::{Model, Provider};
+use crate::inference::Model;
 use crate::picture::Color;
 
 /// A model as the stages and those who ask see it.
@@ -13,7 +13,8 @@ pub struct Loaded {
     pub path: PathBuf,
     /// SHA-256 of the file, in hexadecimal digits.
     pub hash: String,
-    pub provider: Provider,
+    /// Name of what it runs on.
+    pub provider: String,
     pub contract: Contract,
     /// Colours of the classes.
     pub colors: Vec<Color>,
@@ -30,7 +31,7 @@ impl Loaded {
         Loaded {
             path: model.path().to_owned(),
             hash,
-            provider: model.provider(),
+            provider: model.provider_name().to_owned(),
             colors: contract.classes.iter().map(|class| class.color).collect(),
             contract,
         }

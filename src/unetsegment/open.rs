@@ -52,6 +52,9 @@ impl Opening {
                 sink: log,
             }),
         };
+        let provider_options = settings
+            .provider_options()
+            .map_err(|reason| (gst::ResourceError::Settings, reason))?;
         Ok(Opening {
             path,
             options: Options {
@@ -59,6 +62,9 @@ impl Opening {
                 provider: settings.execution_provider.into(),
                 device: settings.device,
                 threads: settings.threads as usize,
+                ep_library: settings.ep_library.clone(),
+                provider_options,
+                cache: settings.cache_directory.clone(),
             },
             tiles: settings.tiles(),
         })
@@ -77,7 +83,7 @@ pub fn announce(element: &UNetSegment, segmenter: &Segmenter) {
         gst::element_imp_warning!(
             element,
             gst::ResourceError::Settings,
-            ("{refusal}; {} is used instead", model.provider())
+            ("{refusal}; {} is used instead", model.provider_name())
         );
     }
     let origin = match model.is_described() {
@@ -88,7 +94,7 @@ pub fn announce(element: &UNetSegment, segmenter: &Segmenter) {
         CAT,
         imp = element,
         "model on {}, contract {origin}: {}; {:?}",
-        model.provider(),
+        model.provider_name(),
         model.contract().to_json(),
         model.survey()
     );

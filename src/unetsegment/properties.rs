@@ -39,6 +39,21 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.device)
             .mutable_ready()
             .build(),
+        glib::ParamSpecString::builder("ep-library")
+            .nick("Execution provider library")
+            .blurb("Library of an execution provider that ONNX Runtime was not built with, which is used then; execution-provider stays auto")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecBoxed::builder::<gst::Structure>("provider-options")
+            .nick("Provider options")
+            .blurb("Options of the execution provider by its own names, which come before ours: options,gpu_mem_limit=2147483648")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("cache-directory")
+            .nick("Cache directory")
+            .blurb("Folder for what TensorRT and OpenVINO compile, so that the next start need not; it is made where it is missing")
+            .mutable_ready()
+            .build(),
         glib::ParamSpecUInt::builder("threads")
             .nick("Threads")
             .blurb("Processor threads for one inference (0 = one for each core)")

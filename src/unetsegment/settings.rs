@@ -27,6 +27,9 @@ pub struct ModelSettings {
     pub runtime_library: Option<PathBuf>,
     pub execution_provider: ExecutionProvider,
     pub device: i32,
+    pub ep_library: Option<PathBuf>,
+    pub provider_options: Option<gst::Structure>,
+    pub cache_directory: Option<PathBuf>,
     pub threads: u32,
     pub mode: Mode,
     pub frames_in_flight: u32,
@@ -47,6 +50,9 @@ impl Default for ModelSettings {
             runtime_library: None,
             execution_provider: ExecutionProvider::default(),
             device: 0,
+            ep_library: None,
+            provider_options: None,
+            cache_directory: None,
             threads: 0,
             mode: Mode::default(),
             frames_in_flight: 2,
@@ -103,6 +109,23 @@ const PERCENTILES: Normalization = Normalization::Percentile {
 };
 
 impl ModelSettings {
+    /// The fields of `provider-options` as the texts that providers take: `true` and `false` as 1 and 0.
+    pub fn provider_options(&self) -> Result<Vec<(String, String)>, String> {
+        let fields = self
+            .provider_options
+            .iter()
+            .flat_map(|fields| fields.iter());
+        fields
+            .map(|(name, value)| match text_of(value) {
+                Some(text) => Ok((name.to_string(), text)),
+                None => Err(format!(
+                    "provider-options: {name} is of the type {}, which is no text, number or truth value",
+                    value.type_()
+                )),
+            })
+            .collect()
+    }
+
     /// How tiles are laid.
     pub fn tiles(&self) -> segmenter::Tiles {
         segmenter::Tiles {
@@ -170,6 +193,9 @@ impl Settings {
             "runtime-library" => model.runtime_library = path(value),
             "execution-provider" => read(value, &mut model.execution_provider),
             "device" => read(value, &mut model.device),
+            "ep-library" => model.ep_library = path(value),
+            "cache-directory" => model.cache_directory = path(value),
+            "provider-options" => model.provider_options = value.get().unwrap_or_default(),
             "threads" => read(value, &mut model.threads),
             "mode" => read(value, &mut model.mode),
             "on-error" => read(value, &mut model.on_error),
@@ -222,6 +248,9 @@ impl Settings {
             "runtime-library" => text(&model.runtime_library).to_value(),
             "execution-provider" => model.execution_provider.to_value(),
             "device" => model.device.to_value(),
+            "ep-library" => text(&model.ep_library).to_value(),
+            "cache-directory" => text(&model.cache_directory).to_value(),
+            "provider-options" => model.provider_options.to_value(),
             "threads" => model.threads.to_value(),
             "mode" => model.mode.to_value(),
             "on-error" => model.on_error.to_value(),
@@ -258,4 +287,13 @@ fn read<'v, T: FromValue<'v>>(value: &'v glib::Value, setting: &mut T) {
 fn path(value: &glib::Value) -> Option<PathBuf> {
     let path: Option<String> = value.get().unwrap_or_default();
     path.filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// A text, number or truth value as a text.
+fn text_of(value: &glib::Value) -> Option<String> {
+    if let Ok(flag) = value.get::<bool>() {
+        return Some(u8::from(flag).to_string());
+    }
+    let text = value.transform::<String>().ok()?;
+    text.get().ok()
 }

@@ -109,7 +109,7 @@ impl Stats {
             .field("mask-age", u64::try_from(age).unwrap_or(u64::MAX));
         if let Some(model) = model {
             fields = fields
-                .field("provider", model.provider.name())
+                .field("provider", model.provider.as_str())
                 .field("model", model.contract.name.as_str())
                 .field("model-file", model.path.display().to_string())
                 .field("model-hash", model.hash.as_str());

@@ -155,6 +155,7 @@ pub fn append(graph: &mut onnx::Graph, op: &str) {
             "Cast" => vec![number("to", onnx::DataType::Float as i64)],
             _ => vec![],
         },
+        ..Default::default()
     });
 }
 

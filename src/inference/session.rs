@@ -1,0 +1,211 @@
+//! Making a session: on the provider that was asked for, with its options, or on the first that takes the model.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::session::builder::SessionBuilder;
+
+use super::library;
+use super::model::{ModelError, Options};
+use super::provider::Provider;
+use super::watchdog::{self, Watchdog};
+
+/// A session with what it runs on.
+pub(super) struct Started {
+    pub session: Session,
+    pub provider: Provider,
+    /// The provider's own name, where it comes from a library of its own.
+    pub plugin: Option<String>,
+}
+
+/// Loads the model on the provider that was asked for, or the first that takes it. Those that were tried in
+/// vain go into `refused`.
+pub(super) fn start(
+    path: &Path,
+    bytes: &[u8],
+    environment: &Environment,
+    options: &Options,
+    refused: &mut Vec<ModelError>,
+) -> Result<Started, ModelError> {
+    options.check()?;
+    if let Some(library) = &options.ep_library {
+        return on_plugin(library, bytes, environment, options);
+    }
+    let only = [options.provider];
+    let candidates: &[Provider] = match options.provider {
+        Provider::Auto => &Provider::AUTO,
+        _ => &only,
+    };
+    for &provider in candidates {
+        if !provider.is_built_in() {
+            if options.provider == provider {
+                return Err(not_built_in(provider));
+            }
+            continue;
+        }
+        match on_provider(bytes, environment, options, provider) {
+            Ok(session) => {
+                return Ok(Started {
+                    session,
+                    provider,
+                    plugin: None,
+                });
+            }
+            Err(error) if provider == Provider::Cpu => {
+                return Err(ModelError::Load {
+                    path: path.to_owned(),
+                    reason: error.to_string(),
+                });
+            }
+            Err(error) => {
+                let error = ModelError::Provider {
+                    provider: provider.to_string(),
+                    reason: error.to_string(),
+                };
+                if options.provider == provider {
+                    return Err(error);
+                }
+                refused.push(error);
+            }
+        }
+    }
+    Err(ModelError::Load {
+        path: path.to_owned(),
+        reason: "no execution provider takes it".into(),
+    })
+}
+
+fn not_built_in(provider: Provider) -> ModelError {
+    let library = library::loaded().unwrap_or_default();
+    ModelError::Provider {
+        provider: provider.to_string(),
+        reason: format!(
+            "the ONNX Runtime in {} was built without it. Name the library of a build that has it, or choose cpu or auto",
+            library.display()
+        ),
+    }
+}
+
+/// What all sessions have in common.
+fn builder(environment: &Environment, options: &Options) -> ort::Result<SessionBuilder> {
+    let mut builder = Session::builder(environment)?
+        .with_no_environment_execution_providers()?
+        // Spinning threads would keep a core busy between the frames of a camera.
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?;
+    if options.threads > 0 {
+        builder = builder.with_intra_threads(options.threads)?;
+    }
+    Ok(builder)
+}
+
+fn on_provider(
+    bytes: &[u8],
+    environment: &Environment,
+    options: &Options,
+    provider: Provider,
+) -> ort::Result<Session> {
+    let mut builder = builder(environment, options)?;
+    if let Some(dispatch) = provider.dispatch(options) {
+        builder = builder
+            .with_execution_providers([dispatch])?
+            .with_disable_cpu_fallback()?;
+    }
+    commit(builder, bytes, provider)
+}
+
+/// Loads the model, for as long as that may take.
+fn commit(mut builder: SessionBuilder, bytes: &[u8], provider: Provider) -> ort::Result<Session> {
+    let limit = watchdog::limit(provider);
+    let canceler = builder.canceler();
+    let watchdog = Watchdog::new(limit, move || {
+        // It fails when the model is loaded, after all.
+        let _ = canceler.cancel();
+    });
+    builder
+        .commit_from_memory(bytes)
+        .map_err(|error| match watchdog.has_acted() {
+            true => ort::Error::new(format!("it took longer than {} s to load", limit.as_secs())),
+            false => error,
+        })
+}
+
+/// Libraries of execution providers that this process has registered, which can be done once for each, and the
+/// names of what they brought.
+static REGISTERED: Mutex<Vec<(PathBuf, Vec<String>)>> = Mutex::new(Vec::new());
+
+/// Loads the model on a device of the provider in the file `library`.
+fn on_plugin(
+    library: &Path,
+    bytes: &[u8],
+    environment: &Environment,
+    options: &Options,
+) -> Result<Started, ModelError> {
+    let failed = |reason: String| ModelError::Provider {
+        provider: library.display().to_string(),
+        reason,
+    };
+    let names = register(library, environment).map_err(failed)?;
+    let wanted = usize::try_from(options.device).unwrap_or(usize::MAX);
+    let of_library = || {
+        let devices = environment.devices();
+        devices.filter(|device| {
+            device
+                .ep()
+                .is_ok_and(|name| names.iter().any(|n| n == name))
+        })
+    };
+    let Some(device) = of_library().nth(wanted) else {
+        return Err(failed(match of_library().count() {
+            0 => "it finds no device of its kind on this machine: is the driver there?".into(),
+            count => format!("it has {count} device(s), and device={wanted} counts from 0"),
+        }));
+    };
+    let provider_name = device.ep().unwrap_or_default().to_owned();
+    let own = options.provider_options.iter();
+    let own: Vec<(String, String)> = own
+        .map(|(key, value)| (format!("{provider_name}.{key}"), value.clone()))
+        .collect();
+    let session = builder(environment, options)
+        .and_then(|builder| Ok(builder.with_devices([device], Some(&own))?))
+        .and_then(|builder| Ok(builder.with_disable_cpu_fallback()?))
+        .and_then(|builder| commit(builder, bytes, Provider::Plugin))
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(Started {
+        session,
+        provider: Provider::Plugin,
+        plugin: Some(provider_name),
+    })
+}
+
+/// Makes the providers in `library` known, once; the names of those that found a device.
+fn register(library: &Path, environment: &Environment) -> Result<Vec<String>, String> {
+    let file = library
+        .canonicalize()
+        .ok()
+        .filter(|file| file.is_file())
+        .ok_or("there is no such file. Name the library of an execution provider, such as libonnxruntime_providers_webgpu.so")?;
+    let mut registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, names)) = registered.iter().find(|(other, _)| *other == file) {
+        return Ok(names.clone());
+    }
+    let before = providers(environment);
+    environment
+        .register_ep_library(file.display().to_string(), &file)
+        .map_err(|error| error.to_string())?;
+    let mut names = providers(environment);
+    names.retain(|name| !before.contains(name));
+    names.dedup();
+    registered.push((file, names.clone()));
+    Ok(names)
+}
+
+/// The provider of each device that the runtime knows.
+fn providers(environment: &Environment) -> Vec<String> {
+    let devices = environment.devices();
+    devices
+        .filter_map(|device| device.ep().ok().map(str::to_owned))
+        .collect()
+}

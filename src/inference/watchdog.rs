@@ -1,0 +1,97 @@
+//! An end for what may take for ever.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::provider::Provider;
+
+/// How long a model may take to load on the processor, and how long its first run may take there.
+const ON_PROCESSOR: Duration = Duration::from_secs(120);
+
+/// The same on other providers, some of which compile the whole network first.
+const ELSEWHERE: Duration = Duration::from_secs(1800);
+
+/// How long loading a model on `provider` may take, and a first run of it.
+pub(super) fn limit(provider: Provider) -> Duration {
+    match provider {
+        Provider::Cpu => ON_PROCESSOR,
+        _ => ELSEWHERE,
+    }
+}
+
+/// Acts when time is up, unless it is dropped before.
+pub(super) struct Watchdog(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Dismissed,
+    Acted,
+}
+
+impl Watchdog {
+    /// Calls `act` after `limit`. Where no thread can be had for that, nobody watches.
+    pub fn new(limit: Duration, act: impl FnOnce() + Send + 'static) -> Self {
+        let shared = Arc::new((Mutex::new(State::Waiting), Condvar::new()));
+        let watched = shared.clone();
+        let watch = move || {
+            let (state, changed) = &*watched;
+            let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let waiting =
+                changed.wait_timeout_while(state, limit, |state| *state == State::Waiting);
+            let (mut state, _) = waiting.unwrap_or_else(PoisonError::into_inner);
+            if *state == State::Waiting {
+                *state = State::Acted;
+                drop(state);
+                act();
+            }
+        };
+        // It fails where threads can't be had; then nothing ends what takes too long.
+        let _ = thread::Builder::new()
+            .name("unetsegment:watch".into())
+            .spawn(watch);
+        Watchdog(shared)
+    }
+
+    /// Whether time was up.
+    pub fn has_acted(&self) -> bool {
+        let state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *state == State::Acted
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        let (state, changed) = &*self.0;
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        if *state == State::Waiting {
+            *state = State::Dismissed;
+        }
+        changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn it_acts_when_time_is_up_and_not_before() {
+        let (send, heard) = channel();
+        let dismissed = Watchdog::new(Duration::from_secs(3600), {
+            let send = send.clone();
+            move || send.send("dismissed").unwrap()
+        });
+        assert!(!dismissed.has_acted());
+        drop(dismissed);
+        let acting = Watchdog::new(Duration::from_millis(1), move || {
+            send.send("acted").unwrap()
+        });
+        assert_eq!(heard.recv(), Ok("acted"));
+        assert!(acting.has_acted());
+        assert!(heard.recv().is_err(), "the dismissed one has acted");
+    }
+}

@@ -1,0 +1,269 @@
+//! Models that are made to do harm are refused before ONNX Runtime sees them, at once and with their own words.
+
+mod common;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use common::{Files, SMALL};
+use gstunetsegment::inference::{Model, Options};
+use gstunetsegment::onnx::{self, Attribute, DataType, Graph, Node, OperatorSet, Tensor};
+use prost::Message;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+fn node(op: &str, input: &[&str], output: &str) -> Node {
+    Node {
+        input: input.iter().map(|name| (*name).to_owned()).collect(),
+        output: vec![output.into()],
+        op_type: op.into(),
+        ..Default::default()
+    }
+}
+
+/// A file of one graph, with the picture of a network of ours as its input and output.
+fn file(nodes: Vec<Node>, initializer: Vec<Tensor>) -> onnx::Model {
+    let ours = onnx::Model::decode(common::model(&SMALL).as_slice()).unwrap();
+    let graph = ours.graph.unwrap();
+    onnx::Model {
+        ir_version: 8,
+        opset_import: vec![OperatorSet {
+            domain: String::new(),
+            version: 17,
+        }],
+        graph: Some(Graph {
+            node: nodes,
+            initializer,
+            input: graph.input,
+            output: graph.output,
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn integers(name: &str, values: &[i64]) -> Tensor {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    Tensor::new(name.into(), DataType::Int64, &[values.len() as i64], bytes)
+}
+
+/// Each with a word of its refusal.
+fn hostile() -> Vec<(&'static str, &'static str, onnx::Model)> {
+    let with_attribute = |op: &str, attribute: Attribute| {
+        let mut node = node(op, &["input", "a"], "scores");
+        node.attribute.push(attribute);
+        node
+    };
+    let body = |op: &str, name: &str| {
+        with_attribute(
+            op,
+            Attribute {
+                name: name.into(),
+                g: Some(Default::default()),
+                ..Default::default()
+            },
+        )
+    };
+    let mut of_others = node("Steal", &["input"], "scores");
+    of_others.domain = "com.example".into();
+    let mut functions = file(vec![], vec![]);
+    functions.functions.push(Default::default());
+    let mut sparse = file(vec![], vec![]);
+    sparse
+        .graph
+        .as_mut()
+        .unwrap()
+        .sparse_initializer
+        .push(Default::default());
+    let mut outside = file(vec![], vec![integers("a", &[1])]);
+    outside.graph.as_mut().unwrap().initializer[0].data_location = 1;
+    let lying = Tensor::new("a".into(), DataType::Float, &[1 << 20, 1 << 20], [0; 4]);
+    vec![
+        (
+            "three gibibytes",
+            "constant of",
+            file(
+                vec![node("ConstantOfShape", &["a"], "scores")],
+                vec![integers("a", &[3 << 28])],
+            ),
+        ),
+        (
+            "computed",
+            "nothing bounds it",
+            file(
+                vec![
+                    node("Exp", &["a"], "b"),
+                    node("ConstantOfShape", &["b"], "scores"),
+                ],
+                vec![integers("a", &[30])],
+            ),
+        ),
+        (
+            "multiplied",
+            "nothing bounds it",
+            file(
+                vec![
+                    node("Shape", &["input"], "b"),
+                    node("Mul", &["b", "a"], "c"),
+                    node("ConstantOfShape", &["c"], "scores"),
+                ],
+                vec![integers("a", &[10_000])],
+            ),
+        ),
+        (
+            "endless",
+            "control flow",
+            file(vec![body("Loop", "body")], vec![]),
+        ),
+        (
+            "branches",
+            "control flow",
+            file(vec![body("If", "then_branch")], vec![]),
+        ),
+        ("others", "com.example", file(vec![of_others], vec![])),
+        ("functions", "functions", functions),
+        ("sparse", "sparse", sparse),
+        ("outside", "another file", outside),
+        ("lying", "do not go together", file(vec![], vec![lying])),
+        (
+            "pads",
+            "no picture needs",
+            file(
+                vec![with_attribute(
+                    "Conv",
+                    Attribute::ints("pads", &[1 << 40; 4]),
+                )],
+                vec![],
+            ),
+        ),
+    ]
+}
+
+/// Most memory that this process ever took, in MiB.
+#[cfg(target_os = "linux")]
+fn peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+    kib.parse::<f64>().unwrap() / 1024.0
+}
+
+#[cfg(not(target_os = "linux"))]
+fn peak() -> f64 {
+    0.0
+}
+
+#[test]
+fn hostile_models_are_refused_at_once() {
+    common::init();
+    let files = Files::new();
+    let models = hostile();
+    // What the runtime itself takes, and the first model, is not theirs.
+    drop(Model::open(&files.model(&SMALL), &Options::default()).unwrap());
+    let before = peak();
+    for (name, words, model) in models {
+        let path = files.write(&format!("{name}.onnx"), &model.encode_to_vec());
+        refused(&path, words);
+    }
+    #[cfg(unix)]
+    {
+        refused(&PathBuf::from("/dev/zero"), "not a regular file");
+        use std::os::unix::ffi::OsStringExt;
+        let name = std::ffi::OsString::from_vec(b"na\xffme.onnx".to_vec());
+        let path = files.path("x").with_file_name(name);
+        std::fs::write(&path, b"nothing").unwrap();
+        refused(&path, "not an ONNX file");
+        // Another name for a model is that model.
+        let linked = files.path("linked.onnx");
+        std::fs::hard_link(files.model(&SMALL), &linked).unwrap();
+        Model::open(&linked, &Options::default()).unwrap();
+    }
+    let more = peak() - before;
+    assert!(more < 64.0, "{more:.0} MiB");
+}
+
+fn refused(path: &std::path::Path, words: &str) {
+    let start = Instant::now();
+    let error = Model::open(path, &Options::default()).err();
+    let took = start.elapsed();
+    let text = error.map(|error| error.to_string()).unwrap_or_default();
+    assert!(text.contains(words), "{}: {text}", path.display());
+    assert!(
+        took < Duration::from_secs(1),
+        "{}: {took:?}",
+        path.display()
+    );
+}
+
+/// A model with some of its bytes changed, cut out or put in.
+fn mutated(model: &[u8], random: &mut StdRng) -> Vec<u8> {
+    let mut bytes = model.to_vec();
+    for _ in 0..random.random_range(1..8) {
+        // Most of a file is weights; its structure is at both ends.
+        let at = match random.random_range(0..3) {
+            0 => random.random_range(0..bytes.len().min(400)),
+            1 => bytes.len() - 1 - random.random_range(0..bytes.len().min(2000)),
+            _ => random.random_range(0..bytes.len()),
+        };
+        match random.random_range(0..4) {
+            0 => bytes[at] ^= 1 << random.random_range(0..8),
+            1 => bytes[at] = random.random(),
+            2 => {
+                bytes.drain(at..(at + random.random_range(1..40)).min(bytes.len()));
+            }
+            _ => {
+                let more: Vec<u8> = (0..random.random_range(1..20))
+                    .map(|_| random.random())
+                    .collect();
+                bytes.splice(at..at, more);
+            }
+        }
+        if bytes.len() < 10 {
+            break;
+        }
+    }
+    bytes
+}
+
+/// How many models are changed at random; `make soak` asks for more.
+const MUTATED: &str = "UNETSEGMENT_MUTATED";
+
+/// Models with random faults are refused or run: nothing ends the process, and none takes long. A crash would end
+/// this test with a signal; the file that did it is left in the folder of temporary files, under the name that
+/// is printed.
+#[test]
+fn models_with_faults_are_refused_or_run() {
+    common::init();
+    let count = std::env::var(MUTATED).map_or(400, |count| count.parse().unwrap());
+    let model = common::model(&SMALL);
+    let mut random = StdRng::seed_from_u64(7);
+    let folder = tempfile::Builder::new()
+        .prefix("mutated")
+        .tempdir()
+        .unwrap()
+        .keep();
+    println!("the model at work lies in {}", folder.display());
+    let path = folder.join("model.onnx");
+    let mut ran = 0;
+    for number in 0..count {
+        std::fs::write(&path, mutated(&model, &mut random)).unwrap();
+        let start = Instant::now();
+        if let Ok(mut opened) = Model::open(
+            &path,
+            &Options {
+                threads: 1,
+                ..Default::default()
+            },
+        ) {
+            let (height, width) = SMALL.geometry().legal(64, 64).unwrap();
+            ran += usize::from(opened.shape(height, width).is_ok() && opened.run().is_ok());
+        }
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(10), "model {number}: {took:?}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+    assert!(
+        ran > 0 && ran < count,
+        "{ran} of {count} ran: the faults are of one kind"
+    );
+}
