@@ -83,7 +83,7 @@ pub(super) fn parse(path: &Path, bytes: &Bytes) -> Result<onnx::Model, ModelErro
             Ok(()) => Ok(model),
             Err(refusal) => Err(ModelError::Refused {
                 path: path.to_owned(),
-                refusal,
+                refusal: Box::new(refusal),
             }),
         },
     }

@@ -105,7 +105,7 @@ pub enum ModelError {
     #[error("model {path} is refused: {refusal}")]
     Refused {
         path: PathBuf,
-        refusal: onnx::scan::Refusal,
+        refusal: Box<onnx::scan::Refusal>,
     },
     #[error("model {path}: {source}")]
     Contract {

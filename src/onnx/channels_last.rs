@@ -69,6 +69,7 @@ fn write(graph: &mut Graph, node: &Node, weights: &Tensor, bias: &Tensor) {
             name: format!("{op}/{result}"),
             op_type: op.into(),
             attribute,
+            ..Default::default()
         });
     };
     let perm = |order: &[i64]| vec![Attribute::ints("perm", order)];

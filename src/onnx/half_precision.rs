@@ -32,6 +32,7 @@ pub fn halved(graph: &Graph) -> Graph {
         output: vec![to],
         op_type: "Cast".into(),
         attribute: vec![Attribute::int("to", r#type as i64)],
+        ..Default::default()
     };
     let inputs = graph.input.iter().map(|input| &input.name);
     let inputs = inputs.map(|name| cast(name.clone(), inner(name), DataType::Float16));

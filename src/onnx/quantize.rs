@@ -277,6 +277,7 @@ impl<'a> Writer<'a> {
                 name: format!("{op}/{result}"),
                 op_type: op.into(),
                 attribute,
+                ..Default::default()
             });
         };
         let perm = |order: &[i64]| vec![Attribute::ints("perm", order)];
@@ -336,6 +337,7 @@ impl<'a> Writer<'a> {
             name: format!("DequantizeLinear/{name}"),
             op_type: "DequantizeLinear".into(),
             attribute: vec![Attribute::int("axis", 0)],
+            ..Default::default()
         });
         self.initializers.extend([codes, step]);
         output
@@ -378,6 +380,7 @@ impl<'a> Writer<'a> {
             name: format!("QuantizeLinear/{name}"),
             op_type: "QuantizeLinear".into(),
             attribute: Vec::new(),
+            ..Default::default()
         });
         self.codes.insert(name.into(), code);
     }
@@ -396,6 +399,7 @@ impl<'a> Writer<'a> {
                 name: format!("DequantizeLinear/{name}"),
                 op_type: "DequantizeLinear".into(),
                 attribute: Vec::new(),
+                ..Default::default()
             });
         }
         output
