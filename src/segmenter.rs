@@ -23,6 +23,9 @@ const PIXELS_OF_KEPT: usize = 448 * 448;
 /// Tiles are not planned for less memory than this, in bytes.
 const LEAST_MEMORY: u64 = 8 << 20;
 
+/// Bytes that are left free for each pixel of a frame: some frames of four bytes a pixel, and their masks.
+const ROOM_PER_PIXEL: usize = 32;
+
 /// How frames are cut into tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiles {
@@ -179,6 +182,7 @@ impl Segmenter {
                 reuse => Some(Kept::new(reuse, &plan, &contract.geometry)?),
             };
             self.model.shape(plan.outer.height, plan.outer.width)?;
+            leave_room(frame)?;
             let decision = Decision::new(activation, self.model.outputs(), self.threshold);
             let stitcher = Stitcher::new(&plan, decision)?;
             self.prepared = Some(Prepared {
@@ -370,6 +374,13 @@ impl Task<'_, '_> {
         }
         Ok(answered)
     }
+}
+
+/// Makes sure that the network has left memory for frames of this size: whoever else asks for it may not be
+/// prepared to get none.
+fn leave_room(frame: Size) -> Result<(), TryReserveError> {
+    let mut room: Vec<u8> = Vec::new();
+    room.try_reserve_exact(frame.area().saturating_mul(ROOM_PER_PIXEL))
 }
 
 fn fits(what: &'static str, found: usize, size: Size) -> Result<(), SegmentError> {

@@ -434,9 +434,36 @@ impl Model {
         &self.path
     }
 
-    /// Gives back the memory for all shapes.
+    /// Gives back the memory for all shapes, also what ONNX Runtime keeps for their feature maps.
     pub fn forget_shapes(&mut self) {
+        if self.tensors.is_empty() {
+            return;
+        }
         self.tensors.clear();
+        if self.session.provider == Provider::Cpu {
+            // Should it fail, memory is taken, but nothing else is wrong.
+            let _ = self.shrink_arena();
+        }
+    }
+
+    /// Runs the network on the smallest tile there is, at the end of which the runtime frees what that did not
+    /// need.
+    fn shrink_arena(&self) -> Result<(), ModelError> {
+        let failed = |error: ort::Error| run_error(&self.path, &error);
+        let Some((height, width)) = self.contract.geometry.legal(1, 1) else {
+            return Ok(());
+        };
+        let shape = [1, self.contract.channels.count(), height, width];
+        let mut input = Tensor::<f32>::new(&Allocator::default(), shape).map_err(failed)?;
+        input.extract_tensor_mut().1.fill(0.0);
+        let mut options = RunOptions::new().map_err(failed)?;
+        options
+            .set("memory.enable_memory_arena_shrinkage", "cpu:0")
+            .map_err(failed)?;
+        self.in_turn(|session| {
+            let outputs = session.run_with_options(ort::inputs![&input], &options);
+            outputs.map(drop).map_err(failed)
+        })
     }
 
     /// Checks the shape of what the network has made of `height` x `width` pixels against the
