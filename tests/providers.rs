@@ -146,13 +146,8 @@ fn openvino_finds_the_same_mask() {
         width,
         height,
     );
-    for (precision, limit) in [("f32", 0.0005), ("bf16", 0.02)] {
-        let config = format!(r#"{{"CPU": {{"INFERENCE_PRECISION_HINT": "{precision}"}}}}"#);
-        let config = files.write("config.json", config.as_bytes());
-        let options = format!(
-            "options,device_type=CPU,load_config=\"{}\"",
-            config.display()
-        );
+    for (precision, limit) in [("FP32", 0.0005), ("ACCURACY", 0.0005)] {
+        let options = format!("options,precision={precision}");
         let properties = [
             ("execution-provider", "openvino"),
             ("provider-options", &options),
@@ -162,4 +157,10 @@ fn openvino_finds_the_same_mask() {
         let differing = share_of_differing(&found, &expected);
         assert!(differing <= limit, "{precision}: {differing}");
     }
+    let properties = [
+        ("execution-provider", "openvino"),
+        ("provider-options", "options,nonsense=1"),
+    ];
+    let text = refusal(&element(&model, &properties));
+    assert!(text.contains("nonsense"), "{text}");
 }

@@ -97,8 +97,9 @@ impl Provider {
             Provider::TensorRt => configured(tensor_rt(options), options).build(),
             Provider::MiGraphX => ep::MIGraphX::default().with_device_id(device).build(),
             Provider::OpenVino => {
+                // Its own choice of a device leaves operators to nobody where there is no graphics card.
                 let mut openvino = ep::OpenVINO::default().with_device_type(match device {
-                    0 => "AUTO".to_owned(),
+                    0 => "CPU".to_owned(),
                     device => format!("GPU.{}", device - 1),
                 });
                 if let Some(cache) = &options.cache {

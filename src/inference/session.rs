@@ -62,7 +62,7 @@ pub(super) fn start(
             Err(error) => {
                 let error = ModelError::Provider {
                     provider: provider.to_string(),
-                    reason: error.to_string(),
+                    reason: with_hint(&error, options),
                 };
                 if options.provider == provider {
                     return Err(error);
@@ -75,6 +75,22 @@ pub(super) fn start(
         path: path.to_owned(),
         reason: "no execution provider takes it".into(),
     })
+}
+
+/// What the runtime says, which does not always tell that it was an option.
+fn with_hint(error: &ort::Error, options: &Options) -> String {
+    let names: Vec<&str> = options
+        .provider_options
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    match names.is_empty() {
+        true => error.to_string(),
+        false => format!(
+            "{error} (does it know the provider-options {}?)",
+            names.join(", ")
+        ),
+    }
 }
 
 fn not_built_in(provider: Provider) -> ModelError {
