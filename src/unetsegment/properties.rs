@@ -128,7 +128,7 @@ fn live_properties(model: &ModelSettings, frame: &FrameSettings) -> Vec<glib::Pa
             .build(),
         glib::ParamSpecUInt::builder("inference-interval")
             .nick("Inference interval")
-            .blurb("The network sees every which frame; the others carry the last mask, with its age")
+            .blurb("The network sees every N-th frame; the others carry the last mask, with its age")
             .minimum(1)
             .maximum(100_000)
             .default_value(frame.inference_interval)

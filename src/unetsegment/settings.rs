@@ -77,7 +77,7 @@ pub struct FrameSettings {
     pub post_messages: bool,
     /// Pixels; `None` where the model says it.
     pub min_area: Option<u32>,
-    /// Every which frame the network sees.
+    /// The network sees every N-th frame.
     pub inference_interval: u32,
     /// Milliseconds; 0: any age.
     pub max_mask_age: u32,
