@@ -11,7 +11,7 @@ use super::line::{Line, Stages};
 use super::loaded::Loaded;
 use super::open::Opening;
 use super::reader::Reader;
-use super::stats::Stats;
+use super::stats::{Inside, Stats};
 use super::writer::{Writer, Written};
 use crate::inference::{ModelError, Stopper};
 use crate::segmenter::Segmenter;
@@ -72,7 +72,7 @@ pub struct Flow {
     newest: Mutex<Option<Found>>,
     /// Ends what the network is doing.
     stopper: Mutex<Option<Stopper>>,
-    stats: Mutex<Stats>,
+    stats: Arc<Mutex<Stats>>,
     /// Whether the network has failed for good.
     broken: AtomicBool,
     /// Whether it has failed once and was built again.
@@ -144,18 +144,17 @@ impl Flow {
     /// What was done since the start, as the property shows it.
     pub fn stats(&self) -> gst::Structure {
         let stats = *lock(&self.stats);
-        let at_work = match self.manner() {
-            Some(Manner::Overlapping(line)) => line.at_work(),
-            _ => 0,
-        };
-        stats.structure(at_work, self.model().as_deref())
+        stats.structure(self.model().as_deref())
     }
 
-    /// Changes what was counted, and returns it.
-    pub fn count(&self, count: impl FnOnce(&mut Stats)) -> Stats {
-        let mut stats = lock(&self.stats);
-        count(&mut stats);
-        *stats
+    /// Changes what was counted.
+    pub fn count(&self, count: impl FnOnce(&mut Stats)) {
+        count(&mut lock(&self.stats));
+    }
+
+    /// Counts a frame that came in.
+    pub fn enter(&self) -> Inside {
+        Inside::enter(&self.stats)
     }
 
     /// Throws away all frames that are worked on, and ends the run of the network.

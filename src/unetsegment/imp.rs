@@ -22,6 +22,7 @@ use super::open::{self, Opening};
 use super::passing::OnThreads;
 use super::properties;
 use super::settings::{FrameSettings, Settings};
+use super::stats::Inside;
 use super::stream::Stream;
 use super::swap::Swapper;
 
@@ -43,6 +44,8 @@ pub struct UNetSegment {
     /// While caps are being agreed on.
     negotiation: Mutex<Option<Negotiation>>,
     latency: Latency,
+    /// The frame that the base class has taken, until we get it.
+    entering: Mutex<Option<Inside>>,
 }
 
 /// Caps are agreed on in many steps, which must not contradict each other when `output` changes between
@@ -381,7 +384,7 @@ impl BaseTransformImpl for UNetSegment {
         is_discont: bool,
         inbuf: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        self.flow.count(|stats| stats.input += 1);
+        let inside = self.flow.enter();
         let (submitted, output) = self.with_one_output(|output| {
             let submitted = self.parent_submit_input_buffer(is_discont, inbuf);
             submitted.map(|submitted| (submitted, output))
@@ -393,6 +396,9 @@ impl BaseTransformImpl for UNetSegment {
         let in_place = self.flow.with_reader(|reader| reader.follow(output));
         self.obj()
             .set_in_place(in_place.map_err(|error| self.fail(&error))?);
+        if submitted != gst_base::BASE_TRANSFORM_FLOW_DROPPED {
+            *lock(&self.entering) = Some(inside);
+        }
         Ok(submitted)
     }
 
@@ -401,10 +407,8 @@ impl BaseTransformImpl for UNetSegment {
         let Some(input) = self.take_queued_buffer() else {
             return Ok(GenerateOutputSuccess::NoOutput);
         };
-        self.flow.count(|stats| stats.reading = true);
-        let passed = self.pass(input);
-        self.flow.count(|stats| stats.reading = false);
-        passed
+        let inside = lock(&self.entering).take();
+        self.pass(input, inside)
     }
 
     /// Properties that follow a curve take their value of the frame's time.

@@ -8,6 +8,7 @@ use super::Output;
 use super::frame::PlacementError;
 use super::loaded::Loaded;
 use super::settings::FrameSettings;
+use super::stats::Inside;
 use super::stream::Stream;
 use crate::inference::ModelError;
 use crate::picture::{FrameError, Scaling, WriteError};
@@ -71,6 +72,8 @@ pub struct Job {
     pub due: bool,
     /// What goes out with it.
     pub found: Option<Found>,
+    /// Counts it until it is out, unless it is for the network alone.
+    pub inside: Option<Inside>,
 }
 
 /// What the network made of a frame.

@@ -141,11 +141,6 @@ impl<J: Send + 'static> Line<J> {
         }
     }
 
-    /// Jobs that were put and are not done.
-    pub fn at_work(&self) -> usize {
-        self.shared.lock().at_work
-    }
-
     /// Whether jobs are thrown away.
     pub fn is_flushing(&self) -> bool {
         self.shared.lock().phase != Phase::Open

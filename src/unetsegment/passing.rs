@@ -14,6 +14,7 @@ use super::imp::{CAT, UNetSegment};
 use super::job::{Job, ProcessError};
 use super::line::Stages;
 use super::messages::{self, Swap};
+use super::stats::Inside;
 use super::writer::Written;
 use crate::segmenter::SegmentError;
 
@@ -155,8 +156,9 @@ impl UNetSegment {
     }
 
     /// What goes out of `job`, if anything; tells what there is to tell of it.
-    fn write(&self, job: Job) -> Result<Option<gst::Buffer>, gst::FlowError> {
+    fn write(&self, mut job: Job) -> Result<Option<gst::Buffer>, gst::FlowError> {
         let arrived = job.arrived;
+        let inside = job.inside.take();
         let written = self.flow.write(job).map_err(|error| self.fail(&error))?;
         let Written::Frame {
             buffer,
@@ -169,17 +171,25 @@ impl UNetSegment {
         if let Some(report) = report {
             messages::post(&self.obj(), report);
         }
-        self.flow.count(|stats| stats.went_out(age));
+        if let Some(inside) = inside {
+            inside.leave(age);
+        }
         self.took(arrived.elapsed());
         Ok(Some(buffer))
     }
 
     /// Lets a frame pass in the manner of now.
-    pub fn pass(&self, input: gst::Buffer) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        let job = match self.flow.manner().ok_or(gst::FlowError::Flushing)? {
+    pub fn pass(
+        &self,
+        input: gst::Buffer,
+        inside: Option<Inside>,
+    ) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        let mut job = match self.flow.manner().ok_or(gst::FlowError::Flushing)? {
             Manner::Overlapping(line) => {
                 line.wait_for_room()?;
-                line.put(self.read_for_mask(input)?);
+                let mut job = self.read_for_mask(input)?;
+                job.inside = inside;
+                line.put(job);
                 return Ok(GenerateOutputSuccess::NoOutput);
             }
             Manner::Latest(line) => {
@@ -195,6 +205,7 @@ impl UNetSegment {
                 job
             }
         };
+        job.inside = inside;
         Ok(match self.write(job)? {
             Some(buffer) => GenerateOutputSuccess::Buffer(buffer),
             None => GenerateOutputSuccess::Dropped,

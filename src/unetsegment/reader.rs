@@ -80,6 +80,7 @@ impl Reader {
             arrived,
             due: false,
             found: None,
+            inside: None,
         })
     }
 

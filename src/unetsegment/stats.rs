@@ -1,7 +1,9 @@
 //! What the element has done since it started.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::flow::lock;
 use super::loaded::Loaded;
 use crate::segmenter::Spent;
 
@@ -12,11 +14,11 @@ const WINDOW: usize = 256;
 #[derive(Clone, Copy, Debug)]
 pub struct Stats {
     /// Frames that came in.
-    pub input: u64,
+    input: u64,
     /// Frames that went out.
-    pub out: u64,
-    /// Whether one that came in is being read.
-    pub reading: bool,
+    out: u64,
+    /// Frames that came in, and neither are out nor were dropped.
+    inside: u64,
     /// Frames that were left out because they would have come too late.
     pub late: u64,
     /// Frames that the network did not see because a newer one came first, with `mode=latest`.
@@ -40,7 +42,7 @@ impl Default for Stats {
         Stats {
             input: 0,
             out: 0,
-            reading: false,
+            inside: 0,
             late: 0,
             overtaken: 0,
             segmented: 0,
@@ -64,12 +66,6 @@ impl Stats {
         self.reused += spent.reused;
     }
 
-    /// Adds a frame that went out.
-    pub fn went_out(&mut self, mask_age: Option<Duration>) {
-        self.out += 1;
-        self.mask_age = mask_age;
-    }
-
     /// Seconds that the network took at most for each of these shares of the last frames.
     fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
         let count = self.segmented.min(WINDOW as u64) as usize;
@@ -84,13 +80,11 @@ impl Stats {
         })
     }
 
-    /// As the property `stats` shows it, with the frames `at_work`, which have not gone out, and the `model` of
-    /// now. What came in and is neither out nor inside was dropped: late, thrown away by a flush, failed, or
-    /// without a mask where that is all that goes out.
-    pub fn structure(&self, at_work: usize, model: Option<&Loaded>) -> gst::Structure {
+    /// As the property `stats` shows it, with the `model` of now. What came in and is neither out nor inside was
+    /// dropped: late, thrown away by a flush, failed, or without a mask where that is all that goes out.
+    pub fn structure(&self, model: Option<&Loaded>) -> gst::Structure {
         let [p50, p95, p99] = self.percentiles([0.5, 0.95, 0.99]);
-        let inside = at_work as u64 + u64::from(self.reading);
-        let dropped = self.input.saturating_sub(self.out + inside);
+        let dropped = self.input.saturating_sub(self.out + self.inside);
         let age = self.mask_age.unwrap_or_default().as_nanos();
         let mut fields = gst::Structure::builder("unetsegment-stats")
             .field("in", self.input)
@@ -98,7 +92,7 @@ impl Stats {
             .field("dropped", dropped)
             .field("late", self.late)
             .field("overtaken", self.overtaken)
-            .field("at-work", at_work as u64)
+            .field("at-work", self.inside)
             .field("frames", self.segmented)
             .field("runs", self.runs)
             .field("inference", self.inference)
@@ -115,6 +109,42 @@ impl Stats {
                 .field("model-hash", model.hash.as_str());
         }
         fields.build()
+    }
+}
+
+/// A frame that is counted as inside until it goes out, or is dropped where this is.
+pub struct Inside(Option<Arc<Mutex<Stats>>>);
+
+impl Inside {
+    /// Counts a frame that came in.
+    pub fn enter(stats: &Arc<Mutex<Stats>>) -> Self {
+        let mut now = lock(stats);
+        now.input += 1;
+        now.inside += 1;
+        Inside(Some(stats.clone()))
+    }
+
+    /// Counts it as gone out, with a mask of this age.
+    pub fn leave(mut self, mask_age: Option<Duration>) {
+        self.end(|stats| {
+            stats.out += 1;
+            stats.mask_age = mask_age;
+        });
+    }
+
+    fn end(&mut self, count: impl FnOnce(&mut Stats)) {
+        if let Some(stats) = self.0.take() {
+            let mut stats = lock(&stats);
+            // A start in the meantime has begun to count anew.
+            stats.inside = stats.inside.saturating_sub(1);
+            count(&mut stats);
+        }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.end(|_| ());
     }
 }
 
