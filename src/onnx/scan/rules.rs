@@ -107,17 +107,36 @@ pub(super) fn size(node: &Node, inputs: &[Option<&Value>]) -> Size {
 
 /// What is left to say where a dimension is not known.
 fn unknown(node: &Node, inputs: &Inputs) -> Size {
-    let of_all = || inputs.0.iter().flatten();
-    Size::Elements(match node.op_type.as_str() {
-        "Concat" => of_all().map(|value| value.elements).sum(),
-        "Conv" | "ConvInteger" | "QLinearConv" | "ConvTranspose" | "Gemm" | "MatMul"
-        | "MatMulInteger" | "QLinearMatMul" => {
-            of_all().map(|value| value.elements.max(1.0)).product()
+    let all = || {
+        inputs
+            .0
+            .iter()
+            .flatten()
+            .map(|value| value.elements.max(1.0))
+    };
+    // So many channels of each place become so many others, and there are no more places than before.
+    let weights = |index: usize, [into, from]: [usize; 2]| {
+        let dims = inputs.dims(index)?;
+        let is_larger = (0..dims.len().saturating_sub(2)).any(|axis| {
+            let window = Window(node);
+            window.pads(axis, dims.len() - 2) > window.seen(axis, dims[axis + 2]) - 1.0
+        });
+        let factor = dims.get(into)? / dims.get(from)?.max(1.0);
+        (!is_larger).then_some(inputs.elements(0) * factor)
+    };
+    let elements = match node.op_type.as_str() {
+        "Concat" => Some(all().sum()),
+        "Conv" | "ConvInteger" => weights(1, [0, 1]),
+        "QLinearConv" => weights(3, [0, 1]),
+        "MatMul" | "MatMulInteger" if inputs.dims(1).is_some_and(|dims| dims.len() == 2) => {
+            weights(1, [1, 0])
         }
-        "MaxPool" | "AveragePool" | "LpPool" => inputs.elements(0) * 4.0,
+        "MaxPool" | "AveragePool" | "LpPool" | "Gemm" | "MatMul" | "MatMulInteger"
+        | "QLinearMatMul" | "ConvTranspose" => None,
         // Not followed, but bounded: see `following`.
-        _ => inputs.elements(0).max(1.0) * MOST_COMPUTED,
-    })
+        _ => Some(inputs.elements(0).max(1.0) * MOST_COMPUTED),
+    };
+    Size::Elements(elements.unwrap_or_else(|| all().product()))
 }
 
 /// Lengths that a shape holds; one that is no number has no end.
@@ -268,13 +287,18 @@ impl Window<'_> {
         self.number("pads", axis, 0.0) + self.number("pads", axis + axes, 0.0)
     }
 
+    /// Pixels that a window of `kernel` pixels sees at once.
+    fn seen(&self, axis: usize, kernel: f64) -> f64 {
+        self.number("dilations", axis, 1.0) * (kernel - 1.0) + 1.0
+    }
+
     /// Length of what a window of `kernel` pixels makes of `length` pixels.
     fn moved(&self, axis: usize, axes: usize, from: f64, kernel: f64) -> f64 {
         let stride = self.number("strides", axis, 1.0).max(1.0);
         if self.0.text("auto_pad").starts_with("SAME") {
             return length((from / stride).ceil());
         }
-        let seen = self.number("dilations", axis, 1.0) * (kernel - 1.0) + 1.0;
+        let seen = self.seen(axis, kernel);
         length(((from + self.pads(axis, axes) - seen) / stride).ceil() + 1.0)
     }
 
@@ -286,7 +310,7 @@ impl Window<'_> {
             return length(*given as f64);
         }
         let stride = self.number("strides", axis, 1.0);
-        let seen = self.number("dilations", axis, 1.0) * (kernel - 1.0) + 1.0;
+        let seen = self.seen(axis, kernel);
         let more = self.number("output_padding", axis, 0.0);
         length((from - 1.0) * stride + seen + more - self.pads(axis, axes))
     }

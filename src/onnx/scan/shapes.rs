@@ -24,8 +24,12 @@ pub(super) fn size(op: &str, node: &Node, inputs: &[Option<&Value>]) -> Size {
         "Unsqueeze" => dims(0).and_then(|dims| unsqueezed(dims, &axes(1)?)),
         "Transpose" => dims(0).and_then(|dims| transposed(dims, node.ints("perm"))),
         "Split" => dims(0).and_then(|dims| split(dims, node, value(1))),
-        "Slice" => dims(0)
-            .and_then(|dims| sliced(dims, [numbers(1)?, numbers(2)?], numbers(3), numbers(4))),
+        // What is cut out is no larger than the whole.
+        "Slice" => dims(0).map(|dims| {
+            let ends = numbers(1).zip(numbers(2));
+            let cut = ends.and_then(|ends| sliced(dims, ends, numbers(3), numbers(4)));
+            cut.unwrap_or_else(|| dims.to_vec())
+        }),
         "Gather" => gathered(dims(0), dims(1), node.integer("axis", 0)),
         "GatherElements" => dims(1).map(<[f64]>::to_vec),
         "GatherND" => return Size::Elements(elements(0) * elements(1)),
@@ -173,7 +177,7 @@ fn split(dims: &[f64], node: &Node, lengths: Option<&Value>) -> Option<Vec<f64>>
 
 fn sliced(
     dims: &[f64],
-    [starts, ends]: [&[f64]; 2],
+    (starts, ends): (&[f64], &[f64]),
     axes: Option<&[f64]>,
     steps: Option<&[f64]>,
 ) -> Option<Vec<f64>> {

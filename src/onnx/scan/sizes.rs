@@ -181,7 +181,10 @@ impl<'a> Sizes<'a> {
             }
             self.values.insert(name, made.clone());
         }
-        Ok(())
+        match self.work <= MOST_WORK {
+            true => Ok(()),
+            false => Err(Refusal::Work { node: called(node) }),
+        }
     }
 
     fn made(&mut self, node: &'a Node) -> Result<Value, Refusal> {
@@ -219,10 +222,7 @@ impl<'a> Sizes<'a> {
             ..Value::new(dims, elements, constant)
         };
         self.work += work::of(node, &inputs, &value);
-        match self.work <= MOST_WORK {
-            true => Ok(value),
-            false => Err(Refusal::Work { node: called(node) }),
-        }
+        Ok(value)
     }
 
     /// Checks what `node` makes against what all of it may be.
