@@ -74,6 +74,17 @@ soak: rust ## Run the tests of reliability in their long form
 	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 \
 		cargo test $(flags) --test reliability --test hostile -- --nocapture
 
+# By coverage-guided mutation, for FUZZ_SECONDS each. Takes cargo-fuzz and a nightly toolchain.
+.PHONY: fuzz
+FUZZ_SECONDS ?= 60
+fuzz: rust ## Fuzz models, contracts, frames and plans; FUZZ_SECONDS=60 for each
+	@cargo fuzz --version >/dev/null 2>&1 || { echo 'error: cargo-fuzz is missing: cargo install cargo-fuzz, and rustup toolchain install nightly' >&2; exit 1; }
+	for target in model contract frame plan; do \
+		mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target && \
+		RUSTUP_TOOLCHAIN=nightly CARGO_TARGET_DIR=$(CURDIR)/fuzz/target cargo fuzz run $$target \
+			fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 || exit 1; \
+	done
+
 .PHONY: demo
 demo: rust ## Segment a time-lapse into demo/; INPUT=folder-or-file and MODEL=file for your own
 	@scripts/packages.sh build run demo

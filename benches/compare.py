@@ -45,7 +45,8 @@ options = parser.parse_args()
 
 
 def throughput():
-    programs = glob.glob("target/release/deps/throughput-*[0-9a-f]")
+    found = glob.glob("target/release/deps/throughput-*")
+    programs = [file for file in found if "." not in os.path.basename(file)]
     if not programs:
         sys.exit("build it first: cargo bench --no-run --bench throughput")
     return max(programs, key=os.path.getmtime)

@@ -228,6 +228,7 @@ impl Contract {
     }
 
     /// The JSON that [`from_json`](Self::from_json) reads.
+    #[expect(clippy::expect_used, reason = "its types all have a form in JSON")]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a contract holds nothing that JSON can't")
     }

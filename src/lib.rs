@@ -5,6 +5,18 @@
 //! [`onnx`] are pure; [`inference`] alone names ONNX Runtime; [`segmenter`] puts them together; the
 //! element and the trainer use that.
 
+// What lives inside somebody's acquisition must not take it down.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod contract;
 pub mod inference;
 pub mod labels;
@@ -16,6 +28,12 @@ pub mod reuse;
 pub mod segmenter;
 pub mod tiling;
 #[cfg(feature = "train")]
+#[allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used
+)] // A program of its own, which may end.
 pub mod train;
 pub mod unet;
 #[cfg(feature = "plugin")]

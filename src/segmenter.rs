@@ -56,6 +56,8 @@ pub enum SegmentError {
     Plan(#[from] PlanError),
     #[error("there is not enough memory to blend tiles of a frame of this size: {0}")]
     Space(#[from] TryReserveError),
+    #[error("no tiles are planned for frames of this size")]
+    Unprepared,
     /// The caller's memory for the result has not the size of the frame.
     #[error("{what} has {found} pixels, and the frame has {expected}")]
     Size {
@@ -71,7 +73,7 @@ impl SegmentError {
         match self {
             Self::Space(_) => true,
             Self::Model(error) => error.is_out_of_memory(),
-            Self::Plan(_) | Self::Size { .. } => false,
+            Self::Plan(_) | Self::Unprepared | Self::Size { .. } => false,
         }
     }
 }
@@ -145,10 +147,8 @@ impl Segmenter {
         while let Err(error) = self.prepare_once(frame) {
             self.shrink_for(error)?;
         }
-        match &self.prepared {
-            Some(prepared) => Ok(&prepared.plan),
-            None => unreachable!("it was prepared above"),
-        }
+        let prepared = self.prepared.as_ref().ok_or(SegmentError::Unprepared)?;
+        Ok(&prepared.plan)
     }
 
     fn prepare_once(&mut self, frame: Size) -> Result<(), SegmentError> {
@@ -261,14 +261,12 @@ impl Segmenter {
             fits("the probability", probability.len(), size)?;
         }
         self.prepare(size)?;
-        let Some(Prepared {
+        let prepared = self.prepared.as_mut().ok_or(SegmentError::Unprepared)?;
+        let Prepared {
             plan,
             stitcher,
             kept,
-        }) = &mut self.prepared
-        else {
-            unreachable!("it was prepared above")
-        };
+        } = prepared;
         let mut task = Task {
             model: &mut self.model,
             frame,

@@ -50,9 +50,13 @@ fn of_a_run(files: &Files, unet: &UNet) -> u64 {
     let (height, width) = unet.geometry().legal(100, 100).unwrap();
     model.shape(height, width).unwrap();
     model.run().unwrap();
-    count(|| {
-        model.run().unwrap();
-    })
+    // A thread that watched over the first run may still be ending.
+    let counts = (0..5).map(|_| {
+        count(|| {
+            model.run().unwrap();
+        })
+    });
+    counts.min().unwrap()
 }
 
 /// Allocations that giving a buffer its meta makes by itself.

@@ -161,6 +161,7 @@ impl<Legal: Fn(usize) -> Option<usize>> Axis<Legal> {
     }
 
     /// The cut whose inner comes nearest to `side` pixels from below.
+    #[expect(clippy::expect_used, reason = "an axis has room for one stride")]
     pub fn cut_near(&self, side: usize) -> Cut {
         let whole = Some(self.length).filter(|length| side >= *length);
         let most = (side.min(self.length) / self.stride).max(1);
