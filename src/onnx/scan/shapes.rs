@@ -103,7 +103,7 @@ fn reshaped(value: &Value, shape: &[f64]) -> Option<Vec<f64>> {
         });
     }
     let rest: f64 = dims.iter().filter(|n| **n > 0.0).product();
-    for dim in dims.iter_mut().filter(|dim| !(**dim > 0.0)) {
+    for dim in dims.iter_mut().filter(|dim| dim.is_nan() || **dim <= 0.0) {
         *dim = length(value.elements / rest);
     }
     // ONNX Runtime refuses another number of elements, when it runs; ours are those of one picture.

@@ -200,7 +200,9 @@ impl<'a> Sizes<'a> {
             .iter()
             .map(|name| self.values.get(name.as_str()))
             .collect();
-        if let Some(scale) = scale(node, &inputs).filter(|scale| !(*scale <= LARGEST_SCALE)) {
+        if let Some(scale) =
+            scale(node, &inputs).filter(|scale| scale.is_nan() || *scale > LARGEST_SCALE)
+        {
             return Err(Refusal::Scale {
                 node: called(node),
                 scale,
