@@ -399,4 +399,29 @@ mod tests {
                 .contains("can't be read")
         );
     }
+
+    /// Contracts with random faults are refused, or written and read again as the same.
+    #[test]
+    fn contracts_with_faults_are_refused_or_read() {
+        use rand::rngs::StdRng;
+        use rand::{Rng, SeedableRng};
+
+        let good = paper().to_json();
+        let mut random = StdRng::seed_from_u64(4);
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let mut json = good.clone().into_bytes();
+            for _ in 0..random.random_range(1..4) {
+                let at = random.random_range(0..json.len());
+                json[at] = b"0123456789-.e{}[],\"nul"[random.random_range(0..22)];
+            }
+            let json = String::from_utf8_lossy(&json);
+            if let Ok(contract) = Contract::from_json(&json) {
+                let again = Contract::from_json(&contract.to_json());
+                assert_eq!(again.unwrap(), contract);
+                read += 1;
+            }
+        }
+        assert!((1..20_000).contains(&read), "{read} were read");
+    }
 }

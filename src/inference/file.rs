@@ -1,59 +1,147 @@
-//! Reading a model file.
+//! Reading a model file, and the files beside it where that is allowed: each once and whole.
 
-use std::fs::File;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
 use prost::Message;
+use sha2::{Digest, Sha256};
 
+use super::external::{self, Beside};
 use super::model::ModelError;
 use crate::onnx;
 
 /// Largest model file: protobuf can't hold more.
 pub(super) const LARGEST: u64 = 2 << 30;
 
-/// Reads a model file, once and whole; only a regular one, so that a pipe can't hold up a pipeline.
-pub(super) fn read(path: &Path) -> Result<Bytes, ModelError> {
+/// A model as it was read.
+pub(super) struct ModelFile {
+    pub bytes: Bytes,
+    pub model: onnx::Model,
+    /// What else belongs to it.
+    pub beside: Vec<Beside>,
+    /// SHA-256 of the file.
+    pub hash: [u8; 32],
+}
+
+impl ModelFile {
+    /// Reads the model in the file `path`, which must be harmless; its weights may lie in files beside it where
+    /// `external` says so.
+    pub fn read(path: &Path, external: bool) -> Result<Self, ModelError> {
+        let bytes = read(path)?;
+        let model = parse(path, &bytes)?;
+        let is_split = external::is_split(&model);
+        if is_split && !external {
+            return Err(ModelError::Split {
+                path: path.to_owned(),
+            });
+        }
+        onnx::scan::scan(&model).map_err(|refusal| ModelError::Refused {
+            path: path.to_owned(),
+            refusal: Box::new(refusal),
+        })?;
+        let beside = match is_split {
+            true => external::read(path, &model)?,
+            false => Vec::new(),
+        };
+        Ok(ModelFile {
+            hash: Sha256::digest(&bytes).into(),
+            bytes,
+            model,
+            beside,
+        })
+    }
+
+    /// SHA-256 of all that belongs to the model.
+    pub fn hash_of_all(&self) -> [u8; 32] {
+        let mut all = Sha256::new_with_prefix(self.hash);
+        for file in &self.beside {
+            all.update(file.name.as_bytes());
+            all.update(Sha256::digest(&file.bytes));
+        }
+        match self.beside.is_empty() {
+            true => self.hash,
+            false => all.finalize().into(),
+        }
+    }
+}
+
+/// Opens a regular file, and nothing else: opening a pipe waits for somebody to write into it, and opening a device
+/// may do anything. What it is is looked at before and, for it may have been exchanged, after.
+pub(super) fn open_regular(path: &Path, follow: bool) -> Result<(File, Metadata), ModelError> {
     let io = |source| ModelError::Io {
         path: path.to_owned(),
         source,
     };
-    let metadata = path.metadata().map_err(io)?;
-    let size = metadata.len();
-    let path_buf = || path.to_owned();
-    if !metadata.is_file() {
-        let what = match metadata.is_dir() {
-            true => "a directory",
-            false => "a pipe, socket or device",
-        };
-        return Err(ModelError::NotAFile {
-            path: path_buf(),
-            what,
-        });
+    let before = match follow {
+        true => path.metadata(),
+        false => path.symlink_metadata(),
+    };
+    regular(path, &before.map_err(io)?)?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let link = if follow { 0 } else { libc::O_NOFOLLOW };
+        options.custom_flags(libc::O_NONBLOCK | link);
     }
+    let file = options.open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    regular(path, &metadata)?;
+    Ok((file, metadata))
+}
+
+fn regular(path: &Path, metadata: &Metadata) -> Result<(), ModelError> {
+    let what = match metadata {
+        _ if metadata.is_file() => return Ok(()),
+        _ if metadata.is_dir() => "a directory",
+        _ if metadata.is_symlink() => "a link",
+        _ => "a pipe, socket or device",
+    };
+    Err(ModelError::NotAFile {
+        path: path.to_owned(),
+        what,
+    })
+}
+
+/// Reads an open file of `size` bytes to its end.
+pub(super) fn contents(path: &Path, file: File, size: u64) -> Result<Vec<u8>, ModelError> {
+    let too_large = |size| ModelError::TooLarge {
+        path: path.to_owned(),
+        size,
+    };
     if size > LARGEST {
-        return Err(ModelError::TooLarge {
-            path: path_buf(),
-            size,
-        });
+        return Err(too_large(size));
     }
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(io)?;
     // One byte more than allowed shows a file that has grown since.
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io)?;
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| ModelError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
     match bytes.len() as u64 {
-        0 => Err(ModelError::Empty { path: path_buf() }),
-        size if size > LARGEST => Err(ModelError::TooLarge {
-            path: path_buf(),
-            size,
+        size if size > LARGEST => Err(too_large(size)),
+        _ => Ok(bytes),
+    }
+}
+
+fn read(path: &Path) -> Result<Bytes, ModelError> {
+    let (file, metadata) = open_regular(path, true)?;
+    let bytes = contents(path, file, metadata.len())?;
+    match bytes.is_empty() {
+        true => Err(ModelError::Empty {
+            path: path.to_owned(),
         }),
-        _ => Ok(bytes.into()),
+        false => Ok(bytes.into()),
     }
 }
 
 /// Parses the bytes of an ONNX file. The weights are not copied.
-pub(super) fn parse(path: &Path, bytes: &Bytes) -> Result<onnx::Model, ModelError> {
+fn parse(path: &Path, bytes: &Bytes) -> Result<onnx::Model, ModelError> {
     // Every ONNX file starts with its first field, the version of the format.
     const FORMAT_VERSION: u8 = 0x08;
     let model = onnx::Model::decode(bytes.clone()).map_err(|error| match bytes.first() {
@@ -65,28 +153,12 @@ pub(super) fn parse(path: &Path, bytes: &Bytes) -> Result<onnx::Model, ModelErro
             path: path.to_owned(),
         },
     })?;
-    let Some(graph) = model.graph.as_ref().filter(|_| model.ir_version != 0) else {
+    if model.graph.is_none() || model.ir_version == 0 {
         return Err(ModelError::NotOnnx {
             path: path.to_owned(),
         });
-    };
-    let of_nodes = graph.node.iter().flat_map(|node| &node.attribute);
-    let tensors = of_nodes.filter_map(|attribute| attribute.t.as_ref());
-    match tensors
-        .chain(&graph.initializer)
-        .any(|tensor| tensor.data_location != 0)
-    {
-        true => Err(ModelError::Split {
-            path: path.to_owned(),
-        }),
-        false => match onnx::scan::scan(&model) {
-            Ok(()) => Ok(model),
-            Err(refusal) => Err(ModelError::Refused {
-                path: path.to_owned(),
-                refusal: Box::new(refusal),
-            }),
-        },
     }
+    Ok(model)
 }
 
 /// The file's name without its ending.

@@ -4,8 +4,10 @@
 //! opens a file and runs it on tensors that are made once. A model without a contract is tried on
 //! several sizes to find out what it does to them.
 
+mod external;
 mod file;
 pub mod library;
+mod memory;
 pub mod model;
 mod network;
 mod probe;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use ort::memory::Allocator;
 use ort::session::{IoBinding, RunOptions, Session};
 use ort::value::Tensor;
-use sha2::{Digest, Sha256};
 
-use super::file;
+use super::file::{self, ModelFile};
 use super::library::{self, LibraryError, Search};
+use super::memory;
 use super::network::{Network, dimensions, promised_outputs};
 use super::probe;
 use super::provider::Provider;
@@ -36,6 +36,8 @@ pub struct Options {
     pub ep_library: Option<PathBuf>,
     /// Options for the provider, by its own names; they come before ours.
     pub provider_options: Vec<(String, String)>,
+    /// Whether weights may lie in files beside the model.
+    pub allow_external_data: bool,
     /// Folder for what a provider compiles, so that the next start need not.
     pub cache: Option<PathBuf>,
 }
@@ -98,9 +100,13 @@ pub enum ModelError {
     #[error("model {path} is damaged or truncated: {reason}")]
     Damaged { path: PathBuf, reason: String },
     #[error(
-        "model {path} keeps weights in another file. Save it as one file: onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\") in Python"
+        "model {path} keeps weights in another file. Save it as one file: onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\") in Python; or, where you trust whoever made it, set allow-external-data=true"
     )]
     Split { path: PathBuf },
+    #[error(
+        "model {path} keeps weights in another file, which can't be taken: {reason}. Save it as one file: onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\") in Python"
+    )]
+    External { path: PathBuf, reason: String },
     /// It could do harm.
     #[error("model {path} is refused: {refusal}")]
     Refused {
@@ -223,16 +229,14 @@ impl Model {
     /// Opens the model in the file `path`, with the contract that it carries or one that is found
     /// out by trying.
     pub fn open(path: &Path, options: &Options) -> Result<Model, ModelError> {
-        let bytes = file::read(path)?;
-        let file = file::parse(path, &bytes)?;
+        let read = ModelFile::read(path, options.allow_external_data)?;
         let environment = library::environment(&options.library)?;
         let mut refused = Vec::new();
-        let hash: [u8; 32] = Sha256::digest(&bytes).into();
-        let key = Key::new(hash, options);
+        let key = Key::new(read.hash_of_all(), options);
         let session = match key.as_ref().and_then(shared::find) {
             Some(found) => found,
             None => {
-                let started = session::start(path, &bytes, &environment, options, &mut refused)?;
+                let started = session::start(path, &read, &environment, options, &mut refused)?;
                 let session = Arc::new(SharedSession::new(started));
                 if let Some(key) = key {
                     shared::offer(key, &session);
@@ -245,9 +249,10 @@ impl Model {
             .with(never, |session| Network::of(session))
             .ok_or_else(|| lost(path))?
             .map_err(|reason| unfit(path, reason))?;
-        let graph = file.graph.unwrap_or_default();
+        let graph = read.model.graph.unwrap_or_default();
         let survey = onnx::survey::survey(&graph, network.channels);
-        let carried = file
+        let carried = read
+            .model
             .metadata_props
             .iter()
             .find(|entry| entry.key == METADATA_KEY);
@@ -258,12 +263,7 @@ impl Model {
                     source,
                 })?
             }
-            None => session
-                .with(never, |session| {
-                    probe::contract(session, &network, &survey, &file::stem(path))
-                })
-                .ok_or_else(|| lost(path))?
-                .map_err(|reason| unfit(path, reason))?,
+            None => probed(path, &session, &network, &survey, &stopper)?,
         };
         network
             .agrees_with(&contract)
@@ -272,7 +272,7 @@ impl Model {
         Ok(Model {
             path: path.to_owned(),
             session,
-            hash,
+            hash: read.hash,
             contract,
             described: carried.is_some(),
             survey,
@@ -363,6 +363,8 @@ impl Model {
 
     fn make_tensors(&mut self, shape: Shape) -> Result<(), ModelError> {
         let Shape { height, width } = shape;
+        memory::check(self.survey.bytes_per_pixel, height, width)
+            .map_err(|reason| unfit(&self.path, reason))?;
         let failed = |error: ort::Error| run_error(&self.path, &error);
         let allocator = Allocator::default();
         let channels = self.contract.channels.count();
@@ -549,6 +551,32 @@ fn are_finite(values: &[f32]) -> bool {
 
 fn never() -> bool {
     false
+}
+
+/// The contract of a model that carries none, found out within the time that a first run may take.
+fn probed(
+    path: &Path,
+    session: &SharedSession,
+    network: &Network,
+    survey: &Survey,
+    stopper: &Stopper,
+) -> Result<Contract, ModelError> {
+    let limit = watchdog::limit(session.provider);
+    let ends = stopper.clone();
+    let watchdog = Watchdog::new(limit, move || ends.stop());
+    let options = &*stopper.options;
+    let found = session
+        .with(never, |session| {
+            probe::contract(session, options, network, survey, &file::stem(path))
+        })
+        .ok_or_else(|| lost(path))?;
+    match watchdog.has_acted() {
+        true => Err(ModelError::Slow {
+            path: path.to_owned(),
+            seconds: limit.as_secs(),
+        }),
+        false => found.map_err(|reason| unfit(path, reason)),
+    }
 }
 
 /// The error where a panic in another thread has taken a shared session along.

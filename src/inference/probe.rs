@@ -1,9 +1,10 @@
 //! Finds out by running it what a network without a contract does to sizes.
 
 use ort::memory::Allocator;
-use ort::session::Session;
+use ort::session::{RunOptions, Session};
 use ort::value::Tensor;
 
+use super::memory;
 use super::network::{Network, dimensions};
 use crate::contract::{
     Activation, Channels, Contract, Geometry, MAX_CLASSES, Normalization, Precision, Sizes,
@@ -20,12 +21,15 @@ const LARGEST: usize = 2048;
 /// The contract of a network that carries none.
 pub(super) fn contract(
     session: &mut Session,
+    options: &RunOptions,
     network: &Network,
     survey: &Survey,
     name: &str,
 ) -> Result<Contract, String> {
     let mut probe = Probe {
         session,
+        options,
+        bytes_per_pixel: survey.bytes_per_pixel,
         channels: network.channels,
     };
     let (margin, sizes, outputs) = match network.fixed {
@@ -84,6 +88,8 @@ fn halo(margin: usize, survey: &Survey) -> usize {
 /// A network that is tried on zeros of several sizes.
 struct Probe<'a> {
     session: &'a mut Session,
+    options: &'a RunOptions,
+    bytes_per_pixel: f64,
     channels: usize,
 }
 
@@ -137,10 +143,14 @@ impl Probe<'_> {
     /// Runs the network on `height` x `width` zeros: its output channels and margin.
     fn run(&mut self, height: usize, width: usize) -> Result<(usize, usize), String> {
         let text = |error: ort::Error| error.to_string();
+        memory::check(self.bytes_per_pixel, height, width)?;
         let shape = [1, self.channels, height, width];
         let mut input = Tensor::<f32>::new(&Allocator::default(), shape).map_err(text)?;
         input.extract_tensor_mut().1.fill(0.0);
-        let outputs = self.session.run(ort::inputs![input]).map_err(text)?;
+        let outputs = self
+            .session
+            .run_with_options(ort::inputs![input], self.options)
+            .map_err(text)?;
         let found = dimensions(&outputs[0])?;
         let [1, channels, rows, columns] = found[..] else {
             return Err(format!(

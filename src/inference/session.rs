@@ -7,6 +7,7 @@ use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
+use super::file::ModelFile;
 use super::library;
 use super::model::{ModelError, Options};
 use super::provider::Provider;
@@ -24,14 +25,14 @@ pub(super) struct Started {
 /// vain go into `refused`.
 pub(super) fn start(
     path: &Path,
-    bytes: &[u8],
+    file: &ModelFile,
     environment: &Environment,
     options: &Options,
     refused: &mut Vec<ModelError>,
 ) -> Result<Started, ModelError> {
     options.check()?;
     if let Some(library) = &options.ep_library {
-        return on_plugin(library, bytes, environment, options);
+        return on_plugin(library, file, environment, options);
     }
     let only = [options.provider];
     let candidates: &[Provider] = match options.provider {
@@ -45,7 +46,7 @@ pub(super) fn start(
             }
             continue;
         }
-        match on_provider(bytes, environment, options, provider) {
+        match on_provider(file, environment, options, provider) {
             Ok(session) => {
                 return Ok(Started {
                     session,
@@ -110,6 +111,8 @@ fn builder(environment: &Environment, options: &Options) -> ort::Result<SessionB
         .with_no_environment_execution_providers()?
         // Spinning threads would keep a core busy between the frames of a camera.
         .with_intra_op_spinning(false)?
+        // A file may be ONNX for the scan, and in ONNX Runtime's own format for ONNX Runtime, unless it is told.
+        .with_config_entry("session.load_model_format", "ONNX")?
         .with_inter_op_spinning(false)?;
     if options.threads > 0 {
         builder = builder.with_intra_threads(options.threads)?;
@@ -118,7 +121,7 @@ fn builder(environment: &Environment, options: &Options) -> ort::Result<SessionB
 }
 
 fn on_provider(
-    bytes: &[u8],
+    file: &ModelFile,
     environment: &Environment,
     options: &Options,
     provider: Provider,
@@ -129,11 +132,19 @@ fn on_provider(
             .with_execution_providers([dispatch])?
             .with_disable_cpu_fallback()?;
     }
-    commit(builder, bytes, provider)
+    commit(builder, file, provider)
 }
 
 /// Loads the model, for as long as that may take.
-fn commit(mut builder: SessionBuilder, bytes: &[u8], provider: Provider) -> ort::Result<Session> {
+fn commit(
+    mut builder: SessionBuilder,
+    file: &ModelFile,
+    provider: Provider,
+) -> ort::Result<Session> {
+    for beside in &file.beside {
+        builder =
+            builder.with_external_initializer_file_in_memory(&beside.name, beside.bytes.clone())?;
+    }
     let limit = watchdog::limit(provider);
     let canceler = builder.canceler();
     let watchdog = Watchdog::new(limit, move || {
@@ -141,7 +152,7 @@ fn commit(mut builder: SessionBuilder, bytes: &[u8], provider: Provider) -> ort:
         let _ = canceler.cancel();
     });
     builder
-        .commit_from_memory(bytes)
+        .commit_from_memory(&file.bytes)
         .map_err(|error| match watchdog.has_acted() {
             true => ort::Error::new(format!("it took longer than {} s to load", limit.as_secs())),
             false => error,
@@ -155,7 +166,7 @@ static REGISTERED: Mutex<Vec<(PathBuf, Vec<String>)>> = Mutex::new(Vec::new());
 /// Loads the model on a device of the provider in the file `library`.
 fn on_plugin(
     library: &Path,
-    bytes: &[u8],
+    file: &ModelFile,
     environment: &Environment,
     options: &Options,
 ) -> Result<Started, ModelError> {
@@ -187,7 +198,7 @@ fn on_plugin(
     let session = builder(environment, options)
         .and_then(|builder| Ok(builder.with_devices([device], Some(&own))?))
         .and_then(|builder| Ok(builder.with_disable_cpu_fallback()?))
-        .and_then(|builder| commit(builder, bytes, Provider::Plugin))
+        .and_then(|builder| commit(builder, file, Provider::Plugin))
         .map_err(|error| failed(error.to_string()))?;
     Ok(Started {
         session,

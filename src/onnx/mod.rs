@@ -106,6 +106,14 @@ impl Node {
             .map_or(&[], |attribute| &attribute.ints)
     }
 
+    /// The integer under `name`.
+    pub fn integer(&self, name: &str, otherwise: i64) -> i64 {
+        self.attribute
+            .iter()
+            .find(|attribute| attribute.name == name)
+            .map_or(otherwise, |attribute| attribute.i)
+    }
+
     /// The text under `name`, empty where there is none.
     pub fn text(&self, name: &str) -> &str {
         self.attribute
@@ -121,6 +129,8 @@ impl Node {
 pub struct Attribute {
     #[prost(string, tag = "1")]
     pub name: String,
+    #[prost(float, tag = "2")]
+    pub f: f32,
     #[prost(int64, tag = "3")]
     pub i: i64,
     #[prost(bytes = "bytes", tag = "4")]
@@ -196,6 +206,13 @@ pub struct Tensor {
     pub name: String,
     #[prost(bytes = "bytes", tag = "9")]
     pub raw_data: Bytes,
+    #[prost(double, repeated, tag = "10")]
+    pub double_data: Vec<f64>,
+    #[prost(uint64, repeated, tag = "11")]
+    pub uint64_data: Vec<u64>,
+    /// Where in another file the values lie: its `location`, `offset` and `length`.
+    #[prost(message, repeated, tag = "13")]
+    pub external_data: Vec<Entry>,
     /// 1 where the values lie in another file.
     #[prost(int32, tag = "14")]
     pub data_location: i32,

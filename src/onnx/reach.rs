@@ -84,7 +84,11 @@ pub(super) fn follow(
                 .get(1)
                 .map_or(first.channels, |n| *n as f64),
             bytes: 4.0,
-            bounded: first.bounded && constants.contains_key(node.input[1].as_str()),
+            bounded: first.bounded
+                && node
+                    .input
+                    .get(1)
+                    .is_some_and(|name| constants.contains_key(name.as_str())),
             ..first
         },
         "Reshape" => {

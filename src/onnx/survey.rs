@@ -7,6 +7,9 @@ use super::reach::{Map, follow};
 use super::{Attribute, Graph, Node, Tensor};
 use crate::contract::{Activation, Contract};
 
+/// Farthest that an operator may see for its reach to count, in pixels.
+const FARTHEST: f64 = 65_536.0;
+
 /// What a graph does to a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Survey {
@@ -98,7 +101,7 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
         global.get_or_insert_with(|| "Resize".to_owned());
     }
     let halo = output
-        .filter(|map| map.bounded && is_whole(map))
+        .filter(|map| map.bounded && is_whole(map) && map.reach * map.scale <= FARTHEST)
         .map(|map| ((map.reach * map.scale).ceil() as usize).div_ceil(stride) * stride);
     Survey {
         stride,
@@ -180,10 +183,14 @@ fn peak(graph: &Graph, maps: &HashMap<&str, Map>) -> f64 {
 
 /// What the operator that makes the first output does, or the last one before it that changes values.
 fn last_activation(graph: &Graph) -> Option<Activation> {
+    let outputs = graph.node.iter();
+    let makers: HashMap<&str, &Node> = outputs
+        .flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node)))
+        .collect();
     let mut name = &graph.output.first()?.name;
     // As many steps as there are nodes, should a damaged graph run in a circle.
     for _ in &graph.node {
-        let node = graph.node.iter().find(|node| node.output.contains(name))?;
+        let node = makers.get(name.as_str())?;
         match node.op_type.as_str() {
             "Softmax" | "Sigmoid" | "HardSigmoid" => return Some(Activation::None),
             op if MOVING.contains(&op) => name = node.input.first()?,

@@ -33,6 +33,7 @@ pub fn start(error: &ModelError) -> gst::ErrorMessage {
         | ModelError::NotOnnx { .. }
         | ModelError::Damaged { .. }
         | ModelError::Split { .. }
+        | ModelError::External { .. }
         | ModelError::Refused { .. }
         | ModelError::Contract { .. }
         | ModelError::Unfit { .. }

@@ -64,6 +64,7 @@ impl Opening {
                 threads: settings.threads as usize,
                 ep_library: settings.ep_library.clone(),
                 provider_options,
+                allow_external_data: settings.allow_external_data,
                 cache: settings.cache_directory.clone(),
             },
             tiles: settings.tiles(),

@@ -54,6 +54,12 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .blurb("Folder for what TensorRT and OpenVINO compile, so that the next start need not; it is made where it is missing")
             .mutable_ready()
             .build(),
+        glib::ParamSpecBoolean::builder("allow-external-data")
+            .nick("Allow external data")
+            .blurb("Whether the model may keep its weights in files beside it; they must be real files in its own folder, with one name each")
+            .default_value(default.allow_external_data)
+            .mutable_ready()
+            .build(),
         glib::ParamSpecUInt::builder("threads")
             .nick("Threads")
             .blurb("Processor threads for one inference (0 = one for each core)")

@@ -142,3 +142,30 @@ fn the_examples_are_read() {
     }
     assert_eq!(count, 3);
 }
+
+/// Files of options with random faults are refused or read.
+#[test]
+fn files_with_faults_are_refused_or_read() {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.toml");
+    let good = include_bytes!("../../../examples/nuclei.toml");
+    let mut random = StdRng::seed_from_u64(3);
+    let mut refused = 0;
+    for _ in 0..1000 {
+        let mut text = good.to_vec();
+        for _ in 0..random.random_range(1..6) {
+            let at = random.random_range(0..text.len());
+            match random.random_range(0..3) {
+                0 => text[at] = random.random(),
+                1 => drop(text.drain(at..(at + 9).min(text.len()))),
+                _ => text.splice(at..at, *b"-9e99[").for_each(drop),
+            }
+        }
+        fs::write(&file, text).unwrap();
+        refused += usize::from(config(&["--config", file.to_str().unwrap()]).is_err());
+    }
+    assert!((1..1000).contains(&refused), "{refused} were refused");
+}

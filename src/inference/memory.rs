@@ -1,0 +1,49 @@
+//! Whether there is memory for a run, before it is taken.
+
+/// Memory of a machine that doesn't say what it has.
+const USUAL: f64 = (64_u64 << 30) as f64;
+
+const GIB: f64 = (1_u64 << 30) as f64;
+
+/// Refuses a run on `height` x `width` pixels whose feature maps can't have room on this machine. Where memory is
+/// merely short, the run says so itself.
+pub(super) fn check(bytes_per_pixel: f64, height: usize, width: usize) -> Result<(), String> {
+    let needed = bytes_per_pixel.max(4.0) * height as f64 * width as f64;
+    let there = total().unwrap_or(USUAL);
+    match needed <= there {
+        true => Ok(()),
+        // Also where it is no number.
+        false => Err(format!(
+            "a run on {height} x {width} pixels takes about {:.0} GiB of memory, and this machine has {:.0}: lower tile-size or tile-memory, or take a smaller network",
+            needed / GIB,
+            there / GIB
+        )),
+    }
+}
+
+/// Bytes of memory of this machine.
+#[cfg(target_os = "linux")]
+fn total() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024.0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn total() -> Option<f64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_machine_has_is_refused() {
+        assert_eq!(check(1000.0, 512, 512), Ok(()));
+        assert!(check(1000.0, 1 << 20, 1 << 20).is_err());
+        assert!(check(f64::NAN, 1 << 20, 1 << 20).is_err());
+        assert!(check(f64::INFINITY, 1, 1).is_err());
+    }
+}
