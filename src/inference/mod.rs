@@ -4,6 +4,7 @@
 //! opens a file and runs it on tensors that are made once. A model without a contract is tried on
 //! several sizes to find out what it does to them.
 
+mod canceller;
 mod external;
 mod file;
 pub mod library;
@@ -18,5 +19,6 @@ mod shared;
 pub mod trace;
 mod watchdog;
 
+pub use canceller::Canceller;
 pub use model::{Model, ModelError, Options, Stopper};
 pub use provider::Provider;

@@ -9,6 +9,7 @@ use ort::memory::Allocator;
 use ort::session::{IoBinding, RunOptions, Session};
 use ort::value::Tensor;
 
+use super::canceller::Canceller;
 use super::file::{self, ModelFile};
 use super::library::{self, LibraryError, Search};
 use super::memory;
@@ -40,6 +41,8 @@ pub struct Options {
     pub allow_external_data: bool,
     /// Folder for what a provider compiles, so that the next start need not.
     pub cache: Option<PathBuf>,
+    /// Ends the opening from another thread.
+    pub canceller: Canceller,
 }
 
 impl Options {
@@ -232,6 +235,11 @@ impl Model {
         let read = ModelFile::read(path, options.allow_external_data)?;
         let environment = library::environment(&options.library)?;
         let mut refused = Vec::new();
+        if options.canceller.is_cancelled() {
+            return Err(ModelError::Stopped {
+                path: path.to_owned(),
+            });
+        }
         let key = Key::new(read.hash_of_all(), options);
         let session = match key.as_ref().and_then(shared::find) {
             Some(found) => found,
@@ -263,7 +271,13 @@ impl Model {
                     source,
                 })?
             }
-            None => probed(path, &session, &network, &survey, &stopper)?,
+            None => {
+                let end = stopper.clone();
+                options.canceller.during(
+                    move || end.stop(),
+                    || probed(path, &session, &network, &survey, &stopper),
+                )?
+            }
         };
         network
             .agrees_with(&contract)

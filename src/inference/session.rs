@@ -132,13 +132,14 @@ fn on_provider(
             .with_execution_providers([dispatch])?
             .with_disable_cpu_fallback()?;
     }
-    commit(builder, file, provider)
+    commit(builder, file, options, provider)
 }
 
 /// Loads the model, for as long as that may take.
 fn commit(
     mut builder: SessionBuilder,
     file: &ModelFile,
+    options: &Options,
     provider: Provider,
 ) -> ort::Result<Session> {
     for beside in &file.beside {
@@ -146,17 +147,18 @@ fn commit(
             builder.with_external_initializer_file_in_memory(&beside.name, beside.bytes.clone())?;
     }
     let limit = watchdog::limit(provider);
-    let canceler = builder.canceler();
+    let (end, canceler) = (builder.canceler(), builder.canceler());
     let watchdog = Watchdog::new(limit, move || {
         // It fails when the model is loaded, after all.
         let _ = canceler.cancel();
     });
-    builder
-        .commit_from_memory(&file.bytes)
-        .map_err(|error| match watchdog.has_acted() {
-            true => ort::Error::new(format!("it took longer than {} s to load", limit.as_secs())),
-            false => error,
-        })
+    let end = move || drop(end.cancel());
+    let load = || builder.commit_from_memory(&file.bytes);
+    let loaded = options.canceller.during(end, load);
+    loaded.map_err(|error| match watchdog.has_acted() {
+        true => ort::Error::new(format!("it took longer than {} s to load", limit.as_secs())),
+        false => error,
+    })
 }
 
 /// Libraries of execution providers that this process has registered, which can be done once for each, and the
@@ -198,7 +200,7 @@ fn on_plugin(
     let session = builder(environment, options)
         .and_then(|builder| Ok(builder.with_devices([device], Some(&own))?))
         .and_then(|builder| Ok(builder.with_disable_cpu_fallback()?))
-        .and_then(|builder| commit(builder, file, Provider::Plugin))
+        .and_then(|builder| commit(builder, file, options, Provider::Plugin))
         .map_err(|error| failed(error.to_string()))?;
     Ok(Started {
         session,

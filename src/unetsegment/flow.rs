@@ -82,11 +82,10 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Gets ready for the frames of a network. With `mode` sync at most `in_flight` are worked on at a time,
-    /// on threads that call `stages` where these are more than one.
+    /// Gets ready for frames, which a model is to [begin](Self::begin) with. With `mode` sync at most `in_flight`
+    /// are worked on at a time, on threads that call `stages` where these are more than one.
     pub fn start(
         &self,
-        (segmenter, opening): (Segmenter, Opening),
         (mode, in_flight): (Mode, usize),
         stages: Arc<dyn Stages<Job>>,
     ) -> std::io::Result<()> {
@@ -96,16 +95,19 @@ impl Flow {
             // One that the network sees, one that is seen no more, and one that waits.
             (Mode::Latest, _) => Manner::Latest(Arc::new(Line::start(3, stages)?)),
         };
-        let inferrer = Inferrer::new(segmenter);
         *lock(&self.manner) = Some(manner);
         *lock(&self.stats) = Stats::default();
         self.broken.store(false, Ordering::Relaxed);
         self.rebuilt.store(false, Ordering::Relaxed);
         self.discontinuous.store(true, Ordering::Relaxed);
-        self.reader.set(Some(Reader::new(&inferrer.model)));
+        self.reader.set(Some(Reader::default()));
         self.writer.set(Some(Writer::new()));
-        self.take_model(inferrer, opening);
         Ok(())
+    }
+
+    /// Takes the first model.
+    pub fn begin(&self, segmenter: Segmenter, opening: Opening) {
+        self.take_model(Inferrer::new(segmenter), opening);
     }
 
     /// Ends the threads and gives everything back.
@@ -188,10 +190,10 @@ impl Flow {
         }
     }
 
-    /// Works with all stages while no frame is in between.
+    /// Works with all stages while no frame is in between; there is no network while the model is loaded.
     pub fn while_idle<R>(
         &self,
-        work: impl FnOnce(&mut Reader, &mut Inferrer, &mut Writer) -> R,
+        work: impl FnOnce(&mut Reader, Option<&mut Inferrer>, &mut Writer) -> R,
     ) -> Option<R> {
         let idle = self.line().is_none_or(|line| line.drain());
         if !idle {
@@ -200,9 +202,13 @@ impl Flow {
         // Masks of other caps do not fit.
         self.forget_masks();
         let all = |reader: &mut Reader| {
-            let with_network =
-                |inferrer: &mut Inferrer| self.writer.with(|writer| work(reader, inferrer, writer));
-            self.inferrer.with(with_network).flatten()
+            let mut inferrer = lock(&self.inferrer.0).take();
+            let network = inferrer.as_deref_mut();
+            let result = self.writer.with(|writer| work(reader, network, writer));
+            if inferrer.is_some() {
+                *lock(&self.inferrer.0) = inferrer;
+            }
+            result
         };
         self.reader.with(all).flatten()
     }

@@ -18,13 +18,13 @@ use super::errors;
 use super::flow::{Flow, Manner, lock};
 use super::job::ProcessError;
 use super::latency::Latency;
-use super::open::{self, Opening};
+use super::loader::Loader;
+use super::open::Opening;
 use super::passing::OnThreads;
 use super::properties;
 use super::settings::{FrameSettings, Settings};
 use super::stats::Inside;
 use super::stream::Stream;
-use super::swap::Swapper;
 
 pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
     gst::DebugCategory::new(
@@ -38,7 +38,7 @@ pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
 pub struct UNetSegment {
     pub(super) settings: Mutex<Settings>,
     pub(super) flow: Flow,
-    pub(super) swapper: Swapper,
+    pub(super) loader: Loader,
     /// Whether it was told already that the caps of now are refused.
     refused: AtomicBool,
     /// While caps are being agreed on.
@@ -101,7 +101,7 @@ impl UNetSegment {
             let set = settings.set(name, value);
             (set, settings.frame.output != before)
         };
-        let runs = self.flow.model().is_some();
+        let runs = self.flow.manner().is_some();
         let for_now = gst::PARAM_FLAG_MUTABLE_PLAYING | gst::PARAM_FLAG_CONTROLLABLE;
         if runs && !pspec.flags().intersects(for_now) {
             gst::element_imp_warning!(
@@ -195,6 +195,7 @@ impl ElementImpl for UNetSegment {
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         if transition == gst::StateChange::PausedToReady {
             // Pads are shut only when nobody works behind them.
+            self.loader.cancel();
             self.flow.begin_flush();
         }
         self.parent_change_state(transition)
@@ -236,27 +237,29 @@ impl BaseTransformImpl for UNetSegment {
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = lock(&self.settings).clone();
+        self.loader.reset();
         let opening = Opening::new(self, &settings)
             .map_err(|(error, reason)| gst::error_msg!(error, ("{reason}")))?;
-        let segmenter = opening.open().map_err(|error| errors::start(&error))?;
-        open::announce(self, &segmenter);
         self.latency.reset();
-        self.swapper.reset();
         self.refused.store(false, Ordering::Relaxed);
         let in_flight = settings.model.frames_in_flight as usize;
         let manner = (settings.model.mode, in_flight);
         let stages = Arc::new(OnThreads(self.obj().downgrade()));
-        let started = self.flow.start((segmenter, opening), manner, stages);
-        started.map_err(|error| {
+        self.flow.start(manner, stages).map_err(|error| {
             gst::error_msg!(
                 gst::ResourceError::Failed,
                 ("The element's threads can't be started: {error}")
             )
-        })
+        })?;
+        if let Some(Err(error)) = self.loader.load_first(self, opening) {
+            self.flow.stop();
+            return Err(errors::start(&error));
+        }
+        Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        self.swapper.reset();
+        self.loader.reset();
         self.flow.stop();
         Ok(())
     }
@@ -277,15 +280,22 @@ impl BaseTransformImpl for UNetSegment {
 
     fn set_caps(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let wanted = self.output();
+        // Where frames wait for their masks, they wait for the model.
+        let latest = matches!(self.flow.manner(), Some(Manner::Latest(_)));
+        if !latest && !self.loader.wait() {
+            return Err(gst::loggable_error!(CAT, "there is no model"));
+        }
         let configured = self.flow.while_idle(|reader, inferrer, writer| {
             // Nothing of the old caps may be used again, should the new ones be refused.
             let before = reader.end_stream();
             writer.begin_stream();
-            let stream = Arc::new(Stream::new(incaps, outcaps, &mut inferrer.segmenter)?);
+            let stream = Arc::new(Stream::new(incaps, outcaps)?);
             let kind = stream.kind(wanted, before)?;
-            reader.begin_stream(stream.clone(), kind);
-            let seams = stream.seams(inferrer.segmenter.model());
-            Ok((stream.is_in_place(kind), stream.expected_time, seams))
+            let prepared = inferrer.map(|inferrer| inferrer.prepare(stream.input.size()));
+            let prepared = prepared.transpose()?;
+            let in_place = stream.is_in_place(kind);
+            reader.begin_stream(stream, kind);
+            Ok((in_place, prepared))
         });
         let Some(configured) = configured else {
             return Err(gst::loggable_error!(
@@ -294,18 +304,20 @@ impl BaseTransformImpl for UNetSegment {
             ));
         };
         let told = self.refused.swap(configured.is_err(), Ordering::Relaxed);
-        let (in_place, expected_time, seams) = configured.map_err(|error: ProcessError| {
+        let (in_place, prepared) = configured.map_err(|error: ProcessError| {
             // The same caps come again with the next frame.
             if !told && !error.is_stop() {
                 errors::post(self, &error);
             }
             gst::loggable_error!(CAT, "{error}")
         })?;
-        if let Some(text) = seams {
-            gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
-        }
-        if !matches!(self.flow.manner(), Some(Manner::Latest(_))) {
-            self.took(expected_time);
+        if let Some(prepared) = prepared {
+            if let Some(text) = prepared.seams {
+                gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
+            }
+            if !latest {
+                self.took(prepared.expected_time);
+            }
         }
         self.obj().set_in_place(in_place);
         Ok(())
@@ -362,8 +374,12 @@ impl BaseTransformImpl for UNetSegment {
 
     fn sink_event(&self, event: gst::Event) -> bool {
         match event.type_() {
-            gst::EventType::FlushStart => self.flow.begin_flush(),
+            gst::EventType::FlushStart => {
+                self.loader.interrupt();
+                self.flow.begin_flush();
+            }
             gst::EventType::FlushStop => {
+                self.loader.resume();
                 self.flow.end_flush();
             }
             _ if event.is_serialized() => {

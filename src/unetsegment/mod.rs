@@ -20,6 +20,7 @@ mod job;
 mod latency;
 mod line;
 mod loaded;
+mod loader;
 mod messages;
 mod open;
 mod passing;
@@ -28,7 +29,6 @@ mod reader;
 mod settings;
 mod stats;
 mod stream;
-mod swap;
 mod writer;
 
 use gst::prelude::*;

@@ -66,6 +66,7 @@ impl Opening {
                 provider_options,
                 allow_external_data: settings.allow_external_data,
                 cache: settings.cache_directory.clone(),
+                canceller: element.loader.canceller(),
             },
             tiles: settings.tiles(),
         })

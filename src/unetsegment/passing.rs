@@ -91,7 +91,7 @@ impl UNetSegment {
     /// A job for the network alone, of a frame that passes meanwhile; none when it is not to see this one.
     fn read_for_network(&self, frame: &gst::Buffer) -> Result<Option<Job>, gst::FlowError> {
         let settings = self.frame_settings();
-        let broken = self.flow.is_broken();
+        let broken = self.flow.is_broken() || self.flow.model().is_none();
         let job = self.flow.with_reader(|reader| {
             let due = reader.is_due(&settings) && !broken;
             // It goes nowhere, so that it may be the very buffer that passes.

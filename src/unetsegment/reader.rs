@@ -8,6 +8,7 @@ use super::job::{Job, ProcessError};
 use super::loaded::Loaded;
 use super::settings::FrameSettings;
 use super::stream::Stream;
+use crate::contract::Normalization;
 use crate::picture::{Normalizer, Scaling};
 
 /// Reads the frames of a stream.
@@ -18,16 +19,18 @@ pub struct Reader {
     frames: u64,
 }
 
-impl Reader {
-    /// For the network `model`.
-    pub fn new(model: &Loaded) -> Self {
+impl Default for Reader {
+    fn default() -> Self {
         Reader {
-            normalizer: Normalizer::new(model.contract.normalization),
+            // It becomes the model's with the first frame.
+            normalizer: Normalizer::new(Normalization::MinMax),
             stream: None,
             frames: 0,
         }
     }
+}
 
+impl Reader {
     /// Forgets the stream; what it let out.
     pub fn end_stream(&mut self) -> Option<Output> {
         self.stream.take().map(|(_, kind)| kind)

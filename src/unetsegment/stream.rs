@@ -1,7 +1,6 @@
 //! What holds as long as the caps do.
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use gst::prelude::*;
 
@@ -9,11 +8,7 @@ use super::Output;
 use super::caps;
 use super::flow::lock;
 use super::frame::Picture;
-use super::imp::CAT;
 use super::job::ProcessError;
-use crate::inference::Model;
-use crate::segmenter::Segmenter;
-use crate::tiling::Size;
 
 /// A stream of frames of one format and size.
 pub struct Stream {
@@ -21,40 +16,24 @@ pub struct Stream {
     pub output: Picture,
     /// Caps of the mask as a picture.
     pub mask_caps: gst::Caps,
-    /// Tiles of a frame, and how far they see beyond what they answer for.
-    tiles: usize,
-    halo: Size,
-    /// How long a frame takes, as far as a black one tells.
-    pub expected_time: Duration,
     masks: gst::BufferPool,
     /// Maps of probabilities that are not in use.
     probabilities: Mutex<Vec<Arc<Vec<f32>>>>,
 }
 
 impl Stream {
-    /// Gets ready for frames of these caps: whatever the first frame would have to wait for is done here.
-    pub fn new(
-        incaps: &gst::CapsRef,
-        outcaps: &gst::CapsRef,
-        segmenter: &mut Segmenter,
-    ) -> Result<Self, ProcessError> {
+    /// Gets ready for frames of these caps.
+    pub fn new(incaps: &gst::CapsRef, outcaps: &gst::CapsRef) -> Result<Self, ProcessError> {
         let (input, output) = (Picture::of(incaps)?, Picture::of(outcaps)?);
         let size = input.size();
-        let plan = segmenter.prepare(size)?;
-        let (tiles, halo, outer) = (plan.len(), plan.halo, plan.outer);
-        gst::debug!(CAT, "{size:?} in {tiles} tiles, input of each {outer:?}");
         let (width, height) = (input.info().width(), input.info().height());
         let mask_caps = gst_video::VideoInfo::builder(gst_video::VideoFormat::Gray8, width, height)
             .build()
             .and_then(|info| info.to_caps())?;
-        let runs = u32::try_from(tiles).unwrap_or(u32::MAX);
         Ok(Stream {
             input,
             output,
             mask_caps,
-            tiles,
-            halo,
-            expected_time: segmenter.model().trial().saturating_mul(runs),
             masks: pool(size.area())?,
             probabilities: Mutex::default(),
         })
@@ -108,24 +87,6 @@ impl Stream {
 
     fn spare(&self) -> MutexGuard<'_, Vec<Arc<Vec<f32>>>> {
         lock(&self.probabilities)
-    }
-
-    /// Why tiles may show, where they may.
-    pub fn seams(&self, model: &Model) -> Option<String> {
-        let tiles = Some(self.tiles).filter(|tiles| *tiles > 1)?;
-        let seams = format!("Seams may show where the {tiles} tiles of a frame meet");
-        let needed = model.contract().geometry.halo;
-        if self.halo.width.min(self.halo.height) < needed {
-            return Some(format!(
-                "{seams}: the model has one fixed size, which leaves no room for the {needed} pixels around a tile that it sees. Export it with free height and width"
-            ));
-        }
-        let operator = model.survey().global.as_deref()?;
-        (!model.is_described()).then(|| {
-            format!(
-                "{seams}: nobody can tell how far {operator} in this model sees. Raise tile-memory or tile-size until one tile holds a frame"
-            )
-        })
     }
 }
 

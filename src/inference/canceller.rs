@@ -1,0 +1,83 @@
+//! Ending the opening of a model before it is done.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Ends what takes long while a model is opened, from another thread and once for all; its clones do the same.
+#[derive(Clone, Default)]
+pub struct Canceller(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    cancelled: bool,
+    /// Ends what is going on.
+    end: Option<Box<dyn Fn() + Send>>,
+}
+
+impl Canceller {
+    /// Ends what is going on, and lets nothing begin any more.
+    pub fn cancel(&self) {
+        let mut state = self.lock();
+        state.cancelled = true;
+        if let Some(end) = &state.end {
+            end();
+        }
+    }
+
+    /// Whether it was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.lock().cancelled
+    }
+
+    /// Does `work`, which `end` ends; it does so at once where it is cancelled already.
+    pub fn during<T>(&self, end: impl Fn() + Send + 'static, work: impl FnOnce() -> T) -> T {
+        {
+            let mut state = self.lock();
+            if state.cancelled {
+                end();
+            }
+            state.end = Some(Box::new(end));
+        }
+        let result = work();
+        self.lock().end = None;
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Canceller {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Canceller({})", self.is_cancelled())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn it_ends_what_is_going_on_and_what_comes_later() {
+        let ends = Arc::new(AtomicU32::new(0));
+        let end = |ends: &Arc<AtomicU32>| {
+            let ends = ends.clone();
+            move || {
+                ends.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let canceller = Canceller::default();
+        let other = canceller.clone();
+        canceller.during(end(&ends), || ());
+        canceller.during(end(&ends), || other.cancel());
+        assert_eq!(ends.load(Ordering::SeqCst), 1);
+        assert!(canceller.is_cancelled());
+        canceller.during(end(&ends), || ());
+        assert_eq!(ends.load(Ordering::SeqCst), 2);
+        other.cancel();
+        assert_eq!(ends.load(Ordering::SeqCst), 2);
+    }
+}

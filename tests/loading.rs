@@ -1,0 +1,144 @@
+//! A model that takes long to load: nobody waits for it who need not, and nobody can't end it.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use common::{Files, SMALL, cells, element, error_on, foreign, gray8, harness};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstunetsegment::inference::{Model, Options};
+use gstunetsegment::mask_meta;
+use gstunetsegment::unet::UNet;
+
+const SIDE: usize = 200;
+
+/// What the change of a state may take.
+const SOON: Duration = Duration::from_millis(500);
+
+/// The paper's network, which has to be tried on many sizes because it does not say which are legal.
+fn paper(classes: usize) -> UNet {
+    UNet {
+        width: 64,
+        depth: 4,
+        classes,
+        ..SMALL
+    }
+}
+
+/// A model that takes much longer to load than a start waits.
+fn slow() -> &'static Path {
+    static MODEL: OnceLock<(Files, PathBuf)> = OnceLock::new();
+    let (_, path) = MODEL.get_or_init(|| {
+        common::init();
+        let files = Files::new();
+        let path = files.write("slow.onnx", &foreign(&paper(2), |_| ()));
+        let start = Instant::now();
+        Model::open(&path, &Options::default()).unwrap();
+        assert!(start.elapsed() > Duration::from_millis(600), "it is quick");
+        (files, path)
+    });
+    path
+}
+
+fn frame(number: u64) -> gst::Buffer {
+    let mut buffer = gray8(&cells(SIDE, SIDE, number), SIDE, SIDE);
+    let time = gst::ClockTime::from_mseconds(40 * number);
+    buffer.get_mut().unwrap().set_pts(time);
+    buffer
+}
+
+/// Whether a message on `bus` says that a model is loaded.
+fn is_told(bus: &gst::Bus) -> bool {
+    let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Element]));
+    messages
+        .filter_map(|message| message.structure().map(|fields| fields.to_owned()))
+        .filter(|fields| fields.name() == "unetsegment-model")
+        .any(|fields| fields.get("loaded").unwrap())
+}
+
+#[test]
+fn frames_wait_for_the_model_where_they_wait_for_masks() {
+    let element = element(slow(), &[]);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let start = Instant::now();
+    element.set_state(gst::State::Playing).unwrap();
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    let provider: Option<String> = element.property("active-provider");
+    assert_eq!(provider, None);
+    let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
+    let out = harness.push_and_pull(frame(0)).unwrap();
+    assert!(mask_meta::of(&out).is_some());
+    assert!(is_told(&bus));
+    let provider: String = element.property("active-provider");
+    assert_eq!(provider, "cpu");
+}
+
+#[test]
+fn frames_pass_meanwhile_where_they_do_not_wait() {
+    let element = element(slow(), &[("mode", "latest"), ("max-mask-age", "0")]);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
+    let start = Instant::now();
+    let out = harness.push_and_pull(frame(0)).unwrap();
+    assert!(mask_meta::of(&out).is_none() && start.elapsed() < SOON);
+    for number in 1.. {
+        let out = harness.push_and_pull(frame(number)).unwrap();
+        if mask_meta::of(&out).is_some() {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(120), "no mask");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(is_told(&bus));
+}
+
+/// Whether a stream waits for it or not, at any moment.
+#[test]
+fn a_stop_does_not_wait_for_it() {
+    let rounds = match std::env::var_os("UNETSEGMENT_SOAK") {
+        Some(_) => 200,
+        None => 6,
+    };
+    for round in 0..rounds {
+        let element = element(slow(), &[]);
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        element.set_state(gst::State::Playing).unwrap();
+        let waiting = (round % 2 == 1).then(|| {
+            let pad = element.static_pad("sink").unwrap();
+            assert!(pad.send_event(gst::event::StreamStart::new("slow")));
+            let caps = common::caps("GRAY8", SIDE, SIDE);
+            std::thread::spawn(move || pad.send_event(gst::event::Caps::new(&caps)))
+        });
+        std::thread::sleep(Duration::from_millis(round * 37 % 290));
+        let start = Instant::now();
+        element.set_state(gst::State::Null).unwrap();
+        let took = start.elapsed();
+        assert!(took < SOON, "round {round}: {took:?}");
+        if let Some(waiting) = waiting {
+            assert!(!waiting.join().unwrap(), "round {round}: caps were taken");
+        }
+        // What was ended is no fault.
+        assert!(bus.pop_filtered(&[gst::MessageType::Error]).is_none());
+    }
+}
+
+/// What is wrong with a model that is late is told on the bus, and the stream ends.
+#[test]
+fn a_late_refusal_is_an_error() {
+    common::init();
+    let files = Files::new();
+    let path = files.write("many.onnx", &foreign(&paper(300), |_| ()));
+    let element = element(&path, &[]);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
+    assert!(harness.push(frame(0)).is_err());
+    let text = error_on(&bus);
+    assert!(text.contains("300 output channels"), "{text}");
+}
