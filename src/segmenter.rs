@@ -4,7 +4,7 @@ use std::collections::TryReserveError;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::contract::{Contract, Normalization};
+use crate::contract::{Contract, Geometry, Normalization};
 use crate::inference::{Model, ModelError, Options};
 use crate::picture::{self, Frame, Normalizer, Scaling};
 use crate::reuse::{Kept, Reuse, Work};
@@ -88,6 +88,15 @@ pub struct Segmenter {
     normalizer: Normalizer,
     threshold: f32,
     prepared: Option<Prepared>,
+    given_up: GivenUp,
+}
+
+/// What is given up for speed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct GivenUp {
+    averaging: bool,
+    /// How often the overlap was halved, and at last left out.
+    overlap: u32,
 }
 
 struct Prepared {
@@ -118,6 +127,7 @@ impl Segmenter {
             model,
             tiles,
             prepared: None,
+            given_up: GivenUp::default(),
         })
     }
 
@@ -142,6 +152,69 @@ impl Segmenter {
         self.prepared = None;
     }
 
+    /// What happens where tiles meet now.
+    pub fn blend(&self) -> Blend {
+        match self.given_up.averaging {
+            true => Blend::Crop,
+            false => self.tiles.blend,
+        }
+    }
+
+    /// How far tiles see now beyond what they answer for, in pixels.
+    pub fn halo(&self) -> usize {
+        self.geometry().halo
+    }
+
+    /// Gives up the next thing that makes frames quicker and masks worse: averaging where tiles meet, then half of
+    /// their overlap and half of that, then all that the network can do without. Returns whether there was any.
+    pub fn give_up(&mut self) -> bool {
+        let tiles = self.prepared.as_ref().map_or(0, |had| had.plan.len());
+        let geometry = self.geometry();
+        if tiles < 2 {
+            return false;
+        }
+        if self.blend() != Blend::Crop {
+            self.given_up.averaging = true;
+        } else if geometry.halo > geometry.margin {
+            self.given_up.overlap += 1;
+        } else {
+            return false;
+        }
+        self.prepared = None;
+        true
+    }
+
+    /// Takes back what was given up last.
+    pub fn take_back(&mut self) {
+        if self.given_up.overlap > 0 {
+            self.given_up.overlap -= 1;
+        } else {
+            self.given_up.averaging = false;
+        }
+        self.prepared = None;
+    }
+
+    /// Takes back all that was given up.
+    pub fn take_all_back(&mut self) {
+        if self.given_up != GivenUp::default() {
+            self.given_up = GivenUp::default();
+            self.prepared = None;
+        }
+    }
+
+    /// The network's, with the overlap that is left.
+    fn geometry(&self) -> Geometry {
+        let geometry = self.model.contract().geometry;
+        let halo = match self.given_up.overlap {
+            halvings @ 0..=2 => geometry.halo >> halvings,
+            _ => geometry.margin,
+        };
+        Geometry {
+            halo: halo.max(geometry.margin),
+            ..geometry
+        }
+    }
+
     /// Plans the tiles for frames of `frame` pixels and makes all memory that they need. Frames of
     /// another size do that on their own, and take longer for it.
     ///
@@ -163,7 +236,7 @@ impl Segmenter {
             // The memory of the old ones goes first, so that two sets never take it at once.
             self.prepared = None;
             self.model.forget_shapes();
-            let contract = self.model.contract();
+            let geometry = self.geometry();
             let tile_size = match (self.tiles.size, self.tiles.reuse) {
                 (0, Reuse::Exact) => TileSize::Planned {
                     max_pixels: self.pixels_in_memory().min(PIXELS_OF_KEPT),
@@ -173,13 +246,13 @@ impl Segmenter {
                 },
                 (side, _) => TileSize::Inner(side),
             };
-            let plan = Plan::new(frame, &contract.geometry, self.tiles.blend, tile_size)?;
-            let activation = contract.activation;
+            let plan = Plan::new(frame, &geometry, self.blend(), tile_size)?;
+            let activation = self.model.contract().activation;
             let kept = match self.tiles.reuse {
                 Reuse::Off => None,
                 // Answers that are averaged with those of other tiles can't be kept.
                 _ if plan.blends() => None,
-                reuse => Some(Kept::new(reuse, &plan, &contract.geometry)?),
+                reuse => Some(Kept::new(reuse, &plan, &geometry)?),
             };
             self.model.shape(plan.outer.height, plan.outer.width)?;
             leave_room(frame)?;

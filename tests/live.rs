@@ -450,3 +450,87 @@ fn what_the_network_does_is_ended() {
         let _ = pushing.join().unwrap();
     }
 }
+
+/// What the network gives up so that masks are not late, in the promised order; and that it all comes back.
+#[test]
+fn a_latency_is_held_at_the_price_that_is_told() {
+    let files = Files::new();
+    let model = files.model(&UNet {
+        padded: true,
+        width: 24,
+        ..SMALL
+    });
+    let tiles = [("tile-size", "32"), ("blend", "average")];
+    let of_this = |properties: &[(&str, &str)]| element(&model, properties);
+    let whole = of_this(&tiles);
+    let expected = common::segment(&whole, &cells(WIDTH, HEIGHT, 0), WIDTH, HEIGHT);
+    for mode in ["sync", "latest"] {
+        let element = of_this(&[tiles[0], tiles[1], ("mode", mode)]);
+        let bus = gst::Bus::new();
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        element.set_bus(Some(&bus));
+        drop(harness.push_and_pull(frame(0)).unwrap());
+        // One that nothing can hold: the time of a frame is more than none.
+        element.set_property("max-latency", 1_u32);
+        let told = || {
+            let messages = std::iter::from_fn(|| bus.pop());
+            let structures = messages.filter_map(|message| Some(message.structure()?.to_owned()));
+            structures.filter(|fields| fields.name() != "unetsegment")
+        };
+        let (mut steps, mut warned) = (Vec::new(), false);
+        let mut number = 0;
+        let mut push = |harness: &mut Harness| {
+            number += 1;
+            // As with a camera that does not wait.
+            drop(harness.push_and_pull(frame(number)).unwrap());
+        };
+        wait("all given up", || {
+            push(&mut harness);
+            let (of_pace, others): (Vec<_>, Vec<_>) =
+                told().partition(|fields| fields.name() == "unetsegment-latency");
+            steps.extend(of_pace);
+            warned |= others
+                .iter()
+                .any(|fields| fields.name() == "GstMessageWarning");
+            warned
+        });
+        let held = |step: &gst::Structure| step.get::<bool>("held").unwrap();
+        assert!(
+            !held(steps.last().unwrap()) && held(&steps[0]),
+            "{mode}: {steps:?}"
+        );
+        let values = |name: &str| -> Vec<u32> {
+            let values = steps.iter().map(|step| step.get::<u32>(name).unwrap());
+            values.collect()
+        };
+        let (intervals, overlaps) = (values("inference-interval"), values("overlap"));
+        let averaging: Vec<bool> = steps
+            .iter()
+            .map(|step| step.get("averaging").unwrap())
+            .collect();
+        assert!(intervals.is_sorted(), "{mode}: {intervals:?}");
+        assert!(overlaps.is_sorted_by(|a, b| a >= b), "{mode}: {overlaps:?}");
+        assert_eq!(overlaps.last(), Some(&0), "{mode}: {overlaps:?}");
+        // Averaging goes before overlap.
+        for (averages, overlap) in averaging.iter().zip(&overlaps) {
+            assert!(!averages || overlap == &overlaps[0], "{mode}: {steps:?}");
+        }
+        assert!(!averaging.last().unwrap(), "{mode}");
+
+        element.set_property("max-latency", 0_u32);
+        let mut back = Vec::new();
+        wait("all taken back", || {
+            push(&mut harness);
+            back.extend(told().filter(|fields| fields.name() == "unetsegment-latency"));
+            !back.is_empty()
+        });
+        let now = &back[0];
+        assert_eq!(now.get("inference-interval"), Ok(1_u32), "{mode}");
+        assert_eq!(now.get("averaging"), Ok(true), "{mode}");
+        assert_eq!(now.get::<u32>("overlap").unwrap(), overlaps[0], "{mode}");
+        wait("the mask of before", || {
+            let out = harness.push_and_pull(frame(0)).unwrap();
+            mask_meta::of(&out).is_some() && mask_of(&out).0 == expected
+        });
+    }
+}

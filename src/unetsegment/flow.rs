@@ -3,18 +3,23 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Mode;
 use super::inferrer::Inferrer;
 use super::job::{Found, Job, ProcessError};
 use super::line::{Line, Stages};
 use super::loaded::Loaded;
+use super::messages::Paced;
 use super::open::Opening;
+use super::pace::{Change, Pace};
 use super::reader::Reader;
+use super::settings::FrameSettings;
 use super::stats::{Inside, Stats};
 use super::writer::{Writer, Written};
 use crate::inference::{ModelError, Stopper};
 use crate::segmenter::Segmenter;
+use crate::tiling::Blend;
 
 /// The content of a mutex, whatever happened to a thread that held it: what is behind ours is replaced as a
 /// whole, never half written.
@@ -73,6 +78,9 @@ pub struct Flow {
     /// Ends what the network is doing.
     stopper: Mutex<Option<Stopper>>,
     stats: Arc<Mutex<Stats>>,
+    pace: Mutex<Pace>,
+    /// What the thread that infers is to change before the next frame.
+    change: Mutex<Option<Change>>,
     /// Whether the network has failed for good.
     broken: AtomicBool,
     /// Whether it has failed once and was built again.
@@ -144,9 +152,9 @@ impl Flow {
     }
 
     /// What was done since the start, as the property shows it.
-    pub fn stats(&self) -> gst::Structure {
+    pub fn stats(&self, settings: &FrameSettings) -> gst::Structure {
         let stats = *lock(&self.stats);
-        stats.structure(self.model().as_deref())
+        stats.structure(self.interval(settings), self.model().as_deref())
     }
 
     /// Changes what was counted.
@@ -233,7 +241,7 @@ impl Flow {
 
     /// The third stage: what goes out.
     pub fn write(&self, mut job: Job) -> Result<Written, ProcessError> {
-        let keeps = job.settings.inference_interval > 1;
+        let keeps = job.settings.inference_interval > 1 || job.settings.max_latency > 0;
         match &job.found {
             Some(found) if keeps => self.keep(&job, found.clone()),
             Some(_) => (),
@@ -247,6 +255,61 @@ impl Flow {
             buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
         }
         Ok(written)
+    }
+
+    /// The network is to see every N-th frame.
+    pub fn interval(&self, settings: &FrameSettings) -> u32 {
+        settings.inference_interval.max(lock(&self.pace).interval())
+    }
+
+    /// Takes in how late the mask of a frame was, which took `inference` in the network.
+    pub fn timed(&self, latency: Duration, inference: Duration, limit: Duration) {
+        let change = lock(&self.pace).measured(latency, inference, limit);
+        if change.is_some() {
+            *lock(&self.change) = change;
+        }
+    }
+
+    /// Gives up what has to be, so that masks are not late, or takes it back; how things are then, if they have
+    /// changed. Only the thread that infers may call it.
+    pub fn keep_pace(&self, settings: &FrameSettings) -> Option<Paced> {
+        let change = lock(&self.change).take();
+        if settings.latency_limit().is_none() {
+            let before = std::mem::take(&mut *lock(&self.pace));
+            if !before.is_reduced() {
+                return None;
+            }
+            let all = |inferrer: &mut Inferrer| inferrer.segmenter.take_all_back();
+            self.inferrer.with(all)?;
+            return self.paced(settings, false);
+        }
+        let mut just_exhausted = false;
+        match change? {
+            Change::Rate => (),
+            Change::Lower => {
+                let possible = self
+                    .inferrer
+                    .with(|inferrer| inferrer.segmenter.give_up())?;
+                lock(&self.pace).lowered(possible);
+                just_exhausted = !possible;
+            }
+            Change::Raise => {
+                self.inferrer
+                    .with(|inferrer| inferrer.segmenter.take_back())?;
+                lock(&self.pace).raised();
+            }
+        }
+        self.paced(settings, just_exhausted)
+    }
+
+    fn paced(&self, settings: &FrameSettings, just_so: bool) -> Option<Paced> {
+        self.inferrer.with(|inferrer| Paced {
+            interval: self.interval(settings),
+            averaging: inferrer.segmenter.blend() != Blend::Crop,
+            overlap: inferrer.segmenter.halo(),
+            exhausted: lock(&self.pace).is_exhausted(),
+            just_so,
+        })
     }
 
     /// Makes what was found on `job` the mask of the frames to come.
@@ -291,6 +354,9 @@ impl Flow {
         let old = lock(&self.model).replace((inferrer.model.clone(), opening));
         drop(old);
         self.inferrer.set(Some(inferrer));
+        // It has given up nothing yet.
+        *lock(&self.pace) = Pace::default();
+        *lock(&self.change) = None;
     }
 
     fn is_flushing(&self) -> bool {

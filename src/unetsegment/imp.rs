@@ -180,7 +180,7 @@ impl ObjectImpl for UNetSegment {
                 let model = self.flow.model();
                 model.map(|model| model.provider.clone()).to_value()
             }
-            "stats" => self.flow.stats().to_value(),
+            "stats" => self.flow.stats(&self.frame_settings()).to_value(),
             name => lock(&self.settings).get(name).unwrap_or_else(default),
         })
     }

@@ -7,6 +7,7 @@ use gst::prelude::*;
 
 use super::UNetSegment;
 use super::loaded::Loaded;
+use super::settings::FrameSettings;
 
 /// What one frame held.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +63,41 @@ pub fn post_swap(element: &UNetSegment, swap: &Swap) {
             .field("reason", *reason),
     };
     post_structure(element, fields.build());
+}
+
+/// What is given up so that masks are not late.
+pub struct Paced {
+    /// The network sees every N-th frame.
+    pub interval: u32,
+    /// Whether tiles are averaged where they meet.
+    pub averaging: bool,
+    /// How far tiles see beyond what they answer for, in pixels.
+    pub overlap: usize,
+    /// Whether masks are late all the same.
+    pub exhausted: bool,
+    /// Whether that is news.
+    pub just_so: bool,
+}
+
+/// Posts an element message named `unetsegment-latency` with the fields `max-latency` (guint, milliseconds),
+/// `inference-interval` (guint), `averaging` (gboolean), `overlap` (guint, pixels) and `held` (gboolean: false
+/// where nothing is left to give up), and a warning where that is so.
+pub fn post_paced(element: &UNetSegment, paced: &Paced, settings: &FrameSettings) {
+    let limit = settings.max_latency;
+    let fields = gst::Structure::builder("unetsegment-latency")
+        .field("max-latency", limit)
+        .field("inference-interval", paced.interval)
+        .field("averaging", paced.averaging)
+        .field("overlap", u32::try_from(paced.overlap).unwrap_or(u32::MAX))
+        .field("held", !paced.exhausted);
+    post_structure(element, fields.build());
+    if paced.just_so {
+        gst::element_warning!(
+            element,
+            gst::StreamError::Failed,
+            ("Masks take longer than max-latency={limit} allows, and nothing is left to give up: take a smaller network, its form in 8-bit integers, or a graphics card")
+        );
+    }
 }
 
 fn post_structure(element: &UNetSegment, structure: gst::Structure) {

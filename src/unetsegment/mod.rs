@@ -23,6 +23,7 @@ mod loaded;
 mod loader;
 mod messages;
 mod open;
+mod pace;
 mod passing;
 mod properties;
 mod reader;

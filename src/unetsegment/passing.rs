@@ -1,5 +1,7 @@
 //! The way of a frame through the element: read, inferred, written, and let out.
 
+use std::time::Duration;
+
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::base_transform::{
@@ -33,6 +35,7 @@ impl Stages<Job> for OnThreads {
         let imp = element.imp();
         if matches!(imp.flow.manner(), Some(Manner::Latest(_))) {
             if let Some(found) = job.found.clone() {
+                imp.timed(&job, job.arrived.elapsed());
                 imp.flow.keep(&job, found);
             }
             return Ok(gst::FlowSuccess::Ok);
@@ -75,7 +78,7 @@ impl UNetSegment {
         let mut job = self.read(input)?;
         let model = self.flow.model().filter(|_| !self.flow.is_broken());
         let scaled = self.flow.with_reader(|reader| {
-            job.due = reader.is_due(&job.settings);
+            job.due = reader.is_due(self.flow.interval(&job.settings));
             match model {
                 Some(model) if job.due => reader.scale(&mut job, model),
                 _ => {
@@ -93,7 +96,7 @@ impl UNetSegment {
         let settings = self.frame_settings();
         let broken = self.flow.is_broken() || self.flow.model().is_none();
         let job = self.flow.with_reader(|reader| {
-            let due = reader.is_due(&settings) && !broken;
+            let due = reader.is_due(self.flow.interval(&settings)) && !broken;
             // It goes nowhere, so that it may be the very buffer that passes.
             due.then(|| reader.read(None, frame.clone(), settings))
                 .transpose()
@@ -109,6 +112,9 @@ impl UNetSegment {
         }
         if !job.due || self.flow.is_broken() {
             return Ok(());
+        }
+        if let Some(paced) = self.flow.keep_pace(&job.settings) {
+            messages::post_paced(&self.obj(), &paced, &job.settings);
         }
         match self.flow.infer(job) {
             Ok(()) => Ok(()),
@@ -155,10 +161,20 @@ impl UNetSegment {
         }
     }
 
+    /// Takes in how late the mask of `job` was, if it has one of its own.
+    fn timed(&self, job: &Job, latency: Duration) {
+        if let (Some(limit), Some(found)) = (job.settings.latency_limit(), &job.found) {
+            self.flow.timed(latency, found.spent.inference, limit);
+        }
+    }
+
     /// What goes out of `job`, if anything; tells what there is to tell of it.
     fn write(&self, mut job: Job) -> Result<Option<gst::Buffer>, gst::FlowError> {
         let arrived = job.arrived;
         let inside = job.inside.take();
+        if let Some(inside) = &inside {
+            self.timed(&job, inside.time());
+        }
         let written = self.flow.write(job).map_err(|error| self.fail(&error))?;
         let Written::Frame {
             buffer,

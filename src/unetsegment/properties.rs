@@ -146,6 +146,12 @@ fn live_properties(model: &ModelSettings, frame: &FrameSettings) -> Vec<glib::Pa
             .default_value(frame.max_mask_age)
             .mutable_playing()
             .build(),
+        glib::ParamSpecUInt::builder("max-latency")
+            .nick("Largest latency")
+            .blurb("Milliseconds from a frame's arrival to its mask. Where that takes longer, things are given up until it does not: first rate (the network sees fewer frames), then averaging where tiles meet, then their overlap; each is told by a message \"unetsegment-latency\" (0 = nothing is given up)")
+            .default_value(frame.max_latency)
+            .mutable_playing()
+            .build(),
         glib::ParamSpecEnum::builder_with_default("on-error", model.on_error)
             .nick("On error")
             .blurb("What happens when the network fails on a frame, and again after it was loaded anew")

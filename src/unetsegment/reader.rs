@@ -15,8 +15,8 @@ use crate::picture::{Normalizer, Scaling};
 pub struct Reader {
     normalizer: Normalizer,
     stream: Option<(Arc<Stream>, Output)>,
-    /// Frames since the stream began.
-    frames: u64,
+    /// Frames since the last one that the network was to see.
+    frames: u32,
 }
 
 impl Default for Reader {
@@ -56,11 +56,9 @@ impl Reader {
     }
 
     /// Counts a frame; whether the network is to see it, and not an earlier one's mask to go with it.
-    pub fn is_due(&mut self, settings: &FrameSettings) -> bool {
-        let due = self
-            .frames
-            .is_multiple_of(u64::from(settings.inference_interval.max(1)));
-        self.frames += 1;
+    pub fn is_due(&mut self, interval: u32) -> bool {
+        let due = self.frames == 0;
+        self.frames = (self.frames + 1) % interval.max(1);
         due
     }
 

@@ -83,6 +83,8 @@ pub struct FrameSettings {
     pub inference_interval: u32,
     /// Milliseconds; 0: any age.
     pub max_mask_age: u32,
+    /// Milliseconds; 0: any.
+    pub max_latency: u32,
 }
 
 impl Default for FrameSettings {
@@ -97,6 +99,7 @@ impl Default for FrameSettings {
             min_area: None,
             inference_interval: 1,
             max_mask_age: 1000,
+            max_latency: 0,
         }
     }
 }
@@ -149,6 +152,11 @@ impl FrameSettings {
     /// Whether a mask of this age is too old.
     pub fn is_stale(&self, age: Duration) -> bool {
         self.max_mask_age > 0 && age > Duration::from_millis(self.max_mask_age.into())
+    }
+
+    /// How late a mask may be.
+    pub fn latency_limit(&self) -> Option<Duration> {
+        (self.max_latency > 0).then(|| Duration::from_millis(self.max_latency.into()))
     }
 
     /// Pixels of the smallest object that counts.
@@ -204,6 +212,7 @@ impl Settings {
             "on-error" => read(value, &mut model.on_error),
             "inference-interval" => read(value, &mut frame.inference_interval),
             "max-mask-age" => read(value, &mut frame.max_mask_age),
+            "max-latency" => read(value, &mut frame.max_latency),
             "frames-in-flight" => read(value, &mut model.frames_in_flight),
             "tile-size" => read(value, &mut model.tile_size),
             "tile-memory" => read(value, &mut model.tile_memory),
@@ -260,6 +269,7 @@ impl Settings {
             "on-error" => model.on_error.to_value(),
             "inference-interval" => frame.inference_interval.to_value(),
             "max-mask-age" => frame.max_mask_age.to_value(),
+            "max-latency" => frame.max_latency.to_value(),
             "frames-in-flight" => model.frames_in_flight.to_value(),
             "tile-size" => model.tile_size.to_value(),
             "tile-memory" => model.tile_memory.to_value(),

@@ -1,7 +1,7 @@
 //! What the element has done since it started.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::flow::lock;
 use super::loaded::Loaded;
@@ -80,9 +80,10 @@ impl Stats {
         })
     }
 
-    /// As the property `stats` shows it, with the `model` of now. What came in and is neither out nor inside was
+    /// As the property `stats` shows it, with the network seeing every
+    /// `interval`-th frame, and the `model` of now. What came in and is neither out nor inside was
     /// dropped: late, thrown away by a flush, failed, or without a mask where that is all that goes out.
-    pub fn structure(&self, model: Option<&Loaded>) -> gst::Structure {
+    pub fn structure(&self, interval: u32, model: Option<&Loaded>) -> gst::Structure {
         let [p50, p95, p99] = self.percentiles([0.5, 0.95, 0.99]);
         let dropped = self.input.saturating_sub(self.out + self.inside);
         let age = self.mask_age.unwrap_or_default().as_nanos();
@@ -94,6 +95,7 @@ impl Stats {
             .field("overtaken", self.overtaken)
             .field("at-work", self.inside)
             .field("frames", self.segmented)
+            .field("inference-interval", interval)
             .field("runs", self.runs)
             .field("inference", self.inference)
             .field("inference-p50", p50)
@@ -113,7 +115,10 @@ impl Stats {
 }
 
 /// A frame that is counted as inside until it goes out, or is dropped where this is.
-pub struct Inside(Option<Arc<Mutex<Stats>>>);
+pub struct Inside {
+    stats: Option<Arc<Mutex<Stats>>>,
+    since: Instant,
+}
 
 impl Inside {
     /// Counts a frame that came in.
@@ -121,7 +126,15 @@ impl Inside {
         let mut now = lock(stats);
         now.input += 1;
         now.inside += 1;
-        Inside(Some(stats.clone()))
+        Inside {
+            stats: Some(stats.clone()),
+            since: Instant::now(),
+        }
+    }
+
+    /// How long it has been inside.
+    pub fn time(&self) -> Duration {
+        self.since.elapsed()
     }
 
     /// Counts it as gone out, with a mask of this age.
@@ -133,7 +146,7 @@ impl Inside {
     }
 
     fn end(&mut self, count: impl FnOnce(&mut Stats)) {
-        if let Some(stats) = self.0.take() {
+        if let Some(stats) = self.stats.take() {
             let mut stats = lock(&stats);
             // A start in the meantime has begun to count anew.
             stats.inside = stats.inside.saturating_sub(1);
