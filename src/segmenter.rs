@@ -23,6 +23,10 @@ const PIXELS_OF_KEPT: usize = 448 * 448;
 /// Tiles are not planned for less memory than this, in bytes.
 const LEAST_MEMORY: u64 = 8 << 20;
 
+/// Bytes that are left free whatever the frame: threads that others start need as much for their stacks, and a
+/// pipeline stands still for ever where it gets none.
+const ROOM: usize = 64 << 20;
+
 /// Bytes that are left free for each pixel of a frame: some frames of four bytes a pixel, and their masks.
 const ROOM_PER_PIXEL: usize = 32;
 
@@ -57,7 +61,7 @@ pub enum SegmentError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Plan(#[from] PlanError),
-    #[error("there is not enough memory to blend tiles of a frame of this size: {0}")]
+    #[error("there is not enough memory for the tiles of a frame of this size: {0}")]
     Space(#[from] TryReserveError),
     #[error("no tiles are planned for frames of this size")]
     Unprepared,
@@ -453,7 +457,8 @@ impl Task<'_, '_> {
 /// prepared to get none.
 fn leave_room(frame: Size) -> Result<(), TryReserveError> {
     let mut room: Vec<u8> = Vec::new();
-    room.try_reserve_exact(frame.area().saturating_mul(ROOM_PER_PIXEL))
+    let for_frames = frame.area().saturating_mul(ROOM_PER_PIXEL);
+    room.try_reserve_exact(for_frames.saturating_add(ROOM))
 }
 
 fn fits(what: &'static str, found: usize, size: Size) -> Result<(), SegmentError> {
