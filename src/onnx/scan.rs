@@ -118,6 +118,10 @@ pub enum Refusal {
         elements: i64,
         pixels: i64,
     },
+    #[error(
+        "{node} leaves nothing of what it is given: its window is larger. The file is damaged, or made for larger pictures"
+    )]
+    Vanishes { node: String },
     #[error("the operators up to {node} compute longer than any picture is worth")]
     Work { node: String },
     #[error(

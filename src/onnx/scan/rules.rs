@@ -316,6 +316,41 @@ impl Window<'_> {
     }
 }
 
+/// Whether `node` leaves less than nothing of what it is given, which ONNX Runtime carries on to operators that abort.
+pub(super) fn vanishes(node: &Node, inputs: &[Option<&Value>]) -> bool {
+    let inputs = Inputs(inputs);
+    let weights = match node.op_type.as_str() {
+        "Conv" | "ConvInteger" | "ConvTranspose" => Some(1),
+        "QLinearConv" => Some(3),
+        "MaxPool" | "AveragePool" | "LpPool" => None,
+        _ => return false,
+    };
+    if node.text("auto_pad").starts_with("SAME") {
+        return false;
+    }
+    let dims = inputs.dims(0).unwrap_or(&[]);
+    let axes = dims.len().saturating_sub(2);
+    let window = Window(node);
+    (0..axes).any(|axis| {
+        let kernel = match weights {
+            Some(index) => inputs
+                .dims(index)
+                .and_then(|dims| dims.get(axis + 2))
+                .copied()
+                .unwrap_or(1.0),
+            None => window.number("kernel_shape", axis, 1.0),
+        };
+        let (from, seen) = (dims[axis + 2], window.seen(axis, kernel));
+        let pads = window.pads(axis, axes);
+        match node.op_type.as_str() {
+            "ConvTranspose" => {
+                (from - 1.0) * window.number("strides", axis, 1.0) + seen < pads + 1.0
+            }
+            _ => from + pads < seen,
+        }
+    })
+}
+
 fn convolved(node: &Node, inputs: &Inputs, weights: usize) -> Option<Vec<f64>> {
     let (dims, weights) = (inputs.dims(0)?, inputs.dims(weights)?);
     let axes = dims.len().checked_sub(2)?;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::following::Known;
 use super::numbers::{self, Numbers};
-use super::rules::{Size, scale, size};
+use super::rules::{Size, scale, size, vanishes};
 use super::{LARGEST_CONSTANT, LARGEST_SCALE, MOST_DIMS, Refusal, called, work};
 use crate::onnx::{Extent, Graph, Node, Tensor, ValueInfo};
 
@@ -85,6 +85,18 @@ impl Value {
     }
 }
 
+/// Whether the file says how large an input is, but for how many there are.
+fn is_fixed(input: &ValueInfo) -> bool {
+    let kind = input.r#type.as_ref();
+    let shape = kind
+        .and_then(|kind| kind.tensor_type.as_ref())
+        .and_then(|tensor| tensor.shape.as_ref());
+    shape.is_some_and(|shape| {
+        let mut dims = shape.dim.iter().skip(1);
+        dims.all(|dim| matches!(dim.extent, Some(Extent::Value(length)) if length > 0))
+    })
+}
+
 /// Refuses a graph of which something becomes too large, or that takes too long.
 pub(super) fn check(graph: &Graph) -> Result<(), Refusal> {
     let last_use = last_use(graph);
@@ -123,6 +135,8 @@ struct Sizes<'a> {
     values: HashMap<&'a str, Value>,
     /// What nodes make that come later.
     later: HashSet<&'a str>,
+    /// Whether the file says how large pictures are.
+    fixed: bool,
     pixels: f64,
     at_once: f64,
     constants: f64,
@@ -154,6 +168,7 @@ impl<'a> Sizes<'a> {
             known: Known::of(graph),
             values,
             later,
+            fixed: graph.input.iter().all(is_fixed),
             pixels,
             at_once: 0.0,
             constants: 0.0,
@@ -210,6 +225,10 @@ impl<'a> Sizes<'a> {
         }
         self.known.check(node, &inputs)?;
         let constant = inputs.iter().flatten().all(|value| value.constant);
+        // Otherwise it depends on the picture, and is told when it runs.
+        if (constant || self.fixed) && vanishes(node, &inputs) {
+            return Err(Refusal::Vanishes { node: called(node) });
+        }
         let (dims, elements) = match size(node, &inputs) {
             Size::Dims(dims) if dims.len() > MOST_DIMS => (None, f64::INFINITY),
             Size::Dims(dims) => {

@@ -388,3 +388,36 @@ fn what_exporters_write_is_taken() {
     );
     assert_eq!(found, Ok(()));
 }
+
+#[test]
+fn windows_larger_than_constants_are_refused() {
+    let zeros = |name: &str, dims: &[i64]| {
+        let elements: i64 = dims.iter().product();
+        Tensor::new(
+            name.into(),
+            DataType::Float,
+            dims,
+            (0..4 * elements).map(|_| 0),
+        )
+    };
+    let kernel = |side| zeros("kernel", &[1, 1, side, side]);
+    let data = || zeros("data", &[1, 1, 4, 4]);
+    for (op, side, refused) in [
+        ("Conv", 4, false),
+        ("Conv", 5, true),
+        ("ConvTranspose", 5, false),
+    ] {
+        let found = of(
+            vec![node(op, &["data", "kernel"], "y")],
+            vec![data(), kernel(side)],
+        );
+        let vanishes = matches!(found, Err(Refusal::Vanishes { .. }));
+        assert_eq!(vanishes, refused, "{op} {side}: {found:?}");
+    }
+    let mut pool = node("MaxPool", &["data"], "y");
+    pool.attribute = vec![Attribute::ints("kernel_shape", &[4, 5])];
+    assert!(matches!(
+        of(vec![pool], vec![data()]),
+        Err(Refusal::Vanishes { .. })
+    ));
+}
