@@ -1,11 +1,22 @@
 //! Connected components of a mask.
 
+/// Which pixels touch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Connectivity {
+    /// The four that share an edge.
+    #[default]
+    Edges,
+    /// The eight that share an edge or a corner.
+    Corners,
+}
+
 /// Finds the connected components of masks, row by row: pixels of one class (other than 0, the
-/// background) that touch at an edge belong together.
+/// background) that touch belong together.
 ///
 /// It keeps its working memory, so that one after another costs no allocation.
 #[derive(Debug, Default)]
 pub struct Components {
+    connectivity: Connectivity,
     /// Runs of the row above and of the row at hand.
     above: Vec<Run>,
     here: Vec<Run>,
@@ -29,6 +40,19 @@ struct Run {
 }
 
 impl Components {
+    /// Finds components of pixels that touch as `connectivity` says.
+    pub fn new(connectivity: Connectivity) -> Self {
+        Components {
+            connectivity,
+            ..Components::default()
+        }
+    }
+
+    /// Changes which pixels touch.
+    pub fn set_connectivity(&mut self, connectivity: Connectivity) {
+        self.connectivity = connectivity;
+    }
+
     /// How many components of at least `min_area` pixels `mask` has, whose rows are `width` pixels
     /// long.
     pub fn count(&mut self, mask: &[u8], width: usize, min_area: usize) -> usize {
@@ -112,19 +136,24 @@ impl Components {
 
     /// Joins the runs of the row to those above that they touch.
     fn join(&mut self) {
+        // How far a run reaches beyond its own columns.
+        let reach = match self.connectivity {
+            Connectivity::Edges => 0,
+            Connectivity::Corners => 1,
+        };
         let mut above = 0;
         for index in 0..self.here.len() {
             let run = self.here[index];
             while self
                 .above
                 .get(above)
-                .is_some_and(|other| other.end <= run.start)
+                .is_some_and(|other| other.end + reach <= run.start)
             {
                 above += 1;
             }
             let touching = self.above[above..]
                 .iter()
-                .take_while(|other| other.start < run.end);
+                .take_while(|other| other.start < run.end + reach);
             for other in touching {
                 if other.class == run.class {
                     join(&mut self.parents, &mut self.areas, other.id, run.id);
@@ -161,7 +190,7 @@ mod tests {
     use super::*;
 
     /// Areas of the components by flooding from every pixel.
-    fn flooded(mask: &[u8], width: usize) -> Vec<usize> {
+    fn flooded(mask: &[u8], width: usize, connectivity: Connectivity) -> Vec<usize> {
         let mut seen = vec![false; mask.len()];
         let mut areas = Vec::new();
         for start in 0..mask.len() {
@@ -172,14 +201,18 @@ mod tests {
             seen[start] = true;
             while let Some(at) = stack.pop() {
                 area += 1;
-                let column = at % width;
-                let neighbours = [
-                    (column > 0).then(|| at - 1),
-                    (column + 1 < width).then_some(at + 1),
-                    at.checked_sub(width),
-                    Some(at + width).filter(|at| *at < mask.len()),
-                ];
-                for next in neighbours.into_iter().flatten() {
+                let near = |a: usize, b: usize| a.abs_diff(b);
+                let touches = |other: &usize| {
+                    let away = (
+                        near(at % width, other % width),
+                        near(at / width, other / width),
+                    );
+                    match connectivity {
+                        Connectivity::Edges => away.0 + away.1 == 1,
+                        Connectivity::Corners => away.0.max(away.1) == 1,
+                    }
+                };
+                for next in (0..mask.len()).filter(touches) {
                     if !seen[next] && mask[next] == mask[start] {
                         seen[next] = true;
                         stack.push(next);
@@ -197,10 +230,13 @@ mod tests {
             width in 1usize..24,
             pixels in prop::collection::vec(0u8..3, 1..500),
             min_area in 0usize..6,
+            corners: bool,
         ) {
             let mask = &pixels[..pixels.len() / width * width];
-            let expected = flooded(mask, width).into_iter().filter(|area| *area >= min_area).count();
-            let mut components = Components::default();
+            let connectivity = if corners { Connectivity::Corners } else { Connectivity::Edges };
+            let areas = flooded(mask, width, connectivity);
+            let expected = areas.into_iter().filter(|area| *area >= min_area).count();
+            let mut components = Components::new(connectivity);
             prop_assert_eq!(components.count(mask, width, min_area), expected);
             // The second time with working memory that is no longer empty.
             prop_assert_eq!(components.count(mask, width, min_area), expected);
@@ -213,7 +249,7 @@ mod tests {
             min_area in 0usize..6,
         ) {
             let mask = &pixels[..pixels.len() / width * width];
-            let areas = flooded(mask, width);
+            let areas = flooded(mask, width, Connectivity::Edges);
             let expected: Vec<_> = areas.into_iter().filter(|area| *area >= min_area).collect();
             let mut labels = vec![9; mask.len()];
             let count = Components::default().label(mask, width, min_area, &mut labels);
@@ -238,5 +274,9 @@ mod tests {
     fn diagonal_neighbours_do_not_touch() {
         assert_eq!(Components::default().count(&[1, 0, 0, 1], 2, 0), 2);
         assert_eq!(Components::default().count(&[], 0, 0), 0);
+        let mut corners = Components::new(Connectivity::Corners);
+        assert_eq!(corners.count(&[1, 0, 0, 1], 2, 0), 1);
+        assert_eq!(corners.count(&[0, 1, 1, 0], 2, 0), 1);
+        assert_eq!(corners.count(&[1, 0, 0, 2], 2, 0), 2);
     }
 }

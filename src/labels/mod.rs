@@ -1,5 +1,14 @@
-//! From classes to objects.
+//! From classes to objects: which pixels belong together, and what can be measured on them.
 
 mod components;
+mod distance;
+mod holes;
+mod measures;
+mod objects;
+mod tracks;
+mod watershed;
 
-pub use components::Components;
+pub use components::{Components, Connectivity};
+pub use measures::Object;
+pub use objects::{Labeller, MOST_OBJECTS, Rules, Split, TooMany};
+pub use tracks::{Events, Tracker};

@@ -1,0 +1,356 @@
+//! A mask in, numbered objects with their measures out.
+
+use super::components::{Components, Connectivity};
+use super::distance::Distance;
+use super::holes::Holes;
+use super::measures::{Object, perimeters};
+use super::watershed::Watershed;
+
+/// Most objects of a frame: labels are numbers of 16 bits.
+pub const MOST_OBJECTS: usize = u16::MAX as usize;
+
+/// Of probabilities, whose differences are small, one is as high as this many pixels of distance.
+const HEIGHT_OF_PROBABILITY: f32 = 256.0;
+
+/// What counts as an object.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// Which pixels touch.
+    pub connectivity: Connectivity,
+    /// Whether background that an object goes around is a part of it.
+    pub fill_holes: bool,
+    /// How objects that touch are told apart.
+    pub split: Split,
+    /// Two pieces of a region are two objects where the neck between them is lower than the lower of both by more
+    /// than this share, `0..=1`.
+    pub split_depth: f32,
+    /// Pixels of the smallest object.
+    pub min_area: usize,
+    /// Pixels of the largest.
+    pub max_area: usize,
+    /// Whether objects that touch the edge of the frame are left out.
+    pub exclude_border: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            connectivity: Connectivity::default(),
+            fill_holes: false,
+            split: Split::default(),
+            split_depth: 0.25,
+            min_area: 0,
+            max_area: usize::MAX,
+            exclude_border: false,
+        }
+    }
+}
+
+/// How objects that touch are told apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Split {
+    /// Not at all.
+    #[default]
+    Off,
+    /// Where they are narrow: a watershed of how far pixels are from the edge.
+    Distance,
+    /// Where the network is less sure of them: a watershed of the probability.
+    Probability,
+}
+
+/// There are more objects than labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there are {0} objects in a frame, and labels go up to {MOST_OBJECTS}: set min-area, so that specks don't count"
+)]
+pub struct TooMany(pub usize);
+
+/// Finds objects. Keeps its working memory, so that one frame after another costs no allocation.
+#[derive(Debug, Default)]
+pub struct Labeller {
+    components: Components,
+    holes: Holes,
+    distance: Distance,
+    watershed: Watershed,
+    filled: Vec<u8>,
+    heights: Vec<f32>,
+    labels: Vec<u32>,
+    objects: Vec<Object>,
+    /// By the number that it has at first, the one that it gets; 0 for what is left out.
+    numbers: Vec<u32>,
+}
+
+impl Labeller {
+    /// Finds the objects of `mask`, rows of `width` pixels, by `rules`, with the foreground's `probability` of each
+    /// pixel where there is one. Their numbers follow the order of their first pixels, row by row.
+    ///
+    /// # Errors
+    /// If there are more than labels can tell apart.
+    pub fn label(
+        &mut self,
+        mask: &[u8],
+        probability: Option<&[f32]>,
+        width: usize,
+        rules: &Rules,
+    ) -> Result<(), TooMany> {
+        if !rules.fill_holes {
+            return self.label_filled(mask, probability, width, rules);
+        }
+        // Taken out, so that all else can be worked with meanwhile.
+        let mut filled = std::mem::take(&mut self.filled);
+        filled.clear();
+        filled.extend_from_slice(mask);
+        self.holes.fill(&mut filled, width, rules.connectivity);
+        let labelled = self.label_filled(&filled, probability, width, rules);
+        self.filled = filled;
+        labelled
+    }
+
+    fn label_filled(
+        &mut self,
+        mask: &[u8],
+        probability: Option<&[f32]>,
+        width: usize,
+        rules: &Rules,
+    ) -> Result<(), TooMany> {
+        self.labels.clear();
+        self.labels.resize(mask.len(), 0);
+        self.components.set_connectivity(rules.connectivity);
+        self.components.label(mask, width, 0, &mut self.labels);
+        let heights = match (rules.split, probability) {
+            (Split::Off, _) => None,
+            (Split::Probability, Some(probability)) if probability.len() == mask.len() => {
+                self.heights.clear();
+                let heights = probability.iter().map(|p| p * HEIGHT_OF_PROBABILITY);
+                self.heights.extend(heights);
+                Some(&self.heights)
+            }
+            (Split::Distance | Split::Probability, _) => {
+                self.distance
+                    .transform(&self.labels, width, &mut self.heights);
+                Some(&self.heights)
+            }
+        };
+        if let Some(heights) = heights {
+            let (depth, connectivity) = (rules.split_depth, rules.connectivity);
+            self.watershed
+                .split(&mut self.labels, width, heights, depth, connectivity);
+        }
+        self.measure(mask, width);
+        self.choose(width, rules)
+    }
+
+    /// What was found last.
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
+    /// The number of the object of each pixel, 0 where there is none.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// Measures how long the edge of each object is.
+    pub fn measure_perimeters(&mut self, width: usize) {
+        let objects = &mut self.objects;
+        perimeters(&self.labels, width, |number, length| {
+            if let Some(object) = objects.get_mut(number as usize - 1) {
+                object.perimeter += length;
+            }
+        });
+    }
+
+    /// Measures the mean of the picture on each object: `pixels` calls what it is given with the row, the first
+    /// column and the values of each piece of it.
+    pub fn measure_intensities(
+        &mut self,
+        width: usize,
+        pixels: impl FnOnce(&mut dyn FnMut(usize, usize, &[u16])),
+    ) {
+        for object in &mut self.objects {
+            object.intensity = Some(0.0);
+        }
+        let (labels, objects) = (&self.labels, &mut self.objects);
+        pixels(&mut |y, x, values| {
+            let here = labels.get(y * width + x..).unwrap_or(&[]);
+            for (label, value) in here.iter().zip(values) {
+                let object = (*label as usize).checked_sub(1);
+                if let Some(object) = object.and_then(|index| objects.get_mut(index)) {
+                    let sum = object.intensity.get_or_insert(0.0);
+                    *sum += f64::from(*value);
+                }
+            }
+        });
+        for object in objects {
+            let area = object.area.max(1) as f64;
+            object.intensity = object.intensity.map(|sum| sum / area);
+        }
+    }
+
+    /// Measures what has a number, in the order in which these come first.
+    fn measure(&mut self, mask: &[u8], width: usize) {
+        self.objects.clear();
+        self.numbers.clear();
+        let most = self.labels.iter().max().map_or(0, |most| *most as usize);
+        self.numbers.resize(most + 1, 0);
+        let rows = self.labels.chunks_exact(width.max(1));
+        for (y, (row, classes)) in rows.zip(mask.chunks_exact(width.max(1))).enumerate() {
+            let mut start = 0;
+            for run in row.chunk_by(|left, right| left == right) {
+                let end = start + run.len();
+                if run[0] != 0 {
+                    let number = &mut self.numbers[run[0] as usize];
+                    if *number == 0 {
+                        self.objects.push(Object {
+                            class: classes[start],
+                            ..Object::default()
+                        });
+                        *number = self.objects.len() as u32;
+                    }
+                    self.objects[*number as usize - 1].add(y, start, end);
+                }
+                start = end;
+            }
+        }
+        for object in &mut self.objects {
+            object.finish();
+        }
+    }
+
+    /// Leaves out what does not count, and numbers the rest.
+    fn choose(&mut self, width: usize, rules: &Rules) -> Result<(), TooMany> {
+        let height = self.labels.len() / width.max(1);
+        let mut count = 0;
+        for object in &mut self.objects {
+            let counts = (rules.min_area..=rules.max_area).contains(&object.area)
+                && !(rules.exclude_border && object.touches_border(width, height));
+            object.number = u32::from(counts);
+            if counts {
+                count += 1;
+                object.number = count;
+            }
+        }
+        if count as usize > MOST_OBJECTS {
+            self.objects.clear();
+            return Err(TooMany(count as usize));
+        }
+        for number in &mut self.numbers {
+            let object = (*number as usize).checked_sub(1);
+            *number = object.map_or(0, |index| self.objects[index].number);
+        }
+        for label in &mut self.labels {
+            *label = self.numbers[*label as usize];
+        }
+        self.objects.retain(|object| object.number != 0);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MASK: [u8; 40] = [
+        1, 1, 0, 0, 0, 0, 0, 0, //
+        1, 1, 0, 2, 2, 2, 0, 0, //
+        0, 0, 0, 2, 0, 2, 0, 1, //
+        0, 0, 0, 2, 2, 2, 0, 0, //
+        0, 0, 0, 0, 0, 0, 1, 0,
+    ];
+
+    fn found(rules: Rules) -> (Vec<Object>, Vec<u32>) {
+        let mut labeller = Labeller::default();
+        labeller.label(&MASK, None, 8, &rules).unwrap();
+        labeller.measure_perimeters(8);
+        (labeller.objects().to_vec(), labeller.labels().to_vec())
+    }
+
+    fn areas(rules: Rules) -> Vec<usize> {
+        let (objects, labels) = found(rules);
+        for object in &objects {
+            let pixels = labels.iter().filter(|label| **label == object.number);
+            assert_eq!(pixels.count(), object.area);
+        }
+        objects.iter().map(|object| object.area).collect()
+    }
+
+    #[test]
+    fn rules_say_what_counts() {
+        let rules = Rules::default();
+        assert_eq!(areas(rules), [4, 8, 1, 1]);
+        let with = |change: fn(&mut Rules)| {
+            let mut rules = rules;
+            change(&mut rules);
+            areas(rules)
+        };
+        assert_eq!(with(|rules| rules.min_area = 2), [4, 8]);
+        assert_eq!(with(|rules| rules.max_area = 4), [4, 1, 1]);
+        assert_eq!(with(|rules| rules.fill_holes = true), [4, 9, 1, 1]);
+        assert_eq!(with(|rules| rules.exclude_border = true), [8]);
+    }
+
+    #[test]
+    fn objects_are_measured() {
+        let (objects, _) = found(Rules::default());
+        let square = objects[0];
+        assert_eq!((square.number, square.class), (1, 1));
+        assert_eq!(square.centroid, (0.5, 0.5));
+        assert_eq!((square.columns, square.rows), ((0, 1), (0, 1)));
+        assert_eq!(square.perimeter, 4.0);
+        let ring = objects[1];
+        assert_eq!((ring.number, ring.class), (2, 2));
+        assert_eq!(ring.centroid, (4.0, 2.0));
+        assert_eq!((ring.columns, ring.rows), ((3, 5), (1, 3)));
+        assert!(ring.circularity() > 0.0 && ring.circularity() <= 1.0);
+        assert_eq!(objects[2].perimeter, 0.0);
+        assert_eq!(objects[2].circularity(), 1.0);
+    }
+
+    #[test]
+    fn the_picture_is_averaged() {
+        let mut labeller = Labeller::default();
+        labeller.label(&MASK, None, 8, &Rules::default()).unwrap();
+        labeller.measure_intensities(8, |act| {
+            for y in 0..5 {
+                let row: Vec<u16> = (0..8).map(|x| 10 * y as u16 + x).collect();
+                act(y, 0, &row[..3]);
+                act(y, 3, &row[3..]);
+            }
+        });
+        let means: Vec<_> = labeller.objects().iter().map(|o| o.intensity).collect();
+        assert_eq!(means, [Some(5.5), Some(24.0), Some(27.0), Some(46.0)]);
+    }
+
+    #[test]
+    fn more_objects_than_labels_are_an_error() {
+        let side = 512;
+        let checkered = |at: usize| u8::from((at % side + at / side).is_multiple_of(2));
+        let mask: Vec<u8> = (0..side * side).map(checkered).collect();
+        let mut labeller = Labeller::default();
+        let error = labeller.label(&mask, None, side, &Rules::default());
+        assert_eq!(error, Err(TooMany(side * side / 2)));
+        let rules = Rules {
+            min_area: 2,
+            ..Rules::default()
+        };
+        assert_eq!(labeller.label(&mask, None, side, &rules), Ok(()));
+        assert!(labeller.objects().is_empty());
+    }
+
+    #[test]
+    fn less_sure_places_part_objects() {
+        let mask = [1; 9];
+        let probability = [0.6, 0.9, 0.9, 0.9, 0.55, 0.9, 0.95, 0.9, 0.7];
+        let rules = Rules {
+            split: Split::Probability,
+            ..Rules::default()
+        };
+        let mut labeller = Labeller::default();
+        labeller
+            .label(&mask, Some(&probability), 9, &rules)
+            .unwrap();
+        let areas: Vec<_> = labeller.objects().iter().map(|o| o.area).collect();
+        assert_eq!(areas, [4, 5]);
+        assert!(labeller.label(&[], None, 0, &rules).is_ok());
+    }
+}

@@ -1,0 +1,444 @@
+//! The same object keeps its number from frame to frame.
+
+use pathfinding::kuhn_munkres::kuhn_munkres;
+use pathfinding::matrix::Matrix;
+
+use super::measures::Object;
+use super::objects::{MOST_OBJECTS, TooMany};
+
+/// An object that lost its last pixels of overlap may have moved this far, as a multiple of its diameter.
+const REACH: f64 = 1.5;
+
+/// Frames for which an object that was not found is looked for again.
+const PATIENCE: u32 = 2;
+
+/// Both parts of an object that has divided cover at least this share of it.
+const LEAST_OF_A_HALF: f64 = 0.15;
+
+/// The larger part of an object that has divided is at most this much of it.
+const MOST_OF_A_HALF: f64 = 0.8;
+
+/// What is one in the whole numbers of the assignment.
+const ONE: f64 = 1_000_000.0;
+
+/// Gives objects numbers that they keep. Two objects of neighbouring frames are taken for the same by how much they
+/// overlap or, where none does, by how near they are, such that the sum over all is largest.
+#[derive(Debug, Default)]
+pub struct Tracker {
+    /// The numbers of the frame before, pixel by pixel, with those of objects that were lost lately.
+    before: Vec<u32>,
+    known: Vec<Known>,
+    /// Numbers that were given.
+    given: u32,
+    /// Pixels that an object of before and one of now have in common: indices of both, and how many.
+    overlaps: Vec<(u32, u32, usize)>,
+    pairs: Vec<Pair>,
+    events: Events,
+}
+
+/// An object of the frame before, or one that was lost lately.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    number: u32,
+    area: f64,
+    centroid: (f64, f64),
+    /// Frames since it was found.
+    lost: u32,
+}
+
+/// An object of before and one of now that may be the same.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    before: usize,
+    now: usize,
+    /// How likely that is, more than 0.
+    weight: f64,
+}
+
+/// What changed from one frame to the next, by numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// Objects that were not there before; halves of one that has divided are not among them.
+    pub births: Vec<u32>,
+    /// Objects that are not there any more.
+    pub deaths: Vec<u32>,
+    /// Objects that have divided, and what became of them.
+    pub divisions: Vec<(u32, [u32; 2])>,
+}
+
+impl Events {
+    fn clear(&mut self) {
+        self.births.clear();
+        self.deaths.clear();
+        self.divisions.clear();
+    }
+}
+
+impl Tracker {
+    /// Forgets all objects; numbers begin at 1 again.
+    pub fn reset(&mut self) {
+        self.before.clear();
+        self.known.clear();
+        self.given = 0;
+    }
+
+    /// Gives `objects` of a frame, and their pixels in `labels`, the numbers of those they were in the frame
+    /// before, and others new ones. Frames of another size begin anew.
+    ///
+    /// # Errors
+    /// If all numbers are used up: they are not given twice.
+    pub fn follow(
+        &mut self,
+        objects: &mut [Object],
+        labels: &mut [u32],
+    ) -> Result<&Events, TooMany> {
+        if self.before.len() != labels.len() {
+            self.reset();
+            self.before.resize(labels.len(), 0);
+        }
+        self.events.clear();
+        self.overlap(labels);
+        self.pair(objects);
+        let mut numbers = vec![0; objects.len()];
+        for (before, now) in assigned(&self.pairs) {
+            numbers[now] = self.known[before].number;
+        }
+        self.divide(objects, &mut numbers);
+        for (object, number) in objects.iter_mut().zip(&mut numbers) {
+            if *number == 0 {
+                *number = next(&mut self.given)?;
+                self.events.births.push(*number);
+            }
+            object.number = *number;
+        }
+        for label in labels.iter_mut() {
+            let index = (*label as usize).checked_sub(1);
+            *label = index.and_then(|at| numbers.get(at)).map_or(0, |n| *n);
+        }
+        self.remember(objects, labels);
+        Ok(&self.events)
+    }
+
+    /// Counts the pixels that objects of before and of now have in common.
+    fn overlap(&mut self, labels: &[u32]) {
+        let pixels = self.before.iter().zip(labels);
+        let both = pixels.filter(|(before, now)| **before != 0 && **now != 0);
+        self.overlaps.clear();
+        for (before, now) in both {
+            match self.overlaps.last_mut() {
+                // Most neighbours are of the same pair.
+                Some((b, n, count)) if (*b, *n) == (*before, *now) => *count += 1,
+                _ => self.overlaps.push((*before, *now, 1)),
+            }
+        }
+        self.overlaps.sort_unstable();
+        self.overlaps.dedup_by(|next, first| {
+            let same = (next.0, next.1) == (first.0, first.1);
+            if same {
+                first.2 += next.2;
+            }
+            same
+        });
+    }
+
+    /// Finds out which objects may be the same.
+    fn pair(&mut self, objects: &[Object]) {
+        self.pairs.clear();
+        self.known.sort_unstable_by_key(|known| known.number);
+        let mut overlapped = vec![false; self.known.len()];
+        for (number, label, pixels) in &self.overlaps {
+            let found = self
+                .known
+                .binary_search_by_key(number, |known| known.number);
+            let (Ok(before), Some(now)) = (found, (*label as usize).checked_sub(1)) else {
+                continue;
+            };
+            let Some(object) = objects.get(now) else {
+                continue;
+            };
+            overlapped[before] = true;
+            let both = *pixels as f64;
+            let union = self.known[before].area + object.area as f64 - both;
+            // Any overlap counts for more than mere nearness.
+            self.pairs.push(Pair {
+                before,
+                now,
+                weight: 1.0 + both / union.max(1.0),
+            });
+        }
+        for (before, known) in self.known.iter().enumerate() {
+            if overlapped[before] {
+                continue;
+            }
+            let reach = REACH * 2.0 * (known.area / std::f64::consts::PI).sqrt();
+            for (now, object) in objects.iter().enumerate() {
+                let away = distance(known.centroid, object.centroid);
+                if away < reach {
+                    let ratio = known.area / object.area.max(1) as f64;
+                    let alike = ratio.min(1.0 / ratio);
+                    self.pairs.push(Pair {
+                        before,
+                        now,
+                        weight: (1.0 - away / reach) * alike,
+                    });
+                }
+            }
+        }
+        self.pairs.retain(|pair| pair.weight > 0.0);
+    }
+
+    /// Takes two objects for the halves of one, where one of them is new and both lie on it.
+    fn divide(&mut self, objects: &[Object], numbers: &mut [u32]) {
+        for now in 0..objects.len() {
+            if numbers[now] != 0 {
+                continue;
+            }
+            let label = now as u32 + 1;
+            let own = self.overlaps.iter().filter(|(_, of, _)| *of == label);
+            let Some(&(parent, _, pixels)) = own.max_by_key(|(.., pixels)| *pixels) else {
+                continue;
+            };
+            let found = self
+                .known
+                .binary_search_by_key(&parent, |known| known.number);
+            let (Ok(known), Some(other)) = (found, numbers.iter().position(|n| *n == parent))
+            else {
+                continue;
+            };
+            let area = self.known[known].area;
+            let halves = [objects[now].area as f64, objects[other].area as f64];
+            let enough = pixels as f64 >= LEAST_OF_A_HALF * area;
+            if !enough || halves.iter().any(|half| *half > MOST_OF_A_HALF * area) {
+                continue;
+            }
+            let (Ok(one), Ok(two)) = (next(&mut self.given), next(&mut self.given)) else {
+                return;
+            };
+            // In the order in which they come in the frame.
+            (numbers[now.min(other)], numbers[now.max(other)]) = (one, two);
+            self.events.divisions.push((parent, [one, two]));
+            // It is neither lost nor found.
+            self.known[known].lost = u32::MAX;
+        }
+    }
+
+    /// Keeps what the next frame needs.
+    fn remember(&mut self, objects: &[Object], labels: &[u32]) {
+        let is_there = |number: u32| objects.iter().any(|object| object.number == number);
+        let events = &mut self.events;
+        self.known.retain_mut(|known| {
+            if known.lost == u32::MAX || is_there(known.number) {
+                return false;
+            }
+            known.lost += 1;
+            let stays = known.lost <= PATIENCE;
+            if known.lost == 1 {
+                events.deaths.push(known.number);
+            }
+            stays
+        });
+        // What was lost stays where nothing else is.
+        let lost = &self.known;
+        for (before, now) in self.before.iter_mut().zip(labels) {
+            let stays = *now == 0 && *before != 0 && lost.iter().any(|l| l.number == *before);
+            if !stays {
+                *before = *now;
+            }
+        }
+        self.known.extend(objects.iter().map(|object| Known {
+            number: object.number,
+            area: object.area as f64,
+            centroid: object.centroid,
+            lost: 0,
+        }));
+    }
+}
+
+fn next(given: &mut u32) -> Result<u32, TooMany> {
+    if *given as usize >= MOST_OBJECTS {
+        return Err(TooMany(MOST_OBJECTS + 1));
+    }
+    *given += 1;
+    Ok(*given)
+}
+
+fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
+    (a.0 - b.0).hypot(a.1 - b.1)
+}
+
+/// The pairs of the assignment with the largest sum of weights, in which no object is twice. Groups that have no
+/// pair in common are solved one by one, because the time grows with the third power.
+fn assigned(pairs: &[Pair]) -> Vec<(usize, usize)> {
+    let mut chosen = Vec::new();
+    for group in groups(pairs) {
+        let index = |all: &mut Vec<usize>| {
+            all.sort_unstable();
+            all.dedup();
+        };
+        let mut befores: Vec<_> = group.iter().map(|pair| pair.before).collect();
+        let mut nows: Vec<_> = group.iter().map(|pair| pair.now).collect();
+        index(&mut befores);
+        index(&mut nows);
+        // As many columns as rows at least; those that are added stand for nobody.
+        let columns = nows.len().max(befores.len());
+        let mut weights = Matrix::new(befores.len(), columns, 0_i64);
+        for pair in &group {
+            let row = befores.binary_search(&pair.before);
+            let column = nows.binary_search(&pair.now);
+            if let (Ok(row), Ok(column)) = (row, column) {
+                weights[(row, column)] = (pair.weight * ONE) as i64;
+            }
+        }
+        let (_, columns) = kuhn_munkres(&weights);
+        for (row, column) in columns.into_iter().enumerate() {
+            if weights[(row, column)] > 0 {
+                chosen.push((befores[row], nows[column]));
+            }
+        }
+    }
+    chosen
+}
+
+/// Pairs that have an object in common with others of the same group only.
+fn groups(pairs: &[Pair]) -> Vec<Vec<Pair>> {
+    let befores = pairs.iter().map(|pair| pair.before + 1).max().unwrap_or(0);
+    let nows = pairs.iter().map(|pair| pair.now + 1).max().unwrap_or(0);
+    let mut parents: Vec<usize> = (0..befores + nows).collect();
+    fn root(parents: &mut [usize], mut at: usize) -> usize {
+        while parents[at] != at {
+            parents[at] = parents[parents[at]];
+            at = parents[at];
+        }
+        at
+    }
+    for pair in pairs {
+        let (one, other) = (
+            root(&mut parents, pair.before),
+            root(&mut parents, befores + pair.now),
+        );
+        parents[one] = other;
+    }
+    let mut by_root = std::collections::BTreeMap::<usize, Vec<Pair>>::new();
+    for pair in pairs {
+        let root = root(&mut parents, pair.before);
+        by_root.entry(root).or_default().push(*pair);
+    }
+    by_root.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Labeller, Rules};
+    use super::*;
+
+    const WIDTH: usize = 60;
+    const HEIGHT: usize = 30;
+
+    /// A frame of boxes, each a column, row, width and height.
+    fn frame(tracker: &mut Tracker, boxes: &[(usize, usize, usize, usize)]) -> (Vec<u32>, Events) {
+        let mut mask = vec![0; WIDTH * HEIGHT];
+        for (x, y, width, height) in boxes {
+            for row in *y..y + height {
+                mask[row * WIDTH + x..][..*width].fill(1);
+            }
+        }
+        let mut labeller = Labeller::default();
+        labeller
+            .label(&mask, None, WIDTH, &Rules::default())
+            .unwrap();
+        let mut labels = labeller.labels().to_vec();
+        let mut objects = labeller.objects().to_vec();
+        let events = tracker.follow(&mut objects, &mut labels).unwrap().clone();
+        let at = |(x, y, ..): &(usize, usize, usize, usize)| labels[y * WIDTH + x];
+        (boxes.iter().map(at).collect(), events)
+    }
+
+    #[test]
+    fn objects_that_move_keep_their_numbers() {
+        let mut tracker = Tracker::default();
+        let (numbers, events) = frame(&mut tracker, &[(2, 2, 8, 8), (30, 2, 8, 8)]);
+        assert_eq!((numbers, events.births), (vec![1, 2], vec![1, 2]));
+        // The order of their first pixels changes.
+        for step in 1..5 {
+            let boxes = [(2 + 3 * step, 6, 8, 8), (30 - step, 2 + step, 8, 8)];
+            let (numbers, events) = frame(&mut tracker, &boxes);
+            assert_eq!(numbers, [1, 2], "{step}");
+            assert_eq!(events, Events::default(), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_jump_is_followed_and_a_leap_is_not() {
+        let mut tracker = Tracker::default();
+        frame(&mut tracker, &[(2, 2, 6, 6)]);
+        let (numbers, _) = frame(&mut tracker, &[(10, 2, 6, 6)]);
+        assert_eq!(numbers, [1]);
+        let (numbers, events) = frame(&mut tracker, &[(50, 20, 6, 6)]);
+        assert_eq!(numbers, [2]);
+        assert_eq!((events.births, events.deaths), (vec![2], vec![1]));
+    }
+
+    #[test]
+    fn what_is_missing_for_a_moment_is_found_again() {
+        let mut tracker = Tracker::default();
+        frame(&mut tracker, &[(2, 2, 6, 6), (30, 10, 6, 6)]);
+        let (numbers, events) = frame(&mut tracker, &[(30, 10, 6, 6)]);
+        assert_eq!((numbers, events.deaths), (vec![2], vec![1]));
+        let (numbers, _) = frame(&mut tracker, &[(3, 3, 6, 6), (30, 10, 6, 6)]);
+        assert_eq!(numbers, [1, 2]);
+        // Not for ever.
+        for _ in 0..3 {
+            frame(&mut tracker, &[(30, 10, 6, 6)]);
+        }
+        let (numbers, _) = frame(&mut tracker, &[(3, 3, 6, 6), (30, 10, 6, 6)]);
+        assert_eq!(numbers, [3, 2]);
+    }
+
+    #[test]
+    fn halves_know_where_they_come_from() {
+        let mut tracker = Tracker::default();
+        frame(&mut tracker, &[(20, 5, 16, 8)]);
+        let (numbers, events) = frame(&mut tracker, &[(19, 5, 7, 8), (29, 5, 7, 8)]);
+        assert_eq!(numbers, [2, 3]);
+        assert_eq!(events.divisions, [(1, [2, 3])]);
+        assert!(events.births.is_empty() && events.deaths.is_empty());
+        // A speck beside a whole object is no half.
+        let mut tracker = Tracker::default();
+        frame(&mut tracker, &[(20, 5, 16, 8)]);
+        let (numbers, events) = frame(&mut tracker, &[(20, 5, 14, 8), (35, 5, 1, 1)]);
+        assert_eq!((numbers, events.births), (vec![1, 2], vec![2]));
+    }
+
+    #[test]
+    fn the_best_for_all_is_chosen() {
+        // Each for itself, the second pair would be the first choice of both.
+        let pair = |before, now, weight| Pair {
+            before,
+            now,
+            weight,
+        };
+        let pairs = [
+            pair(0, 0, 1.0),
+            pair(0, 1, 1.2),
+            pair(1, 1, 1.1),
+            pair(5, 7, 0.1),
+        ];
+        assert_eq!(assigned(&pairs), [(0, 0), (1, 1), (5, 7)]);
+        // More objects of before than of now.
+        let pairs = [pair(0, 3, 1.0), pair(1, 3, 1.5), pair(2, 3, 0.5)];
+        assert_eq!(assigned(&pairs), [(1, 3)]);
+        assert!(assigned(&[]).is_empty());
+    }
+
+    #[test]
+    fn numbers_are_not_given_twice() {
+        let mut tracker = Tracker {
+            given: MOST_OBJECTS as u32 - 1,
+            before: vec![0; 2],
+            ..Tracker::default()
+        };
+        let mut objects = [Object::default(), Object::default()];
+        let error = tracker.follow(&mut objects, &mut [1, 2]);
+        assert!(error.is_err());
+    }
+}

@@ -1,0 +1,196 @@
+//! Splits what touches, where it is narrow.
+
+use super::components::Connectivity;
+
+/// Steps that heights are sorted in, for each unit.
+const STEPS: f32 = 16.0;
+
+/// Most steps; whatever is higher is as high.
+const MOST_STEPS: usize = 1 << 16;
+
+/// A watershed that floods regions from their highest places down. Two basins that meet become one unless the place
+/// where they meet is lower than both peaks by more than a share, so that no markers are needed.
+#[derive(Debug, Default)]
+pub struct Watershed {
+    /// Where the pixels of each height begin.
+    starts: Vec<usize>,
+    /// Pixels from the highest on.
+    order: Vec<usize>,
+    /// The basin of each pixel that was flooded.
+    basins: Vec<u32>,
+    /// For each basin the one that it became part of, or itself, and the height of its peak.
+    parents: Vec<u32>,
+    peaks: Vec<f32>,
+}
+
+impl Watershed {
+    /// Cuts each region of `labels` (rows of `width` pixels; 0 is none) into the basins of `heights`, of which two
+    /// are one unless they meet at less than `1 - depth` of the lower peak. The numbers that come out are others,
+    /// 1 and more, with gaps.
+    pub fn split(
+        &mut self,
+        labels: &mut [u32],
+        width: usize,
+        heights: &[f32],
+        depth: f32,
+        connectivity: Connectivity,
+    ) {
+        self.sort(labels, heights);
+        self.parents.clear();
+        self.parents.push(0);
+        self.peaks.clear();
+        self.peaks.push(0.0);
+        self.basins.clear();
+        self.basins.resize(labels.len(), 0);
+        for index in 0..self.order.len() {
+            let at = self.order[index];
+            let mut own = 0;
+            for next in neighbours(at, width, labels.len(), connectivity) {
+                if self.basins[next] == 0 || labels[next] != labels[at] {
+                    continue;
+                }
+                let basin = self.root(self.basins[next]);
+                own = match own {
+                    0 => basin,
+                    _ if own == basin => own,
+                    _ => self.meet(own, basin, heights[at], depth),
+                };
+            }
+            if own == 0 {
+                own = self.parents.len() as u32;
+                self.parents.push(own);
+                self.peaks.push(heights[at]);
+            }
+            self.basins[at] = own;
+        }
+        for (at, label) in labels.iter_mut().enumerate() {
+            *label = self.root(self.basins[at]);
+        }
+    }
+
+    /// The basin of a pixel of this height at which two meet.
+    fn meet(&mut self, one: u32, other: u32, height: f32, depth: f32) -> u32 {
+        let peak = |basin: u32| self.peaks[basin as usize];
+        let (higher, lower) = match peak(one) >= peak(other) {
+            true => (one, other),
+            false => (other, one),
+        };
+        if height >= (1.0 - depth) * peak(lower) {
+            self.parents[lower as usize] = higher;
+        }
+        higher
+    }
+
+    fn root(&mut self, mut basin: u32) -> u32 {
+        while self.parents[basin as usize] != basin {
+            let parent = self.parents[basin as usize];
+            self.parents[basin as usize] = self.parents[parent as usize];
+            basin = parent;
+        }
+        basin
+    }
+
+    /// Sorts the pixels of regions by height, the highest first, and those of one height by place.
+    fn sort(&mut self, labels: &[u32], heights: &[f32]) {
+        // What is no number is as low as can be.
+        let step =
+            |at: usize| MOST_STEPS - ((heights[at] * STEPS).max(0.0) as usize).min(MOST_STEPS);
+        self.starts.clear();
+        self.starts.resize(MOST_STEPS + 2, 0);
+        let inside = || (0..labels.len()).filter(|at| labels[*at] != 0);
+        for at in inside() {
+            self.starts[step(at) + 1] += 1;
+        }
+        for index in 1..self.starts.len() {
+            self.starts[index] += self.starts[index - 1];
+        }
+        self.order.clear();
+        self.order.resize(self.starts[MOST_STEPS + 1], 0);
+        for at in inside() {
+            let place = &mut self.starts[step(at)];
+            self.order[*place] = at;
+            *place += 1;
+        }
+    }
+}
+
+/// The pixels that touch `at`, in a picture of `pixels` pixels.
+fn neighbours(
+    at: usize,
+    width: usize,
+    pixels: usize,
+    connectivity: Connectivity,
+) -> impl Iterator<Item = usize> {
+    const AROUND: [(isize, isize); 8] = [
+        (-1, 0),
+        (1, 0),
+        (0, -1),
+        (0, 1),
+        (-1, -1),
+        (1, -1),
+        (-1, 1),
+        (1, 1),
+    ];
+    let count = match connectivity {
+        Connectivity::Edges => 4,
+        Connectivity::Corners => 8,
+    };
+    let (x, y) = (at % width, at / width);
+    AROUND[..count].iter().filter_map(move |(dx, dy)| {
+        let x = x.checked_add_signed(*dx).filter(|x| *x < width)?;
+        let next = y.checked_add_signed(*dy)? * width + x;
+        (next < pixels).then_some(next)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::distance::Distance;
+    use super::*;
+
+    /// Discs in one region, each a centre and a radius; how many pieces it falls into.
+    fn pieces(discs: &[(f32, f32, f32)], depth: f32) -> usize {
+        let (width, height) = (90, 40);
+        let inside = |at: usize| {
+            let (x, y) = ((at % width) as f32, (at / width) as f32);
+            let is_in = |(cx, cy, r): &(f32, f32, f32)| (x - cx).hypot(y - cy) <= *r;
+            u32::from(discs.iter().any(is_in))
+        };
+        let mut labels: Vec<u32> = (0..width * height).map(inside).collect();
+        let before = labels.clone();
+        let mut heights = Vec::new();
+        Distance::default().transform(&labels, width, &mut heights);
+        let mut watershed = Watershed::default();
+        watershed.split(&mut labels, width, &heights, depth, Connectivity::Edges);
+        for (label, before) in labels.iter().zip(&before) {
+            assert_eq!(*label == 0, *before == 0);
+        }
+        labels.retain(|label| *label != 0);
+        labels.sort_unstable();
+        labels.dedup();
+        labels.len()
+    }
+
+    #[test]
+    fn necks_are_cut_and_dents_are_not() {
+        let (left, right) = ((25.0, 20.0, 12.0), (45.0, 20.0, 12.0));
+        assert_eq!(pieces(&[left], 0.25), 1);
+        assert_eq!(pieces(&[left, right], 0.25), 2);
+        // The neck is more than half as wide as the discs.
+        assert_eq!(pieces(&[left, right], 0.5), 1);
+        assert_eq!(pieces(&[left, (33.0, 20.0, 12.0)], 0.25), 1);
+        assert_eq!(pieces(&[left, right, (65.0, 20.0, 10.0)], 0.25), 3);
+    }
+
+    #[test]
+    fn regions_stay_apart() {
+        let mut labels = vec![1, 1, 2, 2, 0, 3];
+        let heights = [1.0, 2.0, 2.0, 1.0, 0.0, f32::NAN];
+        Watershed::default().split(&mut labels, 6, &heights, 0.9, Connectivity::Edges);
+        assert_eq!(labels[0], labels[1]);
+        assert_eq!(labels[2], labels[3]);
+        assert_eq!(labels[4], 0);
+        assert!(labels[1] != labels[2] && labels[5] != labels[2] && labels[5] != 0);
+        Watershed::default().split(&mut [], 0, &[], 0.5, Connectivity::Corners);
+    }
+}
