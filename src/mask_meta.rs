@@ -10,6 +10,8 @@
 //! | `inference-time` | `guint64` | nanoseconds that the network took for this mask |
 //! | `age` | `guint64` | nanoseconds between the arrival of the frame that the mask was made from and that of this one; 0 where it is the same |
 //! | `stale` | `gboolean` | whether the mask is older than `max-mask-age` allows |
+//! | `labels` | `GstBuffer` | two bytes a pixel, little-endian: the number of its object, 0 where there is none; missing where nobody asked for objects |
+//! | `labels-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `labels` |
 //! | `timestamp` | `guint64` | timestamp of the frame that the mask was made from, in nanoseconds; missing where it has none |
 //!
 //! In C:
@@ -42,6 +44,8 @@ pub struct Mask {
     pub mask: gst::Buffer,
     /// Caps of the mask as a picture.
     pub caps: gst::Caps,
+    /// Two bytes a pixel, little-endian: the number of its object, where objects were looked for; with their caps.
+    pub labels: Option<(gst::Buffer, gst::Caps)>,
     /// How long the network took.
     pub inference: Duration,
     /// How much earlier the frame came in that the mask was made from; 0 where it is this one.
@@ -130,6 +134,13 @@ fn fill(
     fields.set("inference-time", nanoseconds(mask.inference));
     fields.set("age", nanoseconds(mask.age));
     fields.set("stale", mask.stale);
+    match mask.labels {
+        Some((labels, caps)) => {
+            fields.set("labels", labels);
+            fields.set("labels-caps", caps);
+        }
+        None => fields.remove_fields(["labels", "labels-caps"]),
+    }
     match mask.timestamp {
         Some(timestamp) => fields.set("timestamp", timestamp.nseconds()),
         None => fields.remove_field("timestamp"),
@@ -148,6 +159,10 @@ pub fn of(buffer: &gst::BufferRef) -> Option<Mask> {
     Some(Mask {
         mask: fields.get("mask").ok()?,
         caps: fields.get("caps").ok()?,
+        labels: fields
+            .get("labels")
+            .ok()
+            .zip(fields.get("labels-caps").ok()),
         inference: Duration::from_nanos(fields.get("inference-time").ok()?),
         age: Duration::from_nanos(fields.get("age").ok()?),
         stale: fields.get("stale").ok()?,

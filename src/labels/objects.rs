@@ -150,6 +150,11 @@ impl Labeller {
         &self.labels
     }
 
+    /// Both, for whoever gives other numbers: a label's object is the one of its place in the list, from 1 on.
+    pub fn parts_mut(&mut self) -> (&mut [Object], &mut [u32]) {
+        (&mut self.objects, &mut self.labels)
+    }
+
     /// Measures how long the edge of each object is.
     pub fn measure_perimeters(&mut self, width: usize) {
         let objects = &mut self.objects;

@@ -45,6 +45,25 @@ pub fn write_mask(mask: &[u8], target: &mut FrameMut) -> Result<(), WriteError> 
     Ok(())
 }
 
+/// Writes the numbers of objects, rows of the frame's width without gaps, into a picture in GRAY16_LE. What has no
+/// room in 16 bits becomes 0.
+///
+/// # Errors
+/// If the picture is in another format, or `labels` is shorter than it.
+pub fn write_labels(labels: &[u32], target: &mut FrameMut) -> Result<(), WriteError> {
+    let width = target.width();
+    if target.format() != Format::Gray16Le || labels.len() < width * target.height() {
+        return Err(WriteError::new("labels", target));
+    }
+    for y in 0..target.height() {
+        let (samples, _) = target.row(0, y).as_chunks_mut();
+        for (bytes, label) in samples.iter_mut().zip(&labels[y * width..]) {
+            *bytes = u16::try_from(*label).unwrap_or(0).to_le_bytes();
+        }
+    }
+    Ok(())
+}
+
 /// Writes probabilities, rows of the frame's width without gaps, into a grey picture: 0 to 1 become
 /// 0 to 255 or 65535, rounded. What is no number becomes 0.
 ///

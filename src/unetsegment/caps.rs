@@ -16,6 +16,7 @@ const OVER_GRAY: &[Format] = &[
 ];
 
 const MASK: &[Format] = &[Format::Gray8];
+const LABELS: &[Format] = &[Format::Gray16Le];
 const PROBABILITY: &[Format] = &[Format::Gray8, Format::Gray16Le];
 
 /// Caps of both pads: what goes out is a format that can come in, too.
@@ -32,6 +33,7 @@ pub fn downstream(output: Output, format: Format) -> Vec<Format> {
         Output::Overlay if format.is_gray() => OVER_GRAY.to_vec(),
         Output::Overlay | Output::None => vec![format],
         Output::Mask => MASK.to_vec(),
+        Output::Labels => LABELS.to_vec(),
         Output::Probability => PROBABILITY.to_vec(),
     }
 }

@@ -52,6 +52,7 @@ pub fn post(element: &UNetSegment, error: &ProcessError) {
         ProcessError::Segment(_)
         | ProcessError::Memory(_)
         | ProcessError::Pool(_)
+        | ProcessError::TooMany(_)
         | ProcessError::NoCaps => {
             gst::error_msg!(gst::StreamError::Failed, ("{}", sentence(error)))
         }

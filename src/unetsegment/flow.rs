@@ -186,6 +186,7 @@ impl Flow {
             stopper.allow();
         }
         self.forget_masks();
+        self.writer.with(Writer::forget_objects);
         self.discontinuous.store(true, Ordering::Relaxed);
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Output;
+use super::choices::Split;
 use super::imp::CAT;
 use super::job::{Found, Job, ProcessError};
 use super::loaded::Loaded;
@@ -58,10 +59,19 @@ impl Inferrer {
         };
         let stream = &job.stream;
         let mut mask = stream.mask()?;
-        let mut probability = match job.kind {
-            Output::Probability => Some(stream.probability()?),
-            _ => None,
+        let by_probability =
+            job.settings.split == Split::Probability && job.settings.wants_objects(job.kind);
+        let mut probability = match job.kind == Output::Probability || by_probability {
+            true => Some(stream.probability()?),
+            false => None,
         };
+        let threshold = match job.settings.threshold {
+            Some(threshold) => threshold as f32,
+            None => self.model.contract.threshold,
+        };
+        if self.segmenter.threshold() != threshold {
+            self.segmenter.set_threshold(threshold);
+        }
         let spent = {
             let buffer = job.frame();
             let bytes = buffer.map_readable()?;

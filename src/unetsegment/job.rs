@@ -11,6 +11,7 @@ use super::settings::FrameSettings;
 use super::stats::Inside;
 use super::stream::Stream;
 use crate::inference::ModelError;
+use crate::labels::TooMany;
 use crate::picture::{FrameError, Scaling, WriteError};
 use crate::segmenter::{SegmentError, Spent};
 
@@ -33,6 +34,8 @@ pub enum ProcessError {
     Memory(#[from] glib::BoolError),
     #[error("there is not enough memory for a frame of this size: {0}")]
     Space(#[from] TryReserveError),
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     #[error("no buffer for the mask: {0}")]
     Pool(#[from] gst::FlowError),
 }

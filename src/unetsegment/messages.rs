@@ -7,36 +7,112 @@ use gst::prelude::*;
 
 use super::UNetSegment;
 use super::loaded::Loaded;
+use super::objects::Objects;
 use super::settings::FrameSettings;
+use super::trigger::Trigger;
+use crate::labels::Object;
 
-/// What one frame held.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Report {
+/// Which frame a message is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion {
     /// Number of the frame since the element started, from 0.
     pub frame: u64,
     /// Its timestamp, if it has one.
     pub timestamp: Option<gst::ClockTime>,
-    /// Objects: connected components.
-    pub objects: usize,
-    /// Share of the pixels that are not background, `0..=1`.
-    pub coverage: f64,
     /// How much earlier the frame came in that the mask was made from.
     pub age: Duration,
 }
 
-/// Posts `report` as an element message named `unetsegment` with the fields `frame` (guint64),
-/// `timestamp` (guint64, nanoseconds; missing where the frame has none), `objects` (guint), `coverage`
-/// (gdouble) and `mask-age` (guint64, nanoseconds).
-pub fn post(element: &UNetSegment, report: Report) {
-    let mut fields = gst::Structure::builder("unetsegment")
-        .field("frame", report.frame)
-        .field("objects", u32::try_from(report.objects).unwrap_or(u32::MAX))
-        .field("coverage", report.coverage)
-        .field("mask-age", nanoseconds(report.age));
-    if let Some(timestamp) = report.timestamp {
-        fields = fields.field("timestamp", timestamp.nseconds());
+impl Occasion {
+    fn fields(&self, name: &str) -> gst::structure::Builder {
+        let fields = gst::Structure::builder(name)
+            .field("frame", self.frame)
+            .field("mask-age", nanoseconds(self.age));
+        match self.timestamp {
+            Some(timestamp) => fields.field("timestamp", timestamp.nseconds()),
+            None => fields,
+        }
     }
-    post_structure(element, fields.build());
+}
+
+/// The element message `unetsegment`: what one frame holds. Its fields are `frame` (guint64), `timestamp` (guint64,
+/// nanoseconds; missing where the frame has none), `mask-age` (guint64, nanoseconds), `objects` (guint), `coverage`
+/// (gdouble, share of the frame that is not background), `class-areas` (array of guint64, pixels of each class, the
+/// background first) and, with `track`, `births`, `deaths` (arrays of guint) and `divisions` (array of arrays of
+/// guint: the object that has divided, and both that it became).
+///
+/// With `post-objects` it has `object-list`, an array of structures, see [`object`].
+pub fn report(
+    occasion: &Occasion,
+    objects: &Objects,
+    settings: &FrameSettings,
+    micrometres: Option<f64>,
+) -> gst::Structure {
+    let held = objects.held();
+    let mut fields = occasion
+        .fields("unetsegment")
+        .field("objects", u32::try_from(held.objects).unwrap_or(u32::MAX))
+        .field("coverage", held.coverage)
+        .field("class-areas", gst::Array::new(objects.areas()));
+    if settings.track {
+        let events = objects.events();
+        let divisions = events.divisions.iter();
+        let divisions = divisions.map(|(one, [a, b])| gst::Array::new([*one, *a, *b]));
+        fields = fields
+            .field("births", gst::Array::new(&events.births))
+            .field("deaths", gst::Array::new(&events.deaths))
+            .field("divisions", gst::Array::new(divisions));
+    }
+    if settings.post_objects {
+        let list = objects.list().iter();
+        let list = list.map(|found| object(found, micrometres));
+        fields = fields.field("object-list", gst::Array::new(list));
+    }
+    fields.build()
+}
+
+/// One object: `number`, `class` (guint), `area` (guint64, pixels), `x`, `y` (gdouble, its centroid), `left`, `top`,
+/// `width`, `height` (guint, its bounds), `perimeter` (gdouble, pixels), `circularity` (gdouble, 1 for a disc),
+/// `intensity` (gdouble, mean count of the picture) and, where the size of a pixel is known, `area-um2` (gdouble).
+fn object(found: &Object, micrometres: Option<f64>) -> gst::Structure {
+    let whole = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let (columns, rows) = (found.columns, found.rows);
+    let mut fields = gst::Structure::builder("object")
+        .field("number", found.number)
+        .field("class", u32::from(found.class))
+        .field("area", found.area as u64)
+        .field("x", found.centroid.0)
+        .field("y", found.centroid.1)
+        .field("left", whole(columns.0))
+        .field("top", whole(rows.0))
+        .field("width", whole(columns.1 + 1 - columns.0))
+        .field("height", whole(rows.1 + 1 - rows.0))
+        .field("perimeter", found.perimeter)
+        .field("circularity", found.circularity());
+    if let Some(intensity) = found.intensity {
+        fields = fields.field("intensity", intensity);
+    }
+    if let Some(side) = micrometres {
+        fields = fields.field("area-um2", found.area as f64 * side * side);
+    }
+    fields.build()
+}
+
+/// The element message `unetsegment-trigger`, when the condition of `trigger` begins to hold, and when it ends:
+/// `trigger` (gchararray), `active` (gboolean), `value` (gdouble, what was compared), `frame`, `timestamp` and
+/// `mask-age` as in [`report`].
+pub fn triggered(
+    occasion: &Occasion,
+    trigger: &Trigger,
+    active: bool,
+    value: f64,
+) -> gst::Structure {
+    occasion
+        .fields("unetsegment-trigger")
+        .field("trigger", trigger.to_string())
+        .field("active", active)
+        .field("value", value)
+        .build()
 }
 
 /// What became of a `model-file` that was set while the element runs.
@@ -100,7 +176,8 @@ pub fn post_paced(element: &UNetSegment, paced: &Paced, settings: &FrameSettings
     }
 }
 
-fn post_structure(element: &UNetSegment, structure: gst::Structure) {
+/// Posts an element message.
+pub fn post_structure(element: &UNetSegment, structure: gst::Structure) {
     let message = gst::message::Element::builder(structure)
         .src(element)
         .build();

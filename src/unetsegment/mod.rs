@@ -11,6 +11,7 @@
 //! The mask rides on every outgoing frame, whatever `output` says: see [`crate::mask_meta`].
 
 mod caps;
+mod choices;
 mod errors;
 mod flow;
 mod frame;
@@ -22,6 +23,7 @@ mod line;
 mod loaded;
 mod loader;
 mod messages;
+mod objects;
 mod open;
 mod pace;
 mod passing;
@@ -30,6 +32,7 @@ mod reader;
 mod settings;
 mod stats;
 mod stream;
+mod trigger;
 mod writer;
 
 use gst::prelude::*;
@@ -53,6 +56,10 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
         NormalizationMode::static_type(),
         Mode::static_type(),
         OnError::static_type(),
+        choices::Connectivity::static_type(),
+        choices::Split::static_type(),
+        choices::ColorBy::static_type(),
+        choices::Annotations::static_type(),
     ] {
         r#type.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }
@@ -78,6 +85,11 @@ pub enum Output {
     #[enum_value(name = "Mask: the class of each pixel, GRAY8", nick = "mask")]
     Mask,
     #[enum_value(
+        name = "Labels: the number of the object of each pixel, GRAY16_LE",
+        nick = "labels"
+    )]
+    Labels,
+    #[enum_value(
         name = "Probability: that of the foreground, GRAY8 or GRAY16_LE",
         nick = "probability"
     )]
@@ -91,7 +103,18 @@ pub enum Output {
 
 impl Output {
     /// Every output.
-    const ALL: [Output; 4] = [Self::Overlay, Self::Mask, Self::Probability, Self::None];
+    const ALL: [Output; 5] = [
+        Self::Overlay,
+        Self::Mask,
+        Self::Labels,
+        Self::Probability,
+        Self::None,
+    ];
+
+    /// Whether nothing goes out where there is no mask.
+    const fn is_map(self) -> bool {
+        matches!(self, Self::Mask | Self::Labels | Self::Probability)
+    }
 }
 
 /// What ONNX Runtime computes on.

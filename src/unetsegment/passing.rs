@@ -178,14 +178,14 @@ impl UNetSegment {
         let written = self.flow.write(job).map_err(|error| self.fail(&error))?;
         let Written::Frame {
             buffer,
-            report,
+            messages,
             age,
         } = written
         else {
             return Ok(None);
         };
-        if let Some(report) = report {
-            messages::post(&self.obj(), report);
+        for message in messages.into_iter().flatten() {
+            messages::post_structure(&self.obj(), message);
         }
         if let Some(inside) = inside {
             inside.leave(age);

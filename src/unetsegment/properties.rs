@@ -3,7 +3,8 @@
 use gst::prelude::*;
 use once_cell::sync::Lazy;
 
-use super::settings::{FrameSettings, MODELS_AREA, ModelSettings, Settings};
+use super::choices::Annotations;
+use super::settings::{AUTOMATIC, FrameSettings, MODELS_THRESHOLD, ModelSettings, Settings};
 
 /// Every property.
 pub static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
@@ -12,6 +13,8 @@ pub static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
     properties.extend(tile_properties(&model));
     properties.extend(live_properties(&model, &frame));
     properties.extend(frame_properties(&frame));
+    properties.extend(object_properties(&frame));
+    properties.extend(overlay_properties(&frame));
     properties
 });
 
@@ -199,11 +202,130 @@ fn frame_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.post_messages)
             .mutable_playing()
             .build(),
+    ]
+}
+
+/// What counts as an object, and what is told of it.
+fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
+    vec![
+        glib::ParamSpecDouble::builder("threshold")
+            .nick("Threshold")
+            .blurb("Probability above which a pixel is foreground, of models with two classes (-1 = as the model says)")
+            .minimum(MODELS_THRESHOLD)
+            .maximum(1.0)
+            .default_value(MODELS_THRESHOLD)
+            .controllable()
+            .mutable_playing()
+            .build(),
         glib::ParamSpecInt::builder("min-area")
             .nick("Smallest area")
-            .blurb("Objects of fewer pixels are not counted in messages (-1 = as the model says)")
-            .minimum(MODELS_AREA)
-            .default_value(MODELS_AREA)
+            .blurb("Objects of fewer pixels do not count (-1 = as the model says)")
+            .minimum(AUTOMATIC)
+            .default_value(AUTOMATIC)
+            .controllable()
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecUInt::builder("max-area")
+            .nick("Largest area")
+            .blurb("Objects of more pixels do not count (0 = all do)")
+            .default_value(default.max_area)
+            .controllable()
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("connectivity", default.connectivity)
+            .nick("Connectivity")
+            .blurb("Which pixels touch, so that they are of one object")
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecBoolean::builder("fill-holes")
+            .nick("Fill holes")
+            .blurb("Whether background that an object goes around is a part of it")
+            .default_value(default.fill_holes)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecBoolean::builder("exclude-border")
+            .nick("Exclude border")
+            .blurb("Whether objects that touch the edge of the frame do not count")
+            .default_value(default.exclude_border)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("split", default.split)
+            .nick("Split")
+            .blurb("How objects that touch are told apart, by a watershed")
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecDouble::builder("split-depth")
+            .nick("Split depth")
+            .blurb("Two pieces are two objects where the neck between them is lower than the lower of both by more than this share: of half their width with split=distance, of their probability with split=probability")
+            .minimum(0.0)
+            .maximum(1.0)
+            .default_value(default.split_depth)
+            .controllable()
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecBoolean::builder("track")
+            .nick("Track")
+            .blurb("Whether objects keep their numbers from frame to frame")
+            .default_value(default.track)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecDouble::builder("pixel-size")
+            .nick("Pixel size")
+            .blurb("Micrometres of a pixel, for areas and the scale bar (0 = as the model says)")
+            .minimum(0.0)
+            .maximum(1e6)
+            .default_value(default.pixel_size)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecUInt::builder("message-interval")
+            .nick("Message interval")
+            .blurb("The messages of post-messages come with every N-th frame")
+            .minimum(1)
+            .maximum(100_000)
+            .default_value(default.message_interval)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecBoolean::builder("post-objects")
+            .nick("Post objects")
+            .blurb("Whether the messages of post-messages list the objects with their measures")
+            .default_value(default.post_objects)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecString::builder("trigger")
+            .nick("Trigger")
+            .blurb("A condition, such as \"objects >= 50 until 40\" or \"coverage > 0.8\": an element message \"unetsegment-trigger\" is posted when it begins and when it ends; objects, coverage and, with track, births, deaths and divisions can be compared")
+            .mutable_playing()
+            .build(),
+    ]
+}
+
+/// How the overlay looks.
+fn overlay_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
+    vec![
+        glib::ParamSpecEnum::builder_with_default("color-by", default.color_by)
+            .nick("Color by")
+            .blurb("What the colours of the overlay mean")
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecInt::builder("outline")
+            .nick("Outline")
+            .blurb("Thickness of outlines in pixels (0 = none, -1 = 1, or 2 in frames of more than 1000 rows)")
+            .minimum(AUTOMATIC)
+            .maximum(16)
+            .default_value(AUTOMATIC)
+            .controllable()
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecFlags::builder::<Annotations>("annotations")
+            .nick("Annotations")
+            .blurb("What is written on the overlay")
+            .default_value(default.annotations)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecString::builder("show-classes")
+            .nick("Show classes")
+            .blurb("The classes that the overlay shows: numbers with commas between them, or all")
+            .default_value(Some(default.show_classes.to_string().as_str()))
             .mutable_playing()
             .build(),
     ]

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use glib::value::{FromValue, ToValue};
 
+use super::choices::{Annotations, Classes, ColorBy, Connectivity, Split};
+use super::trigger::Trigger;
 use super::{Blend, ExecutionProvider, Mode, NormalizationMode, OnError, Output, Reuse};
 use crate::contract::{Contract, Normalization};
+use crate::labels::Rules;
 use crate::picture::{DisplayRange, Format};
 use crate::{reuse, segmenter};
 
@@ -77,8 +80,29 @@ pub struct FrameSettings {
     pub opacity: f64,
     pub display_range: DisplayRange,
     pub post_messages: bool,
+    /// Frames
+    pub message_interval: u32,
+    pub post_objects: bool,
+    pub trigger: Option<Trigger>,
+    /// `None` where the model says it.
+    pub threshold: Option<f64>,
     /// Pixels; `None` where the model says it.
     pub min_area: Option<u32>,
+    /// Pixels; 0: any.
+    pub max_area: u32,
+    pub connectivity: Connectivity,
+    pub fill_holes: bool,
+    pub exclude_border: bool,
+    pub split: Split,
+    pub split_depth: f64,
+    pub track: bool,
+    /// Micrometres; 0: as the model says.
+    pub pixel_size: f64,
+    pub color_by: ColorBy,
+    /// Pixels; `None` by the frame's size.
+    pub outline: Option<u32>,
+    pub annotations: Annotations,
+    pub show_classes: Classes,
     /// The network sees every N-th frame.
     pub inference_interval: u32,
     /// Milliseconds; 0: any age.
@@ -96,7 +120,23 @@ impl Default for FrameSettings {
             opacity: 0.35,
             display_range: DisplayRange::Auto,
             post_messages: false,
+            message_interval: 1,
+            post_objects: false,
+            trigger: None,
+            threshold: None,
             min_area: None,
+            max_area: 0,
+            connectivity: Connectivity::default(),
+            fill_holes: false,
+            exclude_border: false,
+            split: Split::default(),
+            split_depth: 0.25,
+            track: false,
+            pixel_size: 0.0,
+            color_by: ColorBy::default(),
+            outline: None,
+            annotations: Annotations::default(),
+            show_classes: Classes::ALL,
             inference_interval: 1,
             max_mask_age: 1000,
             max_latency: 0,
@@ -104,8 +144,11 @@ impl Default for FrameSettings {
     }
 }
 
-/// Value of `min-area` that leaves it to the model.
-pub const MODELS_AREA: i32 = -1;
+/// Value of `min-area` and `outline` that leaves them to the model and to the size of the frame.
+pub const AUTOMATIC: i32 = -1;
+
+/// Value of `threshold` that leaves it to the model.
+pub const MODELS_THRESHOLD: f64 = -1.0;
 
 /// Percentiles of `normalization=percentile`; robust against hot pixels.
 const PERCENTILES: Normalization = Normalization::Percentile {
@@ -149,6 +192,21 @@ impl ModelSettings {
 }
 
 impl FrameSettings {
+    fn set_text(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let range = || match text {
+            "" => Ok(DisplayRange::Auto),
+            text => text.parse().map_err(|error| format!("{error}")),
+        };
+        match name {
+            "value-range" => self.value_range = range()?,
+            "display-range" => self.display_range = range()?,
+            "show-classes" => self.show_classes = text.parse()?,
+            _ if text.trim().is_empty() => self.trigger = None,
+            _ => self.trigger = Some(text.parse()?),
+        }
+        Ok(())
+    }
+
     /// Whether a mask of this age is too old.
     pub fn is_stale(&self, age: Duration) -> bool {
         self.max_mask_age > 0 && age > Duration::from_millis(self.max_mask_age.into())
@@ -163,6 +221,43 @@ impl FrameSettings {
     pub fn min_area(&self, contract: &Contract) -> usize {
         let own = self.min_area.map(|area| area as usize);
         own.or(contract.min_area).unwrap_or(0)
+    }
+
+    /// What counts as an object.
+    pub fn rules(&self, contract: &Contract) -> Rules {
+        Rules {
+            connectivity: self.connectivity.into(),
+            fill_holes: self.fill_holes,
+            split: self.split.into(),
+            split_depth: self.split_depth as f32,
+            min_area: self.min_area(contract),
+            max_area: match self.max_area {
+                0 => usize::MAX,
+                area => area as usize,
+            },
+            exclude_border: self.exclude_border,
+        }
+    }
+
+    /// Micrometres of a pixel, where they are known.
+    pub fn micrometres(&self, contract: &Contract) -> Option<f64> {
+        match self.pixel_size > 0.0 {
+            true => Some(self.pixel_size),
+            false => contract.pixel_size,
+        }
+    }
+
+    /// Whether objects are looked for.
+    pub fn wants_objects(&self, output: Output) -> bool {
+        let drawn = self.color_by == ColorBy::Object
+            || self
+                .annotations
+                .intersects(Annotations::NUMBERS | Annotations::COUNT);
+        output == Output::Labels
+            || self.post_messages
+            || self.trigger.is_some()
+            || self.track
+            || (output == Output::Overlay && drawn)
     }
 
     /// How frames of `format` become the input of a network with `contract`.
@@ -223,32 +318,41 @@ impl Settings {
             "output" => read(value, &mut frame.output),
             "opacity" => read(value, &mut frame.opacity),
             "post-messages" => read(value, &mut frame.post_messages),
-            "min-area" => {
-                let area: i32 = value.get().unwrap_or(MODELS_AREA);
-                frame.min_area = u32::try_from(area).ok();
+            "message-interval" => read(value, &mut frame.message_interval),
+            "post-objects" => read(value, &mut frame.post_objects),
+            "min-area" => frame.min_area = whole(value),
+            "outline" => frame.outline = whole(value),
+            "threshold" => {
+                let threshold: f64 = value.get().unwrap_or(MODELS_THRESHOLD);
+                frame.threshold = (threshold >= 0.0).then_some(threshold);
             }
-            "value-range" | "display-range" => return self.set_range(name, value),
+            "max-area" => read(value, &mut frame.max_area),
+            "connectivity" => read(value, &mut frame.connectivity),
+            "fill-holes" => read(value, &mut frame.fill_holes),
+            "exclude-border" => read(value, &mut frame.exclude_border),
+            "split" => read(value, &mut frame.split),
+            "split-depth" => read(value, &mut frame.split_depth),
+            "track" => read(value, &mut frame.track),
+            "pixel-size" => read(value, &mut frame.pixel_size),
+            "color-by" => read(value, &mut frame.color_by),
+            "annotations" => read(value, &mut frame.annotations),
+            "value-range" | "display-range" | "trigger" | "show-classes" => {
+                return self.set_text(name, value);
+            }
             _ => return Err(format!("there is no property {name} to set")),
         }
         Ok(())
     }
 
-    fn set_range(&mut self, name: &str, value: &glib::Value) -> Result<(), String> {
+    /// Sets a property whose text has a meaning.
+    fn set_text(&mut self, name: &str, value: &glib::Value) -> Result<(), String> {
         let text: Option<String> = value.get().unwrap_or_default();
-        match text.as_deref().unwrap_or("auto").parse() {
-            Ok(range) => {
-                self.refused.remove(name);
-                match name {
-                    "value-range" => self.frame.value_range = range,
-                    _ => self.frame.display_range = range,
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.refused.insert(name.to_owned(), error.to_string());
-                Err(error.to_string())
-            }
+        let set = self.frame.set_text(name, text.as_deref().unwrap_or(""));
+        match &set {
+            Ok(()) => drop(self.refused.remove(name)),
+            Err(reason) => drop(self.refused.insert(name.to_owned(), reason.clone())),
         }
+        set
     }
 
     /// The value of the property `name`; `None` for one that is not a setting.
@@ -282,10 +386,26 @@ impl Settings {
             "opacity" => frame.opacity.to_value(),
             "display-range" => frame.display_range.to_string().to_value(),
             "post-messages" => frame.post_messages.to_value(),
-            "min-area" => frame
-                .min_area
-                .map_or(MODELS_AREA, |area| area as i32)
-                .to_value(),
+            "message-interval" => frame.message_interval.to_value(),
+            "post-objects" => frame.post_objects.to_value(),
+            "trigger" => {
+                let text = frame.trigger.map(|trigger| trigger.to_string());
+                text.unwrap_or_default().to_value()
+            }
+            "threshold" => frame.threshold.unwrap_or(MODELS_THRESHOLD).to_value(),
+            "min-area" => or_automatic(frame.min_area),
+            "max-area" => frame.max_area.to_value(),
+            "connectivity" => frame.connectivity.to_value(),
+            "fill-holes" => frame.fill_holes.to_value(),
+            "exclude-border" => frame.exclude_border.to_value(),
+            "split" => frame.split.to_value(),
+            "split-depth" => frame.split_depth.to_value(),
+            "track" => frame.track.to_value(),
+            "pixel-size" => frame.pixel_size.to_value(),
+            "color-by" => frame.color_by.to_value(),
+            "outline" => or_automatic(frame.outline),
+            "annotations" => frame.annotations.to_value(),
+            "show-classes" => frame.show_classes.to_string().to_value(),
             _ => return None,
         })
     }
@@ -295,6 +415,17 @@ fn read<'v, T: FromValue<'v>>(value: &'v glib::Value, setting: &mut T) {
     if let Ok(value) = value.get() {
         *setting = value;
     }
+}
+
+/// A number of pixels, unless it is left to somebody else.
+fn whole(value: &glib::Value) -> Option<u32> {
+    let number: i32 = value.get().unwrap_or(AUTOMATIC);
+    u32::try_from(number).ok()
+}
+
+fn or_automatic(number: Option<u32>) -> glib::Value {
+    let number = number.and_then(|number| i32::try_from(number).ok());
+    number.unwrap_or(AUTOMATIC).to_value()
 }
 
 /// The file that a property names; an empty text names none.

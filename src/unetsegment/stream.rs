@@ -16,7 +16,10 @@ pub struct Stream {
     pub output: Picture,
     /// Caps of the mask as a picture.
     pub mask_caps: gst::Caps,
+    /// Caps of the labels as a picture.
+    pub labels_caps: gst::Caps,
     masks: gst::BufferPool,
+    labels: gst::BufferPool,
     /// Maps of probabilities that are not in use.
     probabilities: Mutex<Vec<Arc<Vec<f32>>>>,
 }
@@ -27,13 +30,18 @@ impl Stream {
         let (input, output) = (Picture::of(incaps)?, Picture::of(outcaps)?);
         let size = input.size();
         let (width, height) = (input.info().width(), input.info().height());
-        let mask_caps = gst_video::VideoInfo::builder(gst_video::VideoFormat::Gray8, width, height)
-            .build()
-            .and_then(|info| info.to_caps())?;
+        let caps_of = |format| {
+            let info = gst_video::VideoInfo::builder(format, width, height).build();
+            info.and_then(|info| info.to_caps())
+        };
+        let mask_caps = caps_of(gst_video::VideoFormat::Gray8)?;
+        let labels_caps = caps_of(gst_video::VideoFormat::Gray16Le)?;
         Ok(Stream {
             input,
             output,
             mask_caps,
+            labels_caps,
+            labels: pool(2 * size.area())?,
             masks: pool(size.area())?,
             probabilities: Mutex::default(),
         })
@@ -58,13 +66,18 @@ impl Stream {
         match kind {
             Output::Overlay => self.input.format() == self.output.format(),
             Output::None => true,
-            Output::Mask | Output::Probability => false,
+            Output::Mask | Output::Labels | Output::Probability => false,
         }
     }
 
     /// A buffer for a mask; it comes back when the frame that carries it is gone.
     pub fn mask(&self) -> Result<gst::Buffer, ProcessError> {
         Ok(self.masks.acquire_buffer(None)?)
+    }
+
+    /// A buffer for labels of two bytes, as [`mask`](Self::mask).
+    pub fn labels(&self) -> Result<gst::Buffer, ProcessError> {
+        Ok(self.labels.acquire_buffer(None)?)
     }
 
     /// A map with room for the probability of each pixel, of which there is no other reference.
@@ -90,7 +103,7 @@ impl Stream {
     }
 }
 
-/// Buffers for masks of `size` bytes.
+/// Buffers of `size` bytes.
 fn pool(size: usize) -> Result<gst::BufferPool, ProcessError> {
     let pool = gst::BufferPool::new();
     let mut config = pool.config();

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use super::Output;
 use super::job::{Found, Job, ProcessError};
-use super::messages::Report;
+use super::messages::{self, Occasion};
+use super::objects::Objects;
 use super::settings::FrameSettings;
 use super::stream::Stream;
-use crate::labels::Components;
+use crate::contract::Contract;
 use crate::mask_meta::{self, Mask};
 use crate::picture::{self, Color, DisplayRange, LevelTracker, Levels};
 
 /// Makes what goes out.
 pub struct Writer {
     levels: LevelTracker,
-    components: Components,
+    objects: Objects,
+    /// Whether the condition of `trigger` holds.
+    triggered: bool,
     /// A mask that is changed before it is drawn.
     scratch: Vec<u8>,
     /// Frames that went out.
@@ -25,7 +28,8 @@ pub struct Writer {
 pub enum Written {
     Frame {
         buffer: gst::Buffer,
-        report: Option<Report>,
+        /// What there is to tell of it.
+        messages: [Option<gst::Structure>; 2],
         /// Age of its mask, where it has one.
         age: Option<Duration>,
     },
@@ -37,7 +41,8 @@ impl Writer {
     pub fn new() -> Self {
         Writer {
             levels: LevelTracker::new(DisplayRange::Auto),
-            components: Components::default(),
+            objects: Objects::default(),
+            triggered: false,
             scratch: Vec::new(),
             frames: 0,
         }
@@ -46,6 +51,12 @@ impl Writer {
     /// Forgets how bright the frames of the stream before were.
     pub fn begin_stream(&mut self) {
         self.levels = LevelTracker::new(DisplayRange::Auto);
+        self.forget_objects();
+    }
+
+    /// Forgets the objects of the frames before: those to come are others.
+    pub fn forget_objects(&mut self) {
+        self.objects.reset();
     }
 
     /// Makes the buffer that goes out of a job with what was found for it.
@@ -60,7 +71,7 @@ impl Writer {
             found,
             ..
         } = job;
-        if found.is_none() && matches!(kind, Output::Mask | Output::Probability) {
+        if found.is_none() && kind.is_map() {
             return Ok(Written::Nothing);
         }
         let age = found
@@ -72,6 +83,15 @@ impl Writer {
             settings: &settings,
             stale,
         };
+        let wants_objects = settings.wants_objects(kind);
+        if let Some(found) = found.as_ref().filter(|_| wants_objects) {
+            let frame = input.as_ref().unwrap_or(&output);
+            let bytes = frame.map_readable()?;
+            let placement = stream.input.placement(frame)?;
+            let frame = stream.input.frame(&placement, &bytes)?;
+            self.objects
+                .find(found, &stream, (kind, &settings), Some(&frame))?;
+        }
         let buffer = output.make_mut();
         match (&input, &found) {
             (Some(input), found) => {
@@ -83,19 +103,17 @@ impl Writer {
             _ => (),
         }
         let timestamp = buffer.pts();
-        let mut report = None;
+        let mut messages = [None, None];
         if let (Some(found), Some(age)) = (found, age) {
-            if settings.post_messages {
-                let (objects, coverage) = self.count(&stream, &found, &settings)?;
-                report = Some(Report {
-                    frame: self.frames,
-                    timestamp,
-                    objects,
-                    coverage,
-                    age,
-                });
-            }
+            let occasion = Occasion {
+                frame: self.frames,
+                timestamp,
+                age,
+            };
+            messages = self.messages(&occasion, &settings, &found.model.contract);
+            let labels = self.objects.buffer().filter(|_| wants_objects);
             let mask = Mask {
+                labels: labels.map(|labels| (labels.clone(), stream.labels_caps.clone())),
                 mask: found.mask,
                 caps: stream.mask_caps.clone(),
                 inference: found.spent.inference,
@@ -111,7 +129,7 @@ impl Writer {
         self.frames += 1;
         Ok(Written::Frame {
             buffer: output,
-            report,
+            messages,
             age,
         })
     }
@@ -153,6 +171,9 @@ impl Writer {
             found.and_then(|found| found.probability.as_ref()),
         ) {
             (Output::Probability, _, Some(map)) => picture::write_probability(map, &mut target)?,
+            (Output::Labels, Some(_), _) => {
+                picture::write_labels(self.objects.labels(), &mut target)?;
+            }
             (Output::Mask | Output::Probability, Some(mask), _) => {
                 picture::write_mask(mask, &mut target)?;
             }
@@ -198,19 +219,29 @@ impl Writer {
         Ok((&self.scratch, colors))
     }
 
-    /// How many objects were found, and which share of the frame they cover.
-    fn count(
+    /// What there is to tell of a frame with a mask.
+    fn messages(
         &mut self,
-        stream: &Stream,
-        found: &Found,
+        occasion: &Occasion,
         settings: &FrameSettings,
-    ) -> Result<(usize, f64), ProcessError> {
-        let pixels = found.mask.map_readable()?;
-        let width = stream.input.size().width;
-        let min_area = settings.min_area(&found.model.contract);
-        let covered = pixels.iter().filter(|class| **class != 0).count();
-        let coverage = covered as f64 / pixels.len().max(1) as f64;
-        Ok((self.components.count(&pixels, width, min_area), coverage))
+        contract: &Contract,
+    ) -> [Option<gst::Structure>; 2] {
+        let interval = u64::from(settings.message_interval.max(1));
+        let is_due = settings.post_messages && occasion.frame.is_multiple_of(interval);
+        let report = is_due.then(|| {
+            let micrometres = settings.micrometres(contract);
+            messages::report(occasion, &self.objects, settings, micrometres)
+        });
+        let Some(trigger) = settings.trigger else {
+            self.triggered = false;
+            return [report, None];
+        };
+        let held = self.objects.held();
+        let active = trigger.holds(&held, self.triggered);
+        let changed = std::mem::replace(&mut self.triggered, active) != active;
+        let value = trigger.value(&held);
+        let told = changed.then(|| messages::triggered(occasion, &trigger, active, value));
+        [report, told]
     }
 }
 

@@ -362,3 +362,23 @@ pub fn pictures(folder: &Path, count: usize) -> Vec<(Vec<u8>, usize, usize)> {
         })
         .collect()
 }
+
+/// A model whose mask is the picture: foreground is what is brighter than 127. To be used with
+/// the properties [`BRIGHTNESS`].
+pub fn brightness() -> Vec<u8> {
+    foreign(&SMALL, |graph| {
+        let mut layer = graph.node.pop().unwrap();
+        layer.input = ["image", "weight", "bias"].map(String::from).to_vec();
+        graph.node = vec![layer];
+        let tensor = |name: &str, dims: &[i64], values: &[f32]| {
+            onnx::Tensor::of_floats(name.into(), dims, values)
+        };
+        graph.initializer = vec![
+            tensor("weight", &[2, 1, 1, 1], &[0.0, 20.0]),
+            tensor("bias", &[2], &[0.0, -10.0]),
+        ];
+    })
+}
+
+/// Properties that go with [`brightness`].
+pub const BRIGHTNESS: [(&str, &str); 2] = [("normalization", "fixed"), ("value-range", "0,255")];

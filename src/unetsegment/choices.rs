@@ -1,0 +1,152 @@
+//! Values of the properties that say what counts as an object, and how it is shown.
+
+use crate::labels;
+
+/// Which pixels touch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstUNetSegmentConnectivity")]
+#[repr(u32)]
+pub enum Connectivity {
+    #[default]
+    #[enum_value(name = "The four that share an edge", nick = "edges")]
+    Edges,
+    #[enum_value(name = "The eight that share an edge or a corner", nick = "corners")]
+    Corners,
+}
+
+impl From<Connectivity> for labels::Connectivity {
+    fn from(connectivity: Connectivity) -> Self {
+        match connectivity {
+            Connectivity::Edges => Self::Edges,
+            Connectivity::Corners => Self::Corners,
+        }
+    }
+}
+
+/// How objects that touch are told apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstUNetSegmentSplit")]
+#[repr(u32)]
+pub enum Split {
+    #[default]
+    #[enum_value(name = "Not at all", nick = "off")]
+    Off,
+    #[enum_value(name = "Where they are narrow", nick = "distance")]
+    Distance,
+    #[enum_value(name = "Where the network is less sure of them", nick = "probability")]
+    Probability,
+}
+
+impl From<Split> for labels::Split {
+    fn from(split: Split) -> Self {
+        match split {
+            Split::Off => Self::Off,
+            Split::Distance => Self::Distance,
+            Split::Probability => Self::Probability,
+        }
+    }
+}
+
+/// What colours of the overlay mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstUNetSegmentColorBy")]
+#[repr(u32)]
+pub enum ColorBy {
+    #[default]
+    #[enum_value(name = "The class, in the model's colours", nick = "class")]
+    Class,
+    #[enum_value(
+        name = "The object: neighbours differ, and with track each keeps its colour",
+        nick = "object"
+    )]
+    Object,
+}
+
+/// What is written on the overlay.
+#[glib::flags(name = "GstUNetSegmentAnnotations")]
+pub enum Annotations {
+    #[flags_value(name = "The number of each object", nick = "numbers")]
+    NUMBERS = 1 << 0,
+    #[flags_value(name = "The classes with their colours", nick = "legend")]
+    LEGEND = 1 << 1,
+    #[flags_value(
+        name = "A length in micrometres, where pixel-size is known",
+        nick = "scale-bar"
+    )]
+    SCALE_BAR = 1 << 2,
+    #[flags_value(
+        name = "How many objects there are, and what they cover",
+        nick = "count"
+    )]
+    COUNT = 1 << 3,
+    #[flags_value(name = "How old the mask is", nick = "age")]
+    AGE = 1 << 4,
+}
+
+impl Default for Annotations {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+/// Classes of a mask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Classes([u64; 4]);
+
+impl Classes {
+    /// Every class.
+    pub const ALL: Self = Classes([u64::MAX; 4]);
+
+    /// Whether `class` is one of them.
+    pub fn contain(&self, class: u8) -> bool {
+        self.0[usize::from(class / 64)] & (1 << (class % 64)) != 0
+    }
+}
+
+impl std::str::FromStr for Classes {
+    type Err = String;
+
+    /// Numbers with commas between them; no text, or `all`, are all.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() || text.trim() == "all" {
+            return Ok(Self::ALL);
+        }
+        let mut classes = Classes([0; 4]);
+        for number in text.split(',') {
+            let class: u8 = number.trim().parse().map_err(|_| {
+                format!("{text:?} is no list of classes: numbers from 1 to 255 with commas between them, such as 1,3, or all")
+            })?;
+            classes.0[usize::from(class / 64)] |= 1 << (class % 64);
+        }
+        Ok(classes)
+    }
+}
+
+impl std::fmt::Display for Classes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if *self == Self::ALL {
+            return f.write_str("all");
+        }
+        let numbers = (0..=u8::MAX).filter(|class| self.contain(*class));
+        let numbers: Vec<_> = numbers.map(|class| class.to_string()).collect();
+        f.write_str(&numbers.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_read_as_they_are_written() {
+        for text in ["all", "1", "1,3,200"] {
+            assert_eq!(text.parse::<Classes>().unwrap().to_string(), text);
+        }
+        let some: Classes = " 1 , 64".parse().unwrap();
+        assert!(some.contain(1) && some.contain(64) && !some.contain(2) && !some.contain(65));
+        assert_eq!("".parse(), Ok(Classes::ALL));
+        for wrong in ["cell", "1;2", "300", "1,,2"] {
+            assert!(wrong.parse::<Classes>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The objects of a mask: found once, and followed from frame to frame.
+
+use std::time::Instant;
+
+use super::Output;
+use super::job::{Found, ProcessError};
+use super::settings::FrameSettings;
+use super::stream::Stream;
+use super::trigger::Held;
+use crate::contract::Channels;
+use crate::labels::{Events, Labeller, Object, Tracker};
+use crate::picture::{self, Frame};
+
+/// The objects of the last mask.
+#[derive(Default)]
+pub struct Objects {
+    labeller: Labeller,
+    tracker: Tracker,
+    events: Events,
+    /// When the frame came in whose mask this is of.
+    of: Option<Instant>,
+    /// Share of the frame that is not background.
+    coverage: f64,
+    /// Pixels of each class.
+    areas: Vec<u64>,
+    labels: Option<gst::Buffer>,
+    /// How many there are where they are more than labels.
+    too_many: Option<usize>,
+}
+
+impl Objects {
+    /// Forgets the objects of the stream before.
+    pub fn reset(&mut self) {
+        self.tracker.reset();
+        self.of = None;
+        self.labels = None;
+    }
+
+    /// Finds the objects of `found`, which was seen on `frame`, unless they were found already.
+    ///
+    /// # Errors
+    /// If they are more than labels can tell apart, where these go out.
+    pub fn find(
+        &mut self,
+        found: &Found,
+        stream: &Stream,
+        (kind, settings): (Output, &FrameSettings),
+        frame: Option<&Frame>,
+    ) -> Result<(), ProcessError> {
+        if self.of == Some(found.arrived) {
+            // An older mask once more: nothing is born with it.
+            self.events = Events::default();
+            return Ok(());
+        }
+        self.of = Some(found.arrived);
+        self.labels = None;
+        self.too_many = None;
+        self.events = Events::default();
+        let mask = found.mask.map_readable()?;
+        let width = stream.input.size().width;
+        self.count_classes(&mask);
+        let rules = settings.rules(&found.model.contract);
+        let probability = found.probability.as_ref().map(|map| map.as_slice());
+        match self.labeller.label(&mask, probability, width, &rules) {
+            Ok(()) => (),
+            Err(error) if kind == Output::Labels || settings.track => return Err(error.into()),
+            Err(error) => {
+                self.too_many = Some(error.0);
+                return Ok(());
+            }
+        }
+        if settings.post_objects {
+            self.labeller.measure_perimeters(width);
+            if let Some(frame) = frame {
+                self.measure(width, frame);
+            }
+        }
+        if settings.track {
+            let (objects, labels) = self.labeller.parts_mut();
+            self.events
+                .clone_from(self.tracker.follow(objects, labels)?);
+        }
+        let mut buffer = stream.labels()?;
+        {
+            let mut bytes = buffer.make_mut().map_writable()?;
+            let (samples, _) = bytes.as_chunks_mut();
+            for (sample, label) in samples.iter_mut().zip(self.labeller.labels()) {
+                *sample = u16::try_from(*label).unwrap_or(0).to_le_bytes();
+            }
+        }
+        self.labels = Some(buffer);
+        Ok(())
+    }
+
+    /// The number of the object of each pixel.
+    pub fn labels(&self) -> &[u32] {
+        self.labeller.labels()
+    }
+
+    /// The same as a buffer; none where there are too many.
+    pub fn buffer(&self) -> Option<&gst::Buffer> {
+        self.labels.as_ref()
+    }
+
+    /// What was found; nothing where there are too many.
+    pub fn list(&self) -> &[Object] {
+        self.labeller.objects()
+    }
+
+    /// What changed since the frame before.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Pixels of each class, the background first.
+    pub fn areas(&self) -> &[u64] {
+        &self.areas
+    }
+
+    /// What a frame is judged by.
+    pub fn held(&self) -> Held {
+        Held {
+            objects: self.too_many.unwrap_or(self.list().len()),
+            coverage: self.coverage,
+            births: self.events.births.len(),
+            deaths: self.events.deaths.len(),
+            divisions: self.events.divisions.len(),
+        }
+    }
+
+    fn count_classes(&mut self, mask: &[u8]) {
+        self.areas.clear();
+        let mut counts = [0_u64; 256];
+        for class in mask {
+            counts[usize::from(*class)] += 1;
+        }
+        let last = counts.iter().rposition(|count| *count > 0);
+        self.areas.extend(&counts[..=last.unwrap_or(0)]);
+        let pixels = mask.len().max(1) as f64;
+        self.coverage = 1.0 - counts[0] as f64 / pixels;
+        if mask.is_empty() {
+            self.coverage = 0.0;
+        }
+    }
+
+    fn measure(&mut self, width: usize, frame: &Frame) {
+        self.labeller.measure_intensities(width, |act| {
+            picture::for_each_row(frame, Channels::Gray, |_, y, x, codes| act(y, x, codes));
+        });
+        let (zero, step) = picture::value_of_codes(frame, Channels::Gray);
+        let (objects, _) = self.labeller.parts_mut();
+        for object in objects {
+            object.intensity = object.intensity.map(|mean| zero + step * mean);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! When a microscope is to react.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What can be compared with a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// Objects of a frame.
+    Objects,
+    /// Share of the frame that they cover.
+    Coverage,
+    /// Objects that were not there in the frame before; with `track`.
+    Births,
+    /// Objects that are not there any more; with `track`.
+    Deaths,
+    /// Objects that have divided; with `track`.
+    Divisions,
+}
+
+const NAMES: [(Quantity, &str); 5] = [
+    (Quantity::Objects, "objects"),
+    (Quantity::Coverage, "coverage"),
+    (Quantity::Births, "births"),
+    (Quantity::Deaths, "deaths"),
+    (Quantity::Divisions, "divisions"),
+];
+
+/// A condition with hysteresis: `objects >= 50 until 40` begins to hold at 50 objects and ends below 40. Without
+/// `until` it ends where it does not hold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trigger {
+    quantity: Quantity,
+    comparison: Comparison,
+    level: f64,
+    /// Where it ends.
+    until: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    More,
+    AtLeast,
+    Less,
+    AtMost,
+}
+
+const COMPARISONS: [(Comparison, &str); 4] = [
+    (Comparison::AtLeast, ">="),
+    (Comparison::AtMost, "<="),
+    (Comparison::More, ">"),
+    (Comparison::Less, "<"),
+];
+
+/// What one frame holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Held {
+    pub objects: usize,
+    pub coverage: f64,
+    pub births: usize,
+    pub deaths: usize,
+    pub divisions: usize,
+}
+
+impl Trigger {
+    /// Whether the condition holds for a frame, after it `held` for the one before.
+    pub fn holds(&self, frame: &Held, held: bool) -> bool {
+        let value = self.value(frame);
+        let level = if held { self.until } else { self.level };
+        match self.comparison {
+            Comparison::More => value > level,
+            Comparison::AtLeast => value >= level,
+            Comparison::Less => value < level,
+            Comparison::AtMost => value <= level,
+        }
+    }
+
+    /// What is compared.
+    pub fn value(&self, frame: &Held) -> f64 {
+        match self.quantity {
+            Quantity::Objects => frame.objects as f64,
+            Quantity::Coverage => frame.coverage,
+            Quantity::Births => frame.births as f64,
+            Quantity::Deaths => frame.deaths as f64,
+            Quantity::Divisions => frame.divisions as f64,
+        }
+    }
+}
+
+impl FromStr for Trigger {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |what: &str| {
+            format!(
+                "{text:?} is no condition ({what}): one of objects, coverage, births, deaths and divisions, then >, >=, < or <=, then a number and, where it is to end elsewhere, until and another; such as objects >= 50 until 40"
+            )
+        };
+        let at = text
+            .find(['<', '>'])
+            .ok_or_else(|| wrong("nothing is compared"))?;
+        let (name, rest) = text.split_at(at);
+        let (quantity, _) = NAMES
+            .into_iter()
+            .find(|(_, known)| *known == name.trim())
+            .ok_or_else(|| wrong("nobody knows what is compared"))?;
+        let (comparison, sign) = COMPARISONS
+            .into_iter()
+            .find(|(_, sign)| rest.starts_with(sign))
+            .ok_or_else(|| wrong("no comparison"))?;
+        let number = |text: &str| {
+            let number = text.trim().parse().ok();
+            number
+                .filter(|n: &f64| n.is_finite())
+                .ok_or_else(|| wrong("no number"))
+        };
+        let (level, until) = match rest[sign.len()..].split_once("until") {
+            Some((level, until)) => (number(level)?, number(until)?),
+            None => {
+                let level = number(&rest[sign.len()..])?;
+                (level, level)
+            }
+        };
+        let rising = matches!(comparison, Comparison::More | Comparison::AtLeast);
+        if (rising && until > level) || (!rising && until < level) {
+            return Err(wrong("it would end before it begins"));
+        }
+        Ok(Trigger {
+            quantity,
+            comparison,
+            level,
+            until,
+        })
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = NAMES
+            .iter()
+            .find(|(quantity, _)| *quantity == self.quantity);
+        let sign = COMPARISONS
+            .iter()
+            .find(|(comparison, _)| *comparison == self.comparison);
+        let (name, sign) = (name.map_or("", |n| n.1), sign.map_or("", |s| s.1));
+        write!(f, "{name} {sign} {}", self.level)?;
+        match self.until == self.level {
+            true => Ok(()),
+            false => write!(f, " until {}", self.until),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects(objects: usize) -> Held {
+        Held {
+            objects,
+            ..Held::default()
+        }
+    }
+
+    #[test]
+    fn it_holds_until_it_ends() {
+        let trigger: Trigger = "objects >= 50 until 40".parse().unwrap();
+        let mut held = false;
+        let states: Vec<_> = [10, 49, 50, 45, 40, 39, 45, 60]
+            .map(|count| {
+                held = trigger.holds(&objects(count), held);
+                held
+            })
+            .to_vec();
+        assert_eq!(states, [false, false, true, true, true, false, false, true]);
+        let confluence: Trigger = "coverage<0.8".parse().unwrap();
+        let frame = Held {
+            coverage: 0.79,
+            ..Held::default()
+        };
+        assert!(confluence.holds(&frame, false) && confluence.holds(&frame, true));
+        assert_eq!(confluence.value(&frame), 0.79);
+    }
+
+    #[test]
+    fn it_is_read_as_it_is_written() {
+        for text in [
+            "objects >= 50 until 40",
+            "coverage > 0.8",
+            "divisions > 0",
+            "births <= 3 until 4",
+        ] {
+            assert_eq!(text.parse::<Trigger>().unwrap().to_string(), text);
+        }
+        for (text, what) in [
+            ("objects 5", "nothing is compared"),
+            ("cells > 5", "nobody knows"),
+            ("objects > many", "no number"),
+            ("objects > nan", "no number"),
+            ("objects > 5 until 6", "before it begins"),
+            ("objects < 5 until 4", "before it begins"),
+        ] {
+            let error = text.parse::<Trigger>().unwrap_err();
+            assert!(error.contains(what), "{text}: {error}");
+        }
+    }
+}

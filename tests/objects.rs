@@ -1,0 +1,303 @@
+//! What counts as an object, what is told of it, and that it keeps its number.
+
+mod common;
+
+use common::{BRIGHTNESS, Files, brightness, element, error_on, gray8, harness, mask_of};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstreamer_check::Harness;
+use gstunetsegment::labels::{Connectivity, Labeller, Rules, Split};
+use gstunetsegment::mask_meta;
+
+const WIDTH: usize = 96;
+const HEIGHT: usize = 64;
+
+/// A frame with bright discs, each a centre and a radius.
+fn frame(number: u64, discs: &[(f64, f64, f64)]) -> gst::Buffer {
+    let bright = |at: usize| {
+        let (x, y) = ((at % WIDTH) as f64, (at / WIDTH) as f64);
+        let is_in = |(cx, cy, r): &(f64, f64, f64)| (x - cx).hypot(y - cy) <= *r;
+        if discs.iter().any(is_in) { 200 } else { 20 }
+    };
+    let picture: Vec<u8> = (0..WIDTH * HEIGHT).map(bright).collect();
+    let mut buffer = gray8(&picture, WIDTH, HEIGHT);
+    let time = gst::ClockTime::from_mseconds(40 * number);
+    buffer.get_mut().unwrap().set_pts(time);
+    buffer
+}
+
+/// The element that finds what is bright, on a bus of its own.
+fn finder(properties: &[(&str, &str)]) -> (gst::Element, Harness, gst::Bus) {
+    common::init();
+    let files = Files::new();
+    let model = files.write("brightness.onnx", &brightness());
+    let all: Vec<_> = BRIGHTNESS.iter().chain(properties).copied().collect();
+    let element = element(&model, &all);
+    let harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    (element, harness, bus)
+}
+
+fn labels_of(buffer: &gst::BufferRef) -> Vec<u16> {
+    let bytes = buffer.map_readable().unwrap();
+    let (samples, _) = bytes.as_chunks();
+    samples
+        .iter()
+        .map(|bytes| u16::from_le_bytes(*bytes))
+        .collect()
+}
+
+/// The messages of this name that wait on `bus`.
+fn messages(bus: &gst::Bus, name: &str) -> Vec<gst::Structure> {
+    let messages = std::iter::from_fn(|| bus.pop());
+    let structures = messages.filter_map(|message| Some(message.structure()?.to_owned()));
+    structures.filter(|fields| fields.name() == name).collect()
+}
+
+fn numbers(message: &gst::Structure, field: &str) -> Vec<u32> {
+    let array: gst::Array = message.get(field).unwrap();
+    array.iter().map(|value| value.get().unwrap()).collect()
+}
+
+#[test]
+fn labels_go_out_and_ride_on_the_frame() {
+    let rules = Rules {
+        connectivity: Connectivity::Corners,
+        fill_holes: true,
+        split: Split::Distance,
+        min_area: 20,
+        exclude_border: true,
+        ..Rules::default()
+    };
+    let properties = [
+        ("output", "labels"),
+        ("connectivity", "corners"),
+        ("fill-holes", "true"),
+        ("split", "distance"),
+        ("min-area", "20"),
+        ("exclude-border", "true"),
+    ];
+    let (_element, mut harness, _) = finder(&properties);
+    let discs = [
+        (20.0, 20.0, 9.0),
+        (35.0, 20.0, 9.0),
+        (70.0, 40.0, 12.0),
+        (0.0, 60.0, 8.0),
+        (60.0, 10.0, 2.0),
+    ];
+    let out = harness.push_and_pull(frame(0, &discs)).unwrap();
+    let caps = harness.sinkpad().unwrap().current_caps().unwrap();
+    assert_eq!(caps.structure(0).unwrap().get("format"), Ok("GRAY16_LE"));
+    let labels = labels_of(&out);
+    let mut labeller = Labeller::default();
+    labeller
+        .label(&mask_of(&out).0, None, WIDTH, &rules)
+        .unwrap();
+    let expected: Vec<u16> = labeller.labels().iter().map(|l| *l as u16).collect();
+    assert_eq!(labels, expected);
+    // Two that touch and one alone; not the one at the edge, nor the speck.
+    assert_eq!(labels.iter().max(), Some(&3));
+    let mask = mask_meta::of(&out).unwrap();
+    let (on_frame, caps) = mask.labels.unwrap();
+    assert_eq!(labels_of(&on_frame), labels);
+    assert_eq!(caps.structure(0).unwrap().get("width"), Ok(WIDTH as i32));
+}
+
+#[test]
+fn objects_are_told_with_their_measures() {
+    let properties = [
+        ("output", "none"),
+        ("post-messages", "true"),
+        ("post-objects", "true"),
+        ("pixel-size", "0.5"),
+        ("message-interval", "2"),
+    ];
+    let (_element, mut harness, bus) = finder(&properties);
+    for number in 0..4 {
+        drop(
+            harness
+                .push_and_pull(frame(number, &[(20.0, 30.0, 9.0), (70.0, 40.0, 12.0)]))
+                .unwrap(),
+        );
+    }
+    let told = messages(&bus, "unetsegment");
+    assert_eq!(told.len(), 2, "{told:?}");
+    let message = &told[1];
+    assert_eq!(message.get("frame"), Ok(2_u64));
+    assert_eq!(message.get("timestamp"), Ok(80_000_000_u64));
+    assert_eq!(message.get("objects"), Ok(2_u32));
+    let areas: gst::Array = message.get("class-areas").unwrap();
+    let areas: Vec<u64> = areas.iter().map(|value| value.get().unwrap()).collect();
+    assert_eq!(areas.iter().sum::<u64>(), (WIDTH * HEIGHT) as u64);
+    let coverage: f64 = message.get("coverage").unwrap();
+    assert!((coverage - areas[1] as f64 / (WIDTH * HEIGHT) as f64).abs() < 1e-12);
+    let list: gst::Array = message.get("object-list").unwrap();
+    let objects: Vec<gst::Structure> = list.iter().map(|value| value.get().unwrap()).collect();
+    let large = objects
+        .iter()
+        .find(|object| object.get("x") == Ok(70.0))
+        .unwrap();
+    assert_eq!(large.get("y"), Ok(40.0));
+    assert_eq!(large.get("left"), Ok(58_u32));
+    assert_eq!(
+        (large.get("width"), large.get("height")),
+        (Ok(25_u32), Ok(25_u32))
+    );
+    assert_eq!(large.get("intensity"), Ok(200.0));
+    let area: u64 = large.get("area").unwrap();
+    assert_eq!(large.get("area-um2"), Ok(area as f64 * 0.25));
+    assert!(large.get::<f64>("circularity").unwrap() > 0.85);
+}
+
+#[test]
+fn an_object_keeps_its_number() {
+    let properties = [
+        ("output", "labels"),
+        ("track", "true"),
+        ("post-messages", "true"),
+        ("min-area", "4"),
+    ];
+    let (element, mut harness, bus) = finder(&properties);
+    let at = |labels: &[u16], x: f64, y: f64| labels[y as usize * WIDTH + x as usize];
+    for step in 0..10 {
+        // The one below overtakes the one above, so that the order of their first pixels changes.
+        let move_on = f64::from(step as u32) * 3.0;
+        let (one, two) = ((15.0, 12.0 + move_on, 7.0), (70.0, 45.0 - move_on, 7.0));
+        let out = harness.push_and_pull(frame(step, &[one, two])).unwrap();
+        let labels = labels_of(&out);
+        assert_eq!(
+            (at(&labels, one.0, one.1), at(&labels, two.0, two.1)),
+            (1, 2),
+            "{step}"
+        );
+    }
+    let told = messages(&bus, "unetsegment");
+    assert_eq!(numbers(&told[0], "births"), [1, 2]);
+    assert!(
+        told[1..]
+            .iter()
+            .all(|message| numbers(message, "births").is_empty())
+    );
+
+    // One goes, and the other divides.
+    let halves = [(64.0, 18.0, 4.0), (76.0, 18.0, 4.0)];
+    let out = harness
+        .push_and_pull(frame(10, &[(70.0, 18.0, 8.0)]))
+        .unwrap();
+    drop(out);
+    let out = harness.push_and_pull(frame(11, &halves)).unwrap();
+    let labels = labels_of(&out);
+    assert_eq!(halves.map(|(x, y, _)| at(&labels, x, y)), [3, 4]);
+    let told = messages(&bus, "unetsegment");
+    assert_eq!(numbers(&told[0], "deaths"), [1]);
+    let divisions: gst::Array = told[1].get("divisions").unwrap();
+    let first: gst::Array = divisions[0].get().unwrap();
+    let first: Vec<u32> = first.iter().map(|value| value.get().unwrap()).collect();
+    assert_eq!(first, [2, 3, 4]);
+
+    // After a flush all begins anew.
+    let pad = element.static_pad("sink").unwrap();
+    assert!(pad.send_event(gst::event::FlushStart::new()));
+    assert!(pad.send_event(gst::event::FlushStop::new(true)));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    assert!(harness.push_event(gst::event::Segment::new(&segment)));
+    let out = harness
+        .push_and_pull(frame(12, &[(30.0, 30.0, 8.0)]))
+        .unwrap();
+    assert_eq!(labels_of(&out).iter().max(), Some(&1));
+}
+
+#[test]
+fn a_condition_is_told_when_it_begins_and_when_it_ends() {
+    let (element, mut harness, bus) = finder(&[
+        ("output", "none"),
+        ("trigger", "objects >= 3 until 2"),
+        ("min-area", "4"),
+    ]);
+    let mut told = Vec::new();
+    for (number, count) in [1, 3, 4, 2, 1, 3].into_iter().enumerate() {
+        let discs: Vec<_> = (0..count)
+            .map(|n| (12.0 + 20.0 * f64::from(n), 30.0, 6.0))
+            .collect();
+        drop(harness.push_and_pull(frame(number as u64, &discs)).unwrap());
+        for message in messages(&bus, "unetsegment-trigger") {
+            let active: bool = message.get("active").unwrap();
+            told.push((number, active, message.get::<f64>("value").unwrap()));
+            assert_eq!(message.get("trigger"), Ok("objects >= 3 until 2"));
+        }
+    }
+    assert_eq!(told, [(1, true, 3.0), (4, false, 1.0), (5, true, 3.0)]);
+    // What says nothing is refused, and the condition stays.
+    element.set_property("trigger", "cells > 3");
+    assert_eq!(
+        element.property::<String>("trigger"),
+        "objects >= 3 until 2"
+    );
+    assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_some());
+}
+
+#[test]
+fn the_threshold_may_change_while_frames_flow() {
+    let (element, mut harness, _) = finder(&[("output", "mask")]);
+    let picture: Vec<u8> = (0..WIDTH * HEIGHT).map(|at| (at % 256) as u8).collect();
+    let mut foreground = |threshold: f64| {
+        element.set_property("threshold", threshold);
+        let out = harness
+            .push_and_pull(gray8(&picture, WIDTH, HEIGHT))
+            .unwrap();
+        let mask = out.map_readable().unwrap();
+        mask.iter().filter(|class| **class == 1).count()
+    };
+    let usual = foreground(-1.0);
+    assert_eq!(foreground(0.5), usual);
+    let (strict, lax) = (foreground(0.99), foreground(0.01));
+    assert!(strict < usual && usual < lax, "{strict} {usual} {lax}");
+    assert_eq!(foreground(-1.0), usual);
+}
+
+/// More objects than 16 bits have numbers for: an error where labels go out, a count where they do not.
+#[test]
+fn too_many_objects_are_no_wrong_labels() {
+    let side = 512;
+    let checkered: Vec<u8> = (0..side * side)
+        .map(|at| {
+            if (at % side + at / side) % 2 == 0 {
+                255
+            } else {
+                0
+            }
+        })
+        .collect();
+    common::init();
+    let files = Files::new();
+    let model = files.write("brightness.onnx", &brightness());
+    for (output, fails) in [("labels", true), ("none", false)] {
+        let properties = [
+            BRIGHTNESS[0],
+            BRIGHTNESS[1],
+            ("output", output),
+            ("post-messages", "true"),
+            ("frames-in-flight", "1"),
+        ];
+        let element = element(&model, &properties);
+        let mut harness = harness(&element, "GRAY8", side, side);
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        let pushed = harness.push(gray8(&checkered, side, side));
+        assert_eq!(pushed.is_err(), fails, "{output}");
+        match fails {
+            true => {
+                let text = error_on(&bus);
+                assert!(
+                    text.contains("131072 objects") && text.contains("min-area"),
+                    "{text}"
+                );
+            }
+            false => {
+                let told = messages(&bus, "unetsegment");
+                assert_eq!(told[0].get("objects"), Ok(131_072_u32));
+            }
+        }
+    }
+}
