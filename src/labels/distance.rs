@@ -114,15 +114,15 @@ fn along_row(row: &[u32], distances: &mut [f32]) {
             continue;
         }
         if row[start] != 0 {
-            for x in start..end {
-                let left = if start > 0 {
-                    (x - start + 1) as f32
+            for (index, distance) in distances[start..end].iter_mut().enumerate() {
+                let left = if start > 0 { (index + 1) as f32 } else { FAR };
+                let right = if end < width {
+                    (end - start - index) as f32
                 } else {
                     FAR
                 };
-                let right = if end < width { (end - x) as f32 } else { FAR };
                 let nearest = left.min(right);
-                distances[x] = (nearest * nearest).min(FAR);
+                *distance = (nearest * nearest).min(FAR);
             }
         }
         start = end;
