@@ -37,6 +37,8 @@ pub mod tiling;
 pub mod train;
 pub mod unet;
 #[cfg(feature = "plugin")]
+pub mod unetmask;
+#[cfg(feature = "plugin")]
 pub mod unetsegment;
 
 #[cfg(feature = "plugin")]
@@ -49,7 +51,8 @@ extern crate gstreamer_video as gst_video;
 #[cfg(feature = "plugin")]
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     mask_meta::register();
-    unetsegment::register(plugin)
+    unetsegment::register(plugin)?;
+    unetmask::register(plugin)
 }
 
 #[cfg(feature = "plugin")]

@@ -263,6 +263,12 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .controllable()
             .mutable_playing()
             .build(),
+        glib::ParamSpecBoolean::builder("find-objects")
+            .nick("Find objects")
+            .blurb("Whether objects are looked for in any case, so that their labels ride on every frame; they are where an output, a message or the overlay needs them")
+            .default_value(default.find_objects)
+            .mutable_playing()
+            .build(),
         glib::ParamSpecBoolean::builder("track")
             .nick("Track")
             .blurb("Whether objects keep their numbers from frame to frame")

@@ -95,6 +95,7 @@ pub struct FrameSettings {
     pub exclude_border: bool,
     pub split: Split,
     pub split_depth: f64,
+    pub find_objects: bool,
     pub track: bool,
     /// Micrometres; 0: as the model says.
     pub pixel_size: f64,
@@ -131,6 +132,7 @@ impl Default for FrameSettings {
             exclude_border: false,
             split: Split::default(),
             split_depth: 0.25,
+            find_objects: false,
             track: false,
             pixel_size: 0.0,
             color_by: ColorBy::default(),
@@ -254,6 +256,7 @@ impl FrameSettings {
                 .annotations
                 .intersects(Annotations::NUMBERS | Annotations::COUNT);
         output == Output::Labels
+            || self.find_objects
             || self.post_messages
             || self.trigger.is_some()
             || self.track
@@ -332,6 +335,7 @@ impl Settings {
             "exclude-border" => read(value, &mut frame.exclude_border),
             "split" => read(value, &mut frame.split),
             "split-depth" => read(value, &mut frame.split_depth),
+            "find-objects" => read(value, &mut frame.find_objects),
             "track" => read(value, &mut frame.track),
             "pixel-size" => read(value, &mut frame.pixel_size),
             "color-by" => read(value, &mut frame.color_by),
@@ -400,6 +404,7 @@ impl Settings {
             "exclude-border" => frame.exclude_border.to_value(),
             "split" => frame.split.to_value(),
             "split-depth" => frame.split_depth.to_value(),
+            "find-objects" => frame.find_objects.to_value(),
             "track" => frame.track.to_value(),
             "pixel-size" => frame.pixel_size.to_value(),
             "color-by" => frame.color_by.to_value(),

@@ -1,0 +1,337 @@
+//! The GObject side of `unetmask`.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+use gst_base::subclass::BaseTransformMode;
+use gst_base::subclass::base_transform::GenerateOutputSuccess;
+use gst_base::subclass::prelude::*;
+use once_cell::sync::Lazy;
+
+use super::{What, WithoutMask};
+use crate::mask_meta;
+
+/// Frames without a mask in a row after which somebody is told.
+const SUSPICIOUS: u32 = 100;
+
+#[derive(Default)]
+pub struct UNetMask {
+    settings: Mutex<Settings>,
+    stream: Mutex<Stream>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Settings {
+    what: What,
+    without_mask: WithoutMask,
+    drop_stale: bool,
+}
+
+#[derive(Default)]
+struct Stream {
+    /// What goes out.
+    info: Option<gst_video::VideoInfo>,
+    /// Whether downstream reads rows of any length.
+    takes_rows: bool,
+    /// Frames without a mask since the last that had one.
+    without: u32,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl UNetMask {
+    /// The map that goes out for `frame`, if there is one.
+    fn map(
+        &self,
+        frame: &gst::BufferRef,
+        settings: Settings,
+    ) -> Result<Option<gst::Buffer>, gst::FlowError> {
+        let Some(mask) = mask_meta::of(frame) else {
+            return Ok(None);
+        };
+        if settings.drop_stale && mask.stale {
+            return Ok(None);
+        }
+        match settings.what {
+            What::Mask => Ok(Some(mask.mask)),
+            What::Labels => match mask.labels {
+                Some((labels, _)) => Ok(Some(labels)),
+                None => {
+                    gst::element_imp_error!(
+                        self,
+                        gst::StreamError::WrongType,
+                        ("The frames carry no labels: set find-objects=true on unetsegment")
+                    );
+                    Err(gst::FlowError::Error)
+                }
+            },
+        }
+    }
+
+    /// A buffer with the bytes of `map`, whose rows have no padding.
+    fn filled(
+        &self,
+        map: &gst::Buffer,
+        info: &gst_video::VideoInfo,
+    ) -> Result<gst::Buffer, glib::BoolError> {
+        let format = info.format();
+        let bytes = match format {
+            gst_video::VideoFormat::Gray8 => 1,
+            _ => 2,
+        };
+        let row = bytes * info.width() as usize;
+        let rows = info.height() as usize;
+        if map.size() != row * rows {
+            return Err(glib::bool_error!(
+                "the mask has {} bytes and the frame {} x {} pixels",
+                map.size(),
+                info.width(),
+                info.height()
+            ));
+        }
+        let stride = info.stride().first().copied().unwrap_or(0);
+        let is_same = usize::try_from(stride) == Ok(row);
+        let mut out = gst::Buffer::new();
+        let buffer = out.make_mut();
+        if is_same || lock(&self.stream).takes_rows {
+            // It is not used for another mask before this one is gone.
+            gst::ParentBufferMeta::add(buffer, map);
+            for memory in map.iter_memories_owned() {
+                buffer.append_memory(memory);
+            }
+            let stride = i32::try_from(row).unwrap_or(i32::MAX);
+            gst_video::VideoMeta::add_full(
+                buffer,
+                gst_video::VideoFrameFlags::empty(),
+                format,
+                info.width(),
+                info.height(),
+                &[0],
+                &[stride],
+            )?;
+            return Ok(out);
+        }
+        // Downstream counts on padded rows.
+        let stride = usize::try_from(stride).unwrap_or(row);
+        let source = map.map_readable()?;
+        let mut padded = vec![0; stride * rows];
+        for (target, source) in padded
+            .chunks_exact_mut(stride)
+            .zip(source.chunks_exact(row))
+        {
+            target[..row].copy_from_slice(source);
+        }
+        buffer.append_memory(gst::Memory::from_mut_slice(padded));
+        Ok(out)
+    }
+
+    /// What goes out for a frame without a mask.
+    fn without_mask(
+        &self,
+        frame: &gst::BufferRef,
+        settings: Settings,
+        info: &gst_video::VideoInfo,
+    ) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        let without = {
+            let mut stream = lock(&self.stream);
+            stream.without = stream.without.saturating_add(1);
+            stream.without
+        };
+        if without == SUSPICIOUS {
+            gst::element_imp_warning!(
+                self,
+                gst::StreamError::WrongType,
+                ("{SUSPICIOUS} frames in a row carry no mask: unetsegment has to come before, and nothing that scales, crops or turns frames in between")
+            );
+        }
+        if settings.without_mask == WithoutMask::Drop {
+            if let Some(time) = frame.pts() {
+                let gap = gst::event::Gap::builder(time).duration(frame.duration());
+                self.obj().src_pad().push_event(gap.build());
+            }
+            return Ok(GenerateOutputSuccess::Dropped);
+        }
+        let mut out = gst::Buffer::from_mut_slice(vec![0_u8; info.size()]);
+        take_over(frame, out.make_mut())?;
+        Ok(GenerateOutputSuccess::Buffer(out))
+    }
+}
+
+/// Times and flags of a frame.
+fn take_over(frame: &gst::BufferRef, out: &mut gst::BufferRef) -> Result<(), gst::FlowError> {
+    let flags = gst::BufferCopyFlags::TIMESTAMPS | gst::BufferCopyFlags::FLAGS;
+    frame
+        .copy_into(out, flags, ..)
+        .map_err(|_| gst::FlowError::Error)
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for UNetMask {
+    const NAME: &'static str = "GstUNetMask";
+    type Type = super::UNetMask;
+    type ParentType = gst_base::BaseTransform;
+}
+
+impl ObjectImpl for UNetMask {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
+            let default = Settings::default();
+            vec![
+                glib::ParamSpecEnum::builder_with_default("what", default.what)
+                    .nick("What")
+                    .blurb("What goes out of what a frame carries")
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecEnum::builder_with_default("without-mask", default.without_mask)
+                    .nick("Without mask")
+                    .blurb("What goes out for a frame without a mask, as the first ones of mode=latest")
+                    .mutable_playing()
+                    .build(),
+                glib::ParamSpecBoolean::builder("drop-stale")
+                    .nick("Drop stale")
+                    .blurb("Whether a mask that is older than max-mask-age of unetsegment counts as none")
+                    .default_value(default.drop_stale)
+                    .mutable_playing()
+                    .build(),
+            ]
+        });
+        PROPERTIES.as_ref()
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let mut settings = lock(&self.settings);
+        match pspec.name() {
+            "what" => settings.what = value.get().unwrap_or_default(),
+            "without-mask" => settings.without_mask = value.get().unwrap_or_default(),
+            _ => settings.drop_stale = value.get().unwrap_or_default(),
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let settings = *lock(&self.settings);
+        match pspec.name() {
+            "what" => settings.what.to_value(),
+            "without-mask" => settings.without_mask.to_value(),
+            _ => settings.drop_stale.to_value(),
+        }
+    }
+}
+
+impl GstObjectImpl for UNetMask {}
+
+impl ElementImpl for UNetMask {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: Lazy<gst::subclass::ElementMetadata> = Lazy::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "U-Net mask",
+                "Filter/Video",
+                "Makes the mask that unetsegment has put on a frame a stream of its own",
+                "The unetsegment developers",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: Lazy<Vec<gst::PadTemplate>> = Lazy::new(|| {
+            let maps = [
+                gst_video::VideoFormat::Gray8,
+                gst_video::VideoFormat::Gray16Le,
+            ];
+            let any = gst::Caps::builder("video/x-raw").build();
+            let map = gst_video::VideoCapsBuilder::new().format_list(maps).build();
+            [
+                ("sink", gst::PadDirection::Sink, any),
+                ("src", gst::PadDirection::Src, map),
+            ]
+            .into_iter()
+            .filter_map(|(name, direction, caps)| {
+                gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).ok()
+            })
+            .collect()
+        });
+        TEMPLATES.as_ref()
+    }
+}
+
+impl BaseTransformImpl for UNetMask {
+    const MODE: BaseTransformMode = BaseTransformMode::NeverInPlace;
+    const PASSTHROUGH_ON_SAME_CAPS: bool = false;
+    const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
+
+    fn transform_caps(
+        &self,
+        direction: gst::PadDirection,
+        caps: &gst::Caps,
+        filter: Option<&gst::Caps>,
+    ) -> Option<gst::Caps> {
+        let mut other = caps.clone();
+        for structure in other.make_mut().iter_mut() {
+            // They describe the colours and the memory of the other side.
+            structure.remove_fields(["format", "colorimetry", "chroma-site"]);
+            if direction == gst::PadDirection::Sink {
+                let format = match lock(&self.settings).what {
+                    What::Mask => "GRAY8",
+                    What::Labels => "GRAY16_LE",
+                };
+                structure.set("format", format);
+            }
+        }
+        Some(match filter {
+            Some(filter) => filter.intersect_with_mode(&other, gst::CapsIntersectMode::First),
+            None => other,
+        })
+    }
+
+    fn set_caps(&self, _incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        let info = gst_video::VideoInfo::from_caps(outcaps)?;
+        let mut stream = lock(&self.stream);
+        stream.info = Some(info);
+        stream.without = 0;
+        Ok(())
+    }
+
+    fn decide_allocation(
+        &self,
+        query: &mut gst::query::Allocation,
+    ) -> Result<(), gst::LoggableError> {
+        let takes_rows = query
+            .find_allocation_meta::<gst_video::VideoMeta>()
+            .is_some();
+        lock(&self.stream).takes_rows = takes_rows;
+        self.parent_decide_allocation(query)
+    }
+
+    fn unit_size(&self, caps: &gst::Caps) -> Option<usize> {
+        gst_video::VideoInfo::from_caps(caps)
+            .ok()
+            .map(|info| info.size())
+    }
+
+    fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        let Some(frame) = self.take_queued_buffer() else {
+            return Ok(GenerateOutputSuccess::NoOutput);
+        };
+        let settings = *lock(&self.settings);
+        let info = lock(&self.stream).info.clone();
+        let info = info.ok_or(gst::FlowError::NotNegotiated)?;
+        let Some(map) = self.map(&frame, settings)? else {
+            return self.without_mask(&frame, settings, &info);
+        };
+        lock(&self.stream).without = 0;
+        let mut out = self.filled(&map, &info).map_err(|error| {
+            gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
+            gst::FlowError::Error
+        })?;
+        take_over(&frame, out.make_mut())?;
+        Ok(GenerateOutputSuccess::Buffer(out))
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        *lock(&self.stream) = Stream::default();
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! The mask of a frame as a stream of its own: the same bytes, at the same time, from the same inference.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::{BRIGHTNESS, Files, SMALL, brightness, cells, element, error_on, gray8, harness};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstreamer_check::Harness;
+use gstunetsegment::mask_meta;
+
+/// A harness around `unetmask` alone.
+fn alone(properties: &[(&str, &str)], width: usize, height: usize) -> (gst::Element, Harness) {
+    common::init();
+    let element = gst::ElementFactory::make("unetmask").build().unwrap();
+    for (name, value) in properties {
+        element.set_property_from_str(name, value);
+    }
+    let harness = harness(&element, "GRAY8", width, height);
+    (element, harness)
+}
+
+/// Frames with masks and labels, as `unetsegment` lets them out.
+fn segmented(width: usize, height: usize, count: u64) -> Vec<gst::Buffer> {
+    let files = Files::new();
+    let properties = [("output", "none"), ("find-objects", "true")];
+    let element = element(&files.model(&SMALL), &properties);
+    let mut harness = harness(&element, "GRAY8", width, height);
+    (0..count)
+        .map(|number| {
+            let mut frame = gray8(&cells(width, height, number), width, height);
+            let time = gst::ClockTime::from_mseconds(40 * number);
+            let fields = frame.get_mut().unwrap();
+            fields.set_pts(time);
+            fields.set_duration(gst::ClockTime::from_mseconds(40));
+            fields.set_offset(number);
+            harness.push_and_pull(frame).unwrap()
+        })
+        .collect()
+}
+
+fn bytes(buffer: &gst::BufferRef) -> Vec<u8> {
+    buffer.map_readable().unwrap().to_vec()
+}
+
+#[test]
+fn the_meta_s_own_memory_goes_out() {
+    for (what, format) in [("mask", "GRAY8"), ("labels", "GRAY16_LE")] {
+        let (_element, mut harness) = alone(&[("what", what)], 88, 61);
+        for frame in segmented(88, 61, 3) {
+            let mask = mask_meta::of(&frame).unwrap();
+            let expected = match what {
+                "mask" => mask.mask,
+                _ => mask.labels.unwrap().0,
+            };
+            let out = harness.push_and_pull(frame.clone()).unwrap();
+            assert_eq!(bytes(&out), bytes(&expected), "{what}");
+            assert_eq!(
+                out.peek_memory(0).as_ptr(),
+                expected.peek_memory(0).as_ptr(),
+                "{what} was copied"
+            );
+            assert_eq!((out.pts(), out.duration()), (frame.pts(), frame.duration()));
+            assert_eq!(out.offset(), frame.offset());
+            // Memory that was put into a buffer is marked so.
+            let marked = frame.flags() | gst::BufferFlags::TAG_MEMORY;
+            assert_eq!(out.flags() | gst::BufferFlags::TAG_MEMORY, marked);
+        }
+        let caps = harness.sinkpad().unwrap().current_caps().unwrap();
+        let fields = caps.structure(0).unwrap();
+        assert_eq!(fields.get("format"), Ok(format));
+        assert_eq!(
+            (fields.get("width"), fields.get("height")),
+            (Ok(88), Ok(61))
+        );
+    }
+}
+
+/// Rows of an odd length: whoever reads padded rows gets them.
+#[test]
+fn rows_have_the_padding_that_downstream_counts_on() {
+    let (_element, mut harness) = alone(&[], 90, 61);
+    let frame = segmented(90, 61, 1).remove(0);
+    let mask = bytes(&mask_meta::of(&frame).unwrap().mask);
+    let out = harness.push_and_pull(frame).unwrap();
+    assert_eq!(common::pixels(&harness, &out).0, mask);
+}
+
+#[test]
+fn frames_without_a_mask_are_left_out_or_empty() {
+    let plain = |number: u64| {
+        let mut frame = gray8(&[7; 24 * 16], 24, 16);
+        let time = gst::ClockTime::from_mseconds(40 * number);
+        frame.get_mut().unwrap().set_pts(time);
+        frame
+    };
+    let (element, mut harness) = alone(&[], 24, 16);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    for number in 0..120 {
+        harness.push(plain(number)).unwrap();
+    }
+    assert!(harness.try_pull().is_none());
+    let events = std::iter::from_fn(|| harness.try_pull_event());
+    let gaps = events.filter(|event| event.type_() == gst::EventType::Gap);
+    assert_eq!(gaps.count(), 120);
+    let warnings = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Warning]));
+    assert_eq!(warnings.count(), 1);
+
+    let (_element, mut harness) = alone(&[("without-mask", "empty")], 24, 16);
+    let out = harness.push_and_pull(plain(3)).unwrap();
+    assert_eq!(bytes(&out), [0; 24 * 16]);
+    assert_eq!(out.pts(), plain(3).pts());
+}
+
+#[test]
+fn labels_that_are_not_there_are_told() {
+    common::init();
+    let files = Files::new();
+    let model = files.write("brightness.onnx", &brightness());
+    let all: Vec<_> = BRIGHTNESS
+        .iter()
+        .chain(&[("output", "none")])
+        .copied()
+        .collect();
+    let segmenter = element(&model, &all);
+    let mut source = harness(&segmenter, "GRAY8", 24, 16);
+    let frame = source.push_and_pull(gray8(&[9; 24 * 16], 24, 16)).unwrap();
+    let (element, mut harness) = alone(&[("what", "labels")], 24, 16);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    assert!(harness.push(frame).is_err());
+    assert!(error_on(&bus).contains("find-objects=true"));
+}
+
+/// Runs `text` to its end, with the masks that pass the pad `watched`.
+fn play(text: &str, watched: &str) -> (Vec<Vec<u8>>, gst::Pipeline) {
+    let pipeline = gst::parse::launch(text)
+        .unwrap()
+        .downcast::<gst::Pipeline>()
+        .unwrap();
+    let masks = Arc::new(Mutex::new(Vec::new()));
+    let seen = masks.clone();
+    let pad = pipeline
+        .by_name(watched)
+        .unwrap()
+        .static_pad("src")
+        .unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let buffer = info.buffer().unwrap();
+        let mask = mask_meta::of(buffer).map_or_else(|| bytes(buffer), |mask| bytes(&mask.mask));
+        seen.lock().unwrap().push(mask);
+        gst::PadProbeReturn::Ok
+    });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
+    let limit = gst::ClockTime::from_seconds(120);
+    let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds);
+    let end = end.expect("the stream stands still");
+    assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
+    let masks = std::mem::take(&mut *masks.lock().unwrap());
+    (masks, pipeline)
+}
+
+/// Overlay and recording from one inference, and what was recorded is the meta bit for bit.
+#[test]
+fn what_is_recorded_is_the_mask() {
+    common::init();
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let there = |name: &str| gst::ElementFactory::find(name).is_some();
+    for (encoder, decoder, file) in [
+        (
+            "avenc_ffv1 ! matroskamux",
+            "matroskademux ! avdec_ffv1",
+            "mask.mkv",
+        ),
+        ("pngenc", "pngdec", "mask%03d.png"),
+    ] {
+        if !there(encoder.split(' ').next().unwrap()) {
+            println!("skipped: {encoder} is not installed");
+            continue;
+        }
+        let path = files.path(file);
+        let path = path.to_str().unwrap();
+        let (sink, source) = match file.contains('%') {
+            true => ("multifilesink", "multifilesrc"),
+            false => ("filesink", "filesrc"),
+        };
+        let recording = format!(
+            "videotestsrc pattern=ball num-buffers=8 ! video/x-raw,format=GRAY8,width=90,height=61,framerate=25/1 ! \
+             unetsegment name=unet model-file={} output=none ! tee name=frames \
+             frames. ! queue ! unetmask ! {encoder} ! {sink} location={path} \
+             frames. ! queue ! display. \
+             identity name=display ! fakesink",
+            model.display()
+        );
+        let (expected, pipeline) = play(&recording, "unet");
+        let unet = pipeline.by_name("unet").unwrap();
+        let stats: gst::Structure = unet.property("stats");
+        assert_eq!(stats.get("runs"), Ok(8_u64), "more than one run a frame");
+        pipeline.set_state(gst::State::Null).unwrap();
+        let caps = match file.contains('%') {
+            true => " caps=image/png,framerate=25/1",
+            false => "",
+        };
+        let reading = format!(
+            "{source} location={path}{caps} ! {decoder} ! videoconvert ! video/x-raw,format=GRAY8 ! rows. \
+             identity name=rows ! fakesink"
+        );
+        let (padded, pipeline) = play(&reading, "rows");
+        pipeline.set_state(gst::State::Null).unwrap();
+        // GRAY8 of 90 columns has rows of 92 bytes.
+        let rows = |frame: &Vec<u8>| -> Vec<u8> {
+            let stride = frame.len() / 61;
+            frame
+                .chunks(stride)
+                .take(61)
+                .flat_map(|row| &row[..90])
+                .copied()
+                .collect()
+        };
+        let found: Vec<_> = padded.iter().map(rows).collect();
+        assert_eq!(found.len(), 8, "{file}");
+        assert_eq!(found, expected, "{file}");
+    }
+}
