@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gstunetsegment::contract::{Activation, Channels, Geometry, Normalization, Sizes};
 use gstunetsegment::labels::Components;
 use gstunetsegment::picture::{
-    Format, Frame, FrameMut, Levels, Normalizer, Plane, PlaneMut, Scaling, YuvCoding,
+    Format, Frame, FrameMut, Levels, Normalizer, Plane, PlaneMut, Scaling, Style, YuvCoding,
     default_color, draw, fill,
 };
 use gstunetsegment::reuse::{Kept, Reuse};
@@ -120,7 +120,7 @@ fn stages(criterion: &mut Criterion) {
                 &mut target,
                 &mask,
                 &colors,
-                0.35,
+                Style::default(),
                 Levels::IDENTITY,
             )
             .unwrap();

@@ -42,7 +42,6 @@ fn the_plugin_needs_nothing_of_the_trainer() {
         "burn",
         "clap",
         "colorous",
-        "embedded-graphics",
         "image",
         "indicatif",
         "plotters",

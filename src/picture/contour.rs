@@ -1,37 +1,64 @@
 //! Where regions of a mask end, and how strongly their pixels are painted.
 
 use super::codes::CHUNK;
+use super::palette::FIRST_INK;
+use super::style::Style;
 
 /// Weight of a colour that hides what is below.
 pub(super) const OPAQUE: u16 = 256;
 
+/// Frames of more rows have outlines of twice the width, which don't vanish when they are shown
+/// smaller.
+const LARGE: usize = 1000;
+
+/// The farthest that a pixel of an outline lies from another value.
+const REACH: usize = 2 * Style::MAX_THICKNESS;
+
 /// How strongly the pixels of a mask are painted, in 256ths: those of the background not at all, the
-/// outermost of a region fully, those within at the overlay's opacity.
+/// outline of a region and inks fully, the rest of a region at the overlay's opacity.
 pub(super) struct Contour<'a> {
     mask: &'a [u8],
     width: usize,
     height: usize,
     inside: u16,
-    thickness: usize,
+    outline: Outline,
+}
+
+/// How far from another value the pixels of an outline lie.
+enum Outline {
+    None,
+    /// So many pixels along the row or along the column.
+    Straight(usize),
+    /// So many steps along rows and columns.
+    Around(usize),
+}
+
+impl Outline {
+    fn new(thickness: usize, height: usize) -> Self {
+        let scale = if height > LARGE { 2 } else { 1 };
+        match thickness.min(Style::MAX_THICKNESS) {
+            0 => Outline::None,
+            // With a single pixel both are the same. With the two of a large frame they differ in
+            // the inner corners alone, and looking along rows and columns takes half the time.
+            1 => Outline::Straight(scale),
+            thickness => Outline::Around(scale * thickness),
+        }
+    }
 }
 
 impl<'a> Contour<'a> {
-    /// Frames of more rows have contours of two pixels, which don't vanish when they are shown
-    /// smaller.
-    const LARGE: usize = 1000;
-
-    /// `mask` holds `width` x `height` classes; `opacity` is 0 to 1.
-    pub fn new(mask: &'a [u8], width: usize, height: usize, opacity: f32) -> Self {
+    /// `mask` holds `width` x `height` values.
+    pub fn new(mask: &'a [u8], width: usize, height: usize, style: Style) -> Self {
         Contour {
             mask,
             width,
             height,
-            inside: (opacity.clamp(0.0, 1.0) * f32::from(OPAQUE)).round() as u16,
-            thickness: if height > Self::LARGE { 2 } else { 1 },
+            inside: (style.opacity.clamp(0.0, 1.0) * f32::from(OPAQUE)).round() as u16,
+            outline: Outline::new(style.thickness, height),
         }
     }
 
-    /// The classes of row `y` from column `x` on.
+    /// The values of row `y` from column `x` on.
     pub fn classes(&self, y: usize, x: usize) -> &'a [u8] {
         &self.mask[y * self.width..][x..self.width]
     }
@@ -45,14 +72,30 @@ impl<'a> Contour<'a> {
         }
         let mut space = [false; CHUNK];
         let edge = &mut space[..here.len()];
-        let end = x + here.len();
+        match self.outline {
+            Outline::None => (),
+            Outline::Straight(distance) => self.mark_straight(y, x, distance, edge),
+            Outline::Around(distance) => self.mark_around(y, x, distance, edge),
+        }
+        for ((weight, class), edge) in weights.iter_mut().zip(here).zip(edge) {
+            let painted = if *edge | (*class >= FIRST_INK) {
+                OPAQUE
+            } else {
+                self.inside
+            };
+            *weight = if *class == 0 { 0 } else { painted };
+        }
+        true
+    }
+
+    fn mark_straight(&self, y: usize, x: usize, distance: usize, edge: &mut [bool]) {
         let row = self.classes(y, 0);
-        for distance in 1..=self.thickness {
-            // Beyond the frame a region goes on, so that no contour runs along the frame's edge.
-            let above = y.saturating_sub(distance);
-            let below = (y + distance).min(self.height - 1);
-            mark(edge, here, self.classes(above, x));
-            mark(edge, here, self.classes(below, x));
+        let end = x + edge.len();
+        let here = &row[x..end];
+        for distance in 1..=distance {
+            let (above, below) = self.rows(y, distance);
+            mark(edge, here, &above[x..]);
+            mark(edge, here, &below[x..]);
             let first = x.max(distance).min(end);
             mark(
                 &mut edge[first - x..],
@@ -62,19 +105,107 @@ impl<'a> Contour<'a> {
             let right = &row[(x + distance).min(self.width)..];
             mark(edge, here, right);
         }
-        for ((weight, class), edge) in weights.iter_mut().zip(here).zip(edge) {
-            let painted = if *edge { OPAQUE } else { self.inside };
-            *weight = if *class == 0 { 0 } else { painted };
+    }
+
+    /// Whatever lies around a pixel is of its value just when the least and the greatest value are.
+    fn mark_around(&self, y: usize, x: usize, distance: usize, edge: &mut [bool]) {
+        // What a step looks at is one pixel more at each side.
+        let first = x.saturating_sub(distance);
+        let end = (x + edge.len() + distance).min(self.width);
+        let mut around = Extremes::of(&self.classes(y, first)[..end - first]);
+        for step in 1..=distance {
+            let (above, below) = self.rows(y, step);
+            around.widen(&above[first..end], &below[first..end]);
         }
-        true
+        let here = &self.classes(y, x)[..edge.len()];
+        let pixels = edge.iter_mut().zip(here).zip(around.from(x - first));
+        for ((edge, here), (least, greatest)) in pixels {
+            *edge = (least < here) | (greatest > here);
+        }
+    }
+
+    /// The rows so far above and below row `y`. Beyond the frame a region goes on, so that no outline
+    /// runs along the frame's edge.
+    fn rows(&self, y: usize, distance: usize) -> (&'a [u8], &'a [u8]) {
+        let below = (y + distance).min(self.height - 1);
+        (
+            self.classes(y.saturating_sub(distance), 0),
+            self.classes(below, 0),
+        )
     }
 }
 
-/// Marks where two rows differ, as far as the shortest goes.
+/// Marks where two rows differ, as far as the shortest goes. Inks don't differ from anything.
 fn mark(edge: &mut [bool], here: &[u8], there: &[u8]) {
     for ((edge, here), there) in edge.iter_mut().zip(here).zip(there) {
-        *edge |= here != there;
+        *edge |= (here != there) & (*there < FIRST_INK);
     }
+}
+
+/// The least and the greatest value of an area around each pixel of a part of a row. Inks are neither,
+/// as long as there is anything else.
+struct Extremes {
+    least: [u8; Extremes::ROOM],
+    greatest: [u8; Extremes::ROOM],
+    /// Pixels.
+    len: usize,
+}
+
+impl Extremes {
+    const ROOM: usize = CHUNK + 2 * REACH;
+
+    /// Areas of one pixel each.
+    fn of(row: &[u8]) -> Self {
+        let mut extremes = Extremes {
+            least: [0; Extremes::ROOM],
+            greatest: [0; Extremes::ROOM],
+            len: row.len(),
+        };
+        extremes.least[..row.len()].copy_from_slice(row);
+        for (greatest, value) in extremes.greatest.iter_mut().zip(row) {
+            *greatest = without_ink(*value);
+        }
+        extremes
+    }
+
+    /// Takes the pixels that touch the areas into them; `above` and `below` are the rows that do.
+    fn widen(&mut self, above: &[u8], below: &[u8]) {
+        let beside = (above, below);
+        widen(&mut self.least[..self.len], beside, |value| value, u8::min);
+        widen(&mut self.greatest[..self.len], beside, without_ink, u8::max);
+    }
+
+    /// Least and greatest value around each pixel from `first` on.
+    fn from(&self, first: usize) -> impl Iterator<Item = (&u8, &u8)> {
+        self.least[first..].iter().zip(&self.greatest[first..])
+    }
+}
+
+/// The background in place of an ink.
+fn without_ink(value: u8) -> u8 {
+    if value < FIRST_INK { value } else { 0 }
+}
+
+/// One step of [`Extremes::widen`]: `pick` is what the extreme of two values is.
+fn widen(
+    extremes: &mut [u8],
+    (above, below): (&[u8], &[u8]),
+    value: impl Fn(u8) -> u8,
+    pick: impl Fn(u8, u8) -> u8,
+) {
+    let mut space = [0; Extremes::ROOM];
+    let next = &mut space[..extremes.len()];
+    let rows = extremes.iter().zip(above).zip(below);
+    for (next, ((own, above), below)) in next.iter_mut().zip(rows) {
+        *next = pick(*own, pick(value(*above), value(*below)));
+    }
+    for (next, left) in next.iter_mut().skip(1).zip(&*extremes) {
+        *next = pick(*next, *left);
+    }
+    for (next, right) in next.iter_mut().zip(extremes.iter().skip(1)) {
+        *next = pick(*next, *right);
+    }
+    extremes.copy_from_slice(next);
 }
 
 #[cfg(test)]
@@ -83,43 +214,100 @@ mod tests {
     use super::*;
 
     /// Weights of all pixels, by the definition.
-    fn naive(mask: &[u8], width: usize, height: usize, inside: u16, thickness: isize) -> Vec<u16> {
-        let class = |y: isize, x: isize| {
+    fn naive(mask: &[u8], (width, height): (usize, usize), style: Style) -> Vec<u16> {
+        let thickness = style.thickness.min(16) as isize;
+        let (straight, reach) = match height > 1000 {
+            true => (thickness == 1, 2 * thickness),
+            false => (false, thickness),
+        };
+        let is_other = |own: u8, y: isize, x: isize| {
             let inside = (0..height as isize).contains(&y) && (0..width as isize).contains(&x);
-            inside.then(|| mask[y as usize * width + x as usize])
+            let there = || mask[y as usize * width + x as usize];
+            inside && there() != own && there() < FIRST_INK
         };
         places((width, height))
             .map(|(y, x)| {
+                let own = mask[y * width + x];
                 let (y, x) = (y as isize, x as isize);
-                let own = class(y, x);
-                let other = |y, x| class(y, x).is_some_and(|class| Some(class) != own);
-                let edge = (1..=thickness).any(|d| {
-                    other(y - d, x) || other(y + d, x) || other(y, x - d) || other(y, x + d)
+                let edge = (-reach..=reach).any(|dy| {
+                    let side = reach - dy.abs();
+                    (-side..=side).any(|dx| {
+                        (!straight || dx == 0 || dy == 0) && is_other(own, y + dy, x + dx)
+                    })
                 });
                 match own {
-                    Some(0) => 0,
+                    0 => 0,
+                    FIRST_INK.. => OPAQUE,
                     _ if edge => OPAQUE,
-                    _ => inside,
+                    _ => (style.opacity * 256.0) as u16,
                 }
             })
             .collect()
     }
 
+    fn weights(mask: &[u8], (width, height): (usize, usize), style: Style) -> Vec<u16> {
+        let contour = Contour::new(mask, width, height, style);
+        let mut got = vec![0; width * height];
+        for (y, row) in got.chunks_mut(width).enumerate() {
+            for (index, weights) in row.chunks_mut(CHUNK).enumerate() {
+                contour.weights(y, index * CHUNK, weights);
+            }
+        }
+        got
+    }
+
     #[test]
     fn equal_their_definition() {
-        for (width, height) in [(1, 1), (2, 1), (1, 3), (9, 7), (1100, 5), (3, 1001)] {
-            // Blobs of a few classes, not single pixels.
-            let class = |(y, x)| (noise(x / 5, y / 3) % 3) as u8;
-            let mask: Vec<u8> = places((width, height)).map(class).collect();
-            let contour = Contour::new(&mask, width, height, 0.25);
-            let mut got = vec![0; width * height];
-            for (y, row) in got.chunks_mut(width).enumerate() {
-                for (index, weights) in row.chunks_mut(CHUNK).enumerate() {
-                    contour.weights(y, index * CHUNK, weights);
-                }
+        for size in [
+            (1, 1),
+            (2, 1),
+            (1, 3),
+            (29, 27),
+            (1100, 5),
+            (3, 1001),
+            (513, 4),
+        ] {
+            // Blobs of a few classes, not single pixels, and some ink.
+            let value = |(y, x)| match noise(x, y) % 90 {
+                0 => 250,
+                1 => 255,
+                _ => (noise(x / 5, y / 3) % 3) as u8,
+            };
+            let mask: Vec<u8> = places(size).map(value).collect();
+            for thickness in [0, 1, 2, 3, 7, 16, usize::MAX] {
+                let opacity = 0.25;
+                let style = Style { opacity, thickness };
+                let (got, expected) = (weights(&mask, size, style), naive(&mask, size, style));
+                assert!(got == expected, "{size:?} {thickness}");
             }
-            let thickness = if height > 1000 { 2 } else { 1 };
-            assert_eq!(got, naive(&mask, width, height, 64, thickness));
+        }
+    }
+
+    /// Letters on a region don't outline it, and those across its edge leave the outline beside them.
+    #[test]
+    fn inks_make_no_outline() {
+        let mut mask = [1; 7 * 5];
+        mask[2 * 7 + 2..][..3].fill(255);
+        let style = Style {
+            opacity: 0.5,
+            thickness: 2,
+        };
+        for (index, weight) in weights(&mask, (7, 5), style).into_iter().enumerate() {
+            assert_eq!(weight, if mask[index] == 255 { 256 } else { 128 });
+        }
+        mask[0] = 0;
+        mask[1] = 255;
+        assert_eq!(weights(&mask, (7, 5), style)[..4], [0, 256, 256, 128]);
+    }
+
+    #[test]
+    fn opacity_is_kept_in_its_range() {
+        for (opacity, weight) in [(-1.0, 0), (7.0, 256), (f32::NAN, 0)] {
+            let style = Style {
+                opacity,
+                thickness: 0,
+            };
+            assert_eq!(weights(&[1; 9], (3, 3), style)[4], weight);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Pictures in and out: pixel formats, statistics, the network's input, the drawn result.
 
+pub mod annotate;
 mod codes;
 mod contour;
 mod display;
@@ -14,6 +15,7 @@ mod palette;
 mod read;
 mod stale;
 mod statistics;
+mod style;
 #[cfg(test)]
 mod testing;
 mod yuv;
@@ -25,8 +27,12 @@ pub use frame::{Frame, FrameError, FrameMut, Plane, PlaneMut};
 pub use maps::{WriteError, write_labels, write_mask, write_probability};
 pub use normalize::{Normalizer, Scaling, scaling};
 pub use overlay::draw;
-pub use palette::{Color, DEFAULT_COLORS, default_color};
+pub use palette::{
+    Color, DEFAULT_COLORS, FIRST_INK, INK_BLACK, INK_WHITE, INSTANCE_COLORS, default_color,
+    ink_color, instance_color, instance_value,
+};
 pub use read::fill;
 pub use stale::{STALE_COLORS, mark_stale};
 pub use statistics::Statistics;
+pub use style::Style;
 pub use yuv::{YuvCoding, YuvRange};

@@ -7,11 +7,16 @@ use super::format::Layout;
 use super::frame::{Frame, FrameMut};
 use super::maps::WriteError;
 use super::overlay_yuv;
-use super::palette::{Color, default_color};
+use super::palette::{Color, FIRST_INK, default_color, ink_color};
+use super::style::Style;
 
-/// Draws the classes of `mask` (rows of the frame's width without gaps): pixels of a region at
-/// `opacity` (0 to 1), its outermost pixels fully, the background as it is. Classes that `colors`
-/// doesn't reach have their default colour.
+/// Draws the classes of `mask` (rows of the frame's width without gaps) in a style: regions filled
+/// and outlined, the background as it is. Classes that `colors` doesn't reach have their default
+/// colour.
+///
+/// Values from [`FIRST_INK`] on are no classes but inks: they hide what is below whatever the style,
+/// have the colours of [`ink_color`] whatever `colors` holds, and have no outline, nor make they one
+/// in what they lie on.
 ///
 /// With a grey `source` the target, of the RGB family, becomes the source shown with `levels`, and
 /// opaque. Without one the picture is drawn over in place; then opacity stays what it was, and
@@ -25,7 +30,7 @@ pub fn draw(
     target: &mut FrameMut,
     mask: &[u8],
     colors: &[Color],
-    opacity: f32,
+    style: Style,
     levels: Levels,
 ) -> Result<(), WriteError> {
     let (width, height) = (target.width(), target.height());
@@ -35,7 +40,7 @@ pub fn draw(
     if mask.len() < width * height || !source.is_none_or(fits) {
         return Err(WriteError::new("an overlay", target));
     }
-    let contour = Contour::new(&mask[..width * height], width, height, opacity);
+    let contour = Contour::new(&mask[..width * height], width, height, style);
     let palette = Palette::new(target, colors);
     match (source, target.format().layout()) {
         (Some(source), Layout::Packed { bytes, .. }) => {
@@ -61,8 +66,11 @@ pub(super) struct Palette([[u8; 3]; 256]);
 impl Palette {
     fn new(target: &FrameMut, colors: &[Color]) -> Self {
         Palette(std::array::from_fn(|class| {
-            let color = colors.get(class).copied();
-            let Color(color) = color.unwrap_or_else(|| default_color(class));
+            let Color(color) = match (u8::try_from(class), colors.get(class)) {
+                (Ok(ink @ FIRST_INK..), _) => ink_color(ink),
+                (_, Some(color)) => *color,
+                _ => default_color(class),
+            };
             match target.format().layout() {
                 Layout::Packed { rgb, .. } => {
                     let mut samples = [0; 3];
@@ -176,6 +184,13 @@ mod tests {
         (Format::Bgrx, [2, 1, 0], Some(3)),
     ];
 
+    fn filled(opacity: f32) -> Style {
+        Style {
+            opacity,
+            ..Style::default()
+        }
+    }
+
     /// The samples of a pixel, in the order of the bytes.
     fn pixel(picture: &mut Picture, x: usize, y: usize) -> Vec<u8> {
         let bytes = picture.format.plane_shape(0, 1, 1).0;
@@ -211,7 +226,7 @@ mod tests {
                     &mut target.frame_mut(),
                     &MASK,
                     &COLORS,
-                    0.5,
+                    filled(0.5),
                     levels,
                 )
                 .unwrap();
@@ -240,7 +255,7 @@ mod tests {
                 &mut target.frame_mut(),
                 &MASK,
                 &COLORS,
-                0.0,
+                filled(0.0),
                 Levels::IDENTITY,
             )
             .unwrap();
@@ -263,7 +278,7 @@ mod tests {
             &mut target.frame_mut(),
             &[5],
             &COLORS,
-            1.0,
+            filled(1.0),
             Levels::IDENTITY,
         )
         .unwrap();
@@ -287,7 +302,15 @@ mod tests {
             let mut target = Picture::new(format, SIZE, YuvCoding::BT601);
             let frame = source.map(|source| source.frame());
             let target = &mut target.frame_mut();
-            draw(frame.as_ref(), target, mask, &COLORS, 0.5, Levels::IDENTITY).is_err()
+            draw(
+                frame.as_ref(),
+                target,
+                mask,
+                &COLORS,
+                filled(0.5),
+                Levels::IDENTITY,
+            )
+            .is_err()
         };
         assert!(!refused(Some(&source), Format::Rgb, &MASK));
         assert!(refused(Some(&small), Format::Rgb, &MASK));

@@ -119,7 +119,14 @@ mod tests {
     use super::super::overlay;
     use super::super::testing::Picture;
     use super::super::yuv::{YuvCoding, YuvRange};
-    use crate::picture::Color;
+    use crate::picture::{Color, Style};
+
+    fn filled(opacity: f32) -> Style {
+        Style {
+            opacity,
+            ..Style::default()
+        }
+    }
 
     /// Luma of a pixel and the chroma that it shares.
     fn samples(picture: &mut Picture, x: usize, y: usize) -> [u8; 3] {
@@ -153,7 +160,15 @@ mod tests {
                 let [gray, u0, v0] = coding.encode([60; 3]);
                 let [luma, u, v] = coding.encode(colors[1].0);
                 let levels = Levels::IDENTITY;
-                overlay::draw(None, &mut target.frame_mut(), &mask, &colors, 1.0, levels).unwrap();
+                overlay::draw(
+                    None,
+                    &mut target.frame_mut(),
+                    &mask,
+                    &colors,
+                    filled(1.0),
+                    levels,
+                )
+                .unwrap();
                 let mixed = |from: u8, to: u8, quarters: u16| {
                     let sum = u16::from(from) * (4 - quarters) + u16::from(to) * quarters;
                     ((sum + 2) / 4) as u8
@@ -180,7 +195,7 @@ mod tests {
             &mut target.frame_mut(),
             &mask,
             &colors,
-            0.25,
+            filled(0.25),
             Levels::IDENTITY,
         )
         .unwrap();

@@ -52,6 +52,62 @@ pub fn default_color(index: usize) -> Color {
     }
 }
 
+/// The first map value that is an ink: text, bars and the like, drawn as they are.
+pub const FIRST_INK: u8 = 248;
+
+/// The ink of rims, black.
+pub const INK_BLACK: u8 = 254;
+
+/// The ink of letters, white.
+pub const INK_WHITE: u8 = 255;
+
+/// The colour of an ink, [`FIRST_INK`] to 255: white, black, grey below them, and for the rest the
+/// first default colours of classes. Values that are no inks have the colour of the first ink.
+pub fn ink_color(value: u8) -> Color {
+    match value {
+        INK_WHITE => Color([255; 3]),
+        INK_BLACK => Color([0; 3]),
+        253 => Color([128; 3]),
+        _ => default_color(1 + usize::from(value.saturating_sub(FIRST_INK))),
+    }
+}
+
+/// Instance colours repeat after so many numbers.
+const HUES: usize = DEFAULT_COLORS.len() - 1;
+
+/// Values of [`instance_value`]: as many as are no inks, in whole rounds of the colours.
+const INSTANCE_VALUES: usize = (FIRST_INK as usize - 1) / HUES * HUES;
+
+/// The colours of the values that [`instance_value`] gives, background first, for
+/// [`draw`](super::draw): those of [`DEFAULT_COLORS`], in an order in which consecutive numbers, and
+/// the next but one, look as different as these colours can to people with any kind of colour
+/// blindness.
+pub const INSTANCE_COLORS: [Color; 1 + INSTANCE_VALUES] = {
+    const ORDER: [usize; HUES] = [1, 2, 5, 7, 4, 3, 6];
+    let mut colors = [DEFAULT_COLORS[0]; 1 + INSTANCE_VALUES];
+    let mut value = 1;
+    while value < colors.len() {
+        colors[value] = DEFAULT_COLORS[ORDER[(value - 1) % HUES]];
+        value += 1;
+    }
+    colors
+};
+
+/// The map value of object `number`: 1 to 245, again and again; 0, the background, for 0. There are
+/// more values than colours, so that objects of the same colour that touch keep the outline between
+/// them.
+pub fn instance_value(number: u32) -> u8 {
+    match number.checked_sub(1) {
+        None => 0,
+        Some(index) => 1 + (index % INSTANCE_VALUES as u32) as u8,
+    }
+}
+
+/// The colour of object `number`, and the background's for 0.
+pub fn instance_color(number: u32) -> Color {
+    INSTANCE_COLORS[usize::from(instance_value(number))]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use super::settings::FrameSettings;
 use super::stream::Stream;
 use crate::contract::Contract;
 use crate::mask_meta::{self, Mask};
-use crate::picture::{self, Color, DisplayRange, LevelTracker, Levels};
+use crate::picture::{self, Color, DisplayRange, LevelTracker, Levels, Style};
 
 /// Makes what goes out.
 pub struct Writer {
@@ -146,8 +146,8 @@ impl Writer {
         let (mask, colors) = self.shown(drawing, &mask, &found.model.colors)?;
         let mut bytes = buffer.map_writable()?;
         let mut frame = stream.input.frame_mut(&placement, &mut bytes)?;
-        let opacity = drawing.opacity();
-        picture::draw(None, &mut frame, mask, colors, opacity, Levels::IDENTITY)?;
+        let style = drawing.style();
+        picture::draw(None, &mut frame, mask, colors, style, Levels::IDENTITY)?;
         Ok(())
     }
 
@@ -189,8 +189,8 @@ impl Writer {
                 let levels = self.levels.levels(&frame);
                 let colors = found.map_or(&[][..], |found| &found.model.colors);
                 let (mask, colors) = self.shown(drawing, mask.unwrap_or(&[]), colors)?;
-                let opacity = drawing.opacity();
-                picture::draw(Some(&frame), &mut target, mask, colors, opacity, levels)?;
+                let style = drawing.style();
+                picture::draw(Some(&frame), &mut target, mask, colors, style, levels)?;
             }
         }
         Ok(())
@@ -254,10 +254,14 @@ struct Drawing<'a> {
 
 impl Drawing<'_> {
     /// The stripes hide what is below them; everything else of a stale mask is outlines.
-    fn opacity(&self) -> f32 {
-        match self.stale {
+    fn style(&self) -> Style {
+        let opacity = match self.stale {
             true => 1.0,
             false => self.settings.opacity as f32,
+        };
+        Style {
+            opacity,
+            ..Style::default()
         }
     }
 }

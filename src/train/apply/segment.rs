@@ -13,7 +13,8 @@ use super::picture::Picture;
 use super::predictor::{PredictError, Prediction};
 use crate::contract::Contract;
 use crate::picture::{
-    Color, DisplayRange, Format, FrameError, LevelTracker, WriteError, draw, write_probability,
+    Color, DisplayRange, Format, FrameError, LevelTracker, Style, WriteError, draw,
+    write_probability,
 };
 use crate::train::dataset::{DatasetError, Page, Reader, in_order};
 use crate::train::options::number;
@@ -334,7 +335,11 @@ impl DrawingOptions {
             false => (picture.clone(), None),
         };
         let drawn_upon = &mut target.frame_mut()?;
-        draw(source, drawn_upon, &mask.data, colors, self.opacity, levels)?;
+        let style = Style {
+            opacity: self.opacity,
+            ..Style::default()
+        };
+        draw(source, drawn_upon, &mask.data, colors, style, levels)?;
         Ok(Png {
             width: mask.width,
             height: mask.height,

@@ -1,0 +1,154 @@
+//! A map of values to draw upon.
+
+/// A map of values, as a mask has them: rows of `width` pixels without gaps, `height` of them. Rows
+/// that `map` is too short for are not drawn upon.
+pub struct Canvas<'a> {
+    /// The values.
+    pub map: &'a mut [u8],
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+/// Where on a picture something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Corner {
+    /// At the top, on the left.
+    TopLeft,
+    /// At the top, on the right.
+    TopRight,
+    /// At the bottom, on the left.
+    BottomLeft,
+    /// At the bottom, on the right.
+    BottomRight,
+}
+
+impl Corner {
+    fn is_right(self) -> bool {
+        matches!(self, Corner::TopRight | Corner::BottomRight)
+    }
+
+    fn is_bottom(self) -> bool {
+        matches!(self, Corner::BottomLeft | Corner::BottomRight)
+    }
+}
+
+/// Pixels from `left` and `top` on, up to `right` and `bottom`. Any of them may lie beyond a canvas.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rect {
+    pub left: i64,
+    pub top: i64,
+    pub right: i64,
+    pub bottom: i64,
+}
+
+impl Rect {
+    /// Without so many pixels at each side.
+    pub fn shrunk(self, by: i64) -> Self {
+        Rect {
+            left: self.left + by,
+            top: self.top + by,
+            right: self.right - by,
+            bottom: self.bottom - by,
+        }
+    }
+
+    /// The first column of something so wide that stands in a corner's part of this.
+    pub fn aligned(self, corner: Corner, width: i64) -> i64 {
+        if corner.is_right() {
+            self.right - width
+        } else {
+            self.left
+        }
+    }
+}
+
+impl Canvas<'_> {
+    /// Columns and rows, as far as the map goes.
+    pub(super) fn size(&self) -> (usize, usize) {
+        match self.map.len().checked_div(self.width) {
+            Some(rows) => (self.width, rows.min(self.height)),
+            None => (0, 0),
+        }
+    }
+
+    /// The place of something of a size (columns, rows) in a corner. What is too large is cut off at
+    /// its end.
+    pub(super) fn block(&self, corner: Corner, (width, height): (i64, i64), margin: i64) -> Rect {
+        let (columns, rows) = self.size();
+        let first = |is_far: bool, room: usize, length: i64| match is_far {
+            true => (room as i64 - margin - length).max(margin),
+            false => margin,
+        };
+        let left = first(corner.is_right(), columns, width);
+        let top = first(corner.is_bottom(), rows, height);
+        Rect {
+            left,
+            top,
+            right: left + width,
+            bottom: top + height,
+        }
+    }
+
+    /// Sets the values of a rectangle, as far as it lies within.
+    pub(super) fn fill(&mut self, rect: Rect, value: u8) {
+        let (columns, rows) = self.size();
+        let within = |place: i64, end: usize| usize::try_from(place).unwrap_or(0).min(end);
+        let (left, right) = (within(rect.left, columns), within(rect.right, columns));
+        let (top, bottom) = (within(rect.top, rows), within(rect.bottom, rows));
+        if left >= right || top >= bottom {
+            return;
+        }
+        let rows = self.map.chunks_exact_mut(columns);
+        for row in rows.skip(top).take(bottom - top) {
+            row[left..right].fill(value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rectangles_are_cut_off_at_the_borders() {
+        let mut map = [0; 12];
+        let mut canvas = Canvas {
+            map: &mut map,
+            width: 4,
+            height: 3,
+        };
+        let rect = |left, top, right, bottom| Rect {
+            left,
+            top,
+            right,
+            bottom,
+        };
+        canvas.fill(rect(-5, 1, 2, 2), 1);
+        canvas.fill(rect(3, 2, i64::MAX, i64::MAX), 2);
+        canvas.fill(rect(4, 0, 9, 3), 3);
+        canvas.fill(rect(i64::MIN, i64::MIN, 0, 0), 4);
+        canvas.fill(rect(3, 0, 1, 1), 5);
+        assert_eq!(map, [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn blocks_stand_in_their_corners() {
+        let mut map = [0; 200];
+        let canvas = Canvas {
+            map: &mut map,
+            width: 20,
+            height: 10,
+        };
+        let place = |corner, size| {
+            let block = canvas.block(corner, size, 2);
+            (block.left, block.top)
+        };
+        assert_eq!(place(Corner::TopLeft, (5, 3)), (2, 2));
+        assert_eq!(place(Corner::TopRight, (5, 3)), (13, 2));
+        assert_eq!(place(Corner::BottomLeft, (5, 3)), (2, 5));
+        assert_eq!(place(Corner::BottomRight, (5, 3)), (13, 5));
+        assert_eq!(place(Corner::BottomRight, (50, 30)), (2, 2));
+    }
+}

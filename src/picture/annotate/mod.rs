@@ -1,0 +1,82 @@
+//! Numbers, lines of text, a legend and a scale bar on a map of values, as inks that
+//! [`draw`](super::draw) brings upon a picture of any format.
+//!
+//! Letters are white with a black rim, to be read on any picture, and of a size that goes with the
+//! frame's. What does not fit into the frame is cut off. Nothing here allocates.
+//!
+//! ```
+//! use gstunetsegment::picture::annotate::{self, Canvas, Corner};
+//!
+//! let mut map = vec![0; 320 * 240];
+//! let mut canvas = Canvas { map: &mut map, width: 320, height: 240 };
+//! annotate::line(&mut canvas, Corner::TopLeft, "12 cells");
+//! annotate::scale_bar(&mut canvas, Corner::BottomRight, 0.65);
+//! ```
+
+mod canvas;
+mod letters;
+mod scale_bar;
+
+pub use canvas::{Canvas, Corner};
+pub use scale_bar::scale_bar;
+
+use canvas::Rect;
+use letters::{Lettering, Short};
+
+use super::palette::INK_BLACK;
+
+/// Draws numbers of objects, each with its middle at a place (x, y) in pixels. Places that are no
+/// numbers are left out.
+pub fn numbers(canvas: &mut Canvas, items: impl Iterator<Item = (u32, f64, f64)>) {
+    let digits = Lettering::small(canvas).digits();
+    for (number, x, y) in items {
+        let text = Short::new(format_args!("{number}"));
+        digits.center(canvas, text.as_str(), (x, y));
+    }
+}
+
+/// Draws a line of text into a corner. Letters are those of Latin-1; others become a question mark.
+pub fn line(canvas: &mut Canvas, corner: Corner, text: &str) {
+    lines(canvas, corner, &[text]);
+}
+
+/// Draws lines of text into a corner, the first on top.
+pub fn lines(canvas: &mut Canvas, corner: Corner, texts: &[&str]) {
+    let lettering = Lettering::new(canvas);
+    let width = texts.iter().map(|text| lettering.width(text)).max();
+    let height = lettering.pitch() * texts.len() as i64;
+    let block = canvas.block(corner, (width.unwrap_or(0), height), lettering.margin());
+    for (text, row) in texts.iter().zip(0..) {
+        let x = block.aligned(corner, lettering.width(text));
+        let y = block.top + row * lettering.pitch();
+        lettering.write(canvas, text, (x, y));
+    }
+}
+
+/// Draws names of classes into a corner, the first on top, each behind a swatch that is drawn as the
+/// regions of this map value are.
+pub fn legend(canvas: &mut Canvas, corner: Corner, entries: &[(&str, u8)]) {
+    let lettering = Lettering::new(canvas);
+    let unit = lettering.unit();
+    // A swatch is as high as a letter, and as wide as two and a half.
+    let (swatch, side) = (5 * lettering.height() / 4, lettering.height());
+    let gap = 3 * unit;
+    let names = entries.iter().map(|(name, _)| lettering.width(name)).max();
+    let width = swatch + gap + names.unwrap_or(0);
+    let height = lettering.pitch() * entries.len() as i64;
+    let block = canvas.block(corner, (width, height), lettering.margin());
+    for ((name, value), row) in entries.iter().zip(0..) {
+        let top = block.top + row * lettering.pitch();
+        let frame = Rect {
+            left: block.left,
+            top,
+            right: block.left + swatch,
+            bottom: top + side,
+        };
+        canvas.fill(frame, INK_BLACK);
+        // Beside an ink a region has no outline, beside the background it has.
+        canvas.fill(frame.shrunk(unit), 0);
+        canvas.fill(frame.shrunk(2 * unit), *value);
+        lettering.write(canvas, name, (frame.right + gap, top));
+    }
+}
