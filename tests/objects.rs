@@ -301,3 +301,72 @@ fn too_many_objects_are_no_wrong_labels() {
         }
     }
 }
+
+/// The colour of a pixel of an RGBA frame.
+fn color(buffer: &gst::BufferRef, x: usize, y: usize) -> [u8; 3] {
+    let bytes = buffer.map_readable().unwrap();
+    let at = 4 * (y * WIDTH + x);
+    [bytes[at], bytes[at + 1], bytes[at + 2]]
+}
+
+#[test]
+fn an_object_keeps_its_colour() {
+    let properties = [
+        ("color-by", "object"),
+        ("track", "true"),
+        ("opacity", "1.0"),
+        ("min-area", "4"),
+    ];
+    let (element, mut harness, _) = finder(&properties);
+    let mut seen = Vec::new();
+    for step in 0..5 {
+        let discs = [
+            (20.0 + 4.0 * f64::from(step), 20.0, 8.0),
+            (70.0, 40.0 - 7.0 * f64::from(step), 8.0),
+        ];
+        let out = harness
+            .push_and_pull(frame(u64::from(step as u8), &discs))
+            .unwrap();
+        let colors = discs.map(|(x, y, _)| color(&out, x as usize, y as usize));
+        assert_ne!(colors[0], colors[1]);
+        seen.push(colors);
+    }
+    assert!(seen.iter().all(|colors| *colors == seen[0]), "{seen:?}");
+    // A class that is not shown leaves the picture as it was.
+    element.set_property("show-classes", "2");
+    let out = harness
+        .push_and_pull(frame(5, &[(36.0, 20.0, 8.0)]))
+        .unwrap();
+    assert_eq!(color(&out, 36, 20), [200; 3]);
+}
+
+#[test]
+fn what_is_asked_for_is_written() {
+    let differs = |annotations: &str, region: fn(usize, usize) -> bool| {
+        let with = |text: &str| {
+            let properties = [
+                ("annotations", text),
+                ("pixel-size", "0.5"),
+                ("opacity", "0.0"),
+            ];
+            let (_element, mut harness, _) = finder(&properties);
+            let out = harness
+                .push_and_pull(frame(0, &[(48.0, 32.0, 9.0)]))
+                .unwrap();
+            out.map_readable().unwrap().to_vec()
+        };
+        let (plain, written) = (with("0"), with(annotations));
+        let changed = (0..WIDTH * HEIGHT)
+            .filter(|at| plain[4 * at..][..4] != written[4 * at..][..4])
+            .collect::<Vec<_>>();
+        assert!(changed.len() > 20, "{annotations}: {}", changed.len());
+        let inside = changed.iter().all(|at| region(at % WIDTH, at / WIDTH));
+        assert!(inside, "{annotations}");
+    };
+    differs("numbers", |x, y| x.abs_diff(48) < 9 && y.abs_diff(32) < 9);
+    differs("count", |_, y| y < HEIGHT / 2);
+    differs("age", |_, y| y < HEIGHT / 2);
+    differs("legend", |x, y| x > WIDTH / 8 && y < HEIGHT / 2);
+    differs("scale-bar", |x, y| x > WIDTH / 8 && y > HEIGHT / 2);
+    differs("numbers+count", |_, y| y < HEIGHT / 2 + 9);
+}

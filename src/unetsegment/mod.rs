@@ -12,6 +12,7 @@
 
 mod caps;
 mod choices;
+mod drawing;
 mod errors;
 mod flow;
 mod frame;

@@ -3,23 +3,21 @@
 use std::time::Duration;
 
 use super::Output;
+use super::drawing::{Drawer, Drawing};
 use super::job::{Found, Job, ProcessError};
 use super::messages::{self, Occasion};
 use super::objects::Objects;
 use super::settings::FrameSettings;
-use super::stream::Stream;
 use crate::contract::Contract;
 use crate::mask_meta::{self, Mask};
-use crate::picture::{self, Color, DisplayRange, LevelTracker, Levels, Style};
+use crate::picture;
 
 /// Makes what goes out.
 pub struct Writer {
-    levels: LevelTracker,
+    drawer: Drawer,
     objects: Objects,
     /// Whether the condition of `trigger` holds.
     triggered: bool,
-    /// A mask that is changed before it is drawn.
-    scratch: Vec<u8>,
     /// Frames that went out.
     frames: u64,
 }
@@ -40,17 +38,16 @@ pub enum Written {
 impl Writer {
     pub fn new() -> Self {
         Writer {
-            levels: LevelTracker::new(DisplayRange::Auto),
+            drawer: Drawer::default(),
             objects: Objects::default(),
             triggered: false,
-            scratch: Vec::new(),
             frames: 0,
         }
     }
 
     /// Forgets how bright the frames of the stream before were.
     pub fn begin_stream(&mut self) {
-        self.levels = LevelTracker::new(DisplayRange::Auto);
+        self.drawer = Drawer::default();
         self.forget_objects();
     }
 
@@ -82,6 +79,8 @@ impl Writer {
             stream: &stream,
             settings: &settings,
             stale,
+            age,
+            found: found.as_ref(),
         };
         let wants_objects = settings.wants_objects(kind);
         if let Some(found) = found.as_ref().filter(|_| wants_objects) {
@@ -97,8 +96,15 @@ impl Writer {
             (Some(input), found) => {
                 self.write_anew(&drawing, kind, (input, buffer), found.as_ref())?;
             }
-            (None, Some(found)) if kind == Output::Overlay => {
-                self.draw_upon(&drawing, buffer, found)?;
+            (None, found)
+                if kind == Output::Overlay
+                    && (found.is_some() || !settings.annotations.is_empty()) =>
+            {
+                let place = stream.input.placement(buffer)?;
+                let mut bytes = buffer.map_writable()?;
+                let mut frame = stream.input.frame_mut(&place, &mut bytes)?;
+                self.drawer
+                    .draw(&drawing, None, &mut frame, &self.objects)?;
             }
             _ => (),
         }
@@ -134,23 +140,6 @@ impl Writer {
         })
     }
 
-    fn draw_upon(
-        &mut self,
-        drawing: &Drawing,
-        buffer: &mut gst::BufferRef,
-        found: &Found,
-    ) -> Result<(), ProcessError> {
-        let stream = drawing.stream;
-        let placement = stream.input.placement(buffer)?;
-        let mask = found.mask.map_readable()?;
-        let (mask, colors) = self.shown(drawing, &mask, &found.model.colors)?;
-        let mut bytes = buffer.map_writable()?;
-        let mut frame = stream.input.frame_mut(&placement, &mut bytes)?;
-        let style = drawing.style();
-        picture::draw(None, &mut frame, mask, colors, style, Levels::IDENTITY)?;
-        Ok(())
-    }
-
     fn write_anew(
         &mut self,
         drawing: &Drawing,
@@ -182,41 +171,11 @@ impl Writer {
                 let frame = stream
                     .input
                     .frame(&stream.input.placement(input)?, &bytes)?;
-                let range = drawing.settings.display_range;
-                if self.levels.range() != range {
-                    self.levels = LevelTracker::new(range);
-                }
-                let levels = self.levels.levels(&frame);
-                let colors = found.map_or(&[][..], |found| &found.model.colors);
-                let (mask, colors) = self.shown(drawing, mask.unwrap_or(&[]), colors)?;
-                let style = drawing.style();
-                picture::draw(Some(&frame), &mut target, mask, colors, style, levels)?;
+                self.drawer
+                    .draw(drawing, Some(&frame), &mut target, &self.objects)?;
             }
         }
         Ok(())
-    }
-
-    /// The mask as it is drawn: as it is, where it is fresh. One that is too old is no more than grey outlines, in
-    /// a frame that nobody overlooks; where there is none, nothing is drawn.
-    fn shown<'a>(
-        &'a mut self,
-        drawing: &Drawing,
-        mask: &'a [u8],
-        colors: &'a [Color],
-    ) -> Result<(&'a [u8], &'a [Color]), ProcessError> {
-        let size = drawing.stream.input.size();
-        if !drawing.stale && !mask.is_empty() {
-            return Ok((mask, colors));
-        }
-        let more = size.area().saturating_sub(self.scratch.len());
-        self.scratch.try_reserve_exact(more)?;
-        self.scratch.clear();
-        self.scratch.resize(size.area(), 0);
-        if drawing.stale {
-            picture::mark_stale(mask, size.width, &mut self.scratch);
-            return Ok((&self.scratch, &picture::STALE_COLORS));
-        }
-        Ok((&self.scratch, colors))
     }
 
     /// What there is to tell of a frame with a mask.
@@ -242,26 +201,5 @@ impl Writer {
         let value = trigger.value(&held);
         let told = changed.then(|| messages::triggered(occasion, &trigger, active, value));
         [report, told]
-    }
-}
-
-/// How a frame is drawn.
-struct Drawing<'a> {
-    stream: &'a Stream,
-    settings: &'a FrameSettings,
-    stale: bool,
-}
-
-impl Drawing<'_> {
-    /// The stripes hide what is below them; everything else of a stale mask is outlines.
-    fn style(&self) -> Style {
-        let opacity = match self.stale {
-            true => 1.0,
-            false => self.settings.opacity as f32,
-        };
-        Style {
-            opacity,
-            ..Style::default()
-        }
     }
 }

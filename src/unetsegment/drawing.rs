@@ -1,0 +1,191 @@
+//! What was found, drawn over the frame: which map of values, in which colours, and what is written on it.
+
+use std::time::Duration;
+
+use super::choices::{Annotations, Classes, ColorBy};
+use super::job::{Found, ProcessError};
+use super::objects::Objects;
+use super::settings::FrameSettings;
+use super::stream::Stream;
+use crate::picture::annotate::{self, Canvas, Corner};
+use crate::picture::{
+    self, Color, DisplayRange, Frame, FrameMut, INSTANCE_COLORS, LevelTracker, Levels, Style,
+};
+
+/// Draws overlays. Keeps its working memory.
+pub struct Drawer {
+    levels: LevelTracker,
+    /// A map that is not the mask as it is.
+    map: Vec<u8>,
+}
+
+impl Default for Drawer {
+    fn default() -> Self {
+        Drawer {
+            levels: LevelTracker::new(DisplayRange::Auto),
+            map: Vec::new(),
+        }
+    }
+}
+
+/// What is drawn on a frame.
+pub struct Drawing<'a> {
+    pub stream: &'a Stream,
+    pub settings: &'a FrameSettings,
+    /// What was found, if anything.
+    pub found: Option<&'a Found>,
+    /// How old that is, and whether it is too old.
+    pub age: Option<Duration>,
+    pub stale: bool,
+}
+
+impl Drawer {
+    /// Draws over `target` or, where there is a grey `source`, over that into `target`.
+    pub fn draw(
+        &mut self,
+        drawing: &Drawing,
+        source: Option<&Frame>,
+        target: &mut FrameMut,
+        objects: &Objects,
+    ) -> Result<(), ProcessError> {
+        let levels = match source {
+            Some(source) => {
+                let range = drawing.settings.display_range;
+                if self.levels.range() != range {
+                    self.levels = LevelTracker::new(range);
+                }
+                self.levels.levels(source)
+            }
+            None => Levels::IDENTITY,
+        };
+        let mask = drawing.found.map(|found| found.mask.map_readable());
+        let mask = mask.transpose()?;
+        let mask = mask.as_ref().map(|mask| mask.as_slice());
+        let settings = drawing.settings;
+        let plain = settings.color_by == ColorBy::Class
+            && settings.annotations.is_empty()
+            && settings.show_classes == Classes::ALL;
+        let (map, colors) = match (mask, drawing.found) {
+            (Some(mask), Some(found)) if plain && !drawing.stale => {
+                (mask, found.model.colors.as_slice())
+            }
+            (mask, _) => {
+                self.make_map(drawing, mask, objects)?;
+                (self.map.as_slice(), drawing.colors())
+            }
+        };
+        picture::draw(source, target, map, colors, drawing.style(), levels)?;
+        Ok(())
+    }
+
+    /// Makes the map of what is shown of `mask`, with all that is written on it. A stale mask is no more than grey
+    /// outlines, in a frame that nobody overlooks; where there is none, nothing is shown.
+    fn make_map(
+        &mut self,
+        drawing: &Drawing,
+        mask: Option<&[u8]>,
+        objects: &Objects,
+    ) -> Result<(), ProcessError> {
+        let size = drawing.stream.input.size();
+        let more = size.area().saturating_sub(self.map.len());
+        self.map.try_reserve_exact(more)?;
+        self.map.clear();
+        self.map.resize(size.area(), 0);
+        let settings = drawing.settings;
+        if let Some(mask) = mask {
+            match (drawing.stale, settings.color_by) {
+                (true, _) => picture::mark_stale(mask, size.width, &mut self.map),
+                (false, ColorBy::Class) => {
+                    for (value, class) in self.map.iter_mut().zip(mask) {
+                        *value = match settings.show_classes.contain(*class) {
+                            true => *class,
+                            false => 0,
+                        };
+                    }
+                }
+                (false, ColorBy::Object) => {
+                    let labels = objects.labels().iter();
+                    for ((value, class), label) in self.map.iter_mut().zip(mask).zip(labels) {
+                        if settings.show_classes.contain(*class) {
+                            *value = picture::instance_value(*label);
+                        }
+                    }
+                }
+            }
+        }
+        let mut canvas = Canvas {
+            map: &mut self.map,
+            width: size.width,
+            height: size.height,
+        };
+        drawing.annotate(&mut canvas, objects);
+        Ok(())
+    }
+}
+
+impl Drawing<'_> {
+    /// The stripes of a stale mask hide what is below them; everything else of it is outlines.
+    fn style(&self) -> Style {
+        let opacity = match self.stale {
+            true => 1.0,
+            false => self.settings.opacity as f32,
+        };
+        let thickness = match self.settings.outline {
+            Some(pixels) if !self.stale => pixels as usize,
+            _ => Style::default().thickness,
+        };
+        Style { opacity, thickness }
+    }
+
+    fn colors(&self) -> &[Color] {
+        match (self.stale, self.settings.color_by, self.found) {
+            (true, ..) => &picture::STALE_COLORS,
+            (false, ColorBy::Object, _) => &INSTANCE_COLORS,
+            (false, ColorBy::Class, Some(found)) => &found.model.colors,
+            (false, ColorBy::Class, None) => &[],
+        }
+    }
+
+    fn annotate(&self, canvas: &mut Canvas, objects: &Objects) {
+        let wanted = self.settings.annotations;
+        if wanted.contains(Annotations::NUMBERS) && self.found.is_some() && !self.stale {
+            let shown = objects.list().iter();
+            let shown = shown.filter(|object| self.settings.show_classes.contain(object.class));
+            let items = shown.map(|object| (object.number, object.centroid.0, object.centroid.1));
+            annotate::numbers(canvas, items);
+        }
+        let held = objects.held();
+        let count = match self.found {
+            Some(_) if wanted.contains(Annotations::COUNT) => Some(format!(
+                "{} objects, {:.1} %",
+                held.objects,
+                100.0 * held.coverage
+            )),
+            _ => None,
+        };
+        let age = wanted.contains(Annotations::AGE).then(|| match self.age {
+            Some(age) => format!("mask {:.2} s old", age.as_secs_f64()),
+            None => "no mask".to_owned(),
+        });
+        let lines = [count, age];
+        let lines: Vec<&str> = lines.iter().flatten().map(String::as_str).collect();
+        annotate::lines(canvas, Corner::TopLeft, &lines);
+        let Some(found) = self.found else {
+            return;
+        };
+        let contract = &found.model.contract;
+        if wanted.contains(Annotations::LEGEND) && self.settings.color_by == ColorBy::Class {
+            let classes = (1..=u8::MAX).zip(contract.classes.iter().skip(1));
+            let shown = classes.filter(|(value, _)| self.settings.show_classes.contain(*value));
+            let entries: Vec<(&str, u8)> = shown
+                .map(|(value, class)| (class.name.as_str(), value))
+                .collect();
+            annotate::legend(canvas, Corner::TopRight, &entries);
+        }
+        if wanted.contains(Annotations::SCALE_BAR)
+            && let Some(micrometres) = self.settings.micrometres(contract)
+        {
+            annotate::scale_bar(canvas, Corner::BottomRight, micrometres);
+        }
+    }
+}
