@@ -34,7 +34,7 @@ target/release/unet-train: $(sources) | installed
 
 .PHONY: test
 test: check ## Check and test everything
-	@scripts/packages.sh build run
+	@scripts/packages.sh build run examples
 	@scripts/onnxruntime.sh
 	@scripts/software-adapter.sh
 	cargo test $(flags) $(trainer)
@@ -72,7 +72,7 @@ soak: rust ## Run the tests of reliability in their long form
 	@scripts/packages.sh build run
 	@scripts/onnxruntime.sh
 	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 \
-		cargo test $(flags) --test reliability --test loading --test memory --test hostile -- --nocapture
+		cargo test $(flags) --test embedding --test reliability --test loading --test memory --test hostile -- --nocapture
 
 # By coverage-guided mutation, for FUZZ_SECONDS each. Takes cargo-fuzz and a nightly toolchain.
 .PHONY: fuzz

@@ -1,0 +1,102 @@
+/* Counts what is on each frame of a stream: objects by the element's messages, pixels by the mask that rides on the
+ * frame. count.rs and count.py are the same program in other languages.
+ *
+ *   cc count.c -o count $(pkg-config --cflags --libs gstreamer-1.0 gstreamer-app-1.0)
+ *   ./count models/nuclei-fluo.onnx "videotestsrc num-buffers=3 pattern=ball"
+ */
+
+#include <gst/app/gstappsink.h>
+#include <gst/gst.h>
+
+#define SOURCE "videotestsrc num-buffers=3 pattern=ball ! video/x-raw,width=256,height=256"
+
+/* Objects of the next frame, by the message that was posted before it went out; -1 where there is none. */
+static int
+objects_told (GstBus *bus)
+{
+  GstMessage *message;
+
+  while ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT))) {
+    const GstStructure *fields = gst_message_get_structure (message);
+    guint objects = 0;
+    gboolean found = gst_structure_has_name (fields, "unetsegment")
+        && gst_structure_get_uint (fields, "objects", &objects);
+
+    gst_message_unref (message);
+    if (found)
+      return (int) objects;
+  }
+  return -1;
+}
+
+/* Pixels of the mask that are not background; -1 where the frame carries none. */
+static long
+foreground (GstBuffer *frame)
+{
+  GstCustomMeta *meta = gst_buffer_get_custom_meta (frame, "GstUNetSegmentMask");
+  GstBuffer *mask = NULL;
+  GstMapInfo map;
+  long pixels = -1;
+
+  if (!meta || !gst_structure_get (gst_custom_meta_get_structure (meta), "mask", GST_TYPE_BUFFER, &mask, NULL))
+    return -1;
+  if (gst_buffer_map (mask, &map, GST_MAP_READ)) {
+    pixels = 0;
+    for (gsize i = 0; i < map.size; i++)
+      pixels += map.data[i] != 0;
+    gst_buffer_unmap (mask, &map);
+  }
+  gst_buffer_unref (mask);
+  return pixels;
+}
+
+int
+main (int argc, char **argv)
+{
+  GError *error = NULL;
+  GstMessage *message;
+  GstSample *sample;
+  int status = 0;
+
+  gst_init (&argc, &argv);
+  if (argc < 2 || argc > 3) {
+    g_printerr ("usage: count MODEL.onnx [SOURCE]\n");
+    return 2;
+  }
+  gchar *text = g_strdup_printf ("%s ! videoconvert ! video/x-raw,format=GRAY8 ! "
+      "unetsegment name=segment output=none post-messages=true ! appsink name=frames sync=false",
+      argc == 3 ? argv[2] : SOURCE);
+  GstElement *pipeline = gst_parse_launch (text, &error);
+  g_free (text);
+  if (error) {
+    g_printerr ("%s\n", error->message);
+    return 1;
+  }
+  GstElement *segment = gst_bin_get_by_name (GST_BIN (pipeline), "segment");
+  g_object_set (segment, "model-file", argv[1], NULL);
+  GstElement *frames = gst_bin_get_by_name (GST_BIN (pipeline), "frames");
+  GstBus *bus = gst_element_get_bus (pipeline);
+
+  /* Should this fail, the bus has the reason. */
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  while (status == 0 && !gst_app_sink_is_eos (GST_APP_SINK (frames))) {
+    if ((sample = gst_app_sink_try_pull_sample (GST_APP_SINK (frames), 100 * GST_MSECOND))) {
+      long pixels = foreground (gst_sample_get_buffer (sample));
+
+      g_print ("%d objects, %ld pixels\n", objects_told (bus), pixels);
+      gst_sample_unref (sample);
+    } else if ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR))) {
+      gst_message_parse_error (message, &error, NULL);
+      g_printerr ("%s\n", error->message);
+      g_clear_error (&error);
+      gst_message_unref (message);
+      status = 1;
+    }
+  }
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (bus);
+  gst_object_unref (frames);
+  gst_object_unref (segment);
+  gst_object_unref (pipeline);
+  return status;
+}
