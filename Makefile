@@ -74,6 +74,11 @@ soak: rust ## Run the tests of reliability in their long form
 	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 \
 		cargo test $(flags) --test embedding --test reliability --test loading --test memory --test hostile -- --nocapture
 
+.PHONY: docs
+docs: rust ## Write docs/elements.md anew, from the elements themselves
+	@scripts/packages.sh build run
+	UNETSEGMENT_WRITE_REFERENCE=1 cargo test $(flags) --test reference
+
 # By coverage-guided mutation, for FUZZ_SECONDS each. Takes cargo-fuzz and a nightly toolchain.
 .PHONY: fuzz
 FUZZ_SECONDS ?= 60
