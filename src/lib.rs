@@ -17,6 +17,7 @@
     )
 )]
 
+pub mod bioimageio;
 pub mod contract;
 pub mod inference;
 pub mod labels;

@@ -35,7 +35,7 @@ fn a_missing_file_is_named() {
 fn a_directory_is_no_model() {
     let files = Files::new();
     let text = refusal(&element(files.path("").as_path(), &[]));
-    assert!(text.contains("a directory, not a regular file"), "{text}");
+    assert!(text.contains("no rdf.yaml in it"), "{text}");
 }
 
 #[test]

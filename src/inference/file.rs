@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::external::{self, Beside};
 use super::model::ModelError;
+use crate::bioimageio::{self, Description, Package};
+use crate::contract::METADATA_KEY;
 use crate::onnx;
 
 /// Largest model file: protobuf can't hold more.
@@ -23,12 +25,17 @@ pub(super) struct ModelFile {
     pub beside: Vec<Beside>,
     /// SHA-256 of the file.
     pub hash: [u8; 32],
+    /// What the package says that it comes from, if any.
+    pub description: Option<Description>,
 }
 
 impl ModelFile {
     /// Reads the model in the file `path`, which must be harmless; its weights may lie in files beside it where
     /// `external` says so.
     pub fn read(path: &Path, external: bool) -> Result<Self, ModelError> {
+        if bioimageio::is_package(path) {
+            return Self::of_package(path);
+        }
         let bytes = read(path)?;
         let model = parse(path, &bytes)?;
         let is_split = external::is_split(&model);
@@ -50,11 +57,51 @@ impl ModelFile {
             bytes,
             model,
             beside,
+            description: None,
+        })
+    }
+
+    /// Reads the model of a package of BioImage.IO.
+    fn of_package(path: &Path) -> Result<Self, ModelError> {
+        let wrong = |source| ModelError::Package {
+            path: path.to_owned(),
+            source: Box::new(source),
+        };
+        let package = Package::open(path, LARGEST).map_err(wrong)?;
+        let hash = Sha256::digest(&package.weights).into();
+        let mut model = parse(path, &Bytes::from(package.weights.clone()))?;
+        if external::is_split(&model) {
+            return Err(ModelError::Split {
+                path: path.to_owned(),
+            });
+        }
+        // Weights that carry a contract say it all themselves.
+        let described = model
+            .metadata_props
+            .iter()
+            .any(|entry| entry.key == METADATA_KEY);
+        if let Some(graph) = model.graph.as_mut().filter(|_| !described) {
+            package.extend(graph).map_err(wrong)?;
+        }
+        onnx::scan::scan(&model).map_err(|refusal| ModelError::Refused {
+            path: path.to_owned(),
+            refusal: Box::new(refusal),
+        })?;
+        Ok(ModelFile {
+            bytes: model.encode_to_vec().into(),
+            model,
+            beside: Vec::new(),
+            hash,
+            description: (!described).then_some(package.description),
         })
     }
 
     /// SHA-256 of all that belongs to the model.
     pub fn hash_of_all(&self) -> [u8; 32] {
+        if self.description.is_some() {
+            // What is done before and after the network is a part of it.
+            return Sha256::digest(&self.bytes).into();
+        }
         let mut all = Sha256::new_with_prefix(self.hash);
         for file in &self.beside {
             all.update(file.name.as_bytes());

@@ -19,6 +19,7 @@ use super::provider::Provider;
 use super::session;
 use super::shared::{self, Key, SharedSession};
 use super::watchdog::{self, Watchdog};
+use crate::bioimageio::PackageError;
 use crate::contract::{Contract, ContractError, METADATA_KEY};
 use crate::onnx::{self, survey::Survey};
 
@@ -120,6 +121,11 @@ pub enum ModelError {
     Contract {
         path: PathBuf,
         source: ContractError,
+    },
+    #[error("model {path}: {source}")]
+    Package {
+        path: PathBuf,
+        source: Box<PackageError>,
     },
     #[error("model {path} does not fit: {reason}")]
     Unfit { path: PathBuf, reason: String },
@@ -273,10 +279,18 @@ impl Model {
             }
             None => {
                 let end = stopper.clone();
-                options.canceller.during(
+                let mut contract = options.canceller.during(
                     move || end.stop(),
                     || probed(path, &session, &network, &survey, &stopper),
-                )?
+                )?;
+                if let Some(description) = &read.description {
+                    let completed = description.complete(&mut contract);
+                    completed.map_err(|source| ModelError::Package {
+                        path: path.to_owned(),
+                        source: Box::new(source),
+                    })?;
+                }
+                contract
             }
         };
         network

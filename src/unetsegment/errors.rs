@@ -36,6 +36,7 @@ pub fn start(error: &ModelError) -> gst::ErrorMessage {
         | ModelError::External { .. }
         | ModelError::Refused { .. }
         | ModelError::Contract { .. }
+        | ModelError::Package { .. }
         | ModelError::Unfit { .. }
         | ModelError::Load { .. } => gst::error_msg!(gst::StreamError::WrongType, ("{text}")),
     }

@@ -1,0 +1,45 @@
+//! Models as packages of the BioImage Model Zoo: a description (`rdf.yaml`) beside the weights, in a folder or a zip
+//! archive (<https://bioimage.io/docs>, formats 0.4 and 0.5).
+//!
+//! A package is written by somebody else, as a model is. Only the description and the file that it names for ONNX are
+//! read, and only from within the package.
+
+mod description;
+mod files;
+mod graph;
+mod steps;
+
+pub use description::Description;
+pub use files::{Package, is_package};
+
+/// Why a package can't be used. The caller names it.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("it is neither an ONNX file nor a package of BioImage.IO: there is no rdf.yaml in it")]
+    NoDescription,
+    #[error("it is no zip archive that can be read: {0}")]
+    Archive(#[from] zip::result::ZipError),
+    #[error("its description can't be read: {0}")]
+    Yaml(String),
+    #[error("{field} of its description: {reason}")]
+    Field { field: String, reason: String },
+    #[error("{0} is not a plain file within the package")]
+    Outside(String),
+    #[error("{file} has more than {most} bytes")]
+    TooLarge { file: String, most: u64 },
+    #[error(
+        "{0} does not have the SHA-256 that the description says: it is damaged, or another file"
+    )]
+    Hash(String),
+}
+
+impl PackageError {
+    fn field(field: &str, reason: impl Into<String>) -> Self {
+        PackageError::Field {
+            field: field.to_owned(),
+            reason: reason.into(),
+        }
+    }
+}
