@@ -14,6 +14,7 @@ use gstunetsegment::picture::{
     Style, YuvCoding, draw, instance_value,
 };
 use image::RgbImage;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -33,8 +34,9 @@ struct Scene {
     cells: Vec<Cell>,
 }
 
-/// Cells on a grid from which each strays, a few of them touching, on a ground of `ground`.
-fn scene(width: usize, height: usize, pitch: usize, ground: f32) -> Scene {
+/// Cells on a grid from which each strays, a few of them touching, on a ground of a brightness and
+/// its noise.
+fn scene((width, height): (usize, usize), pitch: usize, (ground, noise): (f32, f32)) -> Scene {
     let mut random = StdRng::seed_from_u64(7);
     let mut cells = Vec::new();
     for y in (pitch / 2..height).step_by(pitch) {
@@ -52,7 +54,7 @@ fn scene(width: usize, height: usize, pitch: usize, ground: f32) -> Scene {
     }
     let mut picture: Vec<f32> = (0..width * height)
         .map(|at| {
-            ground + 25.0 * (at % width) as f32 / width as f32 + random.random_range(0.0..14.0)
+            ground + 25.0 * (at % width) as f32 / width as f32 + random.random_range(0.0..noise)
         })
         .collect();
     let mut labels = vec![0; width * height];
@@ -183,12 +185,43 @@ impl Scene {
     }
 }
 
+/// The pictures of the documentation: three styles side by side, and numbers.
+fn document(folder: &Path) -> Result<(), Box<dyn Error>> {
+    const SIZE: (usize, usize) = (240, 200);
+    let cells = scene(SIZE, 50, (40.0, 2.0));
+    let mut styles = RgbImage::new(3 * SIZE.0 as u32 + 16, SIZE.1 as u32);
+    for ((opacity, thickness), index) in [(0.5, 0), (0.0, 2), (0.35, 1)].into_iter().zip(0..) {
+        let mut map = cells.classes();
+        if index == 2 {
+            annotate::line(&mut cells.canvas(&mut map), Corner::TopLeft, "20 cells");
+            annotate::scale_bar(&mut cells.canvas(&mut map), Corner::BottomRight, 0.65);
+        }
+        let style = Style { opacity, thickness };
+        let drawn = cells.drawn(&map, &DEFAULT_COLORS, style)?;
+        image::imageops::replace(&mut styles, &drawn, index * (SIZE.0 as i64 + 8), 0);
+    }
+    save_small(&styles, &folder.join("overlay-styles.png"))?;
+    let cells = scene((360, 200), 50, (90.0, 2.0));
+    let mut map = cells.instances();
+    cells.number(&mut map);
+    let numbers = cells.drawn(&map, &INSTANCE_COLORS, Style::default())?;
+    save_small(&numbers, &folder.join("overlay-numbers.png"))
+}
+
+fn save_small(picture: &RgbImage, path: &Path) -> Result<(), Box<dyn Error>> {
+    let (compression, filter) = (CompressionType::Best, FilterType::Adaptive);
+    let file = std::fs::File::create(path)?;
+    picture.write_with_encoder(PngEncoder::new_with_quality(file, compression, filter))?;
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args_os().nth(1).ok_or("usage: styles FOLDER")?;
     let folder = Path::new(&folder);
     std::fs::create_dir_all(folder)?;
-    for (width, height, pitch, ground) in [(696, 520, 44, 30.0), (2048, 2048, 150, 110.0)] {
-        scene(width, height, pitch, ground).write(folder, &format!("{width}x{height}"))?;
+    for (size, pitch, ground) in [((696, 520), 44, 30.0), ((2048, 2048), 150, 110.0)] {
+        let (width, height) = size;
+        scene(size, pitch, (ground, 14.0)).write(folder, &format!("{width}x{height}"))?;
     }
-    Ok(())
+    document(folder)
 }
