@@ -70,7 +70,7 @@ impl<'a> Contour<'a> {
         if here.iter().all(|class| *class == 0) {
             return false;
         }
-        let mut space = [false; CHUNK];
+        let mut space = [0; CHUNK];
         let edge = &mut space[..here.len()];
         match self.outline {
             Outline::None => (),
@@ -78,7 +78,7 @@ impl<'a> Contour<'a> {
             Outline::Around(distance) => self.mark_around(y, x, distance, edge),
         }
         for ((weight, class), edge) in weights.iter_mut().zip(here).zip(edge) {
-            let painted = if *edge | (*class >= FIRST_INK) {
+            let painted = if (*edge != 0) | (*class >= FIRST_INK) {
                 OPAQUE
             } else {
                 self.inside
@@ -88,14 +88,16 @@ impl<'a> Contour<'a> {
         true
     }
 
-    fn mark_straight(&self, y: usize, x: usize, distance: usize, edge: &mut [bool]) {
+    fn mark_straight(&self, y: usize, x: usize, distance: usize, edge: &mut [u8]) {
         let row = self.classes(y, 0);
         let end = x + edge.len();
         let here = &row[x..end];
         for distance in 1..=distance {
             let (above, below) = self.rows(y, distance);
-            mark(edge, here, &above[x..]);
-            mark(edge, here, &below[x..]);
+            let beside = above[x..].iter().zip(&below[x..]);
+            for ((edge, here), (above, below)) in edge.iter_mut().zip(here).zip(beside) {
+                *edge |= difference(*here, *above) | difference(*here, *below);
+            }
             let first = x.max(distance).min(end);
             mark(
                 &mut edge[first - x..],
@@ -108,7 +110,7 @@ impl<'a> Contour<'a> {
     }
 
     /// Whatever lies around a pixel is of its value just when the least and the greatest value are.
-    fn mark_around(&self, y: usize, x: usize, distance: usize, edge: &mut [bool]) {
+    fn mark_around(&self, y: usize, x: usize, distance: usize, edge: &mut [u8]) {
         // What a step looks at is one pixel more at each side.
         let first = x.saturating_sub(distance);
         let end = (x + edge.len() + distance).min(self.width);
@@ -120,7 +122,7 @@ impl<'a> Contour<'a> {
         let here = &self.classes(y, x)[..edge.len()];
         let pixels = edge.iter_mut().zip(here).zip(around.from(x - first));
         for ((edge, here), (least, greatest)) in pixels {
-            *edge = (least < here) | (greatest > here);
+            *edge = u8::from((least < here) | (greatest > here));
         }
     }
 
@@ -135,10 +137,15 @@ impl<'a> Contour<'a> {
     }
 }
 
-/// Marks where two rows differ, as far as the shortest goes. Inks don't differ from anything.
-fn mark(edge: &mut [bool], here: &[u8], there: &[u8]) {
+/// What is not 0 where a pixel with another beside it is at an edge. Inks differ from nothing.
+fn difference(here: u8, there: u8) -> u8 {
+    (here ^ there) & if there < FIRST_INK { u8::MAX } else { 0 }
+}
+
+/// Marks the edges between two rows, as far as the shortest goes.
+fn mark(edge: &mut [u8], here: &[u8], there: &[u8]) {
     for ((edge, here), there) in edge.iter_mut().zip(here).zip(there) {
-        *edge |= (here != there) & (*there < FIRST_INK);
+        *edge |= difference(*here, *there);
     }
 }
 

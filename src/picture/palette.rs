@@ -122,4 +122,86 @@ mod tests {
             assert!(Color::try_from(wrong.to_owned()).is_err(), "{wrong}");
         }
     }
+
+    #[test]
+    fn inks_have_their_colours() {
+        assert_eq!(ink_color(INK_WHITE), Color([255; 3]));
+        assert_eq!(ink_color(INK_BLACK), Color([0; 3]));
+        for ink in FIRST_INK..253 {
+            assert!(DEFAULT_COLORS[1..].contains(&ink_color(ink)));
+        }
+    }
+
+    #[test]
+    fn instances_have_values_that_are_no_inks() {
+        assert_eq!([0, 1, 2, 245, 246].map(instance_value), [0, 1, 2, 245, 1]);
+        assert!((1..FIRST_INK).contains(&instance_value(u32::MAX)));
+        assert_eq!(instance_color(0), DEFAULT_COLORS[0]);
+        for number in 1..1000 {
+            let colors = [1, 2].map(|more| instance_color(number + more));
+            assert!(!colors.contains(&instance_color(number)), "{number}");
+        }
+    }
+
+    /// A colour as CIE 1976 L*a*b*, seen with complete protanopia, deuteranopia or tritanopia: the matrices
+    /// of Machado, Oliveira and Fernandes (2009) for a severity of 1.
+    fn seen(Color(color): Color, sight: [[f64; 3]; 3]) -> [f64; 3] {
+        let times = |matrix: [[f64; 3]; 3], v: [f64; 3]| {
+            matrix.map(|row| row[0] * v[0] + row[1] * v[1] + row[2] * v[2])
+        };
+        let linear = color.map(|sample| match f64::from(sample) / 255.0 {
+            low @ ..=0.04045 => low / 12.92,
+            high => ((high + 0.055) / 1.055).powf(2.4),
+        });
+        let xyz = [
+            [0.4124, 0.3576, 0.1805],
+            [0.2126, 0.7152, 0.0722],
+            [0.0193, 0.1192, 0.9505],
+        ];
+        let [x, y, z] = times(
+            xyz,
+            times(sight, linear).map(|sample| sample.clamp(0.0, 1.0)),
+        );
+        let [x, y, z] = [x / 0.9505, y, z / 1.089].map(|t| match t {
+            0.008856.. => t.cbrt(),
+            _ => 7.787 * t + 16.0 / 116.0,
+        });
+        [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    }
+
+    /// Any two colours differ by 16 times what can just be seen, those of numbers that follow each other
+    /// by 17.
+    #[test]
+    fn colour_blind_people_can_tell_instances_apart() {
+        let sights = [
+            [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+            [
+                [0.152286, 1.052583, -0.204868],
+                [0.114503, 0.786281, 0.099216],
+                [-0.003882, -0.048116, 1.051998],
+            ],
+            [
+                [0.367322, 0.860646, -0.227968],
+                [0.280085, 0.672501, 0.047413],
+                [-0.011820, 0.042940, 0.968881],
+            ],
+            [
+                [1.255528, -0.076749, -0.178779],
+                [-0.078411, 0.930809, 0.147602],
+                [0.004733, 0.691367, 0.303900],
+            ],
+        ];
+        for sight in sights {
+            let seen = |number| seen(instance_color(number), sight);
+            for (a, b) in (1..=7).flat_map(|a| (a + 1..a + 7).map(move |b| (a, b))) {
+                let squares = seen(a)
+                    .into_iter()
+                    .zip(seen(b))
+                    .map(|(a, b)| (a - b).powi(2));
+                let distance = squares.sum::<f64>().sqrt();
+                let least = if b - a <= 2 { 17.0 } else { 16.0 };
+                assert!(distance > least, "{a} {b} {distance} {sight:?}");
+            }
+        }
+    }
 }

@@ -68,8 +68,8 @@ impl Canvas<'_> {
     /// Columns and rows, as far as the map goes.
     pub(super) fn size(&self) -> (usize, usize) {
         match self.map.len().checked_div(self.width) {
-            Some(rows) => (self.width, rows.min(self.height)),
-            None => (0, 0),
+            Some(rows @ 1..) => (self.width, rows.min(self.height)),
+            _ => (0, 0),
         }
     }
 

@@ -48,7 +48,7 @@ impl Lettering {
     /// Letters of numbers, of which there are many.
     pub fn small(canvas: &Canvas) -> Self {
         let (width, height) = canvas.size();
-        Lettering::of_height(width.min(height) / 55, 8)
+        Lettering::of_height(width.min(height) / 50, 8)
     }
 
     /// The highest letters that are no higher than `height`, or else `least` pixels; of those with

@@ -16,6 +16,8 @@
 mod canvas;
 mod letters;
 mod scale_bar;
+#[cfg(test)]
+mod tests;
 
 pub use canvas::{Canvas, Corner};
 pub use scale_bar::scale_bar;
