@@ -194,16 +194,17 @@ impl ModelSettings {
 }
 
 impl FrameSettings {
-    fn set_text(&mut self, name: &str, text: &str) -> Result<(), String> {
+    fn set_text(&mut self, name: &str, text: Option<&str>) -> Result<(), String> {
         let range = || match text {
-            "" => Ok(DisplayRange::Auto),
-            text => text.parse().map_err(|error| format!("{error}")),
+            None => Ok(DisplayRange::Auto),
+            Some(text) => text.parse().map_err(|error| format!("{error}")),
         };
+        let text = text.unwrap_or("").trim();
         match name {
             "value-range" => self.value_range = range()?,
             "display-range" => self.display_range = range()?,
             "show-classes" => self.show_classes = text.parse()?,
-            _ if text.trim().is_empty() => self.trigger = None,
+            _ if text.is_empty() => self.trigger = None,
             _ => self.trigger = Some(text.parse()?),
         }
         Ok(())
@@ -351,7 +352,7 @@ impl Settings {
     /// Sets a property whose text has a meaning.
     fn set_text(&mut self, name: &str, value: &glib::Value) -> Result<(), String> {
         let text: Option<String> = value.get().unwrap_or_default();
-        let set = self.frame.set_text(name, text.as_deref().unwrap_or(""));
+        let set = self.frame.set_text(name, text.as_deref());
         match &set {
             Ok(()) => drop(self.refused.remove(name)),
             Err(reason) => drop(self.refused.insert(name.to_owned(), reason.clone())),
