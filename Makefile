@@ -34,12 +34,14 @@ target/release/unet-train: $(sources) | installed
 
 .PHONY: test
 test: check ## Check and test everything
-	@scripts/packages.sh build run examples
+	@scripts/packages.sh build run examples cameras
 	@scripts/onnxruntime.sh
 	@scripts/software-adapter.sh
+	@scripts/micromanager.sh
 	cargo test $(flags) $(trainer)
 	cargo build $(flags) --lib
 	cargo test $(flags)
+	scripts/fuzz.sh 5
 	@[ -d "$(pictures)" ] || echo 'Skipped: the tests on real pictures, for there are none in $(pictures) (UNETSEGMENT_DATA).'
 	@echo 'All checks and tests have passed.'
 
@@ -69,26 +71,22 @@ check-openvino: rust ## Compare the masks that OpenVINO finds with those of the 
 # Hours.
 .PHONY: soak
 soak: rust ## Run the tests of reliability in their long form
-	@scripts/packages.sh build run
+	@scripts/packages.sh build run examples cameras
 	@scripts/onnxruntime.sh
-	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 \
-		cargo test $(flags) --test embedding --test reliability --test loading --test memory --test hostile -- --nocapture
+	@scripts/micromanager.sh
+	cargo build $(flags) --lib
+	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 cargo test $(flags) --test cameras --test embedding --test reliability \
+		--test live --test loading --test memory --test hostile -- --nocapture
 
 .PHONY: docs
 docs: rust ## Write docs/elements.md anew, from the elements themselves
 	@scripts/packages.sh build run
 	UNETSEGMENT_WRITE_REFERENCE=1 cargo test $(flags) --test reference
 
-# By coverage-guided mutation, for FUZZ_SECONDS each. Takes cargo-fuzz and a nightly toolchain.
 .PHONY: fuzz
 FUZZ_SECONDS ?= 60
-fuzz: rust ## Fuzz models, contracts, frames and plans; FUZZ_SECONDS=60 for each
-	@cargo fuzz --version >/dev/null 2>&1 || { echo 'error: cargo-fuzz is missing: cargo install cargo-fuzz, and rustup toolchain install nightly' >&2; exit 1; }
-	for target in model contract frame plan; do \
-		mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target && \
-		RUSTUP_TOOLCHAIN=nightly CARGO_TARGET_DIR=$(CURDIR)/fuzz/target cargo fuzz run $$target \
-			fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 || exit 1; \
-	done
+fuzz: rust ## Fuzz models, contracts, packages, options, frames and plans; FUZZ_SECONDS=60 for each
+	@scripts/fuzz.sh $(FUZZ_SECONDS) model contract package options frame plan
 
 .PHONY: demo
 demo: rust ## Segment a time-lapse into demo/; INPUT=folder-or-file and MODEL=file for your own
@@ -116,6 +114,7 @@ setup: rust ## Install and download all that the other commands need; ORT=gpu or
 	@scripts/onnxruntime.sh
 	@scripts/onnxruntime.sh $(ORT)
 	@scripts/software-adapter.sh
+	@scripts/micromanager.sh
 	@scripts/lint-tools.sh
 	@scripts/demo-pictures.sh
 	cargo fetch --locked --target host-tuple

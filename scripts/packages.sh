@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing for a purpose; quick and silent when none is.
-# usage: packages.sh PURPOSE...   with the purposes build, run, examples, demo, fetch, gpu
+# usage: packages.sh PURPOSE...   with the purposes build, run, examples, cameras, fuzz, demo, fetch, gpu
 . "$(dirname "$0")/common.sh"
 
 # The packages for one purpose, by the names of Debian 12 and Ubuntu 24.04.
@@ -10,6 +10,8 @@ packages_for() {
     run) echo gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-tools ;;
     # The examples in Python, and recording.
     examples) echo gstreamer1.0-libav python3-gst-1.0 python3-numpy ;;
+    cameras) echo aravis-tools util-linux ;;
+    fuzz) echo g++ ;;
     demo) echo gstreamer1.0-libav libtiff-tools ;;
     fetch) echo python3 python3-pip ;;
     gpu) echo mesa-vulkan-drivers ;;
@@ -23,6 +25,8 @@ works_for() {
     build) command -v cc && pkg-config --exists 'gstreamer-video-1.0 >= 1.22' gstreamer-app-1.0 gstreamer-check-1.0 ;;
     run) gst-inspect-1.0 --exists pngdec && gst-inspect-1.0 --exists vp8enc && command -v gst-launch-1.0 ;;
     examples) python3 -c 'import gi, numpy; gi.require_version("Gst", "1.0")' ;;
+    cameras) command -v arv-fake-gv-camera-0.8 setpriv && gst-inspect-1.0 --exists aravissrc ;;
+    fuzz) command -v c++ ;;
     demo) gst-inspect-1.0 --exists avdec_tiff && command -v tiffcp tiffinfo ;;
     fetch) python3 -m pip --version ;;
     gpu) command -v vulkaninfo && vulkaninfo --summary ;;

@@ -2,53 +2,15 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
 use common::Files;
+use common::programs::{aravis, built, micro_manager, python, root, run, told};
+use gst::prelude::*;
+use gstreamer as gst;
 
 const SOURCE: &str = "videotestsrc num-buffers=4 pattern=ball ! video/x-raw,width=200,height=160";
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The folder that cargo builds into, where the plugin lies too.
-fn built() -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    program.parent().unwrap().parent().unwrap().to_owned()
-}
-
-/// Runs a program that finds the plugin that was built, and ONNX Runtime.
-fn run(files: &Files, command: &mut Command) -> Output {
-    common::init();
-    command
-        .env("GST_PLUGIN_PATH", built())
-        .env("GST_REGISTRY", files.path("registry.bin"))
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
-}
-
-fn told(output: &Output) -> String {
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {error}", output.status);
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-/// Whether Python has what the examples take; otherwise why they are not run.
-fn python() -> bool {
-    let asked = Command::new("/usr/bin/python3")
-        .args([
-            "-c",
-            "import gi, numpy; gi.require_version('Gst', '1.0'); from gi.repository import Gst",
-        ])
-        .output();
-    let there = asked.is_ok_and(|output| output.status.success());
-    if !there {
-        println!("skipped: python3-gst-1.0 or python3-numpy is not installed");
-    }
-    there
-}
 
 fn counted_by_rust(files: &Files, model: &Path) -> String {
     let program = built().join("examples").join("count");
@@ -84,47 +46,99 @@ fn the_same_is_counted_in_rust_and_c() {
 
 #[test]
 fn the_same_is_counted_in_python() {
-    if !python() {
-        return;
-    }
+    let Some(mut python) = python() else { return };
     let files = Files::new();
     let model = root().join("models/nuclei-fluo.onnx");
-    let mut command = Command::new("/usr/bin/python3");
-    command.arg(root().join("examples/count.py"));
-    let found = told(&run(&files, command.arg(&model).arg(SOURCE)));
+    let program = python.arg(root().join("examples/count.py"));
+    let found = told(&run(&files, program.arg(&model).arg(SOURCE)));
     assert_eq!(found, counted_by_rust(&files, &model));
+}
+
+/// Its messages set the exposure of Micro-Manager's camera, up and down.
+#[test]
+fn a_microscope_is_steered() {
+    let Some(mut python) = micro_manager() else {
+        return;
+    };
+    let files = Files::new();
+    let model = root().join("models/nuclei-fluo.int8.onnx");
+    let program = python.arg(root().join("examples/micromanager.py"));
+    let found = told(&run(&files, program.arg(&model)));
+    for exposure in ["exposure 20 ms", "exposure 100 ms"] {
+        assert!(found.contains(exposure), "no {exposure}:\n{found}");
+    }
+}
+
+/// The frames of a GigE camera are counted.
+#[test]
+fn a_camera_of_aravis_is_watched() {
+    let Some(_) = aravis("true") else { return };
+    let files = Files::new();
+    let model = root().join("models/nuclei-fluo.int8.onnx");
+    let mut program = Command::new(root().join("examples/aravis.sh"));
+    let found = told(&run(&files, program.arg(&model).env("FRAMES", "60")));
+    assert!(found.contains("objects=(uint)"), "{found}");
 }
 
 /// An interpreter that ends while frames flow ends with its own status.
 #[test]
 fn python_may_end_without_stopping() {
-    if !python() {
+    if python().is_none() {
         return;
     }
-    let script = "
-import sys, gi
-gi.require_version('Gst', '1.0')
-from gi.repository import Gst
-Gst.init(None)
-pipeline = Gst.parse_launch('videotestsrc ! video/x-raw,format=GRAY8 ! unetsegment model-file=' + sys.argv[1] + ' ! fakesink')
-pipeline.set_state(Gst.State.PLAYING)
-assert pipeline.get_state(20 * Gst.SECOND)[1] == Gst.State.PLAYING
-";
     let files = Files::new();
-    let model = root().join("models/nuclei-fluo.onnx");
-    let times = match std::env::var_os("UNETSEGMENT_SOAK") {
+    let model = files.model(&common::SMALL);
+    // The last line, with which the interpreter ends: falling off the end, or with a status of its own.
+    let ends = [("pass", 0), ("sys.exit(3)", 3)];
+    let rounds = match std::env::var_os("UNETSEGMENT_SOAK") {
         Some(_) => 100,
-        None => 3,
+        None => 6,
     };
-    for time in 0..times {
+    for round in 0..rounds {
+        let (last, status) = ends[round % ends.len()];
+        let text = format!("{}\n{last}\n", include_str!("embedding/ends.py"));
         let mut command = Command::new("/usr/bin/python3");
-        let output = run(&files, command.args(["-c", script]).arg(&model));
-        let error = String::from_utf8_lossy(&output.stderr);
+        let output = run(&files, command.args(["-c", &text]).arg(&model));
+        let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(
             output.status.code(),
-            Some(0),
-            "{time}: {} {error}",
-            output.status
+            Some(status),
+            "round {round}, {last}: {said}"
         );
+    }
+}
+
+/// The presets that are installed with the plugin are found, and set what they say.
+#[test]
+fn presets_set_what_they_say() {
+    common::init();
+    gst::Preset::set_app_dir(root().join("presets")).unwrap();
+    let element = || gst::ElementFactory::make("unetsegment").build().unwrap();
+    let text = std::fs::read_to_string(root().join("presets/GstUNetSegment.prs")).unwrap();
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'))
+        .filter(|name| *name != "_presets_")
+        .collect();
+    let mut found = element()
+        .dynamic_cast::<gst::Preset>()
+        .unwrap()
+        .preset_names();
+    found.retain(|name| names.contains(&name.as_str()));
+    assert_eq!((found.len(), names.len()), (5, 5), "{found:?}");
+    for name in names {
+        let element = element();
+        let preset = element.dynamic_cast_ref::<gst::Preset>().unwrap();
+        assert!(preset.load_preset(name).is_ok(), "{name}");
+        let section = text.split(&format!("[{name}]\n")).nth(1).unwrap();
+        let lines = section.lines().take_while(|line| !line.is_empty());
+        for (property, value) in lines.filter_map(|line| line.split_once('=')) {
+            if property.starts_with("_meta") {
+                continue;
+            }
+            let set = element.property_value(property);
+            let set = set.serialize().unwrap();
+            assert_eq!(set, value, "{name}: {property}");
+        }
     }
 }

@@ -50,13 +50,14 @@ fn frame(number: u64) -> gst::Buffer {
     buffer
 }
 
-/// Whether a message on `bus` says that a model is loaded.
-fn is_told(bus: &gst::Bus) -> bool {
+/// The messages about models on `bus`: whether each was loaded.
+fn told(bus: &gst::Bus) -> Vec<bool> {
     let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Element]));
-    messages
-        .filter_map(|message| message.structure().map(|fields| fields.to_owned()))
+    let fields = messages.filter_map(|message| message.structure().map(ToOwned::to_owned));
+    fields
         .filter(|fields| fields.name() == "unetsegment-model")
-        .any(|fields| fields.get("loaded").unwrap())
+        .map(|fields| fields.get("loaded").unwrap())
+        .collect()
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn frames_wait_for_the_model_where_they_wait_for_masks() {
     let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
     let out = harness.push_and_pull(frame(0)).unwrap();
     assert!(mask_meta::of(&out).is_some());
-    assert!(is_told(&bus));
+    assert!(told(&bus).contains(&true));
     let provider: String = element.property("active-provider");
     assert_eq!(provider, "cpu");
 }
@@ -94,7 +95,7 @@ fn frames_pass_meanwhile_where_they_do_not_wait() {
         assert!(start.elapsed() < Duration::from_secs(120), "no mask");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(is_told(&bus));
+    assert!(told(&bus).contains(&true));
 }
 
 /// Whether a stream waits for it or not, at any moment.
@@ -141,4 +142,66 @@ fn a_late_refusal_is_an_error() {
     assert!(harness.push(frame(0)).is_err());
     let text = error_on(&bus);
     assert!(text.contains("300 output channels"), "{text}");
+}
+
+/// Good models and bad ones by turns in the middle of a stream: each is told of once, a bad one leaves the last good
+/// one at work, and every frame comes out as it went in.
+#[test]
+fn models_come_and_go_without_loss() {
+    let rounds = match std::env::var_os("UNETSEGMENT_SOAK") {
+        Some(_) => 500,
+        None => 10,
+    };
+    let files = Files::new();
+    let good = [0, 1].map(|index| {
+        let unet = UNet {
+            padded: index == 1,
+            ..SMALL
+        };
+        files.write(&format!("good{index}.onnx"), &common::model(&unet))
+    });
+    let whole = common::model(&SMALL);
+    let bad = [
+        files.write("text.onnx", b"no model"),
+        files.write("cut.onnx", &whole[..whole.len() / 2]),
+        files.path("nothing.onnx"),
+    ];
+    for mode in ["sync", "latest"] {
+        let element = element(&good[0], &[("output", "none"), ("mode", mode)]);
+        let bus = gst::Bus::new();
+        let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
+        element.set_bus(Some(&bus));
+        let stats = |name: &str| {
+            let stats: gst::Structure = element.property("stats");
+            stats.value(name).unwrap().to_owned()
+        };
+        let mut frames = 0;
+        // Frames pass until a message comes, and all of them come out.
+        let mut pass = |expected: bool| {
+            let start = Instant::now();
+            let mut messages = Vec::new();
+            while messages.is_empty() {
+                assert!(start.elapsed() < Duration::from_secs(10), "no message");
+                let out = harness.push_and_pull(frame(frames)).unwrap();
+                assert_eq!(out.pts(), frame(frames).pts());
+                frames += 1;
+                messages.extend(told(&bus));
+            }
+            assert_eq!(messages, [expected]);
+        };
+        for round in 0..rounds / 2 {
+            let before: String = stats("model-hash").get().unwrap();
+            element.set_property("model-file", bad[round % bad.len()].to_str().unwrap());
+            pass(false);
+            assert_eq!(stats("model-hash").get::<String>().unwrap(), before);
+            element.set_property("model-file", good[(round + 1) % 2].to_str().unwrap());
+            pass(true);
+            assert_ne!(stats("model-hash").get::<String>().unwrap(), before);
+        }
+        let [came, went, dropped] =
+            ["in", "out", "dropped"].map(|name| stats(name).get::<u64>().unwrap());
+        assert_eq!((came, went, dropped), (frames, frames, 0), "{mode}");
+        let kinds = [gst::MessageType::Error, gst::MessageType::Warning];
+        assert!(bus.pop_filtered(&kinds).is_none());
+    }
 }

@@ -9,8 +9,8 @@ use std::fs::Metadata;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
+use super::error::ModelError;
 use super::file::{LARGEST, contents, open_regular};
-use super::model::ModelError;
 use crate::onnx::scan::tensor;
 use crate::onnx::{Model, Tensor};
 

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use super::error::ModelError;
 use super::external::{self, Beside};
-use super::model::ModelError;
 use crate::bioimageio::{self, Description, Package};
 use crate::contract::METADATA_KEY;
 use crate::onnx;

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ort::environment::Environment;
 pub use ort::logging::LogLevel;
 
+use super::ending;
+
 /// Oldest ONNX Runtime that works.
 const OLDEST: &str = "1.22";
 
@@ -81,6 +83,7 @@ pub fn environment(search: &Search) -> Result<Environment, LibraryError> {
     }
     let path = find(search)?;
     let environment = start(&path, search.log)?;
+    ending::watch();
     *runtime = Some((environment.clone(), path));
     Ok(environment)
 }

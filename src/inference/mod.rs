@@ -5,6 +5,8 @@
 //! several sizes to find out what it does to them.
 
 mod canceller;
+mod ending;
+mod error;
 mod external;
 mod file;
 pub mod library;
@@ -15,10 +17,13 @@ mod probe;
 pub mod provider;
 mod session;
 mod shared;
+mod stopper;
 #[cfg(feature = "train")]
 pub mod trace;
 mod watchdog;
 
 pub use canceller::Canceller;
-pub use model::{Model, ModelError, Options, Stopper};
+pub use error::ModelError;
+pub use model::{Model, Options};
 pub use provider::Provider;
+pub use stopper::Stopper;

@@ -1,8 +1,8 @@
 //! Opening a model file and running it on tensors that are made once.
 
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ort::memory::Allocator;
@@ -10,17 +10,19 @@ use ort::session::{IoBinding, RunOptions, Session};
 use ort::value::Tensor;
 
 use super::canceller::Canceller;
+use super::ending::{self, OnEnd};
+use super::error::{ModelError, lost, run_error, unfit};
 use super::file::{self, ModelFile};
-use super::library::{self, LibraryError, Search};
+use super::library::{self, Search};
 use super::memory;
 use super::network::{Network, dimensions, promised_outputs};
 use super::probe;
 use super::provider::Provider;
 use super::session;
 use super::shared::{self, Key, SharedSession};
+use super::stopper::Stopper;
 use super::watchdog::{self, Watchdog};
-use crate::bioimageio::PackageError;
-use crate::contract::{Contract, ContractError, METADATA_KEY};
+use crate::contract::{Contract, METADATA_KEY};
 use crate::onnx::{self, survey::Survey};
 
 /// How to open a model.
@@ -80,125 +82,6 @@ impl Options {
     }
 }
 
-/// Why a model can't be used, or a run of it failed. Every message names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelError {
-    #[error(transparent)]
-    Library(#[from] LibraryError),
-    #[error("model {path}: {source}")]
-    Io {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("model {path} is {what}, not a regular file")]
-    NotAFile { path: PathBuf, what: &'static str },
-    #[error("model {path} is empty")]
-    Empty { path: PathBuf },
-    #[error(
-        "model {path} has {size} bytes, and the format allows {}",
-        file::LARGEST
-    )]
-    TooLarge { path: PathBuf, size: u64 },
-    #[error("model {path} is not an ONNX file")]
-    NotOnnx { path: PathBuf },
-    #[error("model {path} is damaged or truncated: {reason}")]
-    Damaged { path: PathBuf, reason: String },
-    #[error(
-        "model {path} keeps weights in another file. Save it as one file: onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\") in Python; or, where you trust whoever made it, set allow-external-data=true"
-    )]
-    Split { path: PathBuf },
-    #[error(
-        "model {path} keeps weights in another file, which can't be taken: {reason}. Save it as one file: onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\") in Python"
-    )]
-    External { path: PathBuf, reason: String },
-    /// It could do harm.
-    #[error("model {path} is refused: {refusal}")]
-    Refused {
-        path: PathBuf,
-        refusal: Box<onnx::scan::Refusal>,
-    },
-    #[error("model {path}: {source}")]
-    Contract {
-        path: PathBuf,
-        source: ContractError,
-    },
-    #[error("model {path}: {source}")]
-    Package {
-        path: PathBuf,
-        source: Box<PackageError>,
-    },
-    #[error("model {path} does not fit: {reason}")]
-    Unfit { path: PathBuf, reason: String },
-    #[error("execution provider {provider} can't be used: {reason}")]
-    Provider { provider: String, reason: String },
-    #[error("{reason}")]
-    Options { reason: String },
-    #[error("model {path} can't be loaded: {reason}")]
-    Load { path: PathBuf, reason: String },
-    #[error("model {path}: inference failed: {reason}")]
-    Run { path: PathBuf, reason: String },
-    #[error("model {path}: its output for a frame holds values that are no finite numbers")]
-    NotFinite { path: PathBuf },
-    #[error(
-        "model {path}: a run on a black tile took longer than {seconds} s. Lower tile-memory or tile-size, or take a smaller network"
-    )]
-    Slow { path: PathBuf, seconds: u64 },
-    /// Somebody [stopped](Stopper::stop) it.
-    #[error("model {path}: the run was stopped")]
-    Stopped { path: PathBuf },
-}
-
-impl ModelError {
-    /// Whether it is memory that lacks. ONNX Runtime has no code for it, only words.
-    pub fn is_out_of_memory(&self) -> bool {
-        let (Self::Run { reason, .. } | Self::Load { reason, .. }) = self else {
-            return false;
-        };
-        let reason = reason.to_lowercase();
-        let words = [
-            "bad_alloc",
-            "bad allocation",
-            "out of memory",
-            "failed to allocate memory",
-        ];
-        words.iter().any(|words| reason.contains(words))
-    }
-}
-
-/// Ends the runs of a model from another thread.
-#[derive(Clone)]
-pub struct Stopper {
-    options: Arc<RunOptions>,
-    stopped: Arc<AtomicBool>,
-}
-
-impl Stopper {
-    fn new() -> ort::Result<Self> {
-        Ok(Stopper {
-            options: Arc::new(RunOptions::new()?),
-            stopped: Arc::default(),
-        })
-    }
-
-    /// Ends the run that is going on, within the time of one operator, and lets none begin.
-    pub fn stop(&self) {
-        self.stopped.store(true, Ordering::SeqCst);
-        // It fails for a null pointer only.
-        let _ = self.options.terminate();
-    }
-
-    /// Lets runs begin again.
-    pub fn allow(&self) {
-        let _ = self.options.unterminate();
-        self.stopped.store(false, Ordering::SeqCst);
-    }
-
-    /// Whether runs are stopped.
-    pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::SeqCst)
-    }
-}
-
 /// An opened model with, once [shaped](Model::shape), its tensors.
 pub struct Model {
     path: PathBuf,
@@ -234,11 +117,24 @@ struct Shape {
     width: usize,
 }
 
+impl Drop for Model {
+    /// What ONNX Runtime has made can't be given back to it once it is taken down.
+    fn drop(&mut self) {
+        if ending::is_ending() {
+            mem::forget(mem::take(&mut self.tensors));
+            mem::forget((self.session.clone(), self.stopper.clone()));
+        }
+    }
+}
+
 impl Model {
     /// Opens the model in the file `path`, with the contract that it carries or one that is found
     /// out by trying.
     pub fn open(path: &Path, options: &Options) -> Result<Model, ModelError> {
         let read = ModelFile::read(path, options.allow_external_data)?;
+        let _inside = ending::enter().ok_or_else(|| lost(path))?;
+        let canceller = options.canceller.clone();
+        let _on_end = OnEnd::new(move || canceller.cancel());
         let environment = library::environment(&options.library)?;
         let mut refused = Vec::new();
         if options.canceller.is_cancelled() {
@@ -604,27 +500,5 @@ fn probed(
             seconds: limit.as_secs(),
         }),
         false => found.map_err(|reason| unfit(path, reason)),
-    }
-}
-
-/// The error where a panic in another thread has taken a shared session along.
-fn lost(path: &Path) -> ModelError {
-    ModelError::Run {
-        path: path.to_owned(),
-        reason: "its session was lost to a panic".into(),
-    }
-}
-
-fn unfit(path: &Path, reason: String) -> ModelError {
-    ModelError::Unfit {
-        path: path.to_owned(),
-        reason,
-    }
-}
-
-fn run_error(path: &Path, error: &ort::Error) -> ModelError {
-    ModelError::Run {
-        path: path.to_owned(),
-        reason: error.to_string(),
     }
 }

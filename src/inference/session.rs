@@ -7,9 +7,11 @@ use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
+use super::ending;
+use super::error::ModelError;
 use super::file::ModelFile;
 use super::library;
-use super::model::{ModelError, Options};
+use super::model::Options;
 use super::provider::Provider;
 use super::watchdog::{self, Watchdog};
 
@@ -48,6 +50,10 @@ pub(super) fn start(
         }
         match on_provider(file, environment, options, provider) {
             Ok(session) => {
+                if provider != Provider::Cpu {
+                    // Its library has only now been loaded.
+                    ending::watch();
+                }
                 return Ok(Started {
                     session,
                     provider,
@@ -202,6 +208,7 @@ fn on_plugin(
         .and_then(|builder| Ok(builder.with_disable_cpu_fallback()?))
         .and_then(|builder| commit(builder, file, options, Provider::Plugin))
         .map_err(|error| failed(error.to_string()))?;
+    ending::watch();
     Ok(Started {
         session,
         provider: Provider::Plugin,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ort::session::Session;
 
+use super::ending;
 use super::model::Options;
 use super::provider::Provider;
 use super::session::Started;
@@ -60,17 +61,19 @@ impl SharedSession {
     }
 
     /// Runs `work` on the session once it is its turn, with nothing locked. Returns nothing if `stopped` said
-    /// so while it waited, or if a panic has taken the session along.
+    /// so while it waited, if a panic has taken the session along, or if the process ends.
     pub fn with<R>(
         &self,
         stopped: impl Fn() -> bool,
         work: impl FnOnce(&mut Session) -> R,
     ) -> Option<R> {
         let mut session = self.take(stopped)?;
-        let result = work(&mut session);
+        let inside = ending::enter();
+        let result = inside.is_some().then(|| work(&mut session));
+        drop(inside);
         self.lock().session = Some(session);
         self.changed.notify_all();
-        Some(result)
+        result
     }
 
     fn take(&self, stopped: impl Fn() -> bool) -> Option<Session> {

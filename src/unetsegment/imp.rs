@@ -156,6 +156,7 @@ impl ObjectSubclass for UNetSegment {
     const NAME: &'static str = "GstUNetSegment";
     type Type = super::UNetSegment;
     type ParentType = gst_base::BaseTransform;
+    type Interfaces = (gst::Preset,);
 }
 
 impl ObjectImpl for UNetSegment {
@@ -187,6 +188,8 @@ impl ObjectImpl for UNetSegment {
 }
 
 impl GstObjectImpl for UNetSegment {}
+
+impl PresetImpl for UNetSegment {}
 
 impl ElementImpl for UNetSegment {
     fn change_state(

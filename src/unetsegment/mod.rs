@@ -44,7 +44,8 @@ use crate::tiling;
 glib::wrapper! {
     /// The element `unetsegment`.
     pub struct UNetSegment(ObjectSubclass<imp::UNetSegment>)
-        @extends gstreamer_base::BaseTransform, gstreamer::Element, gstreamer::Object;
+        @extends gstreamer_base::BaseTransform, gstreamer::Element, gstreamer::Object,
+        @implements gstreamer::Preset;
 }
 
 /// Registers the element and the types of its properties.

@@ -1,6 +1,7 @@
 //! What the tests share: models with random weights, pictures, and the element in a harness.
 #![allow(dead_code)] // Each test is a program of its own and uses a part of this.
 
+pub mod programs;
 pub mod scene;
 
 use std::collections::BTreeMap;

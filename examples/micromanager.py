@@ -1,0 +1,94 @@
+#!/usr/bin/python3
+"""Lets what is seen steer a microscope: Micro-Manager's frames go through the element as they come, and its messages
+set the exposure: short while there is much to see, long while there is little. The camera is Micro-Manager's DemoCamera,
+which shows beads; another one is a matter of `core.loadSystemConfiguration("my.cfg")`.
+
+    pip install pymmcore-plus mm-test-adapters numpy
+    python3 examples/micromanager.py models/nuclei-fluo.int8.onnx
+
+Python has to be one that has GStreamer: Debian's python3-gi and gir1.2-gst-plugins-base-1.0 go with /usr/bin/python3.
+"""
+
+import sys
+import time
+
+import gi
+import mm_test_adapters
+from pymmcore_plus import CMMCorePlus
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstApp", "1.0")
+from gi.repository import Gst, GstApp  # noqa: E402, F401 - GstApp gives appsrc its methods
+
+SECONDS = 10
+# In ms: the exposure while at least MANY objects are seen, and while they are fewer.
+SHORT, LONG, MANY = 20, 100, 25
+
+
+def camera():
+    """The core with its camera, 12 bits in 16."""
+    core = CMMCorePlus(mm_path=mm_test_adapters.device_adapter_path())
+    core.loadDevice("Camera", "DemoCamera", "DCam")
+    core.initializeDevice("Camera")
+    core.setCameraDevice("Camera")
+    settings = {"PixelType": "16bit", "BitDepth": "12", "Mode": "Fluorescent Beads", "BeadSize": "10", "BeadDensity": "40"}
+    for name, value in settings.items():
+        core.setProperty("Camera", name, value)
+    core.setExposure(LONG)
+    return core
+
+
+def steer(core, fields):
+    """Sets the exposure by what a message of the element says."""
+    exposure = SHORT if fields.get_value("objects") >= MANY else LONG
+    if core.getExposure() != exposure:
+        core.setExposure(exposure)
+        print(f"frame {fields.get_value('frame')}: {fields.get_value('objects')} objects, exposure {exposure} ms")
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit("usage: micromanager.py MODEL.onnx")
+    Gst.init(None)
+    core = camera()
+    # mode=latest: the camera is never held up, and each frame has the newest mask there is.
+    pipeline = Gst.parse_launch(
+        "appsrc name=camera is-live=true do-timestamp=true format=time ! "
+        "unetsegment name=segment mode=latest output=none post-messages=true ! fakesink sync=false"
+    )
+    source = pipeline.get_by_name("camera")
+    segment = pipeline.get_by_name("segment")
+    segment.set_property("model-file", sys.argv[1])
+    size = f"width={core.getImageWidth()},height={core.getImageHeight()}"
+    source.set_property("caps", Gst.Caps.from_string(f"video/x-raw,format=GRAY16_LE,{size},framerate=0/1"))
+    try:
+        pipeline.set_state(Gst.State.PLAYING)
+        core.startContinuousSequenceAcquisition(0)
+        run(core, source, pipeline.get_bus())
+        print(segment.get_property("stats").to_string())
+    finally:
+        core.stopSequenceAcquisition()
+        pipeline.set_state(Gst.State.NULL)
+
+
+def run(core, source, bus):
+    start = time.monotonic()
+    emptied = False
+    while (passed := time.monotonic() - start) < SECONDS:
+        if passed > SECONDS / 2 and not emptied:
+            # As if the stage had gone to a place with fewer beads.
+            core.setProperty("Camera", "BeadDensity", "10")
+            emptied = True
+        while core.getRemainingImageCount() > 0:
+            source.push_buffer(Gst.Buffer.new_wrapped(core.popNextImage().tobytes()))
+        message = bus.timed_pop_filtered(Gst.MSECOND, Gst.MessageType.ELEMENT | Gst.MessageType.ERROR)
+        if message is None:
+            continue
+        if message.type == Gst.MessageType.ERROR:
+            sys.exit(f"error: {message.parse_error()[0].message}")
+        if message.get_structure().get_name() == "unetsegment":
+            steer(core, message.get_structure())
+
+
+if __name__ == "__main__":
+    main()

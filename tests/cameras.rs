@@ -1,0 +1,35 @@
+//! Behind cameras that are programs, at 20 frames a second, memory stays, times go up and every frame is counted: 60 s,
+//! or half an hour with UNETSEGMENT_SOAK. `cameras/steady.py` says what it asks for.
+
+mod common;
+
+use std::process::Command;
+
+use common::Files;
+use common::programs::{aravis, micro_manager, root, run, told};
+
+fn steady(camera: &str, command: &mut Command) {
+    let files = Files::new();
+    let seconds = match std::env::var_os("UNETSEGMENT_SOAK") {
+        Some(_) => "1800",
+        None => "60",
+    };
+    let model = root().join("models/nuclei-fluo.int8.onnx");
+    command.arg(root().join("tests/cameras/steady.py"));
+    let output = run(&files, command.arg(camera).arg(model).arg(seconds));
+    print!("{}", told(&output));
+}
+
+#[test]
+fn a_camera_of_aravis_runs_on() {
+    if let Some(mut command) = aravis("/usr/bin/python3") {
+        steady("aravis", &mut command);
+    }
+}
+
+#[test]
+fn a_camera_of_micro_manager_runs_on() {
+    if let Some(mut command) = micro_manager() {
+        steady("micromanager", &mut command);
+    }
+}
