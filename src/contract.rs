@@ -243,7 +243,8 @@ impl Contract {
         }
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// What is wrong with it: values that can't be true together.
+    pub(crate) fn check(&self) -> Result<(), String> {
         let Geometry {
             margin,
             halo,

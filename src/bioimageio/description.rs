@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::PackageError;
 use super::steps::{After, Before, Step};
-use crate::contract::{Activation, Contract};
+use crate::contract::{Activation, Channels, Contract};
 
 /// Bytes of a description at most.
 pub(super) const LARGEST: u64 = 1 << 20;
@@ -193,7 +193,16 @@ impl Description {
         for (class, name) in contract.classes.iter_mut().skip(skipped).zip(&self.outputs) {
             class.name.clone_from(name);
         }
-        Ok(())
+        if self.before.per_channel && contract.channels != Channels::Gray {
+            return Err(PackageError::field(
+                "preprocessing",
+                "statistics are taken over all channels of a picture, not of each alone: export it so",
+            ));
+        }
+        contract.check().map_err(|reason| PackageError::Field {
+            field: "what follows from its steps".into(),
+            reason,
+        })
     }
 }
 

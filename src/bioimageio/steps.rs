@@ -38,6 +38,8 @@ pub enum Pointwise {
 pub struct Before {
     /// What the element does.
     pub normalization: Normalization,
+    /// Whether that is asked of each channel alone.
+    pub per_channel: bool,
     /// What the graph does then.
     pub pointwise: Vec<Pointwise>,
 }
@@ -70,6 +72,7 @@ impl Before {
     pub(super) fn of(steps: &[Step]) -> Result<Self, PackageError> {
         let mut before = Before {
             normalization: AS_IT_IS,
+            per_channel: false,
             pointwise: Vec::new(),
         };
         for step in steps {
@@ -80,6 +83,7 @@ impl Before {
                     if before.pointwise.is_empty() && before.normalization == AS_IT_IS =>
                 {
                     before.normalization = normalization;
+                    before.per_channel = step.is_per_channel();
                 }
                 Known::Whole(_) => {
                     return Err(step.wrong(
@@ -200,6 +204,16 @@ impl Step {
                 .map(|(mean, std)| -mean / std)
                 .collect(),
         }))
+    }
+
+    /// Whether its statistics are those of each channel: it names the axes that they are taken over, `yx` or
+    /// `[y, x]`, and no channel among them.
+    fn is_per_channel(&self) -> bool {
+        match self.kwargs.get("axes") {
+            Some(Value::String(letters)) => !letters.contains('c'),
+            Some(Value::Array(names)) => !names.iter().any(|name| name == "channel" || name == "c"),
+            _ => false,
+        }
     }
 
     fn number(&self, name: &str) -> Option<f64> {
