@@ -8,6 +8,8 @@ mod description;
 mod files;
 mod graph;
 mod steps;
+#[cfg(feature = "train")]
+pub mod write;
 
 pub use description::Description;
 pub use files::{Package, is_package};

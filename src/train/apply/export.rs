@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
+use super::package::{PackageError, PackageOptions};
 use crate::onnx::export::ExportError;
 use crate::train::checkpoint::{Checkpoint, CheckpointError, State};
 use crate::train::config::ConfigError;
@@ -13,25 +14,33 @@ use crate::train::replace::replace;
 use crate::train::run_folder::{RunFolder, WriteError};
 use crate::train::values;
 
-/// Write a network of a run as a model.
+/// Write a network of a run as a model, or a model as a package of BioImage.IO.
 ///
 /// The best network of a run is written by `train` already; this writes it again,
 /// or the one that the run has come to, from the folder of a run, at its end or
 /// not.
 ///
 ///   unet-train export --checkpoint cells.run --network last --output last.onnx
+///
+/// A package holds the model, a description that other programs read, and a
+/// picture with what the model makes of it, by which they are tested.
+///
+///   unet-train export --bioimageio --model cells.onnx --author "A. Name" --license CC-BY-4.0 --out cells
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
+#[command(group(ArgGroup::new("source").required(true).args(["checkpoint", "model"])))]
 pub struct Export {
     /// Folder of the run
     #[arg(long, value_name = "FOLDER")]
-    checkpoint: PathBuf,
-    /// Model to write; an old file of this name is replaced
-    #[arg(long, value_name = "FILE.onnx")]
+    checkpoint: Option<PathBuf>,
+    /// What to write; old files of the same names are replaced
+    #[arg(long, visible_alias = "out", value_name = "FILE.onnx|FOLDER|FILE.zip")]
     output: PathBuf,
-    /// Which network
+    /// Which network of the run
     #[arg(long, value_enum, default_value_t)]
     network: Which,
+    #[command(flatten)]
+    package: PackageOptions,
 }
 
 /// A network of a run.
@@ -65,34 +74,46 @@ pub enum ExportRunError {
     /// The model can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The package can't be made.
+    #[error(transparent)]
+    Package(#[from] PackageError),
 }
 
 impl Export {
-    /// Writes the model.
+    /// Writes the model or the package.
     pub fn run(self) -> Result<(), ExportRunError> {
-        let file = RunFolder::at(&self.checkpoint).checkpoint();
-        let checkpoint = Checkpoint::read(&file)?;
-        let checkpoint =
-            checkpoint.ok_or_else(|| ExportRunError::NoRun(self.checkpoint.clone()))?;
-        let state = checkpoint.state;
-        let mut settings = state.config.options()?.settings(state.config.clone(), []);
-        settings.command.clone_from(&state.command);
-        let (network, progress) = match self.network {
-            Which::Last => (checkpoint.network, last(&state)),
-            Which::Best => checkpoint
-                .best
-                .zip(best(&state))
-                .ok_or(ExportRunError::NoBest(self.checkpoint))?,
-        };
-        let values = values::from_bytes(&settings.unet, &network);
-        let values = values.ok_or_else(|| CheckpointError::from(RestoreError::Form))?;
-        let bytes = model::onnx(&settings, &values, &progress)?;
-        replace(&self.output, &bytes).map_err(|error| WriteError {
-            file: self.output,
-            error,
-        })?;
-        Ok(())
+        match (&self.package.model, self.checkpoint) {
+            (Some(model), _) => Ok(self.package.write(model, &self.output)?),
+            (None, Some(folder)) => write_network(folder, self.network, self.output),
+            // There is a group that asks for one.
+            (None, None) => Ok(()),
+        }
     }
+}
+
+/// Writes a network of the run in `folder`.
+fn write_network(folder: PathBuf, network: Which, output: PathBuf) -> Result<(), ExportRunError> {
+    let file = RunFolder::at(&folder).checkpoint();
+    let checkpoint = Checkpoint::read(&file)?;
+    let checkpoint = checkpoint.ok_or_else(|| ExportRunError::NoRun(folder.clone()))?;
+    let state = checkpoint.state;
+    let mut settings = state.config.options()?.settings(state.config.clone(), []);
+    settings.command.clone_from(&state.command);
+    let (network, progress) = match network {
+        Which::Last => (checkpoint.network, last(&state)),
+        Which::Best => checkpoint
+            .best
+            .zip(best(&state))
+            .ok_or(ExportRunError::NoBest(folder))?,
+    };
+    let values = values::from_bytes(&settings.unet, &network);
+    let values = values.ok_or_else(|| CheckpointError::from(RestoreError::Form))?;
+    let bytes = model::onnx(&settings, &values, &progress)?;
+    replace(&output, &bytes).map_err(|error| WriteError {
+        file: output,
+        error,
+    })?;
+    Ok(())
 }
 
 fn best(state: &State) -> Option<Progress> {

@@ -1,5 +1,5 @@
 //! Using a model on files, as the element uses it on video: `unet-train evaluate`, `segment` and
-//! `info`.
+//! `info`; and making other forms of it: `quantize` and `export`.
 //!
 //! ```text
 //! dataset -> picture -> predictor(turn, segmenter) -> evaluate(metrics) -> report
@@ -11,7 +11,9 @@ pub mod evaluate;
 pub mod export;
 pub mod info;
 pub mod options;
+pub mod package;
 pub mod picture;
+pub mod png;
 pub mod predictor;
 pub mod quantize;
 pub mod report;

@@ -2,8 +2,10 @@
 
 use super::turn::Turn;
 use crate::contract::{Channels, Contract, Normalization};
-use crate::picture::{Format, Frame, FrameError, FrameMut, Plane, PlaneMut, YuvCoding};
-use crate::tiling::Size;
+use crate::picture::{
+    Format, Frame, FrameError, FrameMut, Plane, PlaneMut, Scaling, YuvCoding, fill,
+};
+use crate::tiling::{Size, Span, mirror};
 use crate::train::plane;
 use crate::train::read::{Raster, ReadError};
 
@@ -113,6 +115,43 @@ impl Picture {
                 .copied()
                 .collect(),
         }
+    }
+
+    /// Its first `size` pixels, mirrored where it has fewer.
+    pub fn part(&self, size: Size) -> Picture {
+        let pixel = self.pixel();
+        let line = |index: usize, length| mirror(index as isize, length);
+        let rows = (0..size.height).map(|y| line(y, self.size.height) * self.size.width);
+        let places = rows
+            .flat_map(|row| (0..size.width).map(move |x| (row + line(x, self.size.width)) * pixel));
+        Picture {
+            format: self.format,
+            size,
+            bytes: places
+                .flat_map(|at| &self.bytes[at..][..pixel])
+                .copied()
+                .collect(),
+        }
+    }
+
+    /// What a network is shown of the whole picture, \[channels, height, width\].
+    pub fn shown(&self, channels: Channels, scaling: Scaling) -> Result<Vec<f32>, FrameError> {
+        let whole = Span {
+            outer_start: 0,
+            target: 0..0,
+            source: 0,
+            weights: Vec::new(),
+        };
+        let mut values = vec![0.0; channels.count() * self.size.area()];
+        fill(
+            &self.frame()?,
+            channels,
+            scaling,
+            (&whole, &whole),
+            self.size,
+            &mut values,
+        );
+        Ok(values)
     }
 
     /// Bytes of a pixel.

@@ -5,17 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder, ImageError};
+use image::ImageError;
 
 use super::options::{RuntimeOptions, UseOptions};
 use super::picture::Picture;
+use super::png::{self, DrawError, Png};
 use super::predictor::{PredictError, Prediction};
 use crate::contract::Contract;
-use crate::picture::{
-    Color, DisplayRange, Format, FrameError, LevelTracker, Style, WriteError, draw,
-    write_probability,
-};
+use crate::picture::{Color, DisplayRange};
 use crate::train::dataset::{DatasetError, Page, Reader, in_order};
 use crate::train::options::number;
 use crate::train::plane::Plane;
@@ -86,17 +83,6 @@ struct DrawingOptions {
     /// itself, or LOW,HIGH
     #[arg(long, value_name = "RANGE", default_value_t)]
     display_range: DisplayRange,
-}
-
-/// Why a result can't be drawn.
-#[derive(Debug, thiserror::Error)]
-pub enum DrawError {
-    /// There is no such picture.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// The picture has no room for it.
-    #[error(transparent)]
-    Write(#[from] WriteError),
 }
 
 /// Why pictures can't be segmented.
@@ -180,7 +166,7 @@ impl Segment {
             found += largest(&prediction.objects);
             for (what, folder) in &folders {
                 let png = self.png(*what, page, &picture, &prediction, predictor.contract())?;
-                png.write(&folder.join(format!("{name}.png")))?;
+                write(&folder.join(format!("{name}.png")), &png)?;
             }
         }
         say(&format!(
@@ -229,71 +215,24 @@ impl Segment {
             })
         };
         match what {
-            What::Mask => Ok(mask(&prediction.mask, contract.classes.len())),
-            What::Labels => labels(&prediction.objects, page),
-            What::Probability => drawn(probability(&prediction.probability, picture)),
+            What::Mask => Ok(png::mask(&prediction.mask, contract.classes.len())),
+            What::Labels => png::labels(&prediction.objects).ok_or_else(|| SegmentError::TooMany {
+                page: page.clone(),
+                count: largest(&prediction.objects),
+            }),
+            What::Probability => drawn(png::probability(&prediction.probability, picture)),
             What::Overlay => {
                 let classes = contract.classes.iter();
                 let colors: Vec<Color> = classes.map(|class| class.color).collect();
-                drawn(self.drawing.overlay(picture, &prediction.mask, &colors))
+                let DrawingOptions {
+                    opacity,
+                    display_range,
+                } = self.drawing;
+                let mask = &prediction.mask;
+                drawn(png::overlay(picture, mask, &colors, opacity, display_range))
             }
         }
     }
-}
-
-/// A picture to be written.
-struct Png {
-    width: usize,
-    height: usize,
-    color: ExtendedColorType,
-    /// Samples of 16 bits in the byte order of the machine.
-    bytes: Vec<u8>,
-}
-
-impl Png {
-    fn write(&self, file: &Path) -> Result<(), SegmentError> {
-        let mut png = Vec::new();
-        // A picture that was read has sides of less than 2^32 pixels.
-        let (width, height) = (self.width as u32, self.height as u32);
-        PngEncoder::new(&mut png)
-            .write_image(&self.bytes, width, height, self.color)
-            .map_err(|error| SegmentError::Encode {
-                file: file.into(),
-                error,
-            })?;
-        fs::write(file, png).map_err(|error| SegmentError::Write {
-            file: file.into(),
-            error,
-        })
-    }
-}
-
-fn mask(mask: &Plane<u8>, classes: usize) -> Png {
-    // Two classes as every viewer shows them.
-    let factor = if classes == 2 { 255 } else { 1 };
-    Png {
-        width: mask.width,
-        height: mask.height,
-        color: ExtendedColorType::L8,
-        bytes: mask.data.iter().map(|class| class * factor).collect(),
-    }
-}
-
-fn labels(objects: &Plane<u32>, page: &Page) -> Result<Png, SegmentError> {
-    let count = largest(objects);
-    if count > u32::from(u16::MAX) {
-        return Err(SegmentError::TooMany {
-            page: page.clone(),
-            count,
-        });
-    }
-    let bytes = |number: &u32| (*number as u16).to_ne_bytes();
-    Ok(Png {
-        width: objects.width,
-        height: objects.height,
-        color: ExtendedColorType::L16,
-        bytes: objects.data.iter().flat_map(bytes).collect(),
-    })
 }
 
 /// The largest number is how many objects there are.
@@ -301,75 +240,13 @@ fn largest(objects: &Plane<u32>) -> u32 {
     objects.data.iter().copied().max().unwrap_or(0)
 }
 
-fn probability(probability: &Plane<f32>, picture: &Picture) -> Result<Png, DrawError> {
-    let format = match cfg!(target_endian = "big") {
-        true => Format::Gray16Be,
-        false => Format::Gray16Le,
-    };
-    let mut target = Picture::new(format, picture.size(), vec![0; 2 * probability.data.len()])?;
-    write_probability(&probability.data, &mut target.frame_mut()?)?;
-    Ok(Png {
-        width: probability.width,
-        height: probability.height,
-        color: ExtendedColorType::L16,
-        bytes: target.into_bytes(),
+fn write(file: &Path, png: &Png) -> Result<(), SegmentError> {
+    let bytes = png.encode().map_err(|error| SegmentError::Encode {
+        file: file.into(),
+        error,
+    })?;
+    fs::write(file, bytes).map_err(|error| SegmentError::Write {
+        file: file.into(),
+        error,
     })
-}
-
-impl DrawingOptions {
-    fn overlay(
-        &self,
-        picture: &Picture,
-        mask: &Plane<u8>,
-        colors: &[Color],
-    ) -> Result<Png, DrawError> {
-        let frame = picture.frame()?;
-        // By itself: the images of a folder need not be frames of one video.
-        let levels = LevelTracker::new(self.display_range).levels(&frame);
-        let (mut target, source) = match picture.format().is_gray() {
-            true => {
-                let black = vec![0; 3 * mask.data.len()];
-                let target = Picture::new(Format::Rgb, picture.size(), black)?;
-                (target, Some(&frame))
-            }
-            false => (picture.clone(), None),
-        };
-        let drawn_upon = &mut target.frame_mut()?;
-        let style = Style {
-            opacity: self.opacity,
-            ..Style::default()
-        };
-        draw(source, drawn_upon, &mask.data, colors, style, levels)?;
-        Ok(Png {
-            width: mask.width,
-            height: mask.height,
-            color: ExtendedColorType::Rgb8,
-            bytes: target.into_bytes(),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn more_objects_than_16_bits_can_number_are_refused() {
-        let page = Page {
-            file: "many.png".into(),
-            index: None,
-        };
-        let numbered = |count| Plane {
-            height: 1,
-            width: 2,
-            data: vec![0, count],
-        };
-        let png = labels(&numbered(65_535), &page).unwrap();
-        assert_eq!(png.bytes[2..], u16::MAX.to_ne_bytes());
-        let Err(error) = labels(&numbered(65_536), &page) else {
-            panic!("65536 objects were written")
-        };
-        let text = error.to_string();
-        assert!(text.contains("many.png has 65536 objects"), "{text}");
-    }
 }
