@@ -20,6 +20,7 @@ const SIZE: Size = Size {
 const GEOMETRY: Geometry = Geometry {
     margin: 0,
     halo: 96,
+    edge: Geometry::EDGE,
     stride: 16,
     sizes: Sizes::Steps { min: 16, step: 16 },
 };

@@ -248,6 +248,7 @@ impl Contract {
         let Geometry {
             margin,
             halo,
+            edge,
             stride,
             sizes,
         } = self.geometry;
@@ -275,9 +276,9 @@ impl Contract {
             Sizes::Steps { min, step } => (min, min, step),
             Sizes::Fixed { height, width } => (height.min(width), height.max(width), 1),
         };
-        if stride == 0 || step == 0 || stride.max(step).max(halo).max(largest) > MOST {
+        if stride == 0 || step == 0 || stride.max(step).max(halo).max(edge).max(largest) > MOST {
             return Err(format!(
-                "stride {stride}, step {step}, halo {halo}, size {largest}: each must be 1 to {MOST}"
+                "stride {stride}, step {step}, halo {halo}, edge {edge}, size {largest}: each must be 1 to {MOST}"
             ));
         }
         if least <= 2 * margin {

@@ -142,6 +142,7 @@ impl UNet {
                 // A multiple of the stride keeps the grid of the pooling where a run over the bare
                 // frame has it.
                 halo: self.padding_reach().div_ceil(stride) * stride,
+                edge: Geometry::EDGE,
                 stride,
                 sizes: Sizes::Steps {
                     min: stride,
@@ -157,6 +158,7 @@ impl UNet {
         Geometry {
             margin,
             halo: margin,
+            edge: Geometry::EDGE,
             stride,
             sizes: Sizes::Steps { min, step: stride },
         }

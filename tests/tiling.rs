@@ -131,6 +131,7 @@ fn geometries() -> impl Strategy<Value = Geometry> {
             Geometry {
                 margin,
                 halo,
+                edge: Geometry::EDGE,
                 stride,
                 sizes,
             }
@@ -251,6 +252,7 @@ proptest! {
         let geometry = Geometry {
             margin,
             halo: (margin + beyond).max(5),
+            edge: Geometry::EDGE,
             stride: 4,
             sizes: Sizes::Steps { min: 28, step: 4 },
         };
@@ -275,6 +277,7 @@ fn tiles_off_the_grid_change_the_answer() {
     let geometry = Geometry {
         margin: 6,
         halo: 8,
+        edge: Geometry::EDGE,
         stride: 4,
         sizes: Sizes::Steps { min: 28, step: 4 },
     };

@@ -11,6 +11,7 @@ fuzz_target!(|input: (u16, u16, u8, u8, u8, u16, Option<u16>)| {
     let geometry = Geometry {
         margin: margin.into(),
         halo: halo.into(),
+        edge: Geometry::EDGE,
         stride,
         sizes: Sizes::Steps {
             min: min.into(),

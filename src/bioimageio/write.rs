@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::contract::{Activation, Channels, Contract, Normalization, Sizes};
+use crate::contract::{Activation, Channels, Contract, Normalization, Precision, Sizes};
 
 /// The oldest format that has all that is written.
 const FORMAT: &str = "0.5.4";
@@ -23,7 +23,7 @@ pub struct About {
     /// Identifier of the licence of the weights, of SPDX.
     pub license: Option<String>,
     /// What to cite besides the paper of the network: a text, and its DOI.
-    pub cite: Vec<(String, Option<String>)>,
+    pub cite: Vec<(String, String)>,
 }
 
 /// A file of the package beside its description.
@@ -80,8 +80,7 @@ struct Author<'a> {
 #[derive(Serialize)]
 struct Cite<'a> {
     text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    doi: Option<&'a str>,
+    doi: &'a str,
 }
 
 #[derive(Serialize)]
@@ -90,6 +89,9 @@ struct Tensor<'a> {
     axes: Vec<Axis>,
     test_tensor: &'a Source,
     data: Data,
+    /// How a picture is continued beyond its borders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pad: Option<Pad>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     preprocessing: Vec<Step>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -99,6 +101,11 @@ struct Tensor<'a> {
 #[derive(Serialize)]
 struct Data {
     r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Pad {
+    mode: &'static str,
 }
 
 #[derive(Default, Serialize)]
@@ -172,22 +179,34 @@ struct Onnx<'a> {
     opset_version: i64,
 }
 
-/// What only this project reads.
 #[derive(Serialize)]
 struct Config<'a> {
+    bioimageio: Tests,
+    /// What only this project reads.
     unetsegment: &'a Contract,
+}
+
+#[derive(Serialize)]
+struct Tests {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reproducibility_tolerance: Vec<Tolerance>,
+}
+
+/// How far the output of a test may be off.
+#[derive(Serialize)]
+struct Tolerance {
+    relative_tolerance: f64,
+    absolute_tolerance: f64,
+    mismatched_elements_per_million: u32,
 }
 
 /// The description of a package of the model of `contract` in YAML.
 pub fn describe(contract: &Contract, about: &About, files: &Sources) -> Result<String, String> {
     let mut cite = vec![Cite {
         text: "Ronneberger O., Fischer P., Brox T.: U-Net: Convolutional Networks for Biomedical Image Segmentation. MICCAI 2015",
-        doi: Some("10.1007/978-3-319-24574-4_28"),
+        doi: "10.1007/978-3-319-24574-4_28",
     }];
-    cite.extend(about.cite.iter().map(|(text, doi)| Cite {
-        text,
-        doi: doi.as_deref(),
-    }));
+    cite.extend(about.cite.iter().map(|(text, doi)| Cite { text, doi }));
     let rdf = Rdf {
         format_version: FORMAT,
         r#type: "model",
@@ -204,6 +223,7 @@ pub fn describe(contract: &Contract, about: &About, files: &Sources) -> Result<S
             axes: input_axes(contract),
             test_tensor: &files.test_input,
             data: Data { r#type: "float32" },
+            pad: Some(Pad { mode: "reflect" }),
             preprocessing: before(contract.normalization),
             postprocessing: Vec::new(),
         }],
@@ -212,6 +232,7 @@ pub fn describe(contract: &Contract, about: &About, files: &Sources) -> Result<S
             axes: output_axes(contract),
             test_tensor: &files.test_output,
             data: Data { r#type: "float32" },
+            pad: None,
             preprocessing: Vec::new(),
             postprocessing: after(contract.activation),
         }],
@@ -222,10 +243,22 @@ pub fn describe(contract: &Contract, about: &About, files: &Sources) -> Result<S
             },
         },
         config: Config {
+            bioimageio: Tests {
+                reproducibility_tolerance: tolerance(contract.precision).into_iter().collect(),
+            },
             unetsegment: contract,
         },
     };
     serde_saphyr::to_string(&rdf).map_err(|error| error.to_string())
+}
+
+/// A last bit of the input may take a value of few bits to its next step.
+fn tolerance(precision: Precision) -> Option<Tolerance> {
+    (precision == Precision::Int8).then_some(Tolerance {
+        relative_tolerance: 1e-3,
+        absolute_tolerance: 5e-3,
+        mismatched_elements_per_million: 5000,
+    })
 }
 
 fn batch() -> Axis {
@@ -263,7 +296,12 @@ fn input_axes(contract: &Contract) -> Vec<Axis> {
         Channels::Rgb => &["red", "green", "blue"],
     };
     let [height, width] = match contract.geometry.sizes {
-        Sizes::Steps { min, step } => [(); 2].map(|()| Length::Steps { min, step }),
+        Sizes::Steps { min, step } => {
+            // The smallest that leaves something when what depends on the border is cut off.
+            let least = 2 * contract.geometry.halo + 1;
+            let min = min + least.saturating_sub(min).div_ceil(step) * step;
+            [(); 2].map(|()| Length::Steps { min, step })
+        }
         Sizes::Fixed { height, width } => [height, width].map(Length::Fixed),
     };
     vec![

@@ -50,6 +50,7 @@ pub(super) fn contract(
             "it has {classes} output channels, where {MAX_CLASSES} classes are possible"
         ));
     }
+    let halo = halo(margin, survey);
     Ok(Contract {
         version: VERSION,
         name: name.to_owned(),
@@ -61,7 +62,8 @@ pub(super) fn contract(
         activation,
         geometry: Geometry {
             margin,
-            halo: halo(margin, survey),
+            halo,
+            edge: halo,
             stride: survey.stride,
             sizes,
         },

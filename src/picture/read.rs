@@ -258,6 +258,7 @@ mod tests {
         let geometry = Geometry {
             margin: 2,
             halo: 2,
+            edge: Geometry::EDGE,
             stride: 4,
             sizes: Sizes::Steps { min: 8, step: 4 },
         };

@@ -236,6 +236,7 @@ mod tests {
     const PADDED: Geometry = Geometry {
         margin: 0,
         halo: 96,
+        edge: Geometry::EDGE,
         stride: 16,
         sizes: Sizes::Steps { min: 16, step: 16 },
     };

@@ -3,17 +3,11 @@
 use super::plan::{Blend, PlanError, Span};
 use crate::contract::Geometry;
 
-/// How far a network that pads its convolutions itself sees the frame mirrored at the frame's edges, in
-/// pixels, where its halo is wider. It has learnt to cope with the zeros beyond. With the three models
-/// that are shipped 32 pixels give the scores of the whole halo to the last digit, and 0 cost the
-/// phase-contrast one 0.014 of its SEG.
-const EDGE: usize = 32;
-
 /// What a network sees at least before the first and behind the last pixel that it answers for where the
-/// frame ends: its margin, and of what its halo is wider up to 32 pixels, rounded up to the stride.
+/// frame ends: its margin, and of what its halo is wider up to the edge of `geometry`, rounded up to the stride.
 pub fn edge(geometry: &Geometry) -> usize {
     let beyond = geometry.halo.saturating_sub(geometry.margin);
-    geometry.margin + beyond.min(EDGE).next_multiple_of(geometry.stride)
+    geometry.margin + beyond.min(geometry.edge).next_multiple_of(geometry.stride)
 }
 
 /// One axis of a frame and what the network asks of it.

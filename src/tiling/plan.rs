@@ -214,6 +214,7 @@ mod tests {
     const PAPER: Geometry = Geometry {
         margin: 92,
         halo: 92,
+        edge: Geometry::EDGE,
         stride: 16,
         sizes: Sizes::Steps { min: 188, step: 16 },
     };
@@ -230,6 +231,7 @@ mod tests {
         Geometry {
             margin,
             halo,
+            edge: Geometry::EDGE,
             stride: 16,
             sizes: Sizes::Fixed {
                 height: size,
@@ -282,6 +284,7 @@ mod tests {
         let padded = Geometry {
             margin: 0,
             halo: 100,
+            edge: Geometry::EDGE,
             stride: 16,
             sizes: Sizes::Steps { min: 16, step: 16 },
         };
@@ -356,6 +359,7 @@ mod tests {
         let fine = Geometry {
             margin: 0,
             halo: 0,
+            edge: Geometry::EDGE,
             stride: 1,
             sizes: Sizes::Steps { min: 1, step: 1 },
         };

@@ -92,6 +92,9 @@ pub enum PackageError {
         "{0:?} can't be the name of a package: it takes 5 to 128 letters, digits, spaces, _, +, - and brackets. Set --name"
     )]
     Name(String),
+    /// A citation lacks what the format asks for.
+    #[error("--cite {0:?} has no DOI: add doi:10.... to it")]
+    Cite(String),
     /// The description can't be written.
     #[error("can't write the description: {0}")]
     Describe(String),
@@ -185,12 +188,18 @@ impl PackageOptions {
         if !(5..=128).contains(&name.chars().count()) || !name.chars().all(is_allowed) {
             return Err(PackageError::Name(name));
         }
-        let mut cite = self.cite.clone();
+        let with_doi = |text: &String| Some((text.clone(), doi(text)?));
+        let cite: Result<Vec<_>, _> = self
+            .cite
+            .iter()
+            .map(|text| with_doi(text).ok_or_else(|| PackageError::Cite(text.clone())))
+            .collect();
+        let mut cite = cite?;
         if let Some(training) = &contract.training
             && cite.is_empty()
-            && !training.data.is_empty()
         {
-            cite.push(training.data.clone());
+            // The format takes no citation without one; the page for people has its text anyway.
+            cite.extend(with_doi(&training.data));
         }
         let description = self.description.clone().unwrap_or_else(|| {
             let classes: Vec<&str> = contract
@@ -198,17 +207,14 @@ impl PackageOptions {
                 .iter()
                 .map(|class| class.name.as_str())
                 .collect();
-            format!("A U-Net that tells {} apart", classes.join(", "))
+            format!("A U-Net that tells {} apart", classes.join(" and "))
         });
         Ok(About {
             name,
             description,
             authors: self.author.clone(),
             license: self.license.clone(),
-            cite: cite
-                .into_iter()
-                .map(|text| (text.clone(), doi(&text)))
-                .collect(),
+            cite,
         })
     }
 
