@@ -37,7 +37,7 @@ test: check ## Check and test everything
 	@scripts/packages.sh build run examples cameras
 	@scripts/onnxruntime.sh
 	@scripts/software-adapter.sh
-	@scripts/micromanager.sh
+	@scripts/python-packages.sh micromanager
 	cargo test $(flags) $(trainer)
 	cargo build $(flags) --lib
 	cargo test $(flags)
@@ -68,12 +68,20 @@ check-openvino: rust ## Compare the masks that OpenVINO finds with those of the 
 	ORT_DYLIB_PATH=$(CURDIR)/.cache/onnxruntime-openvino/libonnxruntime.so \
 		cargo test $(flags) --test providers -- --ignored openvino
 
+# Nor this, for 600 MB of Python.
+.PHONY: check-bioimageio
+check-bioimageio: target/release/unet-train ## Let bioimageio.core test packages of the models, and compare masks with it
+	@scripts/packages.sh build run examples
+	@scripts/python-packages.sh bioimageio
+	cargo build $(flags) --lib
+	tests/bioimageio/check.sh
+
 # Hours.
 .PHONY: soak
 soak: rust ## Run the tests of reliability in their long form
 	@scripts/packages.sh build run examples cameras
 	@scripts/onnxruntime.sh
-	@scripts/micromanager.sh
+	@scripts/python-packages.sh micromanager
 	cargo build $(flags) --lib
 	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 cargo test $(flags) --test cameras --test embedding --test reliability \
 		--test live --test loading --test memory --test hostile -- --nocapture
@@ -114,7 +122,7 @@ setup: rust ## Install and download all that the other commands need; ORT=gpu or
 	@scripts/onnxruntime.sh
 	@scripts/onnxruntime.sh $(ORT)
 	@scripts/software-adapter.sh
-	@scripts/micromanager.sh
+	@scripts/python-packages.sh micromanager
 	@scripts/lint-tools.sh
 	@scripts/demo-pictures.sh
 	cargo fetch --locked --target host-tuple
@@ -125,7 +133,7 @@ clean: ## Remove what was built, but not what was downloaded (.cache)
 
 .PHONY: help
 help: ## Print this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand --tabs=16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand --tabs=16
 
 .PHONY: installed
 installed: rust

@@ -1,5 +1,7 @@
 //! A frame in, a mask out: what the element and `unet-train` call.
 
+mod whole;
+
 use std::collections::TryReserveError;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -125,6 +127,14 @@ impl Segmenter {
     /// Opens the model in the file `path`.
     pub fn open(path: &Path, options: &Options, tiles: Tiles) -> Result<Segmenter, ModelError> {
         let model = Model::open(path, options)?;
+        let nothing = Size {
+            width: 0,
+            height: 0,
+        };
+        leave_room(nothing).map_err(|_| ModelError::Load {
+            path: path.to_owned(),
+            reason: "out of memory: it leaves none for anything else".into(),
+        })?;
         Ok(Segmenter {
             normalizer: Normalizer::new(model.contract().normalization),
             threshold: model.contract().threshold,

@@ -54,6 +54,135 @@ fn the_same_is_counted_in_python() {
     assert_eq!(found, counted_by_rust(&files, &model));
 }
 
+/// A line for each object, as many as are counted.
+#[test]
+fn objects_are_written_as_a_table() {
+    let Some(mut python) = python() else { return };
+    let files = Files::new();
+    let model = root().join("models/nuclei-fluo.onnx");
+    let table = files.path("objects.csv");
+    let program = python.arg(root().join("examples/log.py"));
+    told(&run(&files, program.arg(&model).arg(&table).arg(SOURCE)));
+    let table = std::fs::read_to_string(table).unwrap();
+    let counted = counted_by_rust(&files, &model);
+    let counts = counted.lines().map(|line| line.split(' ').next().unwrap());
+    let expected: usize = counts.map(|count| count.parse::<usize>().unwrap()).sum();
+    assert!(expected > 0);
+    assert_eq!(table.lines().count(), 1 + expected, "{table}");
+    let columns = table.lines().map(|line| line.split(',').count());
+    assert!(columns.clone().all(|count| count == 15), "{table}");
+}
+
+/// The masks and the table of the Cell Tracking Challenge agree: a track is in every frame from its first to its last.
+#[test]
+fn tracks_are_written_as_the_challenge_takes_them() {
+    let files = Files::new();
+    let model = root().join("models/nuclei-fluo.onnx");
+    let folder = files.path("result");
+    let program = built().join("examples").join("track");
+    let mut command = Command::new(program);
+    told(&run(&files, command.arg(&model).arg(&folder).arg(SOURCE)));
+    let masks: Vec<image::DynamicImage> = (0..4)
+        .map(|frame| image::open(folder.join(format!("mask{frame:03}.tif"))).unwrap())
+        .collect();
+    let frames_of = |track: u16| -> Vec<usize> {
+        let has = |mask: &image::DynamicImage| {
+            mask.as_luma16().unwrap().pixels().any(|p| p.0[0] == track)
+        };
+        (0..masks.len())
+            .filter(|frame| has(&masks[*frame]))
+            .collect()
+    };
+    let table = std::fs::read_to_string(folder.join("res_track.txt")).unwrap();
+    assert!(!table.is_empty());
+    let mut tracks = std::collections::BTreeSet::new();
+    for line in table.lines() {
+        let fields: Vec<usize> = line
+            .split(' ')
+            .map(|field| field.parse().unwrap())
+            .collect();
+        let [track, first, last, _] = fields[..] else {
+            panic!("{line}");
+        };
+        assert_eq!(
+            frames_of(track as u16),
+            (first..=last).collect::<Vec<_>>(),
+            "{line}"
+        );
+        tracks.insert(track as u16);
+    }
+    let seen = masks
+        .iter()
+        .flat_map(|mask| mask.as_luma16().unwrap().pixels().map(|p| p.0[0]));
+    assert!(
+        seen.filter(|number| *number > 0)
+            .all(|number| tracks.contains(&number))
+    );
+}
+
+/// A browser gets whole pictures, and counts.
+#[test]
+fn a_browser_is_shown_the_overlay() {
+    use std::io::{BufRead, BufReader, Read, Write};
+
+    let Some(mut python) = python() else { return };
+    common::init();
+    let files = Files::new();
+    let mut server = python
+        .arg(root().join("examples/browser.py"))
+        .arg(root().join("models/nuclei-fluo.int8.onnx"))
+        .arg("videotestsrc is-live=true pattern=ball ! video/x-raw,width=128,height=96,framerate=20/1")
+        .arg("0")
+        .env("GST_PLUGIN_PATH", built())
+        .env("GST_REGISTRY", files.path("registry.bin"))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut address)
+        .unwrap();
+    let port = address
+        .trim()
+        .trim_end_matches('/')
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let ask = |path: &str, bytes: u64| {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream
+            .set_read_timeout(Some(std::time::Duration::from_secs(20)))
+            .unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.take(bytes).read_to_end(&mut answer).unwrap();
+        answer
+    };
+    let has = |answer: &[u8], part: &[u8]| {
+        answer
+            .windows(part.len())
+            .filter(|bytes| *bytes == part)
+            .count()
+    };
+    let (page, pictures, counts) = (
+        ask("/", 10_000),
+        ask("/stream", 20_000),
+        ask("/counts", 300),
+    );
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(has(&page, b"<img src=\"/stream\"") == 1);
+    // Where a JPEG begins and where it ends.
+    assert!(has(&pictures, b"\xff\xd8\xff") > 1 && has(&pictures, b"\xff\xd9") > 1);
+    assert!(
+        has(&counts, b"\"coverage\": ") > 0,
+        "{}",
+        String::from_utf8_lossy(&counts)
+    );
+}
+
 /// Its messages set the exposure of Micro-Manager's camera, up and down.
 #[test]
 fn a_microscope_is_steered() {

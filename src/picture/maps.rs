@@ -70,24 +70,52 @@ pub fn write_labels(labels: &[u32], target: &mut FrameMut) -> Result<(), WriteEr
 /// # Errors
 /// If the picture is not grey, or `probability` is shorter than it.
 pub fn write_probability(probability: &[f32], target: &mut FrameMut) -> Result<(), WriteError> {
+    write_shares("probabilities", probability, target, |p| p)
+}
+
+/// Writes how uncertain probabilities are, their [`entropy`], as [`write_probability`] writes themselves: white where
+/// either class is as likely.
+///
+/// # Errors
+/// If the picture is not grey, or `probability` is shorter than it.
+pub fn write_uncertainty(probability: &[f32], target: &mut FrameMut) -> Result<(), WriteError> {
+    write_shares("uncertainties", probability, target, entropy)
+}
+
+/// The entropy of a choice between two with probability `p`, in bits: 0 where it is certain, 1 at one half.
+pub fn entropy(p: f32) -> f32 {
+    let term = |p: f32| match p > 0.0 {
+        true => -p * p.log2(),
+        false => 0.0,
+    };
+    (term(p) + term(1.0 - p)).clamp(0.0, 1.0)
+}
+
+/// Writes what `share` makes of the values, `0..=1`.
+fn write_shares(
+    what: &'static str,
+    values: &[f32],
+    target: &mut FrameMut,
+    share: impl Fn(f32) -> f32,
+) -> Result<(), WriteError> {
     let width = target.width();
-    if probability.len() < width * target.height() {
-        return Err(WriteError::new("probabilities", target));
+    if values.len() < width * target.height() {
+        return Err(WriteError::new(what, target));
     }
     let layout = target.format().layout();
     for y in 0..target.height() {
-        let values = &probability[y * width..][..width];
+        let values = &values[y * width..][..width];
         let row = target.row(0, y);
         match layout {
             Layout::Gray8 => {
-                for (byte, p) in row.iter_mut().zip(values) {
-                    *byte = (p * 255.0 + 0.5) as u8;
+                for (byte, value) in row.iter_mut().zip(values) {
+                    *byte = (share(*value) * 255.0 + 0.5) as u8;
                 }
             }
             Layout::Gray16 { big_endian } => {
                 let (samples, _) = row.as_chunks_mut();
-                for (bytes, p) in samples.iter_mut().zip(values) {
-                    let value = (p * 65_535.0 + 0.5) as u16;
+                for (bytes, value) in samples.iter_mut().zip(values) {
+                    let value = (share(*value) * 65_535.0 + 0.5) as u16;
                     *bytes = if big_endian {
                         value.to_be_bytes()
                     } else {
@@ -95,7 +123,7 @@ pub fn write_probability(probability: &[f32], target: &mut FrameMut) -> Result<(
                     };
                 }
             }
-            _ => return Err(WriteError::new("probabilities", target)),
+            _ => return Err(WriteError::new(what, target)),
         }
     }
     Ok(())
@@ -146,5 +174,19 @@ mod tests {
         let mut gray = Picture::new(Format::Gray8, (3, 2), YuvCoding::default());
         assert!(write_mask(&[0; 5], &mut gray.frame_mut()).is_err());
         assert!(write_probability(&[0.0; 5], &mut gray.frame_mut()).is_err());
+    }
+
+    #[test]
+    fn one_half_is_the_least_certain() {
+        let expected = |p: f64| -(p * p.log2() + (1.0 - p) * (1.0 - p).log2());
+        for p in [0.001, 0.1, 0.3, 0.5, 0.9] {
+            let found = f64::from(entropy(p as f32));
+            assert!((found - expected(p)).abs() < 1e-5, "{p}: {found}");
+        }
+        assert_eq!([0.0, 1.0, f32::NAN].map(entropy)[..2], [0.0, 0.0]);
+        let bytes = written(Format::Gray8, |frame| {
+            write_uncertainty(&[0.0, 0.5, 1.0, 0.5, 0.5, 0.0], frame).unwrap();
+        });
+        assert_eq!(bytes[..3], [0, 255, 0]);
     }
 }

@@ -24,7 +24,9 @@ pub use codes::{LUMA, for_each_row, value_of_codes};
 pub use display::{DisplayRange, DisplayRangeError, LevelTracker, Levels};
 pub use format::Format;
 pub use frame::{Frame, FrameError, FrameMut, Plane, PlaneMut};
-pub use maps::{WriteError, write_labels, write_mask, write_probability};
+pub use maps::{
+    WriteError, entropy, write_labels, write_mask, write_probability, write_uncertainty,
+};
 pub use normalize::{Normalizer, Scaling, scaling};
 pub use overlay::draw;
 pub use palette::{

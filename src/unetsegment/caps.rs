@@ -34,7 +34,7 @@ pub fn downstream(output: Output, format: Format) -> Vec<Format> {
         Output::Overlay | Output::None => vec![format],
         Output::Mask => MASK.to_vec(),
         Output::Labels => LABELS.to_vec(),
-        Output::Probability => PROBABILITY.to_vec(),
+        Output::Probability | Output::Uncertainty => PROBABILITY.to_vec(),
     }
 }
 

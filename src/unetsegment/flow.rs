@@ -10,7 +10,7 @@ use super::inferrer::Inferrer;
 use super::job::{Found, Job, ProcessError};
 use super::line::{Line, Stages};
 use super::loaded::Loaded;
-use super::messages::Paced;
+use super::messages::{Paced, Seams};
 use super::open::Opening;
 use super::pace::{Change, Pace};
 use super::reader::Reader;
@@ -238,6 +238,15 @@ impl Flow {
             self.count(|stats| stats.segmented(found.spent));
         }
         Ok(())
+    }
+
+    /// How the mask of `job` differs from that of one run over the whole frame, if that was asked for and is not
+    /// known yet. Only the thread that infers may call it.
+    pub fn check_seams(&self, job: &Job) -> Option<Seams> {
+        match job.settings.check_seams {
+            true => self.inferrer.with(|inferrer| inferrer.check_seams(job))?,
+            false => None,
+        }
     }
 
     /// The third stage: what goes out.

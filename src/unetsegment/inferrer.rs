@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Output;
-use super::choices::Split;
 use super::imp::CAT;
 use super::job::{Found, Job, ProcessError};
 use super::loaded::Loaded;
+use super::messages::Seams;
 use super::reader;
 use crate::inference::Model;
-use crate::picture::Normalizer;
+use crate::picture::{Normalizer, Scaling};
 use crate::segmenter::Segmenter;
-use crate::tiling::Size;
+use crate::tiling::{Plan, Size};
 
 /// What is known before the first frame.
 pub struct Prepared {
@@ -27,6 +26,8 @@ pub struct Inferrer {
     pub segmenter: Segmenter,
     pub model: Arc<Loaded>,
     normalizer: Normalizer,
+    /// Frames of which size were compared with one run over the whole.
+    checked: Option<Size>,
 }
 
 impl Inferrer {
@@ -35,6 +36,7 @@ impl Inferrer {
             model: Arc::new(Loaded::of(segmenter.model())),
             normalizer: Normalizer::new(segmenter.contract().normalization),
             segmenter,
+            checked: None,
         }
     }
 
@@ -51,17 +53,60 @@ impl Inferrer {
         })
     }
 
+    /// Compares what was found on the frame of `job` with one run over the whole frame, once for each size.
+    pub fn check_seams(&mut self, job: &Job) -> Option<Seams> {
+        let size = job.stream.input.size();
+        let found = job.found.as_ref()?;
+        if self.checked.replace(size) == Some(size) {
+            return None;
+        }
+        let tiles = self.segmenter.prepare(size).map_or(0, Plan::len);
+        let differing = self
+            .differing(job, found)
+            .map_err(|error| error.to_string());
+        Some(Seams {
+            tiles,
+            pixels: size.area(),
+            differing: differing.and_then(|differing| {
+                differing.ok_or_else(|| "the network takes no frame of this size at once".into())
+            }),
+        })
+    }
+
+    /// How many pixels have another class in one run over the whole frame, where that is possible.
+    fn differing(&mut self, job: &Job, found: &Found) -> Result<Option<usize>, ProcessError> {
+        let scaling = self.scaling(job)?;
+        let buffer = job.frame();
+        let bytes = buffer.map_readable()?;
+        let placement = job.stream.input.placement(buffer)?;
+        let frame = job.stream.input.frame(&placement, &bytes)?;
+        let tiled = found.mask.map_readable()?;
+        let mut whole = vec![0; tiled.len()];
+        let possible = self.segmenter.segment_whole(&frame, scaling, &mut whole)?;
+        let differing = || {
+            tiled
+                .iter()
+                .zip(&whole)
+                .filter(|(one, other)| one != other)
+                .count()
+        };
+        Ok(possible.then(differing))
+    }
+
+    /// How the pixels of the frame become the network's input.
+    fn scaling(&mut self, job: &Job) -> Result<Scaling, ProcessError> {
+        match &job.scaling {
+            Some((model, scaling)) if Arc::ptr_eq(model, &self.model) => Ok(*scaling),
+            _ => reader::scaling(&mut self.normalizer, job, &self.model),
+        }
+    }
+
     /// Segments the frame of `job`.
     pub fn infer(&mut self, job: &mut Job) -> Result<(), ProcessError> {
-        let scaling = match &job.scaling {
-            Some((model, scaling)) if Arc::ptr_eq(model, &self.model) => *scaling,
-            _ => reader::scaling(&mut self.normalizer, job, &self.model)?,
-        };
+        let scaling = self.scaling(job)?;
         let stream = &job.stream;
         let mut mask = stream.mask()?;
-        let by_probability =
-            job.settings.split == Split::Probability && job.settings.wants_objects(job.kind);
-        let mut probability = match job.kind == Output::Probability || by_probability {
+        let mut probability = match job.settings.wants_probability(job.kind) {
             true => Some(stream.probability()?),
             false => None,
         };

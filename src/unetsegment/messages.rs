@@ -38,7 +38,7 @@ impl Occasion {
 /// The element message `unetsegment`: what one frame holds. Its fields are `frame` (guint64), `timestamp` (guint64,
 /// nanoseconds; missing where the frame has none), `mask-age` (guint64, nanoseconds), `objects` (guint), `coverage`
 /// (gdouble, share of the frame that is not background), `class-areas` (array of guint64, pixels of each class, the
-/// background first) and, with `track`, `births`, `deaths` (arrays of guint) and `divisions` (array of arrays of
+/// background first), with `measure-uncertainty` `uncertainty` (gdouble, bits) and, with `track`, `births`, `deaths` (arrays of guint) and `divisions` (array of arrays of
 /// guint: the object that has divided, and both that it became).
 ///
 /// With `post-objects` it has `object-list`, an array of structures, see [`object`].
@@ -54,6 +54,9 @@ pub fn report(
         .field("objects", u32::try_from(held.objects).unwrap_or(u32::MAX))
         .field("coverage", held.coverage)
         .field("class-areas", gst::Array::new(objects.areas()));
+    if let Some(bits) = objects.uncertainty() {
+        fields = fields.field("uncertainty", bits);
+    }
     if settings.track {
         let events = objects.events();
         let divisions = events.divisions.iter();
@@ -141,6 +144,17 @@ pub fn post_swap(element: &UNetSegment, swap: &Swap) {
     post_structure(element, fields.build());
 }
 
+/// How the mask of tiles differs from that of one run over the whole frame.
+#[derive(Clone, Debug)]
+pub struct Seams {
+    /// How many tiles a frame has.
+    pub tiles: usize,
+    /// Pixels of a frame.
+    pub pixels: usize,
+    /// How many of them have another class, or why nobody can tell.
+    pub differing: Result<usize, String>,
+}
+
 /// What is given up so that masks are not late.
 pub struct Paced {
     /// The network sees every N-th frame.
@@ -174,6 +188,21 @@ pub fn post_paced(element: &UNetSegment, paced: &Paced, settings: &FrameSettings
             ("Masks take longer than max-latency={limit} allows, and nothing is left to give up: take a smaller network, its form in 8-bit integers, or a graphics card")
         );
     }
+}
+
+/// Posts an element message named `unetsegment-seams`: `tiles` (guint) of a frame, and, where one run over the whole
+/// frame was possible, `differing` (guint64, pixels of another class than in that run's mask) and `share` (gdouble, of all
+/// pixels); otherwise `reason` (gchararray).
+pub fn post_seams(element: &UNetSegment, seams: &Seams) {
+    let fields = gst::Structure::builder("unetsegment-seams")
+        .field("tiles", u32::try_from(seams.tiles).unwrap_or(u32::MAX));
+    let fields = match &seams.differing {
+        Ok(differing) => fields
+            .field("differing", *differing as u64)
+            .field("share", *differing as f64 / seams.pixels.max(1) as f64),
+        Err(reason) => fields.field("reason", reason.as_str()),
+    };
+    post_structure(element, fields.build());
 }
 
 /// Posts an element message.

@@ -97,6 +97,11 @@ pub enum Output {
     )]
     Probability,
     #[enum_value(
+        name = "Uncertainty: the entropy of the foreground's probability in bits, 0 to 1, GRAY8 or GRAY16_LE",
+        nick = "uncertainty"
+    )]
+    Uncertainty,
+    #[enum_value(
         name = "None: the frame as it came, the mask as its meta only",
         nick = "none"
     )]
@@ -105,17 +110,26 @@ pub enum Output {
 
 impl Output {
     /// Every output.
-    const ALL: [Output; 5] = [
+    const ALL: [Output; 6] = [
         Self::Overlay,
         Self::Mask,
         Self::Labels,
         Self::Probability,
+        Self::Uncertainty,
         Self::None,
     ];
 
     /// Whether nothing goes out where there is no mask.
     const fn is_map(self) -> bool {
-        matches!(self, Self::Mask | Self::Labels | Self::Probability)
+        matches!(
+            self,
+            Self::Mask | Self::Labels | Self::Probability | Self::Uncertainty
+        )
+    }
+
+    /// Whether it is made of probabilities.
+    const fn is_of_probability(self) -> bool {
+        matches!(self, Self::Probability | Self::Uncertainty)
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Objects {
     coverage: f64,
     /// Pixels of each class.
     areas: Vec<u64>,
+    /// Mean entropy of a pixel in bits, where it is measured.
+    uncertainty: Option<f64>,
     labels: Option<gst::Buffer>,
     /// How many there are where they are more than labels.
     too_many: Option<usize>,
@@ -59,6 +61,11 @@ impl Objects {
         let mask = found.mask.map_readable()?;
         let width = stream.input.size().width;
         self.count_classes(&mask);
+        let map = found
+            .probability
+            .as_ref()
+            .filter(|_| settings.measure_uncertainty);
+        self.uncertainty = map.map(|map| mean_entropy(map));
         let rules = settings.rules(&found.model.contract);
         let probability = found.probability.as_ref().map(|map| map.as_slice());
         match self.labeller.label(&mask, probability, width, &rules) {
@@ -128,6 +135,11 @@ impl Objects {
         }
     }
 
+    /// Mean entropy of a pixel in bits, where it is measured.
+    pub fn uncertainty(&self) -> Option<f64> {
+        self.uncertainty
+    }
+
     fn count_classes(&mut self, mask: &[u8]) {
         self.areas.clear();
         let mut counts = [0_u64; 256];
@@ -153,4 +165,9 @@ impl Objects {
             object.intensity = object.intensity.map(|mean| zero + step * mean);
         }
     }
+}
+
+fn mean_entropy(probability: &[f32]) -> f64 {
+    let bits = probability.iter().map(|p| f64::from(picture::entropy(*p)));
+    bits.sum::<f64>() / probability.len().max(1) as f64
 }

@@ -117,7 +117,12 @@ impl UNetSegment {
             messages::post_paced(&self.obj(), &paced, &job.settings);
         }
         match self.flow.infer(job) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if let Some(seams) = self.flow.check_seams(job) {
+                    messages::post_seams(&self.obj(), &seams);
+                }
+                Ok(())
+            }
             Err(error) if error.is_fault() => self.recover(job, error),
             Err(error) => Err(self.fail(&error)),
         }

@@ -269,6 +269,18 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.find_objects)
             .mutable_playing()
             .build(),
+        glib::ParamSpecBoolean::builder("measure-uncertainty")
+            .nick("Measure uncertainty")
+            .blurb("Whether messages tell how uncertain the network is: the mean entropy of a pixel, in bits")
+            .default_value(default.measure_uncertainty)
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecBoolean::builder("check-seams")
+            .nick("Check seams")
+            .blurb("Compare the mask of the first frame of each size with that of one run over the whole frame, which takes the memory for it, and post the difference as unetsegment-seams")
+            .default_value(default.check_seams)
+            .mutable_playing()
+            .build(),
         glib::ParamSpecBoolean::builder("track")
             .nick("Track")
             .blurb("Whether objects keep their numbers from frame to frame")

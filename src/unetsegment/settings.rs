@@ -96,6 +96,8 @@ pub struct FrameSettings {
     pub split: Split,
     pub split_depth: f64,
     pub find_objects: bool,
+    pub measure_uncertainty: bool,
+    pub check_seams: bool,
     pub track: bool,
     /// Micrometres; 0: as the model says.
     pub pixel_size: f64,
@@ -133,6 +135,8 @@ impl Default for FrameSettings {
             split: Split::default(),
             split_depth: 0.25,
             find_objects: false,
+            measure_uncertainty: false,
+            check_seams: false,
             track: false,
             pixel_size: 0.0,
             color_by: ColorBy::default(),
@@ -264,6 +268,13 @@ impl FrameSettings {
             || (output == Output::Overlay && drawn)
     }
 
+    /// Whether the probability of each pixel is needed besides its class.
+    pub fn wants_probability(&self, output: Output) -> bool {
+        output.is_of_probability()
+            || self.measure_uncertainty
+            || (self.split == Split::Probability && self.wants_objects(output))
+    }
+
     /// How frames of `format` become the input of a network with `contract`.
     pub fn normalization(&self, contract: &Contract, format: Format) -> Normalization {
         match self.normalization {
@@ -337,6 +348,8 @@ impl Settings {
             "split" => read(value, &mut frame.split),
             "split-depth" => read(value, &mut frame.split_depth),
             "find-objects" => read(value, &mut frame.find_objects),
+            "measure-uncertainty" => read(value, &mut frame.measure_uncertainty),
+            "check-seams" => read(value, &mut frame.check_seams),
             "track" => read(value, &mut frame.track),
             "pixel-size" => read(value, &mut frame.pixel_size),
             "color-by" => read(value, &mut frame.color_by),
@@ -406,6 +419,8 @@ impl Settings {
             "split" => frame.split.to_value(),
             "split-depth" => frame.split_depth.to_value(),
             "find-objects" => frame.find_objects.to_value(),
+            "measure-uncertainty" => frame.measure_uncertainty.to_value(),
+            "check-seams" => frame.check_seams.to_value(),
             "track" => frame.track.to_value(),
             "pixel-size" => frame.pixel_size.to_value(),
             "color-by" => frame.color_by.to_value(),

@@ -66,7 +66,7 @@ impl Stream {
         match kind {
             Output::Overlay => self.input.format() == self.output.format(),
             Output::None => true,
-            Output::Mask | Output::Labels | Output::Probability => false,
+            Output::Mask | Output::Labels | Output::Probability | Output::Uncertainty => false,
         }
     }
 

@@ -160,10 +160,11 @@ impl Writer {
             found.and_then(|found| found.probability.as_ref()),
         ) {
             (Output::Probability, _, Some(map)) => picture::write_probability(map, &mut target)?,
+            (Output::Uncertainty, _, Some(map)) => picture::write_uncertainty(map, &mut target)?,
             (Output::Labels, Some(_), _) => {
                 picture::write_labels(self.objects.labels(), &mut target)?;
             }
-            (Output::Mask | Output::Probability, Some(mask), _) => {
+            (Output::Mask | Output::Probability | Output::Uncertainty, Some(mask), _) => {
                 picture::write_mask(mask, &mut target)?;
             }
             _ => {

@@ -65,7 +65,7 @@ pub fn micro_manager() -> Option<Command> {
         Command::new("/usr/bin/python3")
             .args(["-c", "import gi, pymmcore_plus, mm_test_adapters"])
             .env("PYTHONPATH", &folder),
-        "scripts/micromanager.sh could not fetch Micro-Manager's core",
+        "`make setup` could not fetch Micro-Manager's core",
     )
     .then_some(command)
 }
@@ -73,8 +73,7 @@ pub fn micro_manager() -> Option<Command> {
 /// What runs a program, where Aravis and its camera are. With root's right to read packets as they come, Aravis misses
 /// those of a camera on the same machine.
 pub fn aravis(program: &str) -> Option<Command> {
-    let asked =
-        "arv-fake-gv-camera-0.8 --help && setpriv --version && gst-inspect-1.0 --exists aravissrc";
+    let asked = "arv-fake-gv-camera-0.8 --help && setpriv --version && gst-inspect-1.0 aravissrc";
     there(
         Command::new("sh").args(["-c", asked]),
         "aravis-tools or setpriv is not installed",

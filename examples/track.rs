@@ -1,0 +1,176 @@
+//! Follows cells and writes what the Cell Tracking Challenge takes as a result: `mask000.tif`, `mask001.tif`, ... with a
+//! number for each cell, and `res_track.txt` with a line for each track: number, first frame, last frame, and the track
+//! that it has come out of by a division, or 0.
+//!
+//! ```sh
+//! cargo run --release --example track -- models/nuclei-fluo.onnx 01_RES \
+//!     "multifilesrc location=01/t%03d.tif start-index=0 caps=image/tiff,framerate=1/1 ! avdec_tiff"
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use gstreamer as gst;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+use gstreamer_video::prelude::*;
+use image::{ImageBuffer, Luma};
+
+const SOURCE: &str = "videotestsrc num-buffers=10 pattern=ball ! video/x-raw,width=256,height=256";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (model, folder, source) = match arguments.as_slice() {
+        [model, folder] => (model, folder, SOURCE),
+        [model, folder, source] => (model, folder, source.as_str()),
+        _ => return Err("usage: track MODEL.onnx FOLDER [SOURCE]".into()),
+    };
+    let folder = Path::new(folder);
+    fs::create_dir_all(folder)?;
+    gst::init()?;
+    gstunetsegment::plugin_register_static()?;
+    let pipeline = gst::parse::launch(&format!(
+        "{source} ! unetsegment name=segment output=labels track=true split=probability post-messages=true ! \
+         appsink name=labels sync=false"
+    ))?;
+    let pipeline = pipeline
+        .downcast::<gst::Pipeline>()
+        .map_err(|_| "not a pipeline")?;
+    let segment = pipeline.by_name("segment").ok_or("no unetsegment")?;
+    segment.set_property("model-file", model);
+    let labels = pipeline.by_name("labels").ok_or("no appsink")?;
+    let labels = labels
+        .downcast::<gst_app::AppSink>()
+        .map_err(|_| "not an appsink")?;
+    let bus = pipeline.bus().ok_or("no bus")?;
+
+    // Should this fail, the bus has the reason.
+    let _ = pipeline.set_state(gst::State::Playing);
+    let mut tracks = Tracks::default();
+    let mut frame = 0;
+    let error = loop {
+        let wait = gst::ClockTime::from_mseconds(100);
+        let Some(sample) = labels.try_pull_sample(wait) else {
+            let error = bus.pop_filtered(&[gst::MessageType::Error]);
+            if error.is_some() || labels.is_eos() {
+                break error;
+            }
+            continue;
+        };
+        tracks.divide(&divisions(&bus)?);
+        let mut picture = picture(&sample)?;
+        tracks.number(&mut picture, frame);
+        picture.save(folder.join(format!("mask{frame:03}.tif")))?;
+        frame += 1;
+    };
+    pipeline.set_state(gst::State::Null)?;
+    if let Some(gst::MessageView::Error(error)) = error.as_ref().map(|message| message.view()) {
+        return Err(error.error().message().into());
+    }
+    fs::write(folder.join("res_track.txt"), tracks.table())?;
+    println!("{frame} frames, {} tracks", tracks.ends.len());
+    Ok(())
+}
+
+/// A frame of the element, whose rows may be longer than the picture.
+fn picture(sample: &gst::Sample) -> Result<ImageBuffer<Luma<u16>, Vec<u16>>, Box<dyn Error>> {
+    let info = gst_video::VideoInfo::from_caps(sample.caps().ok_or("no caps")?)?;
+    let buffer = sample.buffer().ok_or("no buffer")?;
+    let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info)?;
+    let rows = frame
+        .plane_data(0)?
+        .chunks(frame.plane_stride()[0] as usize);
+    let rows = rows.take(info.height() as usize);
+    let bytes = rows.flat_map(|row| row[..2 * info.width() as usize].chunks_exact(2));
+    let numbers = bytes.map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    ImageBuffer::from_vec(info.width(), info.height(), numbers.collect())
+        .ok_or_else(|| "no picture".into())
+}
+
+/// The divisions that the message of a frame tells, which was posted before the frame went out: the object, and both that
+/// it became.
+fn divisions(bus: &gst::Bus) -> Result<Vec<[u32; 3]>, Box<dyn Error>> {
+    loop {
+        let message = bus.pop_filtered(&[gst::MessageType::Element]);
+        let message = message.ok_or("a frame without a message")?;
+        let fields = message.structure().ok_or("an empty message")?;
+        if fields.name() != "unetsegment" {
+            continue;
+        }
+        let told = fields.get::<gst::Array>("divisions")?;
+        return told
+            .iter()
+            .map(|division| {
+                let three = division.get::<gst::Array>()?;
+                let three: Result<Vec<u32>, _> = three.iter().map(|number| number.get()).collect();
+                <[u32; 3]>::try_from(three?).map_err(|_| "a division of other than two".into())
+            })
+            .collect();
+    }
+}
+
+/// The tracks so far. The challenge knows no gaps: what comes back after some frames is a new track, whose parent is the
+/// old one.
+#[derive(Default)]
+struct Tracks {
+    /// First and last frame of each track.
+    ends: BTreeMap<u16, (usize, usize)>,
+    parents: HashMap<u16, u16>,
+    /// The track that an object of the element goes by now, where that has another number.
+    renamed: HashMap<u16, u16>,
+    /// How many were, from the highest number down.
+    new: u16,
+}
+
+impl Tracks {
+    fn divide(&mut self, divisions: &[[u32; 3]]) {
+        for [parent, children @ ..] in divisions {
+            let parent = self.track(*parent as u16);
+            for child in children {
+                self.parents.insert(*child as u16, parent);
+            }
+        }
+    }
+
+    fn track(&self, object: u16) -> u16 {
+        self.renamed.get(&object).copied().unwrap_or(object)
+    }
+
+    /// Makes tracks of the objects in a picture.
+    fn number(&mut self, picture: &mut ImageBuffer<Luma<u16>, Vec<u16>>, frame: usize) {
+        let objects: BTreeSet<u16> = picture
+            .pixels()
+            .map(|pixel| pixel.0[0])
+            .filter(|number| *number > 0)
+            .collect();
+        for object in objects {
+            let mut track = self.track(object);
+            if self
+                .ends
+                .get(&track)
+                .is_some_and(|(_, last)| last + 1 < frame)
+            {
+                let old = track;
+                track = u16::MAX - self.new;
+                self.new += 1;
+                self.parents.insert(track, old);
+                self.renamed.insert(object, track);
+            }
+            self.ends.entry(track).or_insert((frame, frame)).1 = frame;
+        }
+        for pixel in picture.pixels_mut() {
+            pixel.0[0] = self.track(pixel.0[0]);
+        }
+    }
+
+    fn table(&self) -> String {
+        let line = |(track, (first, last)): (&u16, &(usize, usize))| {
+            let parent = self.parents.get(track).unwrap_or(&0);
+            format!("{track} {first} {last} {parent}\n")
+        };
+        self.ends.iter().map(line).collect()
+    }
+}
