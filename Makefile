@@ -86,6 +86,13 @@ soak: rust ## Run the tests of reliability in their long form
 	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 cargo test $(flags) --test cameras --test embedding --test reliability \
 		--test live --test loading --test memory --test hostile -- --nocapture
 
+# The trainer first, as for `make build`.
+.PHONY: deb
+deb: build ## Make a Debian package of plugin, trainer, models and ONNX Runtime, in target/debian
+	@cargo deb --version >/dev/null 2>&1 || { echo 'error: cargo-deb is missing: cargo install cargo-deb --locked' >&2; exit 1; }
+	@rm -rf target/debian
+	cargo deb --no-build --multiarch=foreign --locked
+
 .PHONY: docs
 docs: rust ## Write docs/elements.md anew, from the elements themselves
 	@scripts/packages.sh build run

@@ -16,8 +16,22 @@ const OLDEST: &str = "1.22";
 /// Environment variable that names the library.
 pub const VARIABLE: &str = "ORT_DYLIB_PATH";
 
-/// The folder that `make` fills, seen from the folder of the plugin it builds.
-const FILLED_BY_MAKE: &str = "../../.cache/onnxruntime";
+/// Where the library may lie, seen from the folder of the plugin or the program: beside it; in the folder that `make`
+/// fills, for what `make` builds; and where a package puts it, for an installed plugin and an installed program.
+const FOLDERS: [&str; 5] = [
+    "",
+    "../../.cache/onnxruntime",
+    "../unetsegment",
+    "../lib/unetsegment",
+    OF_PACKAGE,
+];
+
+/// The folder of Debian's package, seen from that of its programs.
+const OF_PACKAGE: &str = if cfg!(target_arch = "aarch64") {
+    "../lib/aarch64-linux-gnu/unetsegment"
+} else {
+    "../lib/x86_64-linux-gnu/unetsegment"
+};
 
 /// Who listens to the runtime's own log.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +130,7 @@ fn find(search: &Search) -> Result<PathBuf, LibraryError> {
     let name = file_name();
     let beside = search.beside.as_deref().into_iter();
     let found = beside
-        .flat_map(|folder| [folder.join(&name), folder.join(FILLED_BY_MAKE).join(&name)])
+        .flat_map(|folder| FOLDERS.map(|other| folder.join(other).join(&name)))
         .find_map(|path| path.canonicalize().ok().filter(|path| path.is_file()));
     // A bare name leaves the search to the system's loader.
     Ok(found.unwrap_or_else(|| PathBuf::from(name)))
