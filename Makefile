@@ -91,7 +91,7 @@ soak: rust ## Run the tests of reliability in their long form
 deb: build ## Make a Debian package of plugin, trainer, models and ONNX Runtime, in target/debian
 	@cargo deb --version >/dev/null 2>&1 || { echo 'error: cargo-deb is missing: cargo install cargo-deb --locked' >&2; exit 1; }
 	@rm -rf target/debian
-	cargo deb --no-build --multiarch=foreign --locked
+	cargo deb --no-build --strip --multiarch=foreign --locked
 
 .PHONY: docs
 docs: rust ## Write docs/elements.md anew, from the elements themselves
