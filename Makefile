@@ -100,8 +100,8 @@ docs: rust ## Write docs/elements.md anew, from the elements themselves
 
 .PHONY: fuzz
 FUZZ_SECONDS ?= 60
-fuzz: rust ## Fuzz models, contracts, packages, options, frames and plans; FUZZ_SECONDS=60 for each
-	@scripts/fuzz.sh $(FUZZ_SECONDS) model contract package options frame plan
+fuzz: rust ## Fuzz models, contracts, packages, frames and plans; FUZZ_SECONDS=60 for each
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
 .PHONY: demo
 demo: rust ## Segment a time-lapse into demo/; INPUT=folder-or-file and MODEL=file for your own

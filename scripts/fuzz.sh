@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes each target for some seconds, with LLVM's libFuzzer and the coverage of the compiler in use: no nightly
 # toolchain and no address sanitizer. (`cargo +nightly fuzz run TARGET` has both.) Findings lie in fuzz/artifacts.
-# usage: fuzz.sh SECONDS [TARGET...]
+# usage: fuzz.sh SECONDS [TARGET...]     all targets but options, for which the trainer is compiled as well
 . "$(dirname "$0")/common.sh"
 
 [ $# -ge 1 ] || die "usage: fuzz.sh SECONDS [TARGET...]"
