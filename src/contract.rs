@@ -50,6 +50,11 @@ pub struct Contract {
     /// that were not trained on, together with `threshold`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_area: Option<usize>,
+    /// Probability of the foreground above which pixels are of the core of an object: each object grows
+    /// from a core of at least `min_area` pixels, so that objects that touch are told apart. Without it
+    /// what touches is one. Found like `threshold`; in `threshold..=1`, for networks of two classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_threshold: Option<f32>,
     /// Size of a pixel of the training pictures in micrometres.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel_size: Option<f64>,
@@ -287,6 +292,15 @@ impl Contract {
         if !(0.0..=1.0).contains(&self.threshold) {
             return Err(format!("threshold {} is not in 0..1", self.threshold));
         }
+        if let Some(core) = self.core_threshold
+            && (!(self.threshold..=1.0).contains(&core) || self.classes.len() != 2)
+        {
+            return Err(format!(
+                "core threshold {core}, where the threshold is {} and there are {} classes",
+                self.threshold,
+                self.classes.len()
+            ));
+        }
         let rising = |low: f64, high: f64| low.is_finite() && high.is_finite() && low < high;
         match self.normalization {
             Normalization::Percentile { low, high }
@@ -328,6 +342,7 @@ mod tests {
         };
         Contract {
             min_area: Some(12),
+            core_threshold: Some(0.75),
             pixel_size: Some(0.65),
             scores: BTreeMap::from([("SEG".into(), 0.9)]),
             ..unet.contract("cells")
@@ -394,6 +409,7 @@ mod tests {
             .contains("range")
         );
         assert!(refusal(|c| c.threshold = 2.0).contains("threshold 2"));
+        assert!(refusal(|c| c.core_threshold = Some(0.2)).contains("core threshold 0.2"));
         assert!(
             Contract::from_json("{\"version\": 1}")
                 .unwrap_err()

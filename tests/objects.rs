@@ -6,8 +6,11 @@ use common::{BRIGHTNESS, Files, brightness, element, error_on, gray8, harness, m
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
+use gstunetsegment::contract::{Contract, Geometry, METADATA_KEY, Sizes};
 use gstunetsegment::labels::{Connectivity, Labeller, Rules, Split};
-use gstunetsegment::mask_meta;
+use gstunetsegment::unet::UNet;
+use gstunetsegment::{mask_meta, onnx};
+use prost::Message;
 
 const WIDTH: usize = 96;
 const HEIGHT: usize = 64;
@@ -102,6 +105,70 @@ fn labels_go_out_and_ride_on_the_frame() {
     let (on_frame, caps) = mask.labels.unwrap();
     assert_eq!(labels_of(&on_frame), labels);
     assert_eq!(caps.structure(0).unwrap().get("width"), Ok(WIDTH as i32));
+}
+
+#[test]
+fn objects_grow_from_the_cores_that_model_or_user_ask_for() {
+    // Four discs in a row: two with a paler seam between them, and two that are all as pale.
+    let picture: Vec<u8> = (0..WIDTH * HEIGHT)
+        .map(|at| {
+            let (x, y) = ((at % WIDTH) as f64, (at / WIDTH) as f64);
+            let is_in = |cx: f64| (x - cx).hypot(y - 30.0) <= 9.0;
+            match (is_in(20.0) || is_in(34.0), is_in(56.0) || is_in(80.0)) {
+                (true, _) if (x - 27.0).abs() < 1.0 => 135,
+                (true, _) => 200,
+                (_, true) => 135,
+                _ => 20,
+            }
+        })
+        .collect();
+    let count = |core_threshold: Option<f32>, properties: &[(&str, &str)]| {
+        common::init();
+        let files = Files::new();
+        let model = files.write("cores.onnx", &with_cores(core_threshold));
+        let all = BRIGHTNESS.iter().chain(properties).copied();
+        let all: Vec<_> = [("output", "labels")].into_iter().chain(all).collect();
+        let mut harness = harness(&element(&model, &all), "GRAY8", WIDTH, HEIGHT);
+        let out = harness
+            .push_and_pull(gray8(&picture, WIDTH, HEIGHT))
+            .unwrap();
+        labels_of(&out).into_iter().max().unwrap()
+    };
+    // The network finds 135 of 255 with a probability of 0.64.
+    assert_eq!(count(None, &[]), 3);
+    assert_eq!(count(Some(0.8), &[]), 2);
+    assert_eq!(count(Some(0.8), &[("split", "off")]), 3);
+    assert_eq!(count(None, &[("split", "cores")]), 2);
+    let low = ("core-threshold", "0.6");
+    assert_eq!(count(None, &[("split", "cores"), low]), 3);
+}
+
+/// The model of [`brightness`] with a contract that says where cores begin.
+fn with_cores(core_threshold: Option<f32>) -> Vec<u8> {
+    let unet = UNet {
+        channels: 1,
+        classes: 2,
+        width: 1,
+        depth: 1,
+        padded: true,
+    };
+    let contract = Contract {
+        geometry: Geometry {
+            margin: 0,
+            halo: 0,
+            edge: 0,
+            stride: 1,
+            sizes: Sizes::Steps { min: 1, step: 1 },
+        },
+        core_threshold,
+        ..unet.contract("brightness")
+    };
+    let mut model = onnx::Model::decode(brightness().as_slice()).unwrap();
+    model.metadata_props = vec![onnx::Entry {
+        key: METADATA_KEY.to_owned(),
+        value: contract.to_json(),
+    }];
+    model.encode_to_vec()
 }
 
 #[test]

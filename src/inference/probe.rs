@@ -70,6 +70,7 @@ pub(super) fn contract(
         normalization: Normalization::ZScore,
         threshold: 0.5,
         min_area: None,
+        core_threshold: None,
         pixel_size: None,
         precision: Precision::F32,
         training: None,

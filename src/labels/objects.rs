@@ -4,7 +4,7 @@ use super::components::{Components, Connectivity};
 use super::distance::Distance;
 use super::holes::Holes;
 use super::measures::{Object, perimeters};
-use super::watershed::Watershed;
+use super::watershed::{Parting, Watershed};
 
 /// Most objects of a frame: labels are numbers of 16 bits.
 pub const MOST_OBJECTS: usize = u16::MAX as usize;
@@ -24,7 +24,9 @@ pub struct Rules {
     /// Two pieces of a region are two objects where the neck between them is lower than the lower of both by more
     /// than this share, `0..=1`.
     pub split_depth: f32,
-    /// Pixels of the smallest object.
+    /// Probability above which pixels are of the core of an object, for [`Split::Cores`], `0..=1`.
+    pub core_threshold: f32,
+    /// Pixels of the smallest object, and of the smallest core.
     pub min_area: usize,
     /// Pixels of the largest.
     pub max_area: usize,
@@ -39,6 +41,7 @@ impl Default for Rules {
             fill_holes: false,
             split: Split::default(),
             split_depth: 0.25,
+            core_threshold: 0.75,
             min_area: 0,
             max_area: usize::MAX,
             exclude_border: false,
@@ -56,6 +59,8 @@ pub enum Split {
     Distance,
     /// Where the network is less sure of them: a watershed of the probability.
     Probability,
+    /// Each grows from a core that the network is sure of, downhill in the probability; what has no core is none.
+    Cores,
 }
 
 /// There are more objects than labels.
@@ -117,27 +122,35 @@ impl Labeller {
         self.labels.resize(mask.len(), 0);
         self.components.set_connectivity(rules.connectivity);
         self.components.label(mask, width, 0, &mut self.labels);
-        let heights = match (rules.split, probability) {
-            (Split::Off, _) => None,
-            (Split::Probability, Some(probability)) if probability.len() == mask.len() => {
+        self.part(probability.filter(|p| p.len() == mask.len()), width, rules);
+        self.measure(mask, width);
+        self.choose(width, rules)
+    }
+
+    /// Tells objects apart that touch.
+    fn part(&mut self, probability: Option<&[f32]>, width: usize, rules: &Rules) {
+        let parting = match (rules.split, probability) {
+            // Without probabilities nobody knows what is sure.
+            (Split::Off, _) | (Split::Cores, None) => return,
+            (Split::Distance | Split::Probability, _) => Parting::Depth(rules.split_depth),
+            (Split::Cores, Some(_)) => Parting::Cores {
+                level: rules.core_threshold * HEIGHT_OF_PROBABILITY,
+                area: rules.min_area,
+            },
+        };
+        match (rules.split, probability) {
+            (Split::Probability | Split::Cores, Some(probability)) => {
                 self.heights.clear();
                 let heights = probability.iter().map(|p| p * HEIGHT_OF_PROBABILITY);
                 self.heights.extend(heights);
-                Some(&self.heights)
             }
-            (Split::Distance | Split::Probability, _) => {
-                self.distance
-                    .transform(&self.labels, width, &mut self.heights);
-                Some(&self.heights)
-            }
-        };
-        if let Some(heights) = heights {
-            let (depth, connectivity) = (rules.split_depth, rules.connectivity);
-            self.watershed
-                .split(&mut self.labels, width, heights, depth, connectivity);
+            _ => self
+                .distance
+                .transform(&self.labels, width, &mut self.heights),
         }
-        self.measure(mask, width);
-        self.choose(width, rules)
+        let (labels, heights) = (&mut self.labels, &self.heights);
+        self.watershed
+            .split(labels, width, heights, parting, rules.connectivity);
     }
 
     /// What was found last.
@@ -357,5 +370,26 @@ mod tests {
         let areas: Vec<_> = labeller.objects().iter().map(|o| o.area).collect();
         assert_eq!(areas, [4, 5]);
         assert!(labeller.label(&[], None, 0, &rules).is_ok());
+    }
+
+    #[test]
+    fn objects_have_cores_where_that_is_asked_for() {
+        let mask = [1; 9];
+        let probability = [0.6, 0.9, 0.9, 0.9, 0.7, 0.9, 0.95, 0.65, 0.7];
+        let mut labeller = Labeller::default();
+        let mut areas = |probability, min_area| {
+            let rules = Rules {
+                split: Split::Cores,
+                min_area,
+                ..Rules::default()
+            };
+            labeller.label(&mask, probability, 9, &rules).unwrap();
+            let objects = labeller.objects().iter();
+            objects.map(|object| object.area).collect::<Vec<_>>()
+        };
+        assert_eq!(areas(Some(&probability), 0), [4, 5]);
+        assert_eq!(areas(Some(&probability), 3), [9]);
+        assert!(areas(Some(&probability), 4).is_empty());
+        assert_eq!(areas(None, 4), [9]);
     }
 }

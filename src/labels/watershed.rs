@@ -8,8 +8,23 @@ const STEPS: f32 = 16.0;
 /// Most steps; whatever is higher is as high.
 const MOST_STEPS: usize = 1 << 16;
 
-/// A watershed that floods regions from their highest places down. Two basins that meet become one unless the place
-/// where they meet is lower than both peaks by more than a share, so that no markers are needed.
+/// Which of two basins that meet stay apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Parting {
+    /// Those that meet at less than `1 - depth` of the lower of both peaks.
+    Depth(f32),
+    /// Those that have a core each: at least `area` pixels, at least one, that are higher than `level` and touch. What
+    /// has no core is no basin.
+    Cores {
+        /// In the unit of the heights.
+        level: f32,
+        /// In pixels.
+        area: usize,
+    },
+}
+
+/// A watershed that floods regions from their highest places down. Where two basins meet they become one, unless
+/// [`Parting`] keeps them apart, so that no markers are needed.
 #[derive(Debug, Default)]
 pub struct Watershed {
     /// Where the pixels of each height begin.
@@ -18,30 +33,37 @@ pub struct Watershed {
     order: Vec<usize>,
     /// The basin of each pixel that was flooded.
     basins: Vec<u32>,
-    /// For each basin the one that it became part of, or itself, and the height of its peak.
+    /// For each basin the one that it became part of, or itself.
     parents: Vec<u32>,
+    /// The height of its peak.
     peaks: Vec<f32>,
+    /// Pixels of its largest core.
+    cores: Vec<usize>,
 }
 
 impl Watershed {
-    /// Cuts each region of `labels` (rows of `width` pixels; 0 is none) into the basins of `heights`, of which two
-    /// are one unless they meet at less than `1 - depth` of the lower peak. The numbers that come out are others,
-    /// 1 and more, with gaps.
+    /// Cuts each region of `labels` (rows of `width` pixels; 0 is none) into the basins of `heights` that `parting`
+    /// keeps apart. The numbers that come out are others, 1 and more, with gaps; 0 for what is no basin.
     pub fn split(
         &mut self,
         labels: &mut [u32],
         width: usize,
         heights: &[f32],
-        depth: f32,
+        parting: Parting,
         connectivity: Connectivity,
     ) {
+        let (level, smallest) = match parting {
+            Parting::Depth(_) => (f32::INFINITY, 0),
+            Parting::Cores { level, area } => (level, area.max(1)),
+        };
         self.sort(labels, heights);
         self.parents.clear();
-        self.parents.push(0);
         self.peaks.clear();
-        self.peaks.push(0.0);
+        self.cores.clear();
         self.basins.clear();
         self.basins.resize(labels.len(), 0);
+        // Number 0 is none.
+        self.begin(0.0);
         for index in 0..self.order.len() {
             let at = self.order[index];
             let mut own = 0;
@@ -53,30 +75,52 @@ impl Watershed {
                 own = match own {
                     0 => basin,
                     _ if own == basin => own,
-                    _ => self.meet(own, basin, heights[at], depth),
+                    _ => self.meet(own, basin, heights[at], parting),
                 };
             }
             if own == 0 {
-                own = self.parents.len() as u32;
-                self.parents.push(own);
-                self.peaks.push(heights[at]);
+                own = self.begin(heights[at]);
             }
+            self.cores[own as usize] += usize::from(heights[at] > level);
             self.basins[at] = own;
         }
         for (at, label) in labels.iter_mut().enumerate() {
-            *label = self.root(self.basins[at]);
+            let basin = self.root(self.basins[at]);
+            *label = match self.cores[basin as usize] >= smallest {
+                true => basin,
+                false => 0,
+            };
         }
     }
 
+    /// The number of a new basin.
+    fn begin(&mut self, peak: f32) -> u32 {
+        let number = self.parents.len() as u32;
+        self.parents.push(number);
+        self.peaks.push(peak);
+        self.cores.push(0);
+        number
+    }
+
     /// The basin of a pixel of this height at which two meet.
-    fn meet(&mut self, one: u32, other: u32, height: f32, depth: f32) -> u32 {
+    fn meet(&mut self, one: u32, other: u32, height: f32, parting: Parting) -> u32 {
         let peak = |basin: u32| self.peaks[basin as usize];
         let (higher, lower) = match peak(one) >= peak(other) {
             true => (one, other),
             false => (other, one),
         };
-        if height >= (1.0 - depth) * peak(lower) {
+        let cores = [higher, lower].map(|basin| self.cores[basin as usize]);
+        let (apart, core) = match parting {
+            Parting::Depth(depth) => (height < (1.0 - depth) * peak(lower), 0),
+            Parting::Cores { level, .. } if height > level => (false, cores[0] + cores[1]),
+            Parting::Cores { area, .. } => (
+                cores.iter().all(|core| *core >= area.max(1)),
+                cores[0].max(cores[1]),
+            ),
+        };
+        if !apart {
             self.parents[lower as usize] = higher;
+            self.cores[higher as usize] = core;
         }
         higher
     }
@@ -161,7 +205,8 @@ mod tests {
         let mut heights = Vec::new();
         Distance::default().transform(&labels, width, &mut heights);
         let mut watershed = Watershed::default();
-        watershed.split(&mut labels, width, &heights, depth, Connectivity::Edges);
+        let parting = Parting::Depth(depth);
+        watershed.split(&mut labels, width, &heights, parting, Connectivity::Edges);
         for (label, before) in labels.iter().zip(&before) {
             assert_eq!(*label == 0, *before == 0);
         }
@@ -186,11 +231,56 @@ mod tests {
     fn regions_stay_apart() {
         let mut labels = vec![1, 1, 2, 2, 0, 3];
         let heights = [1.0, 2.0, 2.0, 1.0, 0.0, f32::NAN];
-        Watershed::default().split(&mut labels, 6, &heights, 0.9, Connectivity::Edges);
+        let parting = Parting::Depth(0.9);
+        Watershed::default().split(&mut labels, 6, &heights, parting, Connectivity::Edges);
         assert_eq!(labels[0], labels[1]);
         assert_eq!(labels[2], labels[3]);
         assert_eq!(labels[4], 0);
         assert!(labels[1] != labels[2] && labels[5] != labels[2] && labels[5] != 0);
-        Watershed::default().split(&mut [], 0, &[], 0.5, Connectivity::Corners);
+        Watershed::default().split(&mut [], 0, &[], parting, Connectivity::Corners);
+    }
+
+    /// One row of heights from 0 to 9, and the pieces by their letters.
+    fn cores(heights: &str, area: usize) -> String {
+        let heights: Vec<f32> = heights
+            .bytes()
+            .map(|digit| f32::from(digit - b'0'))
+            .collect();
+        let mut labels: Vec<u32> = heights
+            .iter()
+            .map(|height| u32::from(*height > 2.0))
+            .collect();
+        let parting = Parting::Cores { level: 6.0, area };
+        let mut watershed = Watershed::default();
+        watershed.split(
+            &mut labels,
+            heights.len(),
+            &heights,
+            parting,
+            Connectivity::Edges,
+        );
+        let mut numbers = vec![];
+        let letter = |label: u32| match (label, numbers.iter().position(|n| *n == label)) {
+            (0, _) => '.',
+            (_, Some(at)) => (b'a' + at as u8) as char,
+            (_, None) => {
+                numbers.push(label);
+                (b'a' + numbers.len() as u8 - 1) as char
+            }
+        };
+        labels.into_iter().map(letter).collect()
+    }
+
+    #[test]
+    fn objects_grow_from_cores() {
+        // A dip above the level parts nothing, one below it does; the rest goes where it leads uphill.
+        assert_eq!(cores("0479784589740", 1), ".aaaaaabbbbb.");
+        // What is nowhere sure is no object, and neither is a core that is too small, wherever it lies.
+        assert_eq!(cores("0345430889", 1), ".......aaa");
+        assert_eq!(cores("4889483345", 2), "aaaaaaaaaa");
+        assert_eq!(cores("0480", 2), "....");
+        // Two halves of a core that meet late are one; two specks of a pixel are not a core of two.
+        assert_eq!(cores("0987890", 4), ".aaaaa.");
+        assert_eq!(cores("0836380", 2), ".......");
     }
 }

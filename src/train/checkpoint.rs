@@ -170,6 +170,7 @@ mod tests {
                 limits: Limits {
                     threshold: 11.0 / 20.0,
                     min_area,
+                    core_threshold: Some(0.75),
                 },
                 scores,
             },

@@ -1,7 +1,7 @@
-//! Connected components of planes.
+//! Objects of planes: connected components, or what grows from cores.
 
 use super::plane::Plane;
-use crate::labels::Components;
+use crate::labels::{Components, Labeller, Rules, Split, TooMany};
 
 /// Numbers the 4-connected components of the pixels that are `true`: 1, 2, 3 and so on in the order
 /// of their first pixel, row by row; 0 elsewhere.
@@ -15,6 +15,31 @@ pub fn objects(mask: &Plane<u8>, min_area: usize) -> Plane<u32> {
     let mut labels = Plane::filled(mask.height, mask.width, 0);
     Components::default().label(&mask.data, mask.width, min_area, &mut labels.data);
     labels
+}
+
+/// Numbers the objects of a mask with the probability of its foreground, as the element does with
+/// [`Split::Cores`]: each grows from a core of at least `min_area` pixels above `core_threshold`.
+///
+/// # Errors
+/// If they are more than 16 bits can number.
+pub fn grown(
+    mask: &Plane<u8>,
+    probability: &Plane<f32>,
+    (min_area, core_threshold): (usize, f32),
+) -> Result<Plane<u32>, TooMany> {
+    let rules = Rules {
+        split: Split::Cores,
+        core_threshold,
+        min_area,
+        ..Rules::default()
+    };
+    let mut labeller = Labeller::default();
+    labeller.label(&mask.data, Some(&probability.data), mask.width, &rules)?;
+    Ok(Plane {
+        height: mask.height,
+        width: mask.width,
+        data: labeller.labels().to_vec(),
+    })
 }
 
 #[cfg(test)]

@@ -70,16 +70,22 @@ impl ValidationLine {
     pub fn new(step: usize, seconds: f64, verdict: &Verdict) -> Self {
         let mut values = verdict.scores.named();
         let min_area = verdict.limits.min_area.unwrap_or_default();
-        // As it is written, not as its nearest double.
-        let threshold = (f64::from(verdict.limits.threshold) * 1e6).round() / 1e6;
-        values.insert("threshold".into(), threshold);
+        values.insert("threshold".into(), decimal(verdict.limits.threshold));
         values.insert("min area".into(), min_area as f64);
+        if let Some(core) = verdict.limits.core_threshold {
+            values.insert("cores".into(), decimal(core));
+        }
         ValidationLine {
             step,
             seconds,
             values,
         }
     }
+}
+
+/// As it is written, not as its nearest double.
+fn decimal(number: f32) -> f64 {
+    (f64::from(number) * 1e6).round() / 1e6
 }
 
 impl Log {

@@ -42,8 +42,13 @@ pub fn onnx(
 fn at_one_half(values: &mut [Parameters], threshold: f32) {
     let last = values.last_mut().map(|layer| &mut layer.bias[..]);
     if let Some([_, foreground]) = last {
-        *foreground -= (threshold / (1.0 - threshold)).ln();
+        *foreground -= logit(threshold);
     }
+}
+
+/// By how much two scores differ of which the softmax is `probability`.
+fn logit(probability: f32) -> f32 {
+    (probability / (1.0 - probability)).ln()
 }
 
 fn contract(settings: &Settings, progress: &Progress) -> Contract {
@@ -56,6 +61,11 @@ fn contract(settings: &Settings, progress: &Progress) -> Contract {
         // That which suits the network best is in its last bias.
         threshold: 0.5,
         min_area: progress.limits.min_area,
+        core_threshold: progress.limits.core_threshold.map(|core| {
+            // What the bias takes in moves every other probability, too.
+            let moved = logit(core) - logit(progress.limits.threshold);
+            1.0 / (1.0 + (-moved).exp())
+        }),
         pixel_size: settings.pixel_size,
         training: Some(Training {
             data: settings.data.clone(),

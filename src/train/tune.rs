@@ -1,5 +1,5 @@
-//! Finds the threshold and the smallest object that suit a network, on images that it doesn't learn
-//! from; both go into its [contract](crate::contract::Contract).
+//! Finds the threshold, the smallest object and the cores of objects that suit a network, on images that
+//! it doesn't learn from; all go into its [contract](crate::contract::Contract).
 
 use rayon::prelude::*;
 
@@ -16,6 +16,12 @@ const TWENTIETHS: std::ops::Range<u8> = 1..20;
 
 /// Smallest objects that are tried, in pixels; 0 leaves all.
 const AREAS: [usize; 14] = [0, 4, 8, 16, 32, 64, 96, 128, 192, 256, 512, 768, 1024, 1536];
+
+/// Probabilities above which pixels may be of the core of an object.
+const CORES: [f32; 7] = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9];
+
+/// What [`Tuned::worth`] has to gain by cores, so that objects grow from them: they cost time in every frame.
+const WORTHWHILE: f64 = 0.002;
 
 /// What suits a network best.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,6 +44,7 @@ impl Tuned {
                     0 => None,
                     area => Some(area),
                 },
+                core_threshold: None,
             },
             worth,
         }
@@ -53,7 +60,14 @@ pub fn tune(answers: &[(Found, &Truth)], measure: Measure) -> Tuned {
         thresholds.truncate(1);
     }
     match measure {
-        Measure::Cells => of_cells(answers, &thresholds),
+        Measure::Cells => {
+            let whole = of_cells(answers, &thresholds);
+            let grown = with_cores(answers, whole);
+            match grown.worth > whole.worth + WORTHWHILE {
+                true => grown,
+                false => whole,
+            }
+        }
         Measure::Membranes => of_membranes(answers, &thresholds),
     }
 }
@@ -76,6 +90,43 @@ fn of_cells(answers: &[(Found, &Truth)], thresholds: &[f32]) -> Tuned {
         let pairs = AREAS.into_iter().zip(worths);
         pairs.map(|(area, worth)| Tuned::new(*threshold, area, worth))
     }))
+}
+
+/// Lets objects grow from cores: looks for their probability first, with the threshold and the smallest
+/// object of `whole`, then for the smallest core. The threshold stays, so that the mask is as good by itself.
+fn with_cores(answers: &[(Found, &Truth)], whole: Tuned) -> Tuned {
+    let truths: Vec<_> = answers.iter().map(|(_, truth)| truth.objects()).collect();
+    let tuned = |core: f32, min_area: usize| {
+        let limits = Limits {
+            min_area: Some(min_area),
+            core_threshold: Some(core),
+            ..whole.limits
+        };
+        let overlaps = |((found, truth), cells): (&(Found, &Truth), _)| {
+            Overlaps::of(cells, &truth.judged(found.objects(limits)))
+        };
+        let overlaps: Vec<_> = answers.par_iter().zip(&truths).map(overlaps).collect();
+        let mut tally = cells::Tally::default();
+        overlaps.iter().for_each(|overlaps| tally.count(overlaps));
+        let worth = Scores::Cells(tally.scores()).worth();
+        Tuned { limits, worth }
+    };
+    let two_classes = matches!(answers, [(Found::Foreground(_), _), ..]);
+    let min_area = whole.limits.min_area.unwrap_or(1);
+    let levels = CORES
+        .into_iter()
+        .filter(|core| *core > whole.limits.threshold);
+    let Some(core) = best(
+        levels
+            .filter(|_| two_classes)
+            .map(|core| tuned(core, min_area)),
+    )
+    .limits
+    .core_threshold
+    else {
+        return Tuned::NONE;
+    };
+    best(AREAS.into_iter().map(|area| tuned(core, area.max(1))))
 }
 
 /// Looks for the threshold first, then, at this threshold, for the smallest object; equals are decided
@@ -178,6 +229,37 @@ mod tests {
         });
         let tuned = tune(&[(found, &truth)], Measure::Cells);
         assert_eq!(tuned, Tuned::new(0.5, 0, 2.0));
+    }
+
+    #[test]
+    fn cells_that_touch_are_told_apart_by_their_cores() {
+        // No threshold parts the upper two cells without losing the lower ones.
+        let tuned = |lower: &str| {
+            let (found, truth) = answer(
+                &[
+                    "099979990",
+                    "099979990",
+                    "000000000",
+                    lower,
+                    "000000000",
+                    lower,
+                ],
+                &[
+                    "011112220",
+                    "011112220",
+                    "000000000",
+                    "033333330",
+                    "000000000",
+                    "044444440",
+                ],
+            );
+            tune(&[(found, &truth)], Measure::Cells)
+        };
+        // Without cores of their own they would be lost here, too.
+        assert_eq!(tuned("066666660").limits.core_threshold, None);
+        let parted = tuned("066686660");
+        assert_eq!(parted.limits.core_threshold, Some(0.7));
+        assert_eq!(parted.worth, 2.0);
     }
 
     #[test]

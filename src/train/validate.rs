@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::components::objects;
+use super::components::{grown, objects};
 use super::cpu::{BLOCK, Pictures};
 use super::dataset::Sample;
 use super::metrics::{Measure, Scores, Tally};
@@ -23,6 +23,9 @@ pub struct Limits {
     pub threshold: f32,
     /// Pixels of the smallest object that counts; `None` for all.
     pub min_area: Option<usize>,
+    /// Probability above which pixels are of the core of an object, where objects grow from cores.
+    #[serde(default)]
+    pub core_threshold: Option<f32>,
 }
 
 impl Default for Limits {
@@ -30,6 +33,7 @@ impl Default for Limits {
         Limits {
             threshold: 0.5,
             min_area: None,
+            core_threshold: None,
         }
     }
 }
@@ -38,7 +42,11 @@ impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "threshold {}", self.threshold)?;
         match self.min_area {
-            Some(area) => write!(f, ", objects of at least {area} pixels"),
+            Some(area) => write!(f, ", objects of at least {area} pixels")?,
+            None => (),
+        }
+        match self.core_threshold {
+            Some(core) => write!(f, " with cores above {core}"),
             None => Ok(()),
         }
     }
@@ -96,10 +104,16 @@ impl Found {
 
     /// The objects, one number for each and 0 elsewhere.
     pub fn objects(&self, limits: Limits) -> Plane<u32> {
-        objects(
-            &self.mask(limits.threshold),
-            limits.min_area.unwrap_or_default(),
-        )
+        let mask = self.mask(limits.threshold);
+        let min_area = limits.min_area.unwrap_or_default();
+        let grown = match (self, limits.core_threshold) {
+            (Found::Foreground(probability), Some(core)) => {
+                // A network that finds more than can be numbered is no good in any case.
+                grown(&mask, probability, (min_area, core)).ok()
+            }
+            _ => None,
+        };
+        grown.unwrap_or_else(|| objects(&mask, min_area))
     }
 }
 

@@ -29,20 +29,29 @@ impl From<Connectivity> for labels::Connectivity {
 #[repr(u32)]
 pub enum Split {
     #[default]
+    #[enum_value(name = "As the model says: cores, or not at all", nick = "model")]
+    Model,
     #[enum_value(name = "Not at all", nick = "off")]
     Off,
     #[enum_value(name = "Where they are narrow", nick = "distance")]
     Distance,
     #[enum_value(name = "Where the network is less sure of them", nick = "probability")]
     Probability,
+    #[enum_value(
+        name = "Each grows from a core that the network is sure of",
+        nick = "cores"
+    )]
+    Cores,
 }
 
-impl From<Split> for labels::Split {
-    fn from(split: Split) -> Self {
-        match split {
-            Split::Off => Self::Off,
-            Split::Distance => Self::Distance,
-            Split::Probability => Self::Probability,
+impl Split {
+    /// What it means for a model that knows, or doesn't, above which probability its objects have cores.
+    pub fn of_model(self, core_threshold: Option<f32>) -> labels::Split {
+        match (self, core_threshold) {
+            (Split::Cores, _) | (Split::Model, Some(_)) => labels::Split::Cores,
+            (Split::Off, _) | (Split::Model, None) => labels::Split::Off,
+            (Split::Distance, _) => labels::Split::Distance,
+            (Split::Probability, _) => labels::Split::Probability,
         }
     }
 }

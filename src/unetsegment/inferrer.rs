@@ -106,10 +106,9 @@ impl Inferrer {
         let scaling = self.scaling(job)?;
         let stream = &job.stream;
         let mut mask = stream.mask()?;
-        let mut probability = match job.settings.wants_probability(job.kind) {
-            true => Some(stream.probability()?),
-            false => None,
-        };
+        let contract = &self.model.contract;
+        let wants = job.settings.wants_probability(job.kind, contract);
+        let mut probability = wants.then(|| stream.probability()).transpose()?;
         let threshold = match job.settings.threshold {
             Some(threshold) => threshold as f32,
             None => self.model.contract.threshold,

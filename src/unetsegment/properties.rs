@@ -251,7 +251,7 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecEnum::builder_with_default("split", default.split)
             .nick("Split")
-            .blurb("How objects that touch are told apart, by a watershed")
+            .blurb("How objects that touch are told apart, by a watershed; the mask stays as it is")
             .mutable_playing()
             .build(),
         glib::ParamSpecDouble::builder("split-depth")
@@ -260,6 +260,15 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .minimum(0.0)
             .maximum(1.0)
             .default_value(default.split_depth)
+            .controllable()
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecDouble::builder("core-threshold")
+            .nick("Core threshold")
+            .blurb("Probability above which pixels are of the core of an object, for split=cores; a core has at least min-area pixels; -1: as the model says, else 0.75")
+            .minimum(MODELS_THRESHOLD)
+            .maximum(1.0)
+            .default_value(MODELS_THRESHOLD)
             .controllable()
             .mutable_playing()
             .build(),

@@ -10,7 +10,7 @@ use super::choices::{Annotations, Classes, ColorBy, Connectivity, Split};
 use super::trigger::Trigger;
 use super::{Blend, ExecutionProvider, Mode, NormalizationMode, OnError, Output, Reuse};
 use crate::contract::{Contract, Normalization};
-use crate::labels::Rules;
+use crate::labels::{self, Rules};
 use crate::picture::{DisplayRange, Format};
 use crate::{reuse, segmenter};
 
@@ -95,6 +95,8 @@ pub struct FrameSettings {
     pub exclude_border: bool,
     pub split: Split,
     pub split_depth: f64,
+    /// Probability above which pixels are of the core of an object; `None` as the model says.
+    pub core_threshold: Option<f64>,
     pub find_objects: bool,
     pub measure_uncertainty: bool,
     pub check_seams: bool,
@@ -134,6 +136,7 @@ impl Default for FrameSettings {
             exclude_border: false,
             split: Split::default(),
             split_depth: 0.25,
+            core_threshold: None,
             find_objects: false,
             measure_uncertainty: false,
             check_seams: false,
@@ -230,13 +233,21 @@ impl FrameSettings {
         own.or(contract.min_area).unwrap_or(0)
     }
 
+    /// Probability above which pixels are of the core of an object.
+    fn core_threshold(&self, contract: &Contract) -> f32 {
+        let own = self.core_threshold.map(|threshold| threshold as f32);
+        let usual = Rules::default().core_threshold;
+        own.or(contract.core_threshold).unwrap_or(usual)
+    }
+
     /// What counts as an object.
     pub fn rules(&self, contract: &Contract) -> Rules {
         Rules {
             connectivity: self.connectivity.into(),
             fill_holes: self.fill_holes,
-            split: self.split.into(),
+            split: self.split.of_model(contract.core_threshold),
             split_depth: self.split_depth as f32,
+            core_threshold: self.core_threshold(contract),
             min_area: self.min_area(contract),
             max_area: match self.max_area {
                 0 => usize::MAX,
@@ -268,11 +279,13 @@ impl FrameSettings {
             || (output == Output::Overlay && drawn)
     }
 
-    /// Whether the probability of each pixel is needed besides its class.
-    pub fn wants_probability(&self, output: Output) -> bool {
+    /// Whether the probability of each pixel that a model with `contract` finds is needed besides its class.
+    pub fn wants_probability(&self, output: Output, contract: &Contract) -> bool {
+        let split = self.split.of_model(contract.core_threshold);
+        let parts = matches!(split, labels::Split::Probability | labels::Split::Cores);
         output.is_of_probability()
             || self.measure_uncertainty
-            || (self.split == Split::Probability && self.wants_objects(output))
+            || (parts && self.wants_objects(output))
     }
 
     /// How frames of `format` become the input of a network with `contract`.
@@ -337,16 +350,14 @@ impl Settings {
             "post-objects" => read(value, &mut frame.post_objects),
             "min-area" => frame.min_area = whole(value),
             "outline" => frame.outline = whole(value),
-            "threshold" => {
-                let threshold: f64 = value.get().unwrap_or(MODELS_THRESHOLD);
-                frame.threshold = (threshold >= 0.0).then_some(threshold);
-            }
+            "threshold" => frame.threshold = share(value),
             "max-area" => read(value, &mut frame.max_area),
             "connectivity" => read(value, &mut frame.connectivity),
             "fill-holes" => read(value, &mut frame.fill_holes),
             "exclude-border" => read(value, &mut frame.exclude_border),
             "split" => read(value, &mut frame.split),
             "split-depth" => read(value, &mut frame.split_depth),
+            "core-threshold" => frame.core_threshold = share(value),
             "find-objects" => read(value, &mut frame.find_objects),
             "measure-uncertainty" => read(value, &mut frame.measure_uncertainty),
             "check-seams" => read(value, &mut frame.check_seams),
@@ -418,6 +429,7 @@ impl Settings {
             "exclude-border" => frame.exclude_border.to_value(),
             "split" => frame.split.to_value(),
             "split-depth" => frame.split_depth.to_value(),
+            "core-threshold" => frame.core_threshold.unwrap_or(MODELS_THRESHOLD).to_value(),
             "find-objects" => frame.find_objects.to_value(),
             "measure-uncertainty" => frame.measure_uncertainty.to_value(),
             "check-seams" => frame.check_seams.to_value(),
@@ -442,6 +454,12 @@ fn read<'v, T: FromValue<'v>>(value: &'v glib::Value, setting: &mut T) {
 fn whole(value: &glib::Value) -> Option<u32> {
     let number: i32 = value.get().unwrap_or(AUTOMATIC);
     u32::try_from(number).ok()
+}
+
+/// A probability, unless it is left to the model.
+fn share(value: &glib::Value) -> Option<f64> {
+    let share: f64 = value.get().unwrap_or(MODELS_THRESHOLD);
+    (share >= 0.0).then_some(share)
 }
 
 fn or_automatic(number: Option<u32>) -> glib::Value {

@@ -11,7 +11,6 @@ use super::picture::Picture;
 use super::predictor::{PredictError, Predictor};
 use super::report::{Report, Row};
 use crate::contract::{Channels, Contract};
-use crate::train::components::objects;
 use crate::train::dataset::{
     Annotated, DatasetError, InputChannels, MaskKind, Page, Reader, Source, annotations,
 };
@@ -176,6 +175,7 @@ impl Evaluate {
             kind: measure,
             threshold: predictor.threshold(),
             min_area: predictor.min_area(),
+            core_threshold: predictor.core_threshold(),
             border: self.border,
             versions: predictor.versions(),
             total: Row::new("total", &total),
@@ -220,23 +220,24 @@ impl Evaluate {
         let contract = predictor.contract();
         let picture = reader.read(&sample.image, |raster| Picture::of(raster, contract))?;
         sample.fits(picture.size().height, picture.size().width)?;
-        let prediction = predictor.predict(&picture);
-        let prediction = prediction.map_err(|error| EvaluateError::Predict {
+        let failed = |error| EvaluateError::Predict {
             page: sample.image.clone(),
             error,
-        })?;
+        };
+        let prediction = predictor.predict(&picture).map_err(failed)?;
         let counting = |mut objects| {
             drop_border(&mut objects, self.border);
             objects
         };
         let at = |threshold: f32| {
             let mask = prediction.probability.map(|p| u8::from(p > threshold));
-            let found = objects(&mask, predictor.min_area());
-            counting(sample.truth.judged(found))
+            let found = predictor.objects(&mask, &prediction.probability);
+            let found = found.map_err(|error| failed(error.into()))?;
+            Ok::<_, EvaluateError>(counting(sample.truth.judged(found)))
         };
         Ok(Compared {
             truth: counting(sample.truth.objects()),
-            at_levels: self.thresholds().map(at).collect(),
+            at_levels: self.thresholds().map(at).collect::<Result<_, _>>()?,
             found: counting(sample.truth.judged(prediction.objects)),
         })
     }

@@ -110,6 +110,9 @@ fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -
     if let Some(area) = contract.min_area {
         line(text, "smallest object", &pixels(area))?;
     }
+    if let Some(core) = contract.core_threshold {
+        line(text, "cores of objects", &format!("above {core}"))?;
+    }
     if let Some(size) = contract.pixel_size {
         line(text, "pixel size", &format!("{size} micrometres"))?;
     }
@@ -169,6 +172,7 @@ mod tests {
         };
         let contract = Contract {
             min_area: Some(30),
+            core_threshold: Some(0.75),
             pixel_size: Some(0.65),
             training: Some(Training {
                 data: "drawn".into(),
@@ -194,6 +198,7 @@ mod tests {
   class 1         foreground, #e69f00
   threshold       0.5
   smallest object 30 pixels
+  cores of objects above 0.75
   pixel size      0.65 micrometres
   data            drawn
   training        400 steps on 7 image(s), seed 3

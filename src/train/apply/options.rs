@@ -43,6 +43,9 @@ pub struct UseOptions {
     /// Leave out objects of fewer pixels [default: the model's, else none]
     #[arg(long, value_name = "PIXELS")]
     min_area: Option<usize>,
+    /// Take what touches for one object, where the model would let objects grow from cores
+    #[arg(long)]
+    whole: bool,
 }
 
 impl RuntimeOptions {
@@ -74,6 +77,7 @@ impl UseOptions {
             mirrors: self.mirrors,
             threshold: self.threshold,
             min_area: self.min_area,
+            whole: self.whole,
         };
         Predictor::open(path, &runtime.options(), how)
     }

@@ -6,10 +6,12 @@ use super::picture::Picture;
 use super::turn::Turn;
 use crate::contract::Contract;
 use crate::inference::{ModelError, Options};
+use crate::labels::TooMany;
 use crate::picture::FrameError;
 use crate::segmenter::{SegmentError, Segmenter, Tiles};
-use crate::train::components::objects;
+use crate::train::components::{grown, objects};
 use crate::train::plane::Plane;
+use crate::train::weight_map::separated;
 
 /// How a model is used, beyond what its contract says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -22,6 +24,8 @@ pub struct Use {
     pub threshold: Option<f32>,
     /// Pixels of the smallest object that counts, instead of the contract's.
     pub min_area: Option<usize>,
+    /// Take what touches for one object, whatever the contract says of cores.
+    pub whole: bool,
 }
 
 /// Why a picture can't be segmented.
@@ -36,6 +40,9 @@ pub enum PredictError {
     /// The picture is none.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// There are too many objects.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// A threshold, or an average, of more than one probability a pixel.
     #[error(
         "the model has {0} classes: a threshold and averages over rotations and mirror images are for models of two"
@@ -46,9 +53,11 @@ pub enum PredictError {
 /// What a model finds in a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// The class of each pixel; objects that are too small are background.
+    /// The class of each pixel; objects that are too small are background, and gaps between those that were
+    /// told apart.
     pub mask: Plane<u8>,
-    /// The 4-connected components of each class but the background: 1, 2, 3 and so on.
+    /// The 4-connected components of each class but the background, or what grows from cores where the
+    /// model says so: 1, 2, 3 and so on.
     pub objects: Plane<u32>,
     /// Probability that a pixel is not background.
     pub probability: Plane<f32>,
@@ -60,6 +69,7 @@ pub struct Predictor {
     segmenter: Segmenter,
     turns: Vec<Turn>,
     min_area: usize,
+    core_threshold: Option<f32>,
 }
 
 impl Predictor {
@@ -73,6 +83,7 @@ impl Predictor {
             return Err(PredictError::Classes(classes));
         }
         let min_area = how.min_area.or(contract.min_area).unwrap_or(0);
+        let core_threshold = contract.core_threshold.filter(|_| !how.whole);
         if let Some(threshold) = how.threshold {
             segmenter.set_threshold(threshold);
         }
@@ -80,6 +91,7 @@ impl Predictor {
             segmenter,
             turns,
             min_area,
+            core_threshold,
         })
     }
 
@@ -96,6 +108,11 @@ impl Predictor {
     /// Pixels of the smallest object that counts.
     pub fn min_area(&self) -> usize {
         self.min_area
+    }
+
+    /// Probability above which pixels are of the core of an object, where objects grow from cores.
+    pub fn core_threshold(&self) -> Option<f32> {
+        self.core_threshold
     }
 
     /// How many versions of a picture are averaged, 1 to 8.
@@ -117,8 +134,13 @@ impl Predictor {
                 mask = probability.map(|p| u8::from(p > threshold));
             }
         }
-        let objects = objects(&mask, self.min_area);
-        for (class, object) in mask.data.iter_mut().zip(&objects.data) {
+        let objects = self.objects(&mask, &probability)?;
+        // Objects that were told apart shall be in the mask, too, with the gap that networks learn to leave.
+        let shown = match self.core_threshold {
+            Some(_) => &separated(&objects),
+            None => &objects,
+        };
+        for (class, object) in mask.data.iter_mut().zip(&shown.data) {
             *class = if *object == 0 { 0 } else { *class };
         }
         Ok(Prediction {
@@ -126,6 +148,18 @@ impl Predictor {
             objects,
             probability,
         })
+    }
+
+    /// The objects of a mask, as the model and its user want them.
+    pub fn objects(
+        &self,
+        mask: &Plane<u8>,
+        probability: &Plane<f32>,
+    ) -> Result<Plane<u32>, TooMany> {
+        match self.core_threshold {
+            Some(core) => grown(mask, probability, (self.min_area, core)),
+            None => Ok(objects(mask, self.min_area)),
+        }
     }
 
     fn segment(

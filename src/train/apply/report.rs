@@ -38,6 +38,8 @@ pub struct Report {
     pub threshold: f32,
     /// Pixels of the smallest object that counts.
     pub min_area: usize,
+    /// Probability above which pixels are of the core of an object, where objects grow from cores.
+    pub core_threshold: Option<f32>,
     /// Cells within so many pixels of the edge don't count.
     pub border: usize,
     /// How many versions of each image were averaged.
@@ -156,6 +158,9 @@ impl fmt::Display for Report {
         if self.min_area > 0 {
             write!(f, ", objects of at least {} pixels", self.min_area)?;
         }
+        if let Some(core) = self.core_threshold {
+            write!(f, ", with cores above {core}")?;
+        }
         if self.border > 0 {
             write!(f, ", none within {} pixels of the edge", self.border)?;
         }
@@ -188,6 +193,7 @@ mod tests {
             kind: Measure::Membranes,
             threshold: 0.5,
             min_area: 0,
+            core_threshold: None,
             border: 0,
             versions: 8,
             total: row("total", Some(0.25)),
