@@ -11,6 +11,7 @@ use gstunetsegment::train::apply::export::Export;
 use gstunetsegment::train::apply::info::Info;
 use gstunetsegment::train::apply::quantize::Quantize;
 use gstunetsegment::train::apply::segment::Segment;
+use gstunetsegment::train::apply::tune::Tune;
 use gstunetsegment::train::checkpoint::Judged;
 use gstunetsegment::train::config::{Config, expanded};
 use gstunetsegment::train::options::Train;
@@ -39,6 +40,7 @@ enum Command {
     Segment(Box<Segment>),
     Export(Box<Export>),
     Quantize(Box<Quantize>),
+    Tune(Box<Tune>),
     Info(Box<Info>),
     WeightMap(Box<ShowWeightMaps>),
     Augment(Box<ShowTiles>),
@@ -64,6 +66,7 @@ fn obey() -> Result<()> {
         Command::Segment(options) => Ok(options.run()?),
         Command::Export(options) => Ok(options.run()?),
         Command::Quantize(options) => Ok(options.run()?),
+        Command::Tune(options) => Ok(options.run()?),
         Command::Info(options) => Ok(options.run()?),
         Command::WeightMap(options) => Ok(options.run(say)?),
         Command::Augment(options) => Ok(options.run(say)?),

@@ -83,7 +83,7 @@ fn contract(settings: &Settings, progress: &Progress) -> Contract {
 }
 
 /// To four digits, as many as a few hundred cells can tell.
-fn rounded(scores: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+pub(super) fn rounded(scores: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     let round = |score: f64| (score * 1e4).round() / 1e4;
     scores
         .into_iter()

@@ -21,7 +21,7 @@ const AREAS: [usize; 14] = [0, 4, 8, 16, 32, 64, 96, 128, 192, 256, 512, 768, 10
 const CORES: [f32; 7] = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9];
 
 /// What [`Tuned::worth`] has to gain by cores, so that objects grow from them: they cost time in every frame.
-const WORTHWHILE: f64 = 0.002;
+const WORTHWHILE: f64 = 0.001;
 
 /// What suits a network best.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -41,9 +41,8 @@ impl Default for Limits {
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "threshold {}", self.threshold)?;
-        match self.min_area {
-            Some(area) => write!(f, ", objects of at least {area} pixels")?,
-            None => (),
+        if let Some(area) = self.min_area {
+            write!(f, ", objects of at least {area} pixels")?;
         }
         match self.core_threshold {
             Some(core) => write!(f, " with cores above {core}"),

@@ -6,14 +6,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::options::{RuntimeOptions, UseOptions};
+use super::options::{ModelDecides, RuntimeOptions, UseOptions, of_model};
 use super::picture::Picture;
 use super::predictor::{PredictError, Predictor};
 use super::report::{Report, Row};
-use crate::contract::{Channels, Contract};
-use crate::train::dataset::{
-    Annotated, DatasetError, InputChannels, MaskKind, Page, Reader, Source, annotations,
-};
+use crate::train::dataset::{Annotated, DatasetError, Page, Reader, Source, annotations};
 use crate::train::metrics::cells::drop_border;
 use crate::train::metrics::{Measure, Tally};
 use crate::train::plane::Plane;
@@ -96,8 +93,8 @@ pub enum EvaluateError {
         error: PredictError,
     },
     /// An option that is the model's to decide.
-    #[error("--classes and --channels are for training: the model says what they are")]
-    Contract,
+    #[error(transparent)]
+    Contract(#[from] ModelDecides),
     /// An option that has no meaning for membranes.
     #[error("--border leaves out cells at the edge; it has no meaning for membranes")]
     Border,
@@ -138,7 +135,7 @@ impl Evaluate {
             .how
             .predictor(&self.model, &self.runtime)
             .map_err(EvaluateError::Model)?;
-        let mut dataset = annotations(&self.source(predictor.contract())?)?;
+        let mut dataset = annotations(&of_model(&self.source, predictor.contract())?)?;
         if let Some(list) = &self.only {
             dataset = dataset.only(list)?;
         }
@@ -188,26 +185,6 @@ impl Evaluate {
     fn thresholds(&self) -> impl Iterator<Item = f32> {
         let steps = f32::from(self.levels) + 1.0;
         (1..=self.levels).map(move |level| f32::from(level) / steps)
-    }
-
-    /// Images and masks as the model was made for.
-    fn source(&self, contract: &Contract) -> Result<Source, EvaluateError> {
-        let mut source = self.source.clone();
-        if !source.classes.is_empty() || source.channels != InputChannels::default() {
-            return Err(EvaluateError::Contract);
-        }
-        if source.kind.is_none() && contract.classes[0].name == "membrane" {
-            source.kind = Some(MaskKind::Membranes);
-        }
-        if contract.classes.len() > 2 && source.kind.is_none_or(|k| k == MaskKind::Classes) {
-            let names = contract.classes.iter().map(|class| class.name.clone());
-            source.classes = names.collect();
-        }
-        source.channels = match contract.channels {
-            Channels::Gray => InputChannels::Gray,
-            Channels::Rgb => InputChannels::Rgb,
-        };
-        Ok(source)
     }
 
     /// Segments an image and takes what counts of it.

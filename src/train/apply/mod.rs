@@ -1,5 +1,5 @@
 //! Using a model on files, as the element uses it on video: `unet-train evaluate`, `segment` and
-//! `info`; and making other forms of it: `quantize` and `export`.
+//! `info`; and making other forms of it: `quantize`, `tune` and `export`.
 //!
 //! ```text
 //! dataset -> picture -> predictor(turn, segmenter) -> evaluate(metrics) -> report
@@ -18,4 +18,5 @@ pub mod predictor;
 pub mod quantize;
 pub mod report;
 pub mod segment;
+pub mod tune;
 pub mod turn;

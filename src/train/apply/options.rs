@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::predictor::{PredictError, Predictor, Use};
+use crate::contract::{Channels, Contract};
 use crate::inference::library::Search;
 use crate::inference::{Options, Provider};
+use crate::train::dataset::{InputChannels, MaskKind, Source};
 use crate::train::options::number;
 
 /// What a model runs on.
@@ -81,6 +83,31 @@ impl UseOptions {
         };
         Predictor::open(path, &runtime.options(), how)
     }
+}
+
+/// An option that is the model's to decide.
+#[derive(Debug, thiserror::Error)]
+#[error("--classes and --channels are for training: the model says what they are")]
+pub struct ModelDecides;
+
+/// Images and masks as the model with `contract` was made for.
+pub fn of_model(source: &Source, contract: &Contract) -> Result<Source, ModelDecides> {
+    let mut source = source.clone();
+    if !source.classes.is_empty() || source.channels != InputChannels::default() {
+        return Err(ModelDecides);
+    }
+    if source.kind.is_none() && contract.classes[0].name == "membrane" {
+        source.kind = Some(MaskKind::Membranes);
+    }
+    if contract.classes.len() > 2 && source.kind.is_none_or(|k| k == MaskKind::Classes) {
+        let names = contract.classes.iter().map(|class| class.name.clone());
+        source.classes = names.collect();
+    }
+    source.channels = match contract.channels {
+        Channels::Gray => InputChannels::Gray,
+        Channels::Rgb => InputChannels::Rgb,
+    };
+    Ok(source)
 }
 
 fn provider(name: &str) -> Result<Provider, String> {

@@ -1,0 +1,151 @@
+//! `unet-train tune`: the threshold, the smallest object and the cores that suit a model on other images.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use prost::Message;
+
+use super::evaluate::EvaluateError;
+use super::options::{RuntimeOptions, of_model};
+use super::picture::Picture;
+use super::predictor::{PredictError, Predictor, Use};
+use crate::contract::{Contract, METADATA_KEY};
+use crate::onnx::Model;
+use crate::train::dataset::{DatasetError, Reader, Source, annotations};
+use crate::train::metrics::Tally;
+use crate::train::model::rounded;
+use crate::train::replace::replace;
+use crate::train::run_folder::WriteError;
+use crate::train::terminal::say;
+use crate::train::tune::tune;
+use crate::train::validate::Found;
+
+/// Adapt what counts as an object, without learning anew.
+///
+/// Segments IMAGES and looks for the threshold, the smallest object and the cores of
+/// objects (see `split=cores` of the element) with which the model does best by
+/// MASKS. They become a part of the model; its weights stay as they are. Use images
+/// that it did not learn from: cells of another size or another microscope, a few
+/// pictures are enough.
+///
+///   unet-train tune --model cells.onnx --images images --masks masks --output mine.onnx
+#[derive(Args, Debug)]
+#[command(
+    verbatim_doc_comment,
+    // The model says what these are.
+    mut_arg("classes", |arg| arg.hide(true)),
+    mut_arg("channels", |arg| arg.hide(true)),
+)]
+pub struct Tune {
+    /// The model: an ONNX file that this program wrote
+    #[arg(long, value_name = "FILE.onnx")]
+    model: PathBuf,
+    #[command(flatten)]
+    source: Source,
+    /// Use only the images whose names this file lists, one a line
+    #[arg(long, value_name = "FILE")]
+    only: Option<PathBuf>,
+    /// Model to write [default: the model itself is replaced]
+    #[arg(long, value_name = "FILE.onnx")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    runtime: RuntimeOptions,
+}
+
+/// Why a model can't be tuned.
+#[derive(Debug, thiserror::Error)]
+pub enum TuneError {
+    /// It is no model of this program, and may hold parts that this program would lose.
+    #[error("{} is no model that unet-train wrote", .0.display())]
+    Foreign(PathBuf),
+    /// The model or the images can't be used.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// The model can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl From<DatasetError> for TuneError {
+    fn from(error: DatasetError) -> Self {
+        TuneError::Evaluate(error.into())
+    }
+}
+
+impl Tune {
+    /// Finds what suits the model and writes it.
+    pub fn run(&self) -> Result<(), TuneError> {
+        // Each pixel counts here, and what touches is whole: that is what is looked for.
+        let how = Use {
+            min_area: Some(0),
+            whole: true,
+            ..Use::default()
+        };
+        let open = Predictor::open(&self.model, &self.runtime.options(), how);
+        let mut predictor = open.map_err(EvaluateError::Model)?;
+        let foreign = || TuneError::Foreign(self.model.clone());
+        let bytes = std::fs::read(&self.model).map_err(|_| foreign())?;
+        let mut model = Model::decode(&bytes[..]).map_err(|_| foreign())?;
+        let ours = model.producer_name == env!("CARGO_PKG_NAME");
+        let mut entries = model.metadata_props.iter_mut();
+        let entry = entries.find(|entry| ours && entry.key == METADATA_KEY);
+        let entry = entry.ok_or_else(foreign)?;
+        let contract = self.tuned(&mut predictor)?;
+        entry.value = contract.to_json();
+        let output = self.output.as_ref().unwrap_or(&self.model);
+        replace(output, &model.encode_to_vec()).map_err(|error| WriteError {
+            file: output.clone(),
+            error,
+        })?;
+        say(&output.display().to_string());
+        Ok(())
+    }
+
+    /// The contract of the model with what suits it, and its scores with that.
+    fn tuned(&self, predictor: &mut Predictor) -> Result<Contract, TuneError> {
+        let contract = predictor.contract().clone();
+        let mut dataset =
+            annotations(&of_model(&self.source, &contract).map_err(EvaluateError::from)?)?;
+        if let Some(list) = &self.only {
+            dataset = dataset.only(list)?;
+        }
+        let measure = dataset.kind.into();
+        let mut reader = Reader::default();
+        let mut found = Vec::new();
+        for sample in &dataset.samples {
+            let picture = reader.read(&sample.image, |raster| Picture::of(raster, &contract))?;
+            sample.fits(picture.size().height, picture.size().width)?;
+            let failed = |error: PredictError| EvaluateError::Predict {
+                page: sample.image.clone(),
+                error,
+            };
+            let prediction = predictor.predict(&picture).map_err(failed)?;
+            found.push(match contract.classes.len() {
+                2 => Found::Foreground(prediction.probability),
+                _ => Found::Classes(prediction.mask),
+            });
+        }
+        let truths = dataset.samples.iter().map(|sample| &sample.truth);
+        let answers: Vec<_> = found.into_iter().zip(truths).collect();
+        let limits = tune(&answers, measure).limits;
+        let mut tally = Tally::new(measure);
+        for (found, truth) in &answers {
+            tally.add(&truth.objects(), &truth.judged(found.objects(limits)));
+        }
+        let scores = tally.scores();
+        say(&format!("{dataset}\n{limits}: {scores}"));
+        let contract = Contract {
+            min_area: limits.min_area,
+            core_threshold: limits.core_threshold,
+            scores: rounded(scores.named()),
+            ..contract
+        };
+        Ok(match contract.classes.len() {
+            2 => Contract {
+                threshold: limits.threshold,
+                ..contract
+            },
+            _ => contract,
+        })
+    }
+}
