@@ -167,10 +167,10 @@ fn draw_pale_cells(bench: &Bench) {
         ];
         let seam = x == 11 && (5..11).contains(&y);
         let pale = seam || places.iter().any(|place| within(*place, 6));
-        // The network finds the pale ones with a probability of about 0.66.
+        // The network finds the pale ones with a probability between 0.5 and 0.6.
         Luma([match (sure.contains(&true), pale) {
             (true, _) => 200,
-            (_, true) => 28,
+            (_, true) => 23,
             _ => 0,
         }])
     });
@@ -188,7 +188,7 @@ fn tuning_finds_the_cores_of_cells_and_writes_them_into_the_model() {
         "tune --model model.onnx {data} --output tuned.onnx"
     ));
     assert!(
-        said.contains("with cores above 0.7: F1@0.5 1.0000"),
+        said.contains("with cores above 0.6: F1@0.5 1.0000"),
         "{said}"
     );
     let contract = |model: &str| {
@@ -199,7 +199,7 @@ fn tuning_finds_the_cores_of_cells_and_writes_them_into_the_model() {
     assert!(contract("model.onnx")["core_threshold"].is_null());
     let tuned = contract("tuned.onnx");
     assert_eq!(tuned["scores"]["F1@0.5"], 1.0);
-    assert!((tuned["core_threshold"].as_f64().unwrap() - 0.7).abs() < 1e-6);
+    assert!((tuned["core_threshold"].as_f64().unwrap() - 0.6).abs() < 1e-6);
 
     // Whoever reads the new model finds them, too; the mask has a gap where nothing else would show it.
     let evaluate = format!("evaluate --model tuned.onnx {data} --json scores.json");

@@ -111,7 +111,7 @@ fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -
         line(text, "smallest object", &pixels(area))?;
     }
     if let Some(core) = contract.core_threshold {
-        line(text, "cores of objects", &format!("above {core}"))?;
+        line(text, "cores", &format!("above {core}"))?;
     }
     if let Some(size) = contract.pixel_size {
         line(text, "pixel size", &format!("{size} micrometres"))?;
@@ -198,7 +198,7 @@ mod tests {
   class 1         foreground, #e69f00
   threshold       0.5
   smallest object 30 pixels
-  cores of objects above 0.75
+  cores           above 0.75
   pixel size      0.65 micrometres
   data            drawn
   training        400 steps on 7 image(s), seed 3
