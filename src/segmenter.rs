@@ -1,5 +1,6 @@
 //! A frame in, a mask out: what the element and `unet-train` call.
 
+mod batch;
 mod whole;
 
 use std::collections::TryReserveError;
@@ -39,8 +40,10 @@ pub struct Tiles {
     pub blend: Blend,
     /// Side of the part that one tile answers for, in pixels; 0: planned by cost under `memory`.
     pub size: usize,
-    /// Bytes that running the network on one planned tile may take.
+    /// Bytes that running the network on one planned tile, or on one batch of them, may take.
     pub memory: u64,
+    /// Tiles that the network sees in one run; 0: as many as take the least time, measured on the provider.
+    pub batch: usize,
     /// Which tiles need not be inferred again.
     pub reuse: Reuse,
 }
@@ -51,6 +54,7 @@ impl Default for Tiles {
             blend: Blend::default(),
             size: 0,
             memory: 1 << 30,
+            batch: 0,
             reuse: Reuse::Off,
         }
     }
@@ -108,6 +112,8 @@ struct GivenUp {
 struct Prepared {
     plan: Plan,
     stitcher: Stitcher,
+    /// Tiles of one run.
+    batch: usize,
     /// Where tiles are reused.
     kept: Option<Kept>,
 }
@@ -269,12 +275,21 @@ impl Segmenter {
                 reuse => Some(Kept::new(reuse, &plan, &geometry)?),
             };
             self.model.shape(plan.outer.height, plan.outer.width)?;
+            let batch = match kept {
+                // How many tiles have changed, nobody knows before.
+                Some(_) => 1,
+                None => {
+                    let most_pixels = self.pixels_in_memory();
+                    batch::choose(&mut self.model, &plan, (self.tiles.batch, most_pixels))?
+                }
+            };
             leave_room(frame)?;
             let decision = Decision::new(activation, self.model.outputs(), self.threshold);
             let stitcher = Stitcher::new(&plan, decision)?;
             self.prepared = Some(Prepared {
                 plan,
                 stitcher,
+                batch,
                 kept,
             });
         }
@@ -356,6 +371,7 @@ impl Segmenter {
         let Prepared {
             plan,
             stitcher,
+            batch,
             kept,
         } = prepared;
         let mut task = Task {
@@ -375,9 +391,8 @@ impl Segmenter {
             }
             None => {
                 task.stitcher.begin();
-                for tile in plan.tiles() {
-                    let sizes = (plan.outer, plan.output);
-                    task.tile(tile, sizes, mask, probability.as_deref_mut())?;
+                for first in (0..plan.len()).step_by(*batch) {
+                    task.batch(plan, (first, *batch), mask, probability.as_deref_mut())?;
                 }
                 task.stitcher.finish(mask, probability);
             }
@@ -413,6 +428,36 @@ impl Task<'_, '_> {
         self.spent.inference += start.elapsed();
         self.spent.runs += 1;
         self.stitcher.add(tile, (scores, output), mask, probability);
+        Ok(())
+    }
+
+    /// Infers `count` tiles of the plan in one run, or what is left from the tile `first` on.
+    fn batch(
+        &mut self,
+        plan: &Plan,
+        (first, count): (usize, usize),
+        mask: &mut [u8],
+        mut probability: Option<&mut [f32]>,
+    ) -> Result<(), SegmentError> {
+        let (outer, output) = (plan.outer, plan.output);
+        let tiles = || plan.tiles().skip(first).take(count);
+        self.model
+            .shape_of_batch(count, outer.height, outer.width)?;
+        let channels = self.model.contract().channels;
+        let inputs = self.model.input();
+        let inputs = inputs.chunks_exact_mut(channels.count() * outer.area());
+        for (tile, input) in tiles().zip(inputs) {
+            picture::fill(self.frame, channels, self.scaling, tile, outer, input);
+        }
+        let per_tile = self.model.outputs() * output.area();
+        let start = Instant::now();
+        let scores = self.model.run()?;
+        self.spent.inference += start.elapsed();
+        self.spent.runs += 1;
+        for (tile, scores) in tiles().zip(scores.chunks_exact(per_tile)) {
+            let probability = probability.as_deref_mut();
+            self.stitcher.add(tile, (scores, output), mask, probability);
+        }
         Ok(())
     }
 

@@ -76,6 +76,19 @@ fn a_provider_from_a_library_finds_the_same_mask() {
         );
         assert_eq!(share_of_differing(&found, &expected), 0.0);
     }
+    let batches = [
+        ("ep-library", library),
+        ("tile-size", "32"),
+        ("batch-size", "3"),
+    ];
+    let batched = element(&model, &batches);
+    let found = found_by(
+        &batched,
+        &picture,
+        (WIDTH, HEIGHT),
+        "WebGpuExecutionProvider",
+    );
+    assert_eq!(share_of_differing(&found, &expected), 0.0);
     let far = element(&model, &[("ep-library", library), ("device", "7")]);
     assert!(refusal(&far).contains("device=7"), "{}", refusal(&far));
 }

@@ -69,6 +69,31 @@ fn generated_pictures_have_no_seams() {
     no_pixel_differs(&frames, &[16, 64, 100, 128]);
 }
 
+/// Of which the last has room for more tiles than there are.
+#[test]
+fn tiles_may_be_seen_several_at_once() {
+    let files = Files::new();
+    let (width, height) = (300, 200);
+    let picture = common::cells(width, height, 3);
+    for unet in [VALID, PADDED] {
+        let model = files.model(&unet);
+        let found = |properties: &[(&str, &str)]| {
+            let element = element(&model, properties);
+            let mask = segment(&element, &picture, width, height);
+            let stats: gst::Structure = element.property("stats");
+            (mask, stats.get::<u64>("runs").unwrap())
+        };
+        let (expected, tiles) = found(&[("tile-size", "64")]);
+        assert!(tiles > 4, "{tiles} tiles");
+        for batch in [2, 4, 256] {
+            let size = batch.to_string();
+            let batched = found(&[("tile-size", "64"), ("batch-size", &size)]);
+            let runs = tiles.div_ceil(batch);
+            assert_eq!(batched, (expected.clone(), runs), "{batch}, {unet:?}");
+        }
+    }
+}
+
 #[test]
 fn real_frames_have_no_seams() {
     let Some(folder) = data("u373_video/images") else {

@@ -90,6 +90,7 @@ pub struct Model {
     contract: Contract,
     described: bool,
     survey: Survey,
+    batches: bool,
     refused: Vec<ModelError>,
     stopper: Stopper,
     /// Tensors of several shapes, those in use last.
@@ -110,9 +111,10 @@ struct Tensors {
     binding: IoBinding,
 }
 
-/// Height and width of the network's input.
+/// Pictures, height and width of the network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape {
+    batch: usize,
     height: usize,
     width: usize,
 }
@@ -200,6 +202,7 @@ impl Model {
             contract,
             described: carried.is_some(),
             survey,
+            batches: network.batches,
             refused,
             stopper,
             tensors: Vec::new(),
@@ -259,7 +262,26 @@ impl Model {
     /// is made of numbers. Shapes that were asked for before are still there, but for the oldest where they
     /// are many; see [`forget_shapes`](Self::forget_shapes).
     pub fn shape(&mut self, height: usize, width: usize) -> Result<(), ModelError> {
-        let shape = Shape { height, width };
+        self.shape_of_batch(1, height, width)
+    }
+
+    /// Whether it takes several pictures at once, as far as its file declares.
+    pub fn batches(&self) -> bool {
+        self.batches
+    }
+
+    /// As [`shape`](Self::shape), for `batch` pictures at once.
+    pub fn shape_of_batch(
+        &mut self,
+        batch: usize,
+        height: usize,
+        width: usize,
+    ) -> Result<(), ModelError> {
+        let shape = Shape {
+            batch,
+            height,
+            width,
+        };
         if let Some(at) = self
             .tensors
             .iter()
@@ -286,14 +308,18 @@ impl Model {
     }
 
     fn make_tensors(&mut self, shape: Shape) -> Result<(), ModelError> {
-        let Shape { height, width } = shape;
-        memory::check(self.survey.bytes_per_pixel, height, width)
+        let Shape {
+            batch,
+            height,
+            width,
+        } = shape;
+        memory::check(self.survey.bytes_per_pixel, batch * height, width)
             .map_err(|reason| unfit(&self.path, reason))?;
         let failed = |error: ort::Error| run_error(&self.path, &error);
         let allocator = Allocator::default();
         let channels = self.contract.channels.count();
         let mut input =
-            Tensor::<f32>::new(&allocator, [1, channels, height, width]).map_err(failed)?;
+            Tensor::<f32>::new(&allocator, [batch, channels, height, width]).map_err(failed)?;
         input.extract_tensor_mut().1.fill(0.0);
         let found = {
             let run = |session: &mut Session| {
@@ -304,7 +330,7 @@ impl Model {
             };
             self.in_turn(run)?
         };
-        let outputs = self.promised(&found, height, width)?;
+        let outputs = self.promised(&found, shape)?;
         let mut output = Tensor::<f32>::new(&allocator, found).map_err(failed)?;
         let mut binding = self.in_turn(|session| session.create_binding().map_err(failed))?;
         let bound = binding
@@ -394,12 +420,18 @@ impl Model {
 
     /// Checks the shape of what the network has made of `height` x `width` pixels against the
     /// contract; gives its channels.
-    fn promised(&self, found: &[usize], height: usize, width: usize) -> Result<usize, ModelError> {
+    fn promised(&self, found: &[usize], shape: Shape) -> Result<usize, ModelError> {
+        let Shape {
+            batch,
+            height,
+            width,
+        } = shape;
         let lost = 2 * self.contract.geometry.margin;
         let (rows, columns) = (height.saturating_sub(lost), width.saturating_sub(lost));
         match found {
-            [1, outputs, found_rows, found_columns]
-                if self.contract.outputs().contains(outputs)
+            [pictures, outputs, found_rows, found_columns]
+                if *pictures == batch
+                    && self.contract.outputs().contains(outputs)
                     && (*found_rows, *found_columns) == (rows, columns) =>
             {
                 Ok(*outputs)
@@ -407,14 +439,14 @@ impl Model {
             _ => Err(unfit(
                 &self.path,
                 format!(
-                    "from {height} x {width} pixels it makes an output of {found:?}, where its contract promises [1, {}, {rows}, {columns}]",
+                    "from {height} x {width} pixels it makes an output of {found:?}, where its contract promises [{batch}, {}, {rows}, {columns}]",
                     promised_outputs(&self.contract)
                 ),
             )),
         }
     }
 
-    /// The network's input, \[channels, height, width\], to be filled before [`run`](Self::run).
+    /// The network's input, \[batch, channels, height, width\], to be filled before [`run`](Self::run).
     /// Empty before [`shape`](Self::shape).
     pub fn input(&mut self) -> &mut [f32] {
         match self.tensors.last_mut() {
@@ -423,7 +455,7 @@ impl Model {
         }
     }
 
-    /// Runs the network on its input and returns what came out, \[outputs, height, width\].
+    /// Runs the network on its input and returns what came out, \[batch, outputs, height, width\].
     pub fn run(&mut self) -> Result<&[f32], ModelError> {
         let path = &self.path;
         let failed = |error: ort::Error| run_error(path, &error);

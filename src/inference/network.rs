@@ -8,6 +8,8 @@ use crate::contract::Contract;
 /// Input and output of a network, as its file declares them.
 pub(super) struct Network {
     pub channels: usize,
+    /// Whether it takes several pictures at once, as far as its file declares.
+    pub batches: bool,
     /// Output channels, where the file fixes them.
     pub outputs: Option<usize>,
     /// Height and width, where the file fixes them.
@@ -46,6 +48,7 @@ impl Network {
         };
         Ok(Network {
             channels,
+            batches: extent(input[0]).is_none(),
             outputs: extent(output[1]),
             fixed,
         })

@@ -94,9 +94,16 @@ fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecUInt::builder("tile-memory")
             .nick("Tile memory")
-            .blurb("Memory that the network may take to run on one planned tile, in MiB, about")
+            .blurb("Memory that the network may take to run on one planned tile or batch of tiles, in MiB, about")
             .minimum(1)
             .default_value(default.tile_memory)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("batch-size")
+            .nick("Batch size")
+            .blurb("Tiles that the network sees in one run (0 = on a processor 1, on other devices what takes the least time within tile-memory, tried at the start)")
+            .maximum(256)
+            .default_value(default.batch_size)
             .mutable_ready()
             .build(),
         glib::ParamSpecEnum::builder_with_default("blend", default.blend)

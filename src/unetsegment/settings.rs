@@ -41,6 +41,7 @@ pub struct ModelSettings {
     pub tile_size: u32,
     /// MiB
     pub tile_memory: u32,
+    pub batch_size: u32,
     pub blend: Blend,
     pub reuse: Reuse,
     /// Frames
@@ -64,6 +65,7 @@ impl Default for ModelSettings {
             on_error: OnError::default(),
             tile_size: 0,
             tile_memory: 1024,
+            batch_size: 0,
             blend: Blend::default(),
             reuse: Reuse::default(),
             reuse_limit: 100,
@@ -189,6 +191,7 @@ impl ModelSettings {
             blend: self.blend.into(),
             size: self.tile_size as usize,
             memory: u64::from(self.tile_memory) << 20,
+            batch: self.batch_size as usize,
             reuse: match self.reuse {
                 Reuse::Off => reuse::Reuse::Off,
                 Reuse::Exact => reuse::Reuse::Exact,
@@ -339,6 +342,7 @@ impl Settings {
             "frames-in-flight" => read(value, &mut model.frames_in_flight),
             "tile-size" => read(value, &mut model.tile_size),
             "tile-memory" => read(value, &mut model.tile_memory),
+            "batch-size" => read(value, &mut model.batch_size),
             "blend" => read(value, &mut model.blend),
             "reuse" => read(value, &mut model.reuse),
             "reuse-limit" => read(value, &mut model.reuse_limit),
@@ -406,6 +410,7 @@ impl Settings {
             "frames-in-flight" => model.frames_in_flight.to_value(),
             "tile-size" => model.tile_size.to_value(),
             "tile-memory" => model.tile_memory.to_value(),
+            "batch-size" => model.batch_size.to_value(),
             "blend" => model.blend.to_value(),
             "reuse" => model.reuse.to_value(),
             "reuse-limit" => model.reuse_limit.to_value(),
