@@ -143,6 +143,37 @@ fn objects_grow_from_the_cores_that_model_or_user_ask_for() {
     assert_eq!(count(None, &[("split", "cores"), low]), 3);
 }
 
+#[test]
+fn overlays_show_what_counts() {
+    let discs = [(20.0, 20.0, 9.0), (60.0, 10.0, 2.0)];
+    let shown = |properties: &[(&str, &str)]| {
+        let all = [&[("opacity", "1")], properties].concat();
+        let (_element, mut harness, _) = finder(&all);
+        let out = harness.push_and_pull(frame(0, &discs)).unwrap();
+        let (mask, ..) = mask_of(&out);
+        let (pixels, _) = common::pixels(&harness, &out);
+        // Grey is what is not drawn upon.
+        let bytes = pixels.len() / mask.len();
+        let drawn = |(x, y): (usize, usize)| {
+            let at = (y * WIDTH + x) * bytes;
+            pixels[at] != pixels[at + 1] || pixels[at + 1] != pixels[at + 2]
+        };
+        let at = |x: usize, y: usize| (mask[y * WIDTH + x], drawn((x, y)));
+        [at(20, 20), at(60, 10), at(90, 60)]
+    };
+    let nothing = (0, false);
+    assert_eq!(shown(&[]), [(1, true), (1, true), nothing]);
+    // The speck stays in the mask.
+    let large = ("min-area", "50");
+    assert_eq!(shown(&[large]), [(1, true), (1, false), nothing]);
+    assert_eq!(
+        shown(&[("max-area", "50")]),
+        [(1, false), (1, true), nothing]
+    );
+    let numbered = ("annotations", "numbers");
+    assert_eq!(shown(&[large, numbered])[1..], [(1, false), nothing]);
+}
+
 /// The model of [`brightness`] with a contract that says where cores begin.
 fn with_cores(core_threshold: Option<f32>) -> Vec<u8> {
     let unet = UNet {

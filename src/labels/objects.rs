@@ -49,6 +49,17 @@ impl Default for Rules {
     }
 }
 
+impl Rules {
+    /// Whether they leave anything out, or tell apart what touches: whether there is more to objects than
+    /// connected pixels.
+    pub fn choose(&self) -> bool {
+        self.split != Split::Off
+            || self.min_area > 1
+            || self.max_area < usize::MAX
+            || self.exclude_border
+    }
+}
+
 /// How objects that touch are told apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Split {

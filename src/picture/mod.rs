@@ -9,6 +9,7 @@ mod frame;
 mod histogram;
 mod maps;
 mod normalize;
+mod objects;
 mod overlay;
 mod overlay_yuv;
 mod palette;
@@ -28,6 +29,7 @@ pub use maps::{
     WriteError, entropy, write_labels, write_mask, write_probability, write_uncertainty,
 };
 pub use normalize::{Normalizer, Scaling, scaling};
+pub use objects::keep_objects;
 pub use overlay::draw;
 pub use palette::{
     Color, DEFAULT_COLORS, FIRST_INK, INK_BLACK, INK_WHITE, INSTANCE_COLORS, default_color,

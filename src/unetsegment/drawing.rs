@@ -62,7 +62,11 @@ impl Drawer {
         let mask = mask.transpose()?;
         let mask = mask.as_ref().map(|mask| mask.as_slice());
         let settings = drawing.settings;
+        let chosen = drawing
+            .found
+            .is_some_and(|found| settings.rules(&found.model.contract).choose());
         let plain = settings.color_by == ColorBy::Class
+            && !chosen
             && settings.annotations.is_empty()
             && settings.show_classes == Classes::ALL;
         let (map, colors) = match (mask, drawing.found) {
@@ -70,7 +74,7 @@ impl Drawer {
                 (mask, found.model.colors.as_slice())
             }
             (mask, _) => {
-                self.make_map(drawing, mask, objects)?;
+                self.make_map(drawing, mask, objects, chosen)?;
                 (self.map.as_slice(), drawing.colors())
             }
         };
@@ -78,13 +82,15 @@ impl Drawer {
         Ok(())
     }
 
-    /// Makes the map of what is shown of `mask`, with all that is written on it. A stale mask is no more than grey
-    /// outlines, in a frame that nobody overlooks; where there is none, nothing is shown.
+    /// Makes the map of what is shown of `mask`, with all that is written on it; where there is more to objects than
+    /// connected pixels, `chosen`, what counts. A stale mask is no more than grey outlines, in a frame that nobody
+    /// overlooks; where there is none, nothing is shown.
     fn make_map(
         &mut self,
         drawing: &Drawing,
         mask: Option<&[u8]>,
         objects: &Objects,
+        chosen: bool,
     ) -> Result<(), ProcessError> {
         let size = drawing.stream.input.size();
         let more = size.area().saturating_sub(self.map.len());
@@ -101,6 +107,9 @@ impl Drawer {
                             true => *class,
                             false => 0,
                         };
+                    }
+                    if chosen {
+                        picture::keep_objects(&mut self.map, objects.labels(), size.width);
                     }
                 }
                 (false, ColorBy::Object) => {

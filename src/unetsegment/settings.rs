@@ -268,9 +268,10 @@ impl FrameSettings {
         }
     }
 
-    /// Whether objects are looked for.
-    pub fn wants_objects(&self, output: Output) -> bool {
+    /// Whether objects of a model with `contract` are looked for.
+    pub fn wants_objects(&self, output: Output, contract: &Contract) -> bool {
         let drawn = self.color_by == ColorBy::Object
+            || self.rules(contract).choose()
             || self
                 .annotations
                 .intersects(Annotations::NUMBERS | Annotations::COUNT);
@@ -288,7 +289,7 @@ impl FrameSettings {
         let parts = matches!(split, labels::Split::Probability | labels::Split::Cores);
         output.is_of_probability()
             || self.measure_uncertainty
-            || (parts && self.wants_objects(output))
+            || (parts && self.wants_objects(output, contract))
     }
 
     /// How frames of `format` become the input of a network with `contract`.

@@ -82,7 +82,9 @@ impl Writer {
             age,
             found: found.as_ref(),
         };
-        let wants_objects = settings.wants_objects(kind);
+        let wants_objects = found
+            .as_ref()
+            .is_some_and(|found| settings.wants_objects(kind, &found.model.contract));
         if let Some(found) = found.as_ref().filter(|_| wants_objects) {
             let frame = input.as_ref().unwrap_or(&output);
             let bytes = frame.map_readable()?;
