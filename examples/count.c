@@ -10,23 +10,26 @@
 
 #define SOURCE "videotestsrc num-buffers=3 pattern=ball ! video/x-raw,width=256,height=256"
 
-/* Objects of the next frame, by the message that was posted before it went out; -1 where there is none. */
-static int
-objects_told (GstBus *bus)
+/* Takes all messages off the bus: the objects that they tell of a frame go to the end of `told`, and the first error
+ * into `error`. Whoever asks a bus for messages of one kind alone loses those before them. */
+static void
+listen (GstBus *bus, GQueue *told, GError **error)
 {
   GstMessage *message;
 
-  while ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT))) {
+  while ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT | GST_MESSAGE_ERROR))) {
     const GstStructure *fields = gst_message_get_structure (message);
     guint objects = 0;
-    gboolean found = gst_structure_has_name (fields, "unetsegment")
-        && gst_structure_get_uint (fields, "objects", &objects);
 
+    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
+      if (!*error)
+        gst_message_parse_error (message, error, NULL);
+    } else if (gst_structure_has_name (fields, "unetsegment")
+        && gst_structure_get_uint (fields, "objects", &objects)) {
+      g_queue_push_tail (told, GUINT_TO_POINTER (objects));
+    }
     gst_message_unref (message);
-    if (found)
-      return (int) objects;
   }
-  return -1;
 }
 
 /* Pixels of the mask that are not background; -1 where the frame carries none. */
@@ -54,7 +57,7 @@ int
 main (int argc, char **argv)
 {
   GError *error = NULL;
-  GstMessage *message;
+  GQueue told = G_QUEUE_INIT;
   GstSample *sample;
   int status = 0;
 
@@ -79,20 +82,23 @@ main (int argc, char **argv)
 
   /* Should this fail, the bus has the reason. */
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  while (status == 0 && !gst_app_sink_is_eos (GST_APP_SINK (frames))) {
-    if ((sample = gst_app_sink_try_pull_sample (GST_APP_SINK (frames), 100 * GST_MSECOND))) {
+  while (!error && !gst_app_sink_is_eos (GST_APP_SINK (frames))) {
+    sample = gst_app_sink_try_pull_sample (GST_APP_SINK (frames), 100 * GST_MSECOND);
+    /* What is told of a frame is posted before it goes out. */
+    listen (bus, &told, &error);
+    if (sample) {
       long pixels = foreground (gst_sample_get_buffer (sample));
 
-      g_print ("%d objects, %ld pixels\n", objects_told (bus), pixels);
+      g_print ("%u objects, %ld pixels\n", GPOINTER_TO_UINT (g_queue_pop_head (&told)), pixels);
       gst_sample_unref (sample);
-    } else if ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR))) {
-      gst_message_parse_error (message, &error, NULL);
-      g_printerr ("%s\n", error->message);
-      g_clear_error (&error);
-      gst_message_unref (message);
-      status = 1;
     }
   }
+  if (error) {
+    g_printerr ("%s\n", error->message);
+    g_clear_error (&error);
+    status = 1;
+  }
+  g_queue_clear (&told);
   gst_element_set_state (pipeline, GST_STATE_NULL);
   gst_object_unref (bus);
   gst_object_unref (frames);

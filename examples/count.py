@@ -8,6 +8,7 @@ Takes GObject introspection and numpy: python3-gst-1.0, python3-numpy.
 """
 
 import sys
+from collections import deque
 
 import gi
 import numpy as np
@@ -29,13 +30,16 @@ def mask_of(frame):
     return np.frombuffer(bytes_of_it, np.uint8).reshape(shape)
 
 
-def objects_told(bus):
-    """Objects of the next frame, by the message that was posted before it went out."""
-    while message := bus.pop_filtered(Gst.MessageType.ELEMENT):
-        fields = message.get_structure()
-        if fields.get_name() == "unetsegment":
-            return fields.get_value("objects")
-    raise RuntimeError("a frame without a message")
+def listen(bus, told):
+    """Takes all messages off the bus: the objects that they tell of a frame go to the end of `told`, and the first
+    error is returned. Whoever asks a bus for messages of one kind alone loses those before them."""
+    error = None
+    while message := bus.pop_filtered(Gst.MessageType.ELEMENT | Gst.MessageType.ERROR):
+        if message.type == Gst.MessageType.ERROR:
+            error = error or message.parse_error()[0].message
+        elif message.get_structure().get_name() == "unetsegment":
+            told.append(message.get_structure().get_value("objects"))
+    return error
 
 
 def main():
@@ -53,16 +57,17 @@ def main():
 
     # Should this fail, the bus has the reason.
     pipeline.set_state(Gst.State.PLAYING)
-    error = None
+    error, told = None, deque()
     while not error and not frames.is_eos():
-        if sample := frames.try_pull_sample(100 * Gst.MSECOND):
+        sample = frames.try_pull_sample(100 * Gst.MSECOND)
+        # What is told of a frame is posted before it goes out.
+        error = listen(bus, told)
+        if sample:
             mask = mask_of(sample.get_buffer())
-            print(f"{objects_told(bus)} objects, {np.count_nonzero(mask)} pixels")
-        else:
-            error = bus.pop_filtered(Gst.MessageType.ERROR)
+            print(f"{told.popleft()} objects, {np.count_nonzero(mask)} pixels")
     pipeline.set_state(Gst.State.NULL)
     if error:
-        sys.exit(error.parse_error()[0].message)
+        sys.exit(error)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@
 //! cargo run --release --example count -- models/nuclei-fluo.onnx "videotestsrc num-buffers=3 pattern=ball"
 //! ```
 
+use std::collections::VecDeque;
 use std::env;
 use std::error::Error;
 
-use gst::prelude::*;
+use gst::{glib, prelude::*};
 use gstreamer as gst;
 use gstreamer_app as gst_app;
 use gstunetsegment::mask_meta;
@@ -43,32 +44,40 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Should this fail, the bus has the reason.
     let _ = pipeline.set_state(gst::State::Playing);
     let wait = gst::ClockTime::from_mseconds(100);
-    let error = loop {
-        let Some(sample) = frames.try_pull_sample(wait) else {
-            let error = bus.pop_filtered(&[gst::MessageType::Error]);
-            if error.is_some() || frames.is_eos() {
-                break error;
-            }
+    let mut told = VecDeque::new();
+    let mut error = None;
+    while error.is_none() && !frames.is_eos() {
+        let sample = frames.try_pull_sample(wait);
+        // What is told of a frame is posted before it goes out.
+        error = listen(&bus, &mut told);
+        let Some(sample) = sample else {
             continue;
         };
         let buffer = sample.buffer().ok_or("no buffer")?;
         let mask = mask_meta::of(buffer).ok_or("a frame without a mask")?;
         let pixels = mask.mask.map_readable()?;
         let foreground = pixels.iter().filter(|class| **class != 0).count();
-        // It was posted before the frame went out.
-        let objects = loop {
-            let message = bus.pop_filtered(&[gst::MessageType::Element]);
-            let message = message.ok_or("a frame without a message")?;
-            let fields = message.structure().ok_or("an empty message")?;
-            if fields.name() == "unetsegment" {
-                break fields.get::<u32>("objects")?;
-            }
-        };
+        let objects = told.pop_front().ok_or("a frame without a message")?;
         println!("{objects} objects, {foreground} pixels");
-    };
-    pipeline.set_state(gst::State::Null)?;
-    match error.as_ref().map(|message| message.view()) {
-        Some(gst::MessageView::Error(error)) => Err(error.error().message().into()),
-        _ => Ok(()),
     }
+    pipeline.set_state(gst::State::Null)?;
+    error.map_or(Ok(()), |error| Err(error.message().into()))
+}
+
+/// Takes all messages off the bus: the objects that they tell of a frame go to the end of `told`, and the first error is
+/// returned. Whoever asks a bus for messages of one kind alone loses those before them.
+fn listen(bus: &gst::Bus, told: &mut VecDeque<u32>) -> Option<glib::Error> {
+    let mut first = None;
+    while let Some(message) = bus.pop() {
+        match message.view() {
+            gst::MessageView::Error(error) => first = first.or(Some(error.error())),
+            gst::MessageView::Element(element) => {
+                let fields = element.structure();
+                let fields = fields.filter(|fields| fields.name() == "unetsegment");
+                told.extend(fields.and_then(|fields| fields.get::<u32>("objects").ok()));
+            }
+            _ => (),
+        }
+    }
+    first
 }

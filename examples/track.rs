@@ -7,12 +7,13 @@
 //!     "multifilesrc location=01/t%03d.tif start-index=0 caps=image/tiff,framerate=1/1 ! avdec_tiff"
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::env;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use gst::glib;
 use gstreamer as gst;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
@@ -51,24 +52,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let _ = pipeline.set_state(gst::State::Playing);
     let mut tracks = Tracks::default();
     let mut frame = 0;
-    let error = loop {
-        let wait = gst::ClockTime::from_mseconds(100);
-        let Some(sample) = labels.try_pull_sample(wait) else {
-            let error = bus.pop_filtered(&[gst::MessageType::Error]);
-            if error.is_some() || labels.is_eos() {
-                break error;
-            }
+    let mut told = VecDeque::new();
+    let mut error = None;
+    while error.is_none() && !labels.is_eos() {
+        let sample = labels.try_pull_sample(gst::ClockTime::from_mseconds(100));
+        // What is told of a frame is posted before it goes out.
+        error = listen(&bus, &mut told);
+        let Some(sample) = sample else {
             continue;
         };
-        tracks.divide(&divisions(&bus)?);
+        let fields = told.pop_front().ok_or("a frame without a message")?;
+        tracks.divide(&divisions(&fields)?);
         let mut picture = picture(&sample)?;
         tracks.number(&mut picture, frame);
         picture.save(folder.join(format!("mask{frame:03}.tif")))?;
         frame += 1;
-    };
+    }
     pipeline.set_state(gst::State::Null)?;
-    if let Some(gst::MessageView::Error(error)) = error.as_ref().map(|message| message.view()) {
-        return Err(error.error().message().into());
+    if let Some(error) = error {
+        return Err(error.message().into());
     }
     fs::write(folder.join("res_track.txt"), tracks.table())?;
     println!("{frame} frames, {} tracks", tracks.ends.len());
@@ -90,26 +92,34 @@ fn picture(sample: &gst::Sample) -> Result<ImageBuffer<Luma<u16>, Vec<u16>>, Box
         .ok_or_else(|| "no picture".into())
 }
 
-/// The divisions that the message of a frame tells, which was posted before the frame went out: the object, and both that
-/// it became.
-fn divisions(bus: &gst::Bus) -> Result<Vec<[u32; 3]>, Box<dyn Error>> {
-    loop {
-        let message = bus.pop_filtered(&[gst::MessageType::Element]);
-        let message = message.ok_or("a frame without a message")?;
-        let fields = message.structure().ok_or("an empty message")?;
-        if fields.name() != "unetsegment" {
-            continue;
+/// Takes all messages off the bus: those about frames go to the end of `told`, and the first error is returned. Whoever
+/// asks a bus for messages of one kind alone loses those before them.
+fn listen(bus: &gst::Bus, told: &mut VecDeque<gst::Structure>) -> Option<glib::Error> {
+    let mut first = None;
+    while let Some(message) = bus.pop() {
+        match message.view() {
+            gst::MessageView::Error(error) => first = first.or(Some(error.error())),
+            gst::MessageView::Element(element) => {
+                let fields = element.structure();
+                let fields = fields.filter(|fields| fields.name() == "unetsegment");
+                told.extend(fields.map(ToOwned::to_owned));
+            }
+            _ => (),
         }
-        let told = fields.get::<gst::Array>("divisions")?;
-        return told
-            .iter()
-            .map(|division| {
-                let three = division.get::<gst::Array>()?;
-                let three: Result<Vec<u32>, _> = three.iter().map(|number| number.get()).collect();
-                <[u32; 3]>::try_from(three?).map_err(|_| "a division of other than two".into())
-            })
-            .collect();
     }
+    first
+}
+
+/// The divisions that the message of a frame tells: the object, and both that it became.
+fn divisions(message: &gst::Structure) -> Result<Vec<[u32; 3]>, Box<dyn Error>> {
+    let told = message.get::<gst::Array>("divisions")?;
+    told.iter()
+        .map(|division| {
+            let three = division.get::<gst::Array>()?;
+            let three: Result<Vec<u32>, _> = three.iter().map(|number| number.get()).collect();
+            <[u32; 3]>::try_from(three?).map_err(|_| "a division of other than two".into())
+        })
+        .collect()
 }
 
 /// The tracks so far. The challenge knows no gaps: what comes back after some frames is a new track, whose parent is the

@@ -144,6 +144,26 @@ fn objects_grow_from_the_cores_that_model_or_user_ask_for() {
 }
 
 #[test]
+fn a_trigger_on_births_follows_objects_by_itself() {
+    let properties = [("output", "none"), ("trigger", "births > 0")];
+    let (_element, mut harness, bus) = finder(&properties);
+    for number in 0..3 {
+        // The second disc comes with the last frame.
+        let discs = [(20.0, 20.0, 9.0), (60.0, 30.0, 9.0)];
+        let there = if number < 2 { 1 } else { 2 };
+        harness
+            .push_and_pull(frame(number, &discs[..there]))
+            .unwrap();
+    }
+    let told = messages(&bus, "unetsegment-trigger");
+    let held: Vec<bool> = told
+        .iter()
+        .map(|fields| fields.get("active").unwrap())
+        .collect();
+    assert_eq!(held, [true, false, true]);
+}
+
+#[test]
 fn overlays_show_what_counts() {
     let discs = [(20.0, 20.0, 9.0), (60.0, 10.0, 2.0)];
     let shown = |properties: &[(&str, &str)]| {

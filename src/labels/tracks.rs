@@ -1,5 +1,7 @@
 //! The same object keeps its number from frame to frame.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use pathfinding::kuhn_munkres::kuhn_munkres;
 use pathfinding::matrix::Matrix;
 
@@ -17,6 +19,10 @@ const LEAST_OF_A_HALF: f64 = 0.15;
 
 /// The larger part of an object that has divided is at most this much of it.
 const MOST_OF_A_HALF: f64 = 0.8;
+
+/// Groups of more objects are not solved exactly: the time grows with the third power of their number, and where a
+/// whole dense field jumps, as when a stage moves, all of it is one group.
+const MOST_OF_A_GROUP: usize = 256;
 
 /// What is one in the whole numbers of the assignment.
 const ONE: f64 = 1_000_000.0;
@@ -224,7 +230,9 @@ impl Tracker {
 
     /// Keeps what the next frame needs.
     fn remember(&mut self, objects: &[Object], labels: &[u32]) {
-        let is_there = |number: u32| objects.iter().any(|object| object.number == number);
+        let mut there: Vec<u32> = objects.iter().map(|object| object.number).collect();
+        there.sort_unstable();
+        let is_there = |number: u32| there.binary_search(&number).is_ok();
         let events = &mut self.events;
         self.known.retain_mut(|known| {
             if known.lost == u32::MAX || is_there(known.number) {
@@ -237,10 +245,11 @@ impl Tracker {
             }
             stays
         });
-        // What was lost stays where nothing else is.
+        // What was lost stays where nothing else is. They are still in the order of their numbers.
         let lost = &self.known;
+        let is_lost = |number: &u32| lost.binary_search_by_key(number, |l| l.number).is_ok();
         for (before, now) in self.before.iter_mut().zip(labels) {
-            let stays = *now == 0 && *before != 0 && lost.iter().any(|l| l.number == *before);
+            let stays = *now == 0 && *before != 0 && is_lost(before);
             if !stays {
                 *before = *now;
             }
@@ -267,7 +276,8 @@ fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
 }
 
 /// The pairs of the assignment with the largest sum of weights, in which no object is twice. Groups that have no
-/// pair in common are solved one by one, because the time grows with the third power.
+/// pair in common are solved one by one, because the time grows with the third power; in those of more than
+/// [`MOST_OF_A_GROUP`] objects the heaviest pair is taken first, then the heaviest of what is left, and so on.
 fn assigned(pairs: &[Pair]) -> Vec<(usize, usize)> {
     let mut chosen = Vec::new();
     for group in groups(pairs) {
@@ -279,6 +289,10 @@ fn assigned(pairs: &[Pair]) -> Vec<(usize, usize)> {
         let mut nows: Vec<_> = group.iter().map(|pair| pair.now).collect();
         index(&mut befores);
         index(&mut nows);
+        if befores.len().max(nows.len()) > MOST_OF_A_GROUP {
+            chosen.extend(heaviest_first(group));
+            continue;
+        }
         // As many columns as rows at least; those that are added stand for nobody.
         let columns = nows.len().max(befores.len());
         let mut weights = Matrix::new(befores.len(), columns, 0_i64);
@@ -297,6 +311,23 @@ fn assigned(pairs: &[Pair]) -> Vec<(usize, usize)> {
         }
     }
     chosen
+}
+
+/// Pairs from the heaviest down, in which no object is twice; of equals the first objects.
+fn heaviest_first(mut pairs: Vec<Pair>) -> impl Iterator<Item = (usize, usize)> {
+    pairs.sort_unstable_by(|one, other| {
+        let weights = other.weight.total_cmp(&one.weight);
+        weights.then((one.before, one.now).cmp(&(other.before, other.now)))
+    });
+    let (mut befores, mut nows) = (BTreeSet::new(), BTreeSet::new());
+    pairs.into_iter().filter_map(move |pair| {
+        let free = !befores.contains(&pair.before) && !nows.contains(&pair.now);
+        free.then(|| {
+            befores.insert(pair.before);
+            nows.insert(pair.now);
+            (pair.before, pair.now)
+        })
+    })
 }
 
 /// Pairs that have an object in common with others of the same group only.
@@ -318,7 +349,7 @@ fn groups(pairs: &[Pair]) -> Vec<Vec<Pair>> {
         );
         parents[one] = other;
     }
-    let mut by_root = std::collections::BTreeMap::<usize, Vec<Pair>>::new();
+    let mut by_root = BTreeMap::<usize, Vec<Pair>>::new();
     for pair in pairs {
         let root = root(&mut parents, pair.before);
         by_root.entry(root).or_default().push(*pair);
@@ -428,6 +459,23 @@ mod tests {
         let pairs = [pair(0, 3, 1.0), pair(1, 3, 1.5), pair(2, 3, 0.5)];
         assert_eq!(assigned(&pairs), [(1, 3)]);
         assert!(assigned(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_dense_field_that_jumps_is_assigned_at_once() {
+        // All in one group: each may be the one beside it, too, which is less like it. Solved exactly so many would
+        // take minutes.
+        let count = 20_000;
+        let pair = |before, now, weight| Pair {
+            before,
+            now,
+            weight,
+        };
+        let pairs: Vec<Pair> = (0..count)
+            .flat_map(|at| [pair(at, at, 0.9), pair(at, at + 1, 0.5)])
+            .collect();
+        let same: Vec<_> = (0..count).map(|at| (at, at)).collect();
+        assert_eq!(assigned(&pairs), same);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub fn report(
     if let Some(bits) = objects.uncertainty() {
         fields = fields.field("uncertainty", bits);
     }
-    if settings.track {
+    if settings.tracks() {
         let events = objects.events();
         let divisions = events.divisions.iter();
         let divisions = divisions.map(|(one, [a, b])| gst::Array::new([*one, *a, *b]));
@@ -76,7 +76,8 @@ pub fn report(
 
 /// One object: `number`, `class` (guint), `area` (guint64, pixels), `x`, `y` (gdouble, its centroid), `left`, `top`,
 /// `width`, `height` (guint, its bounds), `perimeter` (gdouble, pixels), `circularity` (gdouble, 1 for a disc),
-/// `intensity` (gdouble, mean count of the picture) and, where the size of a pixel is known, `area-um2` (gdouble).
+/// `intensity` (gdouble, mean count of the picture) and, where the size of a pixel is known, `area-um2`, `x-um`,
+/// `y-um` and `perimeter-um` (gdouble).
 fn object(found: &Object, micrometres: Option<f64>) -> gst::Structure {
     let whole = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let (columns, rows) = (found.columns, found.rows);
@@ -96,7 +97,11 @@ fn object(found: &Object, micrometres: Option<f64>) -> gst::Structure {
         fields = fields.field("intensity", intensity);
     }
     if let Some(side) = micrometres {
-        fields = fields.field("area-um2", found.area as f64 * side * side);
+        fields = fields
+            .field("area-um2", found.area as f64 * side * side)
+            .field("x-um", found.centroid.0 * side)
+            .field("y-um", found.centroid.1 * side)
+            .field("perimeter-um", found.perimeter * side);
     }
     fields.build()
 }

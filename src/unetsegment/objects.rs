@@ -70,7 +70,7 @@ impl Objects {
         let probability = found.probability.as_ref().map(|map| map.as_slice());
         match self.labeller.label(&mask, probability, width, &rules) {
             Ok(()) => (),
-            Err(error) if kind == Output::Labels || settings.track => return Err(error.into()),
+            Err(error) if kind == Output::Labels || settings.tracks() => return Err(error.into()),
             Err(error) => {
                 self.too_many = Some(error.0);
                 return Ok(());
@@ -82,7 +82,7 @@ impl Objects {
                 self.measure(width, frame);
             }
         }
-        if settings.track {
+        if settings.tracks() {
             let (objects, labels) = self.labeller.parts_mut();
             self.events
                 .clone_from(self.tracker.follow(objects, labels)?);

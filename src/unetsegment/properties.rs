@@ -327,7 +327,7 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecString::builder("trigger")
             .nick("Trigger")
-            .blurb("A condition, such as \"objects >= 50 until 40\" or \"coverage > 0.8\": an element message \"unetsegment-trigger\" is posted when it begins and when it ends; objects, coverage and, with track, births, deaths and divisions can be compared")
+            .blurb("A condition, such as \"objects >= 50 until 40\" or \"coverage > 0.8\": an element message \"unetsegment-trigger\" is posted when it begins and when it ends; objects, coverage, births, deaths and divisions can be compared; for the last three objects keep their numbers, as with track")
             .mutable_playing()
             .build(),
     ]

@@ -268,6 +268,14 @@ impl FrameSettings {
         }
     }
 
+    /// Whether objects keep their numbers from frame to frame: where that is asked for, or a trigger needs it.
+    pub fn tracks(&self) -> bool {
+        self.track
+            || self
+                .trigger
+                .is_some_and(|trigger| trigger.follows_objects())
+    }
+
     /// Whether objects of a model with `contract` are looked for.
     pub fn wants_objects(&self, output: Output, contract: &Contract) -> bool {
         let drawn = self.color_by == ColorBy::Object
@@ -279,7 +287,7 @@ impl FrameSettings {
             || self.find_objects
             || self.post_messages
             || self.trigger.is_some()
-            || self.track
+            || self.tracks()
             || (output == Output::Overlay && drawn)
     }
 

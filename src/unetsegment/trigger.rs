@@ -10,11 +10,11 @@ pub enum Quantity {
     Objects,
     /// Share of the frame that they cover.
     Coverage,
-    /// Objects that were not there in the frame before; with `track`.
+    /// Objects that were not there in the frame before.
     Births,
-    /// Objects that are not there any more; with `track`.
+    /// Objects that are not there any more.
     Deaths,
-    /// Objects that have divided; with `track`.
+    /// Objects that have divided.
     Divisions,
 }
 
@@ -73,6 +73,14 @@ impl Trigger {
             Comparison::Less => value < level,
             Comparison::AtMost => value <= level,
         }
+    }
+
+    /// Whether it is about what changes from frame to frame, which takes objects that keep their numbers.
+    pub fn follows_objects(&self) -> bool {
+        matches!(
+            self.quantity,
+            Quantity::Births | Quantity::Deaths | Quantity::Divisions
+        )
     }
 
     /// What is compared.

@@ -1,5 +1,9 @@
 //! A map of values to draw upon.
 
+use std::ops::Range;
+
+use crate::picture::palette::FIRST_INK;
+
 /// A map of values, as a mask has them: rows of `width` pixels without gaps, `height` of them. Rows
 /// that `map` is too short for are not drawn upon.
 pub struct Canvas<'a> {
@@ -93,17 +97,33 @@ impl Canvas<'_> {
 
     /// Sets the values of a rectangle, as far as it lies within.
     pub(super) fn fill(&mut self, rect: Rect, value: u8) {
+        let (columns, rows) = self.within(rect);
+        let width = self.width.max(1);
+        let lines = self.map.chunks_exact_mut(width);
+        for line in lines.skip(rows.start).take(rows.len()) {
+            line[columns.clone()].fill(value);
+        }
+    }
+
+    /// Whether anything was drawn in a rectangle, as far as it lies within.
+    pub(super) fn has_ink(&self, rect: Rect) -> bool {
+        let (columns, rows) = self.within(rect);
+        let lines = self.map.chunks_exact(self.width.max(1));
+        let mut lines = lines.skip(rows.start).take(rows.len());
+        lines.any(|line| {
+            line[columns.clone()]
+                .iter()
+                .any(|value| *value >= FIRST_INK)
+        })
+    }
+
+    /// Columns and rows of a rectangle, as far as it lies within.
+    fn within(&self, rect: Rect) -> (Range<usize>, Range<usize>) {
         let (columns, rows) = self.size();
         let within = |place: i64, end: usize| usize::try_from(place).unwrap_or(0).min(end);
         let (left, right) = (within(rect.left, columns), within(rect.right, columns));
         let (top, bottom) = (within(rect.top, rows), within(rect.bottom, rows));
-        if left >= right || top >= bottom {
-            return;
-        }
-        let rows = self.map.chunks_exact_mut(columns);
-        for row in rows.skip(top).take(bottom - top) {
-            row[left..right].fill(value);
-        }
+        (left..right.max(left), top..bottom.max(top))
     }
 }
 

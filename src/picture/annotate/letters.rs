@@ -201,9 +201,22 @@ impl Digits {
         if !(x.abs() < FAR && y.abs() < FAR) {
             return;
         }
-        let left = x - self.lettering.width(digits) as f64 / 2.0;
-        let top = y - self.lettering.height() as f64 / 2.0;
-        let place = (left.round() as i64, top.round() as i64);
+        let (width, height) = (self.lettering.width(digits), self.lettering.height());
+        let (columns, rows) = canvas.size();
+        let within = |middle: f64, length: i64, room: usize| {
+            let first = (middle - length as f64 / 2.0).round() as i64;
+            first.min(room as i64 - length).max(0)
+        };
+        let place = (within(x, width, columns), within(y, height, rows));
+        let taken = Rect {
+            left: place.0,
+            top: place.1,
+            right: place.0 + width,
+            bottom: place.1 + height,
+        };
+        if canvas.has_ink(taken) {
+            return;
+        }
         let letter = |digit: char| self.letters[digit.to_digit(10).unwrap_or(0) as usize];
         self.lettering.paint(canvas, digits, place, letter);
     }

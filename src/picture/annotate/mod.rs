@@ -27,8 +27,9 @@ use letters::{Lettering, Short};
 
 use super::palette::INK_BLACK;
 
-/// Draws numbers of objects, each with its middle at a place (x, y) in pixels. Places that are no
-/// numbers are left out.
+/// Draws numbers of objects, each with its middle at a place (x, y) in pixels, or as near to it as the frame
+/// has room. Places that are no numbers are left out, and so are those where a number stands already: one
+/// of two can be read, both over each other can't.
 pub fn numbers(canvas: &mut Canvas, items: impl Iterator<Item = (u32, f64, f64)>) {
     let digits = Lettering::small(canvas).digits();
     for (number, x, y) in items {
@@ -42,12 +43,15 @@ pub fn line(canvas: &mut Canvas, corner: Corner, text: &str) {
     lines(canvas, corner, &[text]);
 }
 
-/// Draws lines of text into a corner, the first on top.
+/// Draws lines of text into a corner, the first on top, on a ground that hides what is below.
 pub fn lines(canvas: &mut Canvas, corner: Corner, texts: &[&str]) {
     let lettering = Lettering::new(canvas);
     let width = texts.iter().map(|text| lettering.width(text)).max();
     let height = lettering.pitch() * texts.len() as i64;
     let block = canvas.block(corner, (width.unwrap_or(0), height), lettering.margin());
+    if !texts.is_empty() {
+        canvas.fill(block.shrunk(-2 * lettering.unit()), INK_BLACK);
+    }
     for (text, row) in texts.iter().zip(0..) {
         let x = block.aligned(corner, lettering.width(text));
         let y = block.top + row * lettering.pitch();
