@@ -11,7 +11,7 @@ use std::path::Path;
 use gstunetsegment::picture::annotate::{self, Canvas, Corner};
 use gstunetsegment::picture::{
     Color, DEFAULT_COLORS, Format, Frame, FrameMut, INSTANCE_COLORS, Levels, Plane, PlaneMut,
-    Style, YuvCoding, draw, instance_value,
+    STALE_COLORS, Style, YuvCoding, draw, instance_value, mark_stale,
 };
 use image::RgbImage;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
@@ -201,11 +201,61 @@ fn document(folder: &Path) -> Result<(), Box<dyn Error>> {
         image::imageops::replace(&mut styles, &drawn, index * (SIZE.0 as i64 + 8), 0);
     }
     save_small(&styles, &folder.join("overlay-styles.png"))?;
+    let mut parts = RgbImage::new(styles.width(), styles.height());
+    for (index, map) in [explained(&cells), filtered(&cells), stale(&cells)]
+        .into_iter()
+        .enumerate()
+    {
+        let (colors, opacity): (&[Color], f32) = match index {
+            2 => (&STALE_COLORS, 1.0),
+            _ => (&DEFAULT_COLORS, 0.35),
+        };
+        let style = Style {
+            opacity,
+            ..Style::default()
+        };
+        let drawn = cells.drawn(&map, colors, style)?;
+        let left = index as i64 * (SIZE.0 as i64 + 8);
+        image::imageops::replace(&mut parts, &drawn, left, 0);
+    }
+    save_small(&parts, &folder.join("overlay-parts.png"))?;
     let cells = scene((360, 200), 50, (90.0, 2.0));
     let mut map = cells.instances();
     cells.number(&mut map);
     let numbers = cells.drawn(&map, &INSTANCE_COLORS, Style::default())?;
     save_small(&numbers, &folder.join("overlay-numbers.png"))
+}
+
+/// With a legend, and lines of text.
+fn explained(cells: &Scene) -> Vec<u8> {
+    let mut map = cells.classes();
+    let mut canvas = cells.canvas(&mut map);
+    annotate::legend(
+        &mut canvas,
+        Corner::TopRight,
+        &[("round", 1), ("long", 2), ("small", 3)],
+    );
+    annotate::lines(
+        &mut canvas,
+        Corner::TopLeft,
+        &["20 objects", "mask 0.12 s old"],
+    );
+    map
+}
+
+/// Of one class alone.
+fn filtered(cells: &Scene) -> Vec<u8> {
+    let classes = cells.classes().into_iter();
+    classes
+        .map(|class| if class == 2 { 2 } else { 0 })
+        .collect()
+}
+
+/// As a mask that is too old.
+fn stale(cells: &Scene) -> Vec<u8> {
+    let mut map = vec![0; cells.width * cells.height];
+    mark_stale(&cells.classes(), cells.width, &mut map);
+    map
 }
 
 fn save_small(picture: &RgbImage, path: &Path) -> Result<(), Box<dyn Error>> {

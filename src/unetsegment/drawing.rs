@@ -166,7 +166,7 @@ impl Drawing<'_> {
         let held = objects.held();
         let count = match self.found {
             Some(_) if wanted.contains(Annotations::COUNT) => Some(format!(
-                "{} objects, {:.1} %",
+                "{} objects, {:.1} % covered",
                 held.objects,
                 100.0 * held.coverage
             )),
