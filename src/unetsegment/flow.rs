@@ -105,6 +105,9 @@ impl Flow {
         };
         *lock(&self.manner) = Some(manner);
         *lock(&self.stats) = Stats::default();
+        // One that came too late for the stop is not wanted any more.
+        let late = lock(&self.next).take();
+        drop(late);
         self.broken.store(false, Ordering::Relaxed);
         self.rebuilt.store(false, Ordering::Relaxed);
         self.discontinuous.store(true, Ordering::Relaxed);
@@ -335,16 +338,30 @@ impl Flow {
         drop(old);
     }
 
-    /// Takes another model before the next frame.
-    pub fn offer(&self, segmenter: Segmenter, opening: Opening) {
+    /// Takes another model before the next frame; one that was offered before and has seen none comes back.
+    pub fn offer(&self, segmenter: Segmenter, opening: Opening) -> Option<Opening> {
         let next = (Inferrer::new(segmenter), opening);
         let overtaken = lock(&self.next).replace(next);
-        drop(overtaken);
+        overtaken.map(|(_, opening)| opening)
+    }
+
+    /// Whether a model waits for the next frame.
+    pub fn has_offer(&self) -> bool {
+        lock(&self.next).is_some()
+    }
+
+    /// The model that waits for the next frame; without one, the model in use.
+    pub fn newest_model(&self) -> Option<Arc<Loaded>> {
+        let next = lock(&self.next);
+        let offered = next.as_ref().map(|(inferrer, _)| inferrer.model.clone());
+        offered.or_else(|| self.model())
     }
 
     /// Takes the model that was offered, if one was; only the thread that infers may call it.
     pub fn swap(&self) -> Option<Arc<Loaded>> {
-        let (inferrer, opening) = lock(&self.next).take()?;
+        // It is held until the model is in use, so that there is always a newest one.
+        let mut next = lock(&self.next);
+        let (inferrer, opening) = next.take()?;
         self.broken.store(false, Ordering::Relaxed);
         self.rebuilt.store(false, Ordering::Relaxed);
         self.take_model(inferrer, opening);

@@ -25,6 +25,7 @@ use super::properties;
 use super::settings::{FrameSettings, Settings};
 use super::stats::Inside;
 use super::stream::Stream;
+use crate::guard::guarded;
 
 pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
     gst::DebugCategory::new(
@@ -95,13 +96,18 @@ impl UNetSegment {
 
     fn set(&self, value: &glib::Value, pspec: &glib::ParamSpec) {
         let name = pspec.name();
-        let (set, changed) = {
+        let (set, changed, runs, another) = {
             let mut settings = lock(&self.settings);
             let before = settings.frame.output;
             let set = settings.set(name, value);
-            (set, settings.frame.output != before)
+            // A start reads the settings after it has begun to run: either it sees this one, or we see that it runs.
+            let runs = self.flow.manner().is_some();
+            if runs {
+                settings.heard(name);
+            }
+            let another = (runs && name == "model-file").then(|| settings.clone());
+            (set, settings.frame.output != before, runs, another)
         };
-        let runs = self.flow.manner().is_some();
         let for_now = gst::PARAM_FLAG_MUTABLE_PLAYING | gst::PARAM_FLAG_CONTROLLABLE;
         if runs && !pspec.flags().intersects(for_now) {
             gst::element_imp_warning!(
@@ -121,23 +127,9 @@ impl UNetSegment {
                 ("{name} stays as it is: {reason}")
             );
         }
-        if runs && name == "model-file" {
-            self.load_another();
+        if let Some(settings) = another {
+            self.load_another(&settings);
         }
-    }
-
-    /// Runs `work`, which glib calls without a net: a panic becomes an error on the bus, and `otherwise` the
-    /// result.
-    fn guarded<T>(&self, otherwise: T, work: impl FnOnce() -> T) -> T {
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        done.unwrap_or_else(|_| {
-            gst::element_imp_error!(
-                self,
-                gst::LibraryError::Failed,
-                ("A fault of unetsegment, which has ended what it was about. The program's standard error tells where")
-            );
-            otherwise
-        })
     }
 
     /// Takes in how long a frame takes, and tells the pipeline where that changes its latency.
@@ -171,12 +163,12 @@ impl ObjectImpl for UNetSegment {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        self.guarded((), || self.set(value, pspec));
+        guarded(self, (), || self.set(value, pspec));
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         let default = || pspec.default_value().clone();
-        self.guarded(default(), || match pspec.name() {
+        guarded(self, default(), || match pspec.name() {
             "active-provider" => {
                 let model = self.flow.model();
                 model.map(|model| model.provider.clone()).to_value()
@@ -239,14 +231,18 @@ impl BaseTransformImpl for UNetSegment {
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = lock(&self.settings).clone();
+        let manner = {
+            let settings = lock(&self.settings);
+            // Where the element was made by a line of text, nobody heard of it when it was set.
+            if let Some(reason) = settings.refusal() {
+                return Err(gst::error_msg!(gst::ResourceError::Settings, ("{reason}")));
+            }
+            let model = &settings.model;
+            (model.mode, model.frames_in_flight as usize)
+        };
         self.loader.reset();
-        let opening = Opening::new(self, &settings)
-            .map_err(|(error, reason)| gst::error_msg!(error, ("{reason}")))?;
         self.latency.reset();
         self.refused.store(false, Ordering::Relaxed);
-        let in_flight = settings.model.frames_in_flight as usize;
-        let manner = (settings.model.mode, in_flight);
         let stages = Arc::new(OnThreads(self.obj().downgrade()));
         self.flow.start(manner, stages).map_err(|error| {
             gst::error_msg!(
@@ -254,7 +250,16 @@ impl BaseTransformImpl for UNetSegment {
                 ("The element's threads can't be started: {error}")
             )
         })?;
-        if let Some(Err(error)) = self.loader.load_first(self, opening) {
+        // A model-file that is set from now on is loaded beside this one.
+        let settings = lock(&self.settings).clone();
+        let loaded = match Opening::new(self, &settings) {
+            Ok(opening) => self.loader.load_first(self, opening),
+            Err((error, reason)) => {
+                self.flow.stop();
+                return Err(gst::error_msg!(error, ("{reason}")));
+            }
+        };
+        if let Some(Err(error)) = loaded {
             self.flow.stop();
             return Err(errors::start(&error));
         }
