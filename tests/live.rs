@@ -534,3 +534,103 @@ fn a_latency_is_held_at_the_price_that_is_told() {
         });
     }
 }
+
+/// As [`a_network_that_fails_is_given_up`], where frames do not wait for it.
+#[test]
+fn a_network_that_fails_beside_the_stream_is_given_up() {
+    let files = Files::new();
+    let model = files.write("fails.onnx", &foreign(&SMALL, fails_on_bright));
+    for policy in ["stop", "passthrough"] {
+        let properties = [
+            ("normalization", "fixed"),
+            ("value-range", "0,255"),
+            ("mode", "latest"),
+            ("max-mask-age", "0"),
+            ("on-error", policy),
+        ];
+        let element = element(&model, &properties);
+        let bus = gst::Bus::new();
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        element.set_bus(Some(&bus));
+        wait("a mask", || {
+            let out = harness.push_and_pull(even(100)).unwrap();
+            mask_meta::of(&out).is_some()
+        });
+        harness.push(even(255)).unwrap();
+        if policy == "stop" {
+            assert!(common::error_on(&bus).contains("no finite"));
+            // Soon after the error is on the bus.
+            std::thread::sleep(Duration::from_millis(50));
+            assert_eq!(harness.push(even(100)), Err(gst::FlowError::Error));
+            continue;
+        }
+        wait("the warning", || {
+            bus.pop_filtered(&[gst::MessageType::Warning]).is_some()
+        });
+        harness.pull().unwrap();
+        for _ in 0..3 {
+            let out = harness.push_and_pull(even(100)).unwrap();
+            assert!(mask_meta::of(&out).is_none());
+        }
+        // Another model, and all is well; it waits for no frame that would be its turn.
+        element.set_property("inference-interval", 10_000_u32);
+        element.set_property("model-file", files.model(&SMALL).to_str().unwrap());
+        wait("masks again", || {
+            let out = harness.push_and_pull(even(255)).unwrap();
+            mask_meta::of(&out).is_some()
+        });
+        assert!(bus.pop_filtered(&[gst::MessageType::Error]).is_none());
+    }
+}
+
+/// However rarely the network sees a frame, it sees the first one after a flush, and a new model its first.
+#[test]
+fn the_first_frame_after_a_flush_or_a_swap_is_seen() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    for (mode, in_flight) in [("sync", "1"), ("sync", "2"), ("latest", "2")] {
+        let properties = [
+            ("mode", mode),
+            ("frames-in-flight", in_flight),
+            ("inference-interval", "1000"),
+            ("output", "none"),
+            ("max-mask-age", "0"),
+        ];
+        let element = element(&model, &properties);
+        let bus = gst::Bus::new();
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        element.set_bus(Some(&bus));
+        let pad = element.static_pad("sink").unwrap();
+        // Of which frame the mask is that a frame carries, once the network has seen as many.
+        let seen = |harness: &mut Harness, number: u64, frames: u64| {
+            let out = harness.push_and_pull(frame(number)).unwrap();
+            if mode == "sync" {
+                return mask_meta::of(&out).unwrap().timestamp;
+            }
+            wait("the network", || stats(&element, "frames") == frames);
+            std::thread::sleep(Duration::from_millis(20));
+            let out = harness.push_and_pull(frame(number + 1)).unwrap();
+            mask_meta::of(&out).unwrap().timestamp
+        };
+        assert_eq!(seen(&mut harness, 0, 1), frame(0).pts(), "{mode}");
+        assert!(pad.send_event(gst::event::FlushStart::new()));
+        assert!(pad.send_event(gst::event::FlushStop::new(true)));
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        assert!(harness.push_event(gst::event::Segment::new(&segment)));
+        assert_eq!(seen(&mut harness, 7, 2), frame(7).pts(), "{mode}");
+        element.set_property("model-file", model.to_str().unwrap());
+        std::thread::sleep(Duration::from_millis(100));
+        let mut number = 10;
+        wait("the swap", || {
+            number += 2;
+            let of = harness.push_and_pull(frame(number)).unwrap();
+            let done = swaps(&bus).iter().any(|(loaded, _)| *loaded);
+            if done && mode == "sync" {
+                let mask = mask_meta::of(&of).unwrap();
+                assert_eq!(mask.timestamp, frame(number).pts(), "{in_flight}");
+            }
+            done
+        });
+        wait("a mask of the new model", || stats(&element, "frames") == 3);
+    }
+}

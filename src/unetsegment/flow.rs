@@ -185,6 +185,7 @@ impl Flow {
         if let Some(line) = self.line() {
             line.end_flush();
         }
+        self.reader.with(Reader::begin_anew);
         if let Some(stopper) = &*lock(&self.stopper) {
             stopper.allow();
         }

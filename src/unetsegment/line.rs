@@ -141,6 +141,20 @@ impl<J: Send + 'static> Line<J> {
         }
     }
 
+    /// Tells what went wrong since the last call, once, whether there is a job to put or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_for_room`](Self::wait_for_room).
+    pub fn check(&self) -> Result<(), gst::FlowError> {
+        let mut state = self.shared.lock();
+        if state.phase != Phase::Open {
+            return Err(gst::FlowError::Flushing);
+        }
+        state.failed_to_emit = false;
+        state.failure.take().map_or(Ok(()), Err)
+    }
+
     /// Whether jobs are thrown away.
     pub fn is_flushing(&self) -> bool {
         self.shared.lock().phase != Phase::Open

@@ -94,9 +94,14 @@ impl UNetSegment {
     /// A job for the network alone, of a frame that passes meanwhile; none when it is not to see this one.
     fn read_for_network(&self, frame: &gst::Buffer) -> Result<Option<Job>, gst::FlowError> {
         let settings = self.frame_settings();
-        let broken = self.flow.is_broken() || self.flow.model().is_none();
+        let works = !self.flow.is_broken() && self.flow.model().is_some();
+        // A model that has come in the meantime is to see a frame soon, whatever became of the one before.
+        let offered = self.flow.has_offer();
         let job = self.flow.with_reader(|reader| {
-            let due = reader.is_due(self.flow.interval(&settings)) && !broken;
+            if offered {
+                reader.begin_anew();
+            }
+            let due = reader.is_due(self.flow.interval(&settings)) && (works || offered);
             // It goes nowhere, so that it may be the very buffer that passes.
             due.then(|| reader.read(None, frame.clone(), settings))
                 .transpose()
@@ -109,6 +114,8 @@ impl UNetSegment {
     fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         if let Some(model) = self.flow.swap() {
             messages::post_swap(&self.obj(), &Swap::Done(&model));
+            // The masks of the model before are not its own.
+            job.due = true;
         }
         if !job.due || self.flow.is_broken() {
             return Ok(());
@@ -214,6 +221,7 @@ impl UNetSegment {
                 return Ok(GenerateOutputSuccess::NoOutput);
             }
             Manner::Latest(line) => {
+                line.check()?;
                 if let Some(job) = self.read_for_network(&input)? {
                     let overtaken = line.put_newest(job)?;
                     self.flow.count(|stats| stats.overtaken += overtaken as u64);

@@ -55,6 +55,11 @@ impl Reader {
         Ok(stream.is_in_place(*kind))
     }
 
+    /// Lets the network see the next frame, whatever it saw before.
+    pub fn begin_anew(&mut self) {
+        self.frames = 0;
+    }
+
     /// Counts a frame; whether the network is to see it, and not an earlier one's mask to go with it.
     pub fn is_due(&mut self, interval: u32) -> bool {
         let due = self.frames == 0;
