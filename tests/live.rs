@@ -634,3 +634,84 @@ fn the_first_frame_after_a_flush_or_a_swap_is_seen() {
         wait("a mask of the new model", || stats(&element, "frames") == 3);
     }
 }
+
+/// Neither the start nor other caps hold frames up while the network gets ready for them, and it leaves what it is
+/// about for the new ones.
+#[test]
+fn other_caps_do_not_wait_for_the_network() {
+    let files = Files::new();
+    // Half a second for a frame, or more.
+    let model = files.model(&UNet {
+        width: 24,
+        depth: 3,
+        ..SMALL
+    });
+    let properties = [
+        ("mode", "latest"),
+        ("output", "none"),
+        ("max-mask-age", "0"),
+        ("tile-size", "256"),
+    ];
+    let element = element(&model, &properties);
+    element.set_state(gst::State::Playing).unwrap();
+    wait("the model", || {
+        element
+            .property::<Option<String>>("active-provider")
+            .is_some()
+    });
+    let start = Instant::now();
+    let mut harness = harness(&element, "GRAY8", 360, 360);
+    let mut held = Vec::new();
+    let mut push = |harness: &mut Harness, side: usize| {
+        std::thread::sleep(Duration::from_millis(10));
+        let picture = gray8(&cells(side, side, 1), side, side);
+        let start = Instant::now();
+        let out = harness.push_and_pull(picture).unwrap();
+        held.push(start.elapsed());
+        mask_meta::of(&out).map(|mask| assert_eq!(mask.mask.size(), side * side))
+    };
+    push(&mut harness, 360);
+    let first = start.elapsed();
+    wait("a mask", || push(&mut harness, 360).is_some());
+    let whole = start.elapsed();
+    assert!(first < whole / 3, "{first:?} of {whole:?}");
+    for side in [300, 360] {
+        // The network is about a frame of before.
+        std::thread::sleep(whole / 10);
+        let caps = common::info("GRAY8", side, side).to_caps().unwrap();
+        let start = Instant::now();
+        assert!(harness.push_event(gst::event::Caps::new(&caps)));
+        let took = start.elapsed();
+        assert!(took < whole / 5, "{took:?} of {whole:?}");
+        assert!(push(&mut harness, side).is_none());
+        wait("a mask", || push(&mut harness, side).is_some());
+    }
+    println!("{whole:?}");
+    let most = held.iter().max().unwrap();
+    assert!(*most < whole / 5, "{most:?} of {whole:?}");
+}
+
+/// A network that can't get ready for frames of some caps says so, and ends the stream.
+#[test]
+fn what_fails_beside_the_stream_is_told() {
+    let files = Files::new();
+    let model = files.model(&UNet {
+        width: 64,
+        depth: 1,
+        ..SMALL
+    });
+    // One tile of this size takes more memory than there is.
+    let side = 12_000;
+    let properties = [
+        ("mode", "latest"),
+        ("output", "none"),
+        ("tile-size", "12000"),
+    ];
+    let element = element(&model, &properties);
+    let bus = gst::Bus::new();
+    let mut harness = harness(&element, "GRAY8", side, side);
+    element.set_bus(Some(&bus));
+    let frame = gst::Buffer::with_size(side * side).unwrap();
+    wait("the error", || harness.push(frame.clone()).is_err());
+    assert!(common::error_on(&bus).contains("memory"));
+}

@@ -132,6 +132,13 @@ impl UNetSegment {
         }
     }
 
+    /// Says why tiles may show, where they may.
+    pub(super) fn warn_of_seams(&self, seams: Option<String>) {
+        if let Some(text) = seams {
+            gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
+        }
+    }
+
     /// Takes in how long a frame takes, and tells the pipeline where that changes its latency.
     pub(super) fn took(&self, time: Duration) {
         if self.latency.measured(time) {
@@ -293,18 +300,21 @@ impl BaseTransformImpl for UNetSegment {
         if !latest && !self.loader.wait() {
             return Err(gst::loggable_error!(CAT, "there is no model"));
         }
-        let configured = self.flow.while_idle(|reader, inferrer, writer| {
-            // Nothing of the old caps may be used again, should the new ones be refused.
-            let before = reader.end_stream();
-            writer.begin_stream();
-            let stream = Arc::new(Stream::new(incaps, outcaps)?);
-            let kind = stream.kind(wanted, before)?;
-            let prepared = inferrer.map(|inferrer| inferrer.prepare(stream.input.size()));
-            let prepared = prepared.transpose()?;
-            let in_place = stream.is_in_place(kind);
-            reader.begin_stream(stream, kind);
-            Ok((in_place, prepared))
-        });
+        let configured = self
+            .flow
+            .between_streams(|reader, inferrer, writer, before| {
+                writer.begin_stream();
+                let stream = Arc::new(Stream::new(incaps, outcaps)?);
+                let kind = stream.kind(wanted, before)?;
+                let prepared = inferrer.map(|inferrer| inferrer.prepare(stream.input.size()));
+                let prepared = prepared.transpose()?;
+                if prepared.is_some() {
+                    stream.set_prepared();
+                }
+                let in_place = stream.is_in_place(kind);
+                reader.begin_stream(stream, kind);
+                Ok((in_place, prepared))
+            });
         let Some(configured) = configured else {
             return Err(gst::loggable_error!(
                 CAT,
@@ -320,12 +330,8 @@ impl BaseTransformImpl for UNetSegment {
             gst::loggable_error!(CAT, "{error}")
         })?;
         if let Some(prepared) = prepared {
-            if let Some(text) = prepared.seams {
-                gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
-            }
-            if !latest {
-                self.took(prepared.expected_time);
-            }
+            self.took(prepared.expected_time);
+            self.warn_of_seams(prepared.seams);
         }
         self.obj().set_in_place(in_place);
         Ok(())

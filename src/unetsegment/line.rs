@@ -160,6 +160,18 @@ impl<J: Send + 'static> Line<J> {
         self.shared.lock().phase != Phase::Open
     }
 
+    /// Throws the jobs away that still wait for the first stage.
+    pub fn skip(&self) {
+        let skipped = {
+            let mut state = self.shared.lock();
+            let skipped = std::mem::take(&mut state.to_infer);
+            state.at_work -= skipped.len();
+            self.shared.changed.notify_all();
+            skipped
+        };
+        drop(skipped);
+    }
+
     /// Waits until all jobs are done; whether they are, and are not being thrown away.
     pub fn drain(&self) -> bool {
         let mut state = self.shared.lock();

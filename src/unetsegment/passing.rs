@@ -27,7 +27,12 @@ impl Stages<Job> for OnThreads {
     fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
         let imp = element.imp();
-        gst::panic_to_error!(imp, Err(gst::FlowError::Error), { imp.infer(job) })
+        gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
+            match imp.flow.manner() {
+                Some(Manner::Latest(_)) => imp.infer_beside(job),
+                _ => imp.infer(job),
+            }
+        })
     }
 
     fn emit(&self, job: Job) -> Result<gst::FlowSuccess, gst::FlowError> {
@@ -110,6 +115,27 @@ impl UNetSegment {
         Ok(job.map(|job| Job { due: true, ..job }))
     }
 
+    /// Lets the network see the frame of `job`, which has passed already.
+    fn infer_beside(&self, job: &mut Job) -> Result<(), gst::FlowError> {
+        if !self.flow.resume_for(job) {
+            return Ok(());
+        }
+        match self.infer(job) {
+            // Other caps have ended it, and frames of these are no fault's.
+            Err(gst::FlowError::Flushing) if job.stream.is_ended() => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Has the network get ready for frames like that of `job`, unless it is.
+    fn prepare_for(&self, job: &Job) -> Result<(), gst::FlowError> {
+        let prepared = self.flow.prepare_for(job);
+        if let Some(prepared) = prepared.map_err(|error| self.fail(&error))? {
+            self.warn_of_seams(prepared.seams);
+        }
+        Ok(())
+    }
+
     /// Lets the network see the frame of `job`, if it is to.
     fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         if let Some(model) = self.flow.swap() {
@@ -120,6 +146,7 @@ impl UNetSegment {
         if !job.due || self.flow.is_broken() {
             return Ok(());
         }
+        self.prepare_for(job)?;
         if let Some(paced) = self.flow.keep_pace(&job.settings) {
             messages::post_paced(&self.obj(), &paced, &job.settings);
         }

@@ -33,7 +33,9 @@ impl Default for Reader {
 impl Reader {
     /// Forgets the stream; what it let out.
     pub fn end_stream(&mut self) -> Option<Output> {
-        self.stream.take().map(|(_, kind)| kind)
+        let (stream, kind) = self.stream.take()?;
+        stream.end();
+        Some(kind)
     }
 
     /// Reads frames of `stream` from now on, of which `kind` goes out.
