@@ -128,6 +128,39 @@ fn an_old_mask_says_so_and_looks_so() {
     assert_eq!(first_row(&any), 0);
 }
 
+/// Frames that went out, and that were dropped, as the last message on `bus` tells that is about it.
+fn dropped(bus: &gst::Bus) -> Option<(i64, i64)> {
+    let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Qos]));
+    let told = messages.map(|message| match message.view() {
+        gst::MessageView::Qos(qos) => {
+            let (out, dropped) = qos.stats();
+            (out.value(), dropped.value())
+        }
+        _ => unreachable!(),
+    });
+    told.last()
+}
+
+#[test]
+fn what_a_flush_throws_away_is_told() {
+    let files = Files::new();
+    let element = element(&slow(&files), &[("frames-in-flight", "4")]);
+    let bus = gst::Bus::new();
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    element.set_bus(Some(&bus));
+    let pad = element.static_pad("sink").unwrap();
+    drop(harness.push_and_pull(frame(0)).unwrap());
+    for number in 1..4 {
+        harness.push(frame(number)).unwrap();
+    }
+    assert!(pad.send_event(gst::event::FlushStart::new()));
+    assert!(pad.send_event(gst::event::FlushStop::new(true)));
+    let told = dropped(&bus).expect("a message");
+    let [out, dropped] = ["out", "dropped"].map(|name| stats(&element, name) as i64);
+    assert_eq!(told, (out, dropped));
+    assert_eq!(out + dropped, 4);
+}
+
 #[test]
 fn without_a_mask_none_goes_out() {
     let files = Files::new();
@@ -138,8 +171,11 @@ fn without_a_mask_none_goes_out() {
         ("mask", "GRAY8", false),
     ] {
         let element = element(&model, &[("mode", "latest"), ("output", output)]);
+        let bus = gst::Bus::new();
         let mut harness = harness(&element, format, WIDTH, HEIGHT);
+        element.set_bus(Some(&bus));
         harness.push(frame(0)).unwrap();
+        assert_eq!(dropped(&bus), (!passes).then_some((0, 1)), "{output}");
         let out = harness.try_pull();
         assert_eq!(out.is_some(), passes, "{output}");
         if let Some(out) = out {
@@ -200,10 +236,13 @@ fn late_frames_are_dropped_and_told() {
     );
     let told = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Qos]));
     let dropped = told.map(|message| match message.view() {
-        gst::MessageView::Qos(qos) => (qos.timestamp(), qos.stats().1.value()),
+        gst::MessageView::Qos(qos) => {
+            let (out, dropped) = qos.stats();
+            (qos.timestamp(), out.value(), dropped.value())
+        }
         _ => unreachable!(),
     });
-    let expected = [1, 2].map(|n: i64| (frame(n as u64).pts(), n));
+    let expected = [1, 2].map(|n: i64| (frame(n as u64).pts(), 1, n));
     assert_eq!(dropped.collect::<Vec<_>>(), expected);
     element.set_property("qos", false);
     harness.push(frame(1)).unwrap();

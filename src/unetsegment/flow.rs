@@ -16,7 +16,7 @@ use super::open::Opening;
 use super::pace::{Change, Pace};
 use super::reader::Reader;
 use super::settings::FrameSettings;
-use super::stats::{Inside, Stats};
+use super::stats::{Gone, Inside, Stats};
 use super::writer::{Writer, Written};
 use crate::inference::{ModelError, Stopper};
 use crate::segmenter::Segmenter;
@@ -164,6 +164,11 @@ impl Flow {
     /// Changes what was counted.
     pub fn count(&self, count: impl FnOnce(&mut Stats)) {
         count(&mut lock(&self.stats));
+    }
+
+    /// What is to be told of frames that were dropped, if there is anything new.
+    pub fn untold(&self) -> Option<Gone> {
+        lock(&self.stats).untold()
     }
 
     /// Counts a frame that came in.

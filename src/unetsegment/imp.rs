@@ -22,6 +22,7 @@ use super::loader::Loader;
 use super::open::Opening;
 use super::passing::OnThreads;
 use super::properties;
+use super::qos;
 use super::settings::{FrameSettings, Settings};
 use super::stats::Inside;
 use super::stream::Stream;
@@ -47,6 +48,8 @@ pub struct UNetSegment {
     latency: Latency,
     /// The frame that the base class has taken, until we get it.
     entering: Mutex<Option<Inside>>,
+    /// What the base class has to tell of a late frame, until that is counted.
+    late: Mutex<Option<gst::Message>>,
 }
 
 /// Caps are agreed on in many steps, which must not contradict each other when `output` changes between
@@ -132,6 +135,23 @@ impl UNetSegment {
         }
     }
 
+    /// Tells that frames were dropped, if any were since the last time; `times` are those of the last one.
+    pub(super) fn tell_dropped(&self, times: qos::Times) {
+        if let Some(gone) = self.flow.untold() {
+            qos::post(self, times, gone);
+        }
+    }
+
+    /// Tells what the base class had to tell of a late frame, which is counted by now.
+    fn tell_late(&self) {
+        let held = lock(&self.late).take();
+        if let Some(gst::MessageView::Qos(late)) = held.as_ref().map(|message| message.view())
+            && let Some(gone) = self.flow.untold()
+        {
+            qos::correct(self, late, gone);
+        }
+    }
+
     /// Says why tiles may show, where they may.
     pub(super) fn warn_of_seams(&self, seams: Option<String>) {
         if let Some(text) = seams {
@@ -201,6 +221,15 @@ impl ElementImpl for UNetSegment {
             self.flow.begin_flush();
         }
         self.parent_change_state(transition)
+    }
+
+    /// Messages about quality of service wait until what they are about is counted.
+    fn post_message(&self, message: gst::Message) -> bool {
+        if message.type_() == gst::MessageType::Qos {
+            *lock(&self.late) = Some(message);
+            return true;
+        }
+        self.parent_post_message(message)
     }
 
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
@@ -395,6 +424,7 @@ impl BaseTransformImpl for UNetSegment {
             gst::EventType::FlushStop => {
                 self.loader.resume();
                 self.flow.end_flush();
+                self.tell_dropped(qos::Times::default());
             }
             _ if event.is_serialized() => {
                 // It may not overtake the frames before it.
@@ -419,16 +449,19 @@ impl BaseTransformImpl for UNetSegment {
             let submitted = self.parent_submit_input_buffer(is_discont, inbuf);
             submitted.map(|submitted| (submitted, output))
         })?;
-        if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
+        let inside = if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
             // The base class has told that it can't be in time.
             self.flow.count(|stats| stats.late += 1);
-        }
+            drop(inside);
+            self.tell_late();
+            None
+        } else {
+            Some(inside)
+        };
         let in_place = self.flow.with_reader(|reader| reader.follow(output));
         self.obj()
             .set_in_place(in_place.map_err(|error| self.fail(&error))?);
-        if submitted != gst_base::BASE_TRANSFORM_FLOW_DROPPED {
-            *lock(&self.entering) = Some(inside);
-        }
+        *lock(&self.entering) = inside;
         Ok(submitted)
     }
 

@@ -16,6 +16,7 @@ use super::imp::{CAT, UNetSegment};
 use super::job::{Job, ProcessError};
 use super::line::Stages;
 use super::messages::{self, Swap};
+use super::qos;
 use super::stats::Inside;
 use super::writer::Written;
 use crate::segmenter::SegmentError;
@@ -211,6 +212,7 @@ impl UNetSegment {
     fn write(&self, mut job: Job) -> Result<Option<gst::Buffer>, gst::FlowError> {
         let arrived = job.arrived;
         let inside = job.inside.take();
+        let times = qos::Times::of(job.frame());
         if let Some(inside) = &inside {
             self.timed(&job, inside.time());
         }
@@ -221,6 +223,8 @@ impl UNetSegment {
             age,
         } = written
         else {
+            drop(inside);
+            self.tell_dropped(times);
             return Ok(None);
         };
         for message in messages.into_iter().flatten() {
