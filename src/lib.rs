@@ -19,6 +19,8 @@
 
 pub mod bioimageio;
 pub mod contract;
+#[cfg(feature = "plugin")]
+mod guard;
 pub mod inference;
 pub mod labels;
 #[cfg(feature = "plugin")]

@@ -184,3 +184,35 @@ fn what_is_read_at_the_start_says_so() {
     );
     element.set_state(gst::State::Null).unwrap();
 }
+
+/// A text that was refused with a warning counts no further: not for models to come, nor for the next start.
+#[test]
+fn a_refused_text_that_was_told_of_is_forgotten() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let element = element(&model, &[]);
+    let bus = gst::Bus::new();
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    element.set_bus(Some(&bus));
+    element.set_property("display-range", "bright");
+    assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_some());
+    element.set_property("model-file", model.to_str().unwrap());
+    let start = std::time::Instant::now();
+    let loaded: bool = loop {
+        let frame = gray8(&picture(), WIDTH, HEIGHT);
+        drop(harness.push_and_pull(frame).unwrap());
+        let message = bus.pop_filtered(&[gst::MessageType::Element]);
+        if let Some(loaded) = message.and_then(|message| message.structure()?.get("loaded").ok()) {
+            break loaded;
+        }
+        assert!(start.elapsed() < std::time::Duration::from_secs(30));
+    };
+    assert!(loaded, "a text that was refused has refused the model");
+    drop(harness);
+    element.set_state(gst::State::Null).unwrap();
+    element.set_state(gst::State::Paused).unwrap();
+    element.set_state(gst::State::Null).unwrap();
+    // Before a start nobody listens.
+    element.set_property("trigger", "nonsense");
+    assert!(common::refusal(&element).contains("trigger"));
+}

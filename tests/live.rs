@@ -128,6 +128,39 @@ fn an_old_mask_says_so_and_looks_so() {
     assert_eq!(first_row(&any), 0);
 }
 
+/// Frames that went out, and that were dropped, as the last message on `bus` tells that is about it.
+fn dropped(bus: &gst::Bus) -> Option<(i64, i64)> {
+    let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Qos]));
+    let told = messages.map(|message| match message.view() {
+        gst::MessageView::Qos(qos) => {
+            let (out, dropped) = qos.stats();
+            (out.value(), dropped.value())
+        }
+        _ => unreachable!(),
+    });
+    told.last()
+}
+
+#[test]
+fn what_a_flush_throws_away_is_told() {
+    let files = Files::new();
+    let element = element(&slow(&files), &[("frames-in-flight", "4")]);
+    let bus = gst::Bus::new();
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    element.set_bus(Some(&bus));
+    let pad = element.static_pad("sink").unwrap();
+    drop(harness.push_and_pull(frame(0)).unwrap());
+    for number in 1..4 {
+        harness.push(frame(number)).unwrap();
+    }
+    assert!(pad.send_event(gst::event::FlushStart::new()));
+    assert!(pad.send_event(gst::event::FlushStop::new(true)));
+    let told = dropped(&bus).expect("a message");
+    let [out, dropped] = ["out", "dropped"].map(|name| stats(&element, name) as i64);
+    assert_eq!(told, (out, dropped));
+    assert_eq!(out + dropped, 4);
+}
+
 #[test]
 fn without_a_mask_none_goes_out() {
     let files = Files::new();
@@ -138,8 +171,11 @@ fn without_a_mask_none_goes_out() {
         ("mask", "GRAY8", false),
     ] {
         let element = element(&model, &[("mode", "latest"), ("output", output)]);
+        let bus = gst::Bus::new();
         let mut harness = harness(&element, format, WIDTH, HEIGHT);
+        element.set_bus(Some(&bus));
         harness.push(frame(0)).unwrap();
+        assert_eq!(dropped(&bus), (!passes).then_some((0, 1)), "{output}");
         let out = harness.try_pull();
         assert_eq!(out.is_some(), passes, "{output}");
         if let Some(out) = out {
@@ -200,10 +236,13 @@ fn late_frames_are_dropped_and_told() {
     );
     let told = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Qos]));
     let dropped = told.map(|message| match message.view() {
-        gst::MessageView::Qos(qos) => (qos.timestamp(), qos.stats().1.value()),
+        gst::MessageView::Qos(qos) => {
+            let (out, dropped) = qos.stats();
+            (qos.timestamp(), out.value(), dropped.value())
+        }
         _ => unreachable!(),
     });
-    let expected = [1, 2].map(|n: i64| (frame(n as u64).pts(), n));
+    let expected = [1, 2].map(|n: i64| (frame(n as u64).pts(), 1, n));
     assert_eq!(dropped.collect::<Vec<_>>(), expected);
     element.set_property("qos", false);
     harness.push(frame(1)).unwrap();
@@ -533,4 +572,185 @@ fn a_latency_is_held_at_the_price_that_is_told() {
             mask_meta::of(&out).is_some() && mask_of(&out).0 == expected
         });
     }
+}
+
+/// As [`a_network_that_fails_is_given_up`], where frames do not wait for it.
+#[test]
+fn a_network_that_fails_beside_the_stream_is_given_up() {
+    let files = Files::new();
+    let model = files.write("fails.onnx", &foreign(&SMALL, fails_on_bright));
+    for policy in ["stop", "passthrough"] {
+        let properties = [
+            ("normalization", "fixed"),
+            ("value-range", "0,255"),
+            ("mode", "latest"),
+            ("max-mask-age", "0"),
+            ("on-error", policy),
+        ];
+        let element = element(&model, &properties);
+        let bus = gst::Bus::new();
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        element.set_bus(Some(&bus));
+        wait("a mask", || {
+            let out = harness.push_and_pull(even(100)).unwrap();
+            mask_meta::of(&out).is_some()
+        });
+        harness.push(even(255)).unwrap();
+        if policy == "stop" {
+            assert!(common::error_on(&bus).contains("no finite"));
+            // Soon after the error is on the bus.
+            std::thread::sleep(Duration::from_millis(50));
+            assert_eq!(harness.push(even(100)), Err(gst::FlowError::Error));
+            continue;
+        }
+        wait("the warning", || {
+            bus.pop_filtered(&[gst::MessageType::Warning]).is_some()
+        });
+        harness.pull().unwrap();
+        for _ in 0..3 {
+            let out = harness.push_and_pull(even(100)).unwrap();
+            assert!(mask_meta::of(&out).is_none());
+        }
+        // Another model, and all is well; it waits for no frame that would be its turn.
+        element.set_property("inference-interval", 10_000_u32);
+        element.set_property("model-file", files.model(&SMALL).to_str().unwrap());
+        wait("masks again", || {
+            let out = harness.push_and_pull(even(255)).unwrap();
+            mask_meta::of(&out).is_some()
+        });
+        assert!(bus.pop_filtered(&[gst::MessageType::Error]).is_none());
+    }
+}
+
+/// However rarely the network sees a frame, it sees the first one after a flush, and a new model its first.
+#[test]
+fn the_first_frame_after_a_flush_or_a_swap_is_seen() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    for (mode, in_flight) in [("sync", "1"), ("sync", "2"), ("latest", "2")] {
+        let properties = [
+            ("mode", mode),
+            ("frames-in-flight", in_flight),
+            ("inference-interval", "1000"),
+            ("output", "none"),
+            ("max-mask-age", "0"),
+        ];
+        let element = element(&model, &properties);
+        let bus = gst::Bus::new();
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        element.set_bus(Some(&bus));
+        let pad = element.static_pad("sink").unwrap();
+        // Of which frame the mask is that a frame carries, once the network has seen as many.
+        let seen = |harness: &mut Harness, number: u64, frames: u64| {
+            let out = harness.push_and_pull(frame(number)).unwrap();
+            if mode == "sync" {
+                return mask_meta::of(&out).unwrap().timestamp;
+            }
+            wait("the network", || stats(&element, "frames") == frames);
+            std::thread::sleep(Duration::from_millis(20));
+            let out = harness.push_and_pull(frame(number + 1)).unwrap();
+            mask_meta::of(&out).unwrap().timestamp
+        };
+        assert_eq!(seen(&mut harness, 0, 1), frame(0).pts(), "{mode}");
+        assert!(pad.send_event(gst::event::FlushStart::new()));
+        assert!(pad.send_event(gst::event::FlushStop::new(true)));
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        assert!(harness.push_event(gst::event::Segment::new(&segment)));
+        assert_eq!(seen(&mut harness, 7, 2), frame(7).pts(), "{mode}");
+        element.set_property("model-file", model.to_str().unwrap());
+        std::thread::sleep(Duration::from_millis(100));
+        let mut number = 10;
+        wait("the swap", || {
+            number += 2;
+            let of = harness.push_and_pull(frame(number)).unwrap();
+            let done = swaps(&bus).iter().any(|(loaded, _)| *loaded);
+            if done && mode == "sync" {
+                let mask = mask_meta::of(&of).unwrap();
+                assert_eq!(mask.timestamp, frame(number).pts(), "{in_flight}");
+            }
+            done
+        });
+        wait("a mask of the new model", || stats(&element, "frames") == 3);
+    }
+}
+
+/// Neither the start nor other caps hold frames up while the network gets ready for them, and it leaves what it is
+/// about for the new ones.
+#[test]
+fn other_caps_do_not_wait_for_the_network() {
+    let files = Files::new();
+    // Half a second for a frame, or more.
+    let model = files.model(&UNet {
+        width: 24,
+        depth: 3,
+        ..SMALL
+    });
+    let properties = [
+        ("mode", "latest"),
+        ("output", "none"),
+        ("max-mask-age", "0"),
+        ("tile-size", "256"),
+    ];
+    let element = element(&model, &properties);
+    element.set_state(gst::State::Playing).unwrap();
+    wait("the model", || {
+        element
+            .property::<Option<String>>("active-provider")
+            .is_some()
+    });
+    let start = Instant::now();
+    let mut harness = harness(&element, "GRAY8", 360, 360);
+    let mut held = Vec::new();
+    let mut push = |harness: &mut Harness, side: usize| {
+        std::thread::sleep(Duration::from_millis(10));
+        let picture = gray8(&cells(side, side, 1), side, side);
+        let start = Instant::now();
+        let out = harness.push_and_pull(picture).unwrap();
+        held.push(start.elapsed());
+        mask_meta::of(&out).map(|mask| assert_eq!(mask.mask.size(), side * side))
+    };
+    push(&mut harness, 360);
+    let first = start.elapsed();
+    wait("a mask", || push(&mut harness, 360).is_some());
+    let whole = start.elapsed();
+    assert!(first < whole / 3, "{first:?} of {whole:?}");
+    for side in [300, 360] {
+        // The network is about a frame of before.
+        std::thread::sleep(whole / 10);
+        let caps = common::info("GRAY8", side, side).to_caps().unwrap();
+        let start = Instant::now();
+        assert!(harness.push_event(gst::event::Caps::new(&caps)));
+        let took = start.elapsed();
+        assert!(took < whole / 5, "{took:?} of {whole:?}");
+        assert!(push(&mut harness, side).is_none());
+        wait("a mask", || push(&mut harness, side).is_some());
+    }
+    println!("{whole:?}");
+    let most = held.iter().max().unwrap();
+    assert!(*most < whole / 5, "{most:?} of {whole:?}");
+}
+
+/// A network that can't get ready for frames of some caps says so, and ends the stream.
+#[test]
+fn what_fails_beside_the_stream_is_told() {
+    let files = Files::new();
+    let model = files.model(&UNet {
+        width: 64,
+        depth: 1,
+        ..SMALL
+    });
+    // One tile of this size takes more memory than there is.
+    let side = 12_000;
+    let properties = [
+        ("mode", "latest"),
+        ("output", "none"),
+        ("tile-size", "12000"),
+    ];
+    let element = element(&model, &properties);
+    let bus = gst::Bus::new();
+    let mut harness = harness(&element, "GRAY8", side, side);
+    element.set_bus(Some(&bus));
+    let frame = gst::Buffer::with_size(side * side).unwrap();
+    wait("the error", || harness.push(frame.clone()).is_err());
+    assert!(common::error_on(&bus).contains("memory"));
 }

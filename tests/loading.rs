@@ -205,3 +205,94 @@ fn models_come_and_go_without_loss() {
         assert!(bus.pop_filtered(&kinds).is_none());
     }
 }
+
+/// The text of the property.
+fn model_file(element: &gst::Element) -> String {
+    element.property("model-file")
+}
+
+/// Whoever writes properties while the element starts holds nothing up, whichever comes first.
+#[test]
+fn writes_during_a_start_hold_nothing_up() {
+    let rounds = match std::env::var_os("UNETSEGMENT_SOAK") {
+        Some(_) => 500,
+        None => 20,
+    };
+    common::init();
+    let files = Files::new();
+    let [first, second] = ["first.onnx", "second.onnx"].map(|name| {
+        files
+            .write(name, &common::model(&SMALL))
+            .display()
+            .to_string()
+    });
+    let text = format!(
+        "videotestsrc num-buffers=5 ! video/x-raw,format=GRAY8,width=48,height=40 ! unetsegment name=unet model-file={first} ! \
+         fakesink sync=false"
+    );
+    for round in 0..rounds {
+        let pipeline = gst::parse::launch(&text).unwrap();
+        let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+        let element = pipeline.by_name("unet").unwrap();
+        let (written, other) = (element.clone(), second.clone());
+        let writing = std::thread::spawn(move || {
+            for number in 0..100 {
+                written.set_property("model-file", &other);
+                written.set_property("opacity", f64::from(number) / 100.0);
+            }
+        });
+        pipeline.set_state(gst::State::Playing).unwrap();
+        writing.join().unwrap();
+        let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
+        let limit = gst::ClockTime::from_seconds(30);
+        let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds);
+        let end = end.unwrap_or_else(|| panic!("round {round}: the stream stands still"));
+        assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
+        assert_eq!(model_file(&element), second);
+        pipeline.set_state(gst::State::Null).unwrap();
+    }
+}
+
+/// A wish that a newer one overtakes is told of too, and `model-file` names the newest that was not refused.
+#[test]
+fn each_of_many_wishes_is_told_of() {
+    let files = Files::new();
+    let path = |name: &str, bytes: &[u8]| files.write(name, bytes).display().to_string();
+    let (model, bad) = (common::model(&SMALL), path("text.onnx", b"no model"));
+    let (first, second) = (path("first.onnx", &model), path("second.onnx", &model));
+    let element = element(first.as_ref(), &[("output", "none")]);
+    let bus = gst::Bus::new();
+    let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
+    element.set_bus(Some(&bus));
+    for round in 0..5 {
+        // Each one soon after the one before, so that their loading overlaps.
+        let wishes = [&bad, &second, &bad, &first, &second];
+        for wish in wishes {
+            element.set_property("model-file", wish);
+            std::thread::sleep(Duration::from_micros(100 * round));
+        }
+        let (mut messages, mut number) = (Vec::new(), 0);
+        let start = Instant::now();
+        while messages.len() < wishes.len() {
+            assert!(start.elapsed() < Duration::from_secs(30), "{messages:?}");
+            drop(harness.push_and_pull(frame(number)).unwrap());
+            number += 1;
+            messages.extend(told(&bus));
+        }
+        assert_eq!(messages.len(), wishes.len(), "{messages:?}");
+        assert_eq!(messages.last(), Some(&true), "{messages:?}");
+        let stats: gst::Structure = element.property("stats");
+        assert_eq!(stats.get::<String>("model-file").unwrap(), second);
+        assert_eq!(model_file(&element), second);
+    }
+    // Where a good one waits for a frame, that is the one to come back to.
+    element.set_property("model-file", &first);
+    std::thread::sleep(Duration::from_millis(500));
+    element.set_property("model-file", &bad);
+    let start = Instant::now();
+    while told(&bus).is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(30), "no refusal");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(model_file(&element), first);
+}

@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstunetsegment::mask_meta;
+use gstunetsegment::picture::Format;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -182,7 +183,10 @@ fn flushes_and_ends_are_quick() {
         for _ in 0..3 {
             harness.push(gray8(&picture, 400, 300)).unwrap();
         }
+        let start = Instant::now();
         assert!(harness.push_event(gst::event::Eos::new()));
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(1), "the end took {took:?}");
         // The end comes when the frames are out.
         assert_eq!(harness.buffers_in_queue(), 3);
     }
@@ -194,15 +198,6 @@ fn no_mask_of_other_caps() {
     let _alone = alone();
     let files = Files::new();
     let model = files.model(&SMALL);
-    let formats = [
-        "GRAY8",
-        "GRAY16_LE",
-        "GRAY16_BE",
-        "RGB",
-        "BGRx",
-        "NV12",
-        "I420",
-    ];
     for mode in ["sync", "latest"] {
         let element = element(
             &model,
@@ -211,7 +206,7 @@ fn no_mask_of_other_caps() {
         let mut harness = harness(&element, "GRAY8", 33, 21);
         let mut random = StdRng::seed_from_u64(5);
         for round in 0..times(40, 500) {
-            let format = formats[random.random_range(0..formats.len())];
+            let format = Format::ALL[random.random_range(0..Format::ALL.len())].name();
             // Small ones mostly; the largest ones in the long form alone.
             let most = times(300, if round % 50 == 0 { 4096 } else { 600 });
             let (width, height) = (random.random_range(1..=most), random.random_range(1..=most));
@@ -336,6 +331,74 @@ fn properties_may_be_written_at_any_moment() {
     pipeline.set_state(gst::State::Null).unwrap();
 }
 
+/// Counts the frames that pass a pad.
+fn counted(element: &gst::Element, pad: &str) -> Arc<AtomicU64> {
+    let count = Arc::new(AtomicU64::new(0));
+    let passed = count.clone();
+    let pad = element.static_pad(pad).unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        passed.fetch_add(1, Ordering::SeqCst);
+        gst::PadProbeReturn::Ok
+    });
+    count
+}
+
+/// Seeks in the middle of the network's work: what comes is what was asked for last, whole and with masks.
+#[test]
+fn seeks_are_followed() {
+    let _alone = alone();
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    common::init();
+    for in_flight in [1, 3] {
+        let text = format!(
+            "videotestsrc pattern=ball ! video/x-raw,format=GRAY8,width=200,height=150,framerate=25/1 ! \
+             unetsegment model-file={} frames-in-flight={in_flight} inference-interval=5 ! \
+             fakesink name=sink sync=false signal-handoffs=true",
+            model.display()
+        );
+        let pipeline = play(&text);
+        let seen: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
+        let noted = seen.clone();
+        let sink = pipeline.by_name("sink").unwrap();
+        sink.connect("handoff", false, move |values| {
+            let buffer: gst::Buffer = values[1].get().unwrap();
+            let mask = mask_meta::of(&buffer).expect("a mask");
+            let times = [buffer.pts(), mask.timestamp].map(|time| time.unwrap().mseconds());
+            noted.lock().unwrap().push((times[0], times[1]));
+            None
+        });
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let mut random = StdRng::seed_from_u64(13);
+        let to = |begin: u64, frames: Option<u64>| {
+            let time = |number: u64| gst::ClockTime::from_mseconds(40 * number);
+            let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE;
+            let stop = frames.map(|frames| time(begin + frames));
+            let set = gst::SeekType::Set;
+            let sought = pipeline.seek(1.0, flags, set, time(begin), set, stop);
+            sought.unwrap();
+        };
+        for _ in 0..times(5, 100) {
+            for _ in 0..random.random_range(0..5) {
+                to(random.random_range(0..1000), None);
+                thread::sleep(Duration::from_millis(random.random_range(0..30)));
+            }
+            let begin = random.random_range(0..1000);
+            to(begin, Some(10));
+            end(&pipeline);
+            let seen = std::mem::take(&mut *seen.lock().unwrap());
+            // The network sees the first one, and every fifth after it.
+            let expected = (begin..begin + 10).map(|at| 40 * at);
+            let expected = expected.map(|time| (time, time - (time / 40 - begin) % 5 * 40));
+            assert_eq!(
+                seen[seen.len().saturating_sub(10)..],
+                expected.collect::<Vec<_>>()
+            );
+        }
+        pipeline.set_state(gst::State::Null).unwrap();
+    }
+}
+
 /// A source that is faster than the network is not held up.
 #[test]
 fn an_overload_holds_nobody_up() {
@@ -348,7 +411,10 @@ fn an_overload_holds_nobody_up() {
     });
     let properties = [("mode", "latest"), ("threads", "1"), ("output", "none")];
     let element = element(&model, &properties);
+    let bus = gst::Bus::new();
     let mut harness = harness(&element, "GRAY8", 300, 200);
+    element.set_bus(Some(&bus));
+    let [came, went] = ["sink", "src"].map(|pad| counted(&element, pad));
     let picture = cells(300, 200, 1);
     let count = times(200, 5_000);
     let mut held: Vec<Duration> = (0..count)
@@ -371,6 +437,32 @@ fn an_overload_holds_nobody_up() {
         (of("in"), of("out") + of("dropped")),
         (count as u64, count as u64)
     );
+    let [came, went] = [came, went].map(|count| count.load(Ordering::SeqCst));
+    assert_eq!((came, went), (of("in"), of("out")));
+    // Each frame goes out, with its own mask or another's, and none is told to be dropped.
+    assert_eq!((came, went), (count as u64, count as u64));
+    assert!(bus.pop_filtered(&[gst::MessageType::Qos]).is_none());
+    // Where masks are all that goes out, those without one are dropped and told.
+    element.set_property_from_str("output", "mask");
+    element.set_property("inference-interval", 10_000_u32);
+    let pad = element.static_pad("sink").unwrap();
+    assert!(pad.send_event(gst::event::FlushStart::new()));
+    assert!(pad.send_event(gst::event::FlushStop::new(true)));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    assert!(harness.push_event(gst::event::Segment::new(&segment)));
+    harness.push(gray8(&picture, 300, 200)).unwrap();
+    let now: gst::Structure = element.property("stats");
+    let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Qos]));
+    let last = messages
+        .last()
+        .expect("no message about frames without masks");
+    let gst::MessageView::Qos(last) = last.view() else {
+        unreachable!()
+    };
+    let (out, dropped) = last.stats();
+    let told = [out, dropped].map(|count| count.value() as u64);
+    let counted = ["out", "dropped"].map(|name| now.get::<u64>(name).unwrap());
+    assert_eq!(told, counted);
     assert!(
         of("overtaken") > of("frames"),
         "the network keeps up: {stats}"

@@ -10,6 +10,7 @@ use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::{What, WithoutMask};
+use crate::guard::guarded;
 use crate::mask_meta;
 
 /// Frames without a mask in a row after which somebody is told.
@@ -202,21 +203,25 @@ impl ObjectImpl for UNetMask {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let mut settings = lock(&self.settings);
-        match pspec.name() {
-            "what" => settings.what = value.get().unwrap_or_default(),
-            "without-mask" => settings.without_mask = value.get().unwrap_or_default(),
-            _ => settings.drop_stale = value.get().unwrap_or_default(),
-        }
+        guarded(self, (), || {
+            let mut settings = lock(&self.settings);
+            match pspec.name() {
+                "what" => settings.what = value.get().unwrap_or_default(),
+                "without-mask" => settings.without_mask = value.get().unwrap_or_default(),
+                _ => settings.drop_stale = value.get().unwrap_or_default(),
+            }
+        });
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        let settings = *lock(&self.settings);
-        match pspec.name() {
-            "what" => settings.what.to_value(),
-            "without-mask" => settings.without_mask.to_value(),
-            _ => settings.drop_stale.to_value(),
-        }
+        guarded(self, pspec.default_value().clone(), || {
+            let settings = *lock(&self.settings);
+            match pspec.name() {
+                "what" => settings.what.to_value(),
+                "without-mask" => settings.without_mask.to_value(),
+                _ => settings.drop_stale.to_value(),
+            }
+        })
     }
 }
 

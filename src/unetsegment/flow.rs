@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Mode;
-use super::inferrer::Inferrer;
+use super::Output;
+use super::inferrer::{Inferrer, Prepared};
 use super::job::{Found, Job, ProcessError};
 use super::line::{Line, Stages};
 use super::loaded::Loaded;
@@ -15,7 +16,7 @@ use super::open::Opening;
 use super::pace::{Change, Pace};
 use super::reader::Reader;
 use super::settings::FrameSettings;
-use super::stats::{Inside, Stats};
+use super::stats::{Gone, Inside, Stats};
 use super::writer::{Writer, Written};
 use crate::inference::{ModelError, Stopper};
 use crate::segmenter::Segmenter;
@@ -105,6 +106,9 @@ impl Flow {
         };
         *lock(&self.manner) = Some(manner);
         *lock(&self.stats) = Stats::default();
+        // One that came too late for the stop is not wanted any more.
+        let late = lock(&self.next).take();
+        drop(late);
         self.broken.store(false, Ordering::Relaxed);
         self.rebuilt.store(false, Ordering::Relaxed);
         self.discontinuous.store(true, Ordering::Relaxed);
@@ -162,6 +166,11 @@ impl Flow {
         count(&mut lock(&self.stats));
     }
 
+    /// What is to be told of frames that were dropped, if there is anything new.
+    pub fn untold(&self) -> Option<Gone> {
+        lock(&self.stats).untold()
+    }
+
     /// Counts a frame that came in.
     pub fn enter(&self) -> Inside {
         Inside::enter(&self.stats)
@@ -182,6 +191,7 @@ impl Flow {
         if let Some(line) = self.line() {
             line.end_flush();
         }
+        self.reader.with(Reader::begin_anew);
         if let Some(stopper) = &*lock(&self.stopper) {
             stopper.allow();
         }
@@ -199,27 +209,78 @@ impl Flow {
         }
     }
 
-    /// Works with all stages while no frame is in between; there is no network while the model is loaded.
-    pub fn while_idle<R>(
+    /// Ends the stream of before, and begins another with what `work` does to the stages while no frame is in
+    /// between. The network is not among them while the model is loaded, nor where frames do not wait for it: then
+    /// it gets ready on its own thread, once it has been [taken off](Self::interrupt) what it was about.
+    pub fn between_streams<R>(
         &self,
-        work: impl FnOnce(&mut Reader, Option<&mut Inferrer>, &mut Writer) -> R,
+        work: impl FnOnce(&mut Reader, Option<&mut Inferrer>, &mut Writer, Option<Output>) -> R,
     ) -> Option<R> {
-        let idle = self.line().is_none_or(|line| line.drain());
-        if !idle {
-            return None;
-        }
-        // Masks of other caps do not fit.
-        self.forget_masks();
+        let latest = match self.manner()? {
+            Manner::Alone => None,
+            Manner::Overlapping(line) => {
+                if !line.drain() {
+                    return None;
+                }
+                None
+            }
+            Manner::Latest(line) if line.is_flushing() => return None,
+            Manner::Latest(line) => Some(line),
+        };
         let all = |reader: &mut Reader| {
-            let mut inferrer = lock(&self.inferrer.0).take();
+            // Nothing of the old caps may be used again, should the new ones be refused.
+            let before = reader.end_stream();
+            if let Some(line) = &latest {
+                self.interrupt(line);
+            }
+            // Masks of other caps do not fit.
+            self.forget_masks();
+            let mut inferrer = match latest {
+                Some(_) => None,
+                None => lock(&self.inferrer.0).take(),
+            };
             let network = inferrer.as_deref_mut();
-            let result = self.writer.with(|writer| work(reader, network, writer));
+            let result = self
+                .writer
+                .with(|writer| work(reader, network, writer, before));
             if inferrer.is_some() {
                 *lock(&self.inferrer.0) = inferrer;
             }
             result
         };
         self.reader.with(all).flatten()
+    }
+
+    /// Takes the network off the frames of a stream that has ended.
+    fn interrupt(&self, line: &Line<Job>) {
+        line.skip();
+        if let Some(stopper) = &*lock(&self.stopper) {
+            stopper.stop();
+        }
+    }
+
+    /// Lets the network work on `job`, if that is wanted still, where frames do not wait for it. Only the thread that
+    /// infers may call it.
+    pub fn resume_for(&self, job: &Job) -> bool {
+        // Whoever stops it does so after the stream has ended, or the flush has begun.
+        let stopper = lock(&self.stopper);
+        let wanted = !job.stream.is_ended() && !self.is_flushing();
+        if let Some(stopper) = stopper.as_ref().filter(|_| wanted) {
+            stopper.allow();
+        }
+        wanted
+    }
+
+    /// Gets the network ready for frames like that of `job`; what there is to say of it, the first time.
+    pub fn prepare_for(&self, job: &Job) -> Result<Option<Prepared>, ProcessError> {
+        if job.stream.is_prepared() {
+            return Ok(None);
+        }
+        let size = job.stream.input.size();
+        let prepared = self.inferrer.with(|inferrer| inferrer.prepare(size));
+        let prepared = prepared.unwrap_or(Err(ProcessError::NoCaps))?;
+        job.stream.set_prepared();
+        Ok(Some(prepared))
     }
 
     /// Works with the reader.
@@ -324,7 +385,13 @@ impl Flow {
 
     /// Makes what was found on `job` the mask of the frames to come.
     pub fn keep(&self, job: &Job, found: Found) {
-        let old = lock(&self.newest).replace(found);
+        let mut newest = lock(&self.newest);
+        // When it ends, what is kept is forgotten after that.
+        if job.stream.is_ended() {
+            return;
+        }
+        let old = newest.replace(found);
+        drop(newest);
         if let Some(map) = old.and_then(|old| old.probability) {
             job.stream.take_back(map);
         }
@@ -335,16 +402,30 @@ impl Flow {
         drop(old);
     }
 
-    /// Takes another model before the next frame.
-    pub fn offer(&self, segmenter: Segmenter, opening: Opening) {
+    /// Takes another model before the next frame; one that was offered before and has seen none comes back.
+    pub fn offer(&self, segmenter: Segmenter, opening: Opening) -> Option<Opening> {
         let next = (Inferrer::new(segmenter), opening);
         let overtaken = lock(&self.next).replace(next);
-        drop(overtaken);
+        overtaken.map(|(_, opening)| opening)
+    }
+
+    /// Whether a model waits for the next frame.
+    pub fn has_offer(&self) -> bool {
+        lock(&self.next).is_some()
+    }
+
+    /// The model that waits for the next frame; without one, the model in use.
+    pub fn newest_model(&self) -> Option<Arc<Loaded>> {
+        let next = lock(&self.next);
+        let offered = next.as_ref().map(|(inferrer, _)| inferrer.model.clone());
+        offered.or_else(|| self.model())
     }
 
     /// Takes the model that was offered, if one was; only the thread that infers may call it.
     pub fn swap(&self) -> Option<Arc<Loaded>> {
-        let (inferrer, opening) = lock(&self.next).take()?;
+        // It is held until the model is in use, so that there is always a newest one.
+        let mut next = lock(&self.next);
+        let (inferrer, opening) = next.take()?;
         self.broken.store(false, Ordering::Relaxed);
         self.rebuilt.store(false, Ordering::Relaxed);
         self.take_model(inferrer, opening);

@@ -22,9 +22,11 @@ use super::loader::Loader;
 use super::open::Opening;
 use super::passing::OnThreads;
 use super::properties;
+use super::qos;
 use super::settings::{FrameSettings, Settings};
 use super::stats::Inside;
 use super::stream::Stream;
+use crate::guard::guarded;
 
 pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
     gst::DebugCategory::new(
@@ -46,6 +48,8 @@ pub struct UNetSegment {
     latency: Latency,
     /// The frame that the base class has taken, until we get it.
     entering: Mutex<Option<Inside>>,
+    /// What the base class has to tell of a late frame, until that is counted.
+    late: Mutex<Option<gst::Message>>,
 }
 
 /// Caps are agreed on in many steps, which must not contradict each other when `output` changes between
@@ -95,13 +99,18 @@ impl UNetSegment {
 
     fn set(&self, value: &glib::Value, pspec: &glib::ParamSpec) {
         let name = pspec.name();
-        let (set, changed) = {
+        let (set, changed, runs, another) = {
             let mut settings = lock(&self.settings);
             let before = settings.frame.output;
             let set = settings.set(name, value);
-            (set, settings.frame.output != before)
+            // A start reads the settings after it has begun to run: either it sees this one, or we see that it runs.
+            let runs = self.flow.manner().is_some();
+            if runs {
+                settings.heard(name);
+            }
+            let another = (runs && name == "model-file").then(|| settings.clone());
+            (set, settings.frame.output != before, runs, another)
         };
-        let runs = self.flow.manner().is_some();
         let for_now = gst::PARAM_FLAG_MUTABLE_PLAYING | gst::PARAM_FLAG_CONTROLLABLE;
         if runs && !pspec.flags().intersects(for_now) {
             gst::element_imp_warning!(
@@ -121,23 +130,33 @@ impl UNetSegment {
                 ("{name} stays as it is: {reason}")
             );
         }
-        if runs && name == "model-file" {
-            self.load_another();
+        if let Some(settings) = another {
+            self.load_another(&settings);
         }
     }
 
-    /// Runs `work`, which glib calls without a net: a panic becomes an error on the bus, and `otherwise` the
-    /// result.
-    fn guarded<T>(&self, otherwise: T, work: impl FnOnce() -> T) -> T {
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        done.unwrap_or_else(|_| {
-            gst::element_imp_error!(
-                self,
-                gst::LibraryError::Failed,
-                ("A fault of unetsegment, which has ended what it was about. The program's standard error tells where")
-            );
-            otherwise
-        })
+    /// Tells that frames were dropped, if any were since the last time; `times` are those of the last one.
+    pub(super) fn tell_dropped(&self, times: qos::Times) {
+        if let Some(gone) = self.flow.untold() {
+            qos::post(self, times, gone);
+        }
+    }
+
+    /// Tells what the base class had to tell of a late frame, which is counted by now.
+    fn tell_late(&self) {
+        let held = lock(&self.late).take();
+        if let Some(gst::MessageView::Qos(late)) = held.as_ref().map(|message| message.view())
+            && let Some(gone) = self.flow.untold()
+        {
+            qos::correct(self, late, gone);
+        }
+    }
+
+    /// Says why tiles may show, where they may.
+    pub(super) fn warn_of_seams(&self, seams: Option<String>) {
+        if let Some(text) = seams {
+            gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
+        }
     }
 
     /// Takes in how long a frame takes, and tells the pipeline where that changes its latency.
@@ -171,12 +190,12 @@ impl ObjectImpl for UNetSegment {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        self.guarded((), || self.set(value, pspec));
+        guarded(self, (), || self.set(value, pspec));
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         let default = || pspec.default_value().clone();
-        self.guarded(default(), || match pspec.name() {
+        guarded(self, default(), || match pspec.name() {
             "active-provider" => {
                 let model = self.flow.model();
                 model.map(|model| model.provider.clone()).to_value()
@@ -202,6 +221,15 @@ impl ElementImpl for UNetSegment {
             self.flow.begin_flush();
         }
         self.parent_change_state(transition)
+    }
+
+    /// Messages about quality of service wait until what they are about is counted.
+    fn post_message(&self, message: gst::Message) -> bool {
+        if message.type_() == gst::MessageType::Qos {
+            *lock(&self.late) = Some(message);
+            return true;
+        }
+        self.parent_post_message(message)
     }
 
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
@@ -239,14 +267,18 @@ impl BaseTransformImpl for UNetSegment {
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = lock(&self.settings).clone();
+        let manner = {
+            let settings = lock(&self.settings);
+            // Where the element was made by a line of text, nobody heard of it when it was set.
+            if let Some(reason) = settings.refusal() {
+                return Err(gst::error_msg!(gst::ResourceError::Settings, ("{reason}")));
+            }
+            let model = &settings.model;
+            (model.mode, model.frames_in_flight as usize)
+        };
         self.loader.reset();
-        let opening = Opening::new(self, &settings)
-            .map_err(|(error, reason)| gst::error_msg!(error, ("{reason}")))?;
         self.latency.reset();
         self.refused.store(false, Ordering::Relaxed);
-        let in_flight = settings.model.frames_in_flight as usize;
-        let manner = (settings.model.mode, in_flight);
         let stages = Arc::new(OnThreads(self.obj().downgrade()));
         self.flow.start(manner, stages).map_err(|error| {
             gst::error_msg!(
@@ -254,7 +286,16 @@ impl BaseTransformImpl for UNetSegment {
                 ("The element's threads can't be started: {error}")
             )
         })?;
-        if let Some(Err(error)) = self.loader.load_first(self, opening) {
+        // A model-file that is set from now on is loaded beside this one.
+        let settings = lock(&self.settings).clone();
+        let loaded = match Opening::new(self, &settings) {
+            Ok(opening) => self.loader.load_first(self, opening),
+            Err((error, reason)) => {
+                self.flow.stop();
+                return Err(gst::error_msg!(error, ("{reason}")));
+            }
+        };
+        if let Some(Err(error)) = loaded {
             self.flow.stop();
             return Err(errors::start(&error));
         }
@@ -288,18 +329,21 @@ impl BaseTransformImpl for UNetSegment {
         if !latest && !self.loader.wait() {
             return Err(gst::loggable_error!(CAT, "there is no model"));
         }
-        let configured = self.flow.while_idle(|reader, inferrer, writer| {
-            // Nothing of the old caps may be used again, should the new ones be refused.
-            let before = reader.end_stream();
-            writer.begin_stream();
-            let stream = Arc::new(Stream::new(incaps, outcaps)?);
-            let kind = stream.kind(wanted, before)?;
-            let prepared = inferrer.map(|inferrer| inferrer.prepare(stream.input.size()));
-            let prepared = prepared.transpose()?;
-            let in_place = stream.is_in_place(kind);
-            reader.begin_stream(stream, kind);
-            Ok((in_place, prepared))
-        });
+        let configured = self
+            .flow
+            .between_streams(|reader, inferrer, writer, before| {
+                writer.begin_stream();
+                let stream = Arc::new(Stream::new(incaps, outcaps)?);
+                let kind = stream.kind(wanted, before)?;
+                let prepared = inferrer.map(|inferrer| inferrer.prepare(stream.input.size()));
+                let prepared = prepared.transpose()?;
+                if prepared.is_some() {
+                    stream.set_prepared();
+                }
+                let in_place = stream.is_in_place(kind);
+                reader.begin_stream(stream, kind);
+                Ok((in_place, prepared))
+            });
         let Some(configured) = configured else {
             return Err(gst::loggable_error!(
                 CAT,
@@ -315,12 +359,8 @@ impl BaseTransformImpl for UNetSegment {
             gst::loggable_error!(CAT, "{error}")
         })?;
         if let Some(prepared) = prepared {
-            if let Some(text) = prepared.seams {
-                gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
-            }
-            if !latest {
-                self.took(prepared.expected_time);
-            }
+            self.took(prepared.expected_time);
+            self.warn_of_seams(prepared.seams);
         }
         self.obj().set_in_place(in_place);
         Ok(())
@@ -384,6 +424,7 @@ impl BaseTransformImpl for UNetSegment {
             gst::EventType::FlushStop => {
                 self.loader.resume();
                 self.flow.end_flush();
+                self.tell_dropped(qos::Times::default());
             }
             _ if event.is_serialized() => {
                 // It may not overtake the frames before it.
@@ -408,16 +449,19 @@ impl BaseTransformImpl for UNetSegment {
             let submitted = self.parent_submit_input_buffer(is_discont, inbuf);
             submitted.map(|submitted| (submitted, output))
         })?;
-        if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
+        let inside = if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
             // The base class has told that it can't be in time.
             self.flow.count(|stats| stats.late += 1);
-        }
+            drop(inside);
+            self.tell_late();
+            None
+        } else {
+            Some(inside)
+        };
         let in_place = self.flow.with_reader(|reader| reader.follow(output));
         self.obj()
             .set_in_place(in_place.map_err(|error| self.fail(&error))?);
-        if submitted != gst_base::BASE_TRANSFORM_FLOW_DROPPED {
-            *lock(&self.entering) = Some(inside);
-        }
+        *lock(&self.entering) = inside;
         Ok(submitted)
     }
 

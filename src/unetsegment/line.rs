@@ -141,9 +141,35 @@ impl<J: Send + 'static> Line<J> {
         }
     }
 
+    /// Tells what went wrong since the last call, once, whether there is a job to put or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_for_room`](Self::wait_for_room).
+    pub fn check(&self) -> Result<(), gst::FlowError> {
+        let mut state = self.shared.lock();
+        if state.phase != Phase::Open {
+            return Err(gst::FlowError::Flushing);
+        }
+        state.failed_to_emit = false;
+        state.failure.take().map_or(Ok(()), Err)
+    }
+
     /// Whether jobs are thrown away.
     pub fn is_flushing(&self) -> bool {
         self.shared.lock().phase != Phase::Open
+    }
+
+    /// Throws the jobs away that still wait for the first stage.
+    pub fn skip(&self) {
+        let skipped = {
+            let mut state = self.shared.lock();
+            let skipped = std::mem::take(&mut state.to_infer);
+            state.at_work -= skipped.len();
+            self.shared.changed.notify_all();
+            skipped
+        };
+        drop(skipped);
     }
 
     /// Waits until all jobs are done; whether they are, and are not being thrown away.

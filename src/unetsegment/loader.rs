@@ -1,7 +1,7 @@
 //! Loading models on a thread of their own: the first, and others that take its place while frames flow. These are
 //! tried on frames of the size of now, and come in between two frames.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use super::flow::lock;
 use super::imp::{CAT, UNetSegment};
 use super::messages::{self, Swap};
 use super::open::{self, Opening};
+use super::settings::Settings;
+use crate::guard::guarded;
 use crate::inference::{Canceller, ModelError};
 use crate::segmenter::Segmenter;
 use crate::tiling::Size;
@@ -22,6 +24,9 @@ use crate::tiling::Size;
 /// How long a start waits for its model. Most take less, and then whatever is wrong with it fails the change of
 /// state; no program hangs for the others.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Why a model that was asked for is not used, though nothing is wrong with it.
+const OVERTAKEN: &str = "another model-file was set before it was in use";
 
 /// What is asked of the thread that loads.
 #[derive(Default)]
@@ -32,7 +37,10 @@ pub struct Loader {
 
 #[derive(Default)]
 struct Wanted {
-    next: Option<Request>,
+    /// The model of the start. No other one takes its place, because the stream waits for it.
+    of_start: Option<Opening>,
+    /// The one that is to follow it.
+    next: Option<Opening>,
     /// Whether the thread is there.
     loading: bool,
     /// Starts of the element: what was asked for before the last one is not wanted any more.
@@ -40,6 +48,8 @@ struct Wanted {
     /// Ends what is loaded for this start.
     canceller: Canceller,
     first: First,
+    /// Where the model of the start is.
+    path: PathBuf,
     /// Whether nobody is to wait for it now.
     interrupted: bool,
 }
@@ -59,9 +69,10 @@ enum First {
     Failed(Option<Box<ModelError>>),
 }
 
-struct Request {
-    opening: Opening,
-    first: bool,
+/// What a thread is to load.
+enum Request {
+    OfStart(Opening),
+    Next(Opening),
 }
 
 impl Loader {
@@ -70,6 +81,7 @@ impl Loader {
         let before = {
             let mut wanted = lock(&self.wanted);
             wanted.starts += 1;
+            wanted.of_start = None;
             wanted.next = None;
             // A thread that still loads for the start before ends on its own.
             wanted.loading = false;
@@ -109,8 +121,11 @@ impl Loader {
         element: &UNetSegment,
         opening: Opening,
     ) -> Option<Result<(), ModelError>> {
-        lock(&self.wanted).first = First::Loading { awaited: true };
-        self.load(element, opening, true);
+        self.load(element, |wanted| {
+            wanted.first = First::Loading { awaited: true };
+            wanted.path = opening.path.clone();
+            wanted.of_start = Some(opening);
+        });
         let wanted = lock(&self.wanted);
         let is_loading = |wanted: &mut Wanted| matches!(wanted.first, First::Loading { .. });
         let waited = self
@@ -137,11 +152,11 @@ impl Loader {
         matches!(wanted.first, First::Loaded)
     }
 
-    /// Has the model that `opening` names loaded for `element`.
-    fn load(&self, element: &UNetSegment, opening: Opening, first: bool) {
+    /// Has what `ask` puts among what is wanted loaded for `element`.
+    fn load(&self, element: &UNetSegment, ask: impl FnOnce(&mut Wanted)) {
         let starts = {
             let mut wanted = lock(&self.wanted);
-            wanted.next = Some(Request { opening, first });
+            ask(&mut wanted);
             if std::mem::replace(&mut wanted.loading, true) {
                 return;
             }
@@ -151,7 +166,7 @@ impl Loader {
         let thread = thread::Builder::new().name("unetsegment:load".into());
         let spawned = thread.spawn(move || {
             while let Some(element) = weak.upgrade() {
-                if !element.imp().load_next(starts) {
+                if !element.imp().load_next_guarded(starts) {
                     break;
                 }
             }
@@ -160,7 +175,7 @@ impl Loader {
             lock(&self.wanted).loading = false;
             // Then whoever asked waits for it.
             gst::warning!(CAT, imp = element, "no thread to load a model: {error}");
-            while element.load_next(starts) {}
+            while element.load_next_guarded(starts) {}
         }
     }
 
@@ -170,9 +185,20 @@ impl Loader {
         if wanted.starts != starts {
             return None;
         }
-        let next = wanted.next.take();
-        wanted.loading = next.is_some();
-        next
+        let of_start = wanted.of_start.take().map(Request::OfStart);
+        let request = of_start.or_else(|| wanted.next.take().map(Request::Next));
+        wanted.loading = request.is_some();
+        request
+    }
+
+    /// Ends the waiting for a model whose loading has ended in a panic.
+    fn broken_off(&self, starts: u64) {
+        let mut wanted = lock(&self.wanted);
+        let lost = matches!(wanted.first, First::Loading { .. }) && wanted.of_start.is_none();
+        if wanted.starts == starts && lost {
+            wanted.first = First::Failed(None);
+            self.changed.notify_all();
+        }
     }
 
     /// Does `work` unless there was another start since, or a stop; none of them comes in between.
@@ -205,26 +231,40 @@ impl Loader {
 }
 
 impl UNetSegment {
-    /// Loads the model that `model-file` was set to while frames flow.
-    pub fn load_another(&self) {
-        let settings = lock(&self.settings).clone();
-        match Opening::new(self, &settings) {
-            Ok(opening) => self.loader.load(self, opening, false),
+    /// Loads the model that `model-file` was set to while frames flow, as `settings` say.
+    pub fn load_another(&self, settings: &Settings) {
+        match Opening::new(self, settings) {
+            Ok(opening) => {
+                let mut overtaken = None;
+                self.loader
+                    .load(self, |wanted| overtaken = wanted.next.replace(opening));
+                self.tell_overtaken(overtaken);
+            }
             Err((_, reason)) => {
-                let path = settings.model.model_file.unwrap_or_default();
+                let path = settings.model.model_file.clone().unwrap_or_default();
                 self.refuse(&path, &reason);
             }
         }
     }
 
-    /// Loads what was asked for last; whether there was anything.
+    /// Loads what was asked for; whether there was anything.
     fn load_next(&self, starts: u64) -> bool {
         match self.loader.take(starts) {
-            Some(Request { opening, first }) if first => self.load_first(opening, starts),
-            Some(Request { opening, .. }) => self.load_in_place(opening, starts),
+            Some(Request::OfStart(opening)) => self.load_first(opening, starts),
+            Some(Request::Next(opening)) => self.load_in_place(opening, starts),
             None => return false,
         }
         true
+    }
+
+    /// As [`load_next`](Self::load_next); a panic is an error on the bus, and nobody waits any more for what it
+    /// has ended.
+    fn load_next_guarded(&self, starts: u64) -> bool {
+        let loaded = guarded(self, None, || Some(self.load_next(starts)));
+        loaded.unwrap_or_else(|| {
+            self.loader.broken_off(starts);
+            true
+        })
     }
 
     /// Loads the model of the start.
@@ -260,7 +300,8 @@ impl UNetSegment {
             Ok(segmenter) => {
                 open::announce(self, &segmenter);
                 let offer = || self.flow.offer(segmenter, opening);
-                self.loader.if_of_now(starts, offer);
+                let overtaken = self.loader.if_of_now(starts, offer).flatten();
+                self.tell_overtaken(overtaken);
             }
             // One that was cancelled is no fault.
             Err(_) if canceller.is_cancelled() => (),
@@ -280,12 +321,38 @@ impl UNetSegment {
 
     /// Says that the model in `path` can't be used, and that the one before stays.
     fn refuse(&self, path: &Path, reason: &str) {
-        // The property says what is in use.
-        if let Some(model) = self.flow.model() {
-            lock(&self.settings).model.model_file = Some(model.path.clone());
+        let restored = {
+            let mut settings = lock(&self.settings);
+            // The property says what is in use, unless it names a wish that is newer.
+            let named = settings
+                .model
+                .model_file
+                .as_deref()
+                .unwrap_or(Path::new(""));
+            let restored = named == path;
+            if restored {
+                let newest = self.flow.newest_model();
+                let in_use = newest.map(|model| model.path.clone());
+                let in_use = in_use.unwrap_or_else(|| lock(&self.loader.wanted).path.clone());
+                settings.model.model_file = Some(in_use);
+            }
+            restored
+        };
+        if restored {
             self.obj().notify("model-file");
         }
         messages::post_swap(&self.obj(), &Swap::Refused { path, reason });
+    }
+
+    /// Says of a model that was asked for that another one came before it was in use.
+    fn tell_overtaken(&self, overtaken: Option<Opening>) {
+        if let Some(Opening { path, .. }) = overtaken {
+            let refused = Swap::Refused {
+                path: &path,
+                reason: OVERTAKEN,
+            };
+            messages::post_swap(&self.obj(), &refused);
+        }
     }
 }
 
@@ -302,4 +369,20 @@ fn tried(
         prepared.map_err(|error| error.to_string())?;
     }
     Ok(segmenter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_model_whose_loading_has_ended_in_a_panic() {
+        let loader = Loader::default();
+        lock(&loader.wanted).first = First::Loading { awaited: false };
+        // Of a start before.
+        loader.broken_off(7);
+        assert!(matches!(lock(&loader.wanted).first, First::Loading { .. }));
+        loader.broken_off(0);
+        assert!(!loader.wait());
+    }
 }

@@ -29,6 +29,7 @@ mod open;
 mod pace;
 mod passing;
 mod properties;
+mod qos;
 mod reader;
 mod settings;
 mod stats;

@@ -26,10 +26,6 @@ pub struct Opening {
 impl Opening {
     /// As `settings` say, for `element`.
     pub fn new(element: &UNetSegment, settings: &Settings) -> Result<Self, Refusal> {
-        // Where the element was made by a line of text, nobody heard of it when it was set.
-        if let Some(reason) = settings.refusal() {
-            return Err((gst::ResourceError::Settings, reason));
-        }
         let settings = &settings.model;
         if settings.reuse != Reuse::Off && settings.blend != Blend::Crop {
             let reason = "reuse needs blend=crop: what tiles average with their neighbours can't be kept for one of them alone";

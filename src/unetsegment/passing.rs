@@ -16,6 +16,7 @@ use super::imp::{CAT, UNetSegment};
 use super::job::{Job, ProcessError};
 use super::line::Stages;
 use super::messages::{self, Swap};
+use super::qos;
 use super::stats::Inside;
 use super::writer::Written;
 use crate::segmenter::SegmentError;
@@ -27,7 +28,12 @@ impl Stages<Job> for OnThreads {
     fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
         let imp = element.imp();
-        gst::panic_to_error!(imp, Err(gst::FlowError::Error), { imp.infer(job) })
+        gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
+            match imp.flow.manner() {
+                Some(Manner::Latest(_)) => imp.infer_beside(job),
+                _ => imp.infer(job),
+            }
+        })
     }
 
     fn emit(&self, job: Job) -> Result<gst::FlowSuccess, gst::FlowError> {
@@ -94,9 +100,14 @@ impl UNetSegment {
     /// A job for the network alone, of a frame that passes meanwhile; none when it is not to see this one.
     fn read_for_network(&self, frame: &gst::Buffer) -> Result<Option<Job>, gst::FlowError> {
         let settings = self.frame_settings();
-        let broken = self.flow.is_broken() || self.flow.model().is_none();
+        let works = !self.flow.is_broken() && self.flow.model().is_some();
+        // A model that has come in the meantime is to see a frame soon, whatever became of the one before.
+        let offered = self.flow.has_offer();
         let job = self.flow.with_reader(|reader| {
-            let due = reader.is_due(self.flow.interval(&settings)) && !broken;
+            if offered {
+                reader.begin_anew();
+            }
+            let due = reader.is_due(self.flow.interval(&settings)) && (works || offered);
             // It goes nowhere, so that it may be the very buffer that passes.
             due.then(|| reader.read(None, frame.clone(), settings))
                 .transpose()
@@ -105,14 +116,38 @@ impl UNetSegment {
         Ok(job.map(|job| Job { due: true, ..job }))
     }
 
+    /// Lets the network see the frame of `job`, which has passed already.
+    fn infer_beside(&self, job: &mut Job) -> Result<(), gst::FlowError> {
+        if !self.flow.resume_for(job) {
+            return Ok(());
+        }
+        match self.infer(job) {
+            // Other caps have ended it, and frames of these are no fault's.
+            Err(gst::FlowError::Flushing) if job.stream.is_ended() => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Has the network get ready for frames like that of `job`, unless it is.
+    fn prepare_for(&self, job: &Job) -> Result<(), gst::FlowError> {
+        let prepared = self.flow.prepare_for(job);
+        if let Some(prepared) = prepared.map_err(|error| self.fail(&error))? {
+            self.warn_of_seams(prepared.seams);
+        }
+        Ok(())
+    }
+
     /// Lets the network see the frame of `job`, if it is to.
     fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         if let Some(model) = self.flow.swap() {
             messages::post_swap(&self.obj(), &Swap::Done(&model));
+            // The masks of the model before are not its own.
+            job.due = true;
         }
         if !job.due || self.flow.is_broken() {
             return Ok(());
         }
+        self.prepare_for(job)?;
         if let Some(paced) = self.flow.keep_pace(&job.settings) {
             messages::post_paced(&self.obj(), &paced, &job.settings);
         }
@@ -177,6 +212,7 @@ impl UNetSegment {
     fn write(&self, mut job: Job) -> Result<Option<gst::Buffer>, gst::FlowError> {
         let arrived = job.arrived;
         let inside = job.inside.take();
+        let times = qos::Times::of(job.frame());
         if let Some(inside) = &inside {
             self.timed(&job, inside.time());
         }
@@ -187,6 +223,8 @@ impl UNetSegment {
             age,
         } = written
         else {
+            drop(inside);
+            self.tell_dropped(times);
             return Ok(None);
         };
         for message in messages.into_iter().flatten() {
@@ -214,6 +252,7 @@ impl UNetSegment {
                 return Ok(GenerateOutputSuccess::NoOutput);
             }
             Manner::Latest(line) => {
+                line.check()?;
                 if let Some(job) = self.read_for_network(&input)? {
                     let overtaken = line.put_newest(job)?;
                     self.flow.count(|stats| stats.overtaken += overtaken as u64);

@@ -33,7 +33,9 @@ impl Default for Reader {
 impl Reader {
     /// Forgets the stream; what it let out.
     pub fn end_stream(&mut self) -> Option<Output> {
-        self.stream.take().map(|(_, kind)| kind)
+        let (stream, kind) = self.stream.take()?;
+        stream.end();
+        Some(kind)
     }
 
     /// Reads frames of `stream` from now on, of which `kind` goes out.
@@ -53,6 +55,11 @@ impl Reader {
             *kind = stream.kind(wanted, Some(*kind))?;
         }
         Ok(stream.is_in_place(*kind))
+    }
+
+    /// Lets the network see the next frame, whatever it saw before.
+    pub fn begin_anew(&mut self) {
+        self.frames = 0;
     }
 
     /// Counts a frame; whether the network is to see it, and not an earlier one's mask to go with it.

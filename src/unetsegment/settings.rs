@@ -19,7 +19,8 @@ use crate::{reuse, segmenter};
 pub struct Settings {
     pub model: ModelSettings,
     pub frame: FrameSettings,
-    /// Properties that were last set to a text which says nothing, and what is wrong with it.
+    /// Properties that were last set to a text which says nothing, and what is wrong with it, where nobody has
+    /// heard of it.
     refused: BTreeMap<String, String>,
 }
 
@@ -323,10 +324,15 @@ impl FrameSettings {
 }
 
 impl Settings {
-    /// What is wrong with a property that was set to a text which says nothing, if one was.
+    /// What is wrong with a property that was set to a text which says nothing, if one was and nobody has heard of it.
     pub fn refusal(&self) -> Option<String> {
         let (name, reason) = self.refused.first_key_value()?;
         Some(format!("{name}: {reason}"))
+    }
+
+    /// Takes in that somebody has heard what is wrong with the text of `name`.
+    pub fn heard(&mut self, name: &str) {
+        self.refused.remove(name);
     }
 
     /// Sets the property `name`; GObject has checked the type of `value` before. A text that says

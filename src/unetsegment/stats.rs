@@ -35,6 +35,15 @@ pub struct Stats {
     times: [f32; WINDOW],
     /// Age of the mask that went out last.
     mask_age: Option<Duration>,
+    /// Frames that were dropped, as far as that was told.
+    told: u64,
+}
+
+/// Frames that went out, and that were dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Gone {
+    pub out: u64,
+    pub dropped: u64,
 }
 
 impl Default for Stats {
@@ -51,6 +60,7 @@ impl Default for Stats {
             reused: 0.0,
             times: [0.0; WINDOW],
             mask_age: None,
+            told: 0,
         }
     }
 }
@@ -80,12 +90,28 @@ impl Stats {
         })
     }
 
+    /// Frames that went out, and that were dropped: what came in and is neither out nor inside.
+    fn gone(&self) -> Gone {
+        Gone {
+            out: self.out,
+            dropped: self.input.saturating_sub(self.out + self.inside),
+        }
+    }
+
+    /// What is to be told, if more was dropped than was told.
+    pub fn untold(&mut self) -> Option<Gone> {
+        let gone = self.gone();
+        let more = gone.dropped > self.told;
+        self.told = gone.dropped;
+        more.then_some(gone)
+    }
+
     /// As the property `stats` shows it, with the network seeing every
     /// `interval`-th frame, and the `model` of now. What came in and is neither out nor inside was
     /// dropped: late, thrown away by a flush, failed, or without a mask where that is all that goes out.
     pub fn structure(&self, interval: u32, model: Option<&Loaded>) -> gst::Structure {
         let [p50, p95, p99] = self.percentiles([0.5, 0.95, 0.99]);
-        let dropped = self.input.saturating_sub(self.out + self.inside);
+        let Gone { dropped, .. } = self.gone();
         let age = self.mask_age.unwrap_or_default().as_nanos();
         let mut fields = gst::Structure::builder("unetsegment-stats")
             .field("in", self.input)

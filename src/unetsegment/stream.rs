@@ -1,5 +1,6 @@
 //! What holds as long as the caps do.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gst::prelude::*;
@@ -22,6 +23,10 @@ pub struct Stream {
     labels: gst::BufferPool,
     /// Maps of probabilities that are not in use.
     probabilities: Mutex<Vec<Arc<Vec<f32>>>>,
+    /// Whether other caps have come.
+    ended: AtomicBool,
+    /// Whether the network is ready for its frames.
+    prepared: AtomicBool,
 }
 
 impl Stream {
@@ -44,7 +49,29 @@ impl Stream {
             labels: pool(2 * size.area())?,
             masks: pool(size.area())?,
             probabilities: Mutex::default(),
+            ended: AtomicBool::new(false),
+            prepared: AtomicBool::new(false),
         })
+    }
+
+    /// Takes in that other caps have come.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether other caps have come, so that nobody wants masks of these any more.
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Takes in that the network is ready for its frames.
+    pub fn set_prepared(&self) {
+        self.prepared.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the network is ready for its frames.
+    pub fn is_prepared(&self) -> bool {
+        self.prepared.load(Ordering::Relaxed)
     }
 
     /// What goes out of what is `wanted`. The caps may have been agreed on for another output than the one
