@@ -12,7 +12,7 @@ use ort::value::Tensor;
 use super::canceller::Canceller;
 use super::ending::{self, OnEnd};
 use super::error::{ModelError, lost, run_error, unfit};
-use super::file::{self, ModelFile};
+use super::file::{self, Reader};
 use super::library::{self, Search};
 use super::memory;
 use super::network::{Network, dimensions, promised_outputs};
@@ -133,18 +133,24 @@ impl Model {
     /// Opens the model in the file `path`, with the contract that it carries or one that is found
     /// out by trying.
     pub fn open(path: &Path, options: &Options) -> Result<Model, ModelError> {
-        let read = ModelFile::read(path, options.allow_external_data)?;
+        let stopped = || options.canceller.is_cancelled();
+        let reader = Reader {
+            path,
+            stopped: &stopped,
+        };
+        let read = reader.read(options.allow_external_data)?;
+        let hash_of_all = reader.hash_of_all(&read)?;
         let _inside = ending::enter().ok_or_else(|| lost(path))?;
         let canceller = options.canceller.clone();
         let _on_end = OnEnd::new(move || canceller.cancel());
         let environment = library::environment(&options.library)?;
         let mut refused = Vec::new();
-        if options.canceller.is_cancelled() {
+        if stopped() {
             return Err(ModelError::Stopped {
                 path: path.to_owned(),
             });
         }
-        let key = Key::new(read.hash_of_all(), options);
+        let key = Key::new(hash_of_all, options);
         let session = match key.as_ref().and_then(shared::find) {
             Some(found) => found,
             None => {

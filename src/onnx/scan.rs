@@ -12,10 +12,10 @@ mod sizes;
 pub(crate) mod tensor;
 mod work;
 
-use super::{Attribute, Model, Node};
+use super::{Attribute, Model, Node, wire};
 
 /// Operators at most; large segmentation networks have a few thousand.
-const MOST_NODES: usize = 20_000;
+pub(super) const MOST_NODES: usize = 20_000;
 
 /// Elements of a computed constant at most, which is 64 MiB of floats.
 const LARGEST_CONSTANT: i64 = 1 << 24;
@@ -76,8 +76,13 @@ const NOT_FOR_PICTURES: [&str; 33] = [
 /// Why a model is refused.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    #[error("it has {0} operators, and {MOST_NODES} are possible")]
+    #[error("it has {0} operators or more, and {MOST_NODES} are possible")]
     Nodes(usize),
+    #[error(
+        "what it holds beside its weights takes more than {} MiB, where networks have a tenth of that; weights that lie in lists of integers count for it: save them as raw data",
+        wire::MOST_BESIDE_WEIGHTS >> 20
+    )]
+    Structure,
     #[error(
         "{node} has a graph of its own (control flow), which may run without end: export the network without it"
     )]
