@@ -164,8 +164,8 @@ impl Model {
         };
         let stopper = Stopper::new().map_err(|error| run_error(path, &error))?;
         let network = session
-            .with(never, |session| Network::of(session))
-            .ok_or_else(|| lost(path))?
+            .with(stopped, |session| Network::of(session))
+            .ok_or_else(|| stopped_or_lost(path, stopped()))?
             .map_err(|reason| unfit(path, reason))?;
         let graph = read.model.graph.unwrap_or_default();
         let survey = onnx::survey::survey(&graph, network.channels);
@@ -301,10 +301,10 @@ impl Model {
         }
         let limit = watchdog::limit(self.session.provider);
         let stopper = self.stopper.clone();
-        let watchdog = Watchdog::new(limit, move || stopper.stop());
+        let watchdog = Watchdog::new(limit, move || stopper.expire());
         let made = self.make_tensors(shape);
         if watchdog.has_acted() {
-            self.stopper.allow();
+            self.stopper.forgive();
             return Err(ModelError::Slow {
                 path: self.path.clone(),
                 seconds: limit.as_secs(),
@@ -511,8 +511,14 @@ fn are_finite(values: &[f32]) -> bool {
     largest < INFINITE
 }
 
-fn never() -> bool {
-    false
+/// The error of whoever got no turn.
+fn stopped_or_lost(path: &Path, stopped: bool) -> ModelError {
+    match stopped {
+        true => ModelError::Stopped {
+            path: path.to_owned(),
+        },
+        false => lost(path),
+    }
 }
 
 /// The contract of a model that carries none, found out within the time that a first run may take.
@@ -525,18 +531,19 @@ fn probed(
 ) -> Result<Contract, ModelError> {
     let limit = watchdog::limit(session.provider);
     let ends = stopper.clone();
-    let watchdog = Watchdog::new(limit, move || ends.stop());
+    let watchdog = Watchdog::new(limit, move || ends.expire());
     let options = &*stopper.options;
-    let found = session
-        .with(never, |session| {
-            probe::contract(session, options, network, survey, &file::stem(path))
-        })
-        .ok_or_else(|| lost(path))?;
-    match watchdog.has_acted() {
-        true => Err(ModelError::Slow {
+    let stopped = || stopper.is_stopped();
+    let found = session.with(stopped, |session| {
+        probe::contract(session, options, network, survey, &file::stem(path))
+    });
+    match found {
+        _ if watchdog.has_acted() => Err(ModelError::Slow {
             path: path.to_owned(),
             seconds: limit.as_secs(),
         }),
-        false => found.map_err(|reason| unfit(path, reason)),
+        Some(Ok(contract)) => Ok(contract),
+        Some(Err(reason)) if !stopped() => Err(unfit(path, reason)),
+        _ => Err(stopped_or_lost(path, stopped())),
     }
 }
