@@ -377,9 +377,20 @@ impl Model {
             Some(Err(ModelError::Run { .. })) | None if stopped() => Err(ModelError::Stopped {
                 path: self.path.clone(),
             }),
-            Some(result) => result,
+            Some(result) => {
+                if matches!(result, Err(ModelError::Run { .. })) {
+                    // Nobody can tell what is left of it.
+                    shared::withdraw(&self.session);
+                }
+                result
+            }
             None => Err(lost(&self.path)),
         }
+    }
+
+    /// Whether both run the same session, in turns.
+    pub fn shares_session_with(&self, other: &Model) -> bool {
+        Arc::ptr_eq(&self.session, &other.session)
     }
 
     /// SHA-256 of the file.
@@ -496,7 +507,11 @@ impl Model {
         let scores = tensors.output.extract_tensor().1;
         match are_finite(scores) {
             true => Ok(scores),
-            false => Err(ModelError::NotFinite { path: path.clone() }),
+            false => {
+                // What makes no numbers may be in the session, as where a device has lost its weights.
+                shared::withdraw(&self.session);
+                Err(ModelError::NotFinite { path: path.clone() })
+            }
         }
     }
 }
