@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use common::{Files, SMALL, element, refusal};
 use gstunetsegment::inference::{Canceller, Model, ModelError, Options};
 use gstunetsegment::onnx::{self, Attribute, DataType, Graph, Node, OperatorSet, Tensor};
+use gstunetsegment::segmenter::{Segmenter, Tiles};
+use gstunetsegment::tiling::Size;
 use prost::Message;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -438,6 +440,59 @@ fn reading_a_large_model_can_be_ended() {
     assert!(took < Duration::from_millis(300), "{took:?}");
     let more = peak() - before;
     assert!(more < 64.0, "{more:.0} MiB");
+}
+
+/// An operator can't be ended while it computes.
+#[test]
+fn one_operator_that_computes_long_is_refused() {
+    let convolution = |name: &str, input: &str, weight: &str, output: &str, side: i64| {
+        let mut node = node("Conv", &[input, weight], output);
+        node.name = name.into();
+        node.attribute = vec![
+            Attribute::ints("kernel_shape", &[side; 2]),
+            Attribute::ints("pads", &[side / 2; 4]),
+        ];
+        node
+    };
+    let weights = |name: &str, outputs: i64, inputs: i64, side: i64| {
+        let count = outputs * inputs * side * side;
+        let dims = [outputs, inputs, side, side];
+        Tensor::of_floats(name.into(), &dims, &vec![0.01; count as usize])
+    };
+    let wide = |channels: i64| {
+        file(
+            vec![
+                convolution("first", "image", "a", "x", 1),
+                convolution("wide", "x", "b", "y", 3),
+                convolution("last", "y", "c", "scores", 1),
+            ],
+            vec![
+                weights("a", channels, 1, 1),
+                weights("b", channels, channels, 3),
+                weights("c", 2, channels, 1),
+            ],
+        )
+    };
+    common::init();
+    let files = Files::new();
+    let path = files.write("wide.onnx", &wide(512).encode_to_vec());
+    refused(&path, "wide (Conv) alone multiplies");
+    let text = refusal(&element(&path, &[]));
+    assert!(text.contains("alone multiplies"), "{text}");
+    // One that is just allowed has tiles for which nobody waits long.
+    let path = files.write("less.onnx", &wide(448).encode_to_vec());
+    let mut segmenter = Segmenter::open(&path, &Options::default(), Tiles::default()).unwrap();
+    let frame = Size {
+        width: 1024,
+        height: 1024,
+    };
+    let plan = segmenter.prepare(frame).unwrap();
+    let work = (448 * 448 * 9) as f64 * plan.outer.area() as f64;
+    assert!(
+        work <= f64::from(1 << 16) * f64::from(1 << 20),
+        "{:?}",
+        plan.outer
+    );
 }
 
 /// A model with some of its bytes changed, cut out or put in.

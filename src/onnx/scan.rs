@@ -12,7 +12,7 @@ mod sizes;
 pub(crate) mod tensor;
 mod work;
 
-use super::{Attribute, Model, Node, wire};
+use super::{Attribute, Graph, Model, Node, wire};
 
 /// Operators at most; large segmentation networks have a few thousand.
 pub(super) const MOST_NODES: usize = 20_000;
@@ -127,6 +127,11 @@ pub enum Refusal {
         "{node} leaves nothing of what it is given: its window is larger. The file is damaged, or made for larger pictures"
     )]
     Vanishes { node: String },
+    #[error(
+        "{node} alone multiplies {work} times for each pixel of the picture, and {} is the most: it can't be ended while it computes",
+        sizes::MOST_OF_ONE
+    )]
+    Heavy { node: String, work: i64 },
     #[error("the operators up to {node} compute longer than any picture is worth")]
     Work { node: String },
     #[error(
@@ -161,7 +166,13 @@ pub fn scan(model: &Model) -> Result<(), Refusal> {
     }
     graph.initializer.iter().try_for_each(tensor::check)?;
     graph.node.iter().try_for_each(operator)?;
-    sizes::check(graph)
+    sizes::check(graph).map(drop)
+}
+
+/// Multiplications of the operator that computes longest, for each pixel of the picture, about. A run can't be
+/// ended while it is at it.
+pub fn heaviest(graph: &Graph) -> f64 {
+    sizes::check(graph).unwrap_or(0.0)
 }
 
 /// How a node is called in a message.
