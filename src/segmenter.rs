@@ -19,6 +19,10 @@ use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Span, Stitcher, Tile
 /// 2.4 megapixels: 2.2 to 2.7.
 const RUNTIME_SHARE: f64 = 2.8;
 
+/// Multiplications of one operator at one time at most, where tiles are planned: a few tenths of a second on two
+/// cores, for which a flush or a stop has to wait. The paper's network has room for tiles of 960 x 960 pixels.
+const WORK_AT_ONCE: f64 = (1_u64 << 36) as f64;
+
 /// Input pixels of a planned tile where unchanged ones are left out: as small as it may be before what tiles
 /// see beyond their part makes them dear.
 const PIXELS_OF_KEPT: usize = 448 * 448;
@@ -259,10 +263,10 @@ impl Segmenter {
             let geometry = self.geometry();
             let tile_size = match (self.tiles.size, self.tiles.reuse) {
                 (0, Reuse::Exact) => TileSize::Planned {
-                    max_pixels: self.pixels_in_memory().min(PIXELS_OF_KEPT),
+                    max_pixels: self.pixels_of_a_run().min(PIXELS_OF_KEPT),
                 },
                 (0, _) => TileSize::Planned {
-                    max_pixels: self.pixels_in_memory(),
+                    max_pixels: self.pixels_of_a_run(),
                 },
                 (side, _) => TileSize::Inner(side),
             };
@@ -279,7 +283,7 @@ impl Segmenter {
                 // How many tiles have changed, nobody knows before.
                 Some(_) => 1,
                 None => {
-                    let most_pixels = self.pixels_in_memory();
+                    let most_pixels = self.pixels_of_a_run();
                     batch::choose(&mut self.model, &plan, (self.tiles.batch, most_pixels))?
                 }
             };
@@ -307,6 +311,13 @@ impl Segmenter {
         self.prepared = None;
         self.model.forget_shapes();
         Ok(())
+    }
+
+    /// Input pixels of a tile, or of several that are seen at once: memory bounds them, and that a run can't be ended
+    /// while one operator computes.
+    fn pixels_of_a_run(&self) -> usize {
+        let work = self.model.survey().work_per_pixel.max(1.0);
+        self.pixels_in_memory().min((WORK_AT_ONCE / work) as usize)
     }
 
     /// Input pixels of a tile that fills the memory that tiles may take.

@@ -265,3 +265,35 @@ fn weights_that_are_no_numbers_are_told() {
     let more = bus.pop_filtered(&[gst::MessageType::Error]);
     assert!(more.is_none(), "told twice: {more:?}");
 }
+
+/// Names of files are bytes on Unix, and a program in C may put any bytes into a property.
+#[cfg(unix)]
+#[test]
+fn bytes_that_are_no_text_name_files_and_nothing_else() {
+    use std::os::unix::ffi::OsStringExt;
+    use std::path::PathBuf;
+
+    let bytes = |bytes: &[u8]| PathBuf::from(std::ffi::OsString::from_vec(bytes.to_vec()));
+    let files = Files::new();
+    let path = files.path("x").with_file_name(bytes(b"na\xffme.onnx"));
+    std::fs::rename(files.model(&SMALL), &path).unwrap();
+    let element = element(&files.model(&SMALL), &[]);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    element.set_property("model-file", &path);
+    assert_eq!(element.property::<PathBuf>("model-file"), path);
+    common::segment(&element, &[0; 64 * 48], 64, 48);
+    element.set_bus(Some(&bus));
+    for name in ["value-range", "display-range", "trigger", "show-classes"] {
+        let before: String = element.property(name);
+        element.set_property(name, bytes(b"0,\xff"));
+        assert_eq!(element.property::<String>(name), before);
+        let warning = bus.pop_filtered(&[gst::MessageType::Warning]).unwrap();
+        let gst::MessageView::Warning(warning) = warning.view() else {
+            unreachable!()
+        };
+        let text = warning.error().to_string();
+        assert!(text.contains(name) && text.contains("no text"), "{text}");
+    }
+    assert!(bus.pop_filtered(&[gst::MessageType::Error]).is_none());
+}

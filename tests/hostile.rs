@@ -2,12 +2,15 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{Files, SMALL};
-use gstunetsegment::inference::{Model, Options};
+use common::{Files, SMALL, element, refusal};
+use gstunetsegment::inference::{Canceller, Model, ModelError, Options};
 use gstunetsegment::onnx::{self, Attribute, DataType, Graph, Node, OperatorSet, Tensor};
+use gstunetsegment::segmenter::{Segmenter, Tiles};
+use gstunetsegment::tiling::Size;
 use prost::Message;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -210,7 +213,7 @@ fn hostile_models_are_refused_at_once() {
     assert!(more < 64.0, "{more:.0} MiB");
 }
 
-fn refused(path: &std::path::Path, words: &str) {
+fn refused(path: &Path, words: &str) {
     let start = Instant::now();
     let error = Model::open(path, &Options::default()).err();
     let took = start.elapsed();
@@ -220,6 +223,275 @@ fn refused(path: &std::path::Path, words: &str) {
         took < Duration::from_secs(1),
         "{}: {took:?}",
         path.display()
+    );
+}
+
+/// A number of variable length, as the format writes it.
+fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+/// What comes before a field of `length` bytes.
+fn head(field: u64, length: u64) -> Vec<u8> {
+    [varint(field << 3 | 2), varint(length)].concat()
+}
+
+/// What comes before `length` bytes that lie in the fields `within`, the outermost first.
+fn heads(within: &[u64], length: u64) -> Vec<u8> {
+    let mut before = Vec::new();
+    for field in within.iter().rev() {
+        let inner = length + before.len() as u64;
+        before.splice(0..0, head(*field, inner));
+    }
+    before
+}
+
+/// The version of the format, with which a file begins.
+const BEGIN: &[u8] = b"\x08\x08";
+
+/// A file of `count` times the message `unit`, which lies in the fields `within`.
+fn many(files: &Files, name: &str, within: &[u64], unit: &[u8], count: u64) -> PathBuf {
+    let path = files.path(&format!("{name}.onnx"));
+    let mut file = BufWriter::new(std::fs::File::create(&path).unwrap());
+    file.write_all(BEGIN).unwrap();
+    file.write_all(&heads(within, count * unit.len() as u64))
+        .unwrap();
+    for _ in 0..count {
+        file.write_all(unit).unwrap();
+    }
+    file.flush().unwrap();
+    path
+}
+
+/// A file of `size` bytes that takes no room on the disk, beginning with `begin`.
+fn hollow(files: &Files, name: &str, begin: &[u8], size: u64) -> PathBuf {
+    let path = files.write(name, begin);
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(size).unwrap();
+    path
+}
+
+/// A model of `size` bytes of weights, up to where these begin.
+fn before_weights(size: u64) -> Vec<u8> {
+    let dims = [
+        head(1, varint(size).len() as u64),
+        varint(size),
+        b"\x10\x02".to_vec(),
+    ]
+    .concat();
+    let raw = head(9, size);
+    let tensor = (dims.len() + raw.len()) as u64 + size;
+    [BEGIN, &heads(&[7, 5], tensor), &dims, &raw].concat()
+}
+
+/// A package whose weights are `begin` and then zeros.
+fn packed(files: &Files, name: &str, begin: &[u8], zeros: u64) -> PathBuf {
+    let path = files.path(name);
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    let options = zip::write::SimpleFileOptions::default();
+    archive.start_file("rdf.yaml", options).unwrap();
+    let text = include_str!("../fuzz/seeds/package/format-0.5.yaml");
+    let nothing = format!(", sha256: {}", "0".repeat(64));
+    assert!(text.contains(&nothing));
+    archive
+        .write_all(text.replace(&nothing, "").as_bytes())
+        .unwrap();
+    archive.start_file("weights.onnx", options).unwrap();
+    archive.write_all(begin).unwrap();
+    std::io::copy(
+        &mut std::io::Read::take(std::io::repeat(0), zeros),
+        &mut archive,
+    )
+    .unwrap();
+    archive.finish().unwrap();
+    path
+}
+
+/// A folder with a package, whose weights take no room on the disk.
+fn hollow_package(files: &Files) -> PathBuf {
+    let folder = files.path("folder");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = include_str!("../fuzz/seeds/package/format-0.5.yaml");
+    std::fs::write(folder.join("rdf.yaml"), text).unwrap();
+    hollow(files, "folder/weights.onnx", b"", 2 << 30);
+    folder
+}
+
+/// Files of which reading or parsing takes much more memory than there is in them, each with words of its refusal.
+fn swelling(files: &Files) -> Vec<(PathBuf, &'static str)> {
+    const MILLIONS: u64 = 2_000_000;
+    let most = "beside its weights";
+    let much = 300 << 20;
+    vec![
+        (
+            many(files, "nodes", &[7], b"\x0a\x00", 5 * MILLIONS),
+            "20001 operators",
+        ),
+        (many(files, "inputs", &[7, 1], b"\x0a\x00", MILLIONS), most),
+        (
+            many(files, "attributes", &[7, 1], b"\x2a\x00", MILLIONS),
+            most,
+        ),
+        (
+            many(files, "initializers", &[7], b"\x2a\x00", MILLIONS),
+            most,
+        ),
+        (many(files, "values", &[7], b"\x5a\x00", MILLIONS), most),
+        (many(files, "metadata", &[], b"\x72\x00", MILLIONS), most),
+        (many(files, "versions", &[], b"\x42\x00", MILLIONS), most),
+        (
+            many(files, "functions", &[], b"\xca\x01\x00", MILLIONS),
+            most,
+        ),
+        (
+            many(files, "numbers", &[7, 5, 7], b"\x00", 5 * MILLIONS),
+            most,
+        ),
+        (
+            hollow(files, "zeros.onnx", b"", 2 << 30),
+            "not an ONNX file",
+        ),
+        (hollow(files, "begun.onnx", BEGIN, 2 << 30), "damaged"),
+        (
+            hollow(
+                files,
+                "text.onnx",
+                &[BEGIN, &head(2, 1 << 30)].concat(),
+                2 << 30,
+            ),
+            most,
+        ),
+        (hollow_package(files), "not an ONNX file"),
+        (packed(files, "zeros.zip", b"", much), "packed into"),
+        (
+            packed(files, "weights.zip", &before_weights(much), much),
+            "packed into",
+        ),
+        (packed(files, "few.zip", b"", 1 << 20), "not an ONNX file"),
+    ]
+}
+
+/// Makes [`peak`] count from now on.
+#[cfg(target_os = "linux")]
+fn forget_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forget_peak() {}
+
+/// Also by the element, which says so on the bus.
+#[test]
+fn files_that_swell_are_refused_before_they_do() {
+    common::init();
+    let files = Files::new();
+    for (path, words) in swelling(&files) {
+        forget_peak();
+        let before = peak();
+        refused(&path, words);
+        let more = peak() - before;
+        assert!(more < 64.0, "{}: {more:.0} MiB", path.display());
+        forget_peak();
+        let before = peak();
+        let start = Instant::now();
+        let text = refusal(&element(&path, &[]));
+        let took = start.elapsed();
+        assert!(text.contains(words), "{}: {text}", path.display());
+        assert!(
+            took < Duration::from_secs(1),
+            "{}: {took:?}",
+            path.display()
+        );
+        let more = peak() - before;
+        assert!(more < 64.0, "{}: {more:.0} MiB", path.display());
+        std::fs::remove_file(&path).ok();
+    }
+}
+
+/// Nobody has to wait until a large file is read.
+#[test]
+fn reading_a_large_model_can_be_ended() {
+    common::init();
+    let files = Files::new();
+    let size = 1 << 30;
+    let begin = before_weights(size);
+    let path = hollow(&files, "large.onnx", &begin, begin.len() as u64 + size);
+    let canceller = Canceller::default();
+    let options = Options {
+        canceller: canceller.clone(),
+        ..Default::default()
+    };
+    canceller.cancel();
+    forget_peak();
+    let before = peak();
+    let start = Instant::now();
+    let error = Model::open(&path, &options).err();
+    let took = start.elapsed();
+    assert!(
+        matches!(error, Some(ModelError::Stopped { .. })),
+        "{error:?}"
+    );
+    assert!(took < Duration::from_millis(300), "{took:?}");
+    let more = peak() - before;
+    assert!(more < 64.0, "{more:.0} MiB");
+}
+
+/// An operator can't be ended while it computes.
+#[test]
+fn one_operator_that_computes_long_is_refused() {
+    let convolution = |name: &str, input: &str, weight: &str, output: &str, side: i64| {
+        let mut node = node("Conv", &[input, weight], output);
+        node.name = name.into();
+        node.attribute = vec![
+            Attribute::ints("kernel_shape", &[side; 2]),
+            Attribute::ints("pads", &[side / 2; 4]),
+        ];
+        node
+    };
+    let weights = |name: &str, outputs: i64, inputs: i64, side: i64| {
+        let count = outputs * inputs * side * side;
+        let dims = [outputs, inputs, side, side];
+        Tensor::of_floats(name.into(), &dims, &vec![0.01; count as usize])
+    };
+    let wide = |channels: i64| {
+        file(
+            vec![
+                convolution("first", "image", "a", "x", 1),
+                convolution("wide", "x", "b", "y", 3),
+                convolution("last", "y", "c", "scores", 1),
+            ],
+            vec![
+                weights("a", channels, 1, 1),
+                weights("b", channels, channels, 3),
+                weights("c", 2, channels, 1),
+            ],
+        )
+    };
+    common::init();
+    let files = Files::new();
+    let path = files.write("wide.onnx", &wide(512).encode_to_vec());
+    refused(&path, "wide (Conv) alone multiplies");
+    let text = refusal(&element(&path, &[]));
+    assert!(text.contains("alone multiplies"), "{text}");
+    // One that is just allowed has tiles for which nobody waits long.
+    let path = files.write("less.onnx", &wide(448).encode_to_vec());
+    let mut segmenter = Segmenter::open(&path, &Options::default(), Tiles::default()).unwrap();
+    let frame = Size {
+        width: 1024,
+        height: 1024,
+    };
+    let plan = segmenter.prepare(frame).unwrap();
+    let work = (448 * 448 * 9) as f64 * plan.outer.area() as f64;
+    assert!(
+        work <= f64::from(1 << 16) * f64::from(1 << 20),
+        "{:?}",
+        plan.outer
     );
 }
 

@@ -31,6 +31,23 @@ fn set_extent(value: &mut onnx::ValueInfo, axis: usize, extent: onnx::Extent) {
     tensor.shape.as_mut().unwrap().dim[axis].extent = Some(extent);
 }
 
+/// Whatever makes no numbers may be in the session, so that whoever opens the model again gets another.
+#[test]
+fn a_session_that_made_no_numbers_is_not_shared_any_more() {
+    let files = Files::new();
+    let path = files.model(&SMALL);
+    let open = || Model::open(&path, &options()).unwrap();
+    let mut first = open();
+    assert!(first.shares_session_with(&open()));
+    let (height, width) = SMALL.geometry().legal(64, 64).unwrap();
+    first.shape(height, width).unwrap();
+    first.input().fill(f32::NAN);
+    assert!(matches!(first.run(), Err(ModelError::NotFinite { .. })));
+    let second = open();
+    assert!(!first.shares_session_with(&second));
+    assert!(second.shares_session_with(&open()));
+}
+
 #[test]
 fn a_model_carries_its_contract() {
     let model = open(&common::model(&SMALL)).unwrap();

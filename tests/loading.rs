@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::{Files, SMALL, cells, element, error_on, foreign, gray8, harness};
 use gst::prelude::*;
 use gstreamer as gst;
-use gstunetsegment::inference::{Model, Options};
+use gstunetsegment::inference::{Canceller, Model, ModelError, Options};
 use gstunetsegment::mask_meta;
 use gstunetsegment::unet::UNet;
 
@@ -295,4 +295,38 @@ fn each_of_many_wishes_is_told_of() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(model_file(&element), first);
+}
+
+/// Models with one session take turns, and a run may take long.
+#[test]
+fn a_load_that_waits_for_the_run_of_another_can_be_ended() {
+    let path = slow();
+    let mut busy = Model::open(path, &Options::default()).unwrap();
+    let stopper = busy.stopper();
+    let (height, width) = busy.contract().geometry.legal(700, 700).unwrap();
+    let running =
+        std::thread::spawn(
+            move || {
+                while busy.shape(height, width).is_ok() && busy.run().is_ok() {}
+            },
+        );
+    let canceller = Canceller::default();
+    let options = Options {
+        canceller: canceller.clone(),
+        ..Default::default()
+    };
+    let ended = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(1000));
+        canceller.cancel();
+        Instant::now()
+    });
+    let error = Model::open(path, &options).err();
+    let took = ended.join().unwrap().elapsed();
+    stopper.stop();
+    running.join().unwrap();
+    assert!(
+        matches!(error, Some(ModelError::Stopped { .. })),
+        "{error:?}"
+    );
+    assert!(took < SOON, "{took:?}");
 }

@@ -1,12 +1,12 @@
-//! The bytes of a model: parsed, scanned, and surveyed as before it is loaded.
+//! The bytes of a model: looked at, parsed, scanned, and surveyed as before it is loaded.
 #![no_main]
 
-use gstunetsegment::onnx::{Model, scan, survey};
+use gstunetsegment::onnx::{read, scan, survey};
 use libfuzzer_sys::fuzz_target;
-use prost::Message;
+use prost::bytes::Bytes;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(model) = Model::decode(bytes) else {
+    let Ok(model) = read::parse(&Bytes::copy_from_slice(bytes)) else {
         return;
     };
     if scan::scan(&model).is_ok()

@@ -1,18 +1,33 @@
 //! Where a package keeps its files: in a folder, or in a zip archive.
 
+use std::cell::Cell;
 use std::fmt::Write;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Component, Path};
+use std::rc::Rc;
 
-use sha2::{Digest, Sha256};
+use bytes::Bytes;
 
 use super::description::{self, Description};
 use super::{PackageError, graph};
 use crate::onnx::Graph;
+use crate::onnx::read::{self, ReadError};
+use crate::onnx::wire;
 
 /// Names that a description has, the present one first.
 const NAMES: [&str; 3] = ["rdf.yaml", "bioimageio.yaml", "model.yaml"];
+
+/// Bytes that are read of an archive at most to find out what is in it.
+const LARGEST_DIRECTORY: u64 = 1 << 20;
+
+/// How many times larger a file may be than it is packed, apart from a size that does no harm. Weights become
+/// hardly smaller by packing; a file of zeros a thousand times.
+const MOST_PACKED: u64 = 16;
+const HARMLESS: u64 = 16 << 20;
+
+/// Bytes that are unpacked for a first look.
+const HEAD: u64 = 1 << 16;
 
 /// A package that was opened: its description, and its weights as they are.
 #[derive(Debug)]
@@ -20,7 +35,7 @@ pub struct Package {
     /// What it says of its model.
     pub description: Description,
     /// The ONNX file.
-    pub weights: Vec<u8>,
+    pub weights: Bytes,
 }
 
 /// Whether `path` names a package: a folder, a description or a zip archive.
@@ -31,12 +46,12 @@ pub fn is_package(path: &Path) -> bool {
 }
 
 impl Package {
-    /// Opens the package in `path`, whose weights have at most `most` bytes.
-    pub fn open(path: &Path, most: u64) -> Result<Self, PackageError> {
+    /// Opens the package in `path`, whose weights have at most `most` bytes, unless `stopped` says so meanwhile.
+    pub fn open(path: &Path, most: u64, stopped: &dyn Fn() -> bool) -> Result<Self, PackageError> {
         let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
         let mut files = match ending.as_ref().and_then(|ending| ending.to_str()) {
             _ if path.is_dir() => Files::Folder(path),
-            Some("zip") => Files::Archive(Box::new(zip::ZipArchive::new(regular(path)?)?)),
+            Some("zip") => Files::Archive(Box::new(archive(regular(path)?)?)),
             _ => Files::Folder(path.parent().unwrap_or(Path::new(""))),
         };
         let name = match (path.is_dir(), &files) {
@@ -54,21 +69,28 @@ impl Package {
         let text = String::from_utf8(text)
             .map_err(|_| PackageError::Yaml(format!("{name} is no text in UTF-8")))?;
         let description = Description::parse(&text)?;
-        let weights = files.read(&description.weights, most)?;
+        let weights = files.weights(&description.weights, most, stopped)?;
         if let Some(expected) = &description.sha256 {
-            let mut found = String::with_capacity(64);
-            for byte in Sha256::digest(&weights) {
+            let found = read::hash(&weights, stopped).map_err(PackageError::Weights)?;
+            let mut text = String::with_capacity(64);
+            for byte in found {
                 // A string takes all that is written into it.
-                let _ = write!(found, "{byte:02x}");
+                let _ = write!(text, "{byte:02x}");
             }
-            if !expected.eq_ignore_ascii_case(&found) {
+            if !expected.eq_ignore_ascii_case(&text) {
                 return Err(PackageError::Hash(description.weights));
             }
         }
         Ok(Package {
             description,
-            weights,
+            weights: weights.into(),
         })
+    }
+
+    /// Whether anything is done to each pixel before or after the network.
+    pub fn extends(&self) -> bool {
+        let Description { before, after, .. } = &self.description;
+        !before.pointwise.is_empty() || !after.pointwise.is_empty()
     }
 
     /// Puts what is done to each pixel before and after the network into its graph.
@@ -79,7 +101,13 @@ impl Package {
 
 enum Files<'a> {
     Folder(&'a Path),
-    Archive(Box<zip::ZipArchive<File>>),
+    Archive(Box<zip::ZipArchive<Bounded>>),
+}
+
+/// A file of a package, opened.
+enum Opened<'a> {
+    File(File),
+    Packed(Box<zip::read::ZipFile<'a, Bounded>>),
 }
 
 impl Files<'_> {
@@ -90,8 +118,8 @@ impl Files<'_> {
         }
     }
 
-    /// Reads the file `name` of the package.
-    fn read(&mut self, name: &str, most: u64) -> Result<Vec<u8>, PackageError> {
+    /// Opens the file `name` of the package.
+    fn open(&mut self, name: &str) -> Result<Opened<'_>, PackageError> {
         let outside = || PackageError::Outside(name.to_owned());
         let mut components = Path::new(name).components();
         let is_plain = components.all(|part| matches!(part, Component::Normal(_)));
@@ -109,13 +137,118 @@ impl Files<'_> {
                 if !path.starts_with(&within) {
                     return Err(outside());
                 }
-                limited(name, regular(&path)?, most)
+                Ok(Opened::File(regular(&path)?))
             }
             Files::Archive(archive) => {
                 let index = archive.index_for_name(name).ok_or_else(outside)?;
-                limited(name, archive.by_index(index)?, most)
+                Ok(Opened::Packed(Box::new(archive.by_index(index)?)))
             }
         }
+    }
+
+    /// Reads a small file.
+    fn read(&mut self, name: &str, most: u64) -> Result<Vec<u8>, PackageError> {
+        match self.open(name)? {
+            Opened::File(file) => limited(name, file, most),
+            Opened::Packed(file) => limited(name, file, most),
+        }
+    }
+
+    /// Reads the weights, after a look at what they are.
+    fn weights(
+        &mut self,
+        name: &str,
+        most: u64,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Vec<u8>, PackageError> {
+        let read = match self.open(name)? {
+            Opened::File(file) => of_file(file, most, stopped),
+            Opened::Packed(file) => {
+                let (packed, size) = (file.compressed_size(), file.size());
+                let limit = HARMLESS.saturating_add(packed.saturating_mul(MOST_PACKED));
+                let too_much = |size| PackageError::Packed {
+                    file: name.to_owned(),
+                    packed,
+                    size,
+                };
+                if size > limit && size <= most {
+                    return Err(too_much(size));
+                }
+                match unpacked(file, size, most.min(limit), stopped) {
+                    // The archive says less than there is.
+                    Err(ReadError::TooLarge(size)) if limit < most => return Err(too_much(size)),
+                    read => read,
+                }
+            }
+        };
+        read.map_err(|error| match error {
+            ReadError::TooLarge(_) => PackageError::TooLarge {
+                file: name.to_owned(),
+                most,
+            },
+            ReadError::Io(error) => PackageError::Io(error),
+            error => PackageError::Weights(error),
+        })
+    }
+}
+
+/// Reads an ONNX file, after a look at all of it but its weights.
+fn of_file(file: File, most: u64, stopped: &dyn Fn() -> bool) -> Result<Vec<u8>, ReadError> {
+    let size = file.metadata()?.len();
+    if size <= most {
+        wire::check(BufReader::new(&file), size)?;
+    }
+    (&file).rewind()?;
+    read::to_end(file, Vec::new(), size, most, stopped)
+}
+
+/// Unpacks an ONNX file, of which the first bytes are looked at before the others come.
+fn unpacked(
+    mut file: impl Read,
+    size: u64,
+    most: u64,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Vec<u8>, ReadError> {
+    let mut head = Vec::new();
+    file.by_ref().take(HEAD).read_to_end(&mut head)?;
+    wire::check_head(&head, size)?;
+    read::to_end(file, head, size, most, stopped)
+}
+
+/// Opens an archive. All that it says of its files is kept in memory, so that no more than a little is read for it.
+fn archive(file: File) -> Result<zip::ZipArchive<Bounded>, PackageError> {
+    let left = Rc::new(Cell::new(Some(LARGEST_DIRECTORY)));
+    let bounded = Bounded {
+        file,
+        left: left.clone(),
+    };
+    let archive = zip::ZipArchive::new(bounded)?;
+    left.set(None);
+    Ok(archive)
+}
+
+/// A file of which only some bytes may be read, as long as that is bounded.
+struct Bounded {
+    file: File,
+    left: Rc<Cell<Option<u64>>>,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(bytes)?;
+        if let Some(left) = self.left.get() {
+            let left = left.checked_sub(count as u64).ok_or_else(|| {
+                io::Error::other("its table of contents is larger than that of any package")
+            })?;
+            self.left.set(Some(left));
+        }
+        Ok(count)
+    }
+}
+
+impl Seek for Bounded {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
     }
 }
 

@@ -14,6 +14,8 @@ pub mod write;
 pub use description::Description;
 pub use files::{Package, is_package};
 
+use crate::onnx::read::ReadError;
+
 /// Why a package can't be used. The caller names it.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
@@ -31,6 +33,16 @@ pub enum PackageError {
     Outside(String),
     #[error("{file} has more than {most} bytes")]
     TooLarge { file: String, most: u64 },
+    #[error(
+        "{file} is packed into {packed} bytes and has {size}: weights can't be packed that much, and nothing else needs to be that large"
+    )]
+    Packed {
+        file: String,
+        packed: u64,
+        size: u64,
+    },
+    #[error("its weights can't be read: {0}")]
+    Weights(ReadError),
     #[error(
         "{0} does not have the SHA-256 that the description says: it is damaged, or another file"
     )]

@@ -10,8 +10,9 @@ pub struct Canceller(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     cancelled: bool,
-    /// Ends what is going on.
-    end: Option<Box<dyn Fn() + Send>>,
+    /// What ends each of those that are going on.
+    ends: Vec<(u64, Box<dyn Fn() + Send>)>,
+    next: u64,
 }
 
 impl Canceller {
@@ -19,7 +20,7 @@ impl Canceller {
     pub fn cancel(&self) {
         let mut state = self.lock();
         state.cancelled = true;
-        if let Some(end) = &state.end {
+        for (_, end) in &state.ends {
             end();
         }
     }
@@ -31,15 +32,18 @@ impl Canceller {
 
     /// Does `work`, which `end` ends; it does so at once where it is cancelled already.
     pub fn during<T>(&self, end: impl Fn() + Send + 'static, work: impl FnOnce() -> T) -> T {
-        {
+        let number = {
             let mut state = self.lock();
             if state.cancelled {
                 end();
             }
-            state.end = Some(Box::new(end));
-        }
+            let number = state.next;
+            state.next += 1;
+            state.ends.push((number, Box::new(end)));
+            number
+        };
         let result = work();
-        self.lock().end = None;
+        self.lock().ends.retain(|(other, _)| *other != number);
         result
     }
 
@@ -59,6 +63,23 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+
+    #[test]
+    fn several_at_a_time_are_all_ended() {
+        let ended = Arc::new(AtomicU32::new(0));
+        let end = || {
+            let ended = ended.clone();
+            move || {
+                ended.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let canceller = Canceller::default();
+        canceller.during(end(), || {
+            canceller.during(end(), || ());
+            canceller.during(end(), || canceller.cancel());
+        });
+        assert_eq!(ended.load(Ordering::SeqCst), 2);
+    }
 
     #[test]
     fn it_ends_what_is_going_on_and_what_comes_later() {

@@ -10,7 +10,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::error::ModelError;
-use super::file::{LARGEST, contents, open_regular};
+use super::file::{LARGEST, Reader, open_regular};
 use crate::onnx::scan::tensor;
 use crate::onnx::{Model, Tensor};
 
@@ -42,8 +42,9 @@ fn of_nodes(model: &Model) -> impl Iterator<Item = &Tensor> {
     attributes.flat_map(|attribute| attribute.t.iter().chain(&attribute.tensors))
 }
 
-/// Reads the files beside the model in `path` that hold its weights.
-pub(super) fn read(path: &Path, model: &Model) -> Result<Vec<Beside>, ModelError> {
+/// Reads the files beside the model of `reader` that hold its weights.
+pub(super) fn read(reader: &Reader, model: &Model) -> Result<Vec<Beside>, ModelError> {
+    let path = reader.path;
     let wrong = |reason: String| ModelError::External {
         path: path.to_owned(),
         reason,
@@ -67,7 +68,7 @@ pub(super) fn read(path: &Path, model: &Model) -> Result<Vec<Beside>, ModelError
     let mut all = 0;
     let mut files = Vec::new();
     for (name, parts) in parts {
-        let bytes = whole(path, name).map_err(|error| match error {
+        let bytes = whole(reader, name).map_err(|error| match error {
             ModelError::NotAFile { what, .. } => wrong(format!(
                 "{name} is {what}, not a regular file beside the model"
             )),
@@ -159,8 +160,8 @@ impl<'a> Part<'a> {
 }
 
 /// All bytes of the file `name` beside the model.
-fn whole(model: &Path, name: &str) -> Result<Vec<u8>, ModelError> {
-    let path = model.with_file_name(name);
+fn whole(reader: &Reader, name: &str) -> Result<Vec<u8>, ModelError> {
+    let path = reader.path.with_file_name(name);
     let (file, metadata) = open_regular(&path, false)?;
     if names(&metadata) > 1 {
         return Err(ModelError::NotAFile {
@@ -168,7 +169,7 @@ fn whole(model: &Path, name: &str) -> Result<Vec<u8>, ModelError> {
             what: "a file with several names (hard links)",
         });
     }
-    contents(&path, file, metadata.len())
+    reader.contents(&path, file, metadata.len())
 }
 
 /// How many names a file has.

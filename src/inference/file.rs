@@ -1,7 +1,7 @@
 //! Reading a model file, and the files beside it where that is allowed: each once and whole.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::Read;
+use std::io::{BufReader, Seek};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
 use super::external::{self, Beside};
-use crate::bioimageio::{self, Description, Package};
+use crate::bioimageio::{self, Description, Package, PackageError};
 use crate::contract::METADATA_KEY;
-use crate::onnx;
+use crate::onnx::read::{self, ReadError};
+use crate::onnx::{self, wire};
 
 /// Largest model file: protobuf can't hold more.
 pub(super) const LARGEST: u64 = 2 << 30;
@@ -29,31 +30,31 @@ pub(super) struct ModelFile {
     pub description: Option<Description>,
 }
 
-impl ModelFile {
-    /// Reads the model in the file `path`, which must be harmless; its weights may lie in files beside it where
-    /// `external` says so.
-    pub fn read(path: &Path, external: bool) -> Result<Self, ModelError> {
-        if bioimageio::is_package(path) {
-            return Self::of_package(path);
+/// Reads the files of a model, until it is told to stop.
+pub(super) struct Reader<'a> {
+    pub path: &'a Path,
+    pub stopped: &'a dyn Fn() -> bool,
+}
+
+impl Reader<'_> {
+    /// Reads the model, which must be harmless; its weights may lie in files beside it where `external` says so.
+    pub fn read(&self, external: bool) -> Result<ModelFile, ModelError> {
+        if bioimageio::is_package(self.path) {
+            return self.of_package();
         }
-        let bytes = read(path)?;
-        let model = parse(path, &bytes)?;
+        let bytes = Bytes::from(self.file()?);
+        let model = read::parse(&bytes).map_err(|error| self.told(error))?;
         let is_split = external::is_split(&model);
         if is_split && !external {
-            return Err(ModelError::Split {
-                path: path.to_owned(),
-            });
+            return Err(self.split());
         }
-        onnx::scan::scan(&model).map_err(|refusal| ModelError::Refused {
-            path: path.to_owned(),
-            refusal: Box::new(refusal),
-        })?;
+        self.scan(&model)?;
         let beside = match is_split {
-            true => external::read(path, &model)?,
+            true => external::read(self, &model)?,
             false => Vec::new(),
         };
         Ok(ModelFile {
-            hash: Sha256::digest(&bytes).into(),
+            hash: self.hash(&bytes)?,
             bytes,
             model,
             beside,
@@ -62,55 +63,126 @@ impl ModelFile {
     }
 
     /// Reads the model of a package of BioImage.IO.
-    fn of_package(path: &Path) -> Result<Self, ModelError> {
-        let wrong = |source| ModelError::Package {
-            path: path.to_owned(),
-            source: Box::new(source),
+    fn of_package(&self) -> Result<ModelFile, ModelError> {
+        let wrong = |source| match source {
+            PackageError::Weights(error) => self.told(error),
+            source => ModelError::Package {
+                path: self.path.to_owned(),
+                source: Box::new(source),
+            },
         };
-        let package = Package::open(path, LARGEST).map_err(wrong)?;
-        let hash = Sha256::digest(&package.weights).into();
-        let mut model = parse(path, &Bytes::from(package.weights.clone()))?;
+        let package = Package::open(self.path, LARGEST, self.stopped).map_err(wrong)?;
+        let hash = self.hash(&package.weights)?;
+        let mut model = read::parse(&package.weights).map_err(|error| self.told(error))?;
         if external::is_split(&model) {
-            return Err(ModelError::Split {
-                path: path.to_owned(),
-            });
+            return Err(self.split());
         }
         // Weights that carry a contract say it all themselves.
         let described = model
             .metadata_props
             .iter()
             .any(|entry| entry.key == METADATA_KEY);
-        if let Some(graph) = model.graph.as_mut().filter(|_| !described) {
+        let extends = !described && package.extends();
+        if let Some(graph) = model.graph.as_mut().filter(|_| extends) {
             package.extend(graph).map_err(wrong)?;
         }
-        onnx::scan::scan(&model).map_err(|refusal| ModelError::Refused {
-            path: path.to_owned(),
-            refusal: Box::new(refusal),
-        })?;
+        self.scan(&model)?;
+        let Package {
+            mut weights,
+            description,
+        } = package;
+        if extends {
+            weights = Bytes::from(model.encode_to_vec());
+            // Its weights are those of the new bytes now, so that nothing holds the old ones.
+            model = read::parse(&weights).map_err(|error| self.told(error))?;
+        }
         Ok(ModelFile {
-            bytes: model.encode_to_vec().into(),
+            bytes: weights,
             model,
             beside: Vec::new(),
             hash,
-            description: (!described).then_some(package.description),
+            description: (!described).then_some(description),
         })
     }
 
-    /// SHA-256 of all that belongs to the model.
-    pub fn hash_of_all(&self) -> [u8; 32] {
-        if self.description.is_some() {
+    fn scan(&self, model: &onnx::Model) -> Result<(), ModelError> {
+        self.go_on()?;
+        let refused = |refusal| self.told(ReadError::Refused(Box::new(refusal)));
+        onnx::scan::scan(model).map_err(refused)?;
+        self.go_on()
+    }
+
+    fn split(&self) -> ModelError {
+        ModelError::Split {
+            path: self.path.to_owned(),
+        }
+    }
+
+    /// Says so if it was told to stop.
+    fn go_on(&self) -> Result<(), ModelError> {
+        match (self.stopped)() {
+            true => Err(self.told(ReadError::Stopped)),
+            false => Ok(()),
+        }
+    }
+
+    /// The bytes of the model's own file, which are read once a look at it has found nothing wrong.
+    fn file(&self) -> Result<Vec<u8>, ModelError> {
+        let (mut file, metadata) = open_regular(self.path, true)?;
+        let size = metadata.len();
+        let looked = match size <= LARGEST {
+            true => wire::check(BufReader::new(&file), size).map_err(ReadError::from),
+            false => Err(ReadError::TooLarge(size)),
+        };
+        looked.map_err(|error| self.told(error))?;
+        let rewound = file.rewind().map_err(ReadError::from);
+        rewound.map_err(|error| self.told(error))?;
+        self.contents(self.path, file, size)
+    }
+
+    /// Reads an open file of `size` bytes to its end.
+    pub fn contents(&self, path: &Path, file: File, size: u64) -> Result<Vec<u8>, ModelError> {
+        let read = read::to_end(file, Vec::new(), size, LARGEST, self.stopped);
+        read.map_err(|error| told(path, error))
+    }
+
+    pub fn hash(&self, bytes: &[u8]) -> Result<[u8; 32], ModelError> {
+        read::hash(bytes, self.stopped).map_err(|error| self.told(error))
+    }
+
+    /// SHA-256 of all that belongs to `file`.
+    pub fn hash_of_all(&self, file: &ModelFile) -> Result<[u8; 32], ModelError> {
+        if file.description.is_some() {
             // What is done before and after the network is a part of it.
-            return Sha256::digest(&self.bytes).into();
+            return self.hash(&file.bytes);
         }
-        let mut all = Sha256::new_with_prefix(self.hash);
-        for file in &self.beside {
-            all.update(file.name.as_bytes());
-            all.update(Sha256::digest(&file.bytes));
+        if file.beside.is_empty() {
+            return Ok(file.hash);
         }
-        match self.beside.is_empty() {
-            true => self.hash,
-            false => all.finalize().into(),
+        let mut all = Sha256::new_with_prefix(file.hash);
+        for beside in &file.beside {
+            all.update(beside.name.as_bytes());
+            all.update(self.hash(&beside.bytes)?);
         }
+        Ok(all.finalize().into())
+    }
+
+    fn told(&self, error: ReadError) -> ModelError {
+        told(self.path, error)
+    }
+}
+
+/// The error, with the file that it is about.
+fn told(path: &Path, error: ReadError) -> ModelError {
+    let path = path.to_owned();
+    match error {
+        ReadError::Io(source) => ModelError::Io { path, source },
+        ReadError::Empty => ModelError::Empty { path },
+        ReadError::TooLarge(size) => ModelError::TooLarge { path, size },
+        ReadError::NotOnnx => ModelError::NotOnnx { path },
+        ReadError::Damaged(reason) => ModelError::Damaged { path, reason },
+        ReadError::Refused(refusal) => ModelError::Refused { path, refusal },
+        ReadError::Stopped => ModelError::Stopped { path },
     }
 }
 
@@ -151,61 +223,6 @@ fn regular(path: &Path, metadata: &Metadata) -> Result<(), ModelError> {
         path: path.to_owned(),
         what,
     })
-}
-
-/// Reads an open file of `size` bytes to its end.
-pub(super) fn contents(path: &Path, file: File, size: u64) -> Result<Vec<u8>, ModelError> {
-    let too_large = |size| ModelError::TooLarge {
-        path: path.to_owned(),
-        size,
-    };
-    if size > LARGEST {
-        return Err(too_large(size));
-    }
-    let mut bytes = Vec::new();
-    // One byte more than allowed shows a file that has grown since.
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| ModelError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-    match bytes.len() as u64 {
-        size if size > LARGEST => Err(too_large(size)),
-        _ => Ok(bytes),
-    }
-}
-
-fn read(path: &Path) -> Result<Bytes, ModelError> {
-    let (file, metadata) = open_regular(path, true)?;
-    let bytes = contents(path, file, metadata.len())?;
-    match bytes.is_empty() {
-        true => Err(ModelError::Empty {
-            path: path.to_owned(),
-        }),
-        false => Ok(bytes.into()),
-    }
-}
-
-/// Parses the bytes of an ONNX file. The weights are not copied.
-fn parse(path: &Path, bytes: &Bytes) -> Result<onnx::Model, ModelError> {
-    // Every ONNX file starts with its first field, the version of the format.
-    const FORMAT_VERSION: u8 = 0x08;
-    let model = onnx::Model::decode(bytes.clone()).map_err(|error| match bytes.first() {
-        Some(&FORMAT_VERSION) => ModelError::Damaged {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        },
-        _ => ModelError::NotOnnx {
-            path: path.to_owned(),
-        },
-    })?;
-    if model.graph.is_none() || model.ir_version == 0 {
-        return Err(ModelError::NotOnnx {
-            path: path.to_owned(),
-        });
-    }
-    Ok(model)
 }
 
 /// The file's name without its ending.

@@ -12,7 +12,7 @@ use ort::value::Tensor;
 use super::canceller::Canceller;
 use super::ending::{self, OnEnd};
 use super::error::{ModelError, lost, run_error, unfit};
-use super::file::{self, ModelFile};
+use super::file::{self, Reader};
 use super::library::{self, Search};
 use super::memory;
 use super::network::{Network, dimensions, promised_outputs};
@@ -133,18 +133,24 @@ impl Model {
     /// Opens the model in the file `path`, with the contract that it carries or one that is found
     /// out by trying.
     pub fn open(path: &Path, options: &Options) -> Result<Model, ModelError> {
-        let read = ModelFile::read(path, options.allow_external_data)?;
+        let stopped = || options.canceller.is_cancelled();
+        let reader = Reader {
+            path,
+            stopped: &stopped,
+        };
+        let read = reader.read(options.allow_external_data)?;
+        let hash_of_all = reader.hash_of_all(&read)?;
         let _inside = ending::enter().ok_or_else(|| lost(path))?;
         let canceller = options.canceller.clone();
         let _on_end = OnEnd::new(move || canceller.cancel());
         let environment = library::environment(&options.library)?;
         let mut refused = Vec::new();
-        if options.canceller.is_cancelled() {
+        if stopped() {
             return Err(ModelError::Stopped {
                 path: path.to_owned(),
             });
         }
-        let key = Key::new(read.hash_of_all(), options);
+        let key = Key::new(hash_of_all, options);
         let session = match key.as_ref().and_then(shared::find) {
             Some(found) => found,
             None => {
@@ -158,8 +164,8 @@ impl Model {
         };
         let stopper = Stopper::new().map_err(|error| run_error(path, &error))?;
         let network = session
-            .with(never, |session| Network::of(session))
-            .ok_or_else(|| lost(path))?
+            .with(stopped, |session| Network::of(session))
+            .ok_or_else(|| stopped_or_lost(path, stopped()))?
             .map_err(|reason| unfit(path, reason))?;
         let graph = read.model.graph.unwrap_or_default();
         let survey = onnx::survey::survey(&graph, network.channels);
@@ -295,10 +301,10 @@ impl Model {
         }
         let limit = watchdog::limit(self.session.provider);
         let stopper = self.stopper.clone();
-        let watchdog = Watchdog::new(limit, move || stopper.stop());
+        let watchdog = Watchdog::new(limit, move || stopper.expire());
         let made = self.make_tensors(shape);
         if watchdog.has_acted() {
-            self.stopper.allow();
+            self.stopper.forgive();
             return Err(ModelError::Slow {
                 path: self.path.clone(),
                 seconds: limit.as_secs(),
@@ -371,9 +377,20 @@ impl Model {
             Some(Err(ModelError::Run { .. })) | None if stopped() => Err(ModelError::Stopped {
                 path: self.path.clone(),
             }),
-            Some(result) => result,
+            Some(result) => {
+                if matches!(result, Err(ModelError::Run { .. })) {
+                    // Nobody can tell what is left of it.
+                    shared::withdraw(&self.session);
+                }
+                result
+            }
             None => Err(lost(&self.path)),
         }
+    }
+
+    /// Whether both run the same session, in turns.
+    pub fn shares_session_with(&self, other: &Model) -> bool {
+        Arc::ptr_eq(&self.session, &other.session)
     }
 
     /// SHA-256 of the file.
@@ -490,7 +507,11 @@ impl Model {
         let scores = tensors.output.extract_tensor().1;
         match are_finite(scores) {
             true => Ok(scores),
-            false => Err(ModelError::NotFinite { path: path.clone() }),
+            false => {
+                // What makes no numbers may be in the session, as where a device has lost its weights.
+                shared::withdraw(&self.session);
+                Err(ModelError::NotFinite { path: path.clone() })
+            }
         }
     }
 }
@@ -505,8 +526,14 @@ fn are_finite(values: &[f32]) -> bool {
     largest < INFINITE
 }
 
-fn never() -> bool {
-    false
+/// The error of whoever got no turn.
+fn stopped_or_lost(path: &Path, stopped: bool) -> ModelError {
+    match stopped {
+        true => ModelError::Stopped {
+            path: path.to_owned(),
+        },
+        false => lost(path),
+    }
 }
 
 /// The contract of a model that carries none, found out within the time that a first run may take.
@@ -519,18 +546,19 @@ fn probed(
 ) -> Result<Contract, ModelError> {
     let limit = watchdog::limit(session.provider);
     let ends = stopper.clone();
-    let watchdog = Watchdog::new(limit, move || ends.stop());
+    let watchdog = Watchdog::new(limit, move || ends.expire());
     let options = &*stopper.options;
-    let found = session
-        .with(never, |session| {
-            probe::contract(session, options, network, survey, &file::stem(path))
-        })
-        .ok_or_else(|| lost(path))?;
-    match watchdog.has_acted() {
-        true => Err(ModelError::Slow {
+    let stopped = || stopper.is_stopped();
+    let found = session.with(stopped, |session| {
+        probe::contract(session, options, network, survey, &file::stem(path))
+    });
+    match found {
+        _ if watchdog.has_acted() => Err(ModelError::Slow {
             path: path.to_owned(),
             seconds: limit.as_secs(),
         }),
-        false => found.map_err(|reason| unfit(path, reason)),
+        Some(Ok(contract)) => Ok(contract),
+        Some(Err(reason)) if !stopped() => Err(unfit(path, reason)),
+        _ => Err(stopped_or_lost(path, stopped())),
     }
 }

@@ -1,7 +1,6 @@
 //! Ending the runs of a model.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ort::session::RunOptions;
 
@@ -12,8 +11,17 @@ use super::ending::{self, OnEnd};
 pub struct Stopper {
     /// What its runs are given.
     pub(super) options: Arc<RunOptions>,
-    stopped: Arc<AtomicBool>,
+    reasons: Arc<Mutex<Reasons>>,
     _on_end: Arc<OnEnd>,
+}
+
+/// Why runs are stopped. Each goes away on its own: that time is up no longer does not undo what somebody wants.
+#[derive(Default)]
+struct Reasons {
+    /// Somebody wants it.
+    wanted: bool,
+    /// Time is up.
+    expired: bool,
 }
 
 impl Stopper {
@@ -22,26 +30,51 @@ impl Stopper {
         let ended = options.clone();
         Ok(Stopper {
             options,
-            stopped: Arc::default(),
+            reasons: Arc::default(),
             _on_end: Arc::new(OnEnd::new(move || drop(ended.terminate()))),
         })
     }
 
     /// Ends the run that is going on, within the time of one operator, and lets none begin.
     pub fn stop(&self) {
-        self.stopped.store(true, Ordering::SeqCst);
-        // It fails for a null pointer only.
-        let _ = self.options.terminate();
+        self.change(|reasons| reasons.wanted = true);
     }
 
     /// Lets runs begin again.
     pub fn allow(&self) {
-        let _ = self.options.unterminate();
-        self.stopped.store(false, Ordering::SeqCst);
+        self.change(|reasons| reasons.wanted = false);
+    }
+
+    /// Stops because time is up.
+    pub(super) fn expire(&self) {
+        self.change(|reasons| reasons.expired = true);
+    }
+
+    /// Lets runs begin again whose time was up, unless somebody has stopped them.
+    pub(super) fn forgive(&self) {
+        self.change(|reasons| reasons.expired = false);
     }
 
     /// Whether runs are stopped, as all are when the process ends.
     pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::SeqCst) || ending::is_ending()
+        let stopped = {
+            let reasons = self.lock();
+            reasons.wanted || reasons.expired
+        };
+        stopped || ending::is_ending()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Reasons)) {
+        let mut reasons = self.lock();
+        change(&mut reasons);
+        // Both fail for a null pointer only.
+        let _ = match reasons.wanted || reasons.expired {
+            true => self.options.terminate(),
+            false => self.options.unterminate(),
+        };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reasons> {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

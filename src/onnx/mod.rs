@@ -1,6 +1,7 @@
 //! ONNX files: the part of their protobuf schema that a U-Net needs, `export` that writes the paper's network,
 //! `quantize` and `half_precision` that make its arithmetic lighter, `scan` that
-//! refuses what a segmentation network does not need and could do harm, and `survey` that reads what a foreign one
+//! refuses what a segmentation network does not need and could do harm, `wire` and `read` that look at bytes before
+//! they are parsed, and `survey` that reads what a foreign one
 //! does to sizes.
 //!
 //! Field numbers are those of `onnx.proto3`; fields that are not listed are skipped on reading.
@@ -13,8 +14,10 @@ pub mod half_precision;
 #[cfg(feature = "train")]
 pub mod quantize;
 mod reach;
+pub mod read;
 pub mod scan;
 pub mod survey;
+pub mod wire;
 
 use bytes::Bytes;
 

@@ -12,10 +12,10 @@ mod sizes;
 pub(crate) mod tensor;
 mod work;
 
-use super::{Attribute, Model, Node};
+use super::{Attribute, Graph, Model, Node, wire};
 
 /// Operators at most; large segmentation networks have a few thousand.
-const MOST_NODES: usize = 20_000;
+pub(super) const MOST_NODES: usize = 20_000;
 
 /// Elements of a computed constant at most, which is 64 MiB of floats.
 const LARGEST_CONSTANT: i64 = 1 << 24;
@@ -76,8 +76,13 @@ const NOT_FOR_PICTURES: [&str; 33] = [
 /// Why a model is refused.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    #[error("it has {0} operators, and {MOST_NODES} are possible")]
+    #[error("it has {0} operators or more, and {MOST_NODES} are possible")]
     Nodes(usize),
+    #[error(
+        "what it holds beside its weights takes more than {} MiB, where networks have a tenth of that; weights that lie in lists of integers count for it: save them as raw data",
+        wire::MOST_BESIDE_WEIGHTS >> 20
+    )]
+    Structure,
     #[error(
         "{node} has a graph of its own (control flow), which may run without end: export the network without it"
     )]
@@ -122,6 +127,11 @@ pub enum Refusal {
         "{node} leaves nothing of what it is given: its window is larger. The file is damaged, or made for larger pictures"
     )]
     Vanishes { node: String },
+    #[error(
+        "{node} alone multiplies {work} times for each pixel of the picture, and {} is the most: it can't be ended while it computes",
+        sizes::MOST_OF_ONE
+    )]
+    Heavy { node: String, work: i64 },
     #[error("the operators up to {node} compute longer than any picture is worth")]
     Work { node: String },
     #[error(
@@ -156,7 +166,13 @@ pub fn scan(model: &Model) -> Result<(), Refusal> {
     }
     graph.initializer.iter().try_for_each(tensor::check)?;
     graph.node.iter().try_for_each(operator)?;
-    sizes::check(graph)
+    sizes::check(graph).map(drop)
+}
+
+/// Multiplications of the operator that computes longest, for each pixel of the picture, about. A run can't be
+/// ended while it is at it.
+pub fn heaviest(graph: &Graph) -> f64 {
+    sizes::check(graph).unwrap_or(0.0)
 }
 
 /// How a node is called in a message.

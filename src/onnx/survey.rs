@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::reach::{Map, follow};
-use super::{Attribute, Graph, Node, Tensor};
+use super::{Attribute, Graph, Node, Tensor, scan};
 use crate::contract::{Activation, Contract};
 
 /// Farthest that an operator may see for its reach to count, in pixels.
@@ -25,6 +25,8 @@ pub struct Survey {
     pub padded: bool,
     /// Bytes of the feature maps that are alive at one time, at most, for each input pixel.
     pub bytes_per_pixel: f64,
+    /// Multiplications for each input pixel of the operator that computes longest.
+    pub work_per_pixel: f64,
     /// Whether the last operator makes probabilities.
     pub activation: Option<Activation>,
 }
@@ -109,6 +111,7 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
         global: global.filter(|_| halo.is_none()),
         padded: graph.node.iter().any(pads),
         bytes_per_pixel: peak(graph, &maps),
+        work_per_pixel: scan::heaviest(graph),
         activation: last_activation(graph),
     }
 }

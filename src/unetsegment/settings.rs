@@ -394,8 +394,10 @@ impl Settings {
 
     /// Sets a property whose text has a meaning.
     fn set_text(&mut self, name: &str, value: &glib::Value) -> Result<(), String> {
-        let text: Option<String> = value.get().unwrap_or_default();
-        let set = self.frame.set_text(name, text.as_deref());
+        let set = match text_in(value) {
+            Ok(text) => self.frame.set_text(name, text.as_deref()),
+            Err(reason) => return Err(reason.to_owned()),
+        };
         match &set {
             Ok(()) => drop(self.refused.remove(name)),
             Err(reason) => drop(self.refused.insert(name.to_owned(), reason.clone())),
@@ -406,14 +408,13 @@ impl Settings {
     /// The value of the property `name`; `None` for one that is not a setting.
     pub fn get(&self, name: &str) -> Option<glib::Value> {
         let Settings { model, frame, .. } = self;
-        let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         Some(match name {
-            "model-file" => text(&model.model_file).to_value(),
-            "runtime-library" => text(&model.runtime_library).to_value(),
+            "model-file" => model.model_file.to_value(),
+            "runtime-library" => model.runtime_library.to_value(),
             "execution-provider" => model.execution_provider.to_value(),
             "device" => model.device.to_value(),
-            "ep-library" => text(&model.ep_library).to_value(),
-            "cache-directory" => text(&model.cache_directory).to_value(),
+            "ep-library" => model.ep_library.to_value(),
+            "cache-directory" => model.cache_directory.to_value(),
             "allow-external-data" => model.allow_external_data.to_value(),
             "provider-options" => model.provider_options.to_value(),
             "threads" => model.threads.to_value(),
@@ -489,8 +490,16 @@ fn or_automatic(number: Option<u32>) -> glib::Value {
 
 /// The file that a property names; an empty text names none.
 fn path(value: &glib::Value) -> Option<PathBuf> {
-    let path: Option<String> = value.get().unwrap_or_default();
-    path.filter(|path| !path.is_empty()).map(PathBuf::from)
+    let path: Option<PathBuf> = value.get().unwrap_or_default();
+    path.filter(|path| !path.as_os_str().is_empty())
+}
+
+/// The text of a value. Nothing keeps a program from putting bytes there that are none, and `String` panics at
+/// these; a path takes any.
+fn text_in(value: &glib::Value) -> Result<Option<String>, &'static str> {
+    let bytes: Option<PathBuf> = value.get().unwrap_or_default();
+    let text = bytes.map(|bytes| bytes.into_os_string().into_string());
+    text.transpose().map_err(|_| "it is no text in UTF-8")
 }
 
 /// A text, number or truth value as a text.
@@ -499,5 +508,5 @@ fn text_of(value: &glib::Value) -> Option<String> {
         return Some(u8::from(flag).to_string());
     }
     let text = value.transform::<String>().ok()?;
-    text.get().ok()
+    text_in(&text).ok()?
 }

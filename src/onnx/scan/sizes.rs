@@ -28,6 +28,13 @@ const ALL_CONSTANTS: f64 = 4.0 * LARGEST_CONSTANT as f64;
 /// a run can be stopped between its operators only.
 const MOST_WORK: f64 = (1_u64 << 44) as f64;
 
+/// Multiplications of one operator at most, for each pixel of the picture: the paper's network has 2^16, the largest
+/// ones 2^20.
+pub(super) const MOST_OF_ONE: f64 = (1_u64 << 21) as f64;
+
+/// What is taken for the pixels of a smaller picture.
+const LEAST_PIXELS: f64 = 65_536.0;
+
 /// What is known of a tensor before the graph runs.
 #[derive(Clone, Debug)]
 pub(super) struct Value {
@@ -97,18 +104,21 @@ fn is_fixed(input: &ValueInfo) -> bool {
     })
 }
 
-/// Refuses a graph of which something becomes too large, or that takes too long.
-pub(super) fn check(graph: &Graph) -> Result<(), Refusal> {
+/// Refuses a graph of which something becomes too large, or that takes too long. Returns the multiplications of the
+/// operator that computes longest, for each pixel.
+pub(super) fn check(graph: &Graph) -> Result<f64, Refusal> {
     let last_use = last_use(graph);
     let mut sides = SIDES.into_iter();
-    sides.try_for_each(|sides| check_for(graph, &last_use, sides))
+    sides.try_fold(0.0, |heaviest: f64, sides| {
+        Ok(heaviest.max(check_for(graph, &last_use, sides)?))
+    })
 }
 
 fn check_for(
     graph: &Graph,
     last_use: &HashMap<&str, usize>,
     sides: [f64; 2],
-) -> Result<(), Refusal> {
+) -> Result<f64, Refusal> {
     let mut sizes = Sizes::of(graph, sides)?;
     for (index, node) in graph.node.iter().enumerate() {
         sizes.node(node)?;
@@ -119,7 +129,7 @@ fn check_for(
             }
         }
     }
-    Ok(())
+    Ok(sizes.heaviest)
 }
 
 /// Which node is the last to read a tensor.
@@ -141,6 +151,8 @@ struct Sizes<'a> {
     at_once: f64,
     constants: f64,
     work: f64,
+    /// Of one operator, for each pixel.
+    heaviest: f64,
 }
 
 impl<'a> Sizes<'a> {
@@ -173,6 +185,7 @@ impl<'a> Sizes<'a> {
             at_once: 0.0,
             constants: 0.0,
             work: 0.0,
+            heaviest: 0.0,
         })
     }
 
@@ -188,6 +201,7 @@ impl<'a> Sizes<'a> {
                 tensor: name.clone(),
             });
         }
+        let before = self.work;
         let made = self.made(node)?;
         for name in node.output.iter().filter(|name| !name.is_empty()) {
             self.later.remove(name.as_str());
@@ -197,7 +211,7 @@ impl<'a> Sizes<'a> {
             self.values.insert(name, made.clone());
         }
         match self.work <= MOST_WORK {
-            true => Ok(()),
+            true => self.alone(node, self.work - before),
             false => Err(Refusal::Work { node: called(node) }),
         }
     }
@@ -244,6 +258,20 @@ impl<'a> Sizes<'a> {
         };
         self.work += work::of(node, &inputs, &value);
         Ok(value)
+    }
+
+    /// Checks how long `node` alone computes. What is little for the smallest picture is, whatever its size.
+    fn alone(&mut self, node: &Node, work: f64) -> Result<(), Refusal> {
+        let each = work / self.pixels.max(LEAST_PIXELS);
+        self.heaviest = self.heaviest.max(each);
+        match each <= MOST_OF_ONE {
+            true => Ok(()),
+            // Also where it is no number.
+            false => Err(Refusal::Heavy {
+                node: called(node),
+                work: each as i64,
+            }),
+        }
     }
 
     /// Checks what `node` makes against what all of it may be.

@@ -1,0 +1,115 @@
+//! Reading bytes that somebody else made: no more than there should be, and in pieces, so that whoever waits for it
+//! can end it.
+
+use std::io::{self, Cursor, ErrorKind, Read};
+
+use bytes::Bytes;
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::Model;
+use super::scan::Refusal;
+use super::wire::{self, Fault};
+
+/// Bytes that are read, or looked at, at once.
+pub const PIECE: usize = 4 << 20;
+
+/// Why a model can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it is empty")]
+    Empty,
+    #[error("it has {0} bytes, which are too many")]
+    TooLarge(u64),
+    #[error("it is not an ONNX file")]
+    NotOnnx,
+    #[error("it is damaged or truncated: {0}")]
+    Damaged(String),
+    #[error("it is refused: {0}")]
+    Refused(Box<Refusal>),
+    #[error("the reading was stopped")]
+    Stopped,
+}
+
+impl From<Fault> for ReadError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Io(error) => ReadError::Io(error),
+            Fault::Ends => ReadError::Damaged("it ends early".into()),
+            Fault::Malformed {
+                begins_well: true,
+                reason,
+            } => ReadError::Damaged(reason.into()),
+            Fault::Malformed { .. } => ReadError::NotOnnx,
+            Fault::Refused(refusal) => ReadError::Refused(Box::new(refusal)),
+        }
+    }
+}
+
+/// Reads all there is, which should be `size` bytes and must not be more than `most`, behind what `bytes` has.
+pub fn to_end(
+    mut source: impl Read,
+    mut bytes: Vec<u8>,
+    size: u64,
+    most: u64,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Vec<u8>, ReadError> {
+    if size > most {
+        return Err(ReadError::TooLarge(size));
+    }
+    let missing = size.saturating_sub(bytes.len() as u64);
+    room(&mut bytes, missing)?;
+    loop {
+        if stopped() {
+            return Err(ReadError::Stopped);
+        }
+        let piece = source.by_ref().take(PIECE as u64).read_to_end(&mut bytes)?;
+        let length = bytes.len() as u64;
+        match piece {
+            0 => return Ok(bytes),
+            // It has grown since.
+            _ if length > most => return Err(ReadError::TooLarge(length)),
+            _ => (),
+        }
+    }
+}
+
+/// Makes room for `more` bytes. Where there is none, that is an error and no end of the process.
+fn room(bytes: &mut Vec<u8>, more: u64) -> Result<(), ReadError> {
+    let more = usize::try_from(more).map_err(|_| ErrorKind::OutOfMemory);
+    let made = more.and_then(|more| {
+        let made = bytes.try_reserve_exact(more);
+        made.map_err(|_| ErrorKind::OutOfMemory)
+    });
+    made.map_err(|kind| ReadError::Io(kind.into()))
+}
+
+/// Parses the bytes of an ONNX file, after a look at what that takes. Raw weights are not copied.
+pub fn parse(bytes: &Bytes) -> Result<Model, ReadError> {
+    if bytes.is_empty() {
+        return Err(ReadError::Empty);
+    }
+    let taken = wire::check(Cursor::new(bytes), bytes.len() as u64)?;
+    // Parsing itself does not ask whether there is room.
+    room(&mut Vec::new(), taken)?;
+    let damaged = |error: prost::DecodeError| ReadError::Damaged(error.to_string());
+    let model = Model::decode(bytes.clone()).map_err(damaged)?;
+    match model.graph.is_none() || model.ir_version == 0 {
+        true => Err(ReadError::NotOnnx),
+        false => Ok(model),
+    }
+}
+
+/// SHA-256 of `bytes`.
+pub fn hash(bytes: &[u8], stopped: &dyn Fn() -> bool) -> Result<[u8; 32], ReadError> {
+    let mut hash = Sha256::new();
+    for piece in bytes.chunks(PIECE) {
+        if stopped() {
+            return Err(ReadError::Stopped);
+        }
+        hash.update(piece);
+    }
+    Ok(hash.finalize().into())
+}

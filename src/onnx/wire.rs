@@ -1,0 +1,424 @@
+//! Goes through the bytes of an ONNX file before anything is made of them.
+//!
+//! Parsing makes a structure of every message, also of an empty one, which has two bytes in the file and hundreds in
+//! memory: a file of 4 MB could take 1.5 GB before anybody has seen what is in it. What parsing would take is
+//! therefore counted first. Nothing is kept meanwhile, and weights are passed over without being read, so that even
+//! a file of the largest size is refused at once.
+
+use std::io::{self, ErrorKind, Read, Seek};
+
+use super::scan::{MOST_NODES, Refusal};
+use super::{
+    Attribute, Dimension, Entry, Graph, Model, Node, OperatorSet, Shape, Tensor, TensorType, Type,
+    ValueInfo,
+};
+
+/// Bytes that all but the weights may take, in the file and in memory. A network of a thousand operators takes two
+/// MiB.
+pub const MOST_BESIDE_WEIGHTS: u64 = 48 << 20;
+
+/// Bytes of a number of a tensor at most.
+const LARGEST_NUMBER: u64 = 16;
+
+/// What a text or a list takes apart from what is in it, with the allocator's own part.
+const A_LIST: u64 = 48;
+
+/// What room the first message of a list is made with.
+const FIRST_ROOM: u64 = 4;
+
+/// Why bytes are not to be parsed.
+#[derive(Debug)]
+pub enum Fault {
+    Io(io::Error),
+    /// They end before they should.
+    Ends,
+    /// They are no messages; whether they begin as every ONNX file does, with its first field.
+    Malformed {
+        begins_well: bool,
+        reason: &'static str,
+    },
+    Refused(Refusal),
+}
+
+/// Goes through `size` bytes of a file. Returns how many bytes of memory parsing takes in addition, about.
+pub fn check(source: impl Read + Seek, size: u64) -> Result<u64, Fault> {
+    let mut walk = Walk {
+        source,
+        at: 0,
+        first: None,
+        beside: 0,
+        listed: 0,
+        nodes: 0,
+    };
+    walk.message(Kind::Model, size)?;
+    Ok(walk.beside.saturating_add(walk.listed))
+}
+
+/// Looks at the first bytes of a file of `size` bytes, of which there are no more yet.
+pub fn check_head(head: &[u8], size: u64) -> Result<(), Fault> {
+    match check(io::Cursor::new(head), size) {
+        Ok(_) | Err(Fault::Ends) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The messages that are parsed.
+#[derive(Clone, Copy)]
+enum Kind {
+    Model,
+    OperatorSet,
+    Entry,
+    Graph,
+    Node,
+    Attribute,
+    Tensor,
+    ValueInfo,
+    Type,
+    TensorType,
+    Shape,
+    Dimension,
+}
+
+/// What parsing makes of a field.
+#[derive(Clone, Copy)]
+enum Field {
+    Message(Kind),
+    /// A text, or bytes that are kept.
+    Text,
+    /// A list of numbers, so many bytes in memory for each byte of the file.
+    Numbers(u64),
+    /// The dimensions of a tensor.
+    Dimensions,
+    /// A tensor's data, which stays where it is.
+    Raw,
+    /// A tensor's data, of which a list is made.
+    Listed,
+    /// It is passed over, or a single number.
+    Other,
+}
+
+impl Kind {
+    /// The field `number`, as `super` declares it.
+    fn field(self, number: u64) -> Field {
+        use Field::{Dimensions, Listed, Message, Numbers, Other, Raw, Text};
+        match (self, number) {
+            (Kind::Model, 2 | 3 | 6 | 20 | 25) => Text,
+            (Kind::Model, 7) => Message(Kind::Graph),
+            (Kind::Model, 8) => Message(Kind::OperatorSet),
+            (Kind::Model, 14) => Message(Kind::Entry),
+            (Kind::OperatorSet, 1) | (Kind::Entry, 1 | 2) => Text,
+            (Kind::Graph, 1) => Message(Kind::Node),
+            (Kind::Graph, 2 | 15) => Text,
+            (Kind::Graph, 5) => Message(Kind::Tensor),
+            (Kind::Graph, 11 | 12) => Message(Kind::ValueInfo),
+            (Kind::Node, 1..=4 | 7) => Text,
+            (Kind::Node, 5) => Message(Kind::Attribute),
+            (Kind::Attribute, 1 | 4 | 6 | 11 | 22) => Text,
+            (Kind::Attribute, 5 | 10) => Message(Kind::Tensor),
+            (Kind::Attribute, 7) => Numbers(1),
+            (Kind::Attribute, 8) => Numbers(8),
+            (Kind::Tensor, 1) => Dimensions,
+            (Kind::Tensor, 4 | 10) => Listed,
+            (Kind::Tensor, 5) => Numbers(4),
+            (Kind::Tensor, 7 | 11) => Numbers(8),
+            (Kind::Tensor, 8) => Text,
+            (Kind::Tensor, 9) => Raw,
+            (Kind::Tensor, 13) => Message(Kind::Entry),
+            (Kind::ValueInfo, 1) | (Kind::Dimension, 2) => Text,
+            (Kind::ValueInfo, 2) => Message(Kind::Type),
+            (Kind::Type, 1) => Message(Kind::TensorType),
+            (Kind::TensorType, 2) => Message(Kind::Shape),
+            (Kind::Shape, 1) => Message(Kind::Dimension),
+            _ => Other,
+        }
+    }
+
+    /// Bytes of the structure that parsing makes of it.
+    fn size(self) -> u64 {
+        let size = match self {
+            Kind::Model => size_of::<Model>(),
+            Kind::OperatorSet => size_of::<OperatorSet>(),
+            Kind::Entry => size_of::<Entry>(),
+            Kind::Graph => size_of::<Graph>(),
+            Kind::Node => size_of::<Node>(),
+            Kind::Attribute => size_of::<Attribute>(),
+            Kind::Tensor => size_of::<Tensor>(),
+            Kind::ValueInfo => size_of::<ValueInfo>(),
+            Kind::Type => size_of::<Type>(),
+            Kind::TensorType => size_of::<TensorType>(),
+            Kind::Shape => size_of::<Shape>(),
+            Kind::Dimension => size_of::<Dimension>(),
+        };
+        size as u64
+    }
+}
+
+/// What was seen of a message.
+struct Seen {
+    /// Messages in it, by the number of the field.
+    messages: [u64; 32],
+    /// Numbers of a tensor, by its dimensions, and bytes of its data.
+    elements: u64,
+    data: u64,
+}
+
+struct Walk<R> {
+    source: R,
+    at: u64,
+    /// The first byte.
+    first: Option<u8>,
+    /// Bytes of all but the weights, in the file and in memory.
+    beside: u64,
+    /// Bytes of weights of which a list is made.
+    listed: u64,
+    nodes: usize,
+}
+
+impl<R: Read + Seek> Walk<R> {
+    /// Goes through a message that ends at `end`.
+    fn message(&mut self, kind: Kind, end: u64) -> Result<(), Fault> {
+        let mut seen = Seen {
+            messages: [0; 32],
+            elements: 1,
+            data: 0,
+        };
+        while self.at < end {
+            let begin = self.at;
+            let key = self.number(end)?;
+            let number = key >> 3;
+            if number == 0 {
+                return Err(self.malformed("a field has the number 0"));
+            }
+            let field = kind.field(number);
+            match key & 7 {
+                0 => {
+                    let value = self.number(end)?;
+                    self.single(field, value, &mut seen)?;
+                }
+                1 => self.skip(8, end)?,
+                5 => self.skip(4, end)?,
+                2 => {
+                    let length = self.number(end)?;
+                    self.charge(self.at - begin)?;
+                    let end = self.end_of(length, end)?;
+                    self.long(number, field, end, &mut seen)?;
+                    continue;
+                }
+                _ => return Err(self.malformed("a field is of no kind that ONNX has")),
+            }
+            self.charge(self.at - begin)?;
+        }
+        // Data that no dimensions ask for are no weights.
+        let weights = seen.elements.saturating_mul(LARGEST_NUMBER);
+        self.charge(seen.data.saturating_sub(weights))
+    }
+
+    /// A field that is one number.
+    fn single(&mut self, field: Field, value: u64, seen: &mut Seen) -> Result<(), Fault> {
+        match field {
+            Field::Numbers(bytes) => self.charge(bytes),
+            Field::Dimensions => {
+                seen.elements = seen.elements.saturating_mul(value);
+                self.charge(8)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A field that goes on to `end`.
+    fn long(&mut self, number: u64, field: Field, end: u64, seen: &mut Seen) -> Result<(), Fault> {
+        let length = end - self.at;
+        match field {
+            Field::Message(kind) => {
+                self.nested(number, kind, seen)?;
+                return self.message(kind, end);
+            }
+            Field::Dimensions => {
+                self.charge(A_LIST + length.saturating_mul(8))?;
+                while self.at < end {
+                    let value = self.number(end)?;
+                    seen.elements = seen.elements.saturating_mul(value);
+                }
+                return Ok(());
+            }
+            Field::Text => self.charge(A_LIST + length.saturating_mul(2))?,
+            Field::Numbers(bytes) => self.charge(A_LIST + length.saturating_mul(1 + bytes))?,
+            Field::Raw => seen.data = seen.data.saturating_add(length),
+            Field::Listed => {
+                seen.data = seen.data.saturating_add(length);
+                self.listed = self.listed.saturating_add(length.saturating_mul(2));
+            }
+            Field::Other => self.charge(length)?,
+        }
+        self.skip(length, end)
+    }
+
+    /// Counts a message that lies in another.
+    fn nested(&mut self, number: u64, kind: Kind, seen: &mut Seen) -> Result<(), Fault> {
+        if matches!(kind, Kind::Node) {
+            self.nodes += 1;
+            if self.nodes > MOST_NODES {
+                return Err(Fault::Refused(Refusal::Nodes(self.nodes)));
+            }
+        }
+        let before = usize::try_from(number)
+            .ok()
+            .and_then(|number| seen.messages.get_mut(number));
+        let room = match before {
+            Some(before) => {
+                *before += 1;
+                match *before {
+                    1 => FIRST_ROOM,
+                    count if count <= FIRST_ROOM => 0,
+                    _ => 1,
+                }
+            }
+            None => FIRST_ROOM,
+        };
+        self.charge(room * kind.size())
+    }
+
+    fn charge(&mut self, bytes: u64) -> Result<(), Fault> {
+        self.beside = self.beside.saturating_add(bytes);
+        match self.beside <= MOST_BESIDE_WEIGHTS {
+            true => Ok(()),
+            false => Err(Fault::Refused(Refusal::Structure)),
+        }
+    }
+
+    fn malformed(&self, reason: &'static str) -> Fault {
+        // Every ONNX file starts with its first field, the version of the format.
+        const FORMAT_VERSION: u8 = 0x08;
+        Fault::Malformed {
+            begins_well: self.first == Some(FORMAT_VERSION),
+            reason,
+        }
+    }
+
+    /// The end of what has `length` bytes from here, within what goes on to `end`.
+    fn end_of(&self, length: u64, end: u64) -> Result<u64, Fault> {
+        let own = self.at.checked_add(length).filter(|own| *own <= end);
+        own.ok_or_else(|| self.malformed("a field is longer than what it lies in"))
+    }
+
+    fn skip(&mut self, length: u64, end: u64) -> Result<(), Fault> {
+        self.at = self.end_of(length, end)?;
+        let length = i64::try_from(length).map_err(|_| self.malformed("a field never ends"))?;
+        self.source.seek_relative(length).map_err(Fault::Io)
+    }
+
+    /// A number of variable length.
+    fn number(&mut self, end: u64) -> Result<u64, Fault> {
+        let mut value = 0;
+        for shift in (0..70).step_by(7) {
+            if self.at >= end {
+                return Err(self.malformed("a number ends early"));
+            }
+            let byte = self.byte()?;
+            if shift < 64 {
+                value |= u64::from(byte & 0x7f) << shift;
+            }
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(self.malformed("a number never ends"))
+    }
+
+    fn byte(&mut self) -> Result<u8, Fault> {
+        let mut byte = [0];
+        self.source
+            .read_exact(&mut byte)
+            .map_err(|error| match error.kind() {
+                ErrorKind::UnexpectedEof => Fault::Ends,
+                _ => Fault::Io(error),
+            })?;
+        self.at += 1;
+        self.first.get_or_insert(byte[0]);
+        Ok(byte[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use prost::Message;
+
+    use super::*;
+
+    fn checked(bytes: &[u8]) -> Result<u64, Fault> {
+        check(Cursor::new(bytes), bytes.len() as u64)
+    }
+
+    fn model(graph: Graph) -> Vec<u8> {
+        let model = Model {
+            ir_version: 8,
+            graph: Some(graph),
+            ..Default::default()
+        };
+        model.encode_to_vec()
+    }
+
+    #[test]
+    fn weights_count_for_nothing_where_dimensions_ask_for_them() {
+        let with = |dims: &[i64]| {
+            let tensor = Tensor {
+                dims: dims.into(),
+                data_type: 1,
+                raw_data: vec![0; 64 << 20].into(),
+                ..Default::default()
+            };
+            let graph = Graph {
+                initializer: vec![tensor],
+                ..Default::default()
+            };
+            checked(&model(graph))
+        };
+        assert!(matches!(with(&[16 << 20]), Ok(taken) if taken < 10_000));
+        assert!(matches!(
+            with(&[3]),
+            Err(Fault::Refused(Refusal::Structure))
+        ));
+    }
+
+    #[test]
+    fn what_is_no_message_is_malformed() {
+        let begins = |bytes: &[u8]| match checked(bytes) {
+            Err(Fault::Malformed { begins_well, .. }) => Some(begins_well),
+            _ => None,
+        };
+        assert_eq!(begins(&[0; 100]), Some(false));
+        assert_eq!(begins(b"\x08\x08\x3a\x7f"), Some(true));
+        assert_eq!(begins(&[0xff; 100]), Some(false));
+        assert_eq!(begins(b"\x08\x08\x0b\x0c"), Some(true));
+        assert!(matches!(checked(b""), Ok(0)));
+        // More may come.
+        assert!(check_head(b"\x08\x08\x3a\x7f\x0a", 1000).is_ok());
+        assert!(check_head(&[0; 10], 1000).is_err());
+    }
+
+    #[test]
+    fn texts_numbers_and_what_is_passed_over_count() {
+        let refused = |model: Model| {
+            let result = checked(&model.encode_to_vec());
+            matches!(result, Err(Fault::Refused(Refusal::Structure)))
+        };
+        let text = "x".repeat(30 << 20);
+        assert!(refused(Model {
+            doc_string: text,
+            ..Default::default()
+        }));
+        let numbers = Tensor {
+            int64_data: vec![0; 6 << 20],
+            ..Default::default()
+        };
+        assert!(refused(Model {
+            graph: Some(Graph {
+                initializer: vec![numbers],
+                ..Default::default()
+            }),
+            ..Default::default()
+        }));
+    }
+}
