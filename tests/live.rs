@@ -599,8 +599,9 @@ fn a_network_that_fails_beside_the_stream_is_given_up() {
         if policy == "stop" {
             assert!(common::error_on(&bus).contains("no finite"));
             // Soon after the error is on the bus.
-            std::thread::sleep(Duration::from_millis(50));
-            assert_eq!(harness.push(even(100)), Err(gst::FlowError::Error));
+            wait("the end", || {
+                harness.push(even(100)) == Err(gst::FlowError::Error)
+            });
             continue;
         }
         wait("the warning", || {
@@ -647,9 +648,13 @@ fn the_first_frame_after_a_flush_or_a_swap_is_seen() {
                 return mask_meta::of(&out).unwrap().timestamp;
             }
             wait("the network", || stats(&element, "frames") == frames);
-            std::thread::sleep(Duration::from_millis(20));
-            let out = harness.push_and_pull(frame(number + 1)).unwrap();
-            mask_meta::of(&out).unwrap().timestamp
+            let mut of = None;
+            wait("its mask", || {
+                let out = harness.push_and_pull(frame(number + 1)).unwrap();
+                of = mask_meta::of(&out).map(|mask| mask.timestamp);
+                of.is_some()
+            });
+            of.flatten()
         };
         assert_eq!(seen(&mut harness, 0, 1), frame(0).pts(), "{mode}");
         assert!(pad.send_event(gst::event::FlushStart::new()));
