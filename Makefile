@@ -78,7 +78,7 @@ check-bioimageio: target/release/unet-train ## Let bioimageio.core test packages
 
 # Nor this, for 400 MB of Python.
 .PHONY: check-objects
-check-objects: rust ## Compare objects with those of scikit-image
+check-objects: rust ## Compare objects with those of scikit-image, and let py-ctcmetrics mark how they are followed
 	@scripts/packages.sh build run examples
 	@scripts/onnxruntime.sh
 	@scripts/python-packages.sh objects
