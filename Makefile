@@ -76,6 +76,15 @@ check-bioimageio: target/release/unet-train ## Let bioimageio.core test packages
 	cargo build $(flags) --lib
 	tests/bioimageio/check.sh
 
+# Nor this, for 400 MB of Python.
+.PHONY: check-objects
+check-objects: rust ## Compare objects with those of scikit-image, and let py-ctcmetrics mark how they are followed
+	@scripts/packages.sh build run examples
+	@scripts/onnxruntime.sh
+	@scripts/python-packages.sh objects
+	cargo build $(flags) --lib
+	UNETSEGMENT_DATA=$(abspath $(pictures)) tests/objects/check.sh
+
 # Hours.
 .PHONY: soak
 soak: rust ## Run the tests of reliability in their long form
