@@ -129,24 +129,31 @@ struct Tracks {
     /// First and last frame of each track.
     ends: BTreeMap<u16, (usize, usize)>,
     parents: HashMap<u16, u16>,
-    /// The track that an object of the element goes by now, where that has another number.
-    renamed: HashMap<u16, u16>,
-    /// How many were, from the highest number down.
-    new: u16,
+    /// The track that each object of the element goes by now. Tracks are numbered from 1 on by themselves: those that
+    /// gaps begin need numbers that no object has, and high ones overflow in some programs that score.
+    of_objects: HashMap<u16, u16>,
+    /// Tracks so far.
+    count: u16,
 }
 
 impl Tracks {
     fn divide(&mut self, divisions: &[[u32; 3]]) {
         for [parent, children @ ..] in divisions {
-            let parent = self.track(*parent as u16);
+            let Some(parent) = self.of_objects.get(&(*parent as u16)).copied() else {
+                continue;
+            };
             for child in children {
-                self.parents.insert(*child as u16, parent);
+                let track = self.begin(*child as u16);
+                self.parents.insert(track, parent);
             }
         }
     }
 
-    fn track(&self, object: u16) -> u16 {
-        self.renamed.get(&object).copied().unwrap_or(object)
+    /// A new track for an object.
+    fn begin(&mut self, object: u16) -> u16 {
+        self.count += 1;
+        self.of_objects.insert(object, self.count);
+        self.count
     }
 
     /// Makes tracks of the objects in a picture.
@@ -157,22 +164,20 @@ impl Tracks {
             .filter(|number| *number > 0)
             .collect();
         for object in objects {
-            let mut track = self.track(object);
-            if self
-                .ends
-                .get(&track)
-                .is_some_and(|(_, last)| last + 1 < frame)
-            {
+            let mut track = match self.of_objects.get(&object) {
+                Some(track) => *track,
+                None => self.begin(object),
+            };
+            let last = self.ends.get(&track).map(|(_, last)| *last);
+            if last.is_some_and(|last| last + 1 < frame) {
                 let old = track;
-                track = u16::MAX - self.new;
-                self.new += 1;
+                track = self.begin(object);
                 self.parents.insert(track, old);
-                self.renamed.insert(object, track);
             }
             self.ends.entry(track).or_insert((frame, frame)).1 = frame;
         }
         for pixel in picture.pixels_mut() {
-            pixel.0[0] = self.track(pixel.0[0]);
+            pixel.0[0] = self.of_objects.get(&pixel.0[0]).copied().unwrap_or(0);
         }
     }
 

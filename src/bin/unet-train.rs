@@ -27,7 +27,7 @@ use signal_hook::flag;
 /// Give it images and masks in which the cells are painted, and it writes one .onnx file, which the
 /// GStreamer element `unetsegment` uses as it is.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "unet-train", version)]
 struct Program {
     #[command(subcommand)]
     command: Command,

@@ -65,7 +65,7 @@ pub enum ColorBy {
     #[enum_value(name = "The class, in the model's colours", nick = "class")]
     Class,
     #[enum_value(
-        name = "The object: neighbours differ, and with track each keeps its colour",
+        name = "The object, in one of seven colours, which it keeps with track",
         nick = "object"
     )]
     Object,
