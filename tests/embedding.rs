@@ -54,6 +54,41 @@ fn the_same_is_counted_in_python() {
     assert_eq!(found, counted_by_rust(&files, &model));
 }
 
+/// By GStreamer's own count of its objects, when the program ends.
+#[test]
+fn nothing_is_left_alive() {
+    let files = Files::new();
+    let model = root().join("models/nuclei-fluo.int8.onnx");
+    let alive = |element: &str| {
+        let text =
+            format!("{SOURCE} ! videoconvert ! video/x-raw,format=GRAY8 ! {element} ! fakesink");
+        let mut command = Command::new("gst-launch-1.0");
+        command
+            .args(["-q"])
+            .args(text.split_whitespace())
+            .env("GST_TRACERS", "leaks")
+            .env("GST_DEBUG", "GST_TRACER:7");
+        let output = run(&files, &mut command);
+        told(&output);
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(log.contains("object-alive"), "nothing was counted: {log}");
+        let lines = log.lines();
+        // One line says what the others will look like.
+        let of_objects = lines.filter(|line| {
+            line.contains("object-alive, type-name=(string)") && !line.contains("(string)%s")
+        });
+        of_objects.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for mode in ["sync", "latest"] {
+        let element = format!(
+            "unetsegment mode={mode} track=true post-messages=true model-file={}",
+            model.display()
+        );
+        let left = alive(&element);
+        assert!(left.is_empty(), "{mode}: {left:#?}");
+    }
+}
+
 /// A line for each object, as many as are counted.
 #[test]
 fn objects_are_written_as_a_table() {
