@@ -1,5 +1,6 @@
 //! From classes to objects: which pixels belong together, and what can be measured on them.
 
+mod assignment;
 mod components;
 mod distance;
 mod holes;
