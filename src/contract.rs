@@ -5,6 +5,7 @@
 //! contract made of what [probing](crate::inference) finds out.
 
 mod geometry;
+mod pictures;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 pub use geometry::{Geometry, Sizes};
+pub use pictures::{Compared, Pictures};
 
 use crate::picture::{Color, default_color};
 
@@ -55,6 +57,10 @@ pub struct Contract {
     /// what touches is one. Found like `threshold`; in `threshold..=1`, for networks of two classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub core_threshold: Option<f32>,
+    /// What the pictures are like that were learned from, so that unlike ones are noticed; empty where nobody
+    /// knows.
+    #[serde(default, skip_serializing_if = "Pictures::is_empty")]
+    pub pictures: Pictures,
     /// Size of a pixel of the training pictures in micrometres.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel_size: Option<f64>,
@@ -301,6 +307,7 @@ impl Contract {
                 self.classes.len()
             ));
         }
+        self.pictures.check()?;
         let rising = |low: f64, high: f64| low.is_finite() && high.is_finite() && low < high;
         match self.normalization {
             Normalization::Percentile { low, high }

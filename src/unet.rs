@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{
-    Activation, Channels, Contract, Geometry, Normalization, Precision, Sizes, VERSION,
+    Activation, Channels, Contract, Geometry, Normalization, Pictures, Precision, Sizes, VERSION,
     unnamed_classes,
 };
 
@@ -196,6 +196,7 @@ impl UNet {
             threshold: 0.5,
             min_area: None,
             core_threshold: None,
+            pictures: Pictures::default(),
             pixel_size: None,
             precision: Precision::F32,
             training: None,

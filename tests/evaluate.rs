@@ -200,6 +200,16 @@ fn tuning_finds_the_cores_of_cells_and_writes_them_into_the_model() {
     let tuned = contract("tuned.onnx");
     assert_eq!(tuned["scores"]["F1@0.5"], 1.0);
     assert!((tuned["core_threshold"].as_f64().unwrap() - 0.6).abs() < 1e-6);
+    assert!(tuned["pictures"]["bright"].is_array());
+
+    bench.says(&format!(
+        "tune --model model.onnx {data} --output known.onnx --pictures-only"
+    ));
+    let known = contract("known.onnx");
+    assert_eq!(known["pictures"], tuned["pictures"]);
+    for same in ["scores", "core_threshold", "min_area"] {
+        assert_eq!(known[same], contract("model.onnx")[same], "{same}");
+    }
 
     // Whoever reads the new model finds them, too; the mask has a gap where nothing else would show it.
     let evaluate = format!("evaluate --model tuned.onnx {data} --json scores.json");

@@ -115,6 +115,12 @@ fn a_run_learns_and_writes_a_model_with_its_contract() {
     let [_, f1, seg, iou] = reports[training.steps / 50 - 1];
     let scores = ["F1@0.5", "SEG", "IoU"].map(|name| contract.scores[name]);
     assert_eq!(scores, [f1, seg, iou]);
+    // What it learned from looks like itself.
+    let ranges: Vec<_> = contract.pictures.ranges().collect();
+    assert_eq!(ranges.len(), 5);
+    for (which, (low, high)) in ranges {
+        assert!(low <= high && high - low < 2.0, "{which}: {low} to {high}");
+    }
     // The one that suits it best is in the last bias.
     assert!(text.contains("with threshold 0."), "{text}");
     assert_eq!(contract.threshold, 0.5);

@@ -3,10 +3,13 @@
 mod common;
 
 use common::{
-    BRIGHTNESS, Files, SMALL, append, brightness, cells, element, foreign, gray8, harness, pixels,
+    BRIGHTNESS, Files, SMALL, append, brightness, cells, data, described, element, foreign, gray8,
+    harness, pictures, pixels,
 };
 use gst::prelude::*;
 use gstreamer as gst;
+use gstunetsegment::contract::{Channels, Contract, Normalization, Pictures};
+use gstunetsegment::picture::{Format, Frame, Gauge, Normalizer, Plane, YuvCoding};
 
 const WIDTH: usize = 160;
 const HEIGHT: usize = 120;
@@ -103,4 +106,125 @@ fn seams_are_looked_for_once() {
     );
     assert!(differing > 0);
     assert_eq!(share, differing as f64 / (WIDTH * HEIGHT) as f64);
+}
+
+/// What grey pictures are like, as a contract has it.
+fn like(shown: &[(Vec<u8>, usize, usize)]) -> Pictures {
+    let mut pictures = Pictures::default();
+    for (bytes, width, height) in shown {
+        let plane = Plane {
+            data: bytes,
+            stride: *width,
+        };
+        let frame = Frame::new(
+            Format::Gray8,
+            *width,
+            *height,
+            &[plane],
+            YuvCoding::default(),
+        )
+        .unwrap();
+        let scaling = Normalizer::new(Normalization::ZScore).scaling(&frame, Channels::Gray);
+        pictures.add(
+            &Gauge::default()
+                .frame(&frame, Channels::Gray, scaling)
+                .unwrap(),
+        );
+    }
+    pictures
+}
+
+/// What the element says of frames: the messages named `unetsegment-pictures`, and warnings.
+fn said(
+    model: &std::path::Path,
+    properties: &[(&str, &str)],
+    frames: &[(Vec<u8>, usize, usize)],
+) -> (Vec<gst::Structure>, Vec<String>) {
+    let element = element(model, properties);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let (_, width, height) = frames[0];
+    let mut harness = harness(&element, "GRAY8", width, height);
+    for (bytes, ..) in frames {
+        harness.push_and_pull(gray8(bytes, width, height)).unwrap();
+    }
+    let (mut structures, mut warnings) = (Vec::new(), Vec::new());
+    for message in std::iter::from_fn(|| bus.pop()) {
+        match message.view() {
+            gst::MessageView::Element(told) => {
+                structures.extend(told.structure().map(|fields| fields.to_owned()));
+            }
+            gst::MessageView::Warning(warning) => warnings.push(warning.error().to_string()),
+            _ => (),
+        }
+    }
+    structures.retain(|fields| fields.name() == "unetsegment-pictures");
+    (structures, warnings)
+}
+
+fn inverted(picture: &[u8]) -> Vec<u8> {
+    picture.iter().map(|value| 255 - value).collect()
+}
+
+/// Frames that look unlike what the model learned from are told, once, and so is that they are alike again.
+#[test]
+fn frames_unlike_the_pictures_learned_from_are_told() {
+    let files = Files::new();
+    let seen = |seed| (cells(WIDTH, HEIGHT, seed), WIDTH, HEIGHT);
+    let contract = Contract {
+        pictures: like(&[1, 2, 3].map(seen)),
+        ..SMALL.contract("cells-of-mine")
+    };
+    let model = files.write("known.onnx", &described(&SMALL, &contract));
+    let alike = seen(4);
+    let unlike = (inverted(&alike.0), WIDTH, HEIGHT);
+
+    let (structures, warnings) = said(&model, &[], &vec![alike.clone(); 70]);
+    assert!(structures.is_empty() && warnings.is_empty(), "{warnings:?}");
+
+    // Longer than the element waits from one look to the next.
+    let frames = [vec![unlike.clone(); 80], vec![alike; 80]].concat();
+    let (structures, warnings) = said(&model, &[], &frames);
+    let alike = structures.iter().map(|fields| fields.get("alike").unwrap());
+    assert_eq!(alike.collect::<Vec<bool>>(), [false, true]);
+    let fields = &structures[0];
+    let median = fields.get::<gst::Array>("middle").unwrap();
+    let [value, low, high] = [0, 1, 2].map(|at| median[at].get::<f64>().unwrap());
+    assert!(low <= high && !(low..=high).contains(&value), "{fields}");
+    let [warning] = &warnings[..] else {
+        panic!("{warnings:?}")
+    };
+    assert!(
+        warning.contains("cells-of-mine") && warning.contains("median"),
+        "{warning}"
+    );
+
+    for (model, properties) in [
+        (&model, &[("check-pictures", "false")][..]),
+        (&files.model(&SMALL), &[]),
+    ] {
+        let (structures, warnings) = said(model, properties, &frames[..3]);
+        assert!(structures.is_empty() && warnings.is_empty(), "{warnings:?}");
+    }
+}
+
+/// The models know their own pictures: those held back are alike, those of another kind are not.
+#[test]
+fn models_know_pictures_of_their_kind() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let kinds = [
+        ("nuclei-fluo.int8.onnx", "dsb2018_fluo/images"),
+        ("cells-phase-contrast.int8.onnx", "u373_seq01/images"),
+        ("membranes-em.int8.onnx", "isbi2012_em/images"),
+    ];
+    for (name, own) in kinds {
+        for (_, folder) in kinds {
+            let Some(folder) = data(folder) else { return };
+            // The last pictures of a sequence were held back.
+            let shown = pictures(&folder, 22).pop().unwrap();
+            let (structures, _) = said(&root.join("models").join(name), &[], &[shown]);
+            let alike = structures.is_empty();
+            assert_eq!(alike, folder.ends_with(own), "{name}, {}", folder.display());
+        }
+    }
 }

@@ -7,8 +7,8 @@ use ort::value::Tensor;
 use super::memory;
 use super::network::{Network, dimensions};
 use crate::contract::{
-    Activation, Channels, Contract, Geometry, MAX_CLASSES, Normalization, Precision, Sizes,
-    VERSION, unnamed_classes,
+    Activation, Channels, Contract, Geometry, MAX_CLASSES, Normalization, Pictures, Precision,
+    Sizes, VERSION, unnamed_classes,
 };
 use crate::onnx::survey::Survey;
 
@@ -71,6 +71,7 @@ pub(super) fn contract(
         threshold: 0.5,
         min_area: None,
         core_threshold: None,
+        pictures: Pictures::default(),
         pixel_size: None,
         precision: Precision::F32,
         training: None,

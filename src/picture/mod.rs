@@ -19,6 +19,7 @@ mod statistics;
 mod style;
 #[cfg(test)]
 mod testing;
+mod traits;
 mod yuv;
 
 pub use codes::{LUMA, for_each_row, value_of_codes};
@@ -39,4 +40,5 @@ pub use read::fill;
 pub use stale::{STALE_COLORS, mark_stale};
 pub use statistics::Statistics;
 pub use style::Style;
+pub use traits::{Gauge, Trait, Traits};
 pub use yuv::{YuvCoding, YuvRange};

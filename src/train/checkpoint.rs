@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::config::Config;
 use super::learner::RestoreError;
 use super::validate::Verdict;
+use crate::contract::Pictures;
 
 /// What a file begins with; another number would be another form.
 const BEGIN: &[u8] = b"unet-train checkpoint 2\n";
@@ -41,6 +42,9 @@ pub struct State {
     pub finished: bool,
     /// Images learned from.
     pub images: usize,
+    /// What these are like.
+    #[serde(default)]
+    pub pictures: Pictures,
     /// The command line that began it.
     pub command: String,
     /// Validations since the best one.

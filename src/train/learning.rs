@@ -185,6 +185,7 @@ impl Learning<'_> {
     fn write_model(&self, judged: &Judged) -> Result<(), RunError> {
         let progress = Progress {
             images: self.state.images,
+            pictures: self.state.pictures.clone(),
             steps: judged.steps,
             limits: judged.verdict.limits,
             scores: Some(judged.verdict.scores),

@@ -6,14 +6,16 @@ use super::metrics::Scores;
 use super::settings::Settings;
 use super::validate::Limits;
 use super::values::named;
-use crate::contract::{Contract, Training};
+use crate::contract::{Contract, Pictures, Training};
 use crate::onnx::export::{ExportError, Parameters, export};
 
 /// What is known about a network when it is written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Progress {
     /// Images learned from.
     pub images: usize,
+    /// What these are like.
+    pub pictures: Pictures,
     /// Steps taken.
     pub steps: usize,
     /// What decides which pixels are objects.
@@ -66,6 +68,7 @@ fn contract(settings: &Settings, progress: &Progress) -> Contract {
             let moved = logit(core) - logit(progress.limits.threshold);
             1.0 / (1.0 + (-moved).exp())
         }),
+        pictures: progress.pictures.clone(),
         pixel_size: settings.pixel_size,
         training: Some(Training {
             data: settings.data.clone(),

@@ -258,6 +258,7 @@ fn feeder(settings: &Settings, training: Vec<Sample>, size: TileSize, steps: usi
 fn first_state(settings: &Settings, split: &Split) -> State {
     State {
         images: split.training.len(),
+        pictures: dataset::pictures(&split.training),
         command: settings.command.clone(),
         config: settings.config.clone(),
         ..State::default()

@@ -9,6 +9,7 @@ use super::Mode;
 use super::Output;
 use super::inferrer::{Inferrer, Prepared};
 use super::job::{Found, Job, ProcessError};
+use super::likeness::Look;
 use super::line::{Line, Stages};
 use super::loaded::Loaded;
 use super::messages::{Paced, Seams};
@@ -306,6 +307,20 @@ impl Flow {
     pub fn check_seams(&self, job: &Job) -> Option<Seams> {
         match job.settings.check_seams {
             true => self.inferrer.with(|inferrer| inferrer.check_seams(job))?,
+            false => None,
+        }
+    }
+
+    /// Whether frames look like the pictures that the model learned from, if that is news and was asked for. Only the
+    /// thread that infers may call it.
+    pub fn check_pictures(&self, job: &Job) -> Option<(Arc<Loaded>, Look)> {
+        let look = |inferrer: &mut Inferrer| {
+            // What is wrong with a frame, its segmentation has told.
+            let look = inferrer.check_pictures(job).ok()??;
+            Some((inferrer.model.clone(), look))
+        };
+        match job.settings.check_pictures {
+            true => self.inferrer.with(look)?,
             false => None,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::imp::CAT;
 use super::job::{Found, Job, ProcessError};
+use super::likeness::{Likeness, Look};
 use super::loaded::Loaded;
 use super::messages::Seams;
 use super::reader;
@@ -28,6 +29,7 @@ pub struct Inferrer {
     normalizer: Normalizer,
     /// Frames of which size were compared with one run over the whole.
     checked: Option<Size>,
+    likeness: Likeness,
 }
 
 impl Inferrer {
@@ -37,6 +39,7 @@ impl Inferrer {
             normalizer: Normalizer::new(segmenter.contract().normalization),
             segmenter,
             checked: None,
+            likeness: Likeness::default(),
         }
     }
 
@@ -71,6 +74,21 @@ impl Inferrer {
                 differing.ok_or_else(|| "the network takes no frame of this size at once".into())
             }),
         })
+    }
+
+    /// Looks whether the frame of `job` is like the pictures that the model learned from; what is news of that.
+    pub fn check_pictures(&mut self, job: &Job) -> Result<Option<Look>, ProcessError> {
+        if !self.likeness.is_due(&self.model.contract.pictures) {
+            return Ok(None);
+        }
+        let scaling = self.scaling(job)?;
+        let buffer = job.frame();
+        let bytes = buffer.map_readable()?;
+        let placement = job.stream.input.placement(buffer)?;
+        let frame = job.stream.input.frame(&placement, &bytes)?;
+        let contract = &self.model.contract;
+        let how = (contract.channels, scaling);
+        Ok(self.likeness.look(&contract.pictures, &frame, how))
     }
 
     /// How many pixels have another class in one run over the whole frame, where that is possible.

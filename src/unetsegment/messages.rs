@@ -6,10 +6,12 @@ use std::time::Duration;
 use gst::prelude::*;
 
 use super::UNetSegment;
+use super::likeness::Look;
 use super::loaded::Loaded;
 use super::objects::Objects;
 use super::settings::FrameSettings;
 use super::trigger::Trigger;
+use crate::contract::Compared;
 use crate::labels::Object;
 
 /// Which frame a message is about.
@@ -208,6 +210,38 @@ pub fn post_seams(element: &UNetSegment, seams: &Seams) {
         Err(reason) => fields.field("reason", reason.as_str()),
     };
     post_structure(element, fields.build());
+}
+
+/// Posts an element message named `unetsegment-pictures`, when frames begin or cease to look unlike the pictures that
+/// the model learned from: `alike` (gboolean), `timestamp` (guint64, nanoseconds; missing where the frame has none),
+/// and of each trait that was compared an array of its value, and of the smallest and the largest one of the pictures
+/// learned from (gdouble). Where they are unlike a warning says so, too.
+pub fn post_look(
+    element: &UNetSegment,
+    model: &Loaded,
+    look: &Look,
+    timestamp: Option<gst::ClockTime>,
+) {
+    let mut fields = gst::Structure::builder("unetsegment-pictures").field("alike", look.alike);
+    if let Some(timestamp) = timestamp {
+        fields = fields.field("timestamp", timestamp.nseconds());
+    }
+    for one in &look.compared {
+        let rounded = |value: f32| (f64::from(value) * 1e4).round() / 1e4;
+        let values = [one.value, one.range.0, one.range.1].map(rounded);
+        fields = fields.field(one.which.name(), gst::Array::new(values));
+    }
+    post_structure(element, fields.build());
+    if !look.alike {
+        let unlike = look.compared.iter().filter(|one| one.is_unlike());
+        let unlike: Vec<_> = unlike.map(Compared::to_string).collect();
+        let (model, unlike) = (&model.contract.name, unlike.join("; "));
+        gst::element_warning!(
+            element,
+            gst::StreamError::Failed,
+            ("Frames look unlike the pictures that {model} learned from, and masks may be wrong: {unlike}. Compare focus, magnification and contrast, or train a model on pictures like these; check-pictures=false leaves this check out")
+        );
+    }
 }
 
 /// Posts an element message.

@@ -20,6 +20,7 @@ mod imp;
 mod inferrer;
 mod job;
 mod latency;
+mod likeness;
 mod line;
 mod loaded;
 mod loader;

@@ -156,6 +156,10 @@ impl UNetSegment {
                 if let Some(seams) = self.flow.check_seams(job) {
                     messages::post_seams(&self.obj(), &seams);
                 }
+                if let Some((model, look)) = self.flow.check_pictures(job) {
+                    let timestamp = job.frame().pts();
+                    messages::post_look(&self.obj(), &model, &look, timestamp);
+                }
                 Ok(())
             }
             Err(error) if error.is_fault() => self.recover(job, error),

@@ -297,6 +297,12 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.check_seams)
             .mutable_playing()
             .build(),
+        glib::ParamSpecBoolean::builder("check-pictures")
+            .nick("Check pictures")
+            .blurb("Look at the first frame and some of the later ones, and warn where they look unlike the pictures that the model learned from, as far as it says what these are like; told by unetsegment-pictures, too")
+            .default_value(default.check_pictures)
+            .mutable_playing()
+            .build(),
         glib::ParamSpecBoolean::builder("track")
             .nick("Track")
             .blurb("Whether objects keep their numbers from frame to frame")

@@ -119,6 +119,7 @@ fn write_network(folder: PathBuf, network: Which, output: PathBuf) -> Result<(),
 fn best(state: &State) -> Option<Progress> {
     state.best.map(|judged| Progress {
         images: state.images,
+        pictures: state.pictures.clone(),
         steps: judged.steps,
         limits: judged.verdict.limits,
         scores: Some(judged.verdict.scores),
@@ -131,6 +132,7 @@ fn last(state: &State) -> Progress {
     let now = judged.filter(|judged| judged.steps == state.steps);
     Progress {
         images: state.images,
+        pictures: state.pictures.clone(),
         steps: state.steps,
         limits: judged
             .map(|judged| judged.verdict.limits)

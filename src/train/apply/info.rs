@@ -116,6 +116,13 @@ fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -
     if let Some(size) = contract.pixel_size {
         line(text, "pixel size", &format!("{size} micrometres"))?;
     }
+    for (which, (low, high)) in contract.pictures.ranges() {
+        line(
+            text,
+            &which.to_string(),
+            &format!("{low:.2} to {high:.2} in the pictures learned from"),
+        )?;
+    }
     if let Some(training) = &contract.training {
         write_training(text, training)?;
     }

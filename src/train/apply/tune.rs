@@ -11,6 +11,7 @@ use super::picture::Picture;
 use super::predictor::{PredictError, Predictor, Use};
 use crate::contract::{Contract, METADATA_KEY};
 use crate::onnx::Model;
+use crate::picture::{FrameError, Gauge, Normalizer};
 use crate::train::dataset::{DatasetError, Reader, Source, annotations};
 use crate::train::metrics::Tally;
 use crate::train::model::rounded;
@@ -26,7 +27,8 @@ use crate::train::validate::Found;
 /// objects (see `split=cores` of the element) with which the model does best by
 /// MASKS. They become a part of the model; its weights stay as they are. Use images
 /// that it did not learn from: cells of another size or another microscope, a few
-/// pictures are enough.
+/// pictures are enough. The model also remembers what they are like, so that the
+/// element no longer warns of such (see its `check-pictures`).
 ///
 ///   unet-train tune --model cells.onnx --images images --masks masks --output mine.onnx
 #[derive(Args, Debug)]
@@ -45,6 +47,9 @@ pub struct Tune {
     /// Use only the images whose names this file lists, one a line
     #[arg(long, value_name = "FILE")]
     only: Option<PathBuf>,
+    /// Leave threshold, smallest object, cores and scores as they are; only remember what the pictures are like
+    #[arg(long)]
+    pictures_only: bool,
     /// Model to write [default: the model itself is replaced]
     #[arg(long, value_name = "FILE.onnx")]
     output: Option<PathBuf>,
@@ -112,6 +117,7 @@ impl Tune {
         let measure = dataset.kind.into();
         let mut reader = Reader::default();
         let mut found = Vec::new();
+        let mut known = Known::of(&contract);
         for sample in &dataset.samples {
             let picture = reader.read(&sample.image, |raster| Picture::of(raster, &contract))?;
             sample.fits(picture.size().height, picture.size().width)?;
@@ -119,11 +125,20 @@ impl Tune {
                 page: sample.image.clone(),
                 error,
             };
+            known.add(&picture).map_err(|error| failed(error.into()))?;
+            if self.pictures_only {
+                continue;
+            }
             let prediction = predictor.predict(&picture).map_err(failed)?;
             found.push(match contract.classes.len() {
                 2 => Found::Foreground(prediction.probability),
                 _ => Found::Classes(prediction.mask),
             });
+        }
+        let contract = known.contract;
+        if self.pictures_only {
+            say(&dataset.to_string());
+            return Ok(contract);
         }
         let truths = dataset.samples.iter().map(|sample| &sample.truth);
         let answers: Vec<_> = found.into_iter().zip(truths).collect();
@@ -147,5 +162,32 @@ impl Tune {
             },
             _ => contract,
         })
+    }
+}
+
+/// The contract of a model that gets to know pictures.
+struct Known {
+    contract: Contract,
+    normalizer: Normalizer,
+    gauge: Gauge,
+}
+
+impl Known {
+    fn of(contract: &Contract) -> Self {
+        Known {
+            contract: contract.clone(),
+            normalizer: Normalizer::new(contract.normalization),
+            gauge: Gauge::default(),
+        }
+    }
+
+    fn add(&mut self, picture: &Picture) -> Result<(), FrameError> {
+        let frame = picture.frame()?;
+        let channels = self.contract.channels;
+        let scaling = self.normalizer.scaling(&frame, channels);
+        if let Some(traits) = self.gauge.frame(&frame, channels, scaling) {
+            self.contract.pictures.add(&traits);
+        }
+        Ok(())
     }
 }

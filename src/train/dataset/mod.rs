@@ -26,7 +26,8 @@ pub use stacks::in_order;
 
 use super::plane::Plane;
 use super::target::Truth;
-use crate::picture::Scaling;
+use crate::contract::Pictures;
+use crate::picture::{Gauge, Scaling};
 use page::Pair;
 
 /// One image with the truth about it. All planes have one size.
@@ -149,6 +150,20 @@ pub fn load(source: &Source) -> Result<Dataset, DatasetError> {
             truth: annotated.truth,
         })
     })
+}
+
+/// What images are like, for the contract of a model that learns from them.
+pub fn pictures(samples: &[Sample]) -> Pictures {
+    let mut gauge = Gauge::default();
+    let mut pictures = Pictures::default();
+    for Sample { image, .. } in samples {
+        let width = image.first().map_or(0, |plane| plane.width);
+        let planes = image.iter().map(|plane| &plane.data[..]);
+        if let Some(traits) = gauge.planes(planes, width) {
+            pictures.add(&traits);
+        }
+    }
+    pictures
 }
 
 fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), DatasetError> {
