@@ -115,6 +115,24 @@ fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
 }
 
 #[test]
+fn a_run_goes_on_without_the_model_that_it_began_with() {
+    let folder = data();
+    let options: Vec<_> = OPTIONS.split_whitespace().collect();
+    let mut child = begun(folder.path(), &options);
+    signal(&child, "INT");
+    child.wait().unwrap();
+    let model = folder.path().join("model.onnx");
+    fs::rename(folder.path().join("cells.onnx"), &model).unwrap();
+    let begin = ["--start-from", "model.onnx", "--overwrite"];
+    let mut child = begun(folder.path(), &[&options[..], &begin].concat());
+    signal(&child, "INT");
+    child.wait().unwrap();
+    fs::remove_file(model).unwrap();
+    let text = finish(folder.path(), &GO_ON);
+    assert!(text.contains("goes on after "), "{text}");
+}
+
+#[test]
 fn only_what_was_begun_and_is_not_at_its_end_goes_on() {
     let folder = data();
     let folder = folder.path();

@@ -126,6 +126,48 @@ fn a_run_learns_and_writes_a_model_with_its_contract() {
     assert_eq!(contract.threshold, 0.5);
 }
 
+/// Where it has to learn anew, a run that begins with a model is as good as that from the first step on.
+#[test]
+fn a_run_begins_with_the_network_of_a_model() {
+    let folder = TempDir::new().unwrap();
+    draw_cells(folder.path(), 8);
+    let options = "--steps 400 --learning-rate 0.005 --elastic 2";
+    let options: Vec<_> = options.split(' ').collect();
+    assert!(train(folder.path(), &options).status.success());
+    let learned = contract(folder.path()).scores["IoU"];
+    assert!(learned > 0.8, "{learned}");
+
+    let begin = |more: &[&str]| {
+        let data = "train --images images --masks masks --tile 76 --validation 0.25 --elastic 2";
+        let run = "--output more.onnx --overwrite --steps 1 --learning-rate 1e-6";
+        let output = Command::new(env!("CARGO_BIN_EXE_unet-train"))
+            .current_dir(folder.path())
+            .args(data.split(' ').chain(run.split(' ')))
+            .args(more)
+            .output()
+            .unwrap();
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
+    };
+    // Width and depth are the model's, though they are not the usual ones.
+    let [text, error] = begin(&["--start-from", "cells.onnx"]);
+    let [.., iou] = reports(&text)[0];
+    assert!(iou > learned - 0.05, "{text}{error}");
+    let [text, _] = begin(&["--width", "4", "--depth", "2"]);
+    let [.., iou] = reports(&text)[0];
+    assert!(iou < learned - 0.1, "it knew before it learned: {text}");
+
+    let [_, error] = begin(&["--start-from", "cells.onnx", "--width", "5"]);
+    assert!(
+        error.contains("width 4") && error.contains("width 5"),
+        "{error}"
+    );
+    fs::write(folder.path().join("none.onnx"), "no model").unwrap();
+    for (model, why) in [("none.onnx", "no"), ("nowhere.onnx", "No such file")] {
+        let [_, error] = begin(&["--start-from", model]);
+        assert!(error.contains(model) && error.contains(why), "{error}");
+    }
+}
+
 #[test]
 fn a_run_of_steps_is_repeatable() {
     let models = [(); 2].map(|()| {

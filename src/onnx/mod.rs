@@ -1,5 +1,5 @@
-//! ONNX files: the part of their protobuf schema that a U-Net needs, `export` that writes the paper's network,
-//! `quantize` and `half_precision` that make its arithmetic lighter, `scan` that
+//! ONNX files: the part of their protobuf schema that a U-Net needs, `export` that writes the paper's network and
+//! `import` that reads it back, `quantize` and `half_precision` that make its arithmetic lighter, `scan` that
 //! refuses what a segmentation network does not need and could do harm, `wire` and `read` that look at bytes before
 //! they are parsed, and `survey` that reads what a foreign one
 //! does to sizes.
@@ -11,6 +11,8 @@ pub mod channels_last;
 pub mod export;
 #[cfg(feature = "train")]
 pub mod half_precision;
+#[cfg(feature = "train")]
+pub mod import;
 #[cfg(feature = "train")]
 pub mod quantize;
 mod reach;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::options::Train;
+use super::start_from::{self, StartError};
 
 /// What the other options of a run begin with.
 #[derive(Args, Clone, Debug, Default)]
@@ -93,6 +94,9 @@ pub enum ConfigError {
         /// What it may be.
         why: String,
     },
+    /// The model that the run is to begin with can't be used.
+    #[error(transparent)]
+    StartFrom(#[from] StartError),
     /// Options that were written by another version of the program, or changed since.
     #[error("can't use the options of this run: {0}")]
     Options(#[from] clap::Error),
@@ -146,6 +150,14 @@ pub fn expanded(
     };
     let preset = preset.unwrap_or_default().text();
     let mut all: Table = toml::from_str(preset).expect("presets are part of the program");
+    let model = typed.try_get_one("start_from").ok().flatten();
+    let model: Option<&PathBuf> = model.filter(|_| is_typed("start_from"));
+    let model = model.map(|model| model.as_path());
+    let said = table.get("start-from").and_then(Value::as_str);
+    if let Some(model) = model.or(said.map(Path::new)) {
+        let is_said = |key: &str| is_typed(key) || table.contains_key(key);
+        all.extend(shape_of(model, is_said)?);
+    }
     all.extend(table);
     for (key, option) in keys(&options) {
         if is_typed(option.get_id().as_str()) || !has(command, key) {
@@ -154,6 +166,26 @@ pub fn expanded(
     }
     arguments.splice(2..2, flags(&all));
     Ok(arguments)
+}
+
+/// The options that give a network the shape of that in `model`, unless all that differ from model to model
+/// are said already: a run goes on without the model that it began with.
+fn shape_of(model: &Path, is_said: impl Fn(&str) -> bool) -> Result<Table, StartError> {
+    if ["width", "depth", "padded", "channels"]
+        .into_iter()
+        .all(is_said)
+    {
+        return Ok(Table::new());
+    }
+    let unet = start_from::shape(model)?;
+    let number = |number: usize| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+    let channels = if unet.channels == 3 { "rgb" } else { "gray" };
+    Ok(Table::from_iter([
+        ("width".to_owned(), number(unet.width)),
+        ("depth".to_owned(), number(unet.depth)),
+        ("padded".to_owned(), Value::Boolean(unet.padded)),
+        ("channels".to_owned(), Value::String(channels.into())),
+    ]))
 }
 
 /// Whether `command` has an option of this long name.

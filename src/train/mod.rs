@@ -36,6 +36,7 @@ pub mod run_folder;
 pub mod schedule;
 pub mod settings;
 pub mod show;
+pub mod start_from;
 pub mod target;
 pub mod terminal;
 pub mod tune;

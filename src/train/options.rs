@@ -49,6 +49,12 @@ use crate::unet::UNet;
 ///
 ///   unet-train train --config cells.toml
 ///
+/// Is there a model of similar cells? Let it learn on, from a few pictures and with
+/// small steps, instead of beginning with nothing:
+///
+///   unet-train train --start-from models/nuclei-fluo.onnx --learning-rate 2e-4 \
+///       --images images --masks masks --output mine.onnx --minutes 10
+///
 /// An option that is typed counts more than one of the file, which counts more
 /// than one of the preset.
 #[derive(Args, Debug)]
@@ -125,6 +131,10 @@ pub struct Network {
 
 #[derive(Args, Debug)]
 struct Learning {
+    /// Begin with the weights of this model, which unet-train wrote, instead of random ones; width, depth, padding and
+    /// channels are its own
+    #[arg(long, value_name = "FILE.onnx")]
+    start_from: Option<PathBuf>,
     /// What the network is computed on
     #[arg(long, value_enum, default_value_t = DeviceKind::default())]
     device: DeviceKind,
@@ -243,6 +253,7 @@ impl Train {
             unet,
             source: self.source,
             holdout: self.holdout,
+            start_from: learning.start_from,
             device: learning.device,
             dropout: network.dropout,
             tile: tiles.tile,

@@ -23,6 +23,7 @@ use super::replace;
 use super::report::ReportError;
 use super::run_folder::{LockError, RunFolder, WriteError};
 use super::settings::Settings;
+use super::start_from::{self, StartError};
 use super::validate::Verdict;
 use super::values;
 use crate::onnx::export::{ExportError, Parameters};
@@ -35,6 +36,9 @@ pub enum RunError {
     /// The data can't be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// The model to begin with can't be used.
+    #[error(transparent)]
+    StartFrom(#[from] StartError),
     /// There is no such device.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -184,7 +188,11 @@ pub fn run(
         measure,
         words,
     } = data(settings, &mut rng)?;
-    let values = values::initial(&settings.unet, &mut rng);
+    let values = match (&settings.start_from, &before) {
+        (Some(model), None) => start_from::values(model, &settings.unet)?,
+        // Of a run that goes on they are replaced.
+        _ => values::initial(&settings.unet, &mut rng),
+    };
     let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
     let state = match &before {
         Some(checkpoint) => checkpoint.state.clone(),

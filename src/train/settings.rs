@@ -22,6 +22,8 @@ pub struct Settings {
     pub holdout: Holdout,
     /// The `.onnx` file to write.
     pub output: PathBuf,
+    /// The model whose weights the network begins with; none for random ones.
+    pub start_from: Option<PathBuf>,
     /// What the network is computed on.
     pub device: DeviceKind,
     /// Shape of the network.
