@@ -13,6 +13,7 @@ pub mod library;
 mod memory;
 pub mod model;
 mod network;
+mod options;
 mod probe;
 pub mod provider;
 mod session;
@@ -24,6 +25,7 @@ mod watchdog;
 
 pub use canceller::Canceller;
 pub use error::ModelError;
-pub use model::{Model, Options};
+pub use model::Model;
+pub use options::Options;
 pub use provider::Provider;
 pub use stopper::Stopper;

@@ -8,7 +8,7 @@ use ort::ep::{
     self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, ExecutionProviderDispatch,
 };
 
-use super::model::Options;
+use super::options::Options;
 
 /// An execution provider of ONNX Runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::ending;
 use super::error::ModelError;
 use super::file::ModelFile;
 use super::library;
-use super::model::Options;
+use super::options::Options;
 use super::provider::Provider;
 use super::watchdog::{self, Watchdog};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ort::session::Session;
 
 use super::ending;
-use super::model::Options;
+use super::options::Options;
 use super::provider::Provider;
 use super::session::Started;
 

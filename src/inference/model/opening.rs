@@ -1,0 +1,152 @@
+//! From a file to a model: what is read, checked, started and found out.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Model, Options};
+use crate::bioimageio::Description;
+use crate::contract::{Contract, METADATA_KEY};
+use crate::inference::ending::{self, OnEnd};
+use crate::inference::error::{ModelError, lost, run_error, unfit};
+use crate::inference::file::{self, ModelFile, Reader};
+use crate::inference::network::Network;
+use crate::inference::shared::{self, Key, SharedSession};
+use crate::inference::stopper::Stopper;
+use crate::inference::watchdog::{self, Watchdog};
+use crate::inference::{library, probe, session};
+use crate::onnx::{self, survey::Survey};
+
+impl Model {
+    /// Opens the model in the file `path`, with the contract that it carries or one that is found
+    /// out by trying.
+    pub fn open(path: &Path, options: &Options) -> Result<Model, ModelError> {
+        let stopped = || options.canceller.is_cancelled();
+        let reader = Reader {
+            path,
+            stopped: &stopped,
+        };
+        let read = reader.read(options.allow_external_data)?;
+        let hash_of_all = reader.hash_of_all(&read)?;
+        let _inside = ending::enter().ok_or_else(|| lost(path))?;
+        let canceller = options.canceller.clone();
+        let _on_end = OnEnd::new(move || canceller.cancel());
+        let mut refused = Vec::new();
+        let session = shared_session((path, &read), hash_of_all, options, &mut refused)?;
+        let stopper = Stopper::new().map_err(|error| run_error(path, &error))?;
+        let network = session
+            .with(stopped, |session| Network::of(session))
+            .ok_or_else(|| stopped_or_lost(path, stopped()))?
+            .map_err(|reason| unfit(path, reason))?;
+        let graph = read.model.graph.unwrap_or_default();
+        let survey = onnx::survey::survey(&graph, network.channels);
+        let mut entries = read.model.metadata_props.iter();
+        let carried = entries.find(|entry| entry.key == METADATA_KEY);
+        let contract = match carried {
+            Some(entry) => {
+                Contract::from_json(&entry.value).map_err(|source| ModelError::Contract {
+                    path: path.to_owned(),
+                    source,
+                })?
+            }
+            None => {
+                let end = stopper.clone();
+                let probe = || probed(path, &session, &network, &survey, &stopper);
+                let contract = options.canceller.during(move || end.stop(), probe)?;
+                completed(path, contract, read.description.as_ref())?
+            }
+        };
+        network
+            .agrees_with(&contract)
+            .and_then(|()| survey.agrees_with(&contract))
+            .map_err(|reason| unfit(path, reason))?;
+        Ok(Model {
+            path: path.to_owned(),
+            session,
+            hash: read.hash,
+            contract,
+            described: carried.is_some(),
+            survey,
+            batches: network.batches,
+            refused,
+            stopper,
+            tensors: Vec::new(),
+        })
+    }
+}
+
+/// The session of a model that others have opened in the same way, or a new one. Providers that were tried in vain
+/// come into `refused`.
+fn shared_session(
+    (path, read): (&Path, &ModelFile),
+    hash_of_all: [u8; 32],
+    options: &Options,
+    refused: &mut Vec<ModelError>,
+) -> Result<Arc<SharedSession>, ModelError> {
+    let environment = library::environment(&options.library)?;
+    if options.canceller.is_cancelled() {
+        return Err(stopped_or_lost(path, true));
+    }
+    let key = Key::new(hash_of_all, options);
+    if let Some(found) = key.as_ref().and_then(shared::find) {
+        return Ok(found);
+    }
+    let started = session::start(path, read, &environment, options, refused)?;
+    let session = Arc::new(SharedSession::new(started));
+    if let Some(key) = key {
+        shared::offer(key, &session);
+    }
+    Ok(session)
+}
+
+/// A contract that was found out by trying, with what the description of a package knows better.
+fn completed(
+    path: &Path,
+    mut contract: Contract,
+    description: Option<&Description>,
+) -> Result<Contract, ModelError> {
+    if let Some(description) = description {
+        let completed = description.complete(&mut contract);
+        completed.map_err(|source| ModelError::Package {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+    }
+    Ok(contract)
+}
+
+/// The error of whoever got no turn.
+fn stopped_or_lost(path: &Path, stopped: bool) -> ModelError {
+    match stopped {
+        true => ModelError::Stopped {
+            path: path.to_owned(),
+        },
+        false => lost(path),
+    }
+}
+
+/// The contract of a model that carries none, found out within the time that a first run may take.
+fn probed(
+    path: &Path,
+    session: &SharedSession,
+    network: &Network,
+    survey: &Survey,
+    stopper: &Stopper,
+) -> Result<Contract, ModelError> {
+    let limit = watchdog::limit(session.provider);
+    let ends = stopper.clone();
+    let watchdog = Watchdog::new(limit, move || ends.expire());
+    let options = &*stopper.options;
+    let stopped = || stopper.is_stopped();
+    let found = session.with(stopped, |session| {
+        probe::contract(session, options, network, survey, &file::stem(path))
+    });
+    match found {
+        _ if watchdog.has_acted() => Err(ModelError::Slow {
+            path: path.to_owned(),
+            seconds: limit.as_secs(),
+        }),
+        Some(Ok(contract)) => Ok(contract),
+        Some(Err(reason)) if !stopped() => Err(unfit(path, reason)),
+        _ => Err(stopped_or_lost(path, stopped())),
+    }
+}

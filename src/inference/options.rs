@@ -1,0 +1,65 @@
+//! How models are opened.
+
+use std::path::PathBuf;
+
+use super::canceller::Canceller;
+use super::error::ModelError;
+use super::library::Search;
+use super::provider::Provider;
+
+/// How to open a model.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where ONNX Runtime is.
+    pub library: Search,
+    /// What to compute on.
+    pub provider: Provider,
+    /// Number of the device of that provider.
+    pub device: i32,
+    /// Threads that compute one run on the CPU; 0: one for each core.
+    pub threads: usize,
+    /// Library of an execution provider that the runtime was not built with, to be used instead.
+    pub ep_library: Option<PathBuf>,
+    /// Options for the provider, by its own names; they come before ours.
+    pub provider_options: Vec<(String, String)>,
+    /// Whether weights may lie in files beside the model.
+    pub allow_external_data: bool,
+    /// Folder for what a provider compiles, so that the next start need not.
+    pub cache: Option<PathBuf>,
+    /// Ends the opening from another thread.
+    pub canceller: Canceller,
+}
+
+impl Options {
+    /// Whether they contradict each other; makes the folder of the cache.
+    pub(super) fn check(&self) -> Result<(), ModelError> {
+        let wrong = |reason: &str| ModelError::Options {
+            reason: reason.into(),
+        };
+        if self.ep_library.is_some() && self.provider != Provider::Auto {
+            return Err(wrong(&format!(
+                "the library of ep-library brings a provider of its own, and execution-provider={} asks for another: leave it at auto",
+                self.provider
+            )));
+        }
+        let nobody_takes_them = match self.provider {
+            Provider::Auto => self.ep_library.is_none(),
+            named => !named.takes_options(),
+        };
+        if nobody_takes_them && !self.provider_options.is_empty() {
+            return Err(wrong(&format!(
+                "nobody takes provider-options: they are for one provider, and {} has none. Set execution-provider to the one they are meant for",
+                self.provider
+            )));
+        }
+        let Some(cache) = &self.cache else {
+            return Ok(());
+        };
+        std::fs::create_dir_all(cache).map_err(|error| {
+            wrong(&format!(
+                "can't make the folder of cache-directory, {}: {error}",
+                cache.display()
+            ))
+        })
+    }
+}
