@@ -1,17 +1,21 @@
 //! A frame in, a mask out: what the element and `unet-train` call.
 
 mod batch;
+mod giving_up;
+mod task;
 mod whole;
 
 use std::collections::TryReserveError;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::contract::{Contract, Geometry, Normalization};
+use crate::contract::{Contract, Normalization};
 use crate::inference::{Model, ModelError, Options};
-use crate::picture::{self, Frame, Normalizer, Scaling};
-use crate::reuse::{Kept, Reuse, Work};
-use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Span, Stitcher, TileSize};
+use crate::picture::{Frame, Normalizer, Scaling};
+use crate::reuse::{Kept, Reuse};
+use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
+use giving_up::GivenUp;
+use task::Task;
 
 /// Memory that ONNX Runtime takes for a tile, as a multiple of the feature maps that are alive at one
 /// time: it also keeps copies in the layout of its kernels, and its arena grows in powers of two.
@@ -105,14 +109,6 @@ pub struct Segmenter {
     given_up: GivenUp,
 }
 
-/// What is given up for speed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct GivenUp {
-    averaging: bool,
-    /// How often the overlap was halved, and at last left out.
-    overlap: u32,
-}
-
 struct Prepared {
     plan: Plan,
     stitcher: Stitcher,
@@ -174,69 +170,6 @@ impl Segmenter {
     pub fn set_threshold(&mut self, threshold: f32) {
         self.threshold = threshold;
         self.prepared = None;
-    }
-
-    /// What happens where tiles meet now.
-    pub fn blend(&self) -> Blend {
-        match self.given_up.averaging {
-            true => Blend::Crop,
-            false => self.tiles.blend,
-        }
-    }
-
-    /// How far tiles see now beyond what they answer for, in pixels.
-    pub fn halo(&self) -> usize {
-        self.geometry().halo
-    }
-
-    /// Gives up the next thing that makes frames quicker and masks worse: averaging where tiles meet, then half of
-    /// their overlap and half of that, then all that the network can do without. Returns whether there was any.
-    pub fn give_up(&mut self) -> bool {
-        let tiles = self.prepared.as_ref().map_or(0, |had| had.plan.len());
-        let geometry = self.geometry();
-        if tiles < 2 {
-            return false;
-        }
-        if self.blend() != Blend::Crop {
-            self.given_up.averaging = true;
-        } else if geometry.halo > geometry.margin {
-            self.given_up.overlap += 1;
-        } else {
-            return false;
-        }
-        self.prepared = None;
-        true
-    }
-
-    /// Takes back what was given up last.
-    pub fn take_back(&mut self) {
-        if self.given_up.overlap > 0 {
-            self.given_up.overlap -= 1;
-        } else {
-            self.given_up.averaging = false;
-        }
-        self.prepared = None;
-    }
-
-    /// Takes back all that was given up.
-    pub fn take_all_back(&mut self) {
-        if self.given_up != GivenUp::default() {
-            self.given_up = GivenUp::default();
-            self.prepared = None;
-        }
-    }
-
-    /// The network's, with the overlap that is left.
-    fn geometry(&self) -> Geometry {
-        let geometry = self.model.contract().geometry;
-        let halo = match self.given_up.overlap {
-            halvings @ 0..=2 => geometry.halo >> halvings,
-            _ => geometry.margin,
-        };
-        Geometry {
-            halo: halo.max(geometry.margin),
-            ..geometry
-        }
     }
 
     /// Plans the tiles for frames of `frame` pixels and makes all memory that they need. Frames of
@@ -409,113 +342,6 @@ impl Segmenter {
             }
         }
         Ok(task.spent)
-    }
-}
-
-/// A frame at work.
-struct Task<'a, 'f> {
-    model: &'a mut Model,
-    frame: &'a Frame<'f>,
-    scaling: Scaling,
-    stitcher: &'a mut Stitcher,
-    spent: Spent,
-}
-
-impl Task<'_, '_> {
-    /// Infers one tile and writes its part of both maps.
-    fn tile(
-        &mut self,
-        tile: (&Span, &Span),
-        (outer, output): (Size, Size),
-        mask: &mut [u8],
-        probability: Option<&mut [f32]>,
-    ) -> Result<(), SegmentError> {
-        self.model.shape(outer.height, outer.width)?;
-        let channels = self.model.contract().channels;
-        let input = self.model.input();
-        picture::fill(self.frame, channels, self.scaling, tile, outer, input);
-        let start = Instant::now();
-        let scores = self.model.run()?;
-        self.spent.inference += start.elapsed();
-        self.spent.runs += 1;
-        self.stitcher.add(tile, (scores, output), mask, probability);
-        Ok(())
-    }
-
-    /// Infers `count` tiles of the plan in one run, or what is left from the tile `first` on.
-    fn batch(
-        &mut self,
-        plan: &Plan,
-        (first, count): (usize, usize),
-        mask: &mut [u8],
-        mut probability: Option<&mut [f32]>,
-    ) -> Result<(), SegmentError> {
-        let (outer, output) = (plan.outer, plan.output);
-        let tiles = || plan.tiles().skip(first).take(count);
-        self.model
-            .shape_of_batch(count, outer.height, outer.width)?;
-        let channels = self.model.contract().channels;
-        let inputs = self.model.input();
-        let inputs = inputs.chunks_exact_mut(channels.count() * outer.area());
-        for (tile, input) in tiles().zip(inputs) {
-            picture::fill(self.frame, channels, self.scaling, tile, outer, input);
-        }
-        let per_tile = self.model.outputs() * output.area();
-        let start = Instant::now();
-        let scores = self.model.run()?;
-        self.spent.inference += start.elapsed();
-        self.spent.runs += 1;
-        for (tile, scores) in tiles().zip(scores.chunks_exact(per_tile)) {
-            let probability = probability.as_deref_mut();
-            self.stitcher.add(tile, (scores, output), mask, probability);
-        }
-        Ok(())
-    }
-
-    /// Infers what has changed, and writes it into what is kept.
-    fn what_changed(
-        &mut self,
-        plan: &Plan,
-        kept: &mut Kept,
-        with_probability: bool,
-    ) -> Result<(), SegmentError> {
-        if with_probability {
-            kept.with_probability()?;
-        }
-        let done = self.infer_into(plan, kept);
-        // A run that fails leaves parts unanswered that count as answered.
-        if done.is_err() {
-            kept.forget();
-        }
-        self.spent.reused = 1.0 - done? as f64 / plan.frame.area() as f64;
-        Ok(())
-    }
-
-    /// Returns how many pixels were answered.
-    fn infer_into(&mut self, plan: &Plan, kept: &mut Kept) -> Result<usize, SegmentError> {
-        let channels = self.model.contract().channels;
-        let (work, maps) = kept.look(self.frame, channels, self.scaling);
-        let probability = Some(&mut maps.probability[..]).filter(|p| !p.is_empty());
-        let (mask, mut probability) = (&mut maps.mask[..], probability);
-        let mut answered = 0;
-        let mut infer = |tile: (&Span, &Span), sizes| {
-            answered += tile.0.target.len() * tile.1.target.len();
-            self.tile(tile, sizes, mask, probability.as_deref_mut())
-        };
-        match work {
-            Work::Tiles(touched) => {
-                for tile in plan.tiles().filter(|tile| touched.sees(*tile, plan.outer)) {
-                    infer(tile, (plan.outer, plan.output))?;
-                }
-            }
-            Work::Patches(patches) => {
-                for patch in patches {
-                    let tile = (&patch.rows, &patch.columns);
-                    infer(tile, (patch.outer, patch.output))?;
-                }
-            }
-        }
-        Ok(answered)
     }
 }
 
