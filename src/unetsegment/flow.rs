@@ -1,9 +1,12 @@
 //! How frames pass the three stages: one after the other on the stream's own thread, or overlapping on the threads
 //! of a [`Line`].
 
+mod models;
+mod pacing;
+mod slot;
+
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use super::Mode;
 use super::Output;
@@ -12,46 +15,17 @@ use super::job::{Found, Job, ProcessError};
 use super::likeness::Look;
 use super::line::{Line, Stages};
 use super::loaded::Loaded;
-use super::messages::{Paced, Seams};
+use super::messages::Seams;
 use super::open::Opening;
 use super::pace::{Change, Pace};
 use super::reader::Reader;
 use super::settings::FrameSettings;
 use super::stats::{Gone, Inside, Stats};
 use super::writer::{Writer, Written};
-use crate::inference::{ModelError, Stopper};
-use crate::segmenter::Segmenter;
-use crate::tiling::Blend;
+use crate::inference::Stopper;
+use slot::Slot;
 
-/// The content of a mutex, whatever happened to a thread that held it: what is behind ours is replaced as a
-/// whole, never half written.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A stage between start and stop. Whoever works with it takes it out, so that nothing is locked meanwhile.
-struct Slot<T>(Mutex<Option<Box<T>>>);
-
-impl<T> Default for Slot<T> {
-    fn default() -> Self {
-        Slot(Mutex::default())
-    }
-}
-
-impl<T> Slot<T> {
-    fn set(&self, stage: Option<T>) {
-        let old = std::mem::replace(&mut *lock(&self.0), stage.map(Box::new));
-        drop(old);
-    }
-
-    /// What `work` returns; nothing when the stage is not there. A stage in which `work` panics is lost.
-    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let mut stage = lock(&self.0).take()?;
-        let result = work(&mut stage);
-        *lock(&self.0) = Some(stage);
-        Some(result)
-    }
-}
+pub use slot::lock;
 
 /// In which manner frames pass.
 #[derive(Clone)]
@@ -118,11 +92,6 @@ impl Flow {
         Ok(())
     }
 
-    /// Takes the first model.
-    pub fn begin(&self, segmenter: Segmenter, opening: Opening) {
-        self.take_model(Inferrer::new(segmenter), opening);
-    }
-
     /// Ends the threads and gives everything back.
     pub fn stop(&self) {
         self.begin_flush();
@@ -151,9 +120,8 @@ impl Flow {
         }
     }
 
-    /// The model in use.
-    pub fn model(&self) -> Option<Arc<Loaded>> {
-        lock(&self.model).as_ref().map(|(model, _)| model.clone())
+    fn is_flushing(&self) -> bool {
+        self.line().is_some_and(|line| line.is_flushing())
     }
 
     /// What was done since the start, as the property shows it.
@@ -238,14 +206,14 @@ impl Flow {
             self.forget_masks();
             let mut inferrer = match latest {
                 Some(_) => None,
-                None => lock(&self.inferrer.0).take(),
+                None => self.inferrer.take(),
             };
             let network = inferrer.as_deref_mut();
             let result = self
                 .writer
                 .with(|writer| work(reader, network, writer, before));
             if inferrer.is_some() {
-                *lock(&self.inferrer.0) = inferrer;
+                self.inferrer.put_back(inferrer);
             }
             result
         };
@@ -343,61 +311,6 @@ impl Flow {
         Ok(written)
     }
 
-    /// The network is to see every N-th frame.
-    pub fn interval(&self, settings: &FrameSettings) -> u32 {
-        settings.inference_interval.max(lock(&self.pace).interval())
-    }
-
-    /// Takes in how late the mask of a frame was, which took `inference` in the network.
-    pub fn timed(&self, latency: Duration, inference: Duration, limit: Duration) {
-        let change = lock(&self.pace).measured(latency, inference, limit);
-        if change.is_some() {
-            *lock(&self.change) = change;
-        }
-    }
-
-    /// Gives up what has to be, so that masks are not late, or takes it back; how things are then, if they have
-    /// changed. Only the thread that infers may call it.
-    pub fn keep_pace(&self, settings: &FrameSettings) -> Option<Paced> {
-        let change = lock(&self.change).take();
-        if settings.latency_limit().is_none() {
-            let before = std::mem::take(&mut *lock(&self.pace));
-            if !before.is_reduced() {
-                return None;
-            }
-            let all = |inferrer: &mut Inferrer| inferrer.segmenter.take_all_back();
-            self.inferrer.with(all)?;
-            return self.paced(settings, false);
-        }
-        let mut just_exhausted = false;
-        match change? {
-            Change::Rate => (),
-            Change::Lower => {
-                let possible = self
-                    .inferrer
-                    .with(|inferrer| inferrer.segmenter.give_up())?;
-                lock(&self.pace).lowered(possible);
-                just_exhausted = !possible;
-            }
-            Change::Raise => {
-                self.inferrer
-                    .with(|inferrer| inferrer.segmenter.take_back())?;
-                lock(&self.pace).raised();
-            }
-        }
-        self.paced(settings, just_exhausted)
-    }
-
-    fn paced(&self, settings: &FrameSettings, just_so: bool) -> Option<Paced> {
-        self.inferrer.with(|inferrer| Paced {
-            interval: self.interval(settings),
-            averaging: inferrer.segmenter.blend() != Blend::Crop,
-            overlap: inferrer.segmenter.halo(),
-            exhausted: lock(&self.pace).is_exhausted(),
-            just_so,
-        })
-    }
-
     /// Makes what was found on `job` the mask of the frames to come.
     pub fn keep(&self, job: &Job, found: Found) {
         let mut newest = lock(&self.newest);
@@ -415,81 +328,5 @@ impl Flow {
     fn forget_masks(&self) {
         let old = lock(&self.newest).take();
         drop(old);
-    }
-
-    /// Takes another model before the next frame; one that was offered before and has seen none comes back.
-    pub fn offer(&self, segmenter: Segmenter, opening: Opening) -> Option<Opening> {
-        let next = (Inferrer::new(segmenter), opening);
-        let overtaken = lock(&self.next).replace(next);
-        overtaken.map(|(_, opening)| opening)
-    }
-
-    /// Whether a model waits for the next frame.
-    pub fn has_offer(&self) -> bool {
-        lock(&self.next).is_some()
-    }
-
-    /// The model that waits for the next frame; without one, the model in use.
-    pub fn newest_model(&self) -> Option<Arc<Loaded>> {
-        let next = lock(&self.next);
-        let offered = next.as_ref().map(|(inferrer, _)| inferrer.model.clone());
-        offered.or_else(|| self.model())
-    }
-
-    /// Takes the model that was offered, if one was; only the thread that infers may call it.
-    pub fn swap(&self) -> Option<Arc<Loaded>> {
-        // It is held until the model is in use, so that there is always a newest one.
-        let mut next = lock(&self.next);
-        let (inferrer, opening) = next.take()?;
-        self.broken.store(false, Ordering::Relaxed);
-        self.rebuilt.store(false, Ordering::Relaxed);
-        self.take_model(inferrer, opening);
-        self.model()
-    }
-
-    fn take_model(&self, inferrer: Inferrer, opening: Opening) {
-        let stopper = inferrer.segmenter.model().stopper();
-        {
-            let mut current = lock(&self.stopper);
-            // What was stopped stays so.
-            if current.as_ref().is_some_and(Stopper::is_stopped) && self.is_flushing() {
-                stopper.stop();
-            }
-            *current = Some(stopper);
-        }
-        let old = lock(&self.model).replace((inferrer.model.clone(), opening));
-        drop(old);
-        self.inferrer.set(Some(inferrer));
-        // It has given up nothing yet.
-        *lock(&self.pace) = Pace::default();
-        *lock(&self.change) = None;
-    }
-
-    fn is_flushing(&self) -> bool {
-        self.line().is_some_and(|line| line.is_flushing())
-    }
-
-    /// Opens the model anew after it has failed, once; whether that was possible.
-    pub fn rebuild(&self) -> Result<bool, ModelError> {
-        if self.rebuilt.swap(true, Ordering::Relaxed) {
-            return Ok(false);
-        }
-        let Some((_, opening)) = lock(&self.model).clone() else {
-            return Ok(false);
-        };
-        let segmenter = opening.open()?;
-        self.take_model(Inferrer::new(segmenter), opening);
-        Ok(true)
-    }
-
-    /// Lets the network see no frame any more, and no frame any of its masks. Returns whether it did before.
-    pub fn give_up(&self) -> bool {
-        self.forget_masks();
-        !self.broken.swap(true, Ordering::Relaxed)
-    }
-
-    /// Whether the network has failed for good.
-    pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
     }
 }

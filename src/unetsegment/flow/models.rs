@@ -1,0 +1,96 @@
+//! The model in use, the one that is to take its place, and what happens when it fails.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Flow, lock};
+use crate::inference::{ModelError, Stopper};
+use crate::segmenter::Segmenter;
+use crate::unetsegment::inferrer::Inferrer;
+use crate::unetsegment::loaded::Loaded;
+use crate::unetsegment::open::Opening;
+use crate::unetsegment::pace::Pace;
+
+impl Flow {
+    /// Takes the first model.
+    pub fn begin(&self, segmenter: Segmenter, opening: Opening) {
+        self.take_model(Inferrer::new(segmenter), opening);
+    }
+
+    /// The model in use.
+    pub fn model(&self) -> Option<Arc<Loaded>> {
+        lock(&self.model).as_ref().map(|(model, _)| model.clone())
+    }
+
+    /// Takes another model before the next frame; one that was offered before and has seen none comes back.
+    pub fn offer(&self, segmenter: Segmenter, opening: Opening) -> Option<Opening> {
+        let next = (Inferrer::new(segmenter), opening);
+        let overtaken = lock(&self.next).replace(next);
+        overtaken.map(|(_, opening)| opening)
+    }
+
+    /// Whether a model waits for the next frame.
+    pub fn has_offer(&self) -> bool {
+        lock(&self.next).is_some()
+    }
+
+    /// The model that waits for the next frame; without one, the model in use.
+    pub fn newest_model(&self) -> Option<Arc<Loaded>> {
+        let next = lock(&self.next);
+        let offered = next.as_ref().map(|(inferrer, _)| inferrer.model.clone());
+        offered.or_else(|| self.model())
+    }
+
+    /// Takes the model that was offered, if one was; only the thread that infers may call it.
+    pub fn swap(&self) -> Option<Arc<Loaded>> {
+        // It is held until the model is in use, so that there is always a newest one.
+        let mut next = lock(&self.next);
+        let (inferrer, opening) = next.take()?;
+        self.broken.store(false, Ordering::Relaxed);
+        self.rebuilt.store(false, Ordering::Relaxed);
+        self.take_model(inferrer, opening);
+        self.model()
+    }
+
+    fn take_model(&self, inferrer: Inferrer, opening: Opening) {
+        let stopper = inferrer.segmenter.model().stopper();
+        {
+            let mut current = lock(&self.stopper);
+            // What was stopped stays so.
+            if current.as_ref().is_some_and(Stopper::is_stopped) && self.is_flushing() {
+                stopper.stop();
+            }
+            *current = Some(stopper);
+        }
+        let old = lock(&self.model).replace((inferrer.model.clone(), opening));
+        drop(old);
+        self.inferrer.set(Some(inferrer));
+        // It has given up nothing yet.
+        *lock(&self.pace) = Pace::default();
+        *lock(&self.change) = None;
+    }
+
+    /// Opens the model anew after it has failed, once; whether that was possible.
+    pub fn rebuild(&self) -> Result<bool, ModelError> {
+        if self.rebuilt.swap(true, Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let Some((_, opening)) = lock(&self.model).clone() else {
+            return Ok(false);
+        };
+        let segmenter = opening.open()?;
+        self.take_model(Inferrer::new(segmenter), opening);
+        Ok(true)
+    }
+
+    /// Lets the network see no frame any more, and no frame any of its masks. Returns whether it did before.
+    pub fn give_up(&self) -> bool {
+        self.forget_masks();
+        !self.broken.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether the network has failed for good.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,42 @@
+//! What several threads take turns with.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The content of a mutex, whatever happened to a thread that held it: what is behind ours is replaced as a
+/// whole, never half written.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A stage between start and stop. Whoever works with it takes it out, so that nothing is locked meanwhile.
+pub(super) struct Slot<T>(Mutex<Option<Box<T>>>);
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Slot(Mutex::default())
+    }
+}
+
+impl<T> Slot<T> {
+    pub fn set(&self, stage: Option<T>) {
+        let old = std::mem::replace(&mut *lock(&self.0), stage.map(Box::new));
+        drop(old);
+    }
+
+    /// Takes the stage out, until it is [put back](Self::put_back).
+    pub fn take(&self) -> Option<Box<T>> {
+        lock(&self.0).take()
+    }
+
+    pub fn put_back(&self, stage: Option<Box<T>>) {
+        *lock(&self.0) = stage;
+    }
+
+    /// What `work` returns; nothing when the stage is not there. A stage in which `work` panics is lost.
+    pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let mut stage = self.take()?;
+        let result = work(&mut stage);
+        self.put_back(Some(stage));
+        Some(result)
+    }
+}
