@@ -35,6 +35,7 @@ mod settings;
 mod stats;
 mod stream;
 mod trigger;
+mod values;
 mod writer;
 
 use gst::prelude::*;

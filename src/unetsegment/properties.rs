@@ -4,7 +4,8 @@ use gst::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::choices::Annotations;
-use super::settings::{AUTOMATIC, FrameSettings, MODELS_THRESHOLD, ModelSettings, Settings};
+use super::settings::{FrameSettings, ModelSettings, Settings};
+use super::values::{AUTOMATIC, MODELS_THRESHOLD};
 
 /// Every property.
 pub static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
