@@ -116,6 +116,7 @@ fn frames_allocate_nothing() {
             ("GRAY16_LE", vec![("output", "mask")]),
             ("GRAY16_LE", vec![("output", "overlay")]),
             ("RGB", vec![("output", "overlay")]),
+            ("RGB", vec![("palette", "#ff0000,#00ff00")]),
             ("NV12", vec![("output", "probability")]),
             ("GRAY8", vec![("tile-size", "48")]),
             ("GRAY8", vec![("tile-size", "48"), ("blend", "gaussian")]),

@@ -2,6 +2,7 @@
 
 pub mod annotate;
 mod codes;
+mod colors;
 mod contour;
 mod display;
 mod format;
@@ -22,6 +23,7 @@ mod testing;
 mod yuv;
 
 pub use codes::{LUMA, for_each_row, value_of_codes};
+pub use colors::ColorList;
 pub use display::{DisplayRange, DisplayRangeError, LevelTracker, Levels};
 pub use format::Format;
 pub use frame::{Frame, FrameError, FrameMut, Plane, PlaneMut};

@@ -342,6 +342,11 @@ fn overlay_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .blurb("What the colours of the overlay mean")
             .mutable_playing()
             .build(),
+        glib::ParamSpecString::builder("palette")
+            .nick("Palette")
+            .blurb("Colours of the overlay, #RRGGBB with commas between them: with color-by=class those of the classes 1, 2 and so on, of which the others keep the model's; with color-by=object those that objects take in turn, by their number (empty = the model's, and seven that colour-blind people can tell apart)")
+            .mutable_playing()
+            .build(),
         glib::ParamSpecInt::builder("outline")
             .nick("Outline")
             .blurb("Thickness of outlines in pixels (0 = none, -1 = 1, or 2 in frames of more than 1000 rows)")

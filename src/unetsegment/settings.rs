@@ -12,7 +12,7 @@ use super::values::{MODELS_THRESHOLD, or_automatic, path, read, share, text_in, 
 use super::{Blend, ExecutionProvider, Mode, NormalizationMode, OnError, Output, Reuse};
 use crate::contract::{Contract, Normalization};
 use crate::labels::{self, Rules};
-use crate::picture::{DisplayRange, Format};
+use crate::picture::{ColorList, DisplayRange, Format};
 use crate::{reuse, segmenter};
 
 /// Values of the properties. Their defaults are the element's.
@@ -108,6 +108,7 @@ pub struct FrameSettings {
     /// Micrometres; 0: as the model says.
     pub pixel_size: f64,
     pub color_by: ColorBy,
+    pub palette: ColorList,
     /// Pixels; `None` by the frame's size.
     pub outline: Option<u32>,
     pub annotations: Annotations,
@@ -147,6 +148,7 @@ impl Default for FrameSettings {
             track: false,
             pixel_size: 0.0,
             color_by: ColorBy::default(),
+            palette: ColorList::default(),
             outline: None,
             annotations: Annotations::default(),
             show_classes: Classes::ALL,
@@ -210,6 +212,7 @@ impl FrameSettings {
             "value-range" => self.value_range = range()?,
             "display-range" => self.display_range = range()?,
             "show-classes" => self.show_classes = text.parse()?,
+            "palette" => self.palette = text.parse()?,
             _ if text.is_empty() => self.trigger = None,
             _ => self.trigger = Some(text.parse()?),
         }
@@ -379,7 +382,7 @@ impl Settings {
             "pixel-size" => read(value, &mut frame.pixel_size),
             "color-by" => read(value, &mut frame.color_by),
             "annotations" => read(value, &mut frame.annotations),
-            "value-range" | "display-range" | "trigger" | "show-classes" => {
+            "value-range" | "display-range" | "trigger" | "palette" | "show-classes" => {
                 return self.set_text(name, value);
             }
             _ => return Err(format!("there is no property {name} to set")),
@@ -452,6 +455,7 @@ impl Settings {
             "track" => frame.track.to_value(),
             "pixel-size" => frame.pixel_size.to_value(),
             "color-by" => frame.color_by.to_value(),
+            "palette" => frame.palette.to_string().to_value(),
             "outline" => or_automatic(frame.outline),
             "annotations" => frame.annotations.to_value(),
             "show-classes" => frame.show_classes.to_string().to_value(),
