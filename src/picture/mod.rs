@@ -28,7 +28,7 @@ pub use display::{DisplayRange, DisplayRangeError, LevelTracker, Levels};
 pub use format::Format;
 pub use frame::{Frame, FrameError, FrameMut, Plane, PlaneMut};
 pub use maps::{
-    WriteError, entropy, write_labels, write_mask, write_probability, write_uncertainty,
+    WriteError, entropy, narrow, write_labels, write_mask, write_probability, write_uncertainty,
 };
 pub use normalize::{Normalizer, Scaling, scaling};
 pub use objects::keep_objects;
