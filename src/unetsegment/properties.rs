@@ -286,6 +286,12 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.find_objects)
             .mutable_playing()
             .build(),
+        glib::ParamSpecBoolean::builder("keep-probability")
+            .nick("Keep probability")
+            .blurb("Whether the probability of the foreground rides on every frame with its mask, for unetmask what=probability and for programs; it is that of output=probability")
+            .default_value(default.keep_probability)
+            .mutable_playing()
+            .build(),
         glib::ParamSpecBoolean::builder("measure-uncertainty")
             .nick("Measure uncertainty")
             .blurb("Whether messages tell how uncertain the network is: the mean entropy of a pixel, in bits")

@@ -102,6 +102,7 @@ pub struct FrameSettings {
     /// Probability above which pixels are of the core of an object; `None` as the model says.
     pub core_threshold: Option<f64>,
     pub find_objects: bool,
+    pub keep_probability: bool,
     pub measure_uncertainty: bool,
     pub check_seams: bool,
     pub track: bool,
@@ -143,6 +144,7 @@ impl Default for FrameSettings {
             split_depth: 0.25,
             core_threshold: None,
             find_objects: false,
+            keep_probability: false,
             measure_uncertainty: false,
             check_seams: false,
             track: false,
@@ -295,6 +297,7 @@ impl FrameSettings {
         let split = self.split.of_model(contract.core_threshold);
         let parts = matches!(split, labels::Split::Probability | labels::Split::Cores);
         output.is_of_probability()
+            || self.keep_probability
             || self.measure_uncertainty
             || (parts && self.wants_objects(output, contract))
     }
@@ -376,6 +379,7 @@ impl Settings {
             "split-depth" => read(value, &mut frame.split_depth),
             "core-threshold" => frame.core_threshold = share(value),
             "find-objects" => read(value, &mut frame.find_objects),
+            "keep-probability" => read(value, &mut frame.keep_probability),
             "measure-uncertainty" => read(value, &mut frame.measure_uncertainty),
             "check-seams" => read(value, &mut frame.check_seams),
             "track" => read(value, &mut frame.track),
@@ -450,6 +454,7 @@ impl Settings {
             "split-depth" => frame.split_depth.to_value(),
             "core-threshold" => frame.core_threshold.unwrap_or(MODELS_THRESHOLD).to_value(),
             "find-objects" => frame.find_objects.to_value(),
+            "keep-probability" => frame.keep_probability.to_value(),
             "measure-uncertainty" => frame.measure_uncertainty.to_value(),
             "check-seams" => frame.check_seams.to_value(),
             "track" => frame.track.to_value(),

@@ -17,10 +17,10 @@ pub struct Stream {
     pub output: Picture,
     /// Caps of the mask as a picture.
     pub mask_caps: gst::Caps,
-    /// Caps of the labels as a picture.
-    pub labels_caps: gst::Caps,
+    /// Caps of a map of two bytes a pixel as a picture.
+    pub wide_caps: gst::Caps,
     masks: gst::BufferPool,
-    labels: gst::BufferPool,
+    wide_maps: gst::BufferPool,
     /// Maps of probabilities that are not in use.
     probabilities: Mutex<Vec<Arc<Vec<f32>>>>,
     /// Whether other caps have come.
@@ -40,13 +40,13 @@ impl Stream {
             info.and_then(|info| info.to_caps())
         };
         let mask_caps = caps_of(gst_video::VideoFormat::Gray8)?;
-        let labels_caps = caps_of(gst_video::VideoFormat::Gray16Le)?;
+        let wide_caps = caps_of(gst_video::VideoFormat::Gray16Le)?;
         Ok(Stream {
             input,
             output,
             mask_caps,
-            labels_caps,
-            labels: pool(2 * size.area())?,
+            wide_caps,
+            wide_maps: pool(2 * size.area())?,
             masks: pool(size.area())?,
             probabilities: Mutex::default(),
             ended: AtomicBool::new(false),
@@ -102,9 +102,9 @@ impl Stream {
         Ok(self.masks.acquire_buffer(None)?)
     }
 
-    /// A buffer for labels of two bytes, as [`mask`](Self::mask).
-    pub fn labels(&self) -> Result<gst::Buffer, ProcessError> {
-        Ok(self.labels.acquire_buffer(None)?)
+    /// A buffer for a map of two bytes a pixel, labels or probabilities, as [`mask`](Self::mask).
+    pub fn wide_map(&self) -> Result<gst::Buffer, ProcessError> {
+        Ok(self.wide_maps.acquire_buffer(None)?)
     }
 
     /// A map with room for the probability of each pixel, of which there is no other reference.
