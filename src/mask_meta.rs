@@ -12,6 +12,8 @@
 //! | `stale` | `gboolean` | whether the mask is older than `max-mask-age` allows |
 //! | `labels` | `GstBuffer` | two bytes a pixel, little-endian: the number of its object, 0 where there is none; missing where nobody asked for objects |
 //! | `labels-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `labels` |
+//! | `probability` | `GstBuffer` | two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, of all classes but the background where there are more than two; missing where nobody asked for it (`keep-probability`) |
+//! | `probability-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `probability` |
 //! | `timestamp` | `guint64` | timestamp of the frame that the mask was made from, in nanoseconds; missing where it has none |
 //!
 //! In C:
@@ -37,6 +39,10 @@ use gst::meta::{CustomMeta, MetaTransform};
 /// Name of the meta.
 pub const NAME: &str = "GstUNetSegmentMask";
 
+/// Fields of maps that ride along where somebody asked for them, each with that of its caps.
+const LABELS: [&str; 2] = ["labels", "labels-caps"];
+const PROBABILITY: [&str; 2] = ["probability", "probability-caps"];
+
 /// What a frame's meta holds.
 #[derive(Clone, Debug)]
 pub struct Mask {
@@ -46,6 +52,9 @@ pub struct Mask {
     pub caps: gst::Caps,
     /// Two bytes a pixel, little-endian: the number of its object, where objects were looked for; with their caps.
     pub labels: Option<(gst::Buffer, gst::Caps)>,
+    /// Two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, where it was asked
+    /// for; with their caps.
+    pub probability: Option<(gst::Buffer, gst::Caps)>,
     /// How long the network took.
     pub inference: Duration,
     /// How much earlier the frame came in that the mask was made from; 0 where it is this one.
@@ -134,18 +143,35 @@ fn fill(
     fields.set("inference-time", nanoseconds(mask.inference));
     fields.set("age", nanoseconds(mask.age));
     fields.set("stale", mask.stale);
-    match mask.labels {
-        Some((labels, caps)) => {
-            fields.set("labels", labels);
-            fields.set("labels-caps", caps);
-        }
-        None => fields.remove_fields(["labels", "labels-caps"]),
-    }
+    set_map(fields, LABELS, mask.labels);
+    set_map(fields, PROBABILITY, mask.probability);
     match mask.timestamp {
         Some(timestamp) => fields.set("timestamp", timestamp.nseconds()),
         None => fields.remove_field("timestamp"),
     }
     Ok(())
+}
+
+/// Sets the fields of a map and its caps; where there is none, neither is there.
+fn set_map(
+    fields: &mut gst::StructureRef,
+    [name, of_caps]: [&str; 2],
+    map: Option<(gst::Buffer, gst::Caps)>,
+) {
+    match map {
+        Some((map, caps)) => {
+            fields.set(name, map);
+            fields.set(of_caps, caps);
+        }
+        None => fields.remove_fields([name, of_caps]),
+    }
+}
+
+fn map_of(
+    fields: &gst::StructureRef,
+    [name, of_caps]: [&str; 2],
+) -> Option<(gst::Buffer, gst::Caps)> {
+    fields.get(name).ok().zip(fields.get(of_caps).ok())
 }
 
 fn nanoseconds(duration: Duration) -> u64 {
@@ -159,10 +185,8 @@ pub fn of(buffer: &gst::BufferRef) -> Option<Mask> {
     Some(Mask {
         mask: fields.get("mask").ok()?,
         caps: fields.get("caps").ok()?,
-        labels: fields
-            .get("labels")
-            .ok()
-            .zip(fields.get("labels-caps").ok()),
+        labels: map_of(fields, LABELS),
+        probability: map_of(fields, PROBABILITY),
         inference: Duration::from_nanos(fields.get("inference-time").ok()?),
         age: Duration::from_nanos(fields.get("age").ok()?),
         stale: fields.get("stale").ok()?,

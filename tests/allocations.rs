@@ -66,6 +66,7 @@ fn of_a_meta() -> u64 {
     let buffer = buffer.make_mut();
     let mask = Mask {
         labels: None,
+        probability: None,
         mask: gst::Buffer::new(),
         caps,
         inference: Duration::ZERO,
@@ -113,9 +114,14 @@ fn frames_allocate_nothing() {
         let (of_a_run, of_a_meta) = (of_a_run(&files, &unet), of_a_meta());
         for (format, properties) in [
             ("GRAY8", vec![("output", "none")]),
+            (
+                "GRAY8",
+                vec![("output", "none"), ("keep-probability", "true")],
+            ),
             ("GRAY16_LE", vec![("output", "mask")]),
             ("GRAY16_LE", vec![("output", "overlay")]),
             ("RGB", vec![("output", "overlay")]),
+            ("RGB", vec![("palette", "#ff0000,#00ff00")]),
             ("NV12", vec![("output", "probability")]),
             ("GRAY8", vec![("tile-size", "48")]),
             ("GRAY8", vec![("tile-size", "48"), ("blend", "gaussian")]),

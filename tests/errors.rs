@@ -284,7 +284,13 @@ fn bytes_that_are_no_text_name_files_and_nothing_else() {
     assert_eq!(element.property::<PathBuf>("model-file"), path);
     common::segment(&element, &[0; 64 * 48], 64, 48);
     element.set_bus(Some(&bus));
-    for name in ["value-range", "display-range", "trigger", "show-classes"] {
+    for name in [
+        "value-range",
+        "display-range",
+        "trigger",
+        "palette",
+        "show-classes",
+    ] {
         let before: String = element.property(name);
         element.set_property(name, bytes(b"0,\xff"));
         assert_eq!(element.property::<String>(name), before);

@@ -21,10 +21,14 @@ fn alone(properties: &[(&str, &str)], width: usize, height: usize) -> (gst::Elem
     (element, harness)
 }
 
-/// Frames with masks and labels, as `unetsegment` lets them out.
+/// Frames with masks, labels and probabilities, as `unetsegment` lets them out.
 fn segmented(width: usize, height: usize, count: u64) -> Vec<gst::Buffer> {
     let files = Files::new();
-    let properties = [("output", "none"), ("find-objects", "true")];
+    let properties = [
+        ("output", "none"),
+        ("find-objects", "true"),
+        ("keep-probability", "true"),
+    ];
     let element = element(&files.model(&SMALL), &properties);
     let mut harness = harness(&element, "GRAY8", width, height);
     (0..count)
@@ -46,13 +50,19 @@ fn bytes(buffer: &gst::BufferRef) -> Vec<u8> {
 
 #[test]
 fn the_meta_s_own_memory_goes_out() {
-    for (what, format) in [("mask", "GRAY8"), ("labels", "GRAY16_LE")] {
+    for (what, format) in [
+        ("mask", "GRAY8"),
+        ("labels", "GRAY16_LE"),
+        ("probability", "GRAY16_LE"),
+    ] {
         let (_element, mut harness) = alone(&[("what", what)], 88, 61);
+        harness.set_sink_caps(common::caps(format, 88, 61));
         for frame in segmented(88, 61, 3) {
             let mask = mask_meta::of(&frame).unwrap();
             let expected = match what {
                 "mask" => mask.mask,
-                _ => mask.labels.unwrap().0,
+                "labels" => mask.labels.unwrap().0,
+                _ => mask.probability.unwrap().0,
             };
             let out = harness.push_and_pull(frame.clone()).unwrap();
             assert_eq!(bytes(&out), bytes(&expected), "{what}");
@@ -115,7 +125,7 @@ fn frames_without_a_mask_are_left_out_or_empty() {
 }
 
 #[test]
-fn labels_that_are_not_there_are_told() {
+fn what_is_not_there_is_told() {
     common::init();
     let files = Files::new();
     let model = files.write("brightness.onnx", &brightness());
@@ -127,11 +137,18 @@ fn labels_that_are_not_there_are_told() {
     let segmenter = element(&model, &all);
     let mut source = harness(&segmenter, "GRAY8", 24, 16);
     let frame = source.push_and_pull(gray8(&[9; 24 * 16], 24, 16)).unwrap();
-    let (element, mut harness) = alone(&[("what", "labels")], 24, 16);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
-    assert!(harness.push(frame).is_err());
-    assert!(error_on(&bus).contains("find-objects=true"));
+    for (what, asked_by) in [
+        ("labels", "find-objects"),
+        ("probability", "keep-probability"),
+    ] {
+        let (element, mut harness) = alone(&[("what", what)], 24, 16);
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        assert!(harness.push(frame.clone()).is_err());
+        let text = error_on(&bus);
+        let expected = format!("no {what}: set {asked_by}=true");
+        assert!(text.contains(&expected), "{text}");
+    }
 }
 
 /// Runs `text` to its end, with the masks that pass the pad `watched`.

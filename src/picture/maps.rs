@@ -91,6 +91,26 @@ pub fn entropy(p: f32) -> f32 {
     (term(p) + term(1.0 - p)).clamp(0.0, 1.0)
 }
 
+/// Makes samples of 8 bits of those of 16, little-endian: what [`write_probability`] writes in 8 bits of what it
+/// writes in 16.
+pub fn narrow(samples: &[u8], bytes: &mut [u8]) {
+    let (samples, _) = samples.as_chunks();
+    for (byte, sample) in bytes.iter_mut().zip(samples) {
+        *byte = in_8_bits(u16::from_le_bytes(*sample));
+    }
+}
+
+/// A share, `0..=1`, as a sample, rounded.
+fn sample(share: f32) -> u16 {
+    (share * 65_535.0 + 0.5) as u16
+}
+
+/// A 257th of a sample, rounded: 65535 / 257 is 255. As 257 is odd, no sample lies in the middle of two of these, and
+/// what was rounded twice is what would have been rounded once.
+fn in_8_bits(sample: u16) -> u8 {
+    ((u32::from(sample) * 255 + 32_895) >> 16) as u8
+}
+
 /// Writes what `share` makes of the values, `0..=1`.
 fn write_shares(
     what: &'static str,
@@ -109,17 +129,16 @@ fn write_shares(
         match layout {
             Layout::Gray8 => {
                 for (byte, value) in row.iter_mut().zip(values) {
-                    *byte = (share(*value) * 255.0 + 0.5) as u8;
+                    *byte = in_8_bits(sample(share(*value)));
                 }
             }
             Layout::Gray16 { big_endian } => {
                 let (samples, _) = row.as_chunks_mut();
                 for (bytes, value) in samples.iter_mut().zip(values) {
-                    let value = (share(*value) * 65_535.0 + 0.5) as u16;
-                    *bytes = if big_endian {
-                        value.to_be_bytes()
-                    } else {
-                        value.to_le_bytes()
+                    let sample = sample(share(*value));
+                    *bytes = match big_endian {
+                        true => sample.to_be_bytes(),
+                        false => sample.to_le_bytes(),
                     };
                 }
             }
@@ -163,6 +182,25 @@ mod tests {
         assert_eq!(got(Format::Gray16Be), expected);
         let expected = [0, 0, 0, 0x80, 0xff, 0xff, 0xa5, 0, 0, 0xff, 0xff, 0, 0];
         assert_eq!(got(Format::Gray16Le), expected);
+    }
+
+    #[test]
+    fn eight_bits_are_sixteen_rounded() {
+        for sample in 0..=u16::MAX {
+            let expected = (f64::from(sample) / 257.0).round();
+            assert_eq!(f64::from(in_8_bits(sample)), expected, "{sample}");
+        }
+        // Rounding twice is rounding once, but for what lies nearer to the middle than numbers of 32 bits tell apart.
+        for step in 0..1_000_000 {
+            let p = f64::from(step) / 999_999.0;
+            let exact = 255.0 * p + 0.5;
+            let byte = f64::from(in_8_bits(sample(p as f32)));
+            let is_tie = (exact - exact.round()).abs() < 1e-4;
+            assert!(byte == exact.floor() || is_tie, "{p}");
+        }
+        let mut bytes = [9; 4];
+        narrow(&[0, 0, 0x80, 0x80, 0xff, 0xff, 7], &mut bytes);
+        assert_eq!(bytes, [0, 128, 255, 9]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod annotate;
 mod codes;
+mod colors;
 mod contour;
 mod display;
 mod format;
@@ -23,11 +24,12 @@ mod traits;
 mod yuv;
 
 pub use codes::{LUMA, for_each_row, value_of_codes};
+pub use colors::ColorList;
 pub use display::{DisplayRange, DisplayRangeError, LevelTracker, Levels};
 pub use format::Format;
 pub use frame::{Frame, FrameError, FrameMut, Plane, PlaneMut};
 pub use maps::{
-    WriteError, entropy, write_labels, write_mask, write_probability, write_uncertainty,
+    WriteError, entropy, narrow, write_labels, write_mask, write_probability, write_uncertainty,
 };
 pub use normalize::{Normalizer, Scaling, scaling};
 pub use objects::keep_objects;

@@ -9,6 +9,7 @@ use gst_base::subclass::base_transform::GenerateOutputSuccess;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
+use super::rows::Target;
 use super::{What, WithoutMask};
 use crate::guard::guarded;
 use crate::mask_meta;
@@ -31,10 +32,7 @@ struct Settings {
 
 #[derive(Default)]
 struct Stream {
-    /// What goes out.
-    info: Option<gst_video::VideoInfo>,
-    /// Whether downstream reads rows of any length.
-    takes_rows: bool,
+    target: Option<Target>,
     /// Frames without a mask since the last that had one.
     without: u32,
 }
@@ -56,77 +54,20 @@ impl UNetMask {
         if settings.drop_stale && mask.stale {
             return Ok(None);
         }
-        match settings.what {
-            What::Mask => Ok(Some(mask.mask)),
-            What::Labels => match mask.labels {
-                Some((labels, _)) => Ok(Some(labels)),
-                None => {
-                    gst::element_imp_error!(
-                        self,
-                        gst::StreamError::WrongType,
-                        ("The frames carry no labels: set find-objects=true on unetsegment")
-                    );
-                    Err(gst::FlowError::Error)
-                }
-            },
-        }
-    }
-
-    /// A buffer with the bytes of `map`, whose rows have no padding.
-    fn filled(
-        &self,
-        map: &gst::Buffer,
-        info: &gst_video::VideoInfo,
-    ) -> Result<gst::Buffer, glib::BoolError> {
-        let format = info.format();
-        let bytes = match format {
-            gst_video::VideoFormat::Gray8 => 1,
-            _ => 2,
+        let (map, missing) = match settings.what {
+            What::Mask => return Ok(Some(mask.mask)),
+            What::Labels => (mask.labels, "labels: set find-objects=true"),
+            What::Probability => (mask.probability, "probability: set keep-probability=true"),
         };
-        let row = bytes * info.width() as usize;
-        let rows = info.height() as usize;
-        if map.size() != row * rows {
-            return Err(glib::bool_error!(
-                "the mask has {} bytes and the frame {} x {} pixels",
-                map.size(),
-                info.width(),
-                info.height()
-            ));
+        if let Some((map, _)) = map {
+            return Ok(Some(map));
         }
-        let stride = info.stride().first().copied().unwrap_or(0);
-        let is_same = usize::try_from(stride) == Ok(row);
-        let mut out = gst::Buffer::new();
-        let buffer = out.make_mut();
-        if is_same || lock(&self.stream).takes_rows {
-            // It is not used for another mask before this one is gone.
-            gst::ParentBufferMeta::add(buffer, map);
-            for memory in map.iter_memories_owned() {
-                buffer.append_memory(memory);
-            }
-            let stride = i32::try_from(row).unwrap_or(i32::MAX);
-            gst_video::VideoMeta::add_full(
-                buffer,
-                gst_video::VideoFrameFlags::empty(),
-                format,
-                info.width(),
-                info.height(),
-                &[0],
-                &[stride],
-            )?;
-            return Ok(out);
-        }
-        // Downstream counts on padded rows.
-        let stride = usize::try_from(stride).unwrap_or(row);
-        let source = map.map_readable()?;
-        let mut padded = vec![0; stride * rows];
-        for (target, source) in padded
-            .chunks_exact_mut(stride)
-            .zip(source.chunks_exact(row))
-        {
-            target[..row].copy_from_slice(source);
-        }
-        buffer.append_memory(gst::Memory::from_mut_slice(padded));
-        Ok(out)
+        gst::element_imp_error!(
+            self,
+            gst::StreamError::WrongType,
+            ("The frames carry no {missing} on unetsegment")
+        );
+        Err(gst::FlowError::Error)
     }
 
     /// What goes out for a frame without a mask.
@@ -278,11 +219,13 @@ impl BaseTransformImpl for UNetMask {
             // They describe the colours and the memory of the other side.
             structure.remove_fields(["format", "colorimetry", "chroma-site"]);
             if direction == gst::PadDirection::Sink {
-                let format = match lock(&self.settings).what {
-                    What::Mask => "GRAY8",
-                    What::Labels => "GRAY16_LE",
-                };
-                structure.set("format", format);
+                match lock(&self.settings).what {
+                    What::Mask => structure.set("format", "GRAY8"),
+                    What::Labels => structure.set("format", "GRAY16_LE"),
+                    What::Probability => {
+                        structure.set("format", gst::List::new(["GRAY8", "GRAY16_LE"]));
+                    }
+                }
             }
         }
         Some(match filter {
@@ -293,9 +236,10 @@ impl BaseTransformImpl for UNetMask {
 
     fn set_caps(&self, _incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let info = gst_video::VideoInfo::from_caps(outcaps)?;
-        let mut stream = lock(&self.stream);
-        stream.info = Some(info);
-        stream.without = 0;
+        *lock(&self.stream) = Stream {
+            target: Some(Target::new(info)?),
+            without: 0,
+        };
         Ok(())
     }
 
@@ -306,7 +250,9 @@ impl BaseTransformImpl for UNetMask {
         let takes_rows = query
             .find_allocation_meta::<gst_video::VideoMeta>()
             .is_some();
-        lock(&self.stream).takes_rows = takes_rows;
+        if let Some(target) = &mut lock(&self.stream).target {
+            target.takes_rows = takes_rows;
+        }
         self.parent_decide_allocation(query)
     }
 
@@ -321,13 +267,13 @@ impl BaseTransformImpl for UNetMask {
             return Ok(GenerateOutputSuccess::NoOutput);
         };
         let settings = *lock(&self.settings);
-        let info = lock(&self.stream).info.clone();
-        let info = info.ok_or(gst::FlowError::NotNegotiated)?;
+        let target = lock(&self.stream).target.clone();
+        let target = target.ok_or(gst::FlowError::NotNegotiated)?;
         let Some(map) = self.map(&frame, settings)? else {
-            return self.without_mask(&frame, settings, &info);
+            return self.without_mask(&frame, settings, &target.info);
         };
         lock(&self.stream).without = 0;
-        let mut out = self.filled(&map, &info).map_err(|error| {
+        let mut out = target.filled(&map, settings.what).map_err(|error| {
             gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
             gst::FlowError::Error
         })?;

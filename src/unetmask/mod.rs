@@ -8,9 +8,11 @@
 //! frames. ! queue ! unetmask ! ...the mask...
 //! ```
 //!
-//! Nothing is copied: what goes out is the memory that the [meta](crate::mask_meta) holds.
+//! What goes out is the memory that the [meta](crate::mask_meta) holds; nothing is copied but probabilities that are
+//! to have 8 bits, and rows that have to be padded.
 
 mod imp;
+mod rows;
 
 use gst::prelude::*;
 
@@ -46,6 +48,21 @@ pub enum What {
         nick = "labels"
     )]
     Labels,
+    #[enum_value(
+        name = "The probability of the foreground, GRAY8 or GRAY16_LE",
+        nick = "probability"
+    )]
+    Probability,
+}
+
+impl What {
+    /// Bytes of a sample as it rides on the frame.
+    const fn bytes(self) -> usize {
+        match self {
+            Self::Mask => 1,
+            Self::Labels | Self::Probability => 2,
+        }
+    }
 }
 
 /// What goes out for a frame without a mask.

@@ -62,10 +62,13 @@ impl Split {
 #[repr(u32)]
 pub enum ColorBy {
     #[default]
-    #[enum_value(name = "The class, in the model's colours", nick = "class")]
+    #[enum_value(
+        name = "The class, in the model's colours or those of palette",
+        nick = "class"
+    )]
     Class,
     #[enum_value(
-        name = "The object, in one of seven colours, which it keeps with track",
+        name = "The object, in one of seven colours or of those of palette, which it keeps with track",
         nick = "object"
     )]
     Object,

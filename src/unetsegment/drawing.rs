@@ -9,7 +9,7 @@ use super::settings::FrameSettings;
 use super::stream::Stream;
 use crate::picture::annotate::{self, Canvas, Corner};
 use crate::picture::{
-    self, Color, DisplayRange, Frame, FrameMut, INSTANCE_COLORS, LevelTracker, Levels, Style,
+    self, Color, DisplayRange, FIRST_INK, Frame, FrameMut, LevelTracker, Levels, Style,
 };
 
 /// Draws overlays. Keeps its working memory.
@@ -69,16 +69,15 @@ impl Drawer {
             && !chosen
             && settings.annotations.is_empty()
             && settings.show_classes == Classes::ALL;
-        let (map, colors) = match (mask, drawing.found) {
-            (Some(mask), Some(found)) if plain && !drawing.stale => {
-                (mask, found.model.colors.as_slice())
-            }
-            (mask, _) => {
+        let map = match mask {
+            Some(mask) if plain && !drawing.stale => mask,
+            _ => {
                 self.make_map(drawing, mask, objects, chosen)?;
-                (self.map.as_slice(), drawing.colors())
+                self.map.as_slice()
             }
         };
-        picture::draw(source, target, map, colors, drawing.style(), levels)?;
+        let colors = drawing.colors();
+        picture::draw(source, target, map, &colors, drawing.style(), levels)?;
         Ok(())
     }
 
@@ -116,7 +115,7 @@ impl Drawer {
                     let labels = objects.labels().iter();
                     for ((value, class), label) in self.map.iter_mut().zip(mask).zip(labels) {
                         if settings.show_classes.contain(*class) {
-                            *value = picture::instance_value(*label);
+                            *value = settings.palette.instance_value(*label);
                         }
                     }
                 }
@@ -146,13 +145,21 @@ impl Drawing<'_> {
         Style { opacity, thickness }
     }
 
-    fn colors(&self) -> &[Color] {
-        match (self.stale, self.settings.color_by, self.found) {
-            (true, ..) => &picture::STALE_COLORS,
-            (false, ColorBy::Object, _) => &INSTANCE_COLORS,
-            (false, ColorBy::Class, Some(found)) => &found.model.colors,
-            (false, ColorBy::Class, None) => &[],
-        }
+    /// The colour of each value of the map that is no ink.
+    fn colors(&self) -> [Color; FIRST_INK as usize] {
+        let palette = &self.settings.palette;
+        std::array::from_fn(|index| {
+            let value = index as u8;
+            let color = match (self.stale, self.settings.color_by) {
+                (true, _) => picture::STALE_COLORS.get(index).copied(),
+                (false, ColorBy::Object) => palette.of_instance(value),
+                (false, ColorBy::Class) => palette.of_class(value).or_else(|| {
+                    let found = self.found?;
+                    found.model.colors.get(index).copied()
+                }),
+            };
+            color.unwrap_or_else(|| picture::default_color(index))
+        })
     }
 
     fn annotate(&self, canvas: &mut Canvas, objects: &Objects) {

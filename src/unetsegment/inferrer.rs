@@ -9,8 +9,9 @@ use super::likeness::{Likeness, Look};
 use super::loaded::Loaded;
 use super::messages::Seams;
 use super::reader;
+use super::stream::Stream;
 use crate::inference::Model;
-use crate::picture::{Normalizer, Scaling};
+use crate::picture::{self, Format, FrameMut, Normalizer, PlaneMut, Scaling, YuvCoding};
 use crate::segmenter::Segmenter;
 use crate::tiling::{Plan, Size};
 
@@ -149,9 +150,13 @@ impl Inferrer {
                 map.map(Vec::as_mut_slice),
             )?
         };
+        let map = probability.as_ref();
+        let map = map.filter(|_| job.settings.keep_probability);
+        let samples = map.map(|map| samples(stream, map)).transpose()?;
         job.found = Some(Found {
             mask,
             probability,
+            samples,
             spent,
             model: self.model.clone(),
             arrived: job.arrived,
@@ -159,6 +164,22 @@ impl Inferrer {
         });
         Ok(())
     }
+}
+
+/// Probabilities as they ride on frames: as those go out that are asked for in 16 bits.
+fn samples(stream: &Stream, probability: &[f32]) -> Result<gst::Buffer, ProcessError> {
+    let Size { width, height } = stream.input.size();
+    let mut buffer = stream.wide_map()?;
+    {
+        // The pool has just handed it out to us alone.
+        let mut bytes = buffer.make_mut().map_writable()?;
+        let (data, stride) = (bytes.as_mut_slice(), 2 * width);
+        let plane = PlaneMut { data, stride };
+        let coding = YuvCoding::default();
+        let mut target = FrameMut::new(Format::Gray16Le, width, height, [plane], coding)?;
+        picture::write_probability(probability, &mut target)?;
+    }
+    Ok(buffer)
 }
 
 /// Why the `tiles` of a frame may show, where they may; they see `halo` pixels beyond what they answer for.

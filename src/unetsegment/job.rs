@@ -83,8 +83,10 @@ pub struct Job {
 #[derive(Clone)]
 pub struct Found {
     pub mask: gst::Buffer,
-    /// The foreground's, `0..=1` for each pixel, where it goes out.
+    /// The foreground's, `0..=1` for each pixel, where it is needed.
     pub probability: Option<Arc<Vec<f32>>>,
+    /// The same in 16 bits, where it rides on frames.
+    pub samples: Option<gst::Buffer>,
     pub spent: Spent,
     pub model: Arc<Loaded>,
     /// When the frame came in.

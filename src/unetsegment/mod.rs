@@ -36,6 +36,7 @@ mod settings;
 mod stats;
 mod stream;
 mod trigger;
+mod values;
 mod writer;
 
 use gst::prelude::*;

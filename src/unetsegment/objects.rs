@@ -87,7 +87,7 @@ impl Objects {
             self.events
                 .clone_from(self.tracker.follow(objects, labels)?);
         }
-        let mut buffer = stream.labels()?;
+        let mut buffer = stream.wide_map()?;
         {
             let mut bytes = buffer.make_mut().map_writable()?;
             let (samples, _) = bytes.as_chunks_mut();

@@ -4,7 +4,8 @@ use gst::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::choices::Annotations;
-use super::settings::{AUTOMATIC, FrameSettings, MODELS_THRESHOLD, ModelSettings, Settings};
+use super::settings::{FrameSettings, ModelSettings, Settings};
+use super::values::{AUTOMATIC, MODELS_THRESHOLD};
 
 /// Every property.
 pub static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
@@ -285,6 +286,12 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.find_objects)
             .mutable_playing()
             .build(),
+        glib::ParamSpecBoolean::builder("keep-probability")
+            .nick("Keep probability")
+            .blurb("Whether the probability of the foreground rides on every frame with its mask, for unetmask what=probability and for programs; it is that of output=probability")
+            .default_value(default.keep_probability)
+            .mutable_playing()
+            .build(),
         glib::ParamSpecBoolean::builder("measure-uncertainty")
             .nick("Measure uncertainty")
             .blurb("Whether messages tell how uncertain the network is: the mean entropy of a pixel, in bits")
@@ -345,6 +352,11 @@ fn overlay_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
         glib::ParamSpecEnum::builder_with_default("color-by", default.color_by)
             .nick("Color by")
             .blurb("What the colours of the overlay mean")
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecString::builder("palette")
+            .nick("Palette")
+            .blurb("Colours of the overlay, #RRGGBB with commas between them: with color-by=class those of the classes 1, 2 and so on, of which the others keep the model's; with color-by=object those that objects take in turn, by their number (empty = the model's, and seven that colour-blind people can tell apart)")
             .mutable_playing()
             .build(),
         glib::ParamSpecInt::builder("outline")

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use glib::value::{FromValue, ToValue};
+use glib::value::ToValue;
 
 use super::choices::{Annotations, Classes, ColorBy, Connectivity, Split};
 use super::trigger::Trigger;
+use super::values::{MODELS_THRESHOLD, or_automatic, path, read, share, text_in, text_of, whole};
 use super::{Blend, ExecutionProvider, Mode, NormalizationMode, OnError, Output, Reuse};
 use crate::contract::{Contract, Normalization};
 use crate::labels::{self, Rules};
-use crate::picture::{DisplayRange, Format};
+use crate::picture::{ColorList, DisplayRange, Format};
 use crate::{reuse, segmenter};
 
 /// Values of the properties. Their defaults are the element's.
@@ -101,6 +102,7 @@ pub struct FrameSettings {
     /// Probability above which pixels are of the core of an object; `None` as the model says.
     pub core_threshold: Option<f64>,
     pub find_objects: bool,
+    pub keep_probability: bool,
     pub measure_uncertainty: bool,
     pub check_seams: bool,
     pub check_pictures: bool,
@@ -108,6 +110,7 @@ pub struct FrameSettings {
     /// Micrometres; 0: as the model says.
     pub pixel_size: f64,
     pub color_by: ColorBy,
+    pub palette: ColorList,
     /// Pixels; `None` by the frame's size.
     pub outline: Option<u32>,
     pub annotations: Annotations,
@@ -142,12 +145,14 @@ impl Default for FrameSettings {
             split_depth: 0.25,
             core_threshold: None,
             find_objects: false,
+            keep_probability: false,
             measure_uncertainty: false,
             check_seams: false,
             check_pictures: true,
             track: false,
             pixel_size: 0.0,
             color_by: ColorBy::default(),
+            palette: ColorList::default(),
             outline: None,
             annotations: Annotations::default(),
             show_classes: Classes::ALL,
@@ -157,12 +162,6 @@ impl Default for FrameSettings {
         }
     }
 }
-
-/// Value of `min-area` and `outline` that leaves them to the model and to the size of the frame.
-pub const AUTOMATIC: i32 = -1;
-
-/// Value of `threshold` that leaves it to the model.
-pub const MODELS_THRESHOLD: f64 = -1.0;
 
 /// Percentiles of `normalization=percentile`; robust against hot pixels.
 const PERCENTILES: Normalization = Normalization::Percentile {
@@ -217,6 +216,7 @@ impl FrameSettings {
             "value-range" => self.value_range = range()?,
             "display-range" => self.display_range = range()?,
             "show-classes" => self.show_classes = text.parse()?,
+            "palette" => self.palette = text.parse()?,
             _ if text.is_empty() => self.trigger = None,
             _ => self.trigger = Some(text.parse()?),
         }
@@ -299,6 +299,7 @@ impl FrameSettings {
         let split = self.split.of_model(contract.core_threshold);
         let parts = matches!(split, labels::Split::Probability | labels::Split::Cores);
         output.is_of_probability()
+            || self.keep_probability
             || self.measure_uncertainty
             || (parts && self.wants_objects(output, contract))
     }
@@ -380,6 +381,7 @@ impl Settings {
             "split-depth" => read(value, &mut frame.split_depth),
             "core-threshold" => frame.core_threshold = share(value),
             "find-objects" => read(value, &mut frame.find_objects),
+            "keep-probability" => read(value, &mut frame.keep_probability),
             "measure-uncertainty" => read(value, &mut frame.measure_uncertainty),
             "check-seams" => read(value, &mut frame.check_seams),
             "check-pictures" => read(value, &mut frame.check_pictures),
@@ -387,7 +389,7 @@ impl Settings {
             "pixel-size" => read(value, &mut frame.pixel_size),
             "color-by" => read(value, &mut frame.color_by),
             "annotations" => read(value, &mut frame.annotations),
-            "value-range" | "display-range" | "trigger" | "show-classes" => {
+            "value-range" | "display-range" | "trigger" | "palette" | "show-classes" => {
                 return self.set_text(name, value);
             }
             _ => return Err(format!("there is no property {name} to set")),
@@ -455,62 +457,18 @@ impl Settings {
             "split-depth" => frame.split_depth.to_value(),
             "core-threshold" => frame.core_threshold.unwrap_or(MODELS_THRESHOLD).to_value(),
             "find-objects" => frame.find_objects.to_value(),
+            "keep-probability" => frame.keep_probability.to_value(),
             "measure-uncertainty" => frame.measure_uncertainty.to_value(),
             "check-seams" => frame.check_seams.to_value(),
             "check-pictures" => frame.check_pictures.to_value(),
             "track" => frame.track.to_value(),
             "pixel-size" => frame.pixel_size.to_value(),
             "color-by" => frame.color_by.to_value(),
+            "palette" => frame.palette.to_string().to_value(),
             "outline" => or_automatic(frame.outline),
             "annotations" => frame.annotations.to_value(),
             "show-classes" => frame.show_classes.to_string().to_value(),
             _ => return None,
         })
     }
-}
-
-fn read<'v, T: FromValue<'v>>(value: &'v glib::Value, setting: &mut T) {
-    if let Ok(value) = value.get() {
-        *setting = value;
-    }
-}
-
-/// A number of pixels, unless it is left to somebody else.
-fn whole(value: &glib::Value) -> Option<u32> {
-    let number: i32 = value.get().unwrap_or(AUTOMATIC);
-    u32::try_from(number).ok()
-}
-
-/// A probability, unless it is left to the model.
-fn share(value: &glib::Value) -> Option<f64> {
-    let share: f64 = value.get().unwrap_or(MODELS_THRESHOLD);
-    (share >= 0.0).then_some(share)
-}
-
-fn or_automatic(number: Option<u32>) -> glib::Value {
-    let number = number.and_then(|number| i32::try_from(number).ok());
-    number.unwrap_or(AUTOMATIC).to_value()
-}
-
-/// The file that a property names; an empty text names none.
-fn path(value: &glib::Value) -> Option<PathBuf> {
-    let path: Option<PathBuf> = value.get().unwrap_or_default();
-    path.filter(|path| !path.as_os_str().is_empty())
-}
-
-/// The text of a value. Nothing keeps a program from putting bytes there that are none, and `String` panics at
-/// these; a path takes any.
-fn text_in(value: &glib::Value) -> Result<Option<String>, &'static str> {
-    let bytes: Option<PathBuf> = value.get().unwrap_or_default();
-    let text = bytes.map(|bytes| bytes.into_os_string().into_string());
-    text.transpose().map_err(|_| "it is no text in UTF-8")
-}
-
-/// A text, number or truth value as a text.
-fn text_of(value: &glib::Value) -> Option<String> {
-    if let Ok(flag) = value.get::<bool>() {
-        return Some(u8::from(flag).to_string());
-    }
-    let text = value.transform::<String>().ok()?;
-    text_in(&text).ok()?
 }

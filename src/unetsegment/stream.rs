@@ -17,10 +17,10 @@ pub struct Stream {
     pub output: Picture,
     /// Caps of the mask as a picture.
     pub mask_caps: gst::Caps,
-    /// Caps of the labels as a picture.
-    pub labels_caps: gst::Caps,
+    /// Caps of a map of two bytes a pixel as a picture.
+    pub wide_caps: gst::Caps,
     masks: gst::BufferPool,
-    labels: gst::BufferPool,
+    wide_maps: gst::BufferPool,
     /// Maps of probabilities that are not in use.
     probabilities: Mutex<Vec<Arc<Vec<f32>>>>,
     /// Whether other caps have come.
@@ -40,13 +40,13 @@ impl Stream {
             info.and_then(|info| info.to_caps())
         };
         let mask_caps = caps_of(gst_video::VideoFormat::Gray8)?;
-        let labels_caps = caps_of(gst_video::VideoFormat::Gray16Le)?;
+        let wide_caps = caps_of(gst_video::VideoFormat::Gray16Le)?;
         Ok(Stream {
             input,
             output,
             mask_caps,
-            labels_caps,
-            labels: pool(2 * size.area())?,
+            wide_caps,
+            wide_maps: pool(2 * size.area())?,
             masks: pool(size.area())?,
             probabilities: Mutex::default(),
             ended: AtomicBool::new(false),
@@ -102,15 +102,15 @@ impl Stream {
         Ok(self.masks.acquire_buffer(None)?)
     }
 
-    /// A buffer for labels of two bytes, as [`mask`](Self::mask).
-    pub fn labels(&self) -> Result<gst::Buffer, ProcessError> {
-        Ok(self.labels.acquire_buffer(None)?)
+    /// A buffer for a map of two bytes a pixel, labels or probabilities, as [`mask`](Self::mask).
+    pub fn wide_map(&self) -> Result<gst::Buffer, ProcessError> {
+        Ok(self.wide_maps.acquire_buffer(None)?)
     }
 
     /// A map with room for the probability of each pixel, of which there is no other reference.
     pub fn probability(&self) -> Result<Arc<Vec<f32>>, ProcessError> {
         let spare = self.spare().pop();
-        if let Some(map) = spare.filter(|map| Arc::strong_count(map) == 1) {
+        if let Some(map) = spare {
             return Ok(map);
         }
         let pixels = self.input.size().area();
@@ -120,9 +120,14 @@ impl Stream {
         Ok(Arc::new(map))
     }
 
-    /// Takes a map back.
+    /// Takes a map back, once the last who needs it brings it: the frames that show one mask share its map.
     pub fn take_back(&self, map: Arc<Vec<f32>>) {
-        self.spare().push(map);
+        let mut spare = self.spare();
+        match Arc::strong_count(&map) {
+            1 => spare.push(map),
+            // While the others can't count, or two at once would both take the other for the last.
+            _ => drop(map),
+        }
     }
 
     fn spare(&self) -> MutexGuard<'_, Vec<Arc<Vec<f32>>>> {
@@ -139,4 +144,30 @@ fn pool(size: usize) -> Result<gst::BufferPool, ProcessError> {
     pool.set_config(config)?;
     pool.set_active(true)?;
     Ok(pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_comes_back_with_the_last_who_needs_it() {
+        gst::init().unwrap();
+        let caps: gst::Caps = "video/x-raw, format=GRAY8, width=5, height=4"
+            .parse()
+            .unwrap();
+        let stream = Stream::new(&caps, &caps).unwrap();
+        let map = stream.probability().unwrap();
+        assert_eq!(map.len(), 20);
+        let place = map.as_ptr();
+        // Many frames show the mask of one.
+        for _ in 0..3 {
+            stream.take_back(map.clone());
+            assert!(stream.spare().is_empty());
+        }
+        stream.take_back(map);
+        let again = stream.probability().unwrap();
+        assert_eq!(again.as_ptr(), place);
+        assert!(stream.spare().is_empty());
+    }
 }

@@ -119,9 +119,12 @@ impl Writer {
                 age,
             };
             messages = self.messages(&occasion, &settings, &found.model.contract);
+            let with_caps = |map: gst::Buffer| (map, stream.wide_caps.clone());
             let labels = self.objects.buffer().filter(|_| wants_objects);
+            let probability = found.samples.filter(|_| settings.keep_probability);
             let mask = Mask {
-                labels: labels.map(|labels| (labels.clone(), stream.labels_caps.clone())),
+                labels: labels.cloned().map(with_caps),
+                probability: probability.map(with_caps),
                 mask: found.mask,
                 caps: stream.mask_caps.clone(),
                 inference: found.spent.inference,

@@ -1,0 +1,260 @@
+//! The probability that rides on a frame, and as a stream of its own: that of `output=probability`, bit for bit, from
+//! the same inference as the mask.
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{Files, SMALL, caps, cells, element, gray8, harness, pixels};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstreamer_check::Harness;
+use gstunetsegment::mask_meta;
+use gstunetsegment::unet::UNet;
+
+/// Rows of an odd length, which are padded.
+const WIDTH: usize = 91;
+const HEIGHT: usize = 61;
+
+fn frame(number: u64) -> gst::Buffer {
+    let mut frame = gray8(&cells(WIDTH, HEIGHT, number), WIDTH, HEIGHT);
+    let time = gst::ClockTime::from_mseconds(40 * number);
+    frame.get_mut().unwrap().set_pts(time);
+    frame
+}
+
+/// `unetsegment output=probability`, asked for a format.
+struct Output(Harness);
+
+impl Output {
+    fn new(model: &Path, properties: &[(&str, &str)], format: &str) -> Self {
+        let all = [properties, &[("output", "probability")]].concat();
+        let mut harness = Harness::with_element(&element(model, &all), Some("sink"), Some("src"));
+        harness.set_caps(caps("GRAY8", WIDTH, HEIGHT), caps(format, WIDTH, HEIGHT));
+        Output(harness)
+    }
+
+    fn of(&mut self, frame: gst::Buffer) -> Vec<u8> {
+        let out = self.0.push_and_pull(frame).unwrap();
+        pixels(&self.0, &out).0
+    }
+}
+
+/// `unetsegment keep-probability=true ! unetmask what=probability`, asked for a format.
+struct Ridden {
+    segmenter: gst::Element,
+    frames: Harness,
+    probabilities: Harness,
+}
+
+impl Ridden {
+    fn new(model: &Path, properties: &[(&str, &str)], format: &str) -> Self {
+        let all = [
+            &[("output", "none"), ("keep-probability", "true")],
+            properties,
+        ];
+        let segmenter = element(model, &all.concat());
+        let frames = harness(&segmenter, "GRAY8", WIDTH, HEIGHT);
+        let unetmask = gst::ElementFactory::make("unetmask")
+            .property_from_str("what", "probability")
+            .property("drop-stale", true)
+            .build()
+            .unwrap();
+        let mut probabilities = Harness::with_element(&unetmask, Some("sink"), Some("src"));
+        let of_frames = match properties.contains(&("output", "overlay")) {
+            true => "RGBA",
+            false => "GRAY8",
+        };
+        let of_frames = caps(of_frames, WIDTH, HEIGHT);
+        probabilities.set_caps(of_frames, caps(format, WIDTH, HEIGHT));
+        Ridden {
+            segmenter,
+            frames,
+            probabilities,
+        }
+    }
+
+    /// The frame as it leaves the one element, and what the other makes of it.
+    fn pass(&mut self, frame: gst::Buffer) -> (gst::Buffer, Option<gst::Buffer>) {
+        let frame = self.frames.push_and_pull(frame).unwrap();
+        self.probabilities.push(frame.clone()).unwrap();
+        (frame, self.probabilities.try_pull())
+    }
+
+    fn of(&mut self, frame: gst::Buffer) -> Vec<u8> {
+        let (_, out) = self.pass(frame);
+        pixels(&self.probabilities, &out.unwrap()).0
+    }
+
+    fn stat(&self, name: &str) -> u64 {
+        let stats: gst::Structure = self.segmenter.property("stats");
+        stats.get(name).unwrap()
+    }
+}
+
+#[test]
+fn it_is_that_of_the_output_bit_for_bit() {
+    let files = Files::new();
+    let three = UNet {
+        classes: 3,
+        width: 3,
+        ..SMALL
+    };
+    for unet in [SMALL, three] {
+        let model = files.model(&unet);
+        for (format, bytes) in [("GRAY8", 1), ("GRAY16_LE", 2)] {
+            for properties in [
+                &[][..],
+                &[("tile-size", "48"), ("blend", "gaussian")],
+                &[("tile-size", "48"), ("reuse", "exact")],
+                &[("frames-in-flight", "1"), ("output", "overlay")],
+            ] {
+                let mut ridden = Ridden::new(&model, properties, format);
+                let mut output = Output::new(&model, properties, format);
+                // The same frame twice, so that there is something to use again.
+                for number in [0, 1, 1, 2] {
+                    let expected = output.of(frame(number));
+                    assert_eq!(expected.len(), bytes * WIDTH * HEIGHT);
+                    assert!(expected.iter().any(|value| *value != expected[0]));
+                    let found = ridden.of(frame(number));
+                    assert!(found == expected, "{format} {properties:?} {number}");
+                }
+            }
+        }
+    }
+}
+
+/// Frames that share a mask share its probability, and the memory of it.
+#[test]
+fn it_goes_with_its_mask() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let properties = [("inference-interval", "3"), ("max-mask-age", "0")];
+    let mut ridden = Ridden::new(&model, &properties, "GRAY16_LE");
+    let mut output = Output::new(&model, &[], "GRAY16_LE");
+    let mut memory = std::ptr::null();
+    for number in 0..6 {
+        let (frame_out, out) = ridden.pass(frame(number));
+        let (probability, of) = mask_meta::of(&frame_out).unwrap().probability.unwrap();
+        let place = probability.map_readable().unwrap().as_ptr();
+        assert_eq!(place == memory, number % 3 != 0, "{number}");
+        memory = place;
+        assert_eq!(of.structure(0).unwrap().get("format"), Ok("GRAY16_LE"));
+        let expected = output.of(frame(number / 3 * 3));
+        let found = pixels(&ridden.probabilities, &out.unwrap()).0;
+        assert!(found == expected, "{number}");
+    }
+    assert_eq!(ridden.stat("runs"), 2);
+}
+
+#[test]
+fn it_goes_with_the_newest_mask_where_frames_do_not_wait() {
+    let files = Files::new();
+    let model = files.model(&UNet { width: 16, ..SMALL });
+    let properties = [("mode", "latest"), ("max-mask-age", "0")];
+    let mut ridden = Ridden::new(&model, &properties, "GRAY8");
+    let mut output = Output::new(&model, &[], "GRAY8");
+    let (mut checked, start) = (0, Instant::now());
+    for number in 0.. {
+        let (frame_out, out) = ridden.pass(frame(number));
+        std::thread::sleep(Duration::from_millis(2));
+        let Some(mask) = mask_meta::of(&frame_out) else {
+            assert!(out.is_none() && start.elapsed() < Duration::from_secs(60));
+            continue;
+        };
+        let of = mask.timestamp.unwrap().mseconds() / 40;
+        let found = pixels(&ridden.probabilities, &out.unwrap()).0;
+        assert!(found == output.of(frame(of)), "{number} {of}");
+        checked += 1;
+        if checked == 20 {
+            break;
+        }
+    }
+    // A mask that is too old counts as none.
+    ridden
+        .segmenter
+        .set_property("inference-interval", 1000_u32);
+    ridden.segmenter.set_property("max-mask-age", 1_u32);
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(ridden.pass(frame(0)).1.is_none());
+}
+
+#[test]
+fn nobody_has_it_who_does_not_ask() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let segmenter = element(&model, &[]);
+    let mut frames = harness(&segmenter, "GRAY8", WIDTH, HEIGHT);
+    for asked in [false, true, false] {
+        segmenter.set_property("keep-probability", asked);
+        let out = frames.push_and_pull(frame(1)).unwrap();
+        let mask = mask_meta::of(&out).unwrap();
+        assert_eq!(mask.probability.is_some(), asked);
+    }
+}
+
+#[test]
+fn its_buffers_are_used_again() {
+    let files = Files::new();
+    let mut ridden = Ridden::new(&files.model(&SMALL), &[], "GRAY8");
+    let mut places: Vec<_> = (0..12)
+        .map(|number| {
+            let (frame, out) = ridden.pass(frame(number));
+            let kept = mask_meta::of(&frame).unwrap().probability.unwrap().0;
+            let place = |buffer: &gst::Buffer| buffer.map_readable().unwrap().as_ptr();
+            [place(&kept), place(&out.unwrap())]
+        })
+        .collect();
+    places.sort();
+    places.dedup();
+    assert!(places.len() <= 3, "{places:?}");
+}
+
+/// Display, masks and probabilities of both depths.
+#[test]
+fn one_inference_serves_all() {
+    common::init();
+    let files = Files::new();
+    let text = format!(
+        "videotestsrc pattern=ball num-buffers=8 ! video/x-raw,format=GRAY8,width=90,height=61 ! \
+         unetsegment name=unet model-file={} keep-probability=true ! tee name=frames \
+         frames. ! queue ! identity name=display ! fakesink \
+         frames. ! queue ! unetmask name=masks ! fakesink \
+         frames. ! queue ! unetmask name=narrow what=probability ! fakesink \
+         frames. ! queue ! unetmask name=wide what=probability ! video/x-raw,format=GRAY16_LE ! fakesink",
+        files.model(&SMALL).display()
+    );
+    let pipeline = gst::parse::launch(&text).unwrap();
+    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    let watched = ["display", "masks", "narrow", "wide"].map(|name| {
+        let pad = pipeline.by_name(name).unwrap().static_pad("src").unwrap();
+        let count = Arc::new(AtomicU64::new(0));
+        let seen = count.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            seen.fetch_add(1, Ordering::SeqCst);
+            gst::PadProbeReturn::Ok
+        });
+        (pad, count)
+    });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
+    let limit = gst::ClockTime::from_seconds(120);
+    let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds);
+    let end = end.expect("the stream stands still");
+    assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
+    let counts = watched
+        .each_ref()
+        .map(|(_, count)| count.load(Ordering::SeqCst));
+    assert_eq!(counts, [8; 4]);
+    let formats = watched.map(|(pad, _)| {
+        let caps = pad.current_caps().unwrap();
+        caps.structure(0).unwrap().get::<String>("format").unwrap()
+    });
+    assert_eq!(formats, ["RGBA", "GRAY8", "GRAY8", "GRAY16_LE"]);
+    let stats: gst::Structure = pipeline.by_name("unet").unwrap().property("stats");
+    assert_eq!(stats.get("runs"), Ok(8_u64), "more than one run a frame");
+    pipeline.set_state(gst::State::Null).unwrap();
+}
