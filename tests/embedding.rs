@@ -218,9 +218,10 @@ fn a_browser_is_shown_the_overlay() {
     );
 }
 
-/// Its messages set the exposure of Micro-Manager's camera, up and down.
+/// The trigger sets the exposure of Micro-Manager's camera: it begins to hold with many beads, and ends after they were
+/// thinned out.
 #[test]
-fn a_microscope_is_steered() {
+fn a_microscope_is_steered_by_the_trigger() {
     let Some(mut python) = micro_manager() else {
         return;
     };
@@ -228,9 +229,18 @@ fn a_microscope_is_steered() {
     let model = root().join("models/nuclei-fluo.int8.onnx");
     let program = python.arg(root().join("examples/micromanager.py"));
     let found = told(&run(&files, program.arg(&model)));
-    for exposure in ["exposure 20 ms", "exposure 100 ms"] {
-        assert!(found.contains(exposure), "no {exposure}:\n{found}");
-    }
+    let changes = found.lines().filter_map(|line| {
+        let (what, rest) = line.strip_prefix("trigger ")?.split_once(" at ")?;
+        let (objects, exposure) = rest.split_once(" objects: exposure ")?;
+        Some((what, objects.parse::<u32>().unwrap(), exposure))
+    });
+    let changes: Vec<_> = changes.collect();
+    let &[(begins, many, short), (ends, few, long)] = changes.as_slice() else {
+        panic!("it was to begin and to end:\n{found}");
+    };
+    assert_eq!((begins, short), ("begins", "20 ms"), "{found}");
+    assert_eq!((ends, long), ("ends", "100 ms"), "{found}");
+    assert!(many >= 25 && few < 15, "{found}");
 }
 
 /// The frames of a GigE camera are counted.
