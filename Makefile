@@ -85,6 +85,14 @@ check-objects: rust ## Compare objects with those of scikit-image, and let py-ct
 	cargo build $(flags) --lib
 	UNETSEGMENT_DATA=$(abspath $(pictures)) tests/objects/check.sh
 
+# Nor this, for 350 MB of browser.
+.PHONY: check-browser
+check-browser: rust ## Let Chromium look at the page of examples/browser.py
+	@scripts/packages.sh build run examples browser
+	@scripts/onnxruntime.sh
+	cargo build $(flags) --lib
+	tests/browser/check.sh
+
 # Hours.
 .PHONY: soak
 soak: rust ## Run the tests of reliability in their long form
