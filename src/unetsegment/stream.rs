@@ -99,12 +99,18 @@ impl Stream {
 
     /// A buffer for a mask; it comes back when the frame that carries it is gone.
     pub fn mask(&self) -> Result<gst::Buffer, ProcessError> {
-        Ok(self.masks.acquire_buffer(None)?)
+        let buffer = self.masks.acquire_buffer(None)?;
+        #[cfg(feature = "analytics")]
+        let buffer = crate::analytics::described(buffer, &self.mask_caps)?;
+        Ok(buffer)
     }
 
     /// A buffer for labels of two bytes, as [`mask`](Self::mask).
     pub fn labels(&self) -> Result<gst::Buffer, ProcessError> {
-        Ok(self.labels.acquire_buffer(None)?)
+        let buffer = self.labels.acquire_buffer(None)?;
+        #[cfg(feature = "analytics")]
+        let buffer = crate::analytics::described(buffer, &self.labels_caps)?;
+        Ok(buffer)
     }
 
     /// A map with room for the probability of each pixel, of which there is no other reference.
