@@ -85,6 +85,25 @@ check-objects: rust ## Compare objects with those of scikit-image, and let py-ct
 	cargo build $(flags) --lib
 	UNETSEGMENT_DATA=$(abspath $(pictures)) tests/objects/check.sh
 
+# Nor this: Debian 12 and Ubuntu 24.04 have an older GStreamer.
+.PHONY: check-analytics
+check-analytics: rust ## Check the feature `analytics`, which takes GStreamer 1.26 (Debian 13)
+	@scripts/packages.sh build run
+	@pkg-config --atleast-version=1.26 gstreamer-1.0 || { echo "error: the feature analytics takes GStreamer 1.26, as in Debian 13; here is $$(pkg-config --modversion gstreamer-1.0)." >&2; exit 1; }
+	@scripts/packages.sh analytics
+	@scripts/onnxruntime.sh
+	@scripts/lint-tools.sh
+	cargo clippy $(flags) --features analytics --lib --test analytics -- -D warnings
+	cargo test $(flags) --features analytics --test analytics --test allocations
+
+# Nor this, for 350 MB of browser.
+.PHONY: check-browser
+check-browser: rust ## Let Chromium look at the page of examples/browser.py
+	@scripts/packages.sh build run examples browser
+	@scripts/onnxruntime.sh
+	cargo build $(flags) --lib
+	tests/browser/check.sh
+
 # Hours.
 .PHONY: soak
 soak: rust ## Run the tests of reliability in their long form

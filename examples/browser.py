@@ -19,8 +19,12 @@ gi.require_version("GstApp", "1.0")
 from gi.repository import Gst, GstApp  # noqa: E402, F401 - GstApp gives appsink its methods
 
 SOURCE = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=512,height=512,framerate=10/1"
+# The picture that follows. A browser shows one when it has read the head of the next, so that goes out right behind it.
+HEAD = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
+# The icon is empty: browsers would ask for one.
 PAGE = b"""<!doctype html>
 <title>unetsegment</title>
+<link rel="icon" href="data:,">
 <style>body { background: #222; color: #eee; font: 16px sans-serif } img { max-width: 100% }</style>
 <img src="/stream" alt="overlay"><p><span id="objects">?</span> objects, <span id="coverage">?</span> % covered
 <script>
@@ -79,11 +83,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(PAGE)
 
     def stream(self):
+        self.wfile.write(HEAD)
         number = 0
         while True:
             number, jpeg = pictures.after(number)
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-            self.wfile.write(head.encode() + jpeg + b"\r\n")
+            self.wfile.write(jpeg + b"\r\n" + HEAD)
 
     def events(self):
         number = 0

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Lets what is seen steer a microscope: Micro-Manager's frames go through the element as they come, and its messages
-set the exposure: short while there is much to see, long while there is little. The camera is Micro-Manager's DemoCamera,
-which shows beads; another one is a matter of `core.loadSystemConfiguration("my.cfg")`.
+"""Lets what is seen steer a microscope: Micro-Manager's frames go through the element as they come, and its `trigger`
+sets the exposure: short from the moment on that there is much to see, long again when there is little. Nothing is counted
+here: the element says when the condition begins to hold, and when it ends. The camera is Micro-Manager's DemoCamera, which
+shows beads; another one is a matter of `core.loadSystemConfiguration("my.cfg")`.
 
     pip install pymmcore-plus mm-test-adapters numpy
     python3 examples/micromanager.py models/nuclei-fluo.int8.onnx
@@ -21,8 +22,10 @@ gi.require_version("GstApp", "1.0")
 from gi.repository import Gst, GstApp  # noqa: E402, F401 - GstApp gives appsrc its methods
 
 SECONDS = 10
-# In ms: the exposure while at least MANY objects are seen, and while they are fewer.
-SHORT, LONG, MANY = 20, 100, 25
+# Begins to hold at 25 objects and ends below 15, so that a count between them does not switch to and fro.
+TRIGGER = "objects >= 25 until 15"
+# In ms: the exposure while that holds, and otherwise.
+SHORT, LONG = 20, 100
 
 
 def camera():
@@ -39,11 +42,11 @@ def camera():
 
 
 def steer(core, fields):
-    """Sets the exposure by what a message of the element says."""
-    exposure = SHORT if fields.get_value("objects") >= MANY else LONG
-    if core.getExposure() != exposure:
-        core.setExposure(exposure)
-        print(f"frame {fields.get_value('frame')}: {fields.get_value('objects')} objects, exposure {exposure} ms")
+    """Sets the exposure by a message of the trigger."""
+    begins = fields.get_value("active")
+    core.setExposure(SHORT if begins else LONG)
+    what = "begins" if begins else "ends"
+    print(f"trigger {what} at {fields.get_value('value'):.0f} objects: exposure {core.getExposure():.0f} ms", flush=True)
 
 
 def main():
@@ -54,11 +57,12 @@ def main():
     # mode=latest: the camera is never held up, and each frame has the newest mask there is.
     pipeline = Gst.parse_launch(
         "appsrc name=camera is-live=true do-timestamp=true format=time ! "
-        "unetsegment name=segment mode=latest output=none post-messages=true ! fakesink sync=false"
+        "unetsegment name=segment mode=latest output=none ! fakesink sync=false"
     )
     source = pipeline.get_by_name("camera")
     segment = pipeline.get_by_name("segment")
     segment.set_property("model-file", sys.argv[1])
+    segment.set_property("trigger", TRIGGER)
     size = f"width={core.getImageWidth()},height={core.getImageHeight()}"
     source.set_property("caps", Gst.Caps.from_string(f"video/x-raw,format=GRAY16_LE,{size},framerate=0/1"))
     try:
@@ -86,7 +90,7 @@ def run(core, source, bus):
             continue
         if message.type == Gst.MessageType.ERROR:
             sys.exit(f"error: {message.parse_error()[0].message}")
-        if message.get_structure().get_name() == "unetsegment":
+        if message.get_structure().get_name() == "unetsegment-trigger":
             steer(core, message.get_structure())
 
 

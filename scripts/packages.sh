@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing for a purpose; quick and silent when none is.
-# usage: packages.sh PURPOSE...   with the purposes build, run, examples, cameras, fuzz, demo, fetch, gpu
+# usage: packages.sh PURPOSE...   with the purposes build, run, examples, cameras, analytics, browser, fuzz, demo,
+# fetch, gpu
 . "$(dirname "$0")/common.sh"
 
 # The packages for one purpose, by the names of Debian 12 and Ubuntu 24.04.
@@ -11,6 +12,9 @@ packages_for() {
     # The examples in Python, and recording.
     examples) echo gstreamer1.0-libav python3-gst-1.0 python3-numpy ;;
     cameras) echo aravis-tools util-linux ;;
+    analytics) echo libgstreamer-plugins-bad1.0-dev ;;
+    # Ubuntu's chromium is a snap, which needs its daemon.
+    browser) echo chromium python3-pil ;;
     fuzz) echo g++ ;;
     demo) echo gstreamer1.0-libav libtiff-tools ;;
     fetch) echo python3 python3-pip ;;
@@ -26,6 +30,8 @@ works_for() {
     run) gst-inspect-1.0 --exists pngdec && gst-inspect-1.0 --exists vp8enc && command -v gst-launch-1.0 ;;
     examples) python3 -c 'import gi, numpy; gi.require_version("Gst", "1.0")' ;;
     cameras) command -v arv-fake-gv-camera-0.8 setpriv && gst-inspect-1.0 aravissrc ;;
+    analytics) pkg-config --exists 'gstreamer-analytics-1.0 >= 1.26' ;;
+    browser) command -v chromium && python3 -c 'import PIL' ;;
     fuzz) command -v c++ ;;
     demo) gst-inspect-1.0 --exists avdec_tiff && command -v tiffcp tiffinfo ;;
     fetch) python3 -m pip --version ;;

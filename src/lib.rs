@@ -17,6 +17,8 @@
     )
 )]
 
+#[cfg(feature = "analytics")]
+pub mod analytics;
 pub mod bioimageio;
 pub mod contract;
 #[cfg(feature = "plugin")]
@@ -46,6 +48,8 @@ pub mod unetsegment;
 
 #[cfg(feature = "plugin")]
 extern crate gstreamer as gst;
+#[cfg(feature = "analytics")]
+extern crate gstreamer_analytics as gst_analytics;
 #[cfg(feature = "plugin")]
 extern crate gstreamer_base as gst_base;
 #[cfg(feature = "plugin")]

@@ -155,6 +155,78 @@ fn tracks_are_written_as_the_challenge_takes_them() {
     );
 }
 
+/// Which pixels have colour, which a grey picture has where something is drawn.
+fn coloured(picture: &image::RgbImage) -> Vec<bool> {
+    let spread = |pixel: &image::Rgb<u8>| {
+        let [red, green, blue] = pixel.0;
+        red.max(green).max(blue) - red.min(green).min(blue)
+    };
+    picture.pixels().map(|pixel| spread(pixel) > 20).collect()
+}
+
+fn share(pixels: &[bool]) -> f64 {
+    let set = pixels.iter().filter(|pixel| **pixel).count();
+    set as f64 / pixels.len() as f64
+}
+
+fn picture(path: impl AsRef<Path>) -> image::RgbImage {
+    let path = path.as_ref();
+    let opened = image::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    opened.to_rgb8()
+}
+
+/// The README's picture, nearly: the models that find the nuclei get better.
+#[test]
+fn pictures_of_a_program_are_drawn_upon() {
+    let files = Files::new();
+    let model = root().join("models/nuclei-fluo.onnx");
+    let (program, target) = (built().join("examples/overlay"), files.path("overlay.png"));
+    let mut command = Command::new(&program);
+    told(&run(&files, command.arg(&model).arg(&target)));
+    let (found, expected) = (picture(&target), picture(root().join("docs/overlay.png")));
+    assert_eq!(found.dimensions(), expected.dimensions());
+    let (found, expected) = (coloured(&found), coloured(&expected));
+    let differing: Vec<bool> = found.iter().zip(&expected).map(|(a, b)| a != b).collect();
+    let (found, differing) = (share(&found), share(&differing));
+    assert!(found > 0.1 && differing < 0.02, "{found}, {differing}");
+    // What is wrong is said.
+    let output = run(
+        &files,
+        Command::new(&program).arg("nothing.onnx").arg(&target),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing.onnx"));
+}
+
+/// The documentation's pictures to the pixel, and each style in two sizes: filled ones have more colour than outlines,
+/// and thick outlines more than thin ones.
+#[test]
+fn styles_are_drawn_as_documented() {
+    let files = Files::new();
+    let folder = files.path("styles");
+    let mut command = Command::new(built().join("examples/styles"));
+    told(&run(&files, command.arg(&folder)));
+    for name in ["overlay-styles", "overlay-parts", "overlay-numbers"] {
+        let name = format!("{name}.png");
+        let documented = picture(root().join("docs").join(&name));
+        assert!(picture(folder.join(&name)) == documented, "{name}");
+    }
+    for (width, height) in [(696, 520), (2048, 2048)] {
+        let colour_of = |style: &str| {
+            let drawn = picture(folder.join(format!("{width}x{height}-{style}.png")));
+            assert_eq!(drawn.dimensions(), (width, height), "{style}");
+            share(&coloured(&drawn))
+        };
+        let [both, fill, thin, thick, numbers] =
+            ["both", "fill", "outline", "outline-3", "numbers"].map(colour_of);
+        assert!(
+            0.01 < thin && thin < thick && thick < fill,
+            "{thin} {thick} {fill}"
+        );
+        assert!(fill <= both && numbers > thick, "{fill} {both} {numbers}");
+    }
+}
+
 /// A browser gets whole pictures, and counts.
 #[test]
 fn a_browser_is_shown_the_overlay() {
@@ -218,9 +290,10 @@ fn a_browser_is_shown_the_overlay() {
     );
 }
 
-/// Its messages set the exposure of Micro-Manager's camera, up and down.
+/// The trigger sets the exposure of Micro-Manager's camera: it begins to hold with many beads, and ends after they were
+/// thinned out.
 #[test]
-fn a_microscope_is_steered() {
+fn a_microscope_is_steered_by_the_trigger() {
     let Some(mut python) = micro_manager() else {
         return;
     };
@@ -228,9 +301,18 @@ fn a_microscope_is_steered() {
     let model = root().join("models/nuclei-fluo.int8.onnx");
     let program = python.arg(root().join("examples/micromanager.py"));
     let found = told(&run(&files, program.arg(&model)));
-    for exposure in ["exposure 20 ms", "exposure 100 ms"] {
-        assert!(found.contains(exposure), "no {exposure}:\n{found}");
-    }
+    let changes = found.lines().filter_map(|line| {
+        let (what, rest) = line.strip_prefix("trigger ")?.split_once(" at ")?;
+        let (objects, exposure) = rest.split_once(" objects: exposure ")?;
+        Some((what, objects.parse::<u32>().unwrap(), exposure))
+    });
+    let changes: Vec<_> = changes.collect();
+    let &[(begins, many, short), (ends, few, long)] = changes.as_slice() else {
+        panic!("it was to begin and to end:\n{found}");
+    };
+    assert_eq!((begins, short), ("begins", "20 ms"), "{found}");
+    assert_eq!((ends, long), ("ends", "100 ms"), "{found}");
+    assert!(many >= 25 && few < 15, "{found}");
 }
 
 /// The frames of a GigE camera are counted.

@@ -99,12 +99,18 @@ impl Stream {
 
     /// A buffer for a mask; it comes back when the frame that carries it is gone.
     pub fn mask(&self) -> Result<gst::Buffer, ProcessError> {
-        Ok(self.masks.acquire_buffer(None)?)
+        let buffer = self.masks.acquire_buffer(None)?;
+        #[cfg(feature = "analytics")]
+        let buffer = crate::analytics::described(buffer, &self.mask_caps)?;
+        Ok(buffer)
     }
 
     /// A buffer for a map of two bytes a pixel, labels or probabilities, as [`mask`](Self::mask).
     pub fn wide_map(&self) -> Result<gst::Buffer, ProcessError> {
-        Ok(self.wide_maps.acquire_buffer(None)?)
+        let buffer = self.wide_maps.acquire_buffer(None)?;
+        #[cfg(feature = "analytics")]
+        let buffer = crate::analytics::described(buffer, &self.wide_caps)?;
+        Ok(buffer)
     }
 
     /// A map with room for the probability of each pixel, of which there is no other reference.

@@ -16,6 +16,8 @@ use crate::picture;
 pub struct Writer {
     drawer: Drawer,
     objects: Objects,
+    #[cfg(feature = "analytics")]
+    analytics: crate::analytics::Attacher,
     /// Whether the condition of `trigger` holds.
     triggered: bool,
     /// Frames that went out.
@@ -40,6 +42,8 @@ impl Writer {
         Writer {
             drawer: Drawer::default(),
             objects: Objects::default(),
+            #[cfg(feature = "analytics")]
+            analytics: crate::analytics::Attacher::default(),
             triggered: false,
             frames: 0,
         }
@@ -132,6 +136,13 @@ impl Writer {
                 stale,
                 timestamp: found.timestamp,
             };
+            // Others would take a stale one for fresh.
+            #[cfg(feature = "analytics")]
+            if !stale {
+                let classes = &found.model.contract.classes;
+                let objects = self.objects.list();
+                self.analytics.attach(buffer, &mask, objects, classes)?;
+            }
             mask_meta::attach(buffer, mask)?;
             if let Some(map) = found.probability {
                 stream.take_back(map);
