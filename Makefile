@@ -14,6 +14,9 @@ ORT ?= cpu
 # Real pictures for the tests, which may not be redistributed.
 pictures := $(or $(UNETSEGMENT_DATA),../shared/data)
 
+# Lets what takes GStreamer 1.26 be looked at where it is not, though not be linked.
+without_1_26 := $(foreach library,GSTREAMER GSTREAMER_ANALYTICS,SYSTEM_DEPS_$(library)_1_0_NO_PKG_CONFIG=1 SYSTEM_DEPS_$(library)_1_0_LIB=none)
+
 # Every path below counts on this folder, whatever the user's own settings of cargo say.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 # Tests and demo see the plugin and the ONNX Runtime of this folder, also in a shell that exports others,
@@ -53,6 +56,7 @@ check: rust ## Check the formatting and the lints alone
 	cargo clippy $(flags) --all-targets -- -D warnings
 	cargo clippy $(flags) --all-targets $(trainer) -- -D warnings
 	cargo clippy $(flags) --all-targets --features train -- -D warnings
+	$(without_1_26) cargo clippy $(flags) --features analytics --lib --test analytics -- -D warnings
 
 # Not a part of `make check`: what learning on graphics cards needs compiles for a quarter of an hour.
 .PHONY: check-gpu

@@ -2,6 +2,7 @@
 """Runs the element and other ways to segment the same frames in turns, and prints how they compare.
 
 usage: compare.py MODEL.onnx FRAMES --peer PEER.py [--how tiles,whole,monai,torch] [--rounds 5]
+    [--openvino libonnxruntime.so]
 
 PEER.py takes `MODEL FRAMES --how HOW --limit N --mosaic N`, prints a line with `fps F`, `p50 T ms` and
 `peak M MiB`, and is run by the Python that runs this. A round is one process of each; every ratio is that of two
@@ -40,6 +41,7 @@ parser.add_argument(
     "--property", action="append", default=[], help="of the element, as name=value"
 )
 parser.add_argument("--other-model", help="let the element run this one as well")
+parser.add_argument("--openvino", help="let the element run with this ONNX Runtime on OpenVINO as well")
 parser.add_argument("--masks", action="store_true", help="compare the masks of the first frame")
 options = parser.parse_args()
 
@@ -74,6 +76,9 @@ element = [throughput(), options.model, *common, *properties]
 ways = {"element": element}
 if options.other_model:
     ways[f"element, {options.other_model}"] = [throughput(), options.other_model, *common]
+if options.openvino:
+    provider = ["--property", f"runtime-library={options.openvino}", "--property", "execution-provider=openvino"]
+    ways["element, OpenVINO"] = [*element, *provider]
 for how in filter(None, options.how.split(",")):
     ways[how] = [sys.executable, options.peer, options.model, *common, "--how", how]
 
@@ -93,20 +98,25 @@ for number in range(options.rounds):
         results[way].append(run(command, options.limit))
         print(f"round {number + 1}: {way} {results[way][-1]}", file=sys.stderr, flush=True)
 
-print("| | frames/s | ms a frame | peak memory, MiB | the element is faster by |")
-print("| --- | --- | --- | --- | --- |")
+# Whatever is the element, each as many times as fast as the other ways.
+own = [way for way in ways if way.startswith("element")]
+print("| | frames/s | ms a frame | peak memory, MiB |", " | ".join(f"{way} is faster by" for way in own), "|")
+print("| --- | --- | --- | --- |" + " --- |" * len(own))
 for way, runs in results.items():
     fps, p50, peak = (statistics.median(column) for column in zip(*runs))
-    ratios = sorted(own[0] / other[0] for own, other in zip(results["element"], runs))
-    ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-    print(f"| {way} | {fps:.2f} | {p50:.0f} | {peak:.0f} | {'' if way == 'element' else ratio} |")
+    cells = [way, f"{fps:.2f}", f"{p50:.0f}", f"{peak:.0f}"]
+    for one in own:
+        ratios = sorted(mine[0] / other[0] for mine, other in zip(results[one], runs))
+        ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        cells.append("" if way == one else ratio)
+    print(f"| {' | '.join(cells)} |")
 
 if options.masks:
     folders = {way: tempfile.mkdtemp() for way in ways}
     for way, command in ways.items():
         run(command, 1, "--out", folders[way])
-    own = numpy.array(Image.open(glob.glob(f"{folders['element']}/*")[0])) > 0
+    first = numpy.array(Image.open(glob.glob(f"{folders['element']}/*")[0])) > 0
     for way, folder in folders.items():
         mask = numpy.array(Image.open(glob.glob(f"{folder}/*")[0])) > 0
-        union = (own | mask).sum()
-        print(f"{way}: {(own != mask).mean():.5%} of all pixels differ, IoU {(own & mask).sum() / union:.5f}")
+        union = (first | mask).sum()
+        print(f"{way}: {(first != mask).mean():.5%} of all pixels differ, IoU {(first & mask).sum() / union:.5f}")
