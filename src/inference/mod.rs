@@ -4,6 +4,8 @@
 //! opens a file and runs it on tensors that are made once. A model without a contract is tried on
 //! several sizes to find out what it does to them.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod canceller;
 mod ending;
 mod error;

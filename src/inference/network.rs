@@ -1,7 +1,7 @@
 //! What a network takes and gives, as its file declares it and as it turns out.
 
-use ort::session::Session;
-use ort::value::{DynValue, Outlet, TensorElementType, ValueType};
+use ort::session::{Session, SessionOutputs};
+use ort::value::{Outlet, TensorElementType, ValueType};
 
 use crate::contract::Contract;
 
@@ -108,8 +108,10 @@ fn count(declared: i64) -> String {
     extent(declared).map_or("an open number of".into(), |n| n.to_string())
 }
 
-/// The real dimensions of an output.
-pub(super) fn dimensions(value: &DynValue) -> Result<Vec<usize>, String> {
+/// The real dimensions of the first output.
+pub(super) fn dimensions(outputs: &SessionOutputs) -> Result<Vec<usize>, String> {
+    let value = outputs.values().next();
+    let value = value.ok_or("it has no output")?;
     match value.dtype() {
         ValueType::Tensor {
             ty: TensorElementType::Float32,

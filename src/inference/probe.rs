@@ -155,7 +155,7 @@ impl Probe<'_> {
             .session
             .run_with_options(ort::inputs![input], self.options)
             .map_err(text)?;
-        let found = dimensions(&outputs[0])?;
+        let found = dimensions(&outputs)?;
         let [1, channels, rows, columns] = found[..] else {
             return Err(format!(
                 "its output has the shape {found:?}, where [1, classes, height, width] is needed"

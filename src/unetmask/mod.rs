@@ -11,6 +11,8 @@
 //! What goes out is the memory that the [meta](crate::mask_meta) holds; nothing is copied but probabilities that are
 //! to have 8 bits, and rows that have to be padded.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod imp;
 mod rows;
 

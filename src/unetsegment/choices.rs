@@ -111,7 +111,8 @@ impl Classes {
 
     /// Whether `class` is one of them.
     pub fn contain(&self, class: u8) -> bool {
-        self.0[usize::from(class / 64)] & (1 << (class % 64)) != 0
+        let word = self.0.get(usize::from(class / 64));
+        word.is_some_and(|word| word & (1 << (class % 64)) != 0)
     }
 }
 
@@ -128,7 +129,9 @@ impl std::str::FromStr for Classes {
             let class: u8 = number.trim().parse().map_err(|_| {
                 format!("{text:?} is no list of classes: numbers from 1 to 255 with commas between them, such as 1,3, or all")
             })?;
-            classes.0[usize::from(class / 64)] |= 1 << (class % 64);
+            if let Some(word) = classes.0.get_mut(usize::from(class / 64)) {
+                *word |= 1 << (class % 64);
+            }
         }
         Ok(classes)
     }

@@ -21,9 +21,13 @@ pub struct Picture {
 ///
 /// A buffer may say so itself, and differ from the one before: cameras and decoders pad their rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Placement {
-    offsets: [usize; PLANES],
-    strides: [usize; PLANES],
+pub struct Placement([Place; PLANES]);
+
+/// Where a plane begins, and how far apart its rows are, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    offset: usize,
+    stride: usize,
 }
 
 /// Why a buffer does not hold the picture of its caps.
@@ -94,16 +98,14 @@ impl Picture {
             }
             None => (self.info.offset(), self.info.stride()),
         };
-        let mut placement = Placement {
-            offsets: [0; PLANES],
-            strides: [0; PLANES],
-        };
-        for (plane, (&offset, &stride)) in offsets.iter().zip(strides).enumerate().take(PLANES) {
-            placement.offsets[plane] = offset;
-            placement.strides[plane] =
+        let mut places = [Place::default(); PLANES];
+        let found = offsets.iter().zip(strides);
+        for (plane, (place, (&offset, &stride))) in places.iter_mut().zip(found).enumerate() {
+            let stride =
                 usize::try_from(stride).map_err(|_| PlacementError::Stride { plane, stride })?;
+            *place = Place { offset, stride };
         }
-        Ok(placement)
+        Ok(Placement(places))
     }
 
     /// The picture in the bytes of a buffer.
@@ -114,9 +116,10 @@ impl Picture {
     ) -> Result<Frame<'a>, ProcessError> {
         let mut planes = [Plane::default(); PLANES];
         let count = self.format.planes();
-        for (index, plane) in planes.iter_mut().enumerate().take(count) {
-            let offset = placement.offsets[index];
-            plane.stride = placement.strides[index];
+        let places = placement.0.iter().take(count);
+        for (index, (plane, place)) in planes.iter_mut().zip(places).enumerate() {
+            let Place { offset, stride } = *place;
+            plane.stride = stride;
             plane.data = bytes.get(offset..).ok_or(PlacementError::Offset {
                 plane: index,
                 offset,
@@ -128,7 +131,7 @@ impl Picture {
             self.format,
             width,
             height,
-            &planes[..count],
+            planes.get(..count).unwrap_or(&planes),
             self.coding,
         )?)
     }
@@ -144,16 +147,18 @@ impl Picture {
         // They may lie in any order. Now each ends where the next one begins.
         let count = self.format.planes();
         let mut order: [usize; PLANES] = std::array::from_fn(|index| index);
-        let order = &mut order[..count];
-        order.sort_by_key(|index| placement.offsets[*index]);
+        order.sort_by_key(|index| placement.0.get(*index).map(|place| place.offset));
         let mut planes: [PlaneMut; PLANES] = Default::default();
         let mut rest = bytes;
-        for &index in order.iter().rev() {
+        for index in order.into_iter().rev().filter(|index| *index < count) {
+            let (Some(place), Some(plane)) = (placement.0.get(index), planes.get_mut(index)) else {
+                continue;
+            };
             let (before, data) = rest
-                .split_at_mut_checked(placement.offsets[index])
+                .split_at_mut_checked(place.offset)
                 .ok_or(PlacementError::Overlap)?;
-            let stride = placement.strides[index];
-            planes[index] = PlaneMut { data, stride };
+            let stride = place.stride;
+            *plane = PlaneMut { data, stride };
             rest = before;
         }
         let Size { width, height } = self.size();

@@ -10,6 +10,8 @@
 //!
 //! The mask rides on every outgoing frame, whatever `output` says: see [`crate::mask_meta`].
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod caps;
 mod choices;
 mod drawing;

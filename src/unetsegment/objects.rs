@@ -144,10 +144,13 @@ impl Objects {
         self.areas.clear();
         let mut counts = [0_u64; 256];
         for class in mask {
-            counts[usize::from(*class)] += 1;
+            // There is one for each value of a byte.
+            if let Some(count) = counts.get_mut(usize::from(*class)) {
+                *count += 1;
+            }
         }
         let last = counts.iter().rposition(|count| *count > 0);
-        self.areas.extend(&counts[..=last.unwrap_or(0)]);
+        self.areas.extend(counts.iter().take(last.unwrap_or(0) + 1));
         let pixels = mask.len().max(1) as f64;
         self.coverage = 1.0 - counts[0] as f64 / pixels;
         if mask.is_empty() {

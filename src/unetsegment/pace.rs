@@ -84,7 +84,9 @@ impl Pace {
         inference: Duration,
         limit: Duration,
     ) -> Option<Change> {
-        self.window[self.seen % WINDOW] = (latency, inference);
+        if let Some(place) = self.window.get_mut(self.seen % WINDOW) {
+            *place = (latency, inference);
+        }
         self.seen += 1;
         if !self.seen.is_multiple_of(WINDOW) {
             return None;

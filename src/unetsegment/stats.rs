@@ -69,7 +69,9 @@ impl Stats {
     /// Adds a frame that the network saw.
     pub fn segmented(&mut self, spent: Spent) {
         let at = (self.segmented % WINDOW as u64) as usize;
-        self.times[at] = spent.inference.as_secs_f32();
+        if let Some(time) = self.times.get_mut(at) {
+            *time = spent.inference.as_secs_f32();
+        }
         self.segmented += 1;
         self.runs += spent.runs as u64;
         self.inference += spent.inference.as_secs_f64();
@@ -80,7 +82,7 @@ impl Stats {
     fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
         let count = self.segmented.min(WINDOW as u64) as usize;
         let mut times = self.times;
-        let times = &mut times[..count];
+        let times = times.get_mut(..count).unwrap_or_default();
         times.sort_by(f32::total_cmp);
         shares.map(|share| {
             let at = (share * count as f64).ceil() as usize;

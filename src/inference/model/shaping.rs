@@ -37,12 +37,10 @@ impl Model {
             height,
             width,
         };
-        if let Some(at) = self
-            .tensors
-            .iter()
-            .position(|tensors| tensors.shape == shape)
-        {
-            self.tensors[at..].rotate_left(1);
+        let mut there = self.tensors.iter();
+        if let Some(at) = there.position(|tensors| tensors.shape == shape) {
+            let made = self.tensors.remove(at);
+            self.tensors.push(made);
             return Ok(());
         }
         if self.tensors.len() >= SHAPES {
@@ -81,7 +79,7 @@ impl Model {
                 let outputs = session
                     .run_with_options(ort::inputs![&input], &*self.stopper.options)
                     .map_err(failed)?;
-                dimensions(&outputs[0]).map_err(|reason| unfit(&self.path, reason))
+                dimensions(&outputs).map_err(|reason| unfit(&self.path, reason))
             };
             self.in_turn(run)?
         };
