@@ -12,7 +12,8 @@ use serde_json::Value;
 
 mod program;
 
-use program::{Bench, squares};
+use gstunetsegment::unet::UNet;
+use program::{Bench, bright, squares};
 
 /// Four cells and three found: one true cell is black in the image, another is found in half.
 fn draw_cells(bench: &Bench) {
@@ -148,6 +149,39 @@ fn levels_show_the_best_of_each_score() {
     assert_ne!(at[0], at[1]);
     bench.says(evaluate);
     assert!(bench.json("scores.json")["best"].is_null());
+}
+
+/// A network that finds every cell and takes it for another class finds none.
+#[test]
+fn cells_of_another_class_are_not_found() {
+    let bench = Bench::new();
+    // Bright pixels are of the second class, and no pixel of the third.
+    let (two, parameters) = bright();
+    let unet = UNet { classes: 3, ..two };
+    let parameters = parameters.into_iter().map(|(name, mut values)| {
+        if name == "last" {
+            let inputs = values.weight.len() / 2;
+            values.weight.extend(vec![0.0; inputs]);
+            values.bias.push(-1e3);
+        }
+        (name, values)
+    });
+    bench.described(&unet, &parameters.collect(), |_| ());
+    let places = [(5, 5), (20, 20), (40, 8)];
+    squares(&places, 8, |_| 200)
+        .save(bench.path("images/a.png"))
+        .unwrap();
+    let score = |class: u8| {
+        squares(&places, 8, |_| class)
+            .save(bench.path("masks/a.png"))
+            .unwrap();
+        let scored = "evaluate --model model.onnx --images images --masks masks --kind classes";
+        bench.says(&format!("{scored} --json scores.json"));
+        let scores = bench.json("scores.json")["total"]["scores"].clone();
+        ["F1@0.5", "SEG", "IoU"].map(|name| scores[name].as_f64().unwrap())
+    };
+    assert!(score(1).iter().all(|score| *score > 0.9));
+    assert_eq!(score(2), [0.0; 3]);
 }
 
 /// Two bright cells with a pale seam between them, and two that are all as pale but for their middles. No

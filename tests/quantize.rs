@@ -143,6 +143,16 @@ fn models_that_it_would_spoil_are_refused() {
     bench.says("quantize --model model.onnx --to fp16");
     let error = bench.refuses("quantize --model model.fp16.onnx --images images");
     assert!(error.contains("model.fp16.onnx is no model"), "{error}");
+    let error = bench.refuses("quantize --model model.onnx");
+    assert!(error.contains("--images"), "{error}");
+    let error = bench.refuses("quantize --model model.onnx --to fp16 --output ./model.onnx");
+    assert!(error.contains("is the model itself"), "{error}");
+    for wrong in ["--tolerance nan", "--count 0"] {
+        let error = bench.refuses(&format!(
+            "quantize --model model.onnx --images images {wrong}"
+        ));
+        assert!(error.contains("invalid value"), "{error}");
+    }
     let error = bench.refuses("quantize --model model.onnx --images nowhere");
     assert!(error.contains("nowhere"), "{error}");
     let mut foreign = opened(&bench.path("model.onnx")).0;

@@ -144,9 +144,29 @@ fn only_what_was_begun_and_is_not_at_its_end_goes_on() {
         "{error}"
     );
 
+    // A model that no run has made is kept.
+    fs::write(folder.join("cells.onnx"), "precious").unwrap();
+    let error = refusal(folder, &options);
+    assert!(error.contains("cells.onnx is there already"), "{error}");
+    assert_eq!(fs::read(folder.join("cells.onnx")).unwrap(), b"precious");
+    fs::remove_file(folder.join("cells.onnx")).unwrap();
+
     let mut child = begun(folder, &options);
     signal(&child, "INT");
     child.wait().unwrap();
+    // With an image less others would be held back.
+    let image = fs::read_dir(folder.join("images")).unwrap().next();
+    let image = image.unwrap().unwrap().path();
+    let away = folder.join("away.png");
+    fs::rename(&image, &away).unwrap();
+    let mask = folder.join("masks").join(image.file_name().unwrap());
+    let mask_away = folder.join("away-mask.png");
+    fs::rename(&mask, &mask_away).unwrap();
+    let error = resumed(&[]);
+    assert!(error.contains("other images or masks"), "{error}");
+    fs::rename(&away, &image).unwrap();
+    fs::rename(&mask_away, &mask).unwrap();
+
     let error = refusal(folder, &options);
     assert!(
         error.contains("cells.run holds a run that stopped after"),
@@ -286,6 +306,16 @@ fn the_folder_of_a_run_gives_its_networks() {
     );
     let [best, written] = ["best.onnx", "cells.onnx"].map(|n| fs::read(folder.join(n)).unwrap());
     assert!(best == written);
+    let package = [
+        "export",
+        "--bioimageio",
+        "--checkpoint",
+        "cells.run",
+        "--output",
+        "p",
+    ];
+    let error = refusal(folder, &package);
+    assert!(error.contains("cannot be used with"), "{error}");
     finish(
         folder,
         &[

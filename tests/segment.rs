@@ -172,6 +172,17 @@ fn stacks_are_read_page_by_page() {
     };
     stack("images.tif", [(3, 3), (40, 20)]);
     stack("masks.tif", [(3, 3), (20, 20)]);
+    // One of two results of the same name would be lost.
+    stack("mixed/a.tif", [(3, 3), (40, 20)]);
+    fs::copy(bench.path("images.tif"), bench.path("mixed/b.tif")).unwrap();
+    squares(&[(3, 3)], 5, |_| 90)
+        .save(bench.path("mixed/a-001.png"))
+        .unwrap();
+    let error = bench.refuses("segment --model model.onnx --images mixed --out out");
+    assert!(
+        error.contains("would both be written as a-001.png"),
+        "{error}"
+    );
     bench.says("segment --model model.onnx --images images.tif --out out");
     for (name, place) in [("images-000", (3, 3)), ("images-001", (40, 20))] {
         let mask = image::open(bench.path(&format!("out/{name}.png"))).unwrap();

@@ -19,8 +19,19 @@ pub enum ImportError {
     Layer(String),
 }
 
-/// Shape of the network in `model`, and its weights and biases in the order of [`UNet::layers`].
-pub fn import(model: &Model) -> Result<(UNet, Vec<Parameters>), ImportError> {
+/// A network that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// Its shape.
+    pub unet: UNet,
+    /// Its weights and biases, in the order of [`UNet::layers`].
+    pub values: Vec<Parameters>,
+    /// Names of its classes, the background first.
+    pub classes: Vec<String>,
+}
+
+/// The network in `model`.
+pub fn import(model: &Model) -> Result<Imported, ImportError> {
     let mut entries = model.metadata_props.iter();
     let entry = entries.find(|entry| entry.key == METADATA_KEY);
     let contract = entry.and_then(|entry| Contract::from_json(&entry.value).ok());
@@ -40,7 +51,15 @@ pub fn import(model: &Model) -> Result<(UNet, Vec<Parameters>), ImportError> {
         let values = values.map(|(weight, bias)| Parameters { weight, bias });
         values.ok_or(ImportError::Layer(layer.name))
     });
-    Ok((unet, values.collect::<Result<_, _>>()?))
+    Ok(Imported {
+        unet,
+        values: values.collect::<Result<_, _>>()?,
+        classes: contract
+            .classes
+            .into_iter()
+            .map(|class| class.name)
+            .collect(),
+    })
 }
 
 /// The shape that the first and the last layer tell, and how many levels there are between.
@@ -113,7 +132,9 @@ mod tests {
             },
         ] {
             let (model, values) = written(unet, |_| ());
-            assert_eq!(import(&model), Ok((unet, values)));
+            let imported = import(&model).unwrap();
+            assert_eq!((imported.unet, imported.values), (unet, values));
+            assert_eq!(imported.classes.len(), unet.classes);
         }
     }
 

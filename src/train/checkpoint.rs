@@ -45,6 +45,9 @@ pub struct State {
     /// What these are like.
     #[serde(default)]
     pub pictures: Pictures,
+    /// The [fingerprint](super::dataset::fingerprint) of images and masks; empty in files that have none.
+    #[serde(default)]
+    pub data: String,
     /// The command line that began it.
     pub command: String,
     /// Validations since the best one.

@@ -17,6 +17,25 @@ pub fn objects(mask: &Plane<u8>, min_area: usize) -> Plane<u32> {
     labels
 }
 
+/// Number of an object with its class in the highest eight bits: 0 for the first class that is not background,
+/// which is the only one where there are two.
+const CLASS_BITS: u32 = 24;
+
+/// Whether the numbers of two objects, as [`by_class`] gives them, are of one class.
+pub fn same_class(one: u32, other: u32) -> bool {
+    one >> CLASS_BITS == other >> CLASS_BITS
+}
+
+/// Puts the class of each object into its number, so that objects of different classes are never the same.
+pub fn by_class(mut objects: Plane<u32>, classes: &Plane<u8>) -> Plane<u32> {
+    for (object, class) in objects.data.iter_mut().zip(&classes.data) {
+        if *object != 0 {
+            *object |= u32::from(class.saturating_sub(1)) << CLASS_BITS;
+        }
+    }
+    objects
+}
+
 /// Numbers the objects of a mask with the probability of its foreground, as the element does with
 /// [`Split::Cores`]: each grows from a core of at least `min_area` pixels above `core_threshold`.
 ///

@@ -58,6 +58,10 @@ impl Learning<'_> {
         let before = self.state.time;
         self.save()?;
         let mut saved = Instant::now();
+        if self.state.steps == 0 && self.settings.start_from.is_some() {
+            // What it has learned elsewhere may be better than what it makes of it here.
+            self.validate(observer)?;
+        }
         while !self.state.finished && !self.stop.load(Ordering::Relaxed) {
             self.step(feeder, before, start, observer)?;
             let ends = self.state.used >= 1.0;
@@ -72,6 +76,10 @@ impl Learning<'_> {
                 let patient = patience.is_none_or(|patience| self.state.worse < patience);
                 self.state.finished = ends || !patient;
             }
+            if self.state.finished {
+                // Before the run is said to be at its end: one that is killed here does its last steps again.
+                self.report(&self.samples()?)?;
+            }
             if validates || saved.elapsed() >= self.settings.checkpoint_every {
                 self.save()?;
                 saved = Instant::now();
@@ -83,8 +91,8 @@ impl Learning<'_> {
         if !self.state.finished {
             self.save()?;
             self.write_first_model()?;
+            self.report(&self.samples()?)?;
         }
-        self.report(&self.samples()?)?;
         Ok(Outcome {
             steps: self.state.steps,
             best: self.state.best,
@@ -133,8 +141,8 @@ impl Learning<'_> {
     /// Judges the network, and writes it if it is the best so far.
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
         let judged = self.judge()?;
-        let worth = |judged: &Judged| judged.verdict.scores.worth();
-        let better = |best: Judged| worth(&judged) > worth(&best);
+        let rank = |judged: &Judged| judged.verdict.scores.rank();
+        let better = |best: Judged| rank(&judged) > rank(&best);
         let best = self.state.best.is_none_or(better);
         self.state.last = Some(judged);
         self.state.worse += 1;

@@ -66,7 +66,8 @@ fn contract(settings: &Settings, progress: &Progress) -> Contract {
         core_threshold: progress.limits.core_threshold.map(|core| {
             // What the bias takes in moves every other probability, too.
             let moved = logit(core) - logit(progress.limits.threshold);
-            1.0 / (1.0 + (-moved).exp())
+            // To four digits, as it is shown.
+            (1e4 / (1.0 + (-moved).exp())).round() / 1e4
         }),
         pictures: progress.pictures.clone(),
         pixel_size: settings.pixel_size,

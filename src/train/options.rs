@@ -49,10 +49,10 @@ use crate::unet::UNet;
 ///
 ///   unet-train train --config cells.toml
 ///
-/// Is there a model of similar cells? Let it learn on, from a few pictures and with
-/// small steps, instead of beginning with nothing:
+/// Is there a model of similar cells? Let it learn on, from a few pictures, instead
+/// of beginning with nothing; it is judged first, and kept if nothing better comes:
 ///
-///   unet-train train --start-from models/nuclei-fluo.onnx --learning-rate 2e-4 \
+///   unet-train train --start-from models/nuclei-fluo.onnx \
 ///       --images images --masks masks --output mine.onnx --minutes 10
 ///
 /// An option that is typed counts more than one of the file, which counts more
@@ -141,8 +141,14 @@ struct Learning {
     /// What changes the weights: AdamW, or stochastic gradient descent as in the paper
     #[arg(long, value_enum, default_value_t = OptimizerKind::Adamw)]
     optimizer: OptimizerKind,
-    /// Largest learning rate; it rises for 2 % of the run, then falls to 0
-    #[arg(long, default_value_t = 7e-4, value_parser = number(1e-9..))]
+    /// Largest learning rate; it rises for 2 % of the run, then falls to 0 [default: 7e-4, with --start-from 2e-4]
+    #[arg(
+        long,
+        default_value = "7e-4",
+        default_value_if("start_from", ArgPredicate::IsPresent, "2e-4"),
+        hide_default_value = true,
+        value_parser = number(1e-9..)
+    )]
     learning_rate: f64,
     /// Share of the last change that sgd repeats in each step
     #[arg(long, default_value_t = 0.99, value_parser = number(0.0..1.0))]

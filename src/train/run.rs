@@ -93,6 +93,17 @@ pub enum RunError {
         /// Whether it is at its end.
         finished: bool,
     },
+    /// The run was begun with other images or masks.
+    #[error("--resume: the run in {} was begun with other images or masks, so that it would be judged by what it has learned from. Bring back what has changed, or begin anew with --overwrite or another --output", .0.display())]
+    OtherData(PathBuf),
+    /// There is a model that no run here has written.
+    #[error("{} is there already, and no run in {} has written it: name another --output, or replace it by --overwrite", model.display(), folder.display())]
+    ModelExists {
+        /// The model.
+        model: PathBuf,
+        /// The folder that would be the run's.
+        folder: PathBuf,
+    },
     /// The run was begun with other options.
     #[error(
         "--resume: the run in {} was begun with other options: {}; go on with its own by --config {}",
@@ -189,14 +200,21 @@ pub fn run(
         words,
     } = data(settings, &mut rng)?;
     let values = match (&settings.start_from, &before) {
-        (Some(model), None) => start_from::values(model, &settings.unet)?,
+        (Some(model), None) => {
+            let classes = settings.source.class_names();
+            start_from::values(model, &settings.unet, &classes)?
+        }
         // Of a run that goes on they are replaced.
         _ => values::initial(&settings.unet, &mut rng),
     };
     let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
+    let data = dataset::fingerprint(&split);
     let state = match &before {
-        Some(checkpoint) => checkpoint.state.clone(),
-        None => first_state(settings, &split),
+        Some(Checkpoint { state, .. }) if state.data.is_empty() || state.data == data => {
+            state.clone()
+        }
+        Some(_) => return Err(RunError::OtherData(folder.path().to_owned())),
+        None => first_state(settings, &split, data),
     };
     observer.start(&Start {
         data: words,
@@ -263,8 +281,9 @@ fn feeder(settings: &Settings, training: Vec<Sample>, size: TileSize, steps: usi
 }
 
 /// How far a run is that has not begun.
-fn first_state(settings: &Settings, split: &Split) -> State {
+fn first_state(settings: &Settings, split: &Split, data: String) -> State {
     State {
+        data,
         images: split.training.len(),
         pictures: dataset::pictures(&split.training),
         command: settings.command.clone(),
@@ -300,6 +319,10 @@ fn before(settings: &Settings, folder: &RunFolder) -> Result<Option<Checkpoint>,
     let Some(checkpoint) = checkpoint else {
         return match settings.resume {
             true => Err(RunError::NoCheckpoint(path())),
+            false if settings.output.exists() => Err(RunError::ModelExists {
+                model: settings.output.clone(),
+                folder: path(),
+            }),
             false => Ok(None),
         };
     };

@@ -9,7 +9,7 @@ use prost::Message;
 
 use crate::onnx::Model;
 use crate::onnx::export::Parameters;
-use crate::onnx::import::{ImportError, import};
+use crate::onnx::import::{ImportError, Imported, import};
 use crate::unet::UNet;
 
 /// Why a model can't be begun with.
@@ -34,6 +34,14 @@ pub enum Why {
     /// Its network is none of this program.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// Its classes come in another order.
+    #[error("its classes are {}, and this run has them in another order: {}", model.join(","), run.join(","))]
+    Classes {
+        /// Those that it has.
+        model: Vec<String>,
+        /// Those that were asked for.
+        run: Vec<String>,
+    },
     /// Its network has another shape than the one that is to learn.
     #[error(
         "its network has {}, and this run asks for {}",
@@ -50,25 +58,39 @@ pub enum Why {
 
 /// The shape of the network in a model.
 pub fn shape(file: &Path) -> Result<UNet, StartError> {
-    read(file).map(|(unet, _)| unet)
+    read(file).map(|imported| imported.unet)
 }
 
-/// The weights and biases of a model, whose network has to be `unet`.
-pub fn values(file: &Path, unet: &UNet) -> Result<Vec<Parameters>, StartError> {
-    let (found, values) = read(file)?;
-    match found == *unet {
-        true => Ok(values),
-        false => Err(StartError {
-            file: file.into(),
-            why: Why::Shape {
-                model: found,
-                run: *unet,
-            },
-        }),
-    }
+/// The weights and biases of a model, whose network has to be `unet`, with `classes` in the same order where it has
+/// the same.
+pub fn values(file: &Path, unet: &UNet, classes: &[String]) -> Result<Vec<Parameters>, StartError> {
+    let imported = read(file)?;
+    let why = if imported.unet != *unet {
+        Why::Shape {
+            model: imported.unet,
+            run: *unet,
+        }
+    } else if imported.classes != classes && sorted(&imported.classes) == sorted(classes) {
+        Why::Classes {
+            model: imported.classes,
+            run: classes.to_vec(),
+        }
+    } else {
+        return Ok(imported.values);
+    };
+    Err(StartError {
+        file: file.into(),
+        why,
+    })
 }
 
-fn read(file: &Path) -> Result<(UNet, Vec<Parameters>), StartError> {
+fn sorted(names: &[String]) -> Vec<&String> {
+    let mut names: Vec<_> = names.iter().collect();
+    names.sort_unstable();
+    names
+}
+
+fn read(file: &Path) -> Result<Imported, StartError> {
     let read = || Ok::<_, Why>(import(&Model::decode(&fs::read(file)?[..])?)?);
     read().map_err(|why| StartError {
         file: file.into(),

@@ -1,7 +1,7 @@
 //! What the network should answer at each pixel, and how much it weighs.
 
 use super::augment::interpolate::nearest;
-use super::components::objects;
+use super::components::{by_class, objects};
 use super::plane::Plane;
 use super::weight_map::{separated, weight_of};
 
@@ -27,10 +27,10 @@ impl Truth {
     }
 
     /// The objects that a perfect mask shows: one number for each, 0 elsewhere. Where classes are
-    /// painted these are the connected components of each class, else the cells.
+    /// painted these are the connected components of each class, by [class](by_class), else the cells.
     pub fn objects(&self) -> Plane<u32> {
         match &self.classes {
-            Some(classes) => objects(classes, 0),
+            Some(classes) => by_class(objects(classes, 0), classes),
             None => self.cells.clone(),
         }
     }
@@ -131,7 +131,7 @@ mod tests {
         };
         assert_eq!(truth.objects(), truth.cells);
         truth.classes = Some(row(vec![1, 2, 0, 2]));
-        assert_eq!(truth.objects().data, [1, 2, 0, 3]);
+        assert_eq!(truth.objects().data, [1, 2 | 1 << 24, 0, 3 | 1 << 24]);
         assert_eq!(truth.judged(row(vec![4, 4, 4, 4])).data, [4, 4, 4, 0]);
     }
 

@@ -79,7 +79,11 @@ fn of_cells(answers: &[(Found, &Truth)], thresholds: &[f32]) -> Tuned {
     best(thresholds.iter().flat_map(|threshold| {
         let mut tallies = [cells::Tally::default(); AREAS.len()];
         for ((found, truth), cells) in answers.iter().zip(&truths) {
-            let found = truth.judged(objects(&found.mask(*threshold), 0));
+            let limits = Limits {
+                threshold: *threshold,
+                ..Limits::default()
+            };
+            let found = truth.judged(found.objects(limits));
             let mut overlaps = Overlaps::of(cells, &found);
             for (tally, area) in tallies.iter_mut().zip(AREAS) {
                 overlaps.drop_small(area);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::components::{grown, objects};
+use super::components::{by_class, grown, objects};
 use super::cpu::{BLOCK, Pictures};
 use super::dataset::Sample;
 use super::metrics::{Measure, Scores, Tally};
@@ -101,7 +101,7 @@ impl Found {
         }
     }
 
-    /// The objects, one number for each and 0 elsewhere.
+    /// The objects, one number for each and 0 elsewhere; of more than two classes by [class](by_class).
     pub fn objects(&self, limits: Limits) -> Plane<u32> {
         let mask = self.mask(limits.threshold);
         let min_area = limits.min_area.unwrap_or_default();
@@ -112,7 +112,7 @@ impl Found {
             }
             _ => None,
         };
-        grown.unwrap_or_else(|| objects(&mask, min_area))
+        grown.unwrap_or_else(|| by_class(objects(&mask, min_area), &mask))
     }
 }
 

@@ -10,6 +10,7 @@ use super::options::{ModelDecides, RuntimeOptions, UseOptions, of_model};
 use super::picture::Picture;
 use super::predictor::{PredictError, Predictor};
 use super::report::{Report, Row};
+use crate::train::components::by_class;
 use crate::train::dataset::{Annotated, DatasetError, Page, Reader, Source, annotations};
 use crate::train::metrics::cells::drop_border;
 use crate::train::metrics::{Measure, Tally};
@@ -215,7 +216,11 @@ impl Evaluate {
         Ok(Compared {
             truth: counting(sample.truth.objects()),
             at_levels: self.thresholds().map(at).collect::<Result<_, _>>()?,
-            found: counting(sample.truth.judged(prediction.objects)),
+            found: counting(
+                sample
+                    .truth
+                    .judged(by_class(prediction.objects, &prediction.mask)),
+            ),
         })
     }
 }

@@ -36,7 +36,7 @@ const TESTED: usize = 256;
 #[command(next_help_heading = "Packages of BioImage.IO")]
 pub struct PackageOptions {
     /// Write a package of --model: a folder, or a zip archive where --out ends in .zip
-    #[arg(long, requires = "model")]
+    #[arg(long, requires = "model", conflicts_with = "checkpoint")]
     bioimageio: bool,
     /// The model: an ONNX file of this program or of another
     #[arg(long, value_name = "FILE.onnx", requires = "bioimageio")]

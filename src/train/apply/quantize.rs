@@ -18,6 +18,7 @@ use crate::onnx::{channels_last, half_precision};
 use crate::picture::{FrameError, Normalizer, fill};
 use crate::tiling::{Blend, Plan, PlanError, TileSize};
 use crate::train::dataset::{DatasetError, Page, Reader, in_order};
+use crate::train::options::number;
 use crate::train::replace::replace;
 use crate::train::run_folder::WriteError;
 use crate::train::terminal::say;
@@ -52,16 +53,21 @@ pub struct Quantize {
     #[arg(long, value_enum, default_value_t)]
     to: To,
     /// Images: a folder of PNG and TIFF files, or a TIFF stack
-    #[arg(long, value_name = "PATH", required_if_eq("to", "int8"))]
+    #[arg(
+        long,
+        value_name = "PATH",
+        required_unless_present("to"),
+        required_if_eq("to", "int8")
+    )]
     images: Option<PathBuf>,
     /// Model to write [default: beside the model, NAME.int8.onnx or NAME.fp16.onnx]
     #[arg(long, value_name = "FILE.onnx")]
     output: Option<PathBuf>,
     /// How many of the images to look at, spread evenly over all of them
-    #[arg(long, value_name = "COUNT", default_value_t = 32)]
+    #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = number(1_usize..))]
     count: usize,
     /// Mean change of a pixel's probability that a layer may cause
-    #[arg(long, value_name = "0..1", default_value_t = 0.002)]
+    #[arg(long, value_name = "0..1", default_value_t = 0.002, value_parser = number(0.0..=1.0))]
     tolerance: f64,
     #[command(flatten)]
     runtime: RuntimeOptions,
@@ -86,6 +92,9 @@ pub enum QuantizeError {
     /// It is no model of this program, and may hold parts that this program would lose.
     #[error("{} is no model that unet-train wrote, with numbers of 32 bits", .0.display())]
     Foreign(PathBuf),
+    /// The model would be lost, from which lighter ones are made.
+    #[error("--output is the model itself, {}, and its weights of 32 bits would be lost: name another file", .0.display())]
+    Same(PathBuf),
     /// The images can't be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -106,6 +115,11 @@ pub enum QuantizeError {
     /// The model can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+/// Whether both paths lead to one file that is there.
+fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 impl Quantize {
@@ -146,6 +160,9 @@ impl Quantize {
         }
         let output = self.output.clone();
         let output = output.unwrap_or_else(|| self.model.with_extension(format!("{ending}.onnx")));
+        if same_file(&output, &self.model) {
+            return Err(QuantizeError::Same(output));
+        }
         let bytes = model.encode_to_vec();
         replace(&output, &bytes).map_err(|error| WriteError {
             file: output.clone(),

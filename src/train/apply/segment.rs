@@ -1,5 +1,6 @@
 //! `unet-train segment`: masks, labels, probabilities and overlays of many pictures.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -105,6 +106,14 @@ pub enum SegmentError {
     /// The images would be replaced.
     #[error("--out names the folder of the images, {}, which would be replaced: name another", .0.display())]
     Same(PathBuf),
+    /// Two results would have one name.
+    #[error("{} and {} would both be written as {name}.png: rename one", pages[0], pages[1])]
+    Twice {
+        /// The name.
+        name: String,
+        /// The pictures.
+        pages: Box<[Page; 2]>,
+    },
     /// More objects than 16 bits can number.
     #[error(
         "{page} has {count} objects, and 16 bits can number {}: --min-area leaves out small ones",
@@ -150,6 +159,15 @@ impl Segment {
             .predictor(&self.model, &self.runtime)
             .map_err(SegmentError::Model)?;
         let pages = in_order(&self.images)?;
+        let mut names = BTreeMap::new();
+        for (name, page) in &pages {
+            if let Some(other) = names.insert(name, page) {
+                return Err(SegmentError::Twice {
+                    name: name.clone(),
+                    pages: Box::new([other.clone(), page.clone()]),
+                });
+            }
+        }
         let mut reader = Reader::default();
         let folders = self.folders()?;
         let mut found = 0;

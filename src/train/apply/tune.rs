@@ -47,7 +47,8 @@ pub struct Tune {
     /// Use only the images whose names this file lists, one a line
     #[arg(long, value_name = "FILE")]
     only: Option<PathBuf>,
-    /// Leave threshold, smallest object, cores and scores as they are; only remember what the pictures are like
+    /// Leave threshold, smallest object, cores and scores as they are; only remember what the pictures are like. Masks
+    /// are needed all the same: they say for which pictures somebody knows the truth
     #[arg(long)]
     pictures_only: bool,
     /// Model to write [default: the model itself is replaced]

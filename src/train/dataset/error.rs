@@ -171,6 +171,9 @@ pub enum DatasetError {
         /// Name of the first image there is.
         first: String,
     },
+    /// A list that names no image.
+    #[error("{} names no image: one name a line is needed", .0.display())]
+    EmptyList(PathBuf),
     /// The list of images to hold back can't be read.
     #[error("can't read the list {}: {error}", list.display())]
     List {

@@ -7,6 +7,7 @@
 mod challenge;
 mod error;
 mod files;
+mod fingerprint;
 mod folders;
 mod masks;
 mod natural;
@@ -19,6 +20,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use error::DatasetError;
+pub use fingerprint::fingerprint;
 pub use page::{Page, Reader};
 pub use source::{InputChannels, Layout, MaskKind, Source, Standard};
 pub use split::{Holdout, Order, Split};

@@ -127,6 +127,9 @@ impl Dataset<Annotated> {
             .map(|sample| sample.name.as_str())
             .collect();
         let listed = listed(list, &names)?;
+        if listed.is_empty() {
+            return Err(DatasetError::EmptyList(list.into()));
+        }
         let mut at = 0..;
         self.samples
             .retain(|_| at.next().is_some_and(|at| listed.contains(&at)));

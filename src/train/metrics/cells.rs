@@ -11,7 +11,8 @@ use crate::train::plane::Plane;
 /// Intersections over union above which cells match, as fractions, so that the comparison is exact.
 const MATCHES: [(u64, u64); 3] = [(1, 2), (3, 4), (9, 10)];
 
-/// Scores over a set of images, each in `0..=1`.
+/// Scores over a set of images, each in `0..=1`. Of more than two classes cells match within their class alone, and so
+/// do pixels; all classes but the background are pooled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Foreground pixels found by both, of those found by either.
@@ -27,7 +28,7 @@ pub struct Scores {
     /// Average precision as the Data Science Bowl 2018 has it, matches of matches + missed + invented,
     /// at intersections over union above 0.5, 0.75 and 0.9.
     pub ap: [f64; MATCHES.len()],
-    /// Share of pixels that are foreground in one and background in the other.
+    /// Share of pixels that are of another class than they should be.
     pub pixel_error: f64,
 }
 
@@ -69,6 +70,8 @@ pub struct Tally {
     intersection: u64,
     true_pixels: u64,
     predicted_pixels: u64,
+    /// Pixels that are of one class in truth and of another in the prediction.
+    confused: u64,
     pixels: u64,
 }
 
@@ -99,6 +102,7 @@ impl Tally {
         self.intersection += overlaps.both.values().sum::<u64>();
         self.true_pixels += overlaps.truth.values().sum::<u64>();
         self.predicted_pixels += overlaps.predicted.values().sum::<u64>();
+        self.confused += overlaps.confused.values().sum::<u64>();
         self.pixels += overlaps.pixels;
     }
 
@@ -133,7 +137,7 @@ impl Tally {
             ap: self.matches.map(|matches| ratio(matches, cells - matches)),
             pixel_error: 1.0
                 - ratio(
-                    self.pixels + 2 * self.intersection - foreground,
+                    self.pixels + 2 * self.intersection + self.confused - foreground,
                     self.pixels,
                 ),
         }
@@ -189,6 +193,18 @@ mod tests {
         assert_eq!(scores.iou, 7.0 / 13.0);
         assert_eq!(scores.dice, 14.0 / 20.0);
         assert!((scores.pixel_error - 6.0 / 14.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_cell_of_another_class_is_none() {
+        let by_class = |class: u32, cell: u32| class << 24 | cell;
+        let truth = [1, 1, 0, by_class(1, 2), by_class(1, 2), 0];
+        let swapped = [by_class(1, 1), by_class(1, 1), 0, 2, 2, 0];
+        let scores = score(&[(&truth, &truth)]);
+        assert_eq!((scores.f1, scores.iou, scores.pixel_error), (1.0, 1.0, 0.0));
+        let scores = score(&[(&truth, &swapped)]);
+        assert_eq!((scores.f1, scores.seg, scores.iou), (0.0, 0.0, 0.0));
+        assert!((scores.pixel_error - 4.0 / 6.0).abs() < 1e-12);
     }
 
     #[test]

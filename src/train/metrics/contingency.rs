@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::train::components::same_class;
 use crate::train::plane::Plane;
 
 /// Pixels of each pair of numbers that occurs, (number in `one`, number in `other`), 0 like any other.
@@ -26,14 +27,16 @@ pub(super) fn contingency(one: &Plane<u32>, other: &Plane<u32>) -> BTreeMap<(u32
 pub struct Overlaps {
     pub(super) truth: BTreeMap<u32, u64>,
     pub(super) predicted: BTreeMap<u32, u64>,
-    /// What a true and a predicted cell share.
+    /// What a true and a predicted cell of the same class share.
     pub(super) both: BTreeMap<(u32, u32), u64>,
+    /// What a true and a predicted cell of different classes share.
+    pub(super) confused: BTreeMap<(u32, u32), u64>,
     /// Pixels of the picture.
     pub(super) pixels: u64,
 }
 
 impl Overlaps {
-    /// Both planes hold one number for each cell and 0 for the background.
+    /// Both planes hold one number for each cell, which tells its [class](same_class), and 0 for the background.
     pub fn of(truth: &Plane<u32>, predicted: &Plane<u32>) -> Self {
         let mut overlaps = Overlaps::default();
         for ((true_cell, predicted_cell), area) in contingency(truth, predicted) {
@@ -44,7 +47,11 @@ impl Overlaps {
                 *overlaps.predicted.entry(predicted_cell).or_default() += area;
             }
             if true_cell != 0 && predicted_cell != 0 {
-                overlaps.both.insert((true_cell, predicted_cell), area);
+                let shared = match same_class(true_cell, predicted_cell) {
+                    true => &mut overlaps.both,
+                    false => &mut overlaps.confused,
+                };
+                shared.insert((true_cell, predicted_cell), area);
             }
             overlaps.pixels += area;
         }
@@ -55,7 +62,8 @@ impl Overlaps {
     pub fn drop_small(&mut self, min_area: usize) {
         let predicted = &mut self.predicted;
         predicted.retain(|_, area| *area >= min_area as u64);
-        self.both
-            .retain(|(_, cell), _| predicted.contains_key(cell));
+        for shared in [&mut self.both, &mut self.confused] {
+            shared.retain(|(_, cell), _| predicted.contains_key(cell));
+        }
     }
 }

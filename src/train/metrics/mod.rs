@@ -71,6 +71,18 @@ impl Scores {
     }
 }
 
+impl Scores {
+    /// What orders networks, the better ones last: [`worth`](Self::worth) first. Networks that find no object yet
+    /// differ in the pixels they find.
+    pub fn rank(&self) -> (f64, f64) {
+        let pixels = match self {
+            Scores::Cells(scores) => scores.iou,
+            Scores::Membranes(scores) => 1.0 - scores.pixel_error,
+        };
+        (self.worth(), pixels)
+    }
+}
+
 impl fmt::Display for Scores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
