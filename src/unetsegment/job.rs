@@ -10,6 +10,7 @@ use super::loaded::Loaded;
 use super::settings::FrameSettings;
 use super::stats::Inside;
 use super::stream::Stream;
+use crate::contract::Contract;
 use crate::inference::ModelError;
 use crate::labels::TooMany;
 use crate::picture::{FrameError, Scaling, WriteError};
@@ -92,6 +93,36 @@ pub struct Found {
     /// When the frame came in.
     pub arrived: Instant,
     pub timestamp: Option<gst::ClockTime>,
+}
+
+/// Which maps there are of a frame besides its mask.
+#[derive(Clone, Copy)]
+pub struct Maps {
+    probability: bool,
+    samples: bool,
+}
+
+impl Maps {
+    /// Whether they are all that frames need of which `kind` goes out, by `settings` and the model's `contract`.
+    pub fn serve(self, kind: Output, settings: &FrameSettings, contract: &Contract) -> bool {
+        (self.probability || !settings.wants_probability(kind, contract))
+            && (self.samples || !settings.keep_probability)
+    }
+}
+
+impl Found {
+    /// Which maps there are.
+    pub fn maps(&self) -> Maps {
+        Maps {
+            probability: self.probability.is_some(),
+            samples: self.samples.is_some(),
+        }
+    }
+
+    /// Whether it has all that frames need of which `kind` goes out: it may have been found when less was asked for.
+    pub fn serves(&self, kind: Output, settings: &FrameSettings) -> bool {
+        self.maps().serve(kind, settings, &self.model.contract)
+    }
 }
 
 impl Job {

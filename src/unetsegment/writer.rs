@@ -72,6 +72,8 @@ impl Writer {
             found,
             ..
         } = job;
+        // One that was found when less was asked for is none: nothing takes the place of what it lacks.
+        let found = found.filter(|found| found.serves(kind, &settings));
         if found.is_none() && kind.is_map() {
             return Ok(Written::Nothing);
         }
@@ -180,9 +182,7 @@ impl Writer {
             (Output::Labels, Some(_), _) => {
                 picture::write_labels(self.objects.labels(), &mut target)?;
             }
-            (Output::Mask | Output::Probability | Output::Uncertainty, Some(mask), _) => {
-                picture::write_mask(mask, &mut target)?;
-            }
+            (Output::Mask, Some(mask), _) => picture::write_mask(mask, &mut target)?,
             _ => {
                 let bytes = input.map_readable()?;
                 let frame = stream
