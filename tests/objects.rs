@@ -268,6 +268,42 @@ fn objects_are_told_with_their_measures() {
     assert!(large.get::<f64>("circularity").unwrap() > 0.85);
 }
 
+/// What is asked for while an older mask is shown holds for that mask, and its objects keep their numbers.
+#[test]
+fn an_older_mask_is_measured_anew() {
+    let properties = [
+        ("output", "none"),
+        ("post-messages", "true"),
+        ("track", "true"),
+        ("inference-interval", "100"),
+        ("max-mask-age", "0"),
+    ];
+    let (element, mut harness, bus) = finder(&properties);
+    let discs = [(70.0, 20.0, 9.0), (20.0, 40.0, 12.0), (50.0, 10.0, 2.0)];
+    let mut told = |number| {
+        drop(harness.push_and_pull(frame(number, &discs)).unwrap());
+        messages(&bus, "unetsegment").remove(0)
+    };
+    assert_eq!(numbers(&told(0), "births"), [1, 2, 3]);
+    element.set_property("post-objects", true);
+    for number in 1..4 {
+        let message = told(number);
+        assert!(message.get::<u64>("mask-age").unwrap() > 0, "{number}");
+        let list: gst::Array = message.get("object-list").unwrap();
+        for value in list.iter() {
+            let object: gst::Structure = value.get().unwrap();
+            assert!(object.get::<f64>("perimeter").unwrap() > 0.0, "{object}");
+            assert_eq!(object.get("intensity"), Ok(200.0), "{object}");
+        }
+        for event in ["births", "deaths"] {
+            assert!(numbers(&message, event).is_empty(), "{event} {number}");
+        }
+    }
+    element.set_property("min-area", 30);
+    let message = told(4);
+    assert_eq!(message.get("objects"), Ok(2_u32));
+}
+
 #[test]
 fn an_object_keeps_its_number() {
     let properties = [
