@@ -456,6 +456,48 @@ fn too_many_objects_are_no_wrong_labels() {
     }
 }
 
+/// Frames that were asked to carry labels pass without them; the stream of these ends and says why.
+#[test]
+fn too_many_objects_end_the_stream_of_labels_alone() {
+    let side = 512;
+    common::init();
+    let files = Files::new();
+    let model = files.write("brightness.onnx", &brightness());
+    let properties = [("output", "none"), ("find-objects", "true")];
+    let element = element(&model, &[&BRIGHTNESS[..], &properties].concat());
+    let mut frames = harness(&element, "GRAY8", side, side);
+    let unetmask = gst::ElementFactory::make("unetmask")
+        .property_from_str("what", "labels")
+        .build()
+        .unwrap();
+    let bus = gst::Bus::new();
+    let mut labels = harness(&unetmask, "GRAY8", side, side);
+    unetmask.set_bus(Some(&bus));
+    let frame = |dots: bool| {
+        let dot = |at| dots && (at % side + at / side) % 2 == 0;
+        let picture: Vec<u8> = (0..side * side)
+            .map(|at| if dot(at) { 255 } else { 0 })
+            .collect();
+        gray8(&picture, side, side)
+    };
+    let plain = frames.push_and_pull(frame(false)).unwrap();
+    assert_eq!(mask_meta::of(&plain).unwrap().objects, Some(0));
+    labels.push(plain).unwrap();
+    let full = frames.push_and_pull(frame(true)).unwrap();
+    let mask = mask_meta::of(&full).unwrap();
+    assert_eq!((mask.objects, mask.labels), (Some(131_072), None));
+    assert!(labels.push(full).is_err());
+    let text = error_on(&bus);
+    assert!(
+        text.contains("131072 objects")
+            && text.contains("min-area")
+            && !text.contains("find-objects"),
+        "{text}"
+    );
+    // The others go on.
+    assert!(frames.push_and_pull(frame(false)).is_ok());
+}
+
 /// The colour of a pixel of an RGBA frame.
 fn color(buffer: &gst::BufferRef, x: usize, y: usize) -> [u8; 3] {
     let bytes = buffer.map_readable().unwrap();

@@ -12,6 +12,7 @@ use once_cell::sync::Lazy;
 use super::rows::Target;
 use super::{What, WithoutMask};
 use crate::guard::guarded;
+use crate::labels::{MOST_OBJECTS, TooMany};
 use crate::mask_meta;
 
 /// Frames without a mask in a row after which somebody is told.
@@ -54,19 +55,17 @@ impl UNetMask {
         if settings.drop_stale && mask.stale {
             return Ok(None);
         }
-        let (map, missing) = match settings.what {
+        let objects = mask.objects.map_or(0, |count| count as usize);
+        let map = match settings.what {
             What::Mask => return Ok(Some(mask.mask)),
-            What::Labels => (mask.labels, "labels: set find-objects=true"),
-            What::Probability => (mask.probability, "probability: set keep-probability=true"),
+            What::Labels => mask.labels,
+            What::Probability => mask.probability,
         };
         if let Some((map, _)) = map {
             return Ok(Some(map));
         }
-        gst::element_imp_error!(
-            self,
-            gst::StreamError::WrongType,
-            ("The frames carry no {missing} on unetsegment")
-        );
+        let text = missing(settings.what, objects);
+        gst::element_imp_error!(self, gst::StreamError::WrongType, ("{text}"));
         Err(gst::FlowError::Error)
     }
 
@@ -99,6 +98,21 @@ impl UNetMask {
         let mut out = gst::Buffer::from_mut_slice(vec![0_u8; info.size()]);
         take_over(frame, out.make_mut())?;
         Ok(GenerateOutputSuccess::Buffer(out))
+    }
+}
+
+/// Why frames with so many objects carry no map.
+fn missing(what: What, objects: usize) -> String {
+    match what {
+        What::Labels if objects > MOST_OBJECTS => {
+            format!("A frame carries no labels: {}", TooMany(objects))
+        }
+        What::Mask | What::Labels => {
+            "The frames carry no labels: set find-objects=true on unetsegment".into()
+        }
+        What::Probability => {
+            "The frames carry no probability: set keep-probability=true on unetsegment".into()
+        }
     }
 }
 

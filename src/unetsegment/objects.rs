@@ -144,6 +144,12 @@ impl Objects {
         self.labeller.objects()
     }
 
+    /// How many there are, also where they are too many.
+    pub fn count(&self) -> u32 {
+        let count = self.too_many.unwrap_or(self.list().len());
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
     /// What changed since the frame before.
     pub fn events(&self) -> &Events {
         &self.events

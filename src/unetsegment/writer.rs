@@ -130,6 +130,7 @@ impl Writer {
             let probability = found.samples.filter(|_| settings.keep_probability);
             let mask = Mask {
                 labels: labels.cloned().map(with_caps),
+                objects: wants_objects.then(|| self.objects.count()),
                 probability: probability.map(with_caps),
                 mask: found.mask,
                 caps: stream.mask_caps.clone(),
