@@ -76,6 +76,8 @@ pub struct Job {
     pub due: bool,
     /// What goes out with it.
     pub found: Option<Found>,
+    /// Its number since the start, unless it is for the network alone.
+    pub number: u64,
     /// Counts it until it is out, unless it is for the network alone.
     pub inside: Option<Inside>,
 }
@@ -126,6 +128,12 @@ impl Found {
 }
 
 impl Job {
+    /// Takes in that it goes out, with what counts it until then.
+    pub fn enter(&mut self, inside: Option<Inside>) {
+        self.number = inside.as_ref().map_or(0, Inside::number);
+        self.inside = inside;
+    }
+
     /// The buffer that holds the frame as it came in.
     pub fn frame(&self) -> &gst::BufferRef {
         self.input.as_ref().unwrap_or(&self.output)

@@ -255,7 +255,7 @@ impl UNetSegment {
             Manner::Overlapping(line) => {
                 line.wait_for_room()?;
                 let mut job = self.read_for_mask(input)?;
-                job.inside = inside;
+                job.enter(inside);
                 line.put(job);
                 return Ok(GenerateOutputSuccess::NoOutput);
             }
@@ -273,7 +273,7 @@ impl UNetSegment {
                 job
             }
         };
-        job.inside = inside;
+        job.enter(inside);
         Ok(match self.write(job)? {
             Some(buffer) => GenerateOutputSuccess::Buffer(buffer),
             None => GenerateOutputSuccess::Dropped,

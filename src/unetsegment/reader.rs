@@ -93,6 +93,7 @@ impl Reader {
             arrived,
             due: false,
             found: None,
+            number: 0,
             inside: None,
         })
     }

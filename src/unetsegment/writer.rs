@@ -20,7 +20,7 @@ pub struct Writer {
     analytics: crate::analytics::Attacher,
     /// Whether the condition of `trigger` holds.
     triggered: bool,
-    /// Frames that went out.
+    /// Frames that went out, by which `message-interval` counts.
     frames: u64,
 }
 
@@ -70,6 +70,7 @@ impl Writer {
             mut output,
             arrived,
             found,
+            number,
             ..
         } = job;
         // One that was found when less was asked for is none: nothing takes the place of what it lacks.
@@ -120,7 +121,7 @@ impl Writer {
         let mut messages = [None, None];
         if let (Some(found), Some(age)) = (found, age) {
             let occasion = Occasion {
-                frame: self.frames,
+                frame: number,
                 timestamp,
                 age,
             };
@@ -204,7 +205,7 @@ impl Writer {
         contract: &Contract,
     ) -> [Option<gst::Structure>; 2] {
         let interval = u64::from(settings.message_interval.max(1));
-        let is_due = settings.post_messages && occasion.frame.is_multiple_of(interval);
+        let is_due = settings.post_messages && self.frames.is_multiple_of(interval);
         let report = is_due.then(|| {
             let micrometres = settings.micrometres(contract);
             messages::report(occasion, &self.objects, settings, micrometres)
