@@ -194,6 +194,35 @@ fn overlays_show_what_counts() {
     assert_eq!(shown(&[large, numbered])[1..], [(1, false), nothing]);
 }
 
+/// A hole that counts is drawn as its object is, whatever the colours mean, and the mask keeps it.
+#[test]
+fn overlays_show_filled_holes() {
+    let ring: Vec<u8> = (0..WIDTH * HEIGHT)
+        .map(|at| {
+            let away = ((at % WIDTH) as f64 - 40.0).hypot((at / WIDTH) as f64 - 30.0);
+            if (8.0..18.0).contains(&away) { 200 } else { 20 }
+        })
+        .collect();
+    for more in [
+        &[][..],
+        &[("min-area", "2")],
+        &[("color-by", "object")],
+        &[("color-by", "object"), ("show-classes", "1")],
+    ] {
+        let shown = |fills: &str| {
+            let style = [("opacity", "1"), ("outline", "0"), ("fill-holes", fills)];
+            let (_element, mut harness, _) = finder(&[&style, more].concat());
+            let out = harness.push_and_pull(gray8(&ring, WIDTH, HEIGHT)).unwrap();
+            assert_eq!(mask_of(&out).0[30 * WIDTH + 40], 0);
+            [color(&out, 40, 30), color(&out, 40, 17), color(&out, 2, 2)]
+        };
+        let [hole, object, ground] = shown("true");
+        assert_eq!(hole, object, "{more:?}");
+        assert_eq!(ground, [20; 3], "{more:?}");
+        assert_eq!(shown("false"), [[20; 3], object, ground], "{more:?}");
+    }
+}
+
 /// The model of [`brightness`] with a contract that says where cores begin.
 fn with_cores(core_threshold: Option<f32>) -> Vec<u8> {
     let unet = UNet {

@@ -129,6 +129,12 @@ impl Objects {
         Ok(())
     }
 
+    /// The mask with the holes of objects filled, where they count as parts of these.
+    pub fn filled(&self) -> Option<&[u8]> {
+        let fills = self.basis.is_some_and(|basis| basis.rules.fill_holes);
+        fills.then(|| self.labeller.filled())
+    }
+
     /// The number of the object of each pixel.
     pub fn labels(&self) -> &[u32] {
         self.labeller.labels()
