@@ -126,9 +126,11 @@ impl std::str::FromStr for Classes {
         }
         let mut classes = Classes([0; 4]);
         for number in text.split(',') {
-            let class: u8 = number.trim().parse().map_err(|_| {
+            // The background is no class that could be shown.
+            let class: std::num::NonZeroU8 = number.trim().parse().map_err(|_| {
                 format!("{text:?} is no list of classes: numbers from 1 to 255 with commas between them, such as 1,3, or all")
             })?;
+            let class = class.get();
             if let Some(word) = classes.0.get_mut(usize::from(class / 64)) {
                 *word |= 1 << (class % 64);
             }
@@ -160,7 +162,7 @@ mod tests {
         let some: Classes = " 1 , 64".parse().unwrap();
         assert!(some.contain(1) && some.contain(64) && !some.contain(2) && !some.contain(65));
         assert_eq!("".parse(), Ok(Classes::ALL));
-        for wrong in ["cell", "1;2", "300", "1,,2"] {
+        for wrong in ["cell", "1;2", "300", "1,,2", "0", "0,1"] {
             assert!(wrong.parse::<Classes>().is_err(), "{wrong}");
         }
     }
