@@ -79,7 +79,10 @@ pub enum ColorBy {
 pub enum Annotations {
     #[flags_value(name = "The number of each object", nick = "numbers")]
     NUMBERS = 1 << 0,
-    #[flags_value(name = "The classes with their colours", nick = "legend")]
+    #[flags_value(
+        name = "The classes with their colours, with color-by=class",
+        nick = "legend"
+    )]
     LEGEND = 1 << 1,
     #[flags_value(
         name = "A length in micrometres, where pixel-size is known",
