@@ -12,6 +12,7 @@
 //! | `stale` | `gboolean` | whether the mask is older than `max-mask-age` allows |
 //! | `labels` | `GstBuffer` | two bytes a pixel, little-endian: the number of its object, 0 where there is none; missing where nobody asked for objects |
 //! | `labels-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `labels` |
+//! | `objects` | `guint` | how many there are, also where they are more than the 65535 that labels tell apart; missing where nobody asked for objects |
 //! | `probability` | `GstBuffer` | two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, of all classes but the background where there are more than two; missing where nobody asked for it (`keep-probability`) |
 //! | `probability-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `probability` |
 //! | `timestamp` | `guint64` | timestamp of the frame that the mask was made from, in nanoseconds; missing where it has none |
@@ -52,6 +53,8 @@ pub struct Mask {
     pub caps: gst::Caps,
     /// Two bytes a pixel, little-endian: the number of its object, where objects were looked for; with their caps.
     pub labels: Option<(gst::Buffer, gst::Caps)>,
+    /// How many objects there are, where they were looked for: they may be more than labels tell apart.
+    pub objects: Option<u32>,
     /// Two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, where it was asked
     /// for; with their caps.
     pub probability: Option<(gst::Buffer, gst::Caps)>,
@@ -144,6 +147,10 @@ fn fill(
     fields.set("age", nanoseconds(mask.age));
     fields.set("stale", mask.stale);
     set_map(fields, LABELS, mask.labels);
+    match mask.objects {
+        Some(objects) => fields.set("objects", objects),
+        None => fields.remove_field("objects"),
+    }
     set_map(fields, PROBABILITY, mask.probability);
     match mask.timestamp {
         Some(timestamp) => fields.set("timestamp", timestamp.nseconds()),
@@ -186,6 +193,7 @@ pub fn of(buffer: &gst::BufferRef) -> Option<Mask> {
         mask: fields.get("mask").ok()?,
         caps: fields.get("caps").ok()?,
         labels: map_of(fields, LABELS),
+        objects: fields.get("objects").ok(),
         probability: map_of(fields, PROBABILITY),
         inference: Duration::from_nanos(fields.get("inference-time").ok()?),
         age: Duration::from_nanos(fields.get("age").ok()?),

@@ -65,6 +65,7 @@ fn of_a_meta() -> u64 {
     let mut buffer = gst::Buffer::new();
     let buffer = buffer.make_mut();
     let mask = Mask {
+        objects: None,
         labels: None,
         probability: None,
         mask: gst::Buffer::new(),

@@ -160,6 +160,21 @@ fn a_refused_value_is_told_with_nothing_locked() {
     assert_eq!(range, "100,4000");
 }
 
+/// The background is no class to show.
+#[test]
+fn class_0_is_refused() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[("show-classes", "2")]);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    for text in ["0", "0,1"] {
+        element.set_property("show-classes", text);
+        assert_eq!(element.property::<String>("show-classes"), "2");
+        let warning = bus.pop_filtered(&[gst::MessageType::Warning]);
+        assert!(warning.is_some(), "{text} is taken");
+    }
+}
+
 #[test]
 fn what_is_read_at_the_start_says_so() {
     let files = Files::new();

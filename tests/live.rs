@@ -249,6 +249,67 @@ fn late_frames_are_dropped_and_told() {
     assert_eq!(harness.pull().unwrap().pts(), frame(1).pts());
 }
 
+/// Messages name frames by the order in which they came, whatever became of those before.
+#[test]
+fn frames_are_numbered_as_they_come_in() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let told = |bus: &gst::Bus| {
+        let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Element]));
+        let fields = messages.filter_map(|message| message.structure().map(ToOwned::to_owned));
+        let reports = fields.filter(|fields| fields.name() == "unetsegment");
+        reports
+            .map(|fields| {
+                let timestamp: u64 = fields.get("timestamp").unwrap();
+                (fields.get::<u64>("frame").unwrap(), timestamp)
+            })
+            .collect::<Vec<_>>()
+    };
+    let start = |mode: &str, output: &str| {
+        let properties = [
+            ("mode", mode),
+            ("output", output),
+            ("post-messages", "true"),
+        ];
+        let element = element(&model, &properties);
+        let harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        (element, harness, bus)
+    };
+    // Where maps go out, the first frames do not.
+    let (element, mut harness, bus) = start("latest", "mask");
+    let mut number = 0;
+    wait("a mask", || {
+        harness.push(frame(number)).unwrap();
+        number += 1;
+        stats(&element, "out") > 1
+    });
+    let messages = told(&bus);
+    assert!(messages.len() > 1 && messages[0].0 > 0, "{messages:?}");
+    for (frame, timestamp) in messages {
+        assert_eq!(timestamp, 40_000_000 * frame);
+    }
+    // Neither do late ones.
+    let (_element, mut harness, bus) = start("sync", "none");
+    drop(harness.push_and_pull(frame(0)).unwrap());
+    let late = gst::event::Qos::new(
+        gst::QOSType::Underflow,
+        2.0,
+        40_000_000,
+        gst::ClockTime::from_mseconds(40),
+    );
+    harness.push_upstream_event(late);
+    for number in 1..=4 {
+        harness.push(frame(number)).unwrap();
+    }
+    drop([harness.pull().unwrap(), harness.pull().unwrap()]);
+    assert_eq!(
+        told(&bus),
+        [0, 3, 4].map(|number| (number, 40_000_000 * number))
+    );
+}
+
 /// The element messages about models on `bus`: whether each was loaded, and why not.
 fn swaps(bus: &gst::Bus) -> Vec<(bool, String)> {
     let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Element]));

@@ -194,6 +194,35 @@ fn overlays_show_what_counts() {
     assert_eq!(shown(&[large, numbered])[1..], [(1, false), nothing]);
 }
 
+/// A hole that counts is drawn as its object is, whatever the colours mean, and the mask keeps it.
+#[test]
+fn overlays_show_filled_holes() {
+    let ring: Vec<u8> = (0..WIDTH * HEIGHT)
+        .map(|at| {
+            let away = ((at % WIDTH) as f64 - 40.0).hypot((at / WIDTH) as f64 - 30.0);
+            if (8.0..18.0).contains(&away) { 200 } else { 20 }
+        })
+        .collect();
+    for more in [
+        &[][..],
+        &[("min-area", "2")],
+        &[("color-by", "object")],
+        &[("color-by", "object"), ("show-classes", "1")],
+    ] {
+        let shown = |fills: &str| {
+            let style = [("opacity", "1"), ("outline", "0"), ("fill-holes", fills)];
+            let (_element, mut harness, _) = finder(&[&style, more].concat());
+            let out = harness.push_and_pull(gray8(&ring, WIDTH, HEIGHT)).unwrap();
+            assert_eq!(mask_of(&out).0[30 * WIDTH + 40], 0);
+            [color(&out, 40, 30), color(&out, 40, 17), color(&out, 2, 2)]
+        };
+        let [hole, object, ground] = shown("true");
+        assert_eq!(hole, object, "{more:?}");
+        assert_eq!(ground, [20; 3], "{more:?}");
+        assert_eq!(shown("false"), [[20; 3], object, ground], "{more:?}");
+    }
+}
+
 /// The model of [`brightness`] with a contract that says where cores begin.
 fn with_cores(core_threshold: Option<f32>) -> Vec<u8> {
     let unet = UNet {
@@ -266,6 +295,42 @@ fn objects_are_told_with_their_measures() {
     let area: u64 = large.get("area").unwrap();
     assert_eq!(large.get("area-um2"), Ok(area as f64 * 0.25));
     assert!(large.get::<f64>("circularity").unwrap() > 0.85);
+}
+
+/// What is asked for while an older mask is shown holds for that mask, and its objects keep their numbers.
+#[test]
+fn an_older_mask_is_measured_anew() {
+    let properties = [
+        ("output", "none"),
+        ("post-messages", "true"),
+        ("track", "true"),
+        ("inference-interval", "100"),
+        ("max-mask-age", "0"),
+    ];
+    let (element, mut harness, bus) = finder(&properties);
+    let discs = [(70.0, 20.0, 9.0), (20.0, 40.0, 12.0), (50.0, 10.0, 2.0)];
+    let mut told = |number| {
+        drop(harness.push_and_pull(frame(number, &discs)).unwrap());
+        messages(&bus, "unetsegment").remove(0)
+    };
+    assert_eq!(numbers(&told(0), "births"), [1, 2, 3]);
+    element.set_property("post-objects", true);
+    for number in 1..4 {
+        let message = told(number);
+        assert!(message.get::<u64>("mask-age").unwrap() > 0, "{number}");
+        let list: gst::Array = message.get("object-list").unwrap();
+        for value in list.iter() {
+            let object: gst::Structure = value.get().unwrap();
+            assert!(object.get::<f64>("perimeter").unwrap() > 0.0, "{object}");
+            assert_eq!(object.get("intensity"), Ok(200.0), "{object}");
+        }
+        for event in ["births", "deaths"] {
+            assert!(numbers(&message, event).is_empty(), "{event} {number}");
+        }
+    }
+    element.set_property("min-area", 30);
+    let message = told(4);
+    assert_eq!(message.get("objects"), Ok(2_u32));
 }
 
 #[test]
@@ -418,6 +483,48 @@ fn too_many_objects_are_no_wrong_labels() {
             }
         }
     }
+}
+
+/// Frames that were asked to carry labels pass without them; the stream of these ends and says why.
+#[test]
+fn too_many_objects_end_the_stream_of_labels_alone() {
+    let side = 512;
+    common::init();
+    let files = Files::new();
+    let model = files.write("brightness.onnx", &brightness());
+    let properties = [("output", "none"), ("find-objects", "true")];
+    let element = element(&model, &[&BRIGHTNESS[..], &properties].concat());
+    let mut frames = harness(&element, "GRAY8", side, side);
+    let unetmask = gst::ElementFactory::make("unetmask")
+        .property_from_str("what", "labels")
+        .build()
+        .unwrap();
+    let bus = gst::Bus::new();
+    let mut labels = harness(&unetmask, "GRAY8", side, side);
+    unetmask.set_bus(Some(&bus));
+    let frame = |dots: bool| {
+        let dot = |at| dots && (at % side + at / side) % 2 == 0;
+        let picture: Vec<u8> = (0..side * side)
+            .map(|at| if dot(at) { 255 } else { 0 })
+            .collect();
+        gray8(&picture, side, side)
+    };
+    let plain = frames.push_and_pull(frame(false)).unwrap();
+    assert_eq!(mask_meta::of(&plain).unwrap().objects, Some(0));
+    labels.push(plain).unwrap();
+    let full = frames.push_and_pull(frame(true)).unwrap();
+    let mask = mask_meta::of(&full).unwrap();
+    assert_eq!((mask.objects, mask.labels), (Some(131_072), None));
+    assert!(labels.push(full).is_err());
+    let text = error_on(&bus);
+    assert!(
+        text.contains("131072 objects")
+            && text.contains("min-area")
+            && !text.contains("find-objects"),
+        "{text}"
+    );
+    // The others go on.
+    assert!(frames.push_and_pull(frame(false)).is_ok());
 }
 
 /// The colour of a pixel of an RGBA frame.

@@ -84,6 +84,25 @@ fn uncertainty_is_the_entropy_of_the_probability() {
     assert!(!message.unwrap().has_field("uncertainty"));
 }
 
+/// Sizes that come again are known.
+#[test]
+fn seams_of_each_size_are_told_once() {
+    let files = Files::new();
+    let properties = [("check-seams", "true"), ("output", "none")];
+    let element = element(&files.model(&SMALL), &properties);
+    let bus = gst::Bus::new();
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    element.set_bus(Some(&bus));
+    for width in [WIDTH, 64, WIDTH, 64, 80] {
+        harness.set_src_caps(common::caps("GRAY8", width, HEIGHT));
+        let frame = gray8(&cells(width, HEIGHT, 3), width, HEIGHT);
+        harness.push_and_pull(frame).unwrap();
+    }
+    let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Element]));
+    let names = messages.map(|message| message.structure().unwrap().name().to_string());
+    assert_eq!(names.collect::<Vec<_>>(), ["unetsegment-seams"; 3]);
+}
+
 /// Tiles of a network that sees only so far leave no seams; those of one that looks at the whole picture do.
 #[test]
 fn seams_are_looked_for_once() {

@@ -124,6 +124,48 @@ fn frames_without_a_mask_are_left_out_or_empty() {
     assert_eq!(out.pts(), plain(3).pts());
 }
 
+/// A mask that is too old is no missing one.
+#[test]
+fn stale_masks_are_told_as_such() {
+    let (element, mut harness) = alone(&[("drop-stale", "true")], 88, 61);
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    let fresh = segmented(88, 61, 1).remove(0);
+    let mut stale = fresh.copy();
+    let mask = mask_meta::of(&fresh).unwrap();
+    let fields = stale.make_mut();
+    mask_meta::attach(
+        fields,
+        mask_meta::Mask {
+            stale: true,
+            ..mask
+        },
+    )
+    .unwrap();
+    for _ in 0..99 {
+        harness.push(stale.clone()).unwrap();
+    }
+    harness.push(fresh).unwrap();
+    assert!(harness.try_pull().is_some());
+    assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_none());
+    for _ in 0..120 {
+        harness.push(stale.clone()).unwrap();
+    }
+    assert!(harness.try_pull().is_none());
+    let warnings = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Warning]));
+    let texts: Vec<_> = warnings
+        .map(|message| match message.view() {
+            gst::MessageView::Warning(warning) => warning.error().to_string(),
+            _ => unreachable!(),
+        })
+        .collect();
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(
+        texts[0].contains("stale") && texts[0].contains("max-mask-age"),
+        "{texts:?}"
+    );
+}
+
 #[test]
 fn what_is_not_there_is_told() {
     common::init();

@@ -50,10 +50,11 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Whether they leave anything out, or tell apart what touches: whether there is more to objects than
-    /// connected pixels.
+    /// Whether they leave anything out or put it in, or tell apart what touches: whether there is more to objects
+    /// than connected pixels.
     pub fn choose(&self) -> bool {
-        self.split != Split::Off
+        self.fill_holes
+            || self.split != Split::Off
             || self.min_area > 1
             || self.max_area < usize::MAX
             || self.exclude_border
@@ -162,6 +163,11 @@ impl Labeller {
         let (labels, heights) = (&mut self.labels, &self.heights);
         self.watershed
             .split(labels, width, heights, parting, rules.connectivity);
+    }
+
+    /// The mask of the last objects with its holes filled, where rules ask for that.
+    pub fn filled(&self) -> &[u8] {
+        &self.filled
     }
 
     /// What was found last.

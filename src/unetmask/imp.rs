@@ -9,13 +9,12 @@ use gst_base::subclass::base_transform::GenerateOutputSuccess;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
+use super::lack::{Lack, Lacks};
 use super::rows::Target;
 use super::{What, WithoutMask};
 use crate::guard::guarded;
+use crate::labels::{MOST_OBJECTS, TooMany};
 use crate::mask_meta;
-
-/// Frames without a mask in a row after which somebody is told.
-const SUSPICIOUS: u32 = 100;
 
 #[derive(Default)]
 pub struct UNetMask {
@@ -33,8 +32,7 @@ struct Settings {
 #[derive(Default)]
 struct Stream {
     target: Option<Target>,
-    /// Frames without a mask since the last that had one.
-    without: u32,
+    lacks: Lacks,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -54,40 +52,34 @@ impl UNetMask {
         if settings.drop_stale && mask.stale {
             return Ok(None);
         }
-        let (map, missing) = match settings.what {
+        let objects = mask.objects.map_or(0, |count| count as usize);
+        let map = match settings.what {
             What::Mask => return Ok(Some(mask.mask)),
-            What::Labels => (mask.labels, "labels: set find-objects=true"),
-            What::Probability => (mask.probability, "probability: set keep-probability=true"),
+            What::Labels => mask.labels,
+            What::Probability => mask.probability,
         };
         if let Some((map, _)) = map {
             return Ok(Some(map));
         }
-        gst::element_imp_error!(
-            self,
-            gst::StreamError::WrongType,
-            ("The frames carry no {missing} on unetsegment")
-        );
+        let text = missing(settings.what, objects);
+        gst::element_imp_error!(self, gst::StreamError::WrongType, ("{text}"));
         Err(gst::FlowError::Error)
     }
 
-    /// What goes out for a frame without a mask.
+    /// What goes out for a frame without a mask that counts.
     fn without_mask(
         &self,
         frame: &gst::BufferRef,
         settings: Settings,
         info: &gst_video::VideoInfo,
     ) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        let without = {
-            let mut stream = lock(&self.stream);
-            stream.without = stream.without.saturating_add(1);
-            stream.without
+        let lack = match mask_meta::of(frame) {
+            Some(_) => Lack::Stale,
+            None => Lack::None,
         };
-        if without == SUSPICIOUS {
-            gst::element_imp_warning!(
-                self,
-                gst::StreamError::WrongType,
-                ("{SUSPICIOUS} frames in a row carry no mask: unetsegment has to come before, and nothing that scales, crops or turns frames in between")
-            );
+        let news = lock(&self.stream).lacks.count(lack);
+        if let Some(text) = news {
+            gst::element_imp_warning!(self, gst::StreamError::WrongType, ("{text}"));
         }
         if settings.without_mask == WithoutMask::Drop {
             if let Some(time) = frame.pts() {
@@ -99,6 +91,21 @@ impl UNetMask {
         let mut out = gst::Buffer::from_mut_slice(vec![0_u8; info.size()]);
         take_over(frame, out.make_mut())?;
         Ok(GenerateOutputSuccess::Buffer(out))
+    }
+}
+
+/// Why frames with so many objects carry no map.
+fn missing(what: What, objects: usize) -> String {
+    match what {
+        What::Labels if objects > MOST_OBJECTS => {
+            format!("A frame carries no labels: {}", TooMany(objects))
+        }
+        What::Mask | What::Labels => {
+            "The frames carry no labels: set find-objects=true on unetsegment".into()
+        }
+        What::Probability => {
+            "The frames carry no probability: set keep-probability=true on unetsegment".into()
+        }
     }
 }
 
@@ -238,7 +245,7 @@ impl BaseTransformImpl for UNetMask {
         let info = gst_video::VideoInfo::from_caps(outcaps)?;
         *lock(&self.stream) = Stream {
             target: Some(Target::new(info)?),
-            without: 0,
+            lacks: Lacks::default(),
         };
         Ok(())
     }
@@ -272,7 +279,7 @@ impl BaseTransformImpl for UNetMask {
         let Some(map) = self.map(&frame, settings)? else {
             return self.without_mask(&frame, settings, &target.info);
         };
-        lock(&self.stream).without = 0;
+        lock(&self.stream).lacks = Lacks::default();
         let mut out = target.filled(&map, settings.what).map_err(|error| {
             gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
             gst::FlowError::Error

@@ -79,7 +79,10 @@ pub enum ColorBy {
 pub enum Annotations {
     #[flags_value(name = "The number of each object", nick = "numbers")]
     NUMBERS = 1 << 0,
-    #[flags_value(name = "The classes with their colours", nick = "legend")]
+    #[flags_value(
+        name = "The classes with their colours, with color-by=class",
+        nick = "legend"
+    )]
     LEGEND = 1 << 1,
     #[flags_value(
         name = "A length in micrometres, where pixel-size is known",
@@ -126,9 +129,11 @@ impl std::str::FromStr for Classes {
         }
         let mut classes = Classes([0; 4]);
         for number in text.split(',') {
-            let class: u8 = number.trim().parse().map_err(|_| {
+            // The background is no class that could be shown.
+            let class: std::num::NonZeroU8 = number.trim().parse().map_err(|_| {
                 format!("{text:?} is no list of classes: numbers from 1 to 255 with commas between them, such as 1,3, or all")
             })?;
+            let class = class.get();
             if let Some(word) = classes.0.get_mut(usize::from(class / 64)) {
                 *word |= 1 << (class % 64);
             }
@@ -160,7 +165,7 @@ mod tests {
         let some: Classes = " 1 , 64".parse().unwrap();
         assert!(some.contain(1) && some.contain(64) && !some.contain(2) && !some.contain(65));
         assert_eq!("".parse(), Ok(Classes::ALL));
-        for wrong in ["cell", "1;2", "300", "1,,2"] {
+        for wrong in ["cell", "1;2", "300", "1,,2", "0", "0,1"] {
             assert!(wrong.parse::<Classes>().is_err(), "{wrong}");
         }
     }

@@ -98,6 +98,8 @@ impl Drawer {
         self.map.resize(size.area(), 0);
         let settings = drawing.settings;
         if let Some(mask) = mask {
+            let filled = objects.filled().filter(|_| chosen);
+            let mask = filled.filter(|_| !drawing.stale).unwrap_or(mask);
             match (drawing.stale, settings.color_by) {
                 (true, _) => picture::mark_stale(mask, size.width, &mut self.map),
                 (false, ColorBy::Class) => {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use super::Mode;
 use super::Output;
 use super::inferrer::{Inferrer, Prepared};
-use super::job::{Found, Job, ProcessError};
+use super::job::{Found, Job, Maps, ProcessError};
 use super::likeness::Look;
 use super::line::{Line, Stages};
 use super::loaded::Loaded;
@@ -51,6 +51,8 @@ pub struct Flow {
     next: Mutex<Option<(Inferrer, Opening)>>,
     /// The last mask that was found, where others than its own frame may need it.
     newest: Mutex<Option<Found>>,
+    /// Which maps there are of the last frame that the network saw, where frames wait for it.
+    seen: Mutex<Option<Maps>>,
     /// Ends what the network is doing.
     stopper: Mutex<Option<Stopper>>,
     stats: Arc<Mutex<Stats>>,
@@ -266,8 +268,24 @@ impl Flow {
         inferred.unwrap_or(Err(ProcessError::NoCaps))?;
         if let Some(found) = &job.found {
             self.count(|stats| stats.segmented(found.spent));
+            *lock(&self.seen) = Some(found.maps());
         }
         Ok(())
+    }
+
+    /// Whether `job`, which was to go out with the mask of an earlier frame, needs a map that there is none of.
+    pub fn falls_short(&self, job: &Job) -> bool {
+        let (seen, model) = (*lock(&self.seen), self.model());
+        seen.zip(model)
+            .is_some_and(|(maps, model)| !maps.serve(job.kind, &job.settings, &model.contract))
+    }
+
+    /// The same of the newest mask, where frames do not wait for theirs.
+    pub fn newest_falls_short(&self, kind: Output, settings: &FrameSettings) -> bool {
+        let newest = lock(&self.newest);
+        newest
+            .as_ref()
+            .is_some_and(|found| !found.serves(kind, settings))
     }
 
     /// How the mask of `job` differs from that of one run over the whole frame, if that was asked for and is not

@@ -1,5 +1,6 @@
 //! The second stage: the network finds out what is on a frame.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +29,7 @@ pub struct Inferrer {
     pub segmenter: Segmenter,
     pub model: Arc<Loaded>,
     normalizer: Normalizer,
-    /// Frames of which size were compared with one run over the whole.
-    checked: Option<Size>,
+    checked: Checked,
     likeness: Likeness,
 }
 
@@ -39,7 +39,7 @@ impl Inferrer {
             model: Arc::new(Loaded::of(segmenter.model())),
             normalizer: Normalizer::new(segmenter.contract().normalization),
             segmenter,
-            checked: None,
+            checked: Checked::default(),
             likeness: Likeness::default(),
         }
     }
@@ -61,7 +61,7 @@ impl Inferrer {
     pub fn check_seams(&mut self, job: &Job) -> Option<Seams> {
         let size = job.stream.input.size();
         let found = job.found.as_ref()?;
-        if self.checked.replace(size) == Some(size) {
+        if !self.checked.is_news(size) {
             return None;
         }
         let tiles = self.segmenter.prepare(size).map_or(0, Plan::len);
@@ -163,6 +163,27 @@ impl Inferrer {
             timestamp: job.frame().pts(),
         });
         Ok(())
+    }
+}
+
+/// Frames of which sizes were compared with one run over the whole.
+#[derive(Default)]
+struct Checked(VecDeque<Size>);
+
+impl Checked {
+    /// Most sizes that are remembered: whoever sees more has them compared again.
+    const MOST: usize = 256;
+
+    /// Takes in a size; whether it is none of those before.
+    fn is_news(&mut self, size: Size) -> bool {
+        if self.0.contains(&size) {
+            return false;
+        }
+        if self.0.len() >= Self::MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(size);
+        true
     }
 }
 

@@ -10,6 +10,7 @@ use super::loaded::Loaded;
 use super::settings::FrameSettings;
 use super::stats::Inside;
 use super::stream::Stream;
+use crate::contract::Contract;
 use crate::inference::ModelError;
 use crate::labels::TooMany;
 use crate::picture::{FrameError, Scaling, WriteError};
@@ -75,6 +76,8 @@ pub struct Job {
     pub due: bool,
     /// What goes out with it.
     pub found: Option<Found>,
+    /// Its number since the start, unless it is for the network alone.
+    pub number: u64,
     /// Counts it until it is out, unless it is for the network alone.
     pub inside: Option<Inside>,
 }
@@ -94,7 +97,43 @@ pub struct Found {
     pub timestamp: Option<gst::ClockTime>,
 }
 
+/// Which maps there are of a frame besides its mask.
+#[derive(Clone, Copy)]
+pub struct Maps {
+    probability: bool,
+    samples: bool,
+}
+
+impl Maps {
+    /// Whether they are all that frames need of which `kind` goes out, by `settings` and the model's `contract`.
+    pub fn serve(self, kind: Output, settings: &FrameSettings, contract: &Contract) -> bool {
+        (self.probability || !settings.wants_probability(kind, contract))
+            && (self.samples || !settings.keep_probability)
+    }
+}
+
+impl Found {
+    /// Which maps there are.
+    pub fn maps(&self) -> Maps {
+        Maps {
+            probability: self.probability.is_some(),
+            samples: self.samples.is_some(),
+        }
+    }
+
+    /// Whether it has all that frames need of which `kind` goes out: it may have been found when less was asked for.
+    pub fn serves(&self, kind: Output, settings: &FrameSettings) -> bool {
+        self.maps().serve(kind, settings, &self.model.contract)
+    }
+}
+
 impl Job {
+    /// Takes in that it goes out, with what counts it until then.
+    pub fn enter(&mut self, inside: Option<Inside>) {
+        self.number = inside.as_ref().map_or(0, Inside::number);
+        self.inside = inside;
+    }
+
     /// The buffer that holds the frame as it came in.
     pub fn frame(&self) -> &gst::BufferRef {
         self.input.as_ref().unwrap_or(&self.output)

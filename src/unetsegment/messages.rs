@@ -17,7 +17,7 @@ use crate::labels::Object;
 /// Which frame a message is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Occasion {
-    /// Number of the frame since the element started, from 0.
+    /// Number of the frame since the element started, from 0, as it came in.
     pub frame: u64,
     /// Its timestamp, if it has one.
     pub timestamp: Option<gst::ClockTime>,

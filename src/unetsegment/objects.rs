@@ -8,7 +8,7 @@ use super::settings::FrameSettings;
 use super::stream::Stream;
 use super::trigger::Held;
 use crate::contract::Channels;
-use crate::labels::{Events, Labeller, Object, Tracker};
+use crate::labels::{Events, Labeller, Object, Rules, Tracker};
 use crate::picture::{self, Frame};
 
 /// The objects of the last mask.
@@ -17,8 +17,8 @@ pub struct Objects {
     labeller: Labeller,
     tracker: Tracker,
     events: Events,
-    /// When the frame came in whose mask this is of.
-    of: Option<Instant>,
+    /// What they were found by.
+    basis: Option<Basis>,
     /// Share of the frame that is not background.
     coverage: f64,
     /// Pixels of each class.
@@ -30,15 +30,43 @@ pub struct Objects {
     too_many: Option<usize>,
 }
 
+/// What objects are found by: of the same, nothing else would come out.
+#[derive(Clone, Copy, PartialEq)]
+struct Basis {
+    /// When the frame came in whose mask it is.
+    arrived: Instant,
+    rules: Rules,
+    measures: bool,
+    measures_uncertainty: bool,
+    tracks: bool,
+    /// Whether it is an error if there are more than labels.
+    needs_labels: bool,
+}
+
+impl Basis {
+    fn of(found: &Found, kind: Output, settings: &FrameSettings) -> Self {
+        let tracks = settings.tracks();
+        Basis {
+            arrived: found.arrived,
+            rules: settings.rules(&found.model.contract),
+            measures: settings.post_objects,
+            measures_uncertainty: settings.measure_uncertainty,
+            tracks,
+            needs_labels: kind == Output::Labels || tracks,
+        }
+    }
+}
+
 impl Objects {
     /// Forgets the objects of the stream before.
     pub fn reset(&mut self) {
         self.tracker.reset();
-        self.of = None;
+        self.basis = None;
         self.labels = None;
     }
 
-    /// Finds the objects of `found`, which was seen on `frame`, unless they were found already.
+    /// Finds the objects of `found`, which was seen on `frame`, unless they were found already, by the same rules and
+    /// with the same measures.
     ///
     /// # Errors
     /// If they are more than labels can tell apart, where these go out.
@@ -49,40 +77,41 @@ impl Objects {
         (kind, settings): (Output, &FrameSettings),
         frame: Option<&Frame>,
     ) -> Result<(), ProcessError> {
-        if self.of == Some(found.arrived) {
-            // An older mask once more: nothing is born with it.
-            self.events = Events::default();
+        let basis = Basis::of(found, kind, settings);
+        // With an older mask once more nothing is born.
+        self.events = Events::default();
+        if self.basis == Some(basis) {
             return Ok(());
         }
-        self.of = Some(found.arrived);
+        // Should it fail, nothing was found.
+        self.basis = None;
         self.labels = None;
         self.too_many = None;
-        self.events = Events::default();
         let mask = found.mask.map_readable()?;
         let width = stream.input.size().width;
         self.count_classes(&mask);
         let map = found
             .probability
             .as_ref()
-            .filter(|_| settings.measure_uncertainty);
+            .filter(|_| basis.measures_uncertainty);
         self.uncertainty = map.map(|map| mean_entropy(map));
-        let rules = settings.rules(&found.model.contract);
         let probability = found.probability.as_ref().map(|map| map.as_slice());
-        match self.labeller.label(&mask, probability, width, &rules) {
+        match self.labeller.label(&mask, probability, width, &basis.rules) {
             Ok(()) => (),
-            Err(error) if kind == Output::Labels || settings.tracks() => return Err(error.into()),
+            Err(error) if basis.needs_labels => return Err(error.into()),
             Err(error) => {
                 self.too_many = Some(error.0);
+                self.basis = Some(basis);
                 return Ok(());
             }
         }
-        if settings.post_objects {
+        if basis.measures {
             self.labeller.measure_perimeters(width);
             if let Some(frame) = frame {
                 self.measure(width, frame);
             }
         }
-        if settings.tracks() {
+        if basis.tracks {
             let (objects, labels) = self.labeller.parts_mut();
             self.events
                 .clone_from(self.tracker.follow(objects, labels)?);
@@ -96,7 +125,14 @@ impl Objects {
             }
         }
         self.labels = Some(buffer);
+        self.basis = Some(basis);
         Ok(())
+    }
+
+    /// The mask with the holes of objects filled, where they count as parts of these.
+    pub fn filled(&self) -> Option<&[u8]> {
+        let fills = self.basis.is_some_and(|basis| basis.rules.fill_holes);
+        fills.then(|| self.labeller.filled())
     }
 
     /// The number of the object of each pixel.
@@ -112,6 +148,12 @@ impl Objects {
     /// What was found; nothing where there are too many.
     pub fn list(&self) -> &[Object] {
         self.labeller.objects()
+    }
+
+    /// How many there are, also where they are too many.
+    pub fn count(&self) -> u32 {
+        let count = self.too_many.unwrap_or(self.list().len());
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// What changed since the frame before.

@@ -104,7 +104,10 @@ impl UNetSegment {
         // A model that has come in the meantime is to see a frame soon, whatever became of the one before.
         let offered = self.flow.has_offer();
         let job = self.flow.with_reader(|reader| {
-            if offered {
+            // So that what the newest mask lacks is there soon.
+            let kind = reader.kind();
+            let short = kind.is_some_and(|kind| self.flow.newest_falls_short(kind, &settings));
+            if offered || short {
                 reader.begin_anew();
             }
             let due = reader.is_due(self.flow.interval(&settings)) && (works || offered);
@@ -144,6 +147,7 @@ impl UNetSegment {
             // The masks of the model before are not its own.
             job.due = true;
         }
+        job.due |= self.flow.falls_short(job);
         if !job.due || self.flow.is_broken() {
             return Ok(());
         }
@@ -251,7 +255,7 @@ impl UNetSegment {
             Manner::Overlapping(line) => {
                 line.wait_for_room()?;
                 let mut job = self.read_for_mask(input)?;
-                job.inside = inside;
+                job.enter(inside);
                 line.put(job);
                 return Ok(GenerateOutputSuccess::NoOutput);
             }
@@ -269,7 +273,7 @@ impl UNetSegment {
                 job
             }
         };
-        job.inside = inside;
+        job.enter(inside);
         Ok(match self.write(job)? {
             Some(buffer) => GenerateOutputSuccess::Buffer(buffer),
             None => GenerateOutputSuccess::Dropped,

@@ -370,7 +370,7 @@ fn overlay_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecFlags::builder::<Annotations>("annotations")
             .nick("Annotations")
-            .blurb("What is written on the overlay")
+            .blurb("What is written on the overlay; the legend with color-by=class only, since objects have no names")
             .default_value(default.annotations)
             .mutable_playing()
             .build(),

@@ -57,6 +57,11 @@ impl Reader {
         Ok(stream.is_in_place(*kind))
     }
 
+    /// What goes out of the stream.
+    pub fn kind(&self) -> Option<Output> {
+        self.stream.as_ref().map(|(_, kind)| *kind)
+    }
+
     /// Lets the network see the next frame, whatever it saw before.
     pub fn begin_anew(&mut self) {
         self.frames = 0;
@@ -88,6 +93,7 @@ impl Reader {
             arrived,
             due: false,
             found: None,
+            number: 0,
             inside: None,
         })
     }

@@ -146,18 +146,26 @@ impl Stats {
 pub struct Inside {
     stats: Option<Arc<Mutex<Stats>>>,
     since: Instant,
+    number: u64,
 }
 
 impl Inside {
     /// Counts a frame that came in.
     pub fn enter(stats: &Arc<Mutex<Stats>>) -> Self {
         let mut now = lock(stats);
+        let number = now.input;
         now.input += 1;
         now.inside += 1;
         Inside {
             stats: Some(stats.clone()),
             since: Instant::now(),
+            number,
         }
+    }
+
+    /// How many frames came in before it since the start.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// How long it has been inside.

@@ -20,7 +20,7 @@ pub struct Writer {
     analytics: crate::analytics::Attacher,
     /// Whether the condition of `trigger` holds.
     triggered: bool,
-    /// Frames that went out.
+    /// Frames that went out, by which `message-interval` counts.
     frames: u64,
 }
 
@@ -70,8 +70,11 @@ impl Writer {
             mut output,
             arrived,
             found,
+            number,
             ..
         } = job;
+        // One that was found when less was asked for is none: nothing takes the place of what it lacks.
+        let found = found.filter(|found| found.serves(kind, &settings));
         if found.is_none() && kind.is_map() {
             return Ok(Written::Nothing);
         }
@@ -118,7 +121,7 @@ impl Writer {
         let mut messages = [None, None];
         if let (Some(found), Some(age)) = (found, age) {
             let occasion = Occasion {
-                frame: self.frames,
+                frame: number,
                 timestamp,
                 age,
             };
@@ -128,6 +131,7 @@ impl Writer {
             let probability = found.samples.filter(|_| settings.keep_probability);
             let mask = Mask {
                 labels: labels.cloned().map(with_caps),
+                objects: wants_objects.then(|| self.objects.count()),
                 probability: probability.map(with_caps),
                 mask: found.mask,
                 caps: stream.mask_caps.clone(),
@@ -180,9 +184,7 @@ impl Writer {
             (Output::Labels, Some(_), _) => {
                 picture::write_labels(self.objects.labels(), &mut target)?;
             }
-            (Output::Mask | Output::Probability | Output::Uncertainty, Some(mask), _) => {
-                picture::write_mask(mask, &mut target)?;
-            }
+            (Output::Mask, Some(mask), _) => picture::write_mask(mask, &mut target)?,
             _ => {
                 let bytes = input.map_readable()?;
                 let frame = stream
@@ -203,7 +205,7 @@ impl Writer {
         contract: &Contract,
     ) -> [Option<gst::Structure>; 2] {
         let interval = u64::from(settings.message_interval.max(1));
-        let is_due = settings.post_messages && occasion.frame.is_multiple_of(interval);
+        let is_due = settings.post_messages && self.frames.is_multiple_of(interval);
         let report = is_due.then(|| {
             let micrometres = settings.micrometres(contract);
             messages::report(occasion, &self.objects, settings, micrometres)

@@ -4,7 +4,7 @@ use super::canvas::{Canvas, Corner, Rect};
 use super::letters::{Lettering, Short};
 use crate::picture::palette::{INK_BLACK, INK_WHITE};
 
-/// Draws a scale bar with its length into a corner: 1, 2 or 5 times a power of ten of micrometres or
+/// Draws a scale bar with its length into a corner, on a ground that hides what is below: 1, 2 or 5 times a power of ten of micrometres or
 /// millimetres, about a fifth of the frame's width. Nothing is drawn where that is less than a
 /// nanometre or more than a metre, or `micrometres_per_pixel` is not a positive number.
 pub fn scale_bar(canvas: &mut Canvas, corner: Corner, micrometres_per_pixel: f64) {
@@ -28,7 +28,7 @@ pub fn scale_bar(canvas: &mut Canvas, corner: Corner, micrometres_per_pixel: f64
         right: left + bar,
         bottom: block.bottom,
     };
-    canvas.fill(white.shrunk(-unit), INK_BLACK);
+    canvas.fill(block.shrunk(-2 * unit), INK_BLACK);
     canvas.fill(white, INK_WHITE);
     let place = (block.left + (width - text) / 2, block.top);
     lettering.write(canvas, label.as_str(), place);

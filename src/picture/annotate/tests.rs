@@ -120,6 +120,29 @@ fn text_stands_in_its_corner() {
     }
 }
 
+/// Nothing of the picture shows between the letters of a line, nor about a scale bar: it is none of the numbers.
+#[test]
+fn text_stands_on_a_ground() {
+    let draws: [fn(&mut Canvas); 2] = [
+        |canvas| line(canvas, Corner::BottomRight, "12 i"),
+        |canvas| scale_bar(canvas, Corner::BottomRight, 0.65),
+    ];
+    for draw in draws {
+        let mut map = Map::new(320, 240);
+        map.values.fill(1);
+        draw(&mut map.canvas());
+        let inks = (0..map.values.len()).filter(|at| map.values[*at] >= FIRST_INK);
+        let places: Vec<_> = inks.map(|at| (at % 320, at / 320)).collect();
+        let (left, right) = (
+            places.iter().map(|p| p.0).min(),
+            places.iter().map(|p| p.0).max(),
+        );
+        let (top, bottom) = (places.first().unwrap().1, places.last().unwrap().1);
+        let area = (right.unwrap() + 1 - left.unwrap()) * (bottom + 1 - top);
+        assert_eq!(places.len(), area);
+    }
+}
+
 #[test]
 fn letters_grow_with_the_frame() {
     let height = |width, height| {
