@@ -307,8 +307,11 @@ fn an_object_keeps_its_number() {
     let out = harness.push_and_pull(frame(11, &halves)).unwrap();
     let labels = labels_of(&out);
     assert_eq!(halves.map(|(x, y, _)| at(&labels, x, y)), [3, 4]);
+    drop(harness.push_and_pull(frame(12, &halves)).unwrap());
     let told = messages(&bus, "unetsegment");
-    assert_eq!(numbers(&told[0], "deaths"), [1]);
+    // It dies when it was looked for twice in vain.
+    let deaths = [0, 1, 2].map(|at| numbers(&told[at], "deaths"));
+    assert_eq!(deaths, [vec![], vec![], vec![1]]);
     let divisions: gst::Array = told[1].get("divisions").unwrap();
     let first: gst::Array = divisions[0].get().unwrap();
     let first: Vec<u32> = first.iter().map(|value| value.get().unwrap()).collect();
@@ -321,9 +324,35 @@ fn an_object_keeps_its_number() {
     let segment = gst::FormattedSegment::<gst::ClockTime>::new();
     assert!(harness.push_event(gst::event::Segment::new(&segment)));
     let out = harness
-        .push_and_pull(frame(12, &[(30.0, 30.0, 8.0)]))
+        .push_and_pull(frame(13, &[(30.0, 30.0, 8.0)]))
         .unwrap();
     assert_eq!(labels_of(&out).iter().max(), Some(&1));
+}
+
+/// Missing in every other frame, and then for two: whoever counts deaths counts cells.
+#[test]
+fn an_object_that_flickers_does_not_die() {
+    let properties = [
+        ("output", "none"),
+        ("trigger", "deaths > 0"),
+        ("post-messages", "true"),
+    ];
+    let (_element, mut harness, bus) = finder(&properties);
+    let discs = [(20.0, 20.0, 9.0), (70.0, 40.0, 9.0)];
+    let there = [true, false, true, false, true, false, false, true];
+    for (number, there) in there.into_iter().enumerate() {
+        let discs = &discs[..if there { 2 } else { 1 }];
+        drop(harness.push_and_pull(frame(number as u64, discs)).unwrap());
+    }
+    let waiting: Vec<_> = std::iter::from_fn(|| bus.pop()).collect();
+    let told = waiting.iter().filter_map(|message| message.structure());
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 8, "the trigger has begun to hold: {told:?}");
+    for (number, message) in told.into_iter().enumerate() {
+        let born: &[u32] = if number == 0 { &[1, 2] } else { &[] };
+        assert_eq!(numbers(&message.to_owned(), "births"), born, "{number}");
+        assert!(numbers(&message.to_owned(), "deaths").is_empty());
+    }
 }
 
 #[test]
