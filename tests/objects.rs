@@ -329,6 +329,54 @@ fn an_object_keeps_its_number() {
     assert_eq!(labels_of(&out).iter().max(), Some(&1));
 }
 
+/// What happens in frames without a message is in the next one, and the trigger sees it at once.
+#[test]
+fn nothing_that_happens_between_messages_is_lost() {
+    let properties = [
+        ("output", "none"),
+        ("track", "true"),
+        ("trigger", "divisions > 0"),
+        ("post-messages", "true"),
+        ("message-interval", "6"),
+    ];
+    let (element, mut harness, bus) = finder(&properties);
+    let (stays, passes) = ((20.0, 20.0, 9.0), (70.0, 50.0, 6.0));
+    let (whole, halves) = ((70.0, 18.0, 8.0), [(64.0, 18.0, 4.0), (76.0, 18.0, 4.0)]);
+    let mut frames = vec![vec![stays, whole]];
+    frames.push(vec![stays, passes, whole]);
+    frames.extend(vec![vec![stays, halves[0], halves[1]]; 6]);
+    for (number, discs) in frames.iter().enumerate() {
+        drop(harness.push_and_pull(frame(number as u64, discs)).unwrap());
+    }
+    let waiting: Vec<_> = std::iter::from_fn(|| bus.pop()).collect();
+    let told = |name: &str| -> Vec<gst::Structure> {
+        let structures = waiting.iter().filter_map(|message| message.structure());
+        let structures = structures.filter(|fields| fields.name() == name);
+        structures.map(ToOwned::to_owned).collect()
+    };
+    let messages_of_frames = told("unetsegment");
+    let [first, second] = messages_of_frames.as_slice() else {
+        panic!("{messages_of_frames:?}");
+    };
+    assert_eq!(numbers(first, "births"), [1, 2]);
+    assert!(numbers(first, "deaths").is_empty());
+    assert_eq!(numbers(second, "births"), [3]);
+    assert_eq!(numbers(second, "deaths"), [3]);
+    let divisions: gst::Array = second.get("divisions").unwrap();
+    assert_eq!(divisions.len(), 1, "{second:?}");
+    let frames: Vec<u64> = told("unetsegment-trigger")
+        .iter()
+        .map(|fields| fields.get("frame").unwrap())
+        .collect();
+    assert_eq!(frames, [2, 3]);
+
+    // Once is enough.
+    element.set_property("message-interval", 1_u32);
+    drop(harness.push_and_pull(frame(8, &[stays, halves[0], halves[1]])).unwrap());
+    let told = messages(&bus, "unetsegment");
+    assert!(numbers(&told[0], "births").is_empty() && numbers(&told[0], "deaths").is_empty());
+}
+
 /// Missing in every other frame, and then for two: whoever counts deaths counts cells.
 #[test]
 fn an_object_that_flickers_does_not_die() {

@@ -53,7 +53,14 @@ pub struct Events {
 }
 
 impl Events {
-    fn clear(&mut self) {
+    /// Adds what happened later. No number is given twice, so that there is an end to it.
+    pub fn append(&mut self, later: &Events) {
+        self.births.extend_from_slice(&later.births);
+        self.deaths.extend_from_slice(&later.deaths);
+        self.divisions.extend_from_slice(&later.divisions);
+    }
+
+    pub fn clear(&mut self) {
         self.births.clear();
         self.deaths.clear();
         self.divisions.clear();

@@ -9,6 +9,7 @@ use super::messages::{self, Occasion};
 use super::objects::Objects;
 use super::settings::FrameSettings;
 use crate::contract::Contract;
+use crate::labels::Events;
 use crate::mask_meta::{self, Mask};
 use crate::picture;
 
@@ -16,6 +17,8 @@ use crate::picture;
 pub struct Writer {
     drawer: Drawer,
     objects: Objects,
+    /// What has happened to them since the last message of a frame.
+    untold: Events,
     #[cfg(feature = "analytics")]
     analytics: crate::analytics::Attacher,
     /// Whether the condition of `trigger` holds.
@@ -42,6 +45,7 @@ impl Writer {
         Writer {
             drawer: Drawer::default(),
             objects: Objects::default(),
+            untold: Events::default(),
             #[cfg(feature = "analytics")]
             analytics: crate::analytics::Attacher::default(),
             triggered: false,
@@ -58,6 +62,7 @@ impl Writer {
     /// Forgets the objects of the frames before: those to come are others.
     pub fn forget_objects(&mut self) {
         self.objects.reset();
+        self.untold.clear();
     }
 
     /// Makes the buffer that goes out of a job with what was found for it.
@@ -204,10 +209,15 @@ impl Writer {
     ) -> [Option<gst::Structure>; 2] {
         let interval = u64::from(settings.message_interval.max(1));
         let is_due = settings.post_messages && occasion.frame.is_multiple_of(interval);
+        self.untold.append(self.objects.events());
         let report = is_due.then(|| {
             let micrometres = settings.micrometres(contract);
-            messages::report(occasion, &self.objects, settings, micrometres)
+            let found = (&self.objects, &self.untold);
+            messages::report(occasion, found, settings, micrometres)
         });
+        if is_due || !settings.post_messages {
+            self.untold.clear();
+        }
         let Some(trigger) = settings.trigger else {
             self.triggered = false;
             return [report, None];
