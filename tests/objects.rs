@@ -423,6 +423,26 @@ fn a_condition_is_told_when_it_begins_and_when_it_ends() {
         }
     }
     assert_eq!(told, [(1, true, 3.0), (4, false, 1.0), (5, true, 3.0)]);
+    // Another one in its place, or none, ends it with the next frame.
+    let discs = [(12.0, 30.0, 6.0), (32.0, 30.0, 6.0)];
+    let mut told = Vec::new();
+    for (number, trigger) in [(6, "objects >= 4 until 1"), (7, "objects > 1"), (8, "")] {
+        element.set_property("trigger", trigger);
+        drop(harness.push_and_pull(frame(number, &discs)).unwrap());
+        for message in messages(&bus, "unetsegment-trigger") {
+            let (text, active): (String, bool) =
+                (message.get("trigger").unwrap(), message.get("active").unwrap());
+            assert_eq!(message.get("frame"), Ok(number));
+            told.push((number, text, active));
+        }
+    }
+    let expected = [
+        (6, "objects >= 3 until 2", false),
+        (7, "objects > 1", true),
+        (8, "objects > 1", false),
+    ];
+    assert_eq!(told, expected.map(|(number, text, active)| (number, text.to_owned(), active)));
+    element.set_property("trigger", "objects >= 3 until 2");
     // What says nothing is refused, and the condition stays.
     element.set_property("trigger", "cells > 3");
     assert_eq!(

@@ -10,7 +10,7 @@ use super::likeness::Look;
 use super::loaded::Loaded;
 use super::objects::Objects;
 use super::settings::FrameSettings;
-use super::trigger::Trigger;
+use super::trigger::Change;
 use crate::contract::Compared;
 use crate::labels::{Events, Object};
 
@@ -108,20 +108,15 @@ fn object(found: &Object, micrometres: Option<f64>) -> gst::Structure {
     fields.build()
 }
 
-/// The element message `unetsegment-trigger`, when the condition of `trigger` begins to hold, and when it ends:
-/// `trigger` (gchararray), `active` (gboolean), `value` (gdouble, what was compared), `frame`, `timestamp` and
+/// The element message `unetsegment-trigger`, when the condition of `trigger` begins to hold, and when it ends or
+/// another one takes its place: `trigger` (gchararray), `active` (gboolean), `value` (gdouble, what was compared), `frame`, `timestamp` and
 /// `mask-age` as in [`report`].
-pub fn triggered(
-    occasion: &Occasion,
-    trigger: &Trigger,
-    active: bool,
-    value: f64,
-) -> gst::Structure {
+pub fn triggered(occasion: &Occasion, change: &Change) -> gst::Structure {
     occasion
         .fields("unetsegment-trigger")
-        .field("trigger", trigger.to_string())
-        .field("active", active)
-        .field("value", value)
+        .field("trigger", change.trigger.to_string())
+        .field("active", change.active)
+        .field("value", change.value)
         .build()
 }
 

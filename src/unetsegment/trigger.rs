@@ -62,6 +62,47 @@ pub struct Held {
     pub divisions: usize,
 }
 
+/// Follows a condition from frame to frame.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// The condition that holds, and the value that it was last compared with.
+    held: Option<(Trigger, f64)>,
+}
+
+/// A condition has begun to hold, or ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    pub trigger: Trigger,
+    pub active: bool,
+    /// What was compared.
+    pub value: f64,
+}
+
+impl Watch {
+    /// What changes with a frame, in this order. A condition that held and is another one's turn now, or nobody's,
+    /// ends: whoever acts upon it would wait for that forever. The other one begins as if none had held.
+    pub fn see(&mut self, trigger: Option<Trigger>, frame: &Held) -> [Option<Change>; 2] {
+        let gone = self.held.take_if(|(held, _)| Some(*held) != trigger);
+        let gone = gone.map(|(trigger, value)| Change {
+            trigger,
+            active: false,
+            value,
+        });
+        let Some(trigger) = trigger else {
+            return [gone, None];
+        };
+        let held = self.held.is_some();
+        let (active, value) = (trigger.holds(frame, held), trigger.value(frame));
+        self.held = active.then_some((trigger, value));
+        let change = Change {
+            trigger,
+            active,
+            value,
+        };
+        [gone, (active != held).then_some(change)]
+    }
+}
+
 impl Trigger {
     /// Whether the condition holds for a frame, after it `held` for the one before.
     pub fn holds(&self, frame: &Held, held: bool) -> bool {
@@ -188,6 +229,31 @@ mod tests {
         };
         assert!(confluence.holds(&frame, false) && confluence.holds(&frame, true));
         assert_eq!(confluence.value(&frame), 0.79);
+    }
+
+    #[test]
+    fn a_condition_that_is_changed_ends_first() {
+        let [many, few] = ["objects >= 50 until 10", "objects > 30 until 20"]
+            .map(|text| text.parse::<Trigger>().unwrap());
+        let change = |trigger, active, value| {
+            Some(Change {
+                trigger,
+                active,
+                value,
+            })
+        };
+        let mut watch = Watch::default();
+        let mut see = |trigger, count| watch.see(trigger, &objects(count));
+        assert_eq!(see(Some(many), 60), [None, change(many, true, 60.0)]);
+        // The same again is no change.
+        assert_eq!(see(Some(many), 25), [None, None]);
+        // With 25 objects the other one would go on, but does not begin.
+        assert_eq!(see(Some(few), 25), [change(many, false, 25.0), None]);
+        assert_eq!(see(Some(few), 31), [None, change(few, true, 31.0)]);
+        let both = [change(few, false, 31.0), change(many, true, 70.0)];
+        assert_eq!(see(Some(many), 70), both);
+        assert_eq!(see(None, 80), [change(many, false, 70.0), None]);
+        assert_eq!(see(None, 80), [None, None]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::job::{Found, Job, ProcessError};
 use super::messages::{self, Occasion};
 use super::objects::Objects;
 use super::settings::FrameSettings;
+use super::trigger::Watch;
 use crate::contract::Contract;
 use crate::labels::Events;
 use crate::mask_meta::{self, Mask};
@@ -21,8 +22,7 @@ pub struct Writer {
     untold: Events,
     #[cfg(feature = "analytics")]
     analytics: crate::analytics::Attacher,
-    /// Whether the condition of `trigger` holds.
-    triggered: bool,
+    watch: Watch,
     /// Frames that went out.
     frames: u64,
 }
@@ -32,7 +32,7 @@ pub enum Written {
     Frame {
         buffer: gst::Buffer,
         /// What there is to tell of it.
-        messages: [Option<gst::Structure>; 2],
+        messages: [Option<gst::Structure>; 3],
         /// Age of its mask, where it has one.
         age: Option<Duration>,
     },
@@ -48,7 +48,7 @@ impl Writer {
             untold: Events::default(),
             #[cfg(feature = "analytics")]
             analytics: crate::analytics::Attacher::default(),
-            triggered: false,
+            watch: Watch::default(),
             frames: 0,
         }
     }
@@ -120,7 +120,7 @@ impl Writer {
             _ => (),
         }
         let timestamp = buffer.pts();
-        let mut messages = [None, None];
+        let mut messages = [None, None, None];
         if let (Some(found), Some(age)) = (found, age) {
             let occasion = Occasion {
                 frame: self.frames,
@@ -206,7 +206,7 @@ impl Writer {
         occasion: &Occasion,
         settings: &FrameSettings,
         contract: &Contract,
-    ) -> [Option<gst::Structure>; 2] {
+    ) -> [Option<gst::Structure>; 3] {
         let interval = u64::from(settings.message_interval.max(1));
         let is_due = settings.post_messages && occasion.frame.is_multiple_of(interval);
         self.untold.append(self.objects.events());
@@ -218,15 +218,9 @@ impl Writer {
         if is_due || !settings.post_messages {
             self.untold.clear();
         }
-        let Some(trigger) = settings.trigger else {
-            self.triggered = false;
-            return [report, None];
-        };
-        let held = self.objects.held();
-        let active = trigger.holds(&held, self.triggered);
-        let changed = std::mem::replace(&mut self.triggered, active) != active;
-        let value = trigger.value(&held);
-        let told = changed.then(|| messages::triggered(occasion, &trigger, active, value));
-        [report, told]
+        let changes = self.watch.see(settings.trigger, &self.objects.held());
+        let [ended, changed] =
+            changes.map(|change| change.map(|change| messages::triggered(occasion, &change)));
+        [report, ended, changed]
     }
 }
