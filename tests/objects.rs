@@ -268,6 +268,26 @@ fn objects_are_told_with_their_measures() {
     assert!(large.get::<f64>("circularity").unwrap() > 0.85);
 }
 
+/// Also where there is none of it.
+#[test]
+fn each_class_of_the_model_has_its_area() {
+    let (_element, mut harness, bus) = finder(&[("output", "none"), ("post-messages", "true")]);
+    for (number, discs) in [&[][..], &[(20.0, 20.0, 9.0)]].into_iter().enumerate() {
+        drop(harness.push_and_pull(frame(number as u64, discs)).unwrap());
+    }
+    let areas = messages(&bus, "unetsegment").into_iter().map(|message| {
+        let areas: gst::Array = message.get("class-areas").unwrap();
+        areas.iter().map(|area| area.get().unwrap()).collect()
+    });
+    let areas: Vec<Vec<u64>> = areas.collect();
+    let all = (WIDTH * HEIGHT) as u64;
+    assert_eq!(areas[0], [all, 0]);
+    let [background, disc] = areas[1][..] else {
+        panic!("{areas:?}");
+    };
+    assert!(disc > 0 && background + disc == all, "{areas:?}");
+}
+
 #[test]
 fn an_object_keeps_its_number() {
     let properties = [
@@ -372,7 +392,11 @@ fn nothing_that_happens_between_messages_is_lost() {
 
     // Once is enough.
     element.set_property("message-interval", 1_u32);
-    drop(harness.push_and_pull(frame(8, &[stays, halves[0], halves[1]])).unwrap());
+    drop(
+        harness
+            .push_and_pull(frame(8, &[stays, halves[0], halves[1]]))
+            .unwrap(),
+    );
     let told = messages(&bus, "unetsegment");
     assert!(numbers(&told[0], "births").is_empty() && numbers(&told[0], "deaths").is_empty());
 }
@@ -430,8 +454,10 @@ fn a_condition_is_told_when_it_begins_and_when_it_ends() {
         element.set_property("trigger", trigger);
         drop(harness.push_and_pull(frame(number, &discs)).unwrap());
         for message in messages(&bus, "unetsegment-trigger") {
-            let (text, active): (String, bool) =
-                (message.get("trigger").unwrap(), message.get("active").unwrap());
+            let (text, active): (String, bool) = (
+                message.get("trigger").unwrap(),
+                message.get("active").unwrap(),
+            );
             assert_eq!(message.get("frame"), Ok(number));
             told.push((number, text, active));
         }
@@ -441,7 +467,10 @@ fn a_condition_is_told_when_it_begins_and_when_it_ends() {
         (7, "objects > 1", true),
         (8, "objects > 1", false),
     ];
-    assert_eq!(told, expected.map(|(number, text, active)| (number, text.to_owned(), active)));
+    assert_eq!(
+        told,
+        expected.map(|(number, text, active)| (number, text.to_owned(), active))
+    );
     element.set_property("trigger", "objects >= 3 until 2");
     // What says nothing is refused, and the condition stays.
     element.set_property("trigger", "cells > 3");

@@ -39,10 +39,10 @@ impl Occasion {
 
 /// The element message `unetsegment`: what one frame holds. Its fields are `frame` (guint64), `timestamp` (guint64,
 /// nanoseconds; missing where the frame has none), `mask-age` (guint64, nanoseconds), `objects` (guint), `coverage`
-/// (gdouble, share of the frame that is not background), `class-areas` (array of guint64, pixels of each class, the
-/// background first), with `measure-uncertainty` `uncertainty` (gdouble, bits) and, with `track`, what has happened since
-/// the message before: `births`, `deaths` (arrays of guint) and `divisions` (array of arrays of guint: the object that
-/// has divided, and both that it became).
+/// (gdouble, share of the frame that is not background), `class-areas` (array of guint64, pixels of each class of the
+/// model, the background first), with `measure-uncertainty` `uncertainty` (gdouble, bits) and, with `track`, what has
+/// happened since the message before: `births`, `deaths` (arrays of guint) and `divisions` (array of arrays of guint:
+/// the object that has divided, and both that it became).
 ///
 /// With `post-objects` it has `object-list`, an array of structures, see [`object`].
 pub fn report(
