@@ -8,11 +8,11 @@ use std::str::FromStr;
 pub enum Quantity {
     /// Objects of a frame.
     Objects,
-    /// Share of the frame that they cover.
+    /// Share of the frame that is not background, also where it is of no object that counts.
     Coverage,
     /// Objects that were not there in the frame before.
     Births,
-    /// Objects that are not there any more.
+    /// Objects that were looked for in vain.
     Deaths,
     /// Objects that have divided.
     Divisions,
@@ -174,6 +174,10 @@ impl FromStr for Trigger {
         if (rising && until > level) || (!rising && until < level) {
             return Err(wrong("it would end before it begins"));
         }
+        if quantity == Quantity::Coverage {
+            is_share(level, comparison)?;
+            is_share(until, comparison)?;
+        }
         Ok(Trigger {
             quantity,
             comparison,
@@ -181,6 +185,27 @@ impl FromStr for Trigger {
             until,
         })
     }
+}
+
+/// Refuses a coverage that no frame has: most likely it is in percent, as overlays write it.
+fn is_share(number: f64, comparison: Comparison) -> Result<(), String> {
+    let possible = match comparison {
+        Comparison::More => (0.0..1.0).contains(&number),
+        Comparison::Less => number > 0.0 && number <= 1.0,
+        Comparison::AtLeast | Comparison::AtMost => (0.0..=1.0).contains(&number),
+    };
+    if possible {
+        return Ok(());
+    }
+    let percent = if number > 0.0 && number <= 100.0 {
+        number
+    } else {
+        80.0
+    };
+    let share = percent / 100.0;
+    Err(format!(
+        "{number} is no coverage to compare with: it is a share of the frame, from 0 to 1. Write {share} for {percent} %"
+    ))
 }
 
 impl fmt::Display for Trigger {
@@ -273,6 +298,11 @@ mod tests {
             ("objects > nan", "no number"),
             ("objects > 5 until 6", "before it begins"),
             ("objects < 5 until 4", "before it begins"),
+            ("coverage > 80", "Write 0.8 for 80 %"),
+            ("coverage >= 0.9 until -1", "from 0 to 1"),
+            ("coverage < 0.5 until 60", "Write 0.6 for 60 %"),
+            ("coverage > 1", "Write 0.01 for 1 %"),
+            ("coverage > 200", "Write 0.8 for 80 %"),
         ] {
             let error = text.parse::<Trigger>().unwrap_err();
             assert!(error.contains(what), "{text}: {error}");
