@@ -66,7 +66,8 @@ main (int argc, char **argv)
     g_printerr ("usage: count MODEL.onnx [SOURCE]\n");
     return 2;
   }
-  gchar *text = g_strdup_printf ("%s ! videoconvert ! video/x-raw,format=GRAY8 ! "
+  /* videoconvert leaves alone what the element takes: 16 bits stay. */
+  gchar *text = g_strdup_printf ("%s ! videoconvert ! "
       "unetsegment name=segment output=none post-messages=true ! appsink name=frames sync=false",
       argc == 3 ? argv[2] : SOURCE);
   GstElement *pipeline = gst_parse_launch (text, &error);

@@ -47,8 +47,9 @@ def main():
         sys.exit("usage: count.py MODEL.onnx [SOURCE]")
     Gst.init(None)
     source = sys.argv[2] if len(sys.argv) == 3 else SOURCE
+    # videoconvert leaves alone what the element takes: 16 bits stay.
     pipeline = Gst.parse_launch(
-        f"{source} ! videoconvert ! video/x-raw,format=GRAY8 ! "
+        f"{source} ! videoconvert ! "
         "unetsegment name=segment output=none post-messages=true ! appsink name=frames sync=false"
     )
     pipeline.get_by_name("segment").set_property("model-file", sys.argv[1])

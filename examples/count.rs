@@ -26,8 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     gst::init()?;
     // A program that is installed with the plugin leaves this out: GStreamer finds it.
     gstunetsegment::plugin_register_static()?;
+    // videoconvert leaves alone what the element takes: 16 bits stay.
     let pipeline = gst::parse::launch(&format!(
-        "{source} ! videoconvert ! video/x-raw,format=GRAY8 ! \
+        "{source} ! videoconvert ! \
          unetsegment name=segment output=none post-messages=true ! appsink name=frames sync=false"
     ))?;
     let pipeline = pipeline

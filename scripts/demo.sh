@@ -75,5 +75,5 @@ say "$((lines - 1)) frames in $seconds s. demo/ now holds:"
 cat >&2 <<END
     overlay.webm     the $objects outlined; a browser plays it
     frame-*.png      $kept, as pictures
-    counts.csv       frame, time, number of $objects, share of the area that they cover
+    counts.csv       frame, time, number of $objects, share of the area that is not background
 END

@@ -28,7 +28,7 @@ works_for() {
     case $1 in
     build) command -v cc && pkg-config --exists 'gstreamer-video-1.0 >= 1.22' gstreamer-app-1.0 gstreamer-check-1.0 ;;
     run) gst-inspect-1.0 --exists pngdec && gst-inspect-1.0 --exists vp8enc && command -v gst-launch-1.0 ;;
-    examples) python3 -c 'import gi, numpy; gi.require_version("Gst", "1.0")' ;;
+    examples) gst-inspect-1.0 --exists avenc_ffv1 && python3 -c 'import gi, numpy; gi.require_version("Gst", "1.0")' ;;
     cameras) command -v arv-fake-gv-camera-0.8 setpriv && gst-inspect-1.0 aravissrc ;;
     analytics) pkg-config --exists 'gstreamer-analytics-1.0 >= 1.26' ;;
     browser) command -v chromium && python3 -c 'import PIL' ;;

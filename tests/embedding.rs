@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,16 +13,62 @@ use gstreamer as gst;
 
 const SOURCE: &str = "videotestsrc num-buffers=4 pattern=ball ! video/x-raw,width=200,height=160";
 
-fn counted_by_rust(files: &Files, model: &Path) -> String {
+fn counted_by_rust(files: &Files, model: &Path, source: &str) -> String {
     let program = built().join("examples").join("count");
-    told(&run(files, Command::new(program).arg(model).arg(SOURCE)))
+    told(&run(files, Command::new(program).arg(model).arg(source)))
+}
+
+/// A time-lapse of 16 bits, as a dim camera makes it: 8 bits of it are black.
+fn dim(files: &Files) -> String {
+    for number in 0..3_u32 {
+        let picture = image::ImageBuffer::from_fn(200, 160, |x, y| {
+            let away = |cx: f64, cy: f64| (f64::from(x) - cx).hypot(f64::from(y) - cy);
+            let discs = [(50.0, 50.0), (120.0, 60.0), (90.0, 120.0)];
+            let mut discs = discs.iter().take(1 + number as usize);
+            let bright = discs.any(|(cx, cy)| away(*cx, *cy) < 14.0);
+            image::Luma([if bright { 120_u16 } else { 20 } + ((x * 7 + y * 13) % 5) as u16])
+        });
+        picture
+            .save(files.path(&format!("dim{number}.png")))
+            .unwrap();
+    }
+    format!(
+        "multifilesrc location={} caps=image/png,framerate=1/1 ! pngdec",
+        files.path("dim%d.png").display()
+    )
+}
+
+/// What the element tells of each frame of `source` with nothing in between.
+fn told_by_the_element(model: &Path, source: &str) -> Vec<gst::Structure> {
+    common::init();
+    let text = format!(
+        "{source} ! unetsegment output=none post-messages=true post-objects=true model-file={} ! fakesink",
+        model.display()
+    );
+    let pipeline = gst::parse::launch(&text).unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let mut told = Vec::new();
+    for message in pipeline.bus().unwrap().iter_timed(gst::ClockTime::NONE) {
+        match message.view() {
+            gst::MessageView::Element(element) => {
+                let fields = element.structure();
+                let fields = fields.filter(|fields| fields.name() == "unetsegment");
+                told.extend(fields.map(ToOwned::to_owned));
+            }
+            gst::MessageView::Eos(_) => break,
+            gst::MessageView::Error(error) => panic!("{error:?}"),
+            _ => (),
+        }
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+    told
 }
 
 #[test]
 fn the_same_is_counted_in_rust_and_c() {
     let files = Files::new();
     let model = root().join("models/nuclei-fluo.onnx");
-    let expected = counted_by_rust(&files, &model);
+    let expected = counted_by_rust(&files, &model, SOURCE);
     assert_eq!(expected.lines().count(), 4, "{expected}");
     let flags = Command::new("pkg-config")
         .args(["--cflags", "--libs", "gstreamer-1.0", "gstreamer-app-1.0"])
@@ -38,6 +85,9 @@ fn the_same_is_counted_in_rust_and_c() {
     told(&compiled);
     let found = told(&run(&files, Command::new(&program).arg(&model).arg(SOURCE)));
     assert_eq!(found, expected);
+    let dim = dim(&files);
+    let found = told(&run(&files, Command::new(&program).arg(&model).arg(&dim)));
+    assert_eq!(found, counted_by_rust(&files, &model, &dim));
     // What is wrong is said, and the program ends.
     let output = run(&files, Command::new(&program).arg("nothing.onnx"));
     assert_eq!(output.status.code(), Some(1));
@@ -51,7 +101,62 @@ fn the_same_is_counted_in_python() {
     let model = root().join("models/nuclei-fluo.onnx");
     let program = python.arg(root().join("examples/count.py"));
     let found = told(&run(&files, program.arg(&model).arg(SOURCE)));
-    assert_eq!(found, counted_by_rust(&files, &model));
+    assert_eq!(found, counted_by_rust(&files, &model, SOURCE));
+}
+
+/// As many as there are where all 16 bits are seen.
+#[test]
+fn pictures_of_16_bits_stay_so() {
+    let files = Files::new();
+    let model = root().join("models/nuclei-fluo.onnx");
+    let source = dim(&files);
+    let expected = told_by_the_element(&model, &source);
+    let counts: Vec<u32> = expected
+        .iter()
+        .map(|fields| fields.get("objects").unwrap())
+        .collect();
+    assert_eq!(counts, [1, 2, 3]);
+    let counted = counted_by_rust(&files, &model, &source);
+    let of_line = |line: &str| line.split(' ').next().unwrap().parse().unwrap();
+    assert_eq!(counted.lines().map(of_line).collect::<Vec<u32>>(), counts);
+    let Some(mut python) = python() else { return };
+    let program = python.arg(root().join("examples/count.py"));
+    assert_eq!(
+        told(&run(&files, program.arg(&model).arg(&source))),
+        counted
+    );
+    // The table has the counts of the camera.
+    let rows = table(&files, &model, &source, &["--pixel-size", "0.5"]);
+    assert_eq!(rows.len(), 6, "{rows:?}");
+    for row in rows {
+        let number = |name: &str| row[name].parse::<f64>().unwrap();
+        assert!((80.0..130.0).contains(&number("intensity")), "{row:?}");
+        assert_eq!(number("area-um2"), number("area") * 0.25);
+        assert_eq!(number("perimeter-um"), number("perimeter") * 0.5);
+        assert_eq!(number("x-um"), number("x") * 0.5);
+    }
+}
+
+/// The lines of a table that is written, by the names of its columns.
+fn table(
+    files: &Files,
+    model: &Path,
+    source: &str,
+    more: &[&str],
+) -> Vec<BTreeMap<String, String>> {
+    let file = files.path("objects.csv");
+    let mut command = python().unwrap();
+    let program = command.arg(root().join("examples/log.py"));
+    let program = program.arg(model).arg(&file).arg(source).args(more);
+    told(&run(files, program));
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned));
+    let names: Vec<String> = lines.next().unwrap().collect();
+    let row = |line: Vec<String>| {
+        assert_eq!(line.len(), names.len(), "{line:?}");
+        names.iter().cloned().zip(line).collect()
+    };
+    lines.map(|line| row(line.collect())).collect()
 }
 
 /// By GStreamer's own count of its objects, when the program ends.
@@ -95,17 +200,29 @@ fn objects_are_written_as_a_table() {
     let Some(mut python) = python() else { return };
     let files = Files::new();
     let model = root().join("models/nuclei-fluo.onnx");
-    let table = files.path("objects.csv");
-    let program = python.arg(root().join("examples/log.py"));
-    told(&run(&files, program.arg(&model).arg(&table).arg(SOURCE)));
-    let table = std::fs::read_to_string(table).unwrap();
-    let counted = counted_by_rust(&files, &model);
+    let rows = table(&files, &model, SOURCE, &[]);
+    let counted = counted_by_rust(&files, &model, SOURCE);
     let counts = counted.lines().map(|line| line.split(' ').next().unwrap());
     let expected: usize = counts.map(|count| count.parse::<usize>().unwrap()).sum();
     assert!(expected > 0);
-    assert_eq!(table.lines().count(), 1 + expected, "{table}");
-    let columns = table.lines().map(|line| line.split(',').count());
-    assert!(columns.clone().all(|count| count == 15), "{table}");
+    assert_eq!(rows.len(), expected, "{rows:?}");
+    // Nobody has said how large a pixel is.
+    assert!(
+        rows.iter()
+            .all(|row| row.len() == 19 && row["x-um"].is_empty())
+    );
+    // What is wrong is said, and nothing else.
+    let program = python.arg(root().join("examples/log.py"));
+    let output = run(
+        &files,
+        program.arg("nothing.onnx").arg(files.path("no.csv")),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("nothing.onnx") && !said.contains("CRITICAL"),
+        "{said}"
+    );
 }
 
 /// The masks and the table of the Cell Tracking Challenge agree: a track is in every frame from its first to its last.
@@ -354,7 +471,7 @@ fn python_may_end_without_stopping() {
     }
 }
 
-/// The presets that are installed with the plugin are found, and set what they say.
+/// The presets that are installed with the plugin are found, and set what they say, whichever was loaded before.
 #[test]
 fn presets_set_what_they_say() {
     common::init();
@@ -372,16 +489,21 @@ fn presets_set_what_they_say() {
         .preset_names();
     found.retain(|name| names.contains(&name.as_str()));
     assert_eq!((found.len(), names.len()), (5, 5), "{found:?}");
-    for name in names {
-        let element = element();
-        let preset = element.dynamic_cast_ref::<gst::Preset>().unwrap();
-        assert!(preset.load_preset(name).is_ok(), "{name}");
+    let lines_of = |name: &str| -> Vec<(&str, &str)> {
         let section = text.split(&format!("[{name}]\n")).nth(1).unwrap();
         let lines = section.lines().take_while(|line| !line.is_empty());
-        for (property, value) in lines.filter_map(|line| line.split_once('=')) {
-            if property.starts_with("_meta") {
-                continue;
-            }
+        let lines = lines.filter_map(|line| line.split_once('='));
+        lines.filter(|(key, _)| !key.starts_with("_meta")).collect()
+    };
+    let keys_of = |name: &str| -> std::collections::BTreeSet<&str> {
+        lines_of(name).into_iter().map(|(key, _)| key).collect()
+    };
+    let element = element();
+    let preset = element.dynamic_cast_ref::<gst::Preset>().unwrap();
+    for name in names.iter().chain(names.iter().rev()) {
+        assert_eq!(keys_of(name), keys_of(names[0]), "{name}");
+        assert!(preset.load_preset(name).is_ok(), "{name}");
+        for (property, value) in lines_of(name) {
             let set = element.property_value(property);
             let set = set.serialize().unwrap();
             assert_eq!(set, value, "{name}: {property}");

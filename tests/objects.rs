@@ -333,6 +333,26 @@ fn an_older_mask_is_measured_anew() {
     assert_eq!(message.get("objects"), Ok(2_u32));
 }
 
+/// Also where there is none of it.
+#[test]
+fn each_class_of_the_model_has_its_area() {
+    let (_element, mut harness, bus) = finder(&[("output", "none"), ("post-messages", "true")]);
+    for (number, discs) in [&[][..], &[(20.0, 20.0, 9.0)]].into_iter().enumerate() {
+        drop(harness.push_and_pull(frame(number as u64, discs)).unwrap());
+    }
+    let areas = messages(&bus, "unetsegment").into_iter().map(|message| {
+        let areas: gst::Array = message.get("class-areas").unwrap();
+        areas.iter().map(|area| area.get().unwrap()).collect()
+    });
+    let areas: Vec<Vec<u64>> = areas.collect();
+    let all = (WIDTH * HEIGHT) as u64;
+    assert_eq!(areas[0], [all, 0]);
+    let [background, disc] = areas[1][..] else {
+        panic!("{areas:?}");
+    };
+    assert!(disc > 0 && background + disc == all, "{areas:?}");
+}
+
 #[test]
 fn an_object_keeps_its_number() {
     let properties = [
@@ -372,8 +392,11 @@ fn an_object_keeps_its_number() {
     let out = harness.push_and_pull(frame(11, &halves)).unwrap();
     let labels = labels_of(&out);
     assert_eq!(halves.map(|(x, y, _)| at(&labels, x, y)), [3, 4]);
+    drop(harness.push_and_pull(frame(12, &halves)).unwrap());
     let told = messages(&bus, "unetsegment");
-    assert_eq!(numbers(&told[0], "deaths"), [1]);
+    // It dies when it was looked for twice in vain.
+    let deaths = [0, 1, 2].map(|at| numbers(&told[at], "deaths"));
+    assert_eq!(deaths, [vec![], vec![], vec![1]]);
     let divisions: gst::Array = told[1].get("divisions").unwrap();
     let first: gst::Array = divisions[0].get().unwrap();
     let first: Vec<u32> = first.iter().map(|value| value.get().unwrap()).collect();
@@ -386,9 +409,87 @@ fn an_object_keeps_its_number() {
     let segment = gst::FormattedSegment::<gst::ClockTime>::new();
     assert!(harness.push_event(gst::event::Segment::new(&segment)));
     let out = harness
-        .push_and_pull(frame(12, &[(30.0, 30.0, 8.0)]))
+        .push_and_pull(frame(13, &[(30.0, 30.0, 8.0)]))
         .unwrap();
     assert_eq!(labels_of(&out).iter().max(), Some(&1));
+}
+
+/// What happens in frames without a message is in the next one, and the trigger sees it at once.
+#[test]
+fn nothing_that_happens_between_messages_is_lost() {
+    let properties = [
+        ("output", "none"),
+        ("track", "true"),
+        ("trigger", "divisions > 0"),
+        ("post-messages", "true"),
+        ("message-interval", "6"),
+    ];
+    let (element, mut harness, bus) = finder(&properties);
+    let (stays, passes) = ((20.0, 20.0, 9.0), (70.0, 50.0, 6.0));
+    let (whole, halves) = ((70.0, 18.0, 8.0), [(64.0, 18.0, 4.0), (76.0, 18.0, 4.0)]);
+    let mut frames = vec![vec![stays, whole]];
+    frames.push(vec![stays, passes, whole]);
+    frames.extend(vec![vec![stays, halves[0], halves[1]]; 6]);
+    for (number, discs) in frames.iter().enumerate() {
+        drop(harness.push_and_pull(frame(number as u64, discs)).unwrap());
+    }
+    let waiting: Vec<_> = std::iter::from_fn(|| bus.pop()).collect();
+    let told = |name: &str| -> Vec<gst::Structure> {
+        let structures = waiting.iter().filter_map(|message| message.structure());
+        let structures = structures.filter(|fields| fields.name() == name);
+        structures.map(ToOwned::to_owned).collect()
+    };
+    let messages_of_frames = told("unetsegment");
+    let [first, second] = messages_of_frames.as_slice() else {
+        panic!("{messages_of_frames:?}");
+    };
+    assert_eq!(numbers(first, "births"), [1, 2]);
+    assert!(numbers(first, "deaths").is_empty());
+    assert_eq!(numbers(second, "births"), [3]);
+    assert_eq!(numbers(second, "deaths"), [3]);
+    let divisions: gst::Array = second.get("divisions").unwrap();
+    assert_eq!(divisions.len(), 1, "{second:?}");
+    let frames: Vec<u64> = told("unetsegment-trigger")
+        .iter()
+        .map(|fields| fields.get("frame").unwrap())
+        .collect();
+    assert_eq!(frames, [2, 3]);
+
+    // Once is enough.
+    element.set_property("message-interval", 1_u32);
+    drop(
+        harness
+            .push_and_pull(frame(8, &[stays, halves[0], halves[1]]))
+            .unwrap(),
+    );
+    let told = messages(&bus, "unetsegment");
+    assert!(numbers(&told[0], "births").is_empty() && numbers(&told[0], "deaths").is_empty());
+}
+
+/// Missing in every other frame, and then for two: whoever counts deaths counts cells.
+#[test]
+fn an_object_that_flickers_does_not_die() {
+    let properties = [
+        ("output", "none"),
+        ("trigger", "deaths > 0"),
+        ("post-messages", "true"),
+    ];
+    let (_element, mut harness, bus) = finder(&properties);
+    let discs = [(20.0, 20.0, 9.0), (70.0, 40.0, 9.0)];
+    let there = [true, false, true, false, true, false, false, true];
+    for (number, there) in there.into_iter().enumerate() {
+        let discs = &discs[..if there { 2 } else { 1 }];
+        drop(harness.push_and_pull(frame(number as u64, discs)).unwrap());
+    }
+    let waiting: Vec<_> = std::iter::from_fn(|| bus.pop()).collect();
+    let told = waiting.iter().filter_map(|message| message.structure());
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 8, "the trigger has begun to hold: {told:?}");
+    for (number, message) in told.into_iter().enumerate() {
+        let born: &[u32] = if number == 0 { &[1, 2] } else { &[] };
+        assert_eq!(numbers(&message.to_owned(), "births"), born, "{number}");
+        assert!(numbers(&message.to_owned(), "deaths").is_empty());
+    }
 }
 
 #[test]
@@ -411,6 +512,31 @@ fn a_condition_is_told_when_it_begins_and_when_it_ends() {
         }
     }
     assert_eq!(told, [(1, true, 3.0), (4, false, 1.0), (5, true, 3.0)]);
+    // Another one in its place, or none, ends it with the next frame.
+    let discs = [(12.0, 30.0, 6.0), (32.0, 30.0, 6.0)];
+    let mut told = Vec::new();
+    for (number, trigger) in [(6, "objects >= 4 until 1"), (7, "objects > 1"), (8, "")] {
+        element.set_property("trigger", trigger);
+        drop(harness.push_and_pull(frame(number, &discs)).unwrap());
+        for message in messages(&bus, "unetsegment-trigger") {
+            let (text, active): (String, bool) = (
+                message.get("trigger").unwrap(),
+                message.get("active").unwrap(),
+            );
+            assert_eq!(message.get("frame"), Ok(number));
+            told.push((number, text, active));
+        }
+    }
+    let expected = [
+        (6, "objects >= 3 until 2", false),
+        (7, "objects > 1", true),
+        (8, "objects > 1", false),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(number, text, active)| (number, text.to_owned(), active))
+    );
+    element.set_property("trigger", "objects >= 3 until 2");
     // What says nothing is refused, and the condition stays.
     element.set_property("trigger", "cells > 3");
     assert_eq!(

@@ -128,6 +128,12 @@ fn options_that_nobody_takes_are_told() {
             "{text}"
         );
     }
+    // An option without a name before it is the name.
+    let text = refusal(&element(&model, &[("provider-options", "abc")]));
+    assert!(
+        text.contains("abc has no options") && text.contains("options,NAME=VALUE"),
+        "{text}"
+    );
     let file = files.write("file", b"");
     let text = refusal(&element(
         &model,

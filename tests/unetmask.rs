@@ -193,14 +193,14 @@ fn what_is_not_there_is_told() {
     }
 }
 
-/// Runs `text` to its end, with the masks that pass the pad `watched`.
-fn play(text: &str, watched: &str) -> (Vec<Vec<u8>>, gst::Pipeline) {
+/// Runs `text` to its end, with the masks or labels that pass the pad `watched`.
+fn play(text: &str, watched: &str, what: &str) -> (Vec<Vec<u8>>, gst::Pipeline) {
     let pipeline = gst::parse::launch(text)
         .unwrap()
         .downcast::<gst::Pipeline>()
         .unwrap();
     let masks = Arc::new(Mutex::new(Vec::new()));
-    let seen = masks.clone();
+    let (seen, of_labels) = (masks.clone(), what == "labels");
     let pad = pipeline
         .by_name(watched)
         .unwrap()
@@ -208,7 +208,11 @@ fn play(text: &str, watched: &str) -> (Vec<Vec<u8>>, gst::Pipeline) {
         .unwrap();
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let buffer = info.buffer().unwrap();
-        let mask = mask_meta::of(buffer).map_or_else(|| bytes(buffer), |mask| bytes(&mask.mask));
+        let mask = mask_meta::of(buffer).map(|mask| match of_labels {
+            true => bytes(&mask.labels.unwrap().0),
+            false => bytes(&mask.mask),
+        });
+        let mask = mask.unwrap_or_else(|| bytes(buffer));
         seen.lock().unwrap().push(mask);
         gst::PadProbeReturn::Ok
     });
@@ -224,64 +228,65 @@ fn play(text: &str, watched: &str) -> (Vec<Vec<u8>>, gst::Pipeline) {
 
 /// Overlay and recording from one inference, and what was recorded is the meta bit for bit.
 #[test]
-fn what_is_recorded_is_the_mask() {
+fn what_is_recorded_is_what_rides_on_the_frame() {
     common::init();
+    let ffv1 = gst::ElementFactory::find("avenc_ffv1");
+    assert!(
+        ffv1.is_some(),
+        "FFV1 is missing: install gstreamer1.0-libav"
+    );
+    let matroska = (
+        "avenc_ffv1 ! matroskamux ! filesink location=",
+        ["filesrc location=", " ! matroskademux ! avdec_ffv1"],
+        "recorded.mkv",
+    );
+    let pictures = (
+        "pngenc ! multifilesink location=",
+        [
+            "multifilesrc caps=image/png,framerate=25/1 location=",
+            " ! pngdec",
+        ],
+        "recorded%03d.png",
+    );
+    is_recorded(("mask", "GRAY8"), pictures);
+    is_recorded(("mask", "GRAY8"), matroska);
+    is_recorded(("labels", "GRAY16_LE"), matroska);
+}
+
+/// How a file is written, how it is read, and its name.
+type Recording = (&'static str, [&'static str; 2], &'static str);
+
+fn is_recorded((what, format): (&str, &str), (writer, reader, file): Recording) {
     let files = Files::new();
-    let model = files.model(&SMALL);
-    let there = |name: &str| gst::ElementFactory::find(name).is_some();
-    for (encoder, decoder, file) in [
-        (
-            "avenc_ffv1 ! matroskamux",
-            "matroskademux ! avdec_ffv1",
-            "mask.mkv",
-        ),
-        ("pngenc", "pngdec", "mask%03d.png"),
-    ] {
-        if !there(encoder.split(' ').next().unwrap()) {
-            println!("skipped: {encoder} is not installed");
-            continue;
-        }
-        let path = files.path(file);
-        let path = path.to_str().unwrap();
-        let (sink, source) = match file.contains('%') {
-            true => ("multifilesink", "multifilesrc"),
-            false => ("filesink", "filesrc"),
-        };
-        let recording = format!(
-            "videotestsrc pattern=ball num-buffers=8 ! video/x-raw,format=GRAY8,width=90,height=61,framerate=25/1 ! \
-             unetsegment name=unet model-file={} output=none ! tee name=frames \
-             frames. ! queue ! unetmask ! {encoder} ! {sink} location={path} \
-             frames. ! queue ! display. \
-             identity name=display ! fakesink",
-            model.display()
-        );
-        let (expected, pipeline) = play(&recording, "unet");
-        let unet = pipeline.by_name("unet").unwrap();
-        let stats: gst::Structure = unet.property("stats");
-        assert_eq!(stats.get("runs"), Ok(8_u64), "more than one run a frame");
-        pipeline.set_state(gst::State::Null).unwrap();
-        let caps = match file.contains('%') {
-            true => " caps=image/png,framerate=25/1",
-            false => "",
-        };
-        let reading = format!(
-            "{source} location={path}{caps} ! {decoder} ! videoconvert ! video/x-raw,format=GRAY8 ! rows. \
-             identity name=rows ! fakesink"
-        );
-        let (padded, pipeline) = play(&reading, "rows");
-        pipeline.set_state(gst::State::Null).unwrap();
-        // GRAY8 of 90 columns has rows of 92 bytes.
-        let rows = |frame: &Vec<u8>| -> Vec<u8> {
-            let stride = frame.len() / 61;
-            frame
-                .chunks(stride)
-                .take(61)
-                .flat_map(|row| &row[..90])
-                .copied()
-                .collect()
-        };
-        let found: Vec<_> = padded.iter().map(rows).collect();
-        assert_eq!(found.len(), 8, "{file}");
-        assert_eq!(found, expected, "{file}");
-    }
+    let (model, path) = (files.model(&SMALL), files.path(file));
+    let path = path.to_str().unwrap();
+    let recording = format!(
+        "videotestsrc pattern=ball num-buffers=8 ! video/x-raw,format=GRAY8,width=90,height=61,framerate=25/1 ! \
+         unetsegment name=unet model-file={} output=none find-objects=true ! tee name=frames \
+         frames. ! queue ! unetmask what={what} ! {writer}{path} \
+         frames. ! queue ! display. \
+         identity name=display ! fakesink",
+        model.display()
+    );
+    let (expected, pipeline) = play(&recording, "unet", what);
+    let unet = pipeline.by_name("unet").unwrap();
+    let stats: gst::Structure = unet.property("stats");
+    assert_eq!(stats.get("runs"), Ok(8_u64), "more than one run a frame");
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert!(expected.iter().flatten().any(|byte| *byte > 0), "{what}");
+    let [source, decoder] = reader;
+    let reading = format!(
+        "{source}{path}{decoder} ! videoconvert ! video/x-raw,format={format} ! identity name=rows ! fakesink"
+    );
+    let (padded, pipeline) = play(&reading, "rows", what);
+    pipeline.set_state(gst::State::Null).unwrap();
+    // Rows of 90 samples are padded to a multiple of 4 bytes.
+    let row = expected[0].len() / 61;
+    let rows = |frame: &Vec<u8>| -> Vec<u8> {
+        let rows = frame.chunks(frame.len() / 61).take(61);
+        rows.flat_map(|padded| &padded[..row]).copied().collect()
+    };
+    let found: Vec<_> = padded.iter().map(rows).collect();
+    assert_eq!(found.len(), 8, "{file} {what}");
+    assert_eq!(found, expected, "{file} {what}");
 }

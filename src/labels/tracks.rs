@@ -46,14 +46,21 @@ struct Known {
 pub struct Events {
     /// Objects that were not there before; halves of one that has divided are not among them.
     pub births: Vec<u32>,
-    /// Objects that are not there any more.
+    /// Objects that were looked for in vain: their numbers are given up.
     pub deaths: Vec<u32>,
     /// Objects that have divided, and what became of them.
     pub divisions: Vec<(u32, [u32; 2])>,
 }
 
 impl Events {
-    fn clear(&mut self) {
+    /// Adds what happened later. No number is given twice, so that there is an end to it.
+    pub fn append(&mut self, later: &Events) {
+        self.births.extend_from_slice(&later.births);
+        self.deaths.extend_from_slice(&later.deaths);
+        self.divisions.extend_from_slice(&later.divisions);
+    }
+
+    pub fn clear(&mut self) {
         self.births.clear();
         self.deaths.clear();
         self.divisions.clear();
@@ -220,7 +227,8 @@ impl Tracker {
             }
             known.lost += 1;
             let stays = known.lost <= PATIENCE;
-            if known.lost == 1 {
+            if !stays {
+                // Not before: one that flickers would die each time, and be found again without a birth.
                 events.deaths.push(known.number);
             }
             stays
@@ -302,23 +310,29 @@ mod tests {
         frame(&mut tracker, &[(2, 2, 6, 6)]);
         let (numbers, _) = frame(&mut tracker, &[(10, 2, 6, 6)]);
         assert_eq!(numbers, [1]);
-        let (numbers, events) = frame(&mut tracker, &[(50, 20, 6, 6)]);
+        let leap = [(50, 20, 6, 6)];
+        let (numbers, events) = frame(&mut tracker, &leap);
         assert_eq!(numbers, [2]);
-        assert_eq!((events.births, events.deaths), (vec![2], vec![1]));
+        assert_eq!((events.births, events.deaths), (vec![2], vec![]));
+        // The one before is looked for twice.
+        assert_eq!(frame(&mut tracker, &leap).1, Events::default());
+        assert_eq!(frame(&mut tracker, &leap).1.deaths, [1]);
+        assert_eq!(frame(&mut tracker, &leap).1, Events::default());
     }
 
     #[test]
     fn what_is_missing_for_a_moment_is_found_again() {
         let mut tracker = Tracker::default();
         frame(&mut tracker, &[(2, 2, 6, 6), (30, 10, 6, 6)]);
-        let (numbers, events) = frame(&mut tracker, &[(30, 10, 6, 6)]);
-        assert_eq!((numbers, events.deaths), (vec![2], vec![1]));
-        let (numbers, _) = frame(&mut tracker, &[(3, 3, 6, 6), (30, 10, 6, 6)]);
-        assert_eq!(numbers, [1, 2]);
-        // Not for ever.
-        for _ in 0..3 {
-            frame(&mut tracker, &[(30, 10, 6, 6)]);
+        for _ in 0..2 {
+            let (numbers, events) = frame(&mut tracker, &[(30, 10, 6, 6)]);
+            assert_eq!((numbers, events), (vec![2], Events::default()));
         }
+        let (numbers, events) = frame(&mut tracker, &[(3, 3, 6, 6), (30, 10, 6, 6)]);
+        assert_eq!((numbers, events), (vec![1, 2], Events::default()));
+        // Not for ever.
+        let deaths = [(); 3].map(|()| frame(&mut tracker, &[(30, 10, 6, 6)]).1.deaths);
+        assert_eq!(deaths, [vec![], vec![], vec![1]]);
         let (numbers, _) = frame(&mut tracker, &[(3, 3, 6, 6), (30, 10, 6, 6)]);
         assert_eq!(numbers, [3, 2]);
     }

@@ -10,9 +10,9 @@ use super::likeness::Look;
 use super::loaded::Loaded;
 use super::objects::Objects;
 use super::settings::FrameSettings;
-use super::trigger::Trigger;
+use super::trigger::Change;
 use crate::contract::Compared;
-use crate::labels::Object;
+use crate::labels::{Events, Object};
 
 /// Which frame a message is about.
 #[derive(Clone, Copy, Debug)]
@@ -39,14 +39,15 @@ impl Occasion {
 
 /// The element message `unetsegment`: what one frame holds. Its fields are `frame` (guint64), `timestamp` (guint64,
 /// nanoseconds; missing where the frame has none), `mask-age` (guint64, nanoseconds), `objects` (guint), `coverage`
-/// (gdouble, share of the frame that is not background), `class-areas` (array of guint64, pixels of each class, the
-/// background first), with `measure-uncertainty` `uncertainty` (gdouble, bits) and, with `track`, `births`, `deaths` (arrays of guint) and `divisions` (array of arrays of
-/// guint: the object that has divided, and both that it became).
+/// (gdouble, share of the frame that is not background), `class-areas` (array of guint64, pixels of each class of the
+/// model, the background first), with `measure-uncertainty` `uncertainty` (gdouble, bits) and, with `track`, what has
+/// happened since the message before: `births`, `deaths` (arrays of guint) and `divisions` (array of arrays of guint:
+/// the object that has divided, and both that it became).
 ///
 /// With `post-objects` it has `object-list`, an array of structures, see [`object`].
 pub fn report(
     occasion: &Occasion,
-    objects: &Objects,
+    (objects, events): (&Objects, &Events),
     settings: &FrameSettings,
     micrometres: Option<f64>,
 ) -> gst::Structure {
@@ -60,7 +61,6 @@ pub fn report(
         fields = fields.field("uncertainty", bits);
     }
     if settings.tracks() {
-        let events = objects.events();
         let divisions = events.divisions.iter();
         let divisions = divisions.map(|(one, [a, b])| gst::Array::new([*one, *a, *b]));
         fields = fields
@@ -108,20 +108,15 @@ fn object(found: &Object, micrometres: Option<f64>) -> gst::Structure {
     fields.build()
 }
 
-/// The element message `unetsegment-trigger`, when the condition of `trigger` begins to hold, and when it ends:
-/// `trigger` (gchararray), `active` (gboolean), `value` (gdouble, what was compared), `frame`, `timestamp` and
+/// The element message `unetsegment-trigger`, when the condition of `trigger` begins to hold, and when it ends or
+/// another one takes its place: `trigger` (gchararray), `active` (gboolean), `value` (gdouble, what was compared), `frame`, `timestamp` and
 /// `mask-age` as in [`report`].
-pub fn triggered(
-    occasion: &Occasion,
-    trigger: &Trigger,
-    active: bool,
-    value: f64,
-) -> gst::Structure {
+pub fn triggered(occasion: &Occasion, change: &Change) -> gst::Structure {
     occasion
         .fields("unetsegment-trigger")
-        .field("trigger", trigger.to_string())
-        .field("active", active)
-        .field("value", value)
+        .field("trigger", change.trigger.to_string())
+        .field("active", change.active)
+        .field("value", change.value)
         .build()
 }
 

@@ -21,7 +21,7 @@ pub struct Objects {
     basis: Option<Basis>,
     /// Share of the frame that is not background.
     coverage: f64,
-    /// Pixels of each class.
+    /// Pixels of each class of the model.
     areas: Vec<u64>,
     /// Mean entropy of a pixel in bits, where it is measured.
     uncertainty: Option<f64>,
@@ -89,7 +89,7 @@ impl Objects {
         self.too_many = None;
         let mask = found.mask.map_readable()?;
         let width = stream.input.size().width;
-        self.count_classes(&mask);
+        self.count_classes(&mask, found.model.contract.classes.len());
         let map = found
             .probability
             .as_ref()
@@ -161,7 +161,7 @@ impl Objects {
         &self.events
     }
 
-    /// Pixels of each class, the background first.
+    /// Pixels of each class of the model, the background first.
     pub fn areas(&self) -> &[u64] {
         &self.areas
     }
@@ -182,7 +182,7 @@ impl Objects {
         self.uncertainty
     }
 
-    fn count_classes(&mut self, mask: &[u8]) {
+    fn count_classes(&mut self, mask: &[u8], classes: usize) {
         self.areas.clear();
         let mut counts = [0_u64; 256];
         for class in mask {
@@ -191,8 +191,7 @@ impl Objects {
                 *count += 1;
             }
         }
-        let last = counts.iter().rposition(|count| *count > 0);
-        self.areas.extend(counts.iter().take(last.unwrap_or(0) + 1));
+        self.areas.extend(counts.iter().take(classes));
         let pixels = mask.len().max(1) as f64;
         self.coverage = 1.0 - counts[0] as f64 / pixels;
         if mask.is_empty() {

@@ -206,7 +206,7 @@ fn frame_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecBoolean::builder("post-messages")
             .nick("Post messages")
-            .blurb("Post an element message \"unetsegment\" for each frame with the number of objects and the share of the frame that they cover")
+            .blurb("Post an element message \"unetsegment\" for each frame with the number of objects and the coverage: the share of the frame that is not background, also where it is of no object that counts")
             .default_value(default.post_messages)
             .mutable_playing()
             .build(),
@@ -326,7 +326,7 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecUInt::builder("message-interval")
             .nick("Message interval")
-            .blurb("The messages of post-messages come with every N-th frame")
+            .blurb("The messages of post-messages come with every N-th frame, and tell births, deaths and divisions of those between, too")
             .minimum(1)
             .maximum(100_000)
             .default_value(default.message_interval)
@@ -340,7 +340,7 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecString::builder("trigger")
             .nick("Trigger")
-            .blurb("A condition, such as \"objects >= 50 until 40\" or \"coverage > 0.8\": an element message \"unetsegment-trigger\" is posted when it begins and when it ends; objects, coverage, births, deaths and divisions can be compared; for the last three objects keep their numbers, as with track")
+            .blurb("A condition, such as \"objects >= 50 until 40\" or \"coverage > 0.8\": an element message \"unetsegment-trigger\" is posted when it begins and when it ends; objects, coverage (0 to 1), births, deaths and divisions can be compared; for the last three objects keep their numbers, as with track")
             .mutable_playing()
             .build(),
     ]

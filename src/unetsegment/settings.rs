@@ -172,11 +172,18 @@ const PERCENTILES: Normalization = Normalization::Percentile {
 impl ModelSettings {
     /// The fields of `provider-options` as the texts that providers take: `true` and `false` as 1 and 0.
     pub fn provider_options(&self) -> Result<Vec<(String, String)>, String> {
-        let fields = self
-            .provider_options
-            .iter()
-            .flat_map(|fields| fields.iter());
+        let Some(fields) = &self.provider_options else {
+            return Ok(Vec::new());
+        };
+        // GStreamer takes the first word for the name of the structure.
+        if fields.is_empty() {
+            return Err(format!(
+                "provider-options: {} has no options: write a name and then what is to be set, options,NAME=VALUE",
+                fields.name()
+            ));
+        }
         fields
+            .iter()
             .map(|(name, value)| match text_of(value) {
                 Some(text) => Ok((name.to_string(), text)),
                 None => Err(format!(

@@ -8,11 +8,11 @@ use std::str::FromStr;
 pub enum Quantity {
     /// Objects of a frame.
     Objects,
-    /// Share of the frame that they cover.
+    /// Share of the frame that is not background, also where it is of no object that counts.
     Coverage,
     /// Objects that were not there in the frame before.
     Births,
-    /// Objects that are not there any more.
+    /// Objects that were looked for in vain.
     Deaths,
     /// Objects that have divided.
     Divisions,
@@ -60,6 +60,47 @@ pub struct Held {
     pub births: usize,
     pub deaths: usize,
     pub divisions: usize,
+}
+
+/// Follows a condition from frame to frame.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// The condition that holds, and the value that it was last compared with.
+    held: Option<(Trigger, f64)>,
+}
+
+/// A condition has begun to hold, or ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    pub trigger: Trigger,
+    pub active: bool,
+    /// What was compared.
+    pub value: f64,
+}
+
+impl Watch {
+    /// What changes with a frame, in this order. A condition that held and is another one's turn now, or nobody's,
+    /// ends: whoever acts upon it would wait for that forever. The other one begins as if none had held.
+    pub fn see(&mut self, trigger: Option<Trigger>, frame: &Held) -> [Option<Change>; 2] {
+        let gone = self.held.take_if(|(held, _)| Some(*held) != trigger);
+        let gone = gone.map(|(trigger, value)| Change {
+            trigger,
+            active: false,
+            value,
+        });
+        let Some(trigger) = trigger else {
+            return [gone, None];
+        };
+        let held = self.held.is_some();
+        let (active, value) = (trigger.holds(frame, held), trigger.value(frame));
+        self.held = active.then_some((trigger, value));
+        let change = Change {
+            trigger,
+            active,
+            value,
+        };
+        [gone, (active != held).then_some(change)]
+    }
 }
 
 impl Trigger {
@@ -133,6 +174,10 @@ impl FromStr for Trigger {
         if (rising && until > level) || (!rising && until < level) {
             return Err(wrong("it would end before it begins"));
         }
+        if quantity == Quantity::Coverage {
+            is_share(level, comparison)?;
+            is_share(until, comparison)?;
+        }
         Ok(Trigger {
             quantity,
             comparison,
@@ -140,6 +185,27 @@ impl FromStr for Trigger {
             until,
         })
     }
+}
+
+/// Refuses a coverage that no frame has: most likely it is in percent, as overlays write it.
+fn is_share(number: f64, comparison: Comparison) -> Result<(), String> {
+    let possible = match comparison {
+        Comparison::More => (0.0..1.0).contains(&number),
+        Comparison::Less => number > 0.0 && number <= 1.0,
+        Comparison::AtLeast | Comparison::AtMost => (0.0..=1.0).contains(&number),
+    };
+    if possible {
+        return Ok(());
+    }
+    let percent = if number > 0.0 && number <= 100.0 {
+        number
+    } else {
+        80.0
+    };
+    let share = percent / 100.0;
+    Err(format!(
+        "{number} is no coverage to compare with: it is a share of the frame, from 0 to 1. Write {share} for {percent} %"
+    ))
 }
 
 impl fmt::Display for Trigger {
@@ -191,6 +257,31 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_that_is_changed_ends_first() {
+        let [many, few] = ["objects >= 50 until 10", "objects > 30 until 20"]
+            .map(|text| text.parse::<Trigger>().unwrap());
+        let change = |trigger, active, value| {
+            Some(Change {
+                trigger,
+                active,
+                value,
+            })
+        };
+        let mut watch = Watch::default();
+        let mut see = |trigger, count| watch.see(trigger, &objects(count));
+        assert_eq!(see(Some(many), 60), [None, change(many, true, 60.0)]);
+        // The same again is no change.
+        assert_eq!(see(Some(many), 25), [None, None]);
+        // With 25 objects the other one would go on, but does not begin.
+        assert_eq!(see(Some(few), 25), [change(many, false, 25.0), None]);
+        assert_eq!(see(Some(few), 31), [None, change(few, true, 31.0)]);
+        let both = [change(few, false, 31.0), change(many, true, 70.0)];
+        assert_eq!(see(Some(many), 70), both);
+        assert_eq!(see(None, 80), [change(many, false, 70.0), None]);
+        assert_eq!(see(None, 80), [None, None]);
+    }
+
+    #[test]
     fn it_is_read_as_it_is_written() {
         for text in [
             "objects >= 50 until 40",
@@ -207,6 +298,11 @@ mod tests {
             ("objects > nan", "no number"),
             ("objects > 5 until 6", "before it begins"),
             ("objects < 5 until 4", "before it begins"),
+            ("coverage > 80", "Write 0.8 for 80 %"),
+            ("coverage >= 0.9 until -1", "from 0 to 1"),
+            ("coverage < 0.5 until 60", "Write 0.6 for 60 %"),
+            ("coverage > 1", "Write 0.01 for 1 %"),
+            ("coverage > 200", "Write 0.8 for 80 %"),
         ] {
             let error = text.parse::<Trigger>().unwrap_err();
             assert!(error.contains(what), "{text}: {error}");

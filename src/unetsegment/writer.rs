@@ -8,7 +8,9 @@ use super::job::{Found, Job, ProcessError};
 use super::messages::{self, Occasion};
 use super::objects::Objects;
 use super::settings::FrameSettings;
+use super::trigger::Watch;
 use crate::contract::Contract;
+use crate::labels::Events;
 use crate::mask_meta::{self, Mask};
 use crate::picture;
 
@@ -16,10 +18,11 @@ use crate::picture;
 pub struct Writer {
     drawer: Drawer,
     objects: Objects,
+    /// What has happened to them since the last message of a frame.
+    untold: Events,
     #[cfg(feature = "analytics")]
     analytics: crate::analytics::Attacher,
-    /// Whether the condition of `trigger` holds.
-    triggered: bool,
+    watch: Watch,
     /// Frames that went out, by which `message-interval` counts.
     frames: u64,
 }
@@ -29,7 +32,7 @@ pub enum Written {
     Frame {
         buffer: gst::Buffer,
         /// What there is to tell of it.
-        messages: [Option<gst::Structure>; 2],
+        messages: [Option<gst::Structure>; 3],
         /// Age of its mask, where it has one.
         age: Option<Duration>,
     },
@@ -42,9 +45,10 @@ impl Writer {
         Writer {
             drawer: Drawer::default(),
             objects: Objects::default(),
+            untold: Events::default(),
             #[cfg(feature = "analytics")]
             analytics: crate::analytics::Attacher::default(),
-            triggered: false,
+            watch: Watch::default(),
             frames: 0,
         }
     }
@@ -58,6 +62,7 @@ impl Writer {
     /// Forgets the objects of the frames before: those to come are others.
     pub fn forget_objects(&mut self) {
         self.objects.reset();
+        self.untold.clear();
     }
 
     /// Makes the buffer that goes out of a job with what was found for it.
@@ -118,7 +123,7 @@ impl Writer {
             _ => (),
         }
         let timestamp = buffer.pts();
-        let mut messages = [None, None];
+        let mut messages = [None, None, None];
         if let (Some(found), Some(age)) = (found, age) {
             let occasion = Occasion {
                 frame: number,
@@ -203,22 +208,21 @@ impl Writer {
         occasion: &Occasion,
         settings: &FrameSettings,
         contract: &Contract,
-    ) -> [Option<gst::Structure>; 2] {
+    ) -> [Option<gst::Structure>; 3] {
         let interval = u64::from(settings.message_interval.max(1));
         let is_due = settings.post_messages && self.frames.is_multiple_of(interval);
+        self.untold.append(self.objects.events());
         let report = is_due.then(|| {
             let micrometres = settings.micrometres(contract);
-            messages::report(occasion, &self.objects, settings, micrometres)
+            let found = (&self.objects, &self.untold);
+            messages::report(occasion, found, settings, micrometres)
         });
-        let Some(trigger) = settings.trigger else {
-            self.triggered = false;
-            return [report, None];
-        };
-        let held = self.objects.held();
-        let active = trigger.holds(&held, self.triggered);
-        let changed = std::mem::replace(&mut self.triggered, active) != active;
-        let value = trigger.value(&held);
-        let told = changed.then(|| messages::triggered(occasion, &trigger, active, value));
-        [report, told]
+        if is_due || !settings.post_messages {
+            self.untold.clear();
+        }
+        let changes = self.watch.see(settings.trigger, &self.objects.held());
+        let [ended, changed] =
+            changes.map(|change| change.map(|change| messages::triggered(occasion, &change)));
+        [report, ended, changed]
     }
 }
