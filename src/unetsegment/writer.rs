@@ -8,6 +8,7 @@ use super::job::{Found, Job, ProcessError};
 use super::messages::{self, Occasion};
 use super::objects::Objects;
 use super::settings::FrameSettings;
+use super::stream::Stream;
 use super::trigger::Watch;
 use crate::contract::Contract;
 use crate::labels::Events;
@@ -106,53 +107,26 @@ impl Writer {
                 .find(found, &stream, (kind, &settings), Some(&frame))?;
         }
         let buffer = output.make_mut();
-        match (&input, &found) {
-            (Some(input), found) => {
-                self.write_anew(&drawing, kind, (input, buffer), found.as_ref())?;
-            }
-            (None, found)
-                if kind == Output::Overlay
-                    && (found.is_some() || !settings.annotations.is_empty()) =>
-            {
-                let place = stream.input.placement(buffer)?;
-                let mut bytes = buffer.map_writable()?;
-                let mut frame = stream.input.frame_mut(&place, &mut bytes)?;
-                self.drawer
-                    .draw(&drawing, None, &mut frame, &self.objects)?;
-            }
-            _ => (),
+        match &input {
+            Some(input) => self.write_anew(&drawing, kind, (input, buffer), found.as_ref())?,
+            None if kind == Output::Overlay => self.draw_upon(&drawing, buffer)?,
+            None => (),
         }
-        let timestamp = buffer.pts();
         let mut messages = [None, None, None];
         if let (Some(found), Some(age)) = (found, age) {
             let occasion = Occasion {
                 frame: number,
-                timestamp,
+                timestamp: buffer.pts(),
                 age,
             };
             messages = self.messages(&occasion, &settings, &found.model.contract);
-            let with_caps = |map: gst::Buffer| (map, stream.wide_caps.clone());
-            let labels = self.objects.buffer().filter(|_| wants_objects);
-            let probability = found.samples.filter(|_| settings.keep_probability);
-            let mask = Mask {
-                labels: labels.cloned().map(with_caps),
-                objects: wants_objects.then(|| self.objects.count()),
-                probability: probability.map(with_caps),
-                mask: found.mask,
-                caps: stream.mask_caps.clone(),
-                inference: found.spent.inference,
-                age,
-                stale,
-                timestamp: found.timestamp,
-            };
-            // Others would take a stale one for fresh.
-            #[cfg(feature = "analytics")]
-            if !stale {
-                let classes = &found.model.contract.classes;
-                let objects = self.objects.list();
-                self.analytics.attach(buffer, &mask, objects, classes)?;
+            let mut mask = carried(&stream, &settings, &found, (age, stale));
+            if wants_objects {
+                let labels = self.objects.buffer().cloned();
+                mask.labels = labels.map(|labels| (labels, stream.wide_caps.clone()));
+                mask.objects = Some(self.objects.count());
             }
-            mask_meta::attach(buffer, mask)?;
+            self.attach(buffer, mask, &found.model.contract)?;
             if let Some(map) = found.probability {
                 stream.take_back(map);
             }
@@ -163,6 +137,49 @@ impl Writer {
             messages,
             age,
         })
+    }
+
+    /// Draws upon the frame in `buffer`, if there is anything to draw.
+    fn draw_upon(
+        &mut self,
+        drawing: &Drawing,
+        buffer: &mut gst::BufferRef,
+    ) -> Result<(), ProcessError> {
+        if drawing.found.is_none() && drawing.settings.annotations.is_empty() {
+            return Ok(());
+        }
+        let picture = &drawing.stream.input;
+        let place = picture.placement(buffer)?;
+        let mut bytes = buffer.map_writable()?;
+        let mut frame = picture.frame_mut(&place, &mut bytes)?;
+        self.drawer.draw(drawing, None, &mut frame, &self.objects)?;
+        Ok(())
+    }
+
+    /// Lets `mask` ride on the frame in `buffer`.
+    #[cfg_attr(
+        not(feature = "analytics"),
+        expect(
+            clippy::unused_self,
+            unused_variables,
+            reason = "it is what analytics takes"
+        )
+    )]
+    fn attach(
+        &mut self,
+        buffer: &mut gst::BufferRef,
+        mask: Mask,
+        contract: &Contract,
+    ) -> Result<(), ProcessError> {
+        // Others would take a stale one for fresh.
+        #[cfg(feature = "analytics")]
+        if !mask.stale {
+            let objects = self.objects.list();
+            self.analytics
+                .attach(buffer, &mask, objects, &contract.classes)?;
+        }
+        mask_meta::attach(buffer, mask)?;
+        Ok(())
     }
 
     fn write_anew(
@@ -224,5 +241,26 @@ impl Writer {
         let [ended, changed] =
             changes.map(|change| change.map(|change| messages::triggered(occasion, &change)));
         [report, ended, changed]
+    }
+}
+
+/// What was found, as it rides on a frame, so far without objects.
+fn carried(
+    stream: &Stream,
+    settings: &FrameSettings,
+    found: &Found,
+    (age, stale): (Duration, bool),
+) -> Mask {
+    let samples = found.samples.clone().filter(|_| settings.keep_probability);
+    Mask {
+        labels: None,
+        objects: None,
+        probability: samples.map(|map| (map, stream.wide_caps.clone())),
+        mask: found.mask.clone(),
+        caps: stream.mask_caps.clone(),
+        inference: found.spent.inference,
+        age,
+        stale,
+        timestamp: found.timestamp,
     }
 }
