@@ -116,10 +116,10 @@ fn objects_are_numbered_and_small_ones_left_out() {
     let at = |x, y| labels().as_luma16().unwrap().get_pixel(x, y).0[0];
     assert_eq!([at(30, 4), at(5, 9), at(60, 40), at(0, 0)], [1, 2, 0, 0]);
 
-    bench.says(&format!("{command} --min-area 0"));
+    bench.says(&format!("{command} --overwrite --min-area 0"));
     assert_eq!([at(30, 4), at(5, 9), at(60, 40)], [1, 2, 3]);
     // A threshold that no probability reaches.
-    let text = bench.says(&format!("{command} --threshold 1"));
+    let text = bench.says(&format!("{command} --overwrite --threshold 1"));
     assert!(text.starts_with("1 image(s), 0 object(s)"), "{text}");
 }
 
@@ -184,6 +184,10 @@ fn stacks_are_read_page_by_page() {
         "{error}"
     );
     bench.says("segment --model model.onnx --images images.tif --out out");
+    let again = "segment --model model.onnx --images images.tif --out out";
+    let error = bench.refuses(again);
+    assert!(error.contains("images-000.png is there already"), "{error}");
+    bench.says(&format!("{again} --overwrite"));
     for (name, place) in [("images-000", (3, 3)), ("images-001", (40, 20))] {
         let mask = image::open(bench.path(&format!("out/{name}.png"))).unwrap();
         assert_eq!(

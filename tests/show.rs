@@ -93,7 +93,7 @@ fn the_options_of_a_run_count_as_far_as_they_concern_the_picture() {
     assert!(text.contains("largest 19.462"), "{text}");
     let text = run(
         folder.path(),
-        "weight-map --config run.toml --border 10 --out weights",
+        "weight-map --config run.toml --border 10 --out weights --overwrite",
     );
     assert!(text.contains("largest 10.231"), "{text}");
     let text = run(

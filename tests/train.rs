@@ -35,7 +35,15 @@ fn reports(output: &str) -> Vec<[f64; 4]> {
     let lines = output.lines().filter(|line| line.starts_with("step "));
     let numbers = |line: &str| -> Vec<f64> {
         let words = line.split_whitespace().skip(2);
-        words.filter_map(|word| word.parse().ok()).collect()
+        // Before the first step there is no loss.
+        let number = |word: &str| {
+            if word == "-" {
+                Ok(f64::NAN)
+            } else {
+                word.parse()
+            }
+        };
+        words.filter_map(|word| number(word).ok()).collect()
     };
     lines
         .map(|line| {
@@ -46,9 +54,13 @@ fn reports(output: &str) -> Vec<[f64; 4]> {
         .collect()
 }
 
-/// The contract inside a model.
+/// The contract inside the model that is trained.
 fn contract(folder: &Path) -> Contract {
-    let file = fs::read(folder.join("cells.onnx")).unwrap();
+    contract_of(&folder.join("cells.onnx"))
+}
+
+fn contract_of(file: &Path) -> Contract {
+    let file = fs::read(file).unwrap();
     let model = Model::decode(file.as_slice()).unwrap();
     let entries = model.metadata_props.iter();
     let mut contracts = entries.filter(|entry| entry.key == METADATA_KEY);
@@ -139,7 +151,7 @@ fn a_run_begins_with_the_network_of_a_model() {
 
     let begin = |more: &[&str]| {
         let data = "train --images images --masks masks --tile 76 --validation 0.25 --elastic 2";
-        let run = "--output more.onnx --overwrite --steps 1 --learning-rate 1e-6";
+        let run = "--output more.onnx --overwrite --steps 1";
         let output = Command::new(env!("CARGO_BIN_EXE_unet-train"))
             .current_dir(folder.path())
             .args(data.split(' ').chain(run.split(' ')))
@@ -161,6 +173,16 @@ fn a_run_begins_with_the_network_of_a_model() {
         error.contains("width 4") && error.contains("width 5"),
         "{error}"
     );
+    let [_, error] = begin(&["--start-from", "cells.onnx", "--classes", "cell,background"]);
+    assert!(error.contains("in another order"), "{error}");
+    // Steps that are far too large spoil it, and it stays the best.
+    let [text, _] = begin(&["--start-from", "cells.onnx", "--learning-rate", "0.5"]);
+    let [first, last] = reports(&text)[..] else {
+        panic!("{text}")
+    };
+    assert!(first[3] > learned - 0.05 && last[3] < first[3], "{text}");
+    let kept = contract_of(&folder.path().join("more.onnx")).training;
+    assert_eq!(kept.unwrap().steps, 0);
     fs::write(folder.path().join("none.onnx"), "no model").unwrap();
     for (model, why) in [("none.onnx", "no"), ("nowhere.onnx", "No such file")] {
         let [_, error] = begin(&["--start-from", model]);

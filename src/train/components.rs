@@ -1,5 +1,7 @@
 //! Objects of planes: connected components, or what grows from cores.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::plane::Plane;
 use crate::labels::{Components, Labeller, Rules, Split, TooMany};
 
@@ -24,6 +26,28 @@ const CLASS_BITS: u32 = 24;
 /// Whether the numbers of two objects, as [`by_class`] gives them, are of one class.
 pub fn same_class(one: u32, other: u32) -> bool {
     one >> CLASS_BITS == other >> CLASS_BITS
+}
+
+/// The numbers without classes.
+pub fn without_classes(objects: &mut Plane<u32>) {
+    let numbers = (1 << CLASS_BITS) - 1;
+    objects
+        .data
+        .iter_mut()
+        .for_each(|object| *object &= numbers);
+}
+
+/// The same objects with numbers that leave room for classes: 1, 2, 3 and so on in their order, where one is too large.
+pub fn small_numbers(mut objects: Plane<u32>) -> Plane<u32> {
+    if objects.data.iter().all(|object| object >> CLASS_BITS == 0) {
+        return objects;
+    }
+    let numbers: BTreeSet<u32> = objects.data.iter().copied().filter(|o| *o != 0).collect();
+    let numbers: BTreeMap<u32, u32> = numbers.into_iter().zip(1..).collect();
+    for object in &mut objects.data {
+        *object = numbers.get(object).copied().unwrap_or(0);
+    }
+    objects
 }
 
 /// Puts the class of each object into its number, so that objects of different classes are never the same.
@@ -76,6 +100,22 @@ mod tests {
         };
         let expected = [1, 1, 0, 0, 2, 0, 0, 3, 0, 2, 4, 0, 0, 2, 2];
         assert_eq!(components(&mask).data, expected);
+    }
+
+    #[test]
+    fn large_numbers_are_no_classes() {
+        let row = |data: Vec<u32>| Plane {
+            height: 1,
+            width: data.len(),
+            data,
+        };
+        let large = row(vec![0, 1 << 25, u32::MAX, 7, 1 << 25]);
+        assert_eq!(small_numbers(large).data, [0, 2, 3, 1, 2]);
+        let mut tagged = row(vec![0, 5, 1 << 24 | 6]);
+        assert!(!same_class(5, 1 << 24 | 6));
+        without_classes(&mut tagged);
+        assert_eq!(tagged.data, [0, 5, 6]);
+        assert_eq!(small_numbers(tagged.clone()), tagged);
     }
 
     #[test]

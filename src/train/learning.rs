@@ -58,7 +58,8 @@ impl Learning<'_> {
         let before = self.state.time;
         self.save()?;
         let mut saved = Instant::now();
-        if self.state.steps == 0 && self.settings.start_from.is_some() {
+        if self.state.best.is_none() && self.state.steps == 0 && self.settings.start_from.is_some()
+        {
             // What it has learned elsewhere may be better than what it makes of it here.
             self.validate(observer)?;
         }

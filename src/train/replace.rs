@@ -31,6 +31,12 @@ pub fn check(path: &Path) -> io::Result<()> {
     fs::remove_file(part)
 }
 
+/// The first of these files that is there already, unless they may be replaced.
+pub fn kept(files: impl IntoIterator<Item = PathBuf>, overwrite: bool) -> Option<PathBuf> {
+    let mut files = files.into_iter().filter(|_| !overwrite);
+    files.find(|file| file.exists())
+}
+
 /// The file that is written first.
 fn part(path: &Path) -> PathBuf {
     let mut part = path.as_os_str().to_owned();

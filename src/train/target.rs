@@ -1,7 +1,7 @@
 //! What the network should answer at each pixel, and how much it weighs.
 
 use super::augment::interpolate::nearest;
-use super::components::{by_class, objects};
+use super::components::{by_class, objects, small_numbers, without_classes};
 use super::plane::Plane;
 use super::weight_map::{separated, weight_of};
 
@@ -31,12 +31,15 @@ impl Truth {
     pub fn objects(&self) -> Plane<u32> {
         match &self.classes {
             Some(classes) => by_class(objects(classes, 0), classes),
-            None => self.cells.clone(),
+            None => small_numbers(self.cells.clone()),
         }
     }
 
-    /// What is left of `found` objects where somebody has judged.
+    /// What is left of `found` objects where somebody has judged. Their classes are left out where nobody has told any.
     pub fn judged(&self, mut found: Plane<u32>) -> Plane<u32> {
+        if self.classes.is_none() {
+            without_classes(&mut found);
+        }
         if let Some(ignored) = &self.ignored {
             let pixels = found.data.iter_mut().zip(&ignored.data);
             pixels

@@ -100,8 +100,10 @@ impl Observer for Terminal {
         if best {
             self.best = Some(scores);
         }
-        let loss = self.loss.unwrap_or_default();
+        let loss = self
+            .loss
+            .map_or("     -".into(), |loss| format!("{loss:.4}"));
         let mark = if best { "  best so far, written" } else { "" };
-        self.say(&format!("step {step:6}  loss {loss:.4}  {scores}{mark}"));
+        self.say(&format!("step {step:6}  loss {loss}  {scores}{mark}"));
     }
 }

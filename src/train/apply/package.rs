@@ -35,7 +35,7 @@ const TESTED: usize = 256;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Packages of BioImage.IO")]
 pub struct PackageOptions {
-    /// Write a package of --model: a folder, or a zip archive where --out ends in .zip
+    /// Write a package of --model: a folder, or a zip archive where --output ends in .zip
     #[arg(long, requires = "model", conflicts_with = "checkpoint")]
     bioimageio: bool,
     /// The model: an ONNX file of this program or of another

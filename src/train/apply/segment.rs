@@ -17,6 +17,7 @@ use crate::picture::{Color, DisplayRange};
 use crate::train::dataset::{DatasetError, Page, Reader, in_order};
 use crate::train::options::number;
 use crate::train::plane::Plane;
+use crate::train::replace::kept;
 use crate::train::terminal::say;
 
 /// Segment images.
@@ -38,6 +39,9 @@ pub struct Segment {
     /// Folder for what is found; files of the same names are replaced
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
+    /// Replace files of the same names that are there already
+    #[arg(long)]
+    overwrite: bool,
     /// What to write, one or several with commas between them
     #[arg(long, value_enum, value_delimiter = ',', default_value = "mask")]
     what: Vec<What>,
@@ -106,6 +110,9 @@ pub enum SegmentError {
     /// The images would be replaced.
     #[error("--out names the folder of the images, {}, which would be replaced: name another", .0.display())]
     Same(PathBuf),
+    /// A file would be lost.
+    #[error("{} is there already: name another --out, or replace it by --overwrite", .0.display())]
+    Exists(PathBuf),
     /// Two results would have one name.
     #[error("{} and {} would both be written as {name}.png: rename one", pages[0], pages[1])]
     Twice {
@@ -170,6 +177,13 @@ impl Segment {
         }
         let mut reader = Reader::default();
         let folders = self.folders()?;
+        let files = folders.iter().flat_map(|(_, folder)| {
+            let names = pages.iter().map(|(name, _)| name);
+            names.map(move |name| folder.join(format!("{name}.png")))
+        });
+        if let Some(file) = kept(files, self.overwrite) {
+            return Err(SegmentError::Exists(file));
+        }
         let mut found = 0;
         for (name, page) in &pages {
             let contract = predictor.contract();

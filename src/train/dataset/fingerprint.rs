@@ -33,14 +33,15 @@ fn add(hash: &mut Sha256, sample: &Sample) {
     }
     let cells = truth.cells.data.iter();
     cells.for_each(|cell| hash.update(cell.to_le_bytes()));
+    // A letter before each, for either may be missing.
     if let Some(classes) = &truth.classes {
+        hash.update(b"c");
         hash.update(&classes.data);
     }
     if let Some(ignored) = &truth.ignored {
-        ignored
-            .data
-            .iter()
-            .for_each(|ignored| hash.update([u8::from(*ignored)]));
+        hash.update(b"i");
+        let ignored = ignored.data.iter().map(|ignored| u8::from(*ignored));
+        hash.update(ignored.collect::<Vec<u8>>());
     }
 }
 
@@ -80,6 +81,23 @@ mod tests {
         for (at, print) in prints.iter().enumerate() {
             assert!(!prints[..at].contains(print), "{at}");
         }
+        let mut seen = vec![prints[0].clone()];
+        let changes: [fn(&mut Truth); 3] = [
+            |truth| truth.classes = Some(Plane::filled(3, 4, 1)),
+            |truth| truth.ignored = Some(Plane::filled(3, 4, true)),
+            |truth| truth.ignored = Some(Plane::filled(3, 4, false)),
+        ];
+        for change in changes {
+            let mut changed = split("a", 0.5, 1);
+            change(&mut changed.training[0].truth);
+            seen.push(fingerprint(&changed));
+        }
+        let mut turned = split("a", 0.5, 1);
+        turned.training[0].image = vec![Plane::filled(4, 3, 0.5)];
+        seen.push(fingerprint(&turned));
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 5);
         let mut moved = split("a", 0.5, 1);
         moved.training.append(&mut moved.validation);
         assert_ne!(fingerprint(&moved), prints[0]);

@@ -69,9 +69,7 @@ impl Scores {
             Scores::Membranes(scores) => scores.separation.map_or(0.0, |s| s.v_rand),
         }
     }
-}
 
-impl Scores {
     /// What orders networks, the better ones last: [`worth`](Self::worth) first. Networks that find no object yet
     /// differ in the pixels they find.
     pub fn rank(&self) -> (f64, f64) {
@@ -144,5 +142,30 @@ impl Tally {
             Tally::Cells(tally) => Scores::Cells(tally.scores()),
             Tally::Membranes(tally) => Scores::Membranes(tally.scores()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_that_find_nothing_yet_are_ordered_by_their_pixels() {
+        let cells = |f1, iou| {
+            Scores::Cells(cells::Scores {
+                f1,
+                iou,
+                ..Default::default()
+            })
+        };
+        assert!(cells(0.0, 0.2).rank() > cells(0.0, 0.1).rank());
+        assert!(cells(0.1, 0.0).rank() > cells(0.0, 0.9).rank());
+        let membranes = |pixel_error| {
+            Scores::Membranes(membranes::Scores {
+                pixel_error,
+                ..Default::default()
+            })
+        };
+        assert!(membranes(0.1).rank() > membranes(0.2).rank());
     }
 }

@@ -11,7 +11,7 @@ use crate::train::augment::{Tile, TileSize};
 use crate::train::config::Base;
 use crate::train::dataset::{Source, load};
 use crate::train::feeder::{Feeder, Food};
-use crate::train::options::{Network, Tiles, Weights};
+use crate::train::options::{Network, Tiles, Weights, number};
 use crate::train::plane::Plane;
 use crate::train::prepare::prepare;
 
@@ -35,8 +35,11 @@ pub struct ShowTiles {
     /// Folder for the pictures; it is made where it is missing
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
+    /// Replace pictures of the same names that are there already
+    #[arg(long)]
+    overwrite: bool,
     /// How many tiles
-    #[arg(long, default_value_t = 20, value_name = "TILES")]
+    #[arg(long, default_value_t = 20, value_name = "TILES", value_parser = number(1_usize..))]
     count: usize,
     /// Seed of every random choice
     #[arg(long, default_value_t = 1)]
@@ -54,7 +57,10 @@ impl ShowTiles {
     pub fn run(self, mut say: impl FnMut(&str)) -> Result<(), ShowError> {
         let dataset = load(&self.source)?;
         say(&dataset.to_string());
-        make(&self.out)?;
+        let names: Vec<_> = (0..self.count)
+            .map(|index| format!("tile-{index:03}"))
+            .collect();
+        make(&self.out, names.iter().map(String::as_str), self.overwrite)?;
         let unet = self.network.unet(&self.source);
         let size = TileSize::legal(&unet.geometry(), self.tiles.side());
         let examples = prepare(dataset.samples, &self.weights.weighting(unet.classes));
@@ -71,12 +77,8 @@ impl ShowTiles {
         let tiles: Vec<Tile> = (0..self.count).flat_map(|_| feeder.next()).collect();
         let weights = tiles.iter().flat_map(|tile| &tile.weights.data);
         let most = weights.copied().fold(0.0, f32::max);
-        for (index, tile) in tiles.iter().enumerate() {
-            write(
-                &draw(tile, brightness, most),
-                &self.out,
-                &format!("tile-{index:03}"),
-            )?;
+        for (name, tile) in names.iter().zip(&tiles) {
+            write(&draw(tile, brightness, most), &self.out, name)?;
         }
         say(&format!(
             "{} tiles of {} -> {} pixels in {}",

@@ -14,6 +14,7 @@ pub use weight_map::ShowWeightMaps;
 
 use self::canvas::Canvas;
 use super::dataset::DatasetError;
+use super::replace::kept;
 
 /// Why pictures can't be drawn.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum ShowError {
         /// Why.
         error: std::io::Error,
     },
+    /// A file would be lost.
+    #[error("{} is there already: name another --out, or replace it by --overwrite", .0.display())]
+    Exists(PathBuf),
     /// A picture can't be written.
     #[error("can't write {}: {error}", file.display())]
     Write {
@@ -39,16 +43,28 @@ pub enum ShowError {
     },
 }
 
-fn make(folder: &Path) -> Result<(), ShowError> {
+/// Makes a folder for pictures of these names, of which none is to be there unless it may be replaced.
+fn make<'a>(
+    folder: &Path,
+    names: impl Iterator<Item = &'a str>,
+    overwrite: bool,
+) -> Result<(), ShowError> {
+    if let Some(file) = kept(names.map(|name| file(folder, name)), overwrite) {
+        return Err(ShowError::Exists(file));
+    }
     std::fs::create_dir_all(folder).map_err(|error| ShowError::Folder {
         folder: folder.into(),
         error,
     })
 }
 
+fn file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{}.png", name.replace('/', "-")))
+}
+
 /// Writes a picture into `folder`; the slashes of `name` become dashes.
 fn write(canvas: &Canvas, folder: &Path, name: &str) -> Result<(), ShowError> {
-    let file = folder.join(format!("{}.png", name.replace('/', "-")));
+    let file = file(folder, name);
     let written = canvas.image().save(&file);
     written.map_err(|error| ShowError::Write { file, error })
 }

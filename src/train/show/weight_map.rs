@@ -35,6 +35,9 @@ pub struct ShowWeightMaps {
     /// Folder for the pictures; it is made where it is missing
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
+    /// Replace pictures of the same names that are there already
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     weights: Weights,
 }
@@ -45,8 +48,8 @@ impl ShowWeightMaps {
     pub fn run(self, mut say: impl FnMut(&str)) -> Result<(), ShowError> {
         let dataset = load(&self.source)?;
         say(&dataset.to_string());
-        make(&self.out)?;
         let names: Vec<_> = dataset.samples.iter().map(|s| s.name.clone()).collect();
+        make(&self.out, names.iter().map(String::as_str), self.overwrite)?;
         let classes = self.source.class_names().len();
         let examples = prepare(dataset.samples, &self.weights.weighting(classes));
         let weights: Vec<_> = examples.iter().map(weights).collect();
