@@ -92,7 +92,7 @@ fn annotations(criterion: &mut Criterion) {
             let lines = ["192 cells", "mask 240 ms old"];
             let entries = [("interphase", 1), ("mitosis", 2), ("dead", 3)];
             annotate::lines(&mut canvas, Corner::TopLeft, &lines);
-            annotate::legend(&mut canvas, Corner::TopRight, &entries);
+            annotate::legend(&mut canvas, Corner::TopRight, entries);
             annotate::scale_bar(&mut canvas, Corner::BottomRight, 0.65);
         });
     });

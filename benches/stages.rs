@@ -93,7 +93,13 @@ fn stages(criterion: &mut Criterion) {
         });
     }
 
-    let mut kept = Kept::new(Reuse::Threshold { most_frames: 1000 }, &plan, &GEOMETRY).unwrap();
+    let mut kept = Kept::new(
+        Reuse::Threshold { most_frames: 1000 },
+        &plan,
+        &GEOMETRY,
+        true,
+    )
+    .unwrap();
     group.bench_function("what changed, by more than noise", |bencher| {
         bencher.iter(|| {
             black_box(kept.look(&frame, Channels::Gray, Scaling::IDENTITY));

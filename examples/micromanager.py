@@ -15,6 +15,7 @@ import time
 
 import gi
 import mm_test_adapters
+import numpy as np
 from pymmcore_plus import CMMCorePlus
 
 gi.require_version("Gst", "1.0")
@@ -24,6 +25,8 @@ from gi.repository import Gst, GstApp  # noqa: E402, F401 - GstApp gives appsrc 
 SECONDS = 10
 # Begins to hold at 25 objects and ends below 15, so that a count between them does not switch to and fro.
 TRIGGER = "objects >= 25 until 15"
+# What GStreamer calls pictures of so many bytes a pixel.
+FORMATS = {1: "GRAY8", 2: "GRAY16_LE"}
 # In ms: the exposure while that holds, and otherwise.
 SHORT, LONG = 20, 100
 
@@ -39,6 +42,12 @@ def camera():
         core.setProperty("Camera", name, value)
     core.setExposure(LONG)
     return core
+
+
+def rows(picture):
+    """The bytes of a picture, with rows of a multiple of four, as GStreamer has them."""
+    missing = -picture.shape[1] % (4 // picture.itemsize)
+    return np.pad(picture, ((0, 0), (0, missing))).tobytes()
 
 
 def steer(core, fields):
@@ -63,8 +72,11 @@ def main():
     segment = pipeline.get_by_name("segment")
     segment.set_property("model-file", sys.argv[1])
     segment.set_property("trigger", TRIGGER)
+    form = FORMATS.get(core.getBytesPerPixel())
+    if form is None:
+        sys.exit("the camera has to give grey pictures of 8 or 16 bits")
     size = f"width={core.getImageWidth()},height={core.getImageHeight()}"
-    source.set_property("caps", Gst.Caps.from_string(f"video/x-raw,format=GRAY16_LE,{size},framerate=0/1"))
+    source.set_property("caps", Gst.Caps.from_string(f"video/x-raw,format={form},{size},framerate=0/1"))
     try:
         pipeline.set_state(Gst.State.PLAYING)
         core.startContinuousSequenceAcquisition(0)
@@ -84,7 +96,7 @@ def run(core, source, bus):
             core.setProperty("Camera", "BeadDensity", "10")
             emptied = True
         while core.getRemainingImageCount() > 0:
-            source.push_buffer(Gst.Buffer.new_wrapped(core.popNextImage().tobytes()))
+            source.push_buffer(Gst.Buffer.new_wrapped(rows(core.popNextImage())))
         message = bus.timed_pop_filtered(Gst.MSECOND, Gst.MessageType.ELEMENT | Gst.MessageType.ERROR)
         if message is None:
             continue

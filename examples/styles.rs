@@ -126,7 +126,7 @@ impl Scene {
         let canvas = &mut self.canvas(map);
         annotate::lines(canvas, Corner::TopLeft, &lines);
         let entries = [("interphase", 1), ("mitosis", 2), ("dead", 3)];
-        annotate::legend(canvas, Corner::TopRight, &entries);
+        annotate::legend(canvas, Corner::TopRight, entries);
         annotate::scale_bar(canvas, Corner::BottomRight, 0.65);
     }
 
@@ -233,7 +233,7 @@ fn explained(cells: &Scene) -> Vec<u8> {
     annotate::legend(
         &mut canvas,
         Corner::TopRight,
-        &[("round", 1), ("long", 2), ("small", 3)],
+        [("round", 1), ("long", 2), ("small", 3)],
     );
     annotate::lines(
         &mut canvas,

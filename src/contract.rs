@@ -203,6 +203,9 @@ pub struct Training {
     pub seed: u64,
     /// The command that makes the weights again.
     pub command: String,
+    /// Where the weights come from that it began with; none for random ones. Terms of these data hold on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Training>>,
 }
 
 /// Why a contract can't be used.

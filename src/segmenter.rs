@@ -169,7 +169,19 @@ impl Segmenter {
     /// Decides by another threshold than the contract's, a probability in `0..=1`.
     pub fn set_threshold(&mut self, threshold: f32) {
         self.threshold = threshold;
-        self.prepared = None;
+        let decision = self.decision();
+        if let Some(prepared) = &mut self.prepared {
+            prepared.stitcher.set_decision(decision);
+            if let Some(kept) = &mut prepared.kept {
+                kept.forget();
+            }
+        }
+    }
+
+    /// What makes classes of the network's scores.
+    fn decision(&self) -> Decision {
+        let activation = self.model.contract().activation;
+        Decision::new(activation, self.model.outputs(), self.threshold)
     }
 
     /// Plans the tiles for frames of `frame` pixels and makes all memory that they need. Frames of
@@ -199,17 +211,20 @@ impl Segmenter {
                     max_pixels: self.pixels_of_a_run().min(PIXELS_OF_KEPT),
                 },
                 (0, _) => TileSize::Planned {
-                    max_pixels: self.pixels_of_a_run(),
+                    // All tiles of a run share what there is.
+                    max_pixels: self.pixels_of_a_run() / self.tiles.batch.max(1),
                 },
                 (side, _) => TileSize::Inner(side),
             };
             let plan = Plan::new(frame, &geometry, self.blend(), tile_size)?;
-            let activation = self.model.contract().activation;
             let kept = match self.tiles.reuse {
                 Reuse::Off => None,
                 // Answers that are averaged with those of other tiles can't be kept.
                 _ if plan.blends() => None,
-                reuse => Some(Kept::new(reuse, &plan, &geometry)?),
+                reuse => {
+                    let in_parts = self.takes_parts();
+                    Some(Kept::new(reuse, &plan, &geometry, in_parts)?)
+                }
             };
             self.model.shape(plan.outer.height, plan.outer.width)?;
             let batch = match kept {
@@ -221,8 +236,7 @@ impl Segmenter {
                 }
             };
             leave_room(frame)?;
-            let decision = Decision::new(activation, self.model.outputs(), self.threshold);
-            let stitcher = Stitcher::new(&plan, decision)?;
+            let stitcher = Stitcher::new(&plan, self.decision())?;
             self.prepared = Some(Prepared {
                 plan,
                 stitcher,
@@ -244,6 +258,13 @@ impl Segmenter {
         self.prepared = None;
         self.model.forget_shapes();
         Ok(())
+    }
+
+    /// Whether parts of any shape may be inferred by themselves: of a network that sees the whole picture they would
+    /// be others, and some providers need minutes for each shape.
+    fn takes_parts(&self) -> bool {
+        let global = self.model.survey().global.is_some();
+        !global && !self.model.provider().compiles_shapes()
     }
 
     /// Input pixels of a tile, or of several that are seen at once: memory bounds them, and that a run can't be ended

@@ -123,6 +123,15 @@ fn frames_allocate_nothing() {
             ("GRAY16_LE", vec![("output", "overlay")]),
             ("RGB", vec![("output", "overlay")]),
             ("RGB", vec![("palette", "#ff0000,#00ff00")]),
+            (
+                "RGB",
+                vec![
+                    ("annotations", "numbers+legend+count+age+scale-bar"),
+                    ("pixel-size", "0.65"),
+                ],
+            ),
+            ("RGB", vec![("color-by", "object"), ("min-area", "9")]),
+            ("GRAY8", vec![("output", "labels")]),
             ("NV12", vec![("output", "probability")]),
             ("GRAY8", vec![("tile-size", "48")]),
             ("GRAY8", vec![("tile-size", "48"), ("blend", "gaussian")]),

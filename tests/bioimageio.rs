@@ -205,6 +205,21 @@ fn what_can_t_be_honoured_is_refused() {
             "move it to the front",
         ),
         (
+            "preprocessing: []",
+            "preprocessing: [{id: clip, kwargs: {min_percentile: 1, max_percentile: 99}}]",
+            "clip at fixed values",
+        ),
+        (
+            "preprocessing: []",
+            "preprocessing: [{id: zero_mean_unit_variance}, {id: ensure_dtype, kwargs: {dtype: uint8}}]",
+            "would be rounded",
+        ),
+        (
+            "postprocessing: []",
+            "postprocessing: [{id: sigmoid}, {id: ensure_dtype, kwargs: {dtype: uint8}}]",
+            "would be rounded",
+        ),
+        (
             "postprocessing: []",
             "postprocessing: [{id: zero_mean_unit_variance}]",
             "each pixel alone",

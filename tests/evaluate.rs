@@ -60,6 +60,9 @@ fn cells_are_scored_as_by_hand() {
     let text = bench.says("evaluate --model model.onnx --images images --masks masks --border 6");
     assert!(text.contains("total       3       2"), "{text}");
     assert!(text.contains("none within 6 pixels of the edge"), "{text}");
+    let error =
+        bench.refuses("evaluate --model model.onnx --images images --masks masks --border 30");
+    assert!(error.contains("leaves out every cell"), "{error}");
 }
 
 #[test]

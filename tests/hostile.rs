@@ -80,6 +80,24 @@ fn hostile() -> Vec<(&'static str, &'static str, onnx::Model)> {
         .push(Default::default());
     let mut outside = file(vec![], vec![integers("a", &[1])]);
     outside.graph.as_mut().unwrap().initializer[0].data_location = 1;
+    let list = |length: usize, value: i64, output: &str| {
+        let mut constant = node("Constant", &[], output);
+        let values = vec![value; length];
+        constant
+            .attribute
+            .push(Attribute::ints("value_ints", &values));
+        constant
+    };
+    let mut two_values = node("Constant", &[], "a");
+    two_values.attribute.push(Attribute {
+        t: Some(integers("", &[1])),
+        ..Attribute::ints("value_ints", &[1 << 29])
+    });
+    let mut two_shapes = node("RandomNormal", &[], "scores");
+    two_shapes.attribute.push(Attribute::ints("shape", &[1, 1]));
+    two_shapes
+        .attribute
+        .push(Attribute::ints("shape", &[1 << 16, 1 << 16]));
     let lying = Tensor::new("a".into(), DataType::Float, &[1 << 20, 1 << 20], [0; 4]);
     vec![
         (
@@ -88,6 +106,61 @@ fn hostile() -> Vec<(&'static str, &'static str, onnx::Model)> {
             file(
                 vec![node("ConstantOfShape", &["a"], "scores")],
                 vec![integers("a", &[3 << 28])],
+            ),
+        ),
+        (
+            "long lists",
+            "constant of",
+            file(
+                vec![
+                    list(50_000, 1, "a"),
+                    list(50_000, 1, "b"),
+                    node("Unsqueeze", &["a", "axis"], "column"),
+                    node("Add", &["column", "b"], "scores"),
+                ],
+                vec![integers("axis", &[1])],
+            ),
+        ),
+        (
+            "a list that shapes are multiplied by",
+            "nothing bounds it",
+            file(
+                vec![
+                    node("Shape", &["input"], "b"),
+                    list(4, 10_000, "a"),
+                    node("Mul", &["b", "a"], "c"),
+                    node("ConstantOfShape", &["c"], "scores"),
+                ],
+                vec![],
+            ),
+        ),
+        (
+            "a constant of two values",
+            "a form that is not followed",
+            file(
+                vec![two_values, node("ConstantOfShape", &["a"], "scores")],
+                vec![],
+            ),
+        ),
+        (
+            "an attribute twice",
+            "names shape twice",
+            file(vec![two_shapes], vec![]),
+        ),
+        (
+            "deformed",
+            "bounds what it makes",
+            file(
+                vec![node("DeformConv", &["input", "a", "input"], "scores")],
+                vec![integers("a", &[1])],
+            ),
+        ),
+        (
+            "attention",
+            "bounds what it makes",
+            file(
+                vec![node("Attention", &["input", "input", "input"], "scores")],
+                vec![],
             ),
         ),
         (

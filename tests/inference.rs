@@ -6,6 +6,8 @@ use common::{Files, SMALL, append, foreign};
 use gstunetsegment::contract::{Activation, Sizes};
 use gstunetsegment::inference::{Model, ModelError, Options, Provider};
 use gstunetsegment::onnx;
+use gstunetsegment::segmenter::{Segmenter, Tiles};
+use gstunetsegment::tiling::Size;
 use gstunetsegment::unet::UNet;
 
 fn options() -> Options {
@@ -46,6 +48,84 @@ fn a_session_that_made_no_numbers_is_not_shared_any_more() {
     let second = open();
     assert!(!first.shares_session_with(&second));
     assert!(second.shares_session_with(&open()));
+}
+
+/// All ask for the session before any of them has made it.
+#[test]
+fn models_that_open_at_once_share_their_session() {
+    const MODELS: usize = 8;
+    let files = Files::new();
+    let path = files.model(&UNet { width: 24, ..SMALL });
+    let options = options();
+    let barrier = std::sync::Barrier::new(MODELS);
+    let open = || {
+        barrier.wait();
+        Model::open(&path, &options).unwrap()
+    };
+    let models: Vec<Model> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..MODELS).map(|_| scope.spawn(open)).collect();
+        let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+        joined.collect()
+    });
+    assert!(
+        models
+            .iter()
+            .all(|model| model.shares_session_with(&models[0]))
+    );
+}
+
+/// Whoever waits for a session that can't be made tries by himself.
+#[test]
+fn models_that_fail_at_once_all_say_why() {
+    let files = Files::new();
+    let bytes = foreign(&SMALL, |graph| {
+        graph.node[0].op_type = "NoSuchOperator".into();
+    });
+    let path = files.write("model.onnx", &bytes);
+    let options = options();
+    let open = || {
+        Model::open(&path, &options)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
+    };
+    let errors: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+        let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+        joined.collect()
+    });
+    assert!(
+        errors.iter().all(|error| error.contains("model.onnx")),
+        "{errors:?}"
+    );
+}
+
+/// All tiles of a run share the memory that there is for it.
+#[test]
+fn tiles_of_a_batch_share_the_memory() {
+    let files = Files::new();
+    let path = files.model(&SMALL);
+    let frame = Size {
+        width: 1200,
+        height: 900,
+    };
+    let pixels_of_a_run = |batch| {
+        let tiles = Tiles {
+            memory: 16 << 20,
+            batch,
+            ..Tiles::default()
+        };
+        let mut segmenter = Segmenter::open(&path, &options(), tiles).unwrap();
+        let plan = segmenter.prepare(frame).unwrap();
+        batch.min(plan.len()) * plan.outer.area()
+    };
+    let alone = pixels_of_a_run(1);
+    for batch in [2, 4] {
+        assert!(
+            pixels_of_a_run(batch) as f64 <= 1.1 * alone as f64,
+            "{batch}"
+        );
+    }
 }
 
 #[test]

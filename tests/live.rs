@@ -635,6 +635,72 @@ fn a_latency_is_held_at_the_price_that_is_told() {
     }
 }
 
+/// Nobody sees any more whether a condition holds, and whoever acts upon it is told.
+#[test]
+fn a_condition_ends_with_the_masks() {
+    let files = Files::new();
+    let model = files.write("fails.onnx", &foreign(&SMALL, fails_on_bright));
+    for output in ["none", "mask"] {
+        let properties = [
+            ("normalization", "fixed"),
+            ("value-range", "0,255"),
+            ("on-error", "passthrough"),
+            ("output", output),
+            ("trigger", "objects < 1000000"),
+        ];
+        let element = element(&model, &properties);
+        let bus = gst::Bus::new();
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        element.set_bus(Some(&bus));
+        harness.push_and_pull(even(100)).unwrap();
+        for _ in 0..3 {
+            harness.push(even(255)).unwrap();
+        }
+        let told = || -> Vec<bool> {
+            let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Element]));
+            let fields = messages.filter_map(|message| message.structure().map(ToOwned::to_owned));
+            fields
+                .filter(|fields| fields.name() == "unetsegment-trigger")
+                .map(|fields| fields.get("active").unwrap())
+                .collect()
+        };
+        let mut states = Vec::new();
+        wait("both messages", || {
+            states.extend(told());
+            states.len() == 2
+        });
+        assert_eq!(states, [true, false], "{output}");
+    }
+}
+
+/// What downstream takes for a frame is no latency of the element, however long it is.
+#[test]
+fn downstream_is_no_latency_of_ours() {
+    let files = Files::new();
+    for in_flight in ["1", "3"] {
+        let properties = [("frames-in-flight", in_flight), ("max-latency", "900")];
+        let element = element(&files.model(&SMALL), &properties);
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        let pad = element.static_pad("src").unwrap();
+        pad.add_probe(gst::PadProbeType::BUFFER, |_, _| {
+            std::thread::sleep(Duration::from_secs(1));
+            gst::PadProbeReturn::Ok
+        });
+        for _ in 0..4 {
+            harness.push(even(100)).unwrap();
+        }
+        for _ in 0..4 {
+            harness.pull().unwrap();
+        }
+        let latency = harness.query_latency().unwrap();
+        assert!(latency < gst::ClockTime::from_mseconds(500), "{latency}");
+        let warned = bus.pop_filtered(&[gst::MessageType::Warning]);
+        assert!(warned.is_none(), "{warned:?}");
+    }
+}
+
 /// As [`a_network_that_fails_is_given_up`], where frames do not wait for it.
 #[test]
 fn a_network_that_fails_beside_the_stream_is_given_up() {

@@ -144,6 +144,28 @@ fn a_late_refusal_is_an_error() {
     assert!(text.contains("300 output channels"), "{text}");
 }
 
+/// A model that was named meanwhile, or is named then, stands in for it.
+#[test]
+fn another_model_stands_in_for_one_that_is_refused_late() {
+    common::init();
+    let files = Files::new();
+    let bad = files.write("many.onnx", &foreign(&paper(300), |_| ()));
+    let good = files.model(&SMALL);
+    for (in_flight, waits) in [("1", true), ("2", true), ("2", false)] {
+        let element = element(&bad, &[("frames-in-flight", in_flight), ("output", "none")]);
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
+        if waits {
+            // Nobody has seen a frame yet.
+            error_on(&bus);
+        }
+        element.set_property("model-file", good.to_str().unwrap());
+        let out = harness.push_and_pull(frame(0)).unwrap();
+        assert!(mask_meta::of(&out).is_some(), "{in_flight} {waits}");
+    }
+}
+
 /// Good models and bad ones by turns in the middle of a stream: each is told of once, a bad one leaves the last good
 /// one at work, and every frame comes out as it went in.
 #[test]

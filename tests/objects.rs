@@ -466,6 +466,101 @@ fn nothing_that_happens_between_messages_is_lost() {
     assert!(numbers(&told[0], "births").is_empty() && numbers(&told[0], "deaths").is_empty());
 }
 
+/// The pictures go on, and so do their objects; what was not told yet is told later.
+#[test]
+fn numbers_stay_when_something_else_goes_out() {
+    let properties = [
+        ("output", "none"),
+        ("track", "true"),
+        ("post-messages", "true"),
+        ("message-interval", "3"),
+    ];
+    let (element, mut harness, bus) = finder(&properties);
+    let (first, second, third) = ((70.0, 12.0, 6.0), (20.0, 30.0, 6.0), (80.0, 50.0, 6.0));
+    let mut push = |number, discs: &[_]| harness.push_and_pull(frame(number, discs)).unwrap();
+    drop(push(0, &[first, second]));
+    drop(push(1, &[first, second, third]));
+    drop(push(2, &[second, third]));
+    // It has other caps than the picture.
+    element.set_property_from_str("output", "labels");
+    let out = push(3, &[second, third]);
+    let labels = labels_of(&out);
+    let at = |(x, y, _)| labels[y as usize * WIDTH + x as usize];
+    assert_eq!([at(second), at(third)], [2, 3]);
+    let told = messages(&bus, "unetsegment");
+    assert_eq!(numbers(&told[1], "births"), [3], "{told:?}");
+    let numbers_of = |number| numbers(&told[number], "deaths");
+    assert!(numbers_of(0).is_empty() && numbers_of(1).is_empty());
+}
+
+/// Nobody has looked where the old one went.
+#[test]
+fn what_comes_while_nobody_follows_gets_a_number_of_its_own() {
+    for post in ["true", "false"] {
+        let properties = [
+            ("output", "none"),
+            ("track", "true"),
+            ("find-objects", "true"),
+            ("post-messages", post),
+        ];
+        let (element, mut harness, bus) = finder(&properties);
+        let mut push = |number| {
+            let discs = [(30.0, 30.0, 8.0)];
+            harness.push_and_pull(frame(number, &discs)).unwrap()
+        };
+        drop(push(0));
+        for (property, value) in [("track", false), ("find-objects", false)] {
+            element.set_property(property, value);
+        }
+        drop(push(1));
+        for (property, value) in [("track", true), ("find-objects", true)] {
+            element.set_property(property, value);
+        }
+        let out = push(2);
+        let (labels, _) = mask_meta::of(&out).unwrap().labels.unwrap();
+        assert_eq!(labels_of(&labels)[30 * WIDTH + 30], 2, "{post}");
+        for message in messages(&bus, "unetsegment") {
+            assert!(numbers(&message, "deaths").is_empty());
+        }
+    }
+}
+
+/// Where frames pass at once, a mask is first shown by a later frame than its own.
+#[test]
+fn brightness_is_that_of_the_frame_that_was_seen() {
+    let properties = [
+        ("mode", "latest"),
+        ("output", "none"),
+        ("post-messages", "true"),
+        ("post-objects", "true"),
+        ("inference-interval", "1000000"),
+        ("max-mask-age", "0"),
+    ];
+    let (_element, mut harness, bus) = finder(&properties);
+    let start = std::time::Instant::now();
+    drop(
+        harness
+            .push_and_pull(frame(0, &[(30.0, 30.0, 8.0)]))
+            .unwrap(),
+    );
+    for number in 1.. {
+        assert!(start.elapsed().as_secs() < 60, "no mask");
+        drop(
+            harness
+                .push_and_pull(frame(number, &[(70.0, 20.0, 8.0)]))
+                .unwrap(),
+        );
+        if let Some(message) = messages(&bus, "unetsegment").first() {
+            let list: gst::Array = message.get("object-list").unwrap();
+            let object: gst::Structure = list[0].get().unwrap();
+            assert_eq!(object.get("intensity"), Ok(200.0), "{object}");
+            assert_eq!(object.get("x"), Ok(30.0), "{object}");
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
 /// Missing in every other frame, and then for two: whoever counts deaths counts cells.
 #[test]
 fn an_object_that_flickers_does_not_die() {

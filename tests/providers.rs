@@ -128,6 +128,20 @@ fn options_that_nobody_takes_are_told() {
             "{text}"
         );
     }
+    // Masks would be those of another frame.
+    for (provider, option) in [
+        ("cuda", "enable_cuda_graph=1"),
+        ("tensorrt", "trt_cuda_graph_enable=true"),
+        ("webgpu", "enableGraphCapture=1"),
+    ] {
+        let options = format!("options,{option}");
+        let properties = [
+            ("execution-provider", provider),
+            ("provider-options", options.as_str()),
+        ];
+        let text = refusal(&element(&model, &properties));
+        assert!(text.contains("replays one run"), "{text}");
+    }
     // An option without a name before it is the name.
     let text = refusal(&element(&model, &[("provider-options", "abc")]));
     assert!(

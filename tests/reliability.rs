@@ -137,6 +137,13 @@ fn stopping_is_quick_at_any_moment() {
         depth: 3,
         ..SMALL
     });
+    // Without a contract, so that it is tried on many sizes.
+    let another = gstunetsegment::unet::UNet {
+        width: 64,
+        depth: 4,
+        ..SMALL
+    };
+    let another = files.write("another.onnx", &common::foreign(&another, |_| ()));
     common::init();
     let text = format!(
         "videotestsrc ! video/x-raw,format=GRAY8,width=696,height=520 ! unetsegment name=unet model-file={} ! fakesink",
@@ -150,7 +157,7 @@ fn stopping_is_quick_at_any_moment() {
         if round % 2 == 0 {
             // Another one is loaded meanwhile.
             let element = pipeline.by_name("unet").unwrap();
-            element.set_property("model-file", model.to_str().unwrap());
+            element.set_property("model-file", another.to_str().unwrap());
         }
         let start = Instant::now();
         pipeline.set_state(gst::State::Null).unwrap();
@@ -263,6 +270,40 @@ fn frames_pass_unchanged() {
     }
 }
 
+/// What is written while frames flow, and values for it, bad ones too.
+const WRITTEN: [(&str, &[&str]); 21] = [
+    (
+        "output",
+        &["overlay", "mask", "labels", "probability", "none"],
+    ),
+    ("opacity", &["0", "0.3", "1"]),
+    (
+        "normalization",
+        &["model", "z-score", "percentile", "min-max", "fixed"],
+    ),
+    ("display-range", &["auto", "0,255", "nonsense"]),
+    ("post-messages", &["true", "false"]),
+    ("post-objects", &["true", "false"]),
+    ("min-area", &["-1", "0", "30"]),
+    ("inference-interval", &["1", "2", "5"]),
+    ("max-mask-age", &["0", "1", "1000"]),
+    ("max-latency", &["0", "1", "1000"]),
+    ("tile-size", &["0", "32"]),
+    ("threshold", &["-1", "0.2", "0.9"]),
+    ("split", &["model", "off", "distance", "cores"]),
+    (
+        "trigger",
+        &["", "objects > 3", "coverage > 0.2 until 0.1", "nonsense"],
+    ),
+    ("palette", &["", "#ff0000,#00ff00", "nonsense"]),
+    ("show-classes", &["all", "1", "2"]),
+    ("annotations", &["", "numbers+count+age", "legend"]),
+    ("keep-probability", &["true", "false"]),
+    ("what", &["mask", "labels", "probability"]),
+    ("drop-stale", &["true", "false"]),
+    ("track", &["true", "false"]),
+];
+
 /// Another thread writes properties at random while frames flow.
 #[test]
 fn properties_may_be_written_at_any_moment() {
@@ -271,40 +312,26 @@ fn properties_may_be_written_at_any_moment() {
     let model = files.model(&SMALL);
     common::init();
     let text = format!(
-        "videotestsrc ! video/x-raw,format=GRAY8,width=64,height=48 ! unetsegment name=unet model-file={} ! fakesink sync=false",
+        "videotestsrc ! video/x-raw,format=GRAY8,width=64,height=48 ! unetsegment name=unet model-file={} ! tee name=t \
+         t. ! queue ! fakesink sync=false t. ! queue ! unetmask name=masks without-mask=empty ! fakesink sync=false",
         model.display()
     );
     let pipeline = play(&text);
     let element = pipeline.by_name("unet").unwrap();
+    let masks = pipeline.by_name("masks").unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
     let mut random = StdRng::seed_from_u64(11);
-    let of = |name: &str, values: &[&'static str], random: &mut StdRng| {
-        (
-            name.to_owned(),
-            values[random.random_range(0..values.len())],
-        )
-    };
+    // The long form would use up the numbers of objects, which begin anew each time they are followed.
+    let written = &WRITTEN[..times(WRITTEN.len(), WRITTEN.len() - 1)];
     for number in 0..times(3_000, 100_000) {
-        let (name, value) = match random.random_range(0..9) {
-            0 => of(
-                "output",
-                &["overlay", "mask", "probability", "none"],
-                &mut random,
-            ),
-            1 => of("opacity", &["0", "0.3", "1"], &mut random),
-            2 => of(
-                "normalization",
-                &["model", "z-score", "percentile", "min-max", "fixed"],
-                &mut random,
-            ),
-            3 => of("display-range", &["auto", "0,255", "nonsense"], &mut random),
-            4 => of("post-messages", &["true", "false"], &mut random),
-            5 => of("min-area", &["-1", "0", "30"], &mut random),
-            6 => of("inference-interval", &["1", "2", "5"], &mut random),
-            7 => of("max-mask-age", &["0", "1", "1000"], &mut random),
-            _ => of("tile-size", &["0", "32"], &mut random),
+        let (name, values) = written[random.random_range(0..written.len())];
+        let value = values[random.random_range(0..values.len())];
+        let element = match name {
+            "what" | "drop-stale" => &masks,
+            _ => &element,
         };
-        element.set_property_from_str(&name, value);
+        element.set_property_from_str(name, value);
+        let element = &pipeline.by_name("unet").unwrap();
         let _: gst::Structure = element.property("stats");
         if number % 200 == 0 {
             element.set_property("model-file", model.to_str().unwrap());

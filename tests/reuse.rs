@@ -131,6 +131,26 @@ fn no_answer_outlives_its_limit() {
     }
 }
 
+/// Answers by another threshold are others.
+#[test]
+fn a_threshold_that_changes_is_followed_at_once() {
+    for reuse in ["off", "exact", "threshold"] {
+        let mut reusing = Stream::new(&[("reuse", reuse)]);
+        let picture = cells(WIDTH, HEIGHT, 5);
+        let areas = ["0.5", "0.9", "0.5"].map(|threshold| {
+            reusing
+                .element
+                .set_property_from_str("threshold", threshold);
+            let mut all = Stream::new(&[("threshold", threshold)]);
+            let (expected, _) = all.segment(&picture);
+            let (mask, _) = reusing.segment(&picture);
+            assert_eq!(differing(&expected, &mask), 0, "{reuse} {threshold}");
+            mask.iter().filter(|class| **class > 0).count()
+        });
+        assert!(areas[1] < areas[0], "{areas:?}");
+    }
+}
+
 #[test]
 fn a_new_scene_is_inferred_as_a_whole() {
     let mut all = Stream::new(&[]);

@@ -182,7 +182,10 @@ fn a_run_begins_with_the_network_of_a_model() {
     };
     assert!(first[3] > learned - 0.05 && last[3] < first[3], "{text}");
     let kept = contract_of(&folder.path().join("more.onnx")).training;
-    assert_eq!(kept.unwrap().steps, 0);
+    let kept = kept.unwrap();
+    let before = kept.before.as_ref().unwrap();
+    assert_eq!((kept.steps, before.steps), (0, 400));
+    assert_eq!(before.before, None);
     fs::write(folder.path().join("none.onnx"), "no model").unwrap();
     for (model, why) in [("none.onnx", "no"), ("nowhere.onnx", "No such file")] {
         let [_, error] = begin(&["--start-from", model]);

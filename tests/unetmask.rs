@@ -88,6 +88,20 @@ fn the_meta_s_own_memory_goes_out() {
 }
 
 /// Rows of an odd length: whoever reads padded rows gets them.
+/// Another wish counts from the next start on, and does the stream of now no harm.
+#[test]
+fn what_goes_out_stays_while_frames_flow() {
+    let mut frames = segmented(60, 40, 3).into_iter();
+    let (element, mut harness) = alone(&[], 60, 40);
+    for what in ["labels", "probability", "mask"] {
+        element.set_property_from_str("what", what);
+        let frame = frames.next().unwrap();
+        let mask = mask_meta::of(&frame).unwrap().mask;
+        let out = harness.push_and_pull(frame).unwrap();
+        assert_eq!(bytes(&out), bytes(&mask), "{what}");
+    }
+}
+
 #[test]
 fn rows_have_the_padding_that_downstream_counts_on() {
     let (_element, mut harness) = alone(&[], 90, 61);

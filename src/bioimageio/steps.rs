@@ -58,6 +58,8 @@ pub struct After {
 /// One step, understood.
 enum Known {
     Nothing,
+    /// Values become whole numbers.
+    Integers,
     Whole(Normalization),
     Pixel(Pointwise),
 }
@@ -67,6 +69,9 @@ const AS_IT_IS: Normalization = Normalization::Fixed {
     low: 0.0,
     high: 1.0,
 };
+
+/// Why whole numbers are refused where others have been made.
+const ROUNDED: &str = "values would be rounded, which the element does not do: remove it";
 
 impl Before {
     pub(super) fn of(steps: &[Step]) -> Result<Self, PackageError> {
@@ -78,6 +83,10 @@ impl Before {
         for step in steps {
             match step.known("preprocessing")? {
                 Known::Nothing => (),
+                // Counts are whole numbers.
+                Known::Integers
+                    if before.pointwise.is_empty() && before.normalization == AS_IT_IS => {}
+                Known::Integers => return Err(step.wrong("preprocessing", ROUNDED)),
                 Known::Pixel(pointwise) => before.pointwise.push(pointwise),
                 Known::Whole(normalization)
                     if before.pointwise.is_empty() && before.normalization == AS_IT_IS =>
@@ -104,6 +113,9 @@ impl After {
             let wrong = |reason: &str| Err(step.wrong("postprocessing", reason));
             match step.known("postprocessing")? {
                 Known::Nothing => (),
+                // So are the values of a mask.
+                Known::Integers if after.threshold.is_some() => (),
+                Known::Integers => return wrong(ROUNDED),
                 Known::Whole(_) => {
                     return wrong(
                         "a mask follows from each pixel alone, not from the whole output",
@@ -147,7 +159,10 @@ impl Step {
         let wrong = |reason: &str| Err(self.wrong(field, reason));
         let mode = self.kwargs.get("mode").and_then(Value::as_str);
         Ok(match self.called() {
-            "ensure_dtype" => Known::Nothing,
+            "ensure_dtype" => match self.kwargs.get("dtype").and_then(Value::as_str) {
+                None | Some("float32" | "float64") => Known::Nothing,
+                Some(_) => Known::Integers,
+            },
             "zero_mean_unit_variance" if mode == Some("fixed") => self.standardized(field)?,
             "zero_mean_unit_variance" | "scale_range" if mode == Some("per_dataset") => {
                 return wrong(
@@ -158,11 +173,7 @@ impl Step {
             "zero_mean_unit_variance" => Known::Whole(Normalization::ZScore),
             "scale_range" => {
                 let percent = |name: &str, other: f64| self.number(name).unwrap_or(other);
-                if self
-                    .kwargs
-                    .get("reference_tensor")
-                    .is_some_and(|other| !other.is_null())
-                {
+                if self.says("reference_tensor") {
                     return wrong("the range of another tensor can't be taken");
                 }
                 Known::Whole(Normalization::Percentile {
@@ -174,6 +185,11 @@ impl Step {
                 gain: self.numbers("gain").unwrap_or(vec![1.0]),
                 offset: self.numbers("offset").unwrap_or(vec![0.0]),
             }),
+            "clip" if self.says("min_percentile") || self.says("max_percentile") => {
+                return wrong(
+                    "percentiles are those of the whole frame, and it is done to each pixel alone: clip at fixed values, or take scale_range",
+                );
+            }
             "clip" => Known::Pixel(Pointwise::Clip {
                 low: self.number("min").map(|n| n as f32),
                 high: self.number("max").map(|n| n as f32),
@@ -214,6 +230,11 @@ impl Step {
             Some(Value::Array(names)) => !names.iter().any(|name| name == "channel" || name == "c"),
             _ => false,
         }
+    }
+
+    /// Whether it has a value of this name.
+    fn says(&self, name: &str) -> bool {
+        self.kwargs.get(name).is_some_and(|value| !value.is_null())
     }
 
     fn number(&self, name: &str) -> Option<f64> {

@@ -29,7 +29,6 @@ pub struct Model {
     described: bool,
     survey: Survey,
     batches: bool,
-    refused: Vec<ModelError>,
     stopper: Stopper,
     /// Tensors of several shapes, those in use last.
     tensors: Vec<Tensors>,
@@ -93,7 +92,7 @@ impl Model {
 
     /// The providers that [`Provider::Auto`] tried in vain before, each with its reason.
     pub fn refused(&self) -> &[ModelError] {
-        &self.refused
+        &self.session.refused
     }
 
     /// Ends its runs from another thread.

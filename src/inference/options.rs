@@ -30,6 +30,13 @@ pub struct Options {
     pub canceller: Canceller,
 }
 
+/// Options by which providers record a run and replay it.
+const GRAPHS: [&str; 3] = [
+    "enable_cuda_graph",
+    "trt_cuda_graph_enable",
+    "enableGraphCapture",
+];
+
 impl Options {
     /// Whether they contradict each other; makes the folder of the cache.
     pub(super) fn check(&self) -> Result<(), ModelError> {
@@ -50,6 +57,15 @@ impl Options {
             return Err(wrong(&format!(
                 "nobody takes provider-options: they are for one provider, and {} has none. Set execution-provider to the one they are meant for",
                 self.provider
+            )));
+        }
+        let is_off = |value: &str| ["0", "false"].contains(&value.to_ascii_lowercase().as_str());
+        let mut own = self.provider_options.iter();
+        if let Some((name, _)) =
+            own.find(|(name, value)| GRAPHS.contains(&name.as_str()) && !is_off(value))
+        {
+            return Err(wrong(&format!(
+                "{name} replays one run at fixed addresses, which the element does not keep, so that masks would be those of another frame: leave it out"
             )));
         }
         let Some(cache) = &self.cache else {

@@ -81,6 +81,14 @@ impl Provider {
         )
     }
 
+    /// Whether it compiles the network anew for each shape that it is shown, which may take minutes.
+    pub fn compiles_shapes(self) -> bool {
+        matches!(
+            self,
+            Provider::TensorRt | Provider::MiGraphX | Provider::OpenVino | Provider::CoreMl
+        )
+    }
+
     /// How to register it on a session; `None` for the CPU, which every session has. Fails loudly when the
     /// hardware or its driver is missing.
     pub(super) fn dispatch(self, options: &Options) -> Option<ExecutionProviderDispatch> {
@@ -104,6 +112,10 @@ impl Provider {
                 });
                 if let Some(cache) = &options.cache {
                     openvino = openvino.with_cache_dir(cache.display());
+                }
+                if device == 0 && options.threads > 0 {
+                    // It has threads of its own.
+                    openvino = openvino.with_num_threads(options.threads);
                 }
                 configured(openvino, options).build()
             }

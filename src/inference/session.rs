@@ -21,18 +21,17 @@ pub(super) struct Started {
     pub provider: Provider,
     /// The provider's own name, where it comes from a library of its own.
     pub plugin: Option<String>,
+    /// Those that were tried in vain before, each with its reason.
+    pub refused: Vec<ModelError>,
 }
 
-/// Loads the model on the provider that was asked for, or the first that takes it. Those that were tried in
-/// vain go into `refused`.
+/// Loads the model on the provider that was asked for, or the first that takes it.
 pub(super) fn start(
     path: &Path,
     file: &ModelFile,
     environment: &Environment,
     options: &Options,
-    refused: &mut Vec<ModelError>,
 ) -> Result<Started, ModelError> {
-    options.check()?;
     if let Some(library) = &options.ep_library {
         return on_plugin(library, file, environment, options);
     }
@@ -41,6 +40,7 @@ pub(super) fn start(
         Provider::Auto => &Provider::AUTO,
         _ => &only,
     };
+    let mut refused = Vec::new();
     for &provider in candidates {
         if !provider.is_built_in() {
             if options.provider == provider {
@@ -58,6 +58,7 @@ pub(super) fn start(
                     session,
                     provider,
                     plugin: None,
+                    refused,
                 });
             }
             Err(error) if provider == Provider::Cpu => {
@@ -120,10 +121,23 @@ fn builder(environment: &Environment, options: &Options) -> ort::Result<SessionB
         // A file may be ONNX for the scan, and in ONNX Runtime's own format for ONNX Runtime, unless it is told.
         .with_config_entry("session.load_model_format", "ONNX")?
         .with_inter_op_spinning(false)?;
+    if !multiplies_8_bits() {
+        // Without such instructions sums of two products are cut off at 16 bits, and masks are worse.
+        builder = builder.with_config_entry("session.x64quantprecision", "1")?;
+    }
     if options.threads > 0 {
         builder = builder.with_intra_threads(options.threads)?;
     }
     Ok(builder)
+}
+
+/// Whether the processor adds up products of 8 bits in 32, which models in integers of 8 bits are made for.
+fn multiplies_8_bits() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let does = is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    let does = true;
+    does
 }
 
 fn on_provider(
@@ -213,6 +227,7 @@ fn on_plugin(
         session,
         provider: Provider::Plugin,
         plugin: Some(provider_name),
+        refused: Vec::new(),
     })
 }
 

@@ -2,6 +2,7 @@
 //! take turns on the cores instead of fighting for them.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use ort::session::Session;
 
 use super::ending;
+use super::error::ModelError;
 use super::options::Options;
 use super::provider::Provider;
 use super::session::Started;
@@ -23,6 +25,8 @@ pub(super) struct SharedSession {
     /// What it runs on, and the name of that where it comes from a library of its own.
     pub provider: Provider,
     pub plugin: Option<String>,
+    /// The providers that were tried in vain before, each with its reason.
+    pub refused: Vec<ModelError>,
 }
 
 struct Turns {
@@ -31,6 +35,18 @@ struct Turns {
     /// Who waits for it, in order.
     waiting: VecDeque<u64>,
     next: u64,
+    /// Whether a panic has taken the session along.
+    lost: bool,
+}
+
+/// Says so to those who wait, where it is dropped by a panic.
+struct OnPanic<'a>(&'a SharedSession);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.lock().lost = true;
+        self.0.changed.notify_all();
+    }
 }
 
 /// How often one who waits looks whether he was stopped.
@@ -42,6 +58,7 @@ impl SharedSession {
             session,
             provider,
             plugin,
+            refused,
         } = started;
         let name = |outlet: Option<&ort::value::Outlet>| {
             outlet.map_or_else(String::new, |outlet| outlet.name().to_owned())
@@ -51,10 +68,12 @@ impl SharedSession {
             output: name(session.outputs().first()),
             provider,
             plugin,
+            refused,
             turns: Mutex::new(Turns {
                 session: Some(session),
                 waiting: VecDeque::with_capacity(16),
                 next: 0,
+                lost: false,
             }),
             changed: Condvar::new(),
         }
@@ -69,7 +88,9 @@ impl SharedSession {
     ) -> Option<R> {
         let mut session = self.take(stopped)?;
         let inside = ending::enter();
+        let on_panic = OnPanic(self);
         let result = inside.is_some().then(|| work(&mut session));
+        mem::forget(on_panic);
         drop(inside);
         self.lock().session = Some(session);
         self.changed.notify_all();
@@ -88,7 +109,7 @@ impl SharedSession {
                 turns.waiting.pop_front();
                 return Some(session);
             }
-            if stopped() {
+            if turns.lost || stopped() {
                 turns.waiting.retain(|waiting| *waiting != ticket);
                 self.changed.notify_all();
                 return None;
@@ -104,13 +125,14 @@ impl SharedSession {
 }
 
 /// What makes two sessions the same: the hash of the model's file, and how it is run.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Key {
     hash: [u8; 32],
     provider: Provider,
     device: i32,
     ep_library: Option<PathBuf>,
     provider_options: Vec<(String, String)>,
+    cache: Option<PathBuf>,
 }
 
 impl Key {
@@ -123,6 +145,7 @@ impl Key {
             device: options.device,
             ep_library: options.ep_library.clone(),
             provider_options: options.provider_options.clone(),
+            cache: options.cache.clone(),
         })
     }
 }
@@ -135,18 +158,73 @@ struct Offer {
 /// The sessions of this process that may be shared.
 static SESSIONS: Mutex<Vec<Offer>> = Mutex::new(Vec::new());
 
+/// The keys of sessions that are being made.
+static MAKING: Mutex<Vec<Key>> = Mutex::new(Vec::new());
+
+/// Tells that one of them is made, or can't be.
+static MADE: Condvar = Condvar::new();
+
+/// The right to make the session of a key. Others wait for it, until it is dropped at the latest.
+pub(super) struct Making(Key);
+
+impl Making {
+    /// Lets others find `session`.
+    pub fn done(self, session: &Arc<SharedSession>) {
+        let session = Arc::downgrade(session);
+        let key = self.0.clone();
+        offers().push(Offer { key, session });
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        making().retain(|key| *key != self.0);
+        MADE.notify_all();
+    }
+}
+
+/// What there is of a session.
+pub(super) enum Found {
+    /// Somebody has it.
+    Made(Arc<SharedSession>),
+    /// It is whoever asked that makes it.
+    Yours(Making),
+}
+
+/// The session of `key`, once nobody else makes it, or the right to make it; none if `stopped` says so meanwhile.
+///
+/// Sixteen elements that start at once would otherwise all find none, and make sixteen.
+pub(super) fn find_or_make(key: &Key, stopped: impl Fn() -> bool) -> Option<Found> {
+    let mut making = making();
+    loop {
+        if let Some(session) = find(key) {
+            return Some(Found::Made(session));
+        }
+        if !making.contains(key) {
+            making.push(key.clone());
+            return Some(Found::Yours(Making(key.clone())));
+        }
+        if stopped() {
+            return None;
+        }
+        let woken = MADE.wait_timeout(making, LOOK);
+        making = woken.unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+fn making() -> MutexGuard<'static, Vec<Key>> {
+    MAKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The session of `key` that somebody has already.
-pub(super) fn find(key: &Key) -> Option<Arc<SharedSession>> {
+fn find(key: &Key) -> Option<Arc<SharedSession>> {
     let mut offers = offers();
     offers.retain(|offer| offer.session.strong_count() > 0);
     let found = offers.iter().find(|offer| offer.key == *key)?;
-    found.session.upgrade()
-}
-
-/// Lets others find `session`.
-pub(super) fn offer(key: Key, session: &Arc<SharedSession>) {
-    let session = Arc::downgrade(session);
-    offers().push(Offer { key, session });
+    found
+        .session
+        .upgrade()
+        .filter(|session| !session.lock().lost)
 }
 
 /// Lets nobody else find `session`: a run of it has failed.

@@ -9,10 +9,12 @@ pub struct Holes {
     background: Vec<u8>,
     numbers: Vec<u32>,
     open: Vec<bool>,
+    /// The class that fills each hole; 0 for one that was not come to yet.
+    classes: Vec<u8>,
 }
 
 impl Holes {
-    /// Gives background that does not reach the edge of the frame the class of what is left of it. What touches
+    /// Gives background that does not reach the edge of the frame the class of what goes around it. What touches
     /// in objects as `connectivity` says does not in the background, or a ring of corners would hold nothing.
     pub fn fill(&mut self, mask: &mut [u8], width: usize, connectivity: Connectivity) {
         if width == 0 {
@@ -40,11 +42,17 @@ impl Holes {
                 self.open[*number as usize] = true;
             }
         }
+        self.classes.clear();
+        self.classes.resize(count + 1, 0);
         for at in 1..mask.len() {
-            let number = self.numbers[at];
-            if number != 0 && !self.open[number as usize] {
-                // The first pixel of a hole in its row has an object to the left, or one that was filled.
-                mask[at] = mask[at - 1];
+            let number = self.numbers[at] as usize;
+            if number != 0 && !self.open[number] {
+                let class = &mut self.classes[number];
+                if *class == 0 {
+                    // To the left of its first pixel is what is around it; later on that may be within it.
+                    *class = mask[at - 1];
+                }
+                mask[at] = *class;
             }
         }
     }
@@ -79,6 +87,28 @@ mod tests {
         let mut full = open;
         full[12] = 2;
         assert_eq!(filled(&open, 5, Connectivity::Corners), full);
+    }
+
+    #[test]
+    fn what_lies_within_a_hole_stays_as_it_is() {
+        let cell = [
+            0, 0, 0, 0, 0, 0, 0, //
+            0, 1, 1, 1, 1, 1, 0, //
+            0, 1, 0, 0, 0, 1, 0, //
+            0, 1, 0, 2, 0, 1, 0, //
+            0, 1, 0, 0, 0, 1, 0, //
+            0, 1, 1, 1, 1, 1, 0, //
+            0, 0, 0, 0, 0, 0, 0, //
+        ];
+        let full = cell.iter().enumerate().map(|(at, class)| {
+            let (row, column) = (at / 7, at % 7);
+            let within = (2..5).contains(&row) && (2..5).contains(&column);
+            if within && *class == 0 { 1 } else { *class }
+        });
+        assert_eq!(
+            filled(&cell, 7, Connectivity::Edges),
+            full.collect::<Vec<u8>>()
+        );
     }
 
     #[test]

@@ -12,4 +12,4 @@ mod watershed;
 pub use components::{Components, Connectivity};
 pub use measures::Object;
 pub use objects::{Labeller, MOST_OBJECTS, Rules, Split, TooMany};
-pub use tracks::{Events, Tracker};
+pub use tracks::{Events, Tracker, UsedUp};

@@ -2,7 +2,7 @@
 
 use super::assignment::{Pair, assigned};
 use super::measures::Object;
-use super::objects::{MOST_OBJECTS, TooMany};
+use super::objects::MOST_OBJECTS;
 
 /// An object that lost its last pixels of overlap may have moved this far, as a multiple of its diameter.
 const REACH: f64 = 1.5;
@@ -75,6 +75,14 @@ impl Tracker {
         self.given = 0;
     }
 
+    /// Forgets the objects, as nobody follows them for a while, but not which numbers were given.
+    pub fn lose_sight(&mut self) {
+        if !self.known.is_empty() {
+            self.known.clear();
+            self.before.fill(0);
+        }
+    }
+
     /// Gives `objects` of a frame, and their pixels in `labels`, the numbers of those they were in the frame
     /// before, and others new ones. Frames of another size begin anew.
     ///
@@ -84,7 +92,7 @@ impl Tracker {
         &mut self,
         objects: &mut [Object],
         labels: &mut [u32],
-    ) -> Result<&Events, TooMany> {
+    ) -> Result<&Events, UsedUp> {
         if self.before.len() != labels.len() {
             self.reset();
             self.before.resize(labels.len(), 0);
@@ -251,9 +259,16 @@ impl Tracker {
     }
 }
 
-fn next(given: &mut u32) -> Result<u32, TooMany> {
+/// All numbers were given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "all {MOST_OBJECTS} numbers of objects were given since the start or the last flush, and none is given twice: set min-area, so that specks are not followed, or flush to begin at 1"
+)]
+pub struct UsedUp;
+
+fn next(given: &mut u32) -> Result<u32, UsedUp> {
     if *given as usize >= MOST_OBJECTS {
-        return Err(TooMany(MOST_OBJECTS + 1));
+        return Err(UsedUp);
     }
     *given += 1;
     Ok(*given)
@@ -301,6 +316,19 @@ mod tests {
             let (numbers, events) = frame(&mut tracker, &boxes);
             assert_eq!(numbers, [1, 2], "{step}");
             assert_eq!(events, Events::default(), "{step}");
+        }
+    }
+
+    #[test]
+    fn what_comes_after_a_pause_is_new() {
+        let mut tracker = Tracker::default();
+        let boxes = [(2, 2, 8, 8)];
+        frame(&mut tracker, &boxes);
+        tracker.lose_sight();
+        let (numbers, events) = frame(&mut tracker, &boxes);
+        assert_eq!((numbers, events.births), (vec![2], vec![2]));
+        for _ in 0..3 {
+            assert!(frame(&mut tracker, &boxes).1.deaths.is_empty());
         }
     }
 

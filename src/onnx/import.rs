@@ -2,7 +2,7 @@
 
 use super::export::Parameters;
 use super::{Graph, Model, Tensor};
-use crate::contract::{Contract, METADATA_KEY, Precision};
+use crate::contract::{Contract, METADATA_KEY, Precision, Training};
 use crate::unet::UNet;
 
 /// Why a network can't be read.
@@ -28,6 +28,8 @@ pub struct Imported {
     pub values: Vec<Parameters>,
     /// Names of its classes, the background first.
     pub classes: Vec<String>,
+    /// What it has learned from, where the model says so.
+    pub training: Option<Training>,
 }
 
 /// The network in `model`.
@@ -59,6 +61,7 @@ pub fn import(model: &Model) -> Result<Imported, ImportError> {
             .into_iter()
             .map(|class| class.name)
             .collect(),
+        training: contract.training,
     })
 }
 

@@ -188,8 +188,10 @@ impl Attribute {
 #[repr(i32)]
 pub enum AttributeType {
     Undefined = 0,
+    Float = 1,
     Int = 2,
     Tensor = 4,
+    Floats = 6,
     Ints = 7,
 }
 

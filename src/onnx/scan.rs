@@ -12,7 +12,9 @@ mod sizes;
 pub(crate) mod tensor;
 mod work;
 
-use super::{Attribute, Graph, Model, Node, wire};
+use std::collections::HashSet;
+
+use super::{Attribute, AttributeType, Graph, Model, Node, wire};
 
 /// Operators at most; large segmentation networks have a few thousand.
 pub(super) const MOST_NODES: usize = 20_000;
@@ -35,14 +37,16 @@ const MOST_DIMS: usize = 64;
 /// Operators that run a graph of their own.
 const CONTROL_FLOW: [&str; 4] = ["If", "Loop", "Scan", "SequenceMap"];
 
-/// Operators of which nothing here tells how much they make, and that no network for pictures needs: texts,
-/// lists, sound, and boxes.
-const NOT_FOR_PICTURES: [&str; 33] = [
+/// Operators of which nothing here tells how much they make, and that no network of the U-Net kind needs: texts,
+/// lists, sound, boxes, and such as look from everywhere to everywhere.
+const NOT_FOR_PICTURES: [&str; 35] = [
+    "Attention",
     "BlackmanWindow",
     "CenterCropPad",
     "Col2Im",
     "ConcatFromSequence",
     "DFT",
+    "DeformConv",
     "GRU",
     "HammingWindow",
     "HannWindow",
@@ -109,6 +113,14 @@ pub enum Refusal {
         value: i64,
         limit: i64,
     },
+    #[error(
+        "{node} names {name} twice, and nobody can tell which of them counts: export the network again"
+    )]
+    Doubled { node: String, name: String },
+    #[error(
+        "{node} holds a constant in a form that is not followed here: store it as a tensor, a number or a list of numbers"
+    )]
+    Form { node: String },
     #[error("{node} enlarges by {scale}, and {LARGEST_SCALE} is the most")]
     Scale { node: String, scale: f64 },
     #[error(
@@ -141,7 +153,7 @@ pub enum Refusal {
     #[error("two operators or constants have the name {0} for what they make: only one may")]
     Twice(String),
     #[error(
-        "{node} is for texts, lists, sound or boxes, and nothing bounds what it makes: export the network without it"
+        "{node} is for texts, lists, sound, boxes or the like, and nothing bounds what it makes: export the network without it"
     )]
     NotForPictures { node: String },
     #[error(
@@ -203,8 +215,42 @@ fn operator(node: &Node) -> Result<(), Refusal> {
     if NOT_FOR_PICTURES.contains(&op) {
         return Err(Refusal::NotForPictures { node: called(node) });
     }
+    let mut names = HashSet::new();
+    if let Some(twice) = node
+        .attribute
+        .iter()
+        .find(|entry| !names.insert(entry.name.as_str()))
+    {
+        return Err(Refusal::Doubled {
+            node: called(node),
+            name: twice.name.clone(),
+        });
+    }
+    if op == "Constant" && !is_plain(node) {
+        return Err(Refusal::Form { node: called(node) });
+    }
     let mut attributes = node.attribute.iter();
     attributes.try_for_each(|entry| attribute(node, entry))
+}
+
+/// Whether a constant holds what the type of its one attribute says, by which ONNX Runtime goes, and nothing else.
+fn is_plain(node: &Node) -> bool {
+    let [entry] = node.attribute.as_slice() else {
+        return false;
+    };
+    let (no_tensor, no_list) = (
+        entry.t.is_none(),
+        entry.ints.is_empty() && entry.floats.is_empty(),
+    );
+    match (AttributeType::try_from(entry.r#type), entry.name.as_str()) {
+        (Ok(AttributeType::Tensor), "value") => !no_tensor && no_list,
+        (Ok(AttributeType::Int), "value_int") | (Ok(AttributeType::Float), "value_float") => {
+            no_tensor && no_list
+        }
+        (Ok(AttributeType::Ints), "value_ints") => no_tensor && entry.floats.is_empty(),
+        (Ok(AttributeType::Floats), "value_floats") => no_tensor && entry.ints.is_empty(),
+        _ => false,
+    }
 }
 
 fn attribute(node: &Node, entry: &Attribute) -> Result<(), Refusal> {

@@ -113,6 +113,11 @@ pub fn for_each_row(
     }
 }
 
+/// How many channels tell all that a network of `channels` sees of a frame: one of a grey picture.
+pub fn seen_channels(frame: &Frame, channels: Channels) -> usize {
+    self::channels(frame, channels).len()
+}
+
 /// The value of code 0 and what one code more adds, of what a network of `channels` sees of a frame.
 pub fn value_of_codes(frame: &Frame, channels: Channels) -> (f64, f64) {
     values(frame, self::channels(frame, channels)[0])

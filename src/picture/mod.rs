@@ -23,7 +23,7 @@ mod testing;
 mod traits;
 mod yuv;
 
-pub use codes::{LUMA, for_each_row, value_of_codes};
+pub use codes::{LUMA, for_each_row, seen_channels, value_of_codes};
 pub use colors::ColorList;
 pub use display::{DisplayRange, DisplayRangeError, LevelTracker, Levels};
 pub use format::Format;

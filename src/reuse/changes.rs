@@ -2,7 +2,7 @@
 
 use super::grid::Grid;
 use crate::contract::Channels;
-use crate::picture::{Frame, for_each_row};
+use crate::picture::{Frame, for_each_row, seen_channels};
 
 /// What a network saw of the last frame: the codes of its pixels.
 #[derive(Default)]
@@ -14,7 +14,7 @@ impl Last {
     /// Sets the blocks of `changed` that hold a pixel of another value than in the last frame, all of them in
     /// the first one; keeps `frame` as the last one.
     pub fn compare(&mut self, frame: &Frame, channels: Channels, changed: &mut Grid<bool>) {
-        let count = channels.count() * frame.width() * frame.height();
+        let count = seen_channels(frame, channels) * frame.width() * frame.height();
         let is_first = self.codes.len() != count;
         self.codes.resize(count, 0);
         changed.fill(is_first);

@@ -23,7 +23,7 @@ use self::noise::Noise;
 pub use self::patches::Patch;
 use self::patches::Patches;
 use crate::contract::{Channels, Geometry};
-use crate::picture::{Frame, Scaling};
+use crate::picture::{Frame, Scaling, seen_channels, value_of_codes};
 use crate::tiling::{Plan, Size, Span};
 
 /// Which answers of the network are kept.
@@ -89,11 +89,20 @@ pub struct Kept {
     scaling: Option<Scaling>,
     noise: Noise,
     patches: Patches,
+    in_parts: bool,
+    /// The value of code 0, what one more adds, and how many channels have codes.
+    meaning: Option<(f64, f64, usize)>,
 }
 
 impl Kept {
-    /// Memory for the frames of `plan`.
-    pub fn new(reuse: Reuse, plan: &Plan, geometry: &Geometry) -> Result<Self, TryReserveError> {
+    /// Memory for the frames of `plan`. Only where the network may be shown parts of a frame `in_parts` of any shape
+    /// there are [patches](Work::Patches); otherwise [`Reuse::Threshold`] keeps all of a frame or nothing.
+    pub fn new(
+        reuse: Reuse,
+        plan: &Plan,
+        geometry: &Geometry,
+        in_parts: bool,
+    ) -> Result<Self, TryReserveError> {
         let (height, width) = (plan.frame.height, plan.frame.width);
         let side = grid::LEAST_SIDE.next_multiple_of(geometry.stride);
         let mut mask = Vec::new();
@@ -112,6 +121,8 @@ impl Kept {
             scaling: None,
             noise: Noise::new(height, width),
             patches: Patches::new(plan, geometry, side),
+            in_parts,
+            meaning: None,
         })
     }
 
@@ -144,6 +155,12 @@ impl Kept {
         channels: Channels,
         scaling: Scaling,
     ) -> (Work<'_>, &mut Maps) {
+        let (zero, step) = value_of_codes(frame, channels);
+        let meaning = (zero, step, seen_channels(frame, channels));
+        if self.meaning.replace(meaning) != Some(meaning) {
+            // The same codes are other pixels.
+            self.forget();
+        }
         let before = self.scaling.replace(scaling);
         match self.reuse {
             Reuse::Off => self.stale.fill(true),
@@ -159,7 +176,8 @@ impl Kept {
                 let is_young = self.ages.iter().all(|age| *age < most_frames);
                 if before.is_some() && is_young {
                     self.noise.compare(&mut self.stale);
-                    if self.patches.cover(&self.stale) {
+                    let nothing = !self.stale.iter().any(|stale| *stale);
+                    if (self.in_parts || nothing) && self.patches.cover(&self.stale) {
                         return self.in_patches();
                     }
                 }

@@ -44,6 +44,12 @@ impl Stitcher {
         })
     }
 
+    /// Decides otherwise from the next frame on. The network and its activation have to be the same.
+    pub fn set_decision(&mut self, decision: Decision) {
+        self.of_sums = decision.of_sums();
+        self.decision = decision;
+    }
+
     /// Starts a frame.
     pub fn begin(&mut self) {
         self.sums.fill(0.0);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::config::Config;
 use super::learner::RestoreError;
 use super::validate::Verdict;
-use crate::contract::Pictures;
+use crate::contract::{Pictures, Training};
 
 /// What a file begins with; another number would be another form.
 const BEGIN: &[u8] = b"unet-train checkpoint 2\n";
@@ -58,6 +58,9 @@ pub struct State {
     pub best: Option<Judged>,
     /// Its options.
     pub config: Config,
+    /// What the model has learned from that it began with.
+    #[serde(default)]
+    pub before: Option<Box<Training>>,
 }
 
 /// What a network is worth.

@@ -196,6 +196,7 @@ impl Learning<'_> {
             images: self.state.images,
             pictures: self.state.pictures.clone(),
             steps: judged.steps,
+            before: self.state.before.clone(),
             limits: judged.verdict.limits,
             scores: Some(judged.verdict.scores),
         };

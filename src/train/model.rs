@@ -18,6 +18,8 @@ pub struct Progress {
     pub pictures: Pictures,
     /// Steps taken.
     pub steps: usize,
+    /// Where the weights come from that it began with.
+    pub before: Option<Box<Training>>,
     /// What decides which pixels are objects.
     pub limits: Limits,
     /// What it is worth by the images held back, where it was judged.
@@ -77,6 +79,7 @@ fn contract(settings: &Settings, progress: &Progress) -> Contract {
             steps: progress.steps,
             seed: settings.seed,
             command: settings.command.clone(),
+            before: progress.before.clone(),
         }),
         scores: progress
             .scores

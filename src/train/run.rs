@@ -144,6 +144,8 @@ pub struct Start {
     pub training: usize,
     /// Names of the images held back.
     pub validation: Vec<String>,
+    /// Whether these were drawn at random from sequences, so that near copies of them may be learned from.
+    pub near_copies: bool,
     /// Weights and biases of the network.
     pub parameters: usize,
     /// Size of the tiles.
@@ -198,14 +200,15 @@ pub fn run(
         split,
         measure,
         words,
+        near_copies,
     } = data(settings, &mut rng)?;
-    let values = match (&settings.start_from, &before) {
+    let (values, learned) = match (&settings.start_from, &before) {
         (Some(model), None) => {
             let classes = settings.source.class_names();
             start_from::values(model, &settings.unet, &classes)?
         }
         // Of a run that goes on they are replaced.
-        _ => values::initial(&settings.unet, &mut rng),
+        _ => (values::initial(&settings.unet, &mut rng), None),
     };
     let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
     let data = dataset::fingerprint(&split);
@@ -214,12 +217,16 @@ pub fn run(
             state.clone()
         }
         Some(_) => return Err(RunError::OtherData(folder.path().to_owned())),
-        None => first_state(settings, &split, data),
+        None => State {
+            before: learned.map(Box::new),
+            ..first_state(settings, &split, data)
+        },
     };
     observer.start(&Start {
         data: words,
         training: split.training.len(),
         validation: split.validation.iter().map(|s| s.name.clone()).collect(),
+        near_copies,
         parameters: settings.unet.parameters(),
         tile,
         device: name,
@@ -354,11 +361,14 @@ struct Data {
     measure: Measure,
     /// What the data were taken for.
     words: String,
+    /// As [`Start::near_copies`].
+    near_copies: bool,
 }
 
 fn data(settings: &Settings, rng: &mut StdRng) -> Result<Data, DatasetError> {
     let dataset = dataset::load(&settings.source)?;
     let (words, kind) = (dataset.to_string(), dataset.kind);
+    let near_copies = settings.holdout.is_random() && dataset.has_sequences();
     let mut split = dataset.split(&settings.holdout, rng)?;
     if let Some(masks) = &settings.holdout.validation_masks {
         let better = Source {
@@ -373,5 +383,6 @@ fn data(settings: &Settings, rng: &mut StdRng) -> Result<Data, DatasetError> {
         split,
         measure: kind.into(),
         words,
+        near_copies,
     })
 }

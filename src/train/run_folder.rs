@@ -22,28 +22,43 @@ impl RunFolder {
         RunFolder(path.into())
     }
 
-    /// Keeps other programs out of the folder, which is made where it is missing, for as long as the file
-    /// lives that this returns.
-    pub fn lock(&self) -> Result<File, LockError> {
+    /// Keeps other programs out of the folder, which is made where it is missing, for as long as what this
+    /// returns lives.
+    pub fn lock(&self) -> Result<Lock, LockError> {
         let write = |error| {
             let file = self.0.clone();
             LockError::Write(WriteError { file, error })
         };
         fs::create_dir_all(&self.0).map_err(write)?;
-        let file = File::create(self.0.join("lock")).map_err(write)?;
+        let file = File::create(self.0.join(LOCK)).map_err(write)?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(Lock {
+                _file: file,
+                folder: self.0.clone(),
+            }),
             Err(TryLockError::WouldBlock) => Err(LockError::Taken(self.0.clone())),
             Err(TryLockError::Error(error)) => Err(write(error)),
         }
     }
 
-    /// Writes the options of the run and the names of the images that are held back.
+    /// Writes the options of the run and the names of the images that are held back, and removes what an
+    /// earlier run has told of itself.
     pub fn begin<'a>(
         &self,
         config: &Config,
         held_back: impl Iterator<Item = &'a str>,
     ) -> Result<(), WriteError> {
+        for file in [self.report(), self.curves()]
+            .into_iter()
+            .chain(self.samples())
+        {
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(WriteError { file, error });
+                }
+                _ => (),
+            }
+        }
         self.write(&self.config(), config.to_string().as_bytes())?;
         let names: String = held_back.flat_map(|name| [name, "\n"]).collect();
         self.write(&self.held_back(), names.as_bytes())
@@ -94,13 +109,47 @@ impl RunFolder {
 
     /// What the best network finds in the held-back image of this name; its slashes become dashes.
     pub fn sample(&self, name: &str) -> PathBuf {
-        self.0
-            .join(format!("sample-{}.png", name.replace('/', "-")))
+        let name = name.replace('/', "-");
+        self.0.join(format!("{SAMPLE}{name}.png"))
+    }
+
+    /// The files of all samples that are there.
+    fn samples(&self) -> impl Iterator<Item = PathBuf> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(SAMPLE) && name.ends_with(".png")
+        })
     }
 
     /// A line for each validation.
     pub fn validations(&self) -> PathBuf {
         self.0.join("validations.csv")
+    }
+}
+
+/// Name of the file that is locked.
+const LOCK: &str = "lock";
+
+/// What the names of samples begin with.
+const SAMPLE: &str = "sample-";
+
+/// Keeps other programs out of the folder of a run.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+    folder: PathBuf,
+}
+
+impl Drop for Lock {
+    /// Leaves no folder behind of a run that was refused before it began.
+    fn drop(&mut self) {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten();
+        if entries.count() == 1 {
+            // Nobody needs to know of what could not be tidied up.
+            let _ = fs::remove_file(self.folder.join(LOCK));
+            let _ = fs::remove_dir(&self.folder);
+        }
     }
 }
 
@@ -140,5 +189,22 @@ mod tests {
         assert!(matches!(run.lock(), Err(LockError::Taken(_))));
         drop(first);
         assert!(run.lock().is_ok());
+    }
+
+    #[test]
+    fn a_run_that_never_began_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::beside(&folder.path().join("cells.onnx"));
+        drop(run.lock().unwrap());
+        assert!(!run.path().exists());
+
+        let lock = run.lock().unwrap();
+        fs::write(run.sample("01/t000"), "of an earlier run").unwrap();
+        fs::write(run.report(), "of an earlier run").unwrap();
+        run.begin(&Config::default(), ["a", "b"].into_iter())
+            .unwrap();
+        drop(lock);
+        assert_eq!(fs::read_to_string(run.held_back()).unwrap(), "a\nb\n");
+        assert!(!run.sample("01/t000").exists() && !run.report().exists());
     }
 }

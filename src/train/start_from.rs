@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
+use crate::contract::Training;
 use crate::onnx::Model;
 use crate::onnx::export::Parameters;
 use crate::onnx::import::{ImportError, Imported, import};
@@ -62,8 +63,12 @@ pub fn shape(file: &Path) -> Result<UNet, StartError> {
 }
 
 /// The weights and biases of a model, whose network has to be `unet`, with `classes` in the same order where it has
-/// the same.
-pub fn values(file: &Path, unet: &UNet, classes: &[String]) -> Result<Vec<Parameters>, StartError> {
+/// the same; and where they come from.
+pub fn values(
+    file: &Path,
+    unet: &UNet,
+    classes: &[String],
+) -> Result<(Vec<Parameters>, Option<Training>), StartError> {
     let imported = read(file)?;
     let why = if imported.unet != *unet {
         Why::Shape {
@@ -76,7 +81,7 @@ pub fn values(file: &Path, unet: &UNet, classes: &[String]) -> Result<Vec<Parame
             run: classes.to_vec(),
         }
     } else {
-        return Ok(imported.values);
+        return Ok((imported.values, imported.training));
     };
     Err(StartError {
         file: file.into(),

@@ -65,6 +65,11 @@ impl Observer for Terminal {
             start.validation.len(),
             start.validation.join(" ")
         ));
+        if start.near_copies {
+            self.say(
+                "note: neighbours in a sequence are near copies, so that images held back at random flatter; --split time, or --validation-sequence, judges by others",
+            );
+        }
         self.say(&format!(
             "{} parameters, tiles of {} -> {} pixels, on {}",
             start.parameters, start.tile.input, start.tile.output, start.device

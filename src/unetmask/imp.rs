@@ -31,6 +31,8 @@ struct Settings {
 
 #[derive(Default)]
 struct Stream {
+    /// What goes out, as it was asked for at the start.
+    what: Option<What>,
     target: Option<Target>,
     lacks: Lacks,
 }
@@ -40,6 +42,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl UNetMask {
+    /// What goes out: while frames flow, what was asked for at the start.
+    fn what(&self) -> What {
+        let at_start = lock(&self.stream).what;
+        at_start.unwrap_or_else(|| lock(&self.settings).what)
+    }
+
     /// The map that goes out for `frame`, if there is one.
     fn map(
         &self,
@@ -226,7 +234,7 @@ impl BaseTransformImpl for UNetMask {
             // They describe the colours and the memory of the other side.
             structure.remove_fields(["format", "colorimetry", "chroma-site"]);
             if direction == gst::PadDirection::Sink {
-                match lock(&self.settings).what {
+                match self.what() {
                     What::Mask => structure.set("format", "GRAY8"),
                     What::Labels => structure.set("format", "GRAY16_LE"),
                     What::Probability => {
@@ -243,10 +251,10 @@ impl BaseTransformImpl for UNetMask {
 
     fn set_caps(&self, _incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let info = gst_video::VideoInfo::from_caps(outcaps)?;
-        *lock(&self.stream) = Stream {
-            target: Some(Target::new(info)?),
-            lacks: Lacks::default(),
-        };
+        let target = Target::new(info)?;
+        let mut stream = lock(&self.stream);
+        stream.target = Some(target);
+        stream.lacks = Lacks::default();
         Ok(())
     }
 
@@ -273,7 +281,10 @@ impl BaseTransformImpl for UNetMask {
         let Some(frame) = self.take_queued_buffer() else {
             return Ok(GenerateOutputSuccess::NoOutput);
         };
-        let settings = *lock(&self.settings);
+        let settings = Settings {
+            what: self.what(),
+            ..*lock(&self.settings)
+        };
         let target = lock(&self.stream).target.clone();
         let target = target.ok_or(gst::FlowError::NotNegotiated)?;
         let Some(map) = self.map(&frame, settings)? else {
@@ -286,6 +297,12 @@ impl BaseTransformImpl for UNetMask {
         })?;
         take_over(&frame, out.make_mut())?;
         Ok(GenerateOutputSuccess::Buffer(out))
+    }
+
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let what = lock(&self.settings).what;
+        lock(&self.stream).what = Some(what);
+        Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {

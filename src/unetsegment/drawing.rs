@@ -7,7 +7,7 @@ use super::job::{Found, ProcessError};
 use super::objects::Objects;
 use super::settings::FrameSettings;
 use super::stream::Stream;
-use crate::picture::annotate::{self, Canvas, Corner};
+use crate::picture::annotate::{self, Canvas, Corner, Short};
 use crate::picture::{
     self, Color, DisplayRange, FIRST_INK, Frame, FrameMut, LevelTracker, Levels, Style,
 };
@@ -174,31 +174,35 @@ impl Drawing<'_> {
         }
         let held = objects.held();
         let count = match self.found {
-            Some(_) if wanted.contains(Annotations::COUNT) => Some(format!(
+            Some(_) if wanted.contains(Annotations::COUNT) => Some(Short::new(format_args!(
                 "{} objects, {:.1} % covered",
                 held.objects,
                 100.0 * held.coverage
-            )),
+            ))),
             _ => None,
         };
         let age = wanted.contains(Annotations::AGE).then(|| match self.age {
-            Some(age) => format!("mask {:.2} s old", age.as_secs_f64()),
-            None => "no mask".to_owned(),
+            Some(age) => Short::new(format_args!("mask {:.2} s old", age.as_secs_f64())),
+            None => Short::new(format_args!("no mask")),
         });
-        let lines = [count, age];
-        let lines: Vec<&str> = lines.iter().flatten().map(String::as_str).collect();
-        annotate::lines(canvas, Corner::TopLeft, &lines);
+        match [&count, &age].map(|text| text.as_ref().map(Short::as_str)) {
+            [Some(count), Some(age)] => annotate::lines(canvas, Corner::TopLeft, &[count, age]),
+            [Some(text), None] | [None, Some(text)] => {
+                annotate::line(canvas, Corner::TopLeft, text)
+            }
+            [None, None] => (),
+        }
         let Some(found) = self.found else {
             return;
         };
         let contract = &found.model.contract;
-        if wanted.contains(Annotations::LEGEND) && self.settings.color_by == ColorBy::Class {
+        // A stale mask is drawn in none of these colours.
+        let by_class = self.settings.color_by == ColorBy::Class && !self.stale;
+        if wanted.contains(Annotations::LEGEND) && by_class {
             let classes = (1..=u8::MAX).zip(contract.classes.iter().skip(1));
             let shown = classes.filter(|(value, _)| self.settings.show_classes.contain(*value));
-            let entries: Vec<(&str, u8)> = shown
-                .map(|(value, class)| (class.name.as_str(), value))
-                .collect();
-            annotate::legend(canvas, Corner::TopRight, &entries);
+            let entries = shown.map(|(value, class)| (class.name.as_str(), value));
+            annotate::legend(canvas, Corner::TopRight, entries);
         }
         if wanted.contains(Annotations::SCALE_BAR)
             && let Some(micrometres) = self.settings.micrometres(contract)

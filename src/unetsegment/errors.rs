@@ -54,6 +54,7 @@ pub fn post(element: &UNetSegment, error: &ProcessError) {
         | ProcessError::Memory(_)
         | ProcessError::Pool(_)
         | ProcessError::TooMany(_)
+        | ProcessError::UsedUp(_)
         | ProcessError::NoCaps => {
             gst::error_msg!(gst::StreamError::Failed, ("{}", sentence(error)))
         }

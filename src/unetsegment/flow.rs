@@ -18,7 +18,7 @@ use super::loaded::Loaded;
 use super::messages::Seams;
 use super::open::Opening;
 use super::pace::{Change, Pace};
-use super::reader::Reader;
+use super::reader::{Reader, Shown};
 use super::settings::FrameSettings;
 use super::stats::{Gone, Inside, Stats};
 use super::writer::{Writer, Written};
@@ -65,6 +65,8 @@ pub struct Flow {
     rebuilt: AtomicBool,
     /// Whether the next frame to go out is the first after a start or a flush.
     discontinuous: AtomicBool,
+    /// Whether frames are thrown away, and the network is not to begin.
+    flushing: AtomicBool,
 }
 
 impl Flow {
@@ -81,6 +83,7 @@ impl Flow {
             // One that the network sees, one that is seen no more, and one that waits.
             (Mode::Latest, _) => Manner::Latest(Arc::new(Line::start(3, stages)?)),
         };
+        self.flushing.store(false, Ordering::SeqCst);
         *lock(&self.manner) = Some(manner);
         *lock(&self.stats) = Stats::default();
         // One that came too late for the stop is not wanted any more.
@@ -123,7 +126,7 @@ impl Flow {
     }
 
     fn is_flushing(&self) -> bool {
-        self.line().is_some_and(|line| line.is_flushing())
+        self.flushing.load(Ordering::SeqCst)
     }
 
     /// What was done since the start, as the property shows it.
@@ -149,6 +152,7 @@ impl Flow {
 
     /// Throws away all frames that are worked on, and ends the run of the network.
     pub fn begin_flush(&self) {
+        self.flushing.store(true, Ordering::SeqCst);
         if let Some(line) = self.line() {
             line.begin_flush();
         }
@@ -163,6 +167,7 @@ impl Flow {
             line.end_flush();
         }
         self.reader.with(Reader::begin_anew);
+        self.flushing.store(false, Ordering::SeqCst);
         if let Some(stopper) = &*lock(&self.stopper) {
             stopper.allow();
         }
@@ -185,7 +190,7 @@ impl Flow {
     /// it gets ready on its own thread, once it has been [taken off](Self::interrupt) what it was about.
     pub fn between_streams<R>(
         &self,
-        work: impl FnOnce(&mut Reader, Option<&mut Inferrer>, &mut Writer, Option<Output>) -> R,
+        work: impl FnOnce(&mut Reader, Option<&mut Inferrer>, &mut Writer, Option<Shown>) -> R,
     ) -> Option<R> {
         let latest = match self.manner()? {
             Manner::Alone => None,
@@ -321,7 +326,7 @@ impl Flow {
         }
         let written = self.writer.with(|writer| writer.write(job));
         let mut written = written.unwrap_or(Err(ProcessError::NoCaps))?;
-        if let Written::Frame { buffer, .. } = &mut written
+        if let Some(buffer) = &mut written.buffer
             && self.discontinuous.swap(false, Ordering::Relaxed)
         {
             buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
@@ -332,8 +337,8 @@ impl Flow {
     /// Makes what was found on `job` the mask of the frames to come.
     pub fn keep(&self, job: &Job, found: Found) {
         let mut newest = lock(&self.newest);
-        // When it ends, what is kept is forgotten after that.
-        if job.stream.is_ended() {
+        // When it ends, what is kept is forgotten after that; so it is where the network has failed for good.
+        if job.stream.is_ended() || self.is_broken() {
             return;
         }
         let old = newest.replace(found);

@@ -296,6 +296,8 @@ impl BaseTransformImpl for UNetSegment {
             }
         };
         if let Some(Err(error)) = loaded {
+            // With what was asked for in the meantime.
+            self.loader.reset();
             self.flow.stop();
             return Err(errors::start(&error));
         }
@@ -332,11 +334,15 @@ impl BaseTransformImpl for UNetSegment {
         let configured = self
             .flow
             .between_streams(|reader, inferrer, writer, before| {
-                writer.begin_stream();
                 let stream = Arc::new(Stream::new(incaps, outcaps)?);
-                let kind = stream.kind(wanted, before)?;
+                writer.begin_stream(before.as_ref().is_some_and(|(old, _)| stream.goes_on(old)));
+                let kind = stream.kind(wanted, before.map(|(_, kind)| kind))?;
                 let prepared = inferrer.map(|inferrer| inferrer.prepare(stream.input.size()));
-                let prepared = prepared.transpose()?;
+                let prepared = match prepared.transpose() {
+                    // The first frame meets it again, and goes on as `on-error` says.
+                    Err(error) if error.is_fault() => None,
+                    prepared => prepared?,
+                };
                 if prepared.is_some() {
                     stream.set_prepared();
                 }

@@ -161,6 +161,7 @@ impl Inferrer {
             model: self.model.clone(),
             arrived: job.arrived,
             timestamp: job.frame().pts(),
+            frame: None,
         });
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::stats::Inside;
 use super::stream::Stream;
 use crate::contract::Contract;
 use crate::inference::ModelError;
-use crate::labels::TooMany;
+use crate::labels::{TooMany, UsedUp};
 use crate::picture::{FrameError, Scaling, WriteError};
 use crate::segmenter::{SegmentError, Spent};
 
@@ -37,6 +37,8 @@ pub enum ProcessError {
     Space(#[from] TryReserveError),
     #[error(transparent)]
     TooMany(#[from] TooMany),
+    #[error(transparent)]
+    UsedUp(#[from] UsedUp),
     #[error("no buffer for the mask: {0}")]
     Pool(#[from] gst::FlowError),
 }
@@ -72,6 +74,8 @@ pub struct Job {
     pub scaling: Option<(Arc<Loaded>, Scaling)>,
     /// When work on it began.
     pub arrived: Instant,
+    /// When the network was done with it, or let it pass.
+    pub ready: Instant,
     /// Whether the network is to see it.
     pub due: bool,
     /// What goes out with it.
@@ -95,6 +99,8 @@ pub struct Found {
     /// When the frame came in.
     pub arrived: Instant,
     pub timestamp: Option<gst::ClockTime>,
+    /// The frame itself, where objects are to be measured on it and others show them first.
+    pub frame: Option<gst::Buffer>,
 }
 
 /// Which maps there are of a frame besides its mask.

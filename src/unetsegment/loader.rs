@@ -69,6 +69,18 @@ enum First {
     Failed(Option<Box<ModelError>>),
 }
 
+impl Wanted {
+    /// Whether whoever waits for a model may still get one.
+    fn may_come(&self) -> bool {
+        match self.first {
+            First::Loading { .. } => true,
+            // One that was set since may do.
+            First::Failed(_) => self.loading,
+            First::Loaded | First::Unwanted => false,
+        }
+    }
+}
+
 /// What a thread is to load.
 enum Request {
     OfStart(Opening),
@@ -142,10 +154,10 @@ impl Loader {
         }
     }
 
-    /// Waits for the first model; whether it is there.
+    /// Waits for the first model, or one that stands in for it; whether it is there.
     pub fn wait(&self) -> bool {
         let mut wanted = lock(&self.wanted);
-        while !wanted.interrupted && matches!(wanted.first, First::Loading { .. }) {
+        while !wanted.interrupted && wanted.may_come() {
             let woken = self.changed.wait(wanted);
             wanted = woken.unwrap_or_else(PoisonError::into_inner);
         }
@@ -188,7 +200,20 @@ impl Loader {
         let of_start = wanted.of_start.take().map(Request::OfStart);
         let request = of_start.or_else(|| wanted.next.take().map(Request::Next));
         wanted.loading = request.is_some();
+        if request.is_none() {
+            // Whoever waits for a model to stand in for that of the start waits in vain.
+            self.changed.notify_all();
+        }
         request
+    }
+
+    /// Takes in that a model waits for a frame: where that of the start can't be used, it stands in for it.
+    fn offered(&self, starts: u64) {
+        let mut wanted = lock(&self.wanted);
+        if wanted.starts == starts && matches!(wanted.first, First::Failed(None)) {
+            wanted.first = First::Loaded;
+            self.changed.notify_all();
+        }
     }
 
     /// Ends the waiting for a model whose loading has ended in a panic.
@@ -301,7 +326,8 @@ impl UNetSegment {
                 open::announce(self, &segmenter);
                 let offer = || self.flow.offer(segmenter, opening);
                 let overtaken = self.loader.if_of_now(starts, offer).flatten();
-                self.tell_overtaken(overtaken);
+                self.loader.offered(starts);
+                self.tell_overtaken(overtaken.map(|(_, opening)| opening));
             }
             // One that was cancelled is no fault.
             Err(_) if canceller.is_cancelled() => (),

@@ -65,6 +65,11 @@ impl Objects {
         self.labels = None;
     }
 
+    /// Takes in that nobody follows objects for a while: those that come then are others.
+    pub fn lose_sight(&mut self) {
+        self.tracker.lose_sight();
+    }
+
     /// Finds the objects of `found`, which was seen on `frame`, unless they were found already, by the same rules and
     /// with the same measures.
     ///
@@ -115,6 +120,8 @@ impl Objects {
             let (objects, labels) = self.labeller.parts_mut();
             self.events
                 .clone_from(self.tracker.follow(objects, labels)?);
+        } else {
+            self.tracker.lose_sight();
         }
         let mut buffer = stream.wide_map()?;
         {

@@ -1,6 +1,6 @@
 //! The way of a frame through the element: read, inferred, written, and let out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
@@ -17,7 +17,7 @@ use super::job::{Job, ProcessError};
 use super::line::Stages;
 use super::messages::{self, Swap};
 use super::qos;
-use super::stats::Inside;
+use super::stats::{Inside, Stats};
 use super::writer::Written;
 use crate::segmenter::SegmentError;
 
@@ -31,7 +31,11 @@ impl Stages<Job> for OnThreads {
         gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
             match imp.flow.manner() {
                 Some(Manner::Latest(_)) => imp.infer_beside(job),
-                _ => imp.infer(job),
+                _ => {
+                    let inferred = imp.infer(job);
+                    job.ready = Instant::now();
+                    inferred
+                }
             }
         })
     }
@@ -40,14 +44,19 @@ impl Stages<Job> for OnThreads {
         let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
         let imp = element.imp();
         if matches!(imp.flow.manner(), Some(Manner::Latest(_))) {
-            if let Some(found) = job.found.clone() {
+            if let Some(mut found) = job.found.clone() {
+                found.frame = job.settings.post_objects.then(|| job.output.clone());
                 imp.timed(&job, job.arrived.elapsed());
                 imp.flow.keep(&job, found);
             }
             return Ok(gst::FlowSuccess::Ok);
         }
         match gst::panic_to_error!(imp, Err(gst::FlowError::Error), { imp.write(job) })? {
-            Some(buffer) => element.src_pad().push(buffer),
+            // One that a flush throws away meanwhile did not go out, after all.
+            Some(buffer) => element
+                .src_pad()
+                .push(buffer)
+                .inspect_err(|_| imp.flow.count(Stats::take_back)),
             None => Ok(gst::FlowSuccess::Ok),
         }
     }
@@ -131,15 +140,6 @@ impl UNetSegment {
         }
     }
 
-    /// Has the network get ready for frames like that of `job`, unless it is.
-    fn prepare_for(&self, job: &Job) -> Result<(), gst::FlowError> {
-        let prepared = self.flow.prepare_for(job);
-        if let Some(prepared) = prepared.map_err(|error| self.fail(&error))? {
-            self.warn_of_seams(prepared.seams);
-        }
-        Ok(())
-    }
-
     /// Lets the network see the frame of `job`, if it is to.
     fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         if let Some(model) = self.flow.swap() {
@@ -151,7 +151,11 @@ impl UNetSegment {
         if !job.due || self.flow.is_broken() {
             return Ok(());
         }
-        self.prepare_for(job)?;
+        match self.flow.prepare_for(job) {
+            Ok(prepared) => self.warn_of_seams(prepared.and_then(|prepared| prepared.seams)),
+            Err(error) if error.is_fault() => return self.recover(job, error),
+            Err(error) => return Err(self.fail(&error)),
+        }
         if let Some(paced) = self.flow.keep_pace(&job.settings) {
             messages::post_paced(&self.obj(), &paced, &job.settings);
         }
@@ -190,6 +194,10 @@ impl UNetSegment {
                 Err(error) if !error.is_fault() => return Err(self.fail(&error)),
                 Err(error) => error,
             },
+            // Whoever stops the element has ended it.
+            Err(_) if self.loader.canceller().is_cancelled() => {
+                return Err(gst::FlowError::Flushing);
+            }
             Err(error) => ProcessError::from(SegmentError::from(error)),
         };
         let first = self.flow.give_up();
@@ -218,30 +226,30 @@ impl UNetSegment {
 
     /// What goes out of `job`, if anything; tells what there is to tell of it.
     fn write(&self, mut job: Job) -> Result<Option<gst::Buffer>, gst::FlowError> {
-        let arrived = job.arrived;
+        // While a frame waits to be let out, it is downstream that holds it up.
+        let until_ready = job.ready.saturating_duration_since(job.arrived);
+        let begun = Instant::now();
         let inside = job.inside.take();
         let times = qos::Times::of(job.frame());
-        if let Some(inside) = &inside {
-            self.timed(&job, inside.time());
-        }
+        self.timed(&job, until_ready);
         let written = self.flow.write(job).map_err(|error| self.fail(&error))?;
-        let Written::Frame {
+        let Written {
             buffer,
             messages,
             age,
-        } = written
-        else {
+        } = written;
+        for message in messages.into_iter().flatten() {
+            messages::post_structure(&self.obj(), message);
+        }
+        let Some(buffer) = buffer else {
             drop(inside);
             self.tell_dropped(times);
             return Ok(None);
         };
-        for message in messages.into_iter().flatten() {
-            messages::post_structure(&self.obj(), message);
-        }
         if let Some(inside) = inside {
             inside.leave(age);
         }
-        self.took(arrived.elapsed());
+        self.took(until_ready + begun.elapsed());
         Ok(Some(buffer))
     }
 
@@ -270,6 +278,7 @@ impl UNetSegment {
             Manner::Alone => {
                 let mut job = self.read_for_mask(input)?;
                 self.infer(&mut job)?;
+                job.ready = Instant::now();
                 job
             }
         };

@@ -11,10 +11,13 @@ use super::stream::Stream;
 use crate::contract::Normalization;
 use crate::picture::{Normalizer, Scaling};
 
+/// A stream, and what goes out of it.
+pub type Shown = (Arc<Stream>, Output);
+
 /// Reads the frames of a stream.
 pub struct Reader {
     normalizer: Normalizer,
-    stream: Option<(Arc<Stream>, Output)>,
+    stream: Option<Shown>,
     /// Frames since the last one that the network was to see.
     frames: u32,
 }
@@ -31,11 +34,11 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// Forgets the stream; what it let out.
-    pub fn end_stream(&mut self) -> Option<Output> {
-        let (stream, kind) = self.stream.take()?;
-        stream.end();
-        Some(kind)
+    /// Forgets the stream; that one, and what it let out.
+    pub fn end_stream(&mut self) -> Option<Shown> {
+        let before = self.stream.take()?;
+        before.0.end();
+        Some(before)
     }
 
     /// Reads frames of `stream` from now on, of which `kind` goes out.
@@ -91,6 +94,7 @@ impl Reader {
             output,
             scaling: None,
             arrived,
+            ready: arrived,
             due: false,
             found: None,
             number: 0,

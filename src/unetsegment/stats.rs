@@ -1,7 +1,7 @@
 //! What the element has done since it started.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::flow::lock;
 use super::loaded::Loaded;
@@ -78,6 +78,12 @@ impl Stats {
         self.reused += spent.reused;
     }
 
+    /// Takes a frame back that counted as gone out.
+    pub fn take_back(&mut self) {
+        // A start in the meantime has begun to count anew.
+        self.out = self.out.saturating_sub(1);
+    }
+
     /// Seconds that the network took at most for each of these shares of the last frames.
     fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
         let count = self.segmented.min(WINDOW as u64) as usize;
@@ -145,7 +151,6 @@ impl Stats {
 /// A frame that is counted as inside until it goes out, or is dropped where this is.
 pub struct Inside {
     stats: Option<Arc<Mutex<Stats>>>,
-    since: Instant,
     number: u64,
 }
 
@@ -158,7 +163,6 @@ impl Inside {
         now.inside += 1;
         Inside {
             stats: Some(stats.clone()),
-            since: Instant::now(),
             number,
         }
     }
@@ -166,11 +170,6 @@ impl Inside {
     /// How many frames came in before it since the start.
     pub fn number(&self) -> u64 {
         self.number
-    }
-
-    /// How long it has been inside.
-    pub fn time(&self) -> Duration {
-        self.since.elapsed()
     }
 
     /// Counts it as gone out, with a mask of this age.

@@ -54,6 +54,11 @@ impl Stream {
         })
     }
 
+    /// Whether frames go on to be those of `old`, and only what goes out is another.
+    pub fn goes_on(&self, old: &Stream) -> bool {
+        self.input.info() == old.input.info()
+    }
+
     /// Takes in that other caps have come.
     pub fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);

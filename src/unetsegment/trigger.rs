@@ -178,6 +178,22 @@ impl FromStr for Trigger {
             is_share(level, comparison)?;
             is_share(until, comparison)?;
         }
+        let most = match quantity {
+            Quantity::Coverage => 1.0,
+            _ => f64::INFINITY,
+        };
+        let (begins, ends) = match comparison {
+            Comparison::More => (level < most, until >= 0.0),
+            Comparison::AtLeast => (level <= most, until > 0.0),
+            Comparison::Less => (level > 0.0, until <= most),
+            Comparison::AtMost => (level >= 0.0, until < most),
+        };
+        if !begins {
+            return Err(wrong("it would never begin"));
+        }
+        if !ends {
+            return Err(wrong("it would never end"));
+        }
         Ok(Trigger {
             quantity,
             comparison,
@@ -303,6 +319,9 @@ mod tests {
             ("coverage < 0.5 until 60", "Write 0.6 for 60 %"),
             ("coverage > 1", "Write 0.01 for 1 %"),
             ("coverage > 200", "Write 0.8 for 80 %"),
+            ("objects >= 50 until 0", "never end"),
+            ("coverage <= 0.2 until 1", "never end"),
+            ("births < 0", "never begin"),
         ] {
             let error = text.parse::<Trigger>().unwrap_err();
             assert!(error.contains(what), "{text}: {error}");

@@ -9,7 +9,7 @@ use super::messages::{self, Occasion};
 use super::objects::Objects;
 use super::settings::FrameSettings;
 use super::stream::Stream;
-use super::trigger::Watch;
+use super::trigger::{Held, Watch};
 use crate::contract::Contract;
 use crate::labels::Events;
 use crate::mask_meta::{self, Mask};
@@ -28,17 +28,14 @@ pub struct Writer {
     frames: u64,
 }
 
-/// What goes out for a frame.
-pub enum Written {
-    Frame {
-        buffer: gst::Buffer,
-        /// What there is to tell of it.
-        messages: [Option<gst::Structure>; 3],
-        /// Age of its mask, where it has one.
-        age: Option<Duration>,
-    },
-    /// Nothing: the mask is all that would go out, and there is none.
-    Nothing,
+/// What becomes of a frame.
+pub struct Written {
+    /// What goes out; nothing where the mask is all that would, and there is none.
+    pub buffer: Option<gst::Buffer>,
+    /// What there is to tell of it.
+    pub messages: [Option<gst::Structure>; 3],
+    /// Age of its mask, where it has one.
+    pub age: Option<Duration>,
 }
 
 impl Writer {
@@ -54,10 +51,12 @@ impl Writer {
         }
     }
 
-    /// Forgets how bright the frames of the stream before were.
-    pub fn begin_stream(&mut self) {
+    /// Forgets how bright the frames of the stream before were and, unless the frames go on, their objects.
+    pub fn begin_stream(&mut self, goes_on: bool) {
         self.drawer = Drawer::default();
-        self.forget_objects();
+        if !goes_on {
+            self.forget_objects();
+        }
     }
 
     /// Forgets the objects of the frames before: those to come are others.
@@ -81,8 +80,16 @@ impl Writer {
         } = job;
         // One that was found when less was asked for is none: nothing takes the place of what it lacks.
         let found = found.filter(|found| found.serves(kind, &settings));
+        let ended = match found {
+            Some(_) => None,
+            None => self.lose_sight(number, output.pts()),
+        };
         if found.is_none() && kind.is_map() {
-            return Ok(Written::Nothing);
+            return Ok(Written {
+                buffer: None,
+                messages: [None, ended, None],
+                age: None,
+            });
         }
         let age = found
             .as_ref()
@@ -98,8 +105,11 @@ impl Writer {
         let wants_objects = found
             .as_ref()
             .is_some_and(|found| settings.wants_objects(kind, &found.model.contract));
+        if found.is_some() && !wants_objects {
+            self.objects.lose_sight();
+        }
         if let Some(found) = found.as_ref().filter(|_| wants_objects) {
-            let frame = input.as_ref().unwrap_or(&output);
+            let frame = found.frame.as_ref().or(input.as_ref()).unwrap_or(&output);
             let bytes = frame.map_readable()?;
             let placement = stream.input.placement(frame)?;
             let frame = stream.input.frame(&placement, &bytes)?;
@@ -112,7 +122,7 @@ impl Writer {
             None if kind == Output::Overlay => self.draw_upon(&drawing, buffer)?,
             None => (),
         }
-        let mut messages = [None, None, None];
+        let mut messages = [None, ended, None];
         if let (Some(found), Some(age)) = (found, age) {
             let occasion = Occasion {
                 frame: number,
@@ -132,11 +142,26 @@ impl Writer {
             }
         }
         self.frames += 1;
-        Ok(Written::Frame {
-            buffer: output,
+        Ok(Written {
+            buffer: Some(output),
             messages,
             age,
         })
+    }
+
+    /// Tells that a condition ends that held: of a frame without a mask nobody sees whether it does.
+    fn lose_sight(
+        &mut self,
+        frame: u64,
+        timestamp: Option<gst::ClockTime>,
+    ) -> Option<gst::Structure> {
+        let [ended, _] = self.watch.see(None, &Held::default());
+        let occasion = Occasion {
+            frame,
+            timestamp,
+            age: Duration::ZERO,
+        };
+        ended.map(|change| messages::triggered(&occasion, &change))
     }
 
     /// Draws upon the frame in `buffer`, if there is anything to draw.

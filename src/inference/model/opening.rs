@@ -10,7 +10,7 @@ use crate::inference::ending::{self, OnEnd};
 use crate::inference::error::{ModelError, lost, run_error, unfit};
 use crate::inference::file::{self, ModelFile, Reader};
 use crate::inference::network::Network;
-use crate::inference::shared::{self, Key, SharedSession};
+use crate::inference::shared::{self, Found, Key, SharedSession};
 use crate::inference::stopper::Stopper;
 use crate::inference::watchdog::{self, Watchdog};
 use crate::inference::{library, probe, session};
@@ -30,8 +30,7 @@ impl Model {
         let _inside = ending::enter().ok_or_else(|| lost(path))?;
         let canceller = options.canceller.clone();
         let _on_end = OnEnd::new(move || canceller.cancel());
-        let mut refused = Vec::new();
-        let session = shared_session((path, &read), hash_of_all, options, &mut refused)?;
+        let session = shared_session((path, &read), hash_of_all, options)?;
         let stopper = Stopper::new().map_err(|error| run_error(path, &error))?;
         let network = session
             .with(stopped, |session| Network::of(session))
@@ -67,33 +66,36 @@ impl Model {
             described: carried.is_some(),
             survey,
             batches: network.batches,
-            refused,
             stopper,
             tensors: Vec::new(),
         })
     }
 }
 
-/// The session of a model that others have opened in the same way, or a new one. Providers that were tried in vain
-/// come into `refused`.
+/// The session of a model that others have opened in the same way, or a new one.
 fn shared_session(
     (path, read): (&Path, &ModelFile),
     hash_of_all: [u8; 32],
     options: &Options,
-    refused: &mut Vec<ModelError>,
 ) -> Result<Arc<SharedSession>, ModelError> {
+    options.check()?;
     let environment = library::environment(&options.library)?;
-    if options.canceller.is_cancelled() {
+    let stopped = || options.canceller.is_cancelled();
+    if stopped() {
         return Err(stopped_or_lost(path, true));
     }
-    let key = Key::new(hash_of_all, options);
-    if let Some(found) = key.as_ref().and_then(shared::find) {
-        return Ok(found);
-    }
-    let started = session::start(path, read, &environment, options, refused)?;
+    let making = match Key::new(hash_of_all, options) {
+        Some(key) => match shared::find_or_make(&key, stopped) {
+            Some(Found::Made(session)) => return Ok(session),
+            Some(Found::Yours(making)) => Some(making),
+            None => return Err(stopped_or_lost(path, true)),
+        },
+        None => None,
+    };
+    let started = session::start(path, read, &environment, options)?;
     let session = Arc::new(SharedSession::new(started));
-    if let Some(key) = key {
-        shared::offer(key, &session);
+    if let Some(making) = making {
+        making.done(&session);
     }
     Ok(session)
 }

@@ -116,6 +116,17 @@ impl<'a> Known<'a> {
     }
 }
 
+impl Known<'_> {
+    /// What a constant holds, where that is a few numbers.
+    fn numbers(&self, name: &str) -> Option<Numbers> {
+        if let Some(tensor) = self.constants.get(name) {
+            return Numbers::of_tensor(tensor);
+        }
+        let maker = self.makers.get(name)?;
+        (maker.op_type == "Constant").then(|| Numbers::of_constant(maker))?
+    }
+}
+
 /// How the values of a shape come about.
 struct Following<'a> {
     known: &'a Known<'a>,
@@ -140,14 +151,15 @@ impl Following<'_> {
             return Err(self.unbounded("too many operators"));
         }
         if let Some(tensor) = self.known.constants.get(name) {
-            return self.constant(name, tensor);
+            return self.constant(name, Numbers::of_tensor(tensor));
         }
         let Some(maker) = self.known.makers.get(name).copied() else {
             // An input of the graph, or nothing that there is.
             return Ok(());
         };
         let inputs = match maker.op_type.as_str() {
-            "Shape" | "Size" | "Equal" | "Constant" => return Ok(()),
+            "Shape" | "Size" | "Equal" => return Ok(()),
+            "Constant" => return self.constant(name, Numbers::of_constant(maker)),
             // Either of both.
             "Where" => maker.input.get(1..).unwrap_or(&[]),
             op if SHAPE_ARITHMETIC.contains(&op) => &maker.input,
@@ -158,8 +170,8 @@ impl Following<'_> {
     }
 
     /// A constant may name what a picture may be long.
-    fn constant(&self, name: &str, tensor: &Tensor) -> Result<(), Refusal> {
-        let Some(numbers) = Numbers::of_tensor(tensor) else {
+    fn constant(&self, name: &str, numbers: Option<Numbers>) -> Result<(), Refusal> {
+        let Some(numbers) = numbers else {
             return Err(self.unbounded(&format!("the constant {name}, which is no shape")));
         };
         for value in numbers.values {
@@ -177,9 +189,8 @@ impl Following<'_> {
         let constants = maker
             .input
             .iter()
-            .filter_map(|input| self.known.constants.get(input.as_str()));
-        let values = constants.filter_map(|tensor| Numbers::of_tensor(tensor));
-        let sizes = values.flat_map(|numbers| numbers.values).map(f64::abs);
+            .filter_map(|input| self.known.numbers(input));
+        let sizes = constants.flat_map(|numbers| numbers.values).map(f64::abs);
         let largest = sizes.clone().reduce(f64::max);
         let least = sizes.reduce(f64::min);
         let by = match (maker.op_type.as_str(), largest, least) {

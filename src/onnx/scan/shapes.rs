@@ -53,7 +53,6 @@ pub(super) fn size(op: &str, node: &Node, inputs: &[Option<&Value>]) -> Size {
         ]),
         // All that its letters could count.
         "Einsum" => return Size::Elements(product(inputs)),
-        "Attention" => dims(0).map(<[f64]>::to_vec),
         _ if spreads(op) => return spread_out(inputs),
         _ => dims(0).map(<[f64]>::to_vec),
     };

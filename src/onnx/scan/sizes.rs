@@ -221,7 +221,7 @@ impl<'a> Sizes<'a> {
             let tensor = node.attribute.iter().find_map(|entry| entry.t.as_ref());
             return Ok(match tensor {
                 Some(tensor) => Value::of_tensor(tensor),
-                None => Value::of_numbers(Numbers::of_constant(node)),
+                None => Value::of_list(node),
             });
         }
         let inputs: Vec<Option<&Value>> = node
@@ -317,12 +317,15 @@ impl<'a> Sizes<'a> {
 }
 
 impl Value {
-    /// A constant that is written as a list.
-    fn of_numbers(numbers: Option<Numbers>) -> Self {
-        let length = numbers.as_ref().map_or(1, |numbers| numbers.values.len());
+    /// A constant that is written as a number or a list.
+    fn of_list(node: &Node) -> Self {
+        let lists = node.attribute.iter();
+        let lengths = lists.map(|entry| entry.ints.len().max(entry.floats.len()));
+        // Also where it is too long to be followed.
+        let length = lengths.max().unwrap_or(0).max(1) as f64;
         Value {
-            numbers,
-            ..Value::new(Some(vec![length as f64]), length as f64, true)
+            numbers: Numbers::of_constant(node),
+            ..Value::new(Some(vec![length]), length, true)
         }
     }
 }

@@ -33,8 +33,6 @@ pub(super) fn of(node: &Node, inputs: &[Option<&Value>], made: &Value) -> f64 {
             });
             made.elements * inner.unwrap_or_else(|| elements(0))
         }
-        // Every query with every key.
-        "Attention" => elements(0) * elements(1),
         "Einsum" => elements(0) * elements(1),
         "LRN" => made.elements * node.integer("size", 1).unsigned_abs() as f64,
         _ => made.elements + elements(0),

@@ -222,16 +222,17 @@ impl Digits {
     }
 }
 
-/// A short text that needs no allocation; what is too long for it is cut off.
-pub(super) struct Short {
-    bytes: [u8; 16],
+/// A short text that needs no allocation: up to 48 bytes, what is too long for it is cut off.
+pub struct Short {
+    bytes: [u8; 48],
     len: usize,
 }
 
 impl Short {
+    /// What `text` says.
     pub fn new(text: fmt::Arguments) -> Self {
         let mut short = Short {
-            bytes: [0; 16],
+            bytes: [0; 48],
             len: 0,
         };
         // It fails where the text is too long; what fits is there.
@@ -239,6 +240,7 @@ impl Short {
         short
     }
 
+    /// The text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..self.len]).unwrap_or("")
     }

@@ -20,10 +20,11 @@ mod scale_bar;
 mod tests;
 
 pub use canvas::{Canvas, Corner};
+pub use letters::Short;
 pub use scale_bar::scale_bar;
 
 use canvas::Rect;
-use letters::{Lettering, Short};
+use letters::Lettering;
 
 use super::palette::INK_BLACK;
 
@@ -61,17 +62,21 @@ pub fn lines(canvas: &mut Canvas, corner: Corner, texts: &[&str]) {
 
 /// Draws names of classes into a corner, the first on top, each behind a swatch that is drawn as the
 /// regions of this map value are.
-pub fn legend(canvas: &mut Canvas, corner: Corner, entries: &[(&str, u8)]) {
+pub fn legend<'a, Entries>(canvas: &mut Canvas, corner: Corner, entries: Entries)
+where
+    Entries: IntoIterator<Item = (&'a str, u8), IntoIter: Clone>,
+{
+    let entries = entries.into_iter();
     let lettering = Lettering::new(canvas);
     let unit = lettering.unit();
     // A swatch is as high as a letter, and as wide as two and a half.
     let (swatch, side) = (5 * lettering.height() / 4, lettering.height());
     let gap = 3 * unit;
-    let names = entries.iter().map(|(name, _)| lettering.width(name)).max();
-    let width = swatch + gap + names.unwrap_or(0);
-    let height = lettering.pitch() * entries.len() as i64;
+    let names = entries.clone().map(|(name, _)| lettering.width(name));
+    let width = swatch + gap + names.max().unwrap_or(0);
+    let height = lettering.pitch() * entries.clone().count() as i64;
     let block = canvas.block(corner, (width, height), lettering.margin());
-    for ((name, value), row) in entries.iter().zip(0..) {
+    for ((name, value), row) in entries.zip(0..) {
         let top = block.top + row * lettering.pitch();
         let frame = Rect {
             left: block.left,
@@ -82,7 +87,7 @@ pub fn legend(canvas: &mut Canvas, corner: Corner, entries: &[(&str, u8)]) {
         canvas.fill(frame, INK_BLACK);
         // Beside an ink a region has no outline, beside the background it has.
         canvas.fill(frame.shrunk(unit), 0);
-        canvas.fill(frame.shrunk(2 * unit), *value);
+        canvas.fill(frame.shrunk(2 * unit), value);
         lettering.write(canvas, name, (frame.right + gap, top));
     }
 }

@@ -59,8 +59,8 @@ fn draw_all(canvas: &mut Canvas) {
         line(canvas, corner, "");
         lines(canvas, corner, &texts);
         lines(canvas, corner, &[]);
-        legend(canvas, corner, &entries);
-        legend(canvas, corner, &[]);
+        legend(canvas, corner, entries);
+        legend(canvas, corner, []);
         for scale in [
             0.0,
             -1.0,
@@ -214,7 +214,7 @@ fn micro_and_mu_are_one() {
 #[test]
 fn legends_show_the_values() {
     let mut map = Map::new(300, 200);
-    legend(&mut map.canvas(), Corner::TopRight, &[("a", 4), ("abc", 9)]);
+    legend(&mut map.canvas(), Corner::TopRight, [("a", 4), ("abc", 9)]);
     let [_, right, _, bottom] = map.bounds(4).unwrap();
     let [_, right_too, top, _] = map.bounds(9).unwrap();
     assert!(right == right_too && bottom < top);

@@ -99,6 +99,9 @@ pub enum EvaluateError {
     /// An option that has no meaning for membranes.
     #[error("--border leaves out cells at the edge; it has no meaning for membranes")]
     Border,
+    /// Nothing is left to score by.
+    #[error("--border {0} leaves out every cell of the masks: name fewer pixels")]
+    NothingCounts(usize),
     /// An option that has no meaning for a model of more classes.
     #[error(
         "--levels cuts the probability of foreground; the model has {0} classes, of which the likeliest counts"
@@ -166,6 +169,9 @@ impl Evaluate {
             let mut alone = tally();
             alone.add(&truth, &found);
             per_image.push(Row::new(&sample.name, &alone));
+        }
+        if self.border > 0 && total.cells().is_some_and(|[truth, _]| truth == 0) {
+            return Err(EvaluateError::NothingCounts(self.border));
         }
         Ok(Report {
             model: self.model.clone(),

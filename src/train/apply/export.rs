@@ -120,6 +120,7 @@ fn best(state: &State) -> Option<Progress> {
     state.best.map(|judged| Progress {
         images: state.images,
         pictures: state.pictures.clone(),
+        before: state.before.clone(),
         steps: judged.steps,
         limits: judged.verdict.limits,
         scores: Some(judged.verdict.scores),
@@ -133,6 +134,7 @@ fn last(state: &State) -> Progress {
     Progress {
         images: state.images,
         pictures: state.pictures.clone(),
+        before: state.before.clone(),
         steps: state.steps,
         limits: judged
             .map(|judged| judged.verdict.limits)

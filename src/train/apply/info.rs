@@ -1,6 +1,7 @@
 //! `unet-train info`: what a model promises.
 
 use std::fmt::{self, Write};
+use std::iter::{once, repeat, successors};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -132,20 +133,26 @@ fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -
     Ok(())
 }
 
+/// What the weights come from, and what those that they began with, and so on.
 fn write_training(text: &mut String, training: &Training) -> fmt::Result {
-    let Training {
-        data,
-        images,
-        steps,
-        seed,
-        command,
-    } = training;
-    if !data.is_empty() {
-        line(text, "data", data)?;
+    let all = successors(Some(training), |training| training.before.as_deref());
+    for (training, name) in all.zip(once("training").chain(repeat("began with"))) {
+        let Training {
+            data,
+            images,
+            steps,
+            seed,
+            command,
+            before: _,
+        } = training;
+        if !data.is_empty() {
+            line(text, "data", data)?;
+        }
+        let trained = format!("{steps} steps on {images} image(s), seed {seed}");
+        line(text, name, &trained)?;
+        line(text, "command", command)?;
     }
-    let trained = format!("{steps} steps on {images} image(s), seed {seed}");
-    line(text, "training", &trained)?;
-    line(text, "command", command)
+    Ok(())
 }
 
 fn line(text: &mut String, name: &str, value: &str) -> fmt::Result {
@@ -186,7 +193,15 @@ mod tests {
                 images: 7,
                 steps: 400,
                 seed: 3,
-                command: "unet-train train".into(),
+                command: "unet-train train --start-from begun.onnx".into(),
+                before: Some(Box::new(Training {
+                    data: "painted".into(),
+                    images: 30,
+                    steps: 9000,
+                    seed: 1,
+                    command: "unet-train train".into(),
+                    before: None,
+                })),
             }),
             scores: [("SEG".to_owned(), 0.9)].into(),
             ..unet.contract("paper")
@@ -209,6 +224,9 @@ mod tests {
   pixel size      0.65 micrometres
   data            drawn
   training        400 steps on 7 image(s), seed 3
+  command         unet-train train --start-from begun.onnx
+  data            painted
+  began with      9000 steps on 30 image(s), seed 1
   command         unet-train train
   SEG             0.9";
         assert_eq!(text(Path::new("m.onnx"), true, &contract), expected);

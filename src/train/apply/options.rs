@@ -32,11 +32,11 @@ pub struct RuntimeOptions {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Using the model")]
 pub struct UseOptions {
-    /// Average over the four rotations of each image by quarter turns; with --mirrors over eight
-    /// versions (the paper took the mean over seven rotated ones)
+    /// Average over the four rotations of each image by quarter turns, for models of two classes;
+    /// with --mirrors over eight versions (the paper took the mean over seven rotated ones)
     #[arg(long)]
     rotations: bool,
-    /// Average over each image and its mirror image
+    /// Average over each image and its mirror image, for models of two classes
     #[arg(long)]
     mirrors: bool,
     /// Probability above which a pixel is foreground, for models of two classes [default: the model's]

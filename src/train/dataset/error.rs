@@ -104,7 +104,7 @@ pub enum DatasetError {
     },
     /// A number in a mask of classes for which there is no class.
     #[error(
-        "{mask} has the value {value} at row {row}, column {column}, but with {classes} classes the largest is {}; add a name to --classes, or say --ignore {value}",
+        "{mask} has the value {value} at row {row}, column {column}, but with {classes} classes the largest is {}: leave such pixels out by --ignore {value}, or train with one more name in --classes",
         classes - 1
     )]
     Class {

@@ -76,6 +76,14 @@ impl<S> Dataset<S> {
     }
 }
 
+impl Dataset {
+    /// Whether neighbours follow each other in time or depth.
+    pub fn has_sequences(&self) -> bool {
+        let mut samples = self.samples.iter();
+        self.layout != Layout::Folders || samples.any(|sample| !sample.sequence.is_empty())
+    }
+}
+
 /// The files of a data set.
 #[derive(Debug)]
 struct Found {

@@ -73,6 +73,15 @@ impl Default for Holdout {
     }
 }
 
+impl Holdout {
+    /// Whether a share is drawn by the seed.
+    pub fn is_random(&self) -> bool {
+        self.split == Order::Random
+            && self.validation_list.is_none()
+            && self.validation_sequence.is_empty()
+    }
+}
+
 /// Reads a share between 0 and 1.
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;

@@ -41,6 +41,8 @@ struct Curve {
     color: RGBColor,
     /// 0 to 1: invisible to full.
     strength: f64,
+    /// Radius of a dot at each point, in pixels; 0 for none.
+    dots: u32,
     points: Vec<(f64, f64)>,
 }
 
@@ -111,12 +113,13 @@ fn plot(
         name,
         color,
         strength,
+        dots,
         points,
     } in curves
     {
         let style = color.mix(*strength).stroke_width(1);
         chart
-            .draw_series(LineSeries::new(points.iter().copied(), style))?
+            .draw_series(LineSeries::new(points.iter().copied(), style).point_size(*dots))?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
     }
@@ -151,6 +154,7 @@ fn losses(log: &Log) -> Vec<Curve> {
         name: name.into(),
         color: COLORS[0],
         strength,
+        dots: 0,
         points,
     };
     vec![
@@ -173,6 +177,8 @@ fn scores(log: &Log) -> Vec<Curve> {
             name: (*name).into(),
             color,
             strength: 1.0,
+            // A run may have one validation alone, which makes no line.
+            dots: 2,
             points,
         })
         .collect()
@@ -185,6 +191,7 @@ fn learning_rates(log: &Log) -> Vec<Curve> {
         name: "learning rate".into(),
         color: COLORS[0],
         strength: 1.0,
+        dots: 0,
         points: points.collect(),
     }]
 }
@@ -241,6 +248,8 @@ mod tests {
         let before = draw(&log).unwrap();
         assert_eq!(before.dimensions(), SIZE);
         assert_eq!(count(&before, COLORS[1]), 0);
+        log.validations = vec![validation(250)];
+        assert!(count(&draw(&log).unwrap(), COLORS[1]) > 0);
         log.validations = (1..=5).map(|n| validation(100 * n)).collect();
         let after = draw(&log).unwrap();
         assert!(count(&after, COLORS[1]) > 300);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Flow, lock};
-use crate::inference::{ModelError, Stopper};
+use crate::inference::ModelError;
 use crate::segmenter::Segmenter;
 use crate::unetsegment::inferrer::Inferrer;
 use crate::unetsegment::loaded::Loaded;
@@ -23,10 +23,9 @@ impl Flow {
     }
 
     /// Takes another model before the next frame; one that was offered before and has seen none comes back.
-    pub fn offer(&self, segmenter: Segmenter, opening: Opening) -> Option<Opening> {
+    pub fn offer(&self, segmenter: Segmenter, opening: Opening) -> Option<(Inferrer, Opening)> {
         let next = (Inferrer::new(segmenter), opening);
-        let overtaken = lock(&self.next).replace(next);
-        overtaken.map(|(_, opening)| opening)
+        lock(&self.next).replace(next)
     }
 
     /// Whether a model waits for the next frame.
@@ -46,9 +45,13 @@ impl Flow {
         // It is held until the model is in use, so that there is always a newest one.
         let mut next = lock(&self.next);
         let (inferrer, opening) = next.take()?;
+        // To give a session back may take long, and every frame asks whether there is a next one.
+        let old = self.inferrer.take();
         self.broken.store(false, Ordering::Relaxed);
         self.rebuilt.store(false, Ordering::Relaxed);
         self.take_model(inferrer, opening);
+        drop(next);
+        drop(old);
         self.model()
     }
 
@@ -56,8 +59,8 @@ impl Flow {
         let stopper = inferrer.segmenter.model().stopper();
         {
             let mut current = lock(&self.stopper);
-            // What was stopped stays so.
-            if current.as_ref().is_some_and(Stopper::is_stopped) && self.is_flushing() {
+            // What is thrown away needs no network, and whoever throws it away waits for its end.
+            if self.is_flushing() {
                 stopper.stop();
             }
             *current = Some(stopper);
@@ -85,12 +88,14 @@ impl Flow {
 
     /// Lets the network see no frame any more, and no frame any of its masks. Returns whether it did before.
     pub fn give_up(&self) -> bool {
+        // In this order, so that none is kept after they were forgotten.
+        let first = !self.broken.swap(true, Ordering::SeqCst);
         self.forget_masks();
-        !self.broken.swap(true, Ordering::Relaxed)
+        first
     }
 
     /// Whether the network has failed for good.
     pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
+        self.broken.load(Ordering::SeqCst)
     }
 }
