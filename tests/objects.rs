@@ -520,7 +520,8 @@ fn what_comes_while_nobody_follows_gets_a_number_of_its_own() {
         let (labels, _) = mask_meta::of(&out).unwrap().labels.unwrap();
         assert_eq!(labels_of(&labels)[30 * WIDTH + 30], 2, "{post}");
         for message in messages(&bus, "unetsegment") {
-            assert!(numbers(&message, "deaths").is_empty());
+            let deaths: Result<gst::Array, _> = message.get("deaths");
+            assert!(deaths.is_ok_and(|deaths| deaths.is_empty()) || !message.has_field("deaths"));
         }
     }
 }
@@ -533,7 +534,7 @@ fn brightness_is_that_of_the_frame_that_was_seen() {
         ("output", "none"),
         ("post-messages", "true"),
         ("post-objects", "true"),
-        ("inference-interval", "1000000"),
+        ("inference-interval", "100000"),
         ("max-mask-age", "0"),
     ];
     let (_element, mut harness, bus) = finder(&properties);
