@@ -4,8 +4,11 @@
 //! [`METADATA_KEY`]; the element reads it back and needs no other file. A model without one gets a
 //! contract made of what [probing](crate::inference) finds out.
 
+mod classes;
 mod geometry;
+mod normalization;
 mod pictures;
+mod training;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +16,11 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+pub use classes::{Class, unnamed_classes};
 pub use geometry::{Geometry, Sizes};
+pub use normalization::Normalization;
 pub use pictures::{Compared, Pictures};
-
-use crate::picture::{Color, default_color};
+pub use training::Training;
 
 /// Key of the ONNX metadata entry that holds the contract.
 pub const METADATA_KEY: &str = "unetsegment";
@@ -128,31 +132,6 @@ impl fmt::Display for Precision {
     }
 }
 
-/// One value of the mask.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Class {
-    /// What the pixels of this class show.
-    pub name: String,
-    /// Colour in which the overlay draws it.
-    pub color: Color,
-}
-
-/// Classes of a model that names none: `background`, then `foreground`, or `class 1`, `class 2` and
-/// so on where there is more than one.
-pub fn unnamed_classes(count: usize) -> Vec<Class> {
-    let name = |index| match (index, count) {
-        (0, _) => "background".to_owned(),
-        (1, 2) => "foreground".to_owned(),
-        _ => format!("class {index}"),
-    };
-    (0..count)
-        .map(|index| Class {
-            name: name(index),
-            color: default_color(index),
-        })
-        .collect()
-}
-
 /// What turns the network's output into probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -164,48 +143,6 @@ pub enum Activation {
     Sigmoid,
     /// The output is probabilities already: one channel a class, or one for the foreground alone.
     None,
-}
-
-/// How pixels become the network's input. Statistics are always those of the whole frame.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Normalization {
-    /// (x - mean) / (standard deviation + 1e-6).
-    ZScore,
-    /// The `low` and `high` percentile become 0 and 1. Values outside go below and above.
-    Percentile {
-        /// In percent, `0..high`.
-        low: f64,
-        /// In percent, `low..=100`.
-        high: f64,
-    },
-    /// The smallest and largest value become 0 and 1.
-    MinMax,
-    /// `low` and `high` become 0 and 1, whatever the frame holds. In counts of the camera.
-    Fixed {
-        /// The value that becomes 0.
-        low: f64,
-        /// The value that becomes 1.
-        high: f64,
-    },
-}
-
-/// Where the weights of a model come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Training {
-    /// The data set, its licence and citation.
-    pub data: String,
-    /// How many pictures were trained on.
-    pub images: usize,
-    /// How many optimizer steps.
-    pub steps: usize,
-    /// Seed of every random choice.
-    pub seed: u64,
-    /// The command that makes the weights again.
-    pub command: String,
-    /// Where the weights come from that it began with; none for random ones. Terms of these data hold on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Box<Training>>,
 }
 
 /// Why a contract can't be used.
@@ -322,17 +259,6 @@ impl Contract {
                 Err(format!("fixed range {low} to {high}"))
             }
             _ => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Normalization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Normalization::ZScore => write!(f, "z-score"),
-            Normalization::Percentile { low, high } => write!(f, "percentile {low} to {high}"),
-            Normalization::MinMax => write!(f, "min-max"),
-            Normalization::Fixed { low, high } => write!(f, "fixed {low} to {high}"),
         }
     }
 }

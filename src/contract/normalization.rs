@@ -1,0 +1,40 @@
+//! How pixels become the network's input.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How pixels become the network's input. Statistics are always those of the whole frame.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalization {
+    /// (x - mean) / (standard deviation + 1e-6).
+    ZScore,
+    /// The `low` and `high` percentile become 0 and 1. Values outside go below and above.
+    Percentile {
+        /// In percent, `0..high`.
+        low: f64,
+        /// In percent, `low..=100`.
+        high: f64,
+    },
+    /// The smallest and largest value become 0 and 1.
+    MinMax,
+    /// `low` and `high` become 0 and 1, whatever the frame holds. In counts of the camera.
+    Fixed {
+        /// The value that becomes 0.
+        low: f64,
+        /// The value that becomes 1.
+        high: f64,
+    },
+}
+
+impl fmt::Display for Normalization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Normalization::ZScore => write!(f, "z-score"),
+            Normalization::Percentile { low, high } => write!(f, "percentile {low} to {high}"),
+            Normalization::MinMax => write!(f, "min-max"),
+            Normalization::Fixed { low, high } => write!(f, "fixed {low} to {high}"),
+        }
+    }
+}
