@@ -206,17 +206,7 @@ impl Segmenter {
             self.prepared = None;
             self.model.forget_shapes();
             let geometry = self.geometry();
-            let tile_size = match (self.tiles.size, self.tiles.reuse) {
-                (0, Reuse::Exact) => TileSize::Planned {
-                    max_pixels: self.pixels_of_a_run().min(PIXELS_OF_KEPT),
-                },
-                (0, _) => TileSize::Planned {
-                    // All tiles of a run share what there is.
-                    max_pixels: self.pixels_of_a_run() / self.tiles.batch.max(1),
-                },
-                (side, _) => TileSize::Inner(side),
-            };
-            let plan = Plan::new(frame, &geometry, self.blend(), tile_size)?;
+            let plan = Plan::new(frame, &geometry, self.blend(), self.tile_size())?;
             let kept = match self.tiles.reuse {
                 Reuse::Off => None,
                 // Answers that are averaged with those of other tiles can't be kept.
@@ -258,6 +248,25 @@ impl Segmenter {
         self.prepared = None;
         self.model.forget_shapes();
         Ok(())
+    }
+
+    /// How large tiles may be.
+    fn tile_size(&self) -> TileSize {
+        let room = self.pixels_of_a_run();
+        // A network that sees the whole picture answers otherwise for each cut: there is none but for want of memory.
+        let global = self.model.survey().global.is_some();
+        let max_pixels = match self.tiles.reuse {
+            _ if global => room,
+            // What is kept is inferred tile by tile.
+            Reuse::Exact => room.min(PIXELS_OF_KEPT),
+            Reuse::Threshold { .. } => room,
+            // All tiles of a run share what there is.
+            Reuse::Off => room / self.tiles.batch.max(1),
+        };
+        match self.tiles.size {
+            0 => TileSize::Planned { max_pixels },
+            side => TileSize::Inner(side),
+        }
     }
 
     /// Whether parts of any shape may be inferred by themselves: of a network that sees the whole picture they would

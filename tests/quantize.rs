@@ -141,6 +141,12 @@ fn floating_point_of_16_bits_takes_half_the_space() {
 fn models_that_it_would_spoil_are_refused() {
     let bench = bench(&PADDED);
     bench.says("quantize --model model.onnx --to fp16");
+    let error = bench.refuses("quantize --model model.onnx --to fp16");
+    assert!(
+        error.contains("model.fp16.onnx is there already"),
+        "{error}"
+    );
+    bench.says("quantize --model model.onnx --to fp16 --overwrite");
     let error = bench.refuses("quantize --model model.fp16.onnx --images images");
     assert!(error.contains("model.fp16.onnx is no model"), "{error}");
     let error = bench.refuses("quantize --model model.onnx");

@@ -9,6 +9,7 @@ use common::{cells, element, mask_of};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
+use gstunetsegment::unet::UNet;
 
 const WIDTH: usize = 400;
 const HEIGHT: usize = 320;
@@ -82,6 +83,42 @@ fn exact_reuse_changes_no_pixel() {
             let partly = share(1) > 0.1 && share(1) < 1.0;
             assert_eq!(partly, normalization == "fixed", "{}", share(1));
             assert_eq!(all.stat("reused"), 0.0);
+        }
+    }
+}
+
+/// A network that sees the whole picture is not shown parts of it, where it would see all of it without reuse.
+#[test]
+fn reuse_cuts_up_no_network_that_sees_the_whole_picture() {
+    let files = common::Files::new();
+    let unet = UNet {
+        padded: true,
+        ..common::SMALL
+    };
+    let bytes = common::foreign(&unet, |graph| {
+        common::append(graph, "InstanceNormalization");
+    });
+    let model = files.write("normalising.onnx", &bytes);
+    let (width, height) = (700, 520);
+    let stream = |properties: &[(&str, &str)]| {
+        let element = element(&model, properties);
+        let harness = common::harness(&element, "GRAY8", width, height);
+        Stream { element, harness }
+    };
+    let mut all = stream(&[]);
+    let mut others = [
+        stream(&[("reuse", "exact")]),
+        stream(&[("reuse", "threshold")]),
+        stream(&[("batch-size", "4")]),
+    ];
+    let mut picture = cells(width, height, 5);
+    for step in 0..3 {
+        for row in 100..140 {
+            picture[row * width + 100..][..40].fill(80 * step);
+        }
+        let (expected, _) = all.segment(&picture);
+        for other in &mut others {
+            assert_eq!(differing(&expected, &other.segment(&picture).0), 0);
         }
     }
 }

@@ -174,7 +174,7 @@ fn a_run_begins_with_the_network_of_a_model() {
         "{error}"
     );
     let [_, error] = begin(&["--start-from", "cells.onnx", "--classes", "cell,background"]);
-    assert!(error.contains("in another order"), "{error}");
+    assert!(error.contains("in other places"), "{error}");
     // Steps that are far too large spoil it, and it stays the best.
     let [text, _] = begin(&["--start-from", "cells.onnx", "--learning-rate", "0.5"]);
     let [first, last] = reports(&text)[..] else {
@@ -191,6 +191,37 @@ fn a_run_begins_with_the_network_of_a_model() {
         let [_, error] = begin(&["--start-from", model]);
         assert!(error.contains(model) && error.contains(why), "{error}");
     }
+}
+
+/// Whatever finds nothing would be the best by such images.
+#[test]
+fn images_held_back_show_cells() {
+    let folder = TempDir::new().unwrap();
+    draw_cells(folder.path(), 4);
+    let names = fs::read_dir(folder.path().join("masks")).unwrap();
+    let mut names: Vec<_> = names.map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let (width, height) = image::image_dimensions(&names[1]).unwrap();
+    image::GrayImage::new(width, height)
+        .save(&names[1])
+        .unwrap();
+    let name = names[1].file_name().unwrap().to_str().unwrap();
+    // With the mark that some editors begin a file with.
+    fs::write(
+        folder.path().join("list.txt"),
+        format!("\u{feff}{name}\r\n"),
+    )
+    .unwrap();
+    let options = ["--steps", "1", "--validation-list", "list.txt"];
+    let output = Command::new(env!("CARGO_BIN_EXE_unet-train"))
+        .current_dir(folder.path())
+        .args("train --images images --masks masks --output cells.onnx --tile 76".split(' '))
+        .args(options)
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("no image held back shows a cell"), "{error}");
+    assert!(!folder.path().join("cells.run").exists());
 }
 
 #[test]

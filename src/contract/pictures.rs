@@ -65,6 +65,14 @@ impl Pictures {
         }
     }
 
+    /// Takes in what is known of other pictures.
+    pub fn join(&mut self, other: &Pictures) {
+        for (which, (least, most)) in other.ranges() {
+            let (low, high) = self.0.entry(which).or_insert((least, most));
+            (*low, *high) = (low.min(least), high.max(most));
+        }
+    }
+
     /// Traits beside those of the pictures learned from; nothing where nothing is known of these.
     pub fn compare<'a>(&'a self, traits: &'a Traits) -> impl Iterator<Item = Compared> + 'a {
         self.0.iter().map(|(which, range)| Compared {

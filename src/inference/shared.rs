@@ -220,11 +220,11 @@ fn making() -> MutexGuard<'static, Vec<Key>> {
 fn find(key: &Key) -> Option<Arc<SharedSession>> {
     let mut offers = offers();
     offers.retain(|offer| offer.session.strong_count() > 0);
-    let found = offers.iter().find(|offer| offer.key == *key)?;
-    found
-        .session
-        .upgrade()
-        .filter(|session| !session.lock().lost)
+    let mut sessions = offers
+        .iter()
+        .filter(|offer| offer.key == *key)
+        .filter_map(|offer| offer.session.upgrade());
+    sessions.find(|session| !session.lock().lost)
 }
 
 /// Lets nobody else find `session`: a run of it has failed.

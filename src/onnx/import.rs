@@ -2,7 +2,7 @@
 
 use super::export::Parameters;
 use super::{Graph, Model, Tensor};
-use crate::contract::{Contract, METADATA_KEY, Precision, Training};
+use crate::contract::{Contract, METADATA_KEY, Pictures, Precision, Training};
 use crate::unet::UNet;
 
 /// Why a network can't be read.
@@ -30,6 +30,8 @@ pub struct Imported {
     pub classes: Vec<String>,
     /// What it has learned from, where the model says so.
     pub training: Option<Training>,
+    /// What these pictures were like.
+    pub pictures: Pictures,
 }
 
 /// The network in `model`.
@@ -62,6 +64,7 @@ pub fn import(model: &Model) -> Result<Imported, ImportError> {
             .map(|class| class.name)
             .collect(),
         training: contract.training,
+        pictures: contract.pictures,
     })
 }
 

@@ -205,7 +205,8 @@ pub fn run(
     let (values, learned) = match (&settings.start_from, &before) {
         (Some(model), None) => {
             let classes = settings.source.class_names();
-            start_from::values(model, &settings.unet, &classes)?
+            let start = start_from::network(model, &settings.unet, &classes)?;
+            (start.values, Some((start.training, start.pictures)))
         }
         // Of a run that goes on they are replaced.
         _ => (values::initial(&settings.unet, &mut rng), None),
@@ -217,10 +218,14 @@ pub fn run(
             state.clone()
         }
         Some(_) => return Err(RunError::OtherData(folder.path().to_owned())),
-        None => State {
-            before: learned.map(Box::new),
-            ..first_state(settings, &split, data)
-        },
+        None => {
+            let mut state = first_state(settings, &split, data);
+            if let Some((training, pictures)) = learned {
+                state.before = training.map(Box::new);
+                state.pictures.join(&pictures);
+            }
+            state
+        }
     };
     observer.start(&Start {
         data: words,
@@ -266,6 +271,14 @@ pub fn run(
 
 /// Whether the model can be written, before hours of work depend on it. Makes its folder.
 fn check_output(file: &Path) -> Result<(), WriteError> {
+    if RunFolder::beside(file).path() == file {
+        return Err(WriteError {
+            file: file.into(),
+            error: std::io::Error::other(
+                "the folder of the run has this name: let the model's end in .onnx",
+            ),
+        });
+    }
     let folder = file.parent().map_or(Ok(()), fs::create_dir_all);
     folder
         .and_then(|()| replace::check(file))
@@ -379,6 +392,7 @@ fn data(settings: &Settings, rng: &mut StdRng) -> Result<Data, DatasetError> {
         };
         split = split.judged_by(dataset::load(&better)?)?;
     }
+    split.check()?;
     Ok(Data {
         split,
         measure: kind.into(),

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
-use crate::contract::Training;
 use crate::onnx::Model;
-use crate::onnx::export::Parameters;
 use crate::onnx::import::{ImportError, Imported, import};
 use crate::unet::UNet;
 
@@ -35,8 +33,8 @@ pub enum Why {
     /// Its network is none of this program.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// Its classes come in another order.
-    #[error("its classes are {}, and this run has them in another order: {}", model.join(","), run.join(","))]
+    /// Some of its classes are in other places.
+    #[error("its classes are {}, and this run has some of them in other places: {}", model.join(","), run.join(","))]
     Classes {
         /// Those that it has.
         model: Vec<String>,
@@ -62,37 +60,30 @@ pub fn shape(file: &Path) -> Result<UNet, StartError> {
     read(file).map(|imported| imported.unet)
 }
 
-/// The weights and biases of a model, whose network has to be `unet`, with `classes` in the same order where it has
-/// the same; and where they come from.
-pub fn values(
-    file: &Path,
-    unet: &UNet,
-    classes: &[String],
-) -> Result<(Vec<Parameters>, Option<Training>), StartError> {
+/// The network in a model, which has to be `unet`, with no class of `classes` in another place.
+pub fn network(file: &Path, unet: &UNet, classes: &[String]) -> Result<Imported, StartError> {
     let imported = read(file)?;
+    let moved = |(place, name): (usize, &String)| {
+        let there = classes.iter().position(|class| class == name);
+        there.is_some_and(|there| there != place)
+    };
     let why = if imported.unet != *unet {
         Why::Shape {
             model: imported.unet,
             run: *unet,
         }
-    } else if imported.classes != classes && sorted(&imported.classes) == sorted(classes) {
+    } else if imported.classes.iter().enumerate().any(moved) {
         Why::Classes {
             model: imported.classes,
             run: classes.to_vec(),
         }
     } else {
-        return Ok((imported.values, imported.training));
+        return Ok(imported);
     };
     Err(StartError {
         file: file.into(),
         why,
     })
-}
-
-fn sorted(names: &[String]) -> Vec<&String> {
-    let mut names: Vec<_> = names.iter().collect();
-    names.sort_unstable();
-    names
 }
 
 fn read(file: &Path) -> Result<Imported, StartError> {

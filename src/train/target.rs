@@ -1,5 +1,7 @@
 //! What the network should answer at each pixel, and how much it weighs.
 
+use std::collections::BTreeMap;
+
 use super::augment::interpolate::nearest;
 use super::components::{by_class, objects, small_numbers, without_classes};
 use super::plane::Plane;
@@ -36,15 +38,31 @@ impl Truth {
     }
 
     /// What is left of `found` objects where somebody has judged. Their classes are left out where nobody has told any.
+    ///
+    /// Of an object that lies on ignored pixels for the most part nothing is left, unless it is a cell that it
+    /// shows beside these: its rim is no object of its own.
     pub fn judged(&self, mut found: Plane<u32>) -> Plane<u32> {
         if self.classes.is_none() {
             without_classes(&mut found);
         }
-        if let Some(ignored) = &self.ignored {
-            let pixels = found.data.iter_mut().zip(&ignored.data);
-            pixels
-                .filter(|(_, ignored)| **ignored)
-                .for_each(|(object, _)| *object = 0);
+        let Some(ignored) = &self.ignored else {
+            return found;
+        };
+        let mut counts = BTreeMap::<u32, Judged>::new();
+        let pixels = found.data.iter().zip(&ignored.data).zip(&self.cells.data);
+        for ((object, ignored), cell) in pixels {
+            let counts = counts.entry(*object).or_default();
+            match (ignored, cell) {
+                (true, _) => counts.ignored += 1,
+                (false, 0) => counts.on_background += 1,
+                (false, _) => counts.on_cells += 1,
+            }
+        }
+        let is_rim = |object: &u32| counts.get(object).is_some_and(Judged::is_rim);
+        for (object, ignored) in found.data.iter_mut().zip(&ignored.data) {
+            if *ignored || is_rim(object) {
+                *object = 0;
+            }
         }
         found
     }
@@ -88,9 +106,41 @@ impl Truth {
     }
 }
 
+/// Where the pixels of an object lie.
+#[derive(Clone, Copy, Default)]
+struct Judged {
+    ignored: usize,
+    on_background: usize,
+    on_cells: usize,
+}
+
+impl Judged {
+    /// Whether what is left of it beside ignored pixels belongs to what these hide.
+    fn is_rim(&self) -> bool {
+        let left = self.on_background + self.on_cells;
+        self.ignored > left && self.on_cells <= self.on_background
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Nobody has told of it that it is no cell.
+    #[test]
+    fn the_rim_of_what_is_ignored_is_no_object() {
+        let truth = Truth {
+            cells: row(vec![0, 0, 0, 0, 0, 0, 1, 1, 0, 0]),
+            classes: None,
+            ignored: Some(row([0, 1, 1, 1, 0, 1, 0, 0, 0, 0].map(|i| i == 1).to_vec())),
+        };
+        // Over an ignored cell and its rim; a true one that touches an ignored pixel; an invented one.
+        let found = row(vec![1, 1, 1, 1, 1, 2, 2, 2, 0, 3]);
+        assert_eq!(truth.judged(found).data, [0, 0, 0, 0, 0, 0, 2, 2, 0, 3]);
+        // Run together with a true one it stays, as far as it is judged.
+        let found = row(vec![0, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+        assert_eq!(truth.judged(found).data, [0, 0, 0, 0, 1, 0, 1, 1, 0, 0]);
+    }
 
     fn row<T>(data: Vec<T>) -> Plane<T> {
         Plane {

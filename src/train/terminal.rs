@@ -67,7 +67,7 @@ impl Observer for Terminal {
         ));
         if start.near_copies {
             self.say(
-                "note: neighbours in a sequence are near copies, so that images held back at random flatter; --split time, or --validation-sequence, judges by others",
+                "note: if these images follow each other in time or depth, neighbours are near copies, and those held back at random flatter; --split time, or --validation-sequence, holds back others",
             );
         }
         self.say(&format!(

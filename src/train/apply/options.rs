@@ -99,7 +99,8 @@ pub fn of_model(source: &Source, contract: &Contract) -> Result<Source, ModelDec
     if source.kind.is_none() && contract.classes[0].name == "membrane" {
         source.kind = Some(MaskKind::Membranes);
     }
-    if contract.classes.len() > 2 && source.kind.is_none_or(|k| k == MaskKind::Classes) {
+    let classes = contract.classes.len() > 2 && source.kind.is_none();
+    if classes || source.kind == Some(MaskKind::Classes) {
         let names = contract.classes.iter().map(|class| class.name.clone());
         source.classes = names.collect();
     }

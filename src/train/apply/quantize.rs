@@ -19,7 +19,7 @@ use crate::picture::{FrameError, Normalizer, fill};
 use crate::tiling::{Blend, Plan, PlanError, TileSize};
 use crate::train::dataset::{DatasetError, Page, Reader, in_order};
 use crate::train::options::number;
-use crate::train::replace::replace;
+use crate::train::replace::{kept, replace};
 use crate::train::run_folder::WriteError;
 use crate::train::terminal::say;
 
@@ -63,6 +63,9 @@ pub struct Quantize {
     /// Model to write [default: beside the model, NAME.int8.onnx or NAME.fp16.onnx]
     #[arg(long, value_name = "FILE.onnx")]
     output: Option<PathBuf>,
+    /// Replace the file that would be written
+    #[arg(long)]
+    overwrite: bool,
     /// How many of the images to look at, spread evenly over all of them
     #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = number(1_usize..))]
     count: usize,
@@ -95,6 +98,9 @@ pub enum QuantizeError {
     /// The model would be lost, from which lighter ones are made.
     #[error("--output is the model itself, {}, and its weights of 32 bits would be lost: name another file", .0.display())]
     Same(PathBuf),
+    /// A file would be lost.
+    #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
+    Exists(PathBuf),
     /// The images can't be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -136,15 +142,16 @@ impl Quantize {
         if !is_ours || contract.precision != Precision::F32 {
             return Err(foreign());
         }
-        let (graph, precision, ending) = match (self.to, &self.images) {
+        let output = self.output()?;
+        let (graph, precision) = match (self.to, &self.images) {
             (To::Int8, Some(images)) => {
                 let pictures = self.pictures(images, contract)?;
                 let classes = contract.classes.len();
                 let calibration =
                     Calibration::new(&model, &graph, &pictures, &self.runtime, classes)?;
-                (calibration.int8(self.tolerance)?, Precision::Int8, "int8")
+                (calibration.int8(self.tolerance)?, Precision::Int8)
             }
-            _ => (half_precision::halved(&graph), Precision::F16, "fp16"),
+            _ => (half_precision::halved(&graph), Precision::F16),
         };
         let contract = Contract {
             precision,
@@ -158,11 +165,6 @@ impl Quantize {
                 entry.value = contract.to_json();
             }
         }
-        let output = self.output.clone();
-        let output = output.unwrap_or_else(|| self.model.with_extension(format!("{ending}.onnx")));
-        if same_file(&output, &self.model) {
-            return Err(QuantizeError::Same(output));
-        }
         let bytes = model.encode_to_vec();
         replace(&output, &bytes).map_err(|error| WriteError {
             file: output.clone(),
@@ -174,6 +176,23 @@ impl Quantize {
             output.display()
         ));
         Ok(())
+    }
+
+    /// The file to write, where nothing is lost by it.
+    fn output(&self) -> Result<PathBuf, QuantizeError> {
+        let ending = match self.to {
+            To::Int8 => "int8.onnx",
+            To::Fp16 => "fp16.onnx",
+        };
+        let output = self.output.clone();
+        let output = output.unwrap_or_else(|| self.model.with_extension(ending));
+        if same_file(&output, &self.model) {
+            return Err(QuantizeError::Same(output));
+        }
+        match kept([output.clone()], self.overwrite) {
+            Some(file) => Err(QuantizeError::Exists(file)),
+            None => Ok(output),
+        }
     }
 
     /// What the network would be shown of the middle of some images.

@@ -36,7 +36,7 @@ pub struct Segment {
     /// Images: a folder of PNG and TIFF files, or a TIFF stack
     #[arg(long, value_name = "PATH")]
     images: PathBuf,
-    /// Folder for what is found; files of the same names are replaced
+    /// Folder for what is found
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
     /// Replace files of the same names that are there already

@@ -12,10 +12,10 @@ use super::predictor::{PredictError, Predictor, Use};
 use crate::contract::{Contract, METADATA_KEY};
 use crate::onnx::Model;
 use crate::picture::{FrameError, Gauge, Normalizer};
-use crate::train::dataset::{DatasetError, Reader, Source, annotations};
+use crate::train::dataset::{Annotated, DatasetError, Reader, Source, annotations};
 use crate::train::metrics::Tally;
 use crate::train::model::rounded;
-use crate::train::replace::replace;
+use crate::train::replace::{kept, replace};
 use crate::train::run_folder::WriteError;
 use crate::train::terminal::say;
 use crate::train::tune::tune;
@@ -54,6 +54,9 @@ pub struct Tune {
     /// Model to write [default: the model itself is replaced]
     #[arg(long, value_name = "FILE.onnx")]
     output: Option<PathBuf>,
+    /// Replace the file that --output names
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     runtime: RuntimeOptions,
 }
@@ -64,6 +67,12 @@ pub enum TuneError {
     /// It is no model of this program, and may hold parts that this program would lose.
     #[error("{} is no model that unet-train wrote", .0.display())]
     Foreign(PathBuf),
+    /// A file would be lost.
+    #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
+    Exists(PathBuf),
+    /// Whatever finds nothing would be best.
+    #[error("none of the masks shows a cell, so that a model which finds none would suit best")]
+    NothingToFind,
     /// The model or the images can't be used.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
@@ -81,6 +90,9 @@ impl From<DatasetError> for TuneError {
 impl Tune {
     /// Finds what suits the model and writes it.
     pub fn run(&self) -> Result<(), TuneError> {
+        if let Some(file) = kept(self.output.clone(), self.overwrite) {
+            return Err(TuneError::Exists(file));
+        }
         // Each pixel counts here, and what touches is whole: that is what is looked for.
         let how = Use {
             min_area: Some(0),
@@ -140,6 +152,10 @@ impl Tune {
         if self.pictures_only {
             say(&dataset.to_string());
             return Ok(contract);
+        }
+        let shows = |sample: &Annotated| sample.truth.cells.data.iter().any(|cell| *cell != 0);
+        if !dataset.samples.iter().any(shows) {
+            return Err(TuneError::NothingToFind);
         }
         let truths = dataset.samples.iter().map(|sample| &sample.truth);
         let answers: Vec<_> = found.into_iter().zip(truths).collect();

@@ -104,7 +104,7 @@ pub enum DatasetError {
     },
     /// A number in a mask of classes for which there is no class.
     #[error(
-        "{mask} has the value {value} at row {row}, column {column}, but with {classes} classes the largest is {}: leave such pixels out by --ignore {value}, or train with one more name in --classes",
+        "{mask} has the value {value} at row {row}, column {column}, but with {classes} classes the largest is {}: leave such pixels out by --ignore {value}, train with one more name in --classes or, if masks number cells, say --kind instances",
         classes - 1
     )]
     Class {
@@ -150,6 +150,14 @@ pub enum DatasetError {
         /// How many of them would be held back.
         held_back: usize,
     },
+    /// Nothing to learn from.
+    #[error(
+        "none of the {0} images to learn from shows a cell: all that do are held back. Hold back others, by --validation-list"
+    )]
+    NothingToLearn(usize),
+    /// Nothing to judge by.
+    #[error("no image held back shows a cell ({}), so that a network which finds none would be the best: hold back others, by another --seed or --validation-list", .0.join(" "))]
+    NothingToFind(Vec<String>),
     /// A sequence to hold back that is not there.
     #[error("--validation-sequence {sequence}: there is no such sequence; {}",
         if there.is_empty() { "the images are not in sequences".into() } else { format!("there is {}", there.join(", ")) }

@@ -77,10 +77,18 @@ impl<S> Dataset<S> {
 }
 
 impl Dataset {
-    /// Whether neighbours follow each other in time or depth.
+    /// Whether neighbours follow each other in time or depth, or may do so: then their names are one word with
+    /// different numbers.
     pub fn has_sequences(&self) -> bool {
-        let mut samples = self.samples.iter();
-        self.layout != Layout::Folders || samples.any(|sample| !sample.sequence.is_empty())
+        let in_sequence = |sample: &Sample| !sample.sequence.is_empty();
+        let word = |sample: &Sample| {
+            let name = sample.name.trim_end_matches(|c: char| c.is_ascii_digit());
+            (name.len() < sample.name.len() && !name.is_empty()).then(|| name.to_owned())
+        };
+        let first = self.samples.first().and_then(word);
+        self.layout != Layout::Folders
+            || self.samples.iter().any(in_sequence)
+            || first.is_some() && self.samples.iter().all(|sample| word(sample) == first)
     }
 }
 

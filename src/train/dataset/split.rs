@@ -17,7 +17,8 @@ pub struct Holdout {
     /// Share of the images held back for validation
     #[arg(long, default_value_t = Holdout::default().validation, value_name = "SHARE", value_parser = share)]
     pub validation: f64,
-    /// Which images make up that share
+    /// Which images make up that share; of a time-lapse or a stack take `time`, for neighbours are
+    /// near copies
     #[arg(long, value_enum, default_value_t)]
     pub split: Order,
     /// Hold back these sequences instead of a share: 02, or the name of a stack
@@ -115,6 +116,20 @@ impl Dataset {
 }
 
 impl Split {
+    /// Refuses samples of which nothing can be learned, or that no network can be judged by: one that finds nothing
+    /// would have the best of all scores.
+    pub fn check(&self) -> Result<(), DatasetError> {
+        let shows = |sample: &Sample| sample.truth.cells.data.iter().any(|cell| *cell != 0);
+        let names = |samples: &[Sample]| samples.iter().map(|s| s.name.clone()).collect();
+        if !self.training.iter().any(shows) {
+            return Err(DatasetError::NothingToLearn(self.training.len()));
+        }
+        match self.validation.iter().any(shows) {
+            true => Ok(()),
+            false => Err(DatasetError::NothingToFind(names(&self.validation))),
+        }
+    }
+
     /// The same with the truth of `better` for the samples held back; those without it are left out.
     pub fn judged_by(mut self, better: Dataset) -> Result<Self, DatasetError> {
         let held_back: BTreeSet<_> = self.validation.iter().map(|s| s.name.clone()).collect();
@@ -244,19 +259,19 @@ fn known(sequences: &[String], samples: &[Sample]) -> Result<(), DatasetError> {
 }
 
 /// Places of the samples that the file `list` names: by their names, with or without the ending of a
-/// picture. Empty lines and lines that begin with # are passed over.
+/// picture. Other lines that are empty or begin with # are passed over.
 fn listed(list: &Path, names: &[&str]) -> Result<BTreeSet<usize>, DatasetError> {
     let text = fs::read_to_string(list).map_err(|error| DatasetError::List {
         list: list.into(),
         error,
     })?;
     let mut places = BTreeSet::new();
+    // Some editors begin a file with a mark that is no part of its text.
+    let text = text.trim_start_matches('\u{feff}');
     for (line, name) in text.lines().map(str::trim).enumerate() {
-        if name.is_empty() || name.starts_with('#') {
-            continue;
-        }
         match names.iter().position(|n| *n == plain(name) || *n == name) {
             Some(place) => places.insert(place),
+            None if name.is_empty() || name.starts_with('#') => continue,
             None => {
                 return Err(DatasetError::UnknownImage {
                     list: list.into(),
