@@ -1,5 +1,7 @@
 //! The same object keeps its number from frame to frame.
 
+use std::collections::HashMap;
+
 use super::assignment::{Pair, assigned};
 use super::measures::Object;
 use super::objects::MOST_OBJECTS;
@@ -39,6 +41,13 @@ struct Known {
     centroid: (f64, f64),
     /// Frames since it was found.
     lost: u32,
+}
+
+impl Known {
+    /// How far it may have moved, in pixels.
+    fn reach(&self) -> f64 {
+        REACH * 2.0 * (self.area / std::f64::consts::PI).sqrt()
+    }
 }
 
 /// What changed from one frame to the next, by numbers.
@@ -84,7 +93,8 @@ impl Tracker {
     }
 
     /// Gives `objects` of a frame, and their pixels in `labels`, the numbers of those they were in the frame
-    /// before, and others new ones. Frames of another size begin anew.
+    /// before, and others new ones. Frames of another size begin anew. Where they come from the mask of the frame
+    /// before once more, and it is no new one, nothing is missing for longer by that.
     ///
     /// # Errors
     /// If all numbers are used up: they are not given twice.
@@ -92,6 +102,7 @@ impl Tracker {
         &mut self,
         objects: &mut [Object],
         labels: &mut [u32],
+        is_new: bool,
     ) -> Result<&Events, UsedUp> {
         if self.before.len() != labels.len() {
             self.reset();
@@ -116,7 +127,7 @@ impl Tracker {
             let index = (*label as usize).checked_sub(1);
             *label = index.and_then(|at| numbers.get(at)).map_or(0, |n| *n);
         }
-        self.remember(objects, labels);
+        self.remember(objects, labels, is_new);
         Ok(&self.events)
     }
 
@@ -167,12 +178,17 @@ impl Tracker {
                 weight: 1.0 + both / union.max(1.0),
             });
         }
-        for (before, known) in self.known.iter().enumerate() {
-            if overlapped[before] {
-                continue;
-            }
-            let reach = REACH * 2.0 * (known.area / std::f64::consts::PI).sqrt();
-            for (now, object) in objects.iter().enumerate() {
+        let lonely = || {
+            self.known
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| !overlapped[*at])
+        };
+        let grid = Nearby::new(objects, lonely().map(|(_, known)| known.reach()));
+        for (before, known) in lonely() {
+            let reach = known.reach();
+            for now in grid.around(known.centroid, reach) {
+                let object = &objects[now];
                 let away = distance(known.centroid, object.centroid);
                 if away < reach {
                     let ratio = known.area / object.area.max(1) as f64;
@@ -190,20 +206,26 @@ impl Tracker {
 
     /// Takes two objects for the halves of one, where one of them is new and both lie on it.
     fn divide(&mut self, objects: &[Object], numbers: &mut [u32]) {
-        for now in 0..objects.len() {
-            if numbers[now] != 0 {
+        // The object of before that each has most pixels in common with.
+        let mut parents = vec![(0, 0); objects.len()];
+        for (parent, label, pixels) in &self.overlaps {
+            let most = (*label as usize)
+                .checked_sub(1)
+                .and_then(|now| parents.get_mut(now));
+            if let Some(most) = most.filter(|most| *pixels >= most.1) {
+                *most = (*parent, *pixels);
+            }
+        }
+        let places = numbers.iter().enumerate().filter(|(_, n)| **n != 0);
+        let mut places: HashMap<u32, usize> = places.map(|(at, number)| (*number, at)).collect();
+        for (now, &(parent, pixels)) in parents.iter().enumerate() {
+            if numbers[now] != 0 || pixels == 0 {
                 continue;
             }
-            let label = now as u32 + 1;
-            let own = self.overlaps.iter().filter(|(_, of, _)| *of == label);
-            let Some(&(parent, _, pixels)) = own.max_by_key(|(.., pixels)| *pixels) else {
-                continue;
-            };
             let found = self
                 .known
                 .binary_search_by_key(&parent, |known| known.number);
-            let (Ok(known), Some(other)) = (found, numbers.iter().position(|n| *n == parent))
-            else {
+            let (Ok(known), Some(&other)) = (found, places.get(&parent)) else {
                 continue;
             };
             let area = self.known[known].area;
@@ -215,6 +237,7 @@ impl Tracker {
             let (Ok(one), Ok(two)) = (next(&mut self.given), next(&mut self.given)) else {
                 return;
             };
+            places.remove(&parent);
             // In the order in which they come in the frame.
             (numbers[now.min(other)], numbers[now.max(other)]) = (one, two);
             self.events.divisions.push((parent, [one, two]));
@@ -224,7 +247,7 @@ impl Tracker {
     }
 
     /// Keeps what the next frame needs.
-    fn remember(&mut self, objects: &[Object], labels: &[u32]) {
+    fn remember(&mut self, objects: &[Object], labels: &[u32], is_new: bool) {
         let mut there: Vec<u32> = objects.iter().map(|object| object.number).collect();
         there.sort_unstable();
         let is_there = |number: u32| there.binary_search(&number).is_ok();
@@ -233,7 +256,7 @@ impl Tracker {
             if known.lost == u32::MAX || is_there(known.number) {
                 return false;
             }
-            known.lost += 1;
+            known.lost += u32::from(is_new);
             let stays = known.lost <= PATIENCE;
             if !stays {
                 // Not before: one that flickers would die each time, and be found again without a birth.
@@ -256,6 +279,56 @@ impl Tracker {
             centroid: object.centroid,
             lost: 0,
         }));
+    }
+}
+
+/// Objects by where they are, so that nobody has to look at all of them.
+struct Nearby {
+    /// Side of a square.
+    side: f64,
+    /// Indices of the objects in each square, by its column and row.
+    squares: HashMap<(i64, i64), Vec<usize>>,
+    count: usize,
+}
+
+impl Nearby {
+    /// In squares that fit those who look for objects within each of these `reaches`, on the average.
+    fn new(objects: &[Object], reaches: impl Iterator<Item = f64>) -> Self {
+        let (sum, count) = reaches.fold((0.0, 0_u32), |(sum, n), reach| (sum + reach, n + 1));
+        let mut nearby = Nearby {
+            side: (sum / f64::from(count.max(1))).max(1.0),
+            squares: HashMap::new(),
+            count: objects.len(),
+        };
+        if count > 0 {
+            for (at, object) in objects.iter().enumerate() {
+                let square = nearby.square(object.centroid);
+                nearby.squares.entry(square).or_default().push(at);
+            }
+        }
+        nearby
+    }
+
+    fn square(&self, (x, y): (f64, f64)) -> (i64, i64) {
+        (
+            (x / self.side).floor() as i64,
+            (y / self.side).floor() as i64,
+        )
+    }
+
+    /// In their order those that may be within `reach` of a place, and some that are not.
+    fn around(&self, (x, y): (f64, f64), reach: f64) -> Vec<usize> {
+        let (left, top) = self.square((x - reach, y - reach));
+        let (right, bottom) = self.square((x + reach, y + reach));
+        let squares = (right - left + 1).saturating_mul(bottom - top + 1);
+        if squares > self.squares.len() as i64 {
+            return (0..self.count).collect();
+        }
+        let all = (top..=bottom).flat_map(|row| (left..=right).map(move |column| (column, row)));
+        let found = all.filter_map(|square| self.squares.get(&square)).flatten();
+        let mut found: Vec<usize> = found.copied().collect();
+        found.sort_unstable();
+        found
     }
 }
 
@@ -300,7 +373,10 @@ mod tests {
             .unwrap();
         let mut labels = labeller.labels().to_vec();
         let mut objects = labeller.objects().to_vec();
-        let events = tracker.follow(&mut objects, &mut labels).unwrap().clone();
+        let events = tracker
+            .follow(&mut objects, &mut labels, true)
+            .unwrap()
+            .clone();
         let at = |(x, y, ..): &(usize, usize, usize, usize)| labels[y * WIDTH + x];
         (boxes.iter().map(at).collect(), events)
     }
@@ -348,6 +424,50 @@ mod tests {
         assert_eq!(frame(&mut tracker, &leap).1, Events::default());
     }
 
+    /// As when a stage moves over a dense field: no object overlaps any, and looking at all pairs takes minutes.
+    #[test]
+    fn a_dense_field_that_moves_is_followed() {
+        let side = 1400;
+        let dots = |shift: usize| {
+            let mut mask = vec![0; side * side];
+            for row in (1..side - 3).step_by(6) {
+                for column in (1 + shift..side - 3).step_by(6) {
+                    mask[row * side + column..][..2].fill(1);
+                    mask[(row + 1) * side + column..][..2].fill(1);
+                }
+            }
+            mask
+        };
+        let mut tracker = Tracker::default();
+        let mut labeller = Labeller::default();
+        let mut counts = Vec::new();
+        for shift in [0, 3] {
+            let rules = Rules::default();
+            labeller.label(&dots(shift), None, side, &rules).unwrap();
+            let (objects, labels) = labeller.parts_mut();
+            let events = tracker.follow(objects, labels, true).unwrap();
+            counts.push(events.births.len());
+        }
+        assert!(
+            counts[0] > 50_000 && counts[1] < counts[0] / 20,
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn a_mask_that_is_shown_once_more_makes_nothing_older() {
+        let mut tracker = Tracker::default();
+        frame(&mut tracker, &[(2, 2, 8, 8)]);
+        frame(&mut tracker, &[]);
+        let mut labels = vec![0; WIDTH * HEIGHT];
+        for _ in 0..5 {
+            let events = tracker.follow(&mut [], &mut labels, false).unwrap();
+            assert_eq!(*events, Events::default());
+        }
+        let (numbers, events) = frame(&mut tracker, &[(2, 2, 8, 8)]);
+        assert_eq!((numbers, events), (vec![1], Events::default()));
+    }
+
     #[test]
     fn what_is_missing_for_a_moment_is_found_again() {
         let mut tracker = Tracker::default();
@@ -388,7 +508,7 @@ mod tests {
             ..Tracker::default()
         };
         let mut objects = [Object::default(), Object::default()];
-        let error = tracker.follow(&mut objects, &mut [1, 2]);
+        let error = tracker.follow(&mut objects, &mut [1, 2], true);
         assert!(error.is_err());
     }
 }

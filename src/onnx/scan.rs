@@ -5,6 +5,7 @@
 //! bytes (constants that are computed, sizes that nothing bounds).
 
 mod following;
+mod integers;
 mod numbers;
 mod rules;
 mod shapes;
@@ -121,6 +122,16 @@ pub enum Refusal {
         "{node} holds a constant in a form that is not followed here: store it as a tensor, a number or a list of numbers"
     )]
     Form { node: String },
+    #[error(
+        "{node} divides whole numbers by what may be -1, which can end the process: divide by a constant, or floating point"
+    )]
+    Divides { node: String },
+    #[error("{node} has {group} groups, and they don't go into its channels: the file is damaged")]
+    Groups { node: String, group: i64 },
+    #[error(
+        "{node} is given nothing, of no element: the file is damaged, or made for larger pictures"
+    )]
+    Empty { node: String },
     #[error("{node} enlarges by {scale}, and {LARGEST_SCALE} is the most")]
     Scale { node: String, scale: f64 },
     #[error(

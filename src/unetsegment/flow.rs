@@ -22,7 +22,7 @@ use super::reader::{Reader, Shown};
 use super::settings::FrameSettings;
 use super::stats::{Gone, Inside, Stats};
 use super::writer::{Writer, Written};
-use crate::inference::Stopper;
+use crate::inference::{Canceller, Stopper};
 use slot::Slot;
 
 pub use slot::lock;
@@ -67,6 +67,8 @@ pub struct Flow {
     discontinuous: AtomicBool,
     /// Whether frames are thrown away, and the network is not to begin.
     flushing: AtomicBool,
+    /// Ends the opening of a model that has failed.
+    rebuilding: Mutex<Option<Canceller>>,
 }
 
 impl Flow {
@@ -125,7 +127,8 @@ impl Flow {
         }
     }
 
-    fn is_flushing(&self) -> bool {
+    /// Whether frames are thrown away.
+    pub fn is_flushing(&self) -> bool {
         self.flushing.load(Ordering::SeqCst)
     }
 
@@ -158,6 +161,10 @@ impl Flow {
         }
         if let Some(stopper) = &*lock(&self.stopper) {
             stopper.stop();
+        }
+        let rebuilding = lock(&self.rebuilding).clone();
+        if let Some(canceller) = rebuilding {
+            canceller.cancel();
         }
     }
 
@@ -324,6 +331,9 @@ impl Flow {
             Some(_) => (),
             None => job.found = lock(&self.newest).clone(),
         }
+        if job.after_gap {
+            self.leave_gap();
+        }
         let written = self.writer.with(|writer| writer.write(job));
         let mut written = written.unwrap_or(Err(ProcessError::NoCaps))?;
         if let Some(buffer) = &mut written.buffer
@@ -332,6 +342,11 @@ impl Flow {
             buffer.make_mut().set_flags(gst::BufferFlags::DISCONT);
         }
         Ok(written)
+    }
+
+    /// Marks the next frame that goes out: the one before it did not.
+    pub fn leave_gap(&self) {
+        self.discontinuous.store(true, Ordering::Relaxed);
     }
 
     /// Makes what was found on `job` the mask of the frames to come.

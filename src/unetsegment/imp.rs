@@ -24,7 +24,7 @@ use super::passing::OnThreads;
 use super::properties;
 use super::qos;
 use super::settings::{FrameSettings, Settings};
-use super::stats::Inside;
+use super::stats::{Inside, Stats};
 use super::stream::Stream;
 use crate::guard::guarded;
 
@@ -97,9 +97,33 @@ impl UNetSegment {
         result
     }
 
+    /// Whether downstream takes what goes out with `output`; why not.
+    fn is_taken(&self, output: Output) -> Result<(), String> {
+        let Some(incaps) = self.obj().sink_pad().current_caps() else {
+            return Ok(());
+        };
+        let wanted = caps::transform(output, gst::PadDirection::Sink, &incaps);
+        match self
+            .obj()
+            .src_pad()
+            .peer_query_caps(Some(&wanted))
+            .is_empty()
+        {
+            false => Ok(()),
+            true => {
+                let formats = wanted.iter().filter_map(|one| one.value("format").ok());
+                let formats: Vec<_> = formats.map(|format| format!("{format:?}")).collect();
+                Err(format!(
+                    "what would go out, {}, downstream does not take",
+                    formats.join(" or ")
+                ))
+            }
+        }
+    }
+
     fn set(&self, value: &glib::Value, pspec: &glib::ParamSpec) {
         let name = pspec.name();
-        let (set, changed, runs, another) = {
+        let (mut set, mut changed, runs, another) = {
             let mut settings = lock(&self.settings);
             let before = settings.frame.output;
             let set = settings.set(name, value);
@@ -109,8 +133,15 @@ impl UNetSegment {
                 settings.heard(name);
             }
             let another = (runs && name == "model-file").then(|| settings.clone());
-            (set, settings.frame.output != before, runs, another)
+            let changed = (settings.frame.output != before).then_some(before);
+            (set, changed, runs, another)
         };
+        if let Some(before) = changed.filter(|_| runs)
+            && let Err(reason) = self.is_taken(self.output())
+        {
+            lock(&self.settings).frame.output = before;
+            (set, changed) = (Err(reason), None);
+        }
         let for_now = gst::PARAM_FLAG_MUTABLE_PLAYING | gst::PARAM_FLAG_CONTROLLABLE;
         if runs && !pspec.flags().intersects(for_now) {
             gst::element_imp_warning!(
@@ -120,7 +151,7 @@ impl UNetSegment {
             );
         }
         // Whoever hears of it may read properties, so that nothing is locked here.
-        if changed {
+        if changed.is_some() {
             self.obj().reconfigure_src();
         }
         if let Err(reason) = set {
@@ -457,7 +488,7 @@ impl BaseTransformImpl for UNetSegment {
         })?;
         let inside = if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
             // The base class has told that it can't be in time.
-            self.flow.count(|stats| stats.late += 1);
+            self.flow.count(Stats::left_out);
             drop(inside);
             self.tell_late();
             None

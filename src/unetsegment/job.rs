@@ -80,6 +80,8 @@ pub struct Job {
     pub due: bool,
     /// What goes out with it.
     pub found: Option<Found>,
+    /// Whether a frame before it was left out when it came in.
+    pub after_gap: bool,
     /// Its number since the start, unless it is for the network alone.
     pub number: u64,
     /// Counts it until it is out, unless it is for the network alone.
@@ -137,6 +139,7 @@ impl Job {
     /// Takes in that it goes out, with what counts it until then.
     pub fn enter(&mut self, inside: Option<Inside>) {
         self.number = inside.as_ref().map_or(0, Inside::number);
+        self.after_gap = inside.as_ref().is_some_and(Inside::is_after_gap);
         self.inside = inside;
     }
 

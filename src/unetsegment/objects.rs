@@ -16,6 +16,8 @@ use crate::picture::{self, Frame};
 pub struct Objects {
     labeller: Labeller,
     tracker: Tracker,
+    /// When the frame came in of the mask whose objects were followed last.
+    followed: Option<Instant>,
     events: Events,
     /// What they were found by.
     basis: Option<Basis>,
@@ -61,6 +63,7 @@ impl Objects {
     /// Forgets the objects of the stream before.
     pub fn reset(&mut self) {
         self.tracker.reset();
+        self.followed = None;
         self.basis = None;
         self.labels = None;
     }
@@ -118,8 +121,9 @@ impl Objects {
         }
         if basis.tracks {
             let (objects, labels) = self.labeller.parts_mut();
+            let is_new = self.followed.replace(found.arrived) != Some(found.arrived);
             self.events
-                .clone_from(self.tracker.follow(objects, labels)?);
+                .clone_from(self.tracker.follow(objects, labels, is_new)?);
         } else {
             self.tracker.lose_sight();
         }

@@ -9,7 +9,7 @@ use super::imp::{CAT, UNetSegment};
 use super::settings::Settings;
 use super::{Blend, Reuse};
 use crate::inference::library::{Log, LogLevel, Search};
-use crate::inference::{ModelError, Options};
+use crate::inference::{Canceller, ModelError, Options};
 use crate::segmenter::{Segmenter, Tiles};
 
 /// What is wrong with the settings.
@@ -66,6 +66,15 @@ impl Opening {
             },
             tiles: settings.tiles(),
         })
+    }
+
+    /// Opens the model for as long as `canceller` lets it.
+    pub fn open_until(&self, canceller: Canceller) -> Result<Segmenter, ModelError> {
+        let options = Options {
+            canceller,
+            ..self.options.clone()
+        };
+        Segmenter::open(&self.path, &options, self.tiles)
     }
 
     /// Opens the model.

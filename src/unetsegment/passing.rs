@@ -17,7 +17,7 @@ use super::job::{Job, ProcessError};
 use super::line::Stages;
 use super::messages::{self, Swap};
 use super::qos;
-use super::stats::{Inside, Stats};
+use super::stats::Inside;
 use super::writer::Written;
 use crate::segmenter::SegmentError;
 
@@ -52,11 +52,7 @@ impl Stages<Job> for OnThreads {
             return Ok(gst::FlowSuccess::Ok);
         }
         match gst::panic_to_error!(imp, Err(gst::FlowError::Error), { imp.write(job) })? {
-            // One that a flush throws away meanwhile did not go out, after all.
-            Some(buffer) => element
-                .src_pad()
-                .push(buffer)
-                .inspect_err(|_| imp.flow.count(Stats::take_back)),
+            Some(buffer) => element.src_pad().push(buffer),
             None => Ok(gst::FlowSuccess::Ok),
         }
     }
@@ -194,10 +190,8 @@ impl UNetSegment {
                 Err(error) if !error.is_fault() => return Err(self.fail(&error)),
                 Err(error) => error,
             },
-            // Whoever stops the element has ended it.
-            Err(_) if self.loader.canceller().is_cancelled() => {
-                return Err(gst::FlowError::Flushing);
-            }
+            // A flush has ended it, or a stop.
+            Err(_) if self.flow.is_flushing() => return Err(gst::FlowError::Flushing),
             Err(error) => ProcessError::from(SegmentError::from(error)),
         };
         let first = self.flow.give_up();
@@ -242,6 +236,7 @@ impl UNetSegment {
             messages::post_structure(&self.obj(), message);
         }
         let Some(buffer) = buffer else {
+            self.flow.leave_gap();
             drop(inside);
             self.tell_dropped(times);
             return Ok(None);
@@ -269,11 +264,16 @@ impl UNetSegment {
             }
             Manner::Latest(line) => {
                 line.check()?;
+                let mut arrived = None;
                 if let Some(job) = self.read_for_network(&input)? {
+                    arrived = Some(job.arrived);
                     let overtaken = line.put_newest(job)?;
                     self.flow.count(|stats| stats.overtaken += overtaken as u64);
                 }
-                self.read(input)?
+                let mut job = self.read(input)?;
+                // The network may be done with it before it goes out: then the mask is of no age.
+                job.arrived = arrived.unwrap_or(job.arrived);
+                job
             }
             Manner::Alone => {
                 let mut job = self.read_for_mask(input)?;

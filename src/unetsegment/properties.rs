@@ -361,7 +361,7 @@ fn overlay_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecInt::builder("outline")
             .nick("Outline")
-            .blurb("Thickness of outlines in pixels (0 = none, -1 = 1, or 2 in frames of more than 1000 rows)")
+            .blurb("Thickness of outlines in pixels, twice that in frames of more than 1000 rows (0 = none, -1 = 1)")
             .minimum(AUTOMATIC)
             .maximum(16)
             .default_value(AUTOMATIC)

@@ -97,6 +97,7 @@ impl Reader {
             ready: arrived,
             due: false,
             found: None,
+            after_gap: false,
             number: 0,
             inside: None,
         })

@@ -20,7 +20,9 @@ pub struct Stats {
     /// Frames that came in, and neither are out nor were dropped.
     inside: u64,
     /// Frames that were left out because they would have come too late.
-    pub late: u64,
+    late: u64,
+    /// Whether the last one was.
+    gap: bool,
     /// Frames that the network did not see because a newer one came first, with `mode=latest`.
     pub overtaken: u64,
     /// Frames that were segmented.
@@ -53,6 +55,7 @@ impl Default for Stats {
             out: 0,
             inside: 0,
             late: 0,
+            gap: false,
             overtaken: 0,
             segmented: 0,
             runs: 0,
@@ -78,10 +81,10 @@ impl Stats {
         self.reused += spent.reused;
     }
 
-    /// Takes a frame back that counted as gone out.
-    pub fn take_back(&mut self) {
-        // A start in the meantime has begun to count anew.
-        self.out = self.out.saturating_sub(1);
+    /// Counts a frame that was left out because it would have come too late.
+    pub fn left_out(&mut self) {
+        self.late += 1;
+        self.gap = true;
     }
 
     /// Seconds that the network took at most for each of these shares of the last frames.
@@ -152,6 +155,7 @@ impl Stats {
 pub struct Inside {
     stats: Option<Arc<Mutex<Stats>>>,
     number: u64,
+    after_gap: bool,
 }
 
 impl Inside {
@@ -164,12 +168,18 @@ impl Inside {
         Inside {
             stats: Some(stats.clone()),
             number,
+            after_gap: std::mem::take(&mut now.gap),
         }
     }
 
     /// How many frames came in before it since the start.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether the frame that came before it was left out.
+    pub fn is_after_gap(&self) -> bool {
+        self.after_gap
     }
 
     /// Counts it as gone out, with a mask of this age.

@@ -1,6 +1,7 @@
 //! How large the output of each operator is.
 
 use super::sizes::Value;
+use super::{Refusal, called};
 use crate::onnx::Node;
 
 /// How large an output is.
@@ -314,6 +315,53 @@ impl Window<'_> {
         let more = self.number("output_padding", axis, 0.0);
         length((from - 1.0) * stride + seen + more - self.pads(axis, axes))
     }
+}
+
+/// Refuses a convolution whose groups do not go into its channels.
+pub(super) fn groups(node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refusal> {
+    let weights = match node.op_type.as_str() {
+        "Conv" | "ConvInteger" | "ConvTranspose" => 1,
+        "QLinearConv" => 3,
+        _ => return Ok(()),
+    };
+    let group = node.integer("group", 1);
+    // Its first dimension counts the kernels of all groups, or the channels that they are given.
+    let channels = Inputs(inputs).dims(weights).and_then(|dims| dims.first());
+    let fits = channels.is_none_or(|channels| *channels % group as f64 == 0.0);
+    match group >= 1 && fits {
+        true => Ok(()),
+        false => Err(Refusal::Groups {
+            node: called(node),
+            group,
+        }),
+    }
+}
+
+/// What may be given nothing: what computes shapes, which has to do with lists of no numbers.
+const TAKES_NOTHING: [&str; 16] = [
+    "Cast",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Equal",
+    "Expand",
+    "Gather",
+    "Identity",
+    "ReduceProd",
+    "Reshape",
+    "Shape",
+    "Size",
+    "Slice",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// Whether `node` is to compute with a tensor of no elements, which some operators do not survive.
+pub(super) fn is_given_nothing(node: &Node, inputs: &[Option<&Value>]) -> bool {
+    let first = inputs.first().copied().flatten();
+    let is_nothing = first.is_some_and(|value| value.elements == 0.0);
+    is_nothing && !TAKES_NOTHING.contains(&node.op_type.as_str())
 }
 
 /// Whether `node` leaves less than nothing of what it is given, which ONNX Runtime carries on to operators that abort.

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::following::Known;
+use super::integers;
 use super::numbers::{self, Numbers};
-use super::rules::{Size, scale, size, vanishes};
+use super::rules::{Size, groups, is_given_nothing, scale, size, vanishes};
 use super::{LARGEST_CONSTANT, LARGEST_SCALE, MOST_DIMS, Refusal, called, work};
 use crate::onnx::{Extent, Graph, Node, Tensor, ValueInfo};
 
@@ -46,6 +47,8 @@ pub(super) struct Value {
     pub numbers: Option<Numbers>,
     /// Whether the file alone says what it holds.
     pub constant: bool,
+    /// Whether it may hold whole numbers.
+    pub whole: bool,
 }
 
 impl Value {
@@ -55,6 +58,7 @@ impl Value {
             elements,
             numbers: None,
             constant,
+            whole: false,
         }
     }
 
@@ -64,6 +68,7 @@ impl Value {
         let elements = dims.iter().product();
         Value {
             numbers: Numbers::of_tensor(tensor),
+            whole: integers::is_whole(tensor.data_type),
             ..Value::new(Some(dims), elements, true)
         }
     }
@@ -238,6 +243,11 @@ impl<'a> Sizes<'a> {
             });
         }
         self.known.check(node, &inputs)?;
+        integers::check(node, &inputs)?;
+        groups(node, &inputs)?;
+        if is_given_nothing(node, &inputs) {
+            return Err(Refusal::Empty { node: called(node) });
+        }
         let constant = inputs.iter().flatten().all(|value| value.constant);
         // Otherwise it depends on the picture, and is told when it runs.
         if (constant || self.fixed) && vanishes(node, &inputs) {
@@ -254,6 +264,7 @@ impl<'a> Sizes<'a> {
         let numbers = numbers::computed(node, &inputs);
         let value = Value {
             numbers,
+            whole: integers::makes_whole(node, &inputs),
             ..Value::new(dims, elements, constant)
         };
         self.work += work::of(node, &inputs, &value);
@@ -323,8 +334,10 @@ impl Value {
         let lengths = lists.map(|entry| entry.ints.len().max(entry.floats.len()));
         // Also where it is too long to be followed.
         let length = lengths.max().unwrap_or(0).max(1) as f64;
+        let numbers = Numbers::of_constant(node);
         Value {
-            numbers: Numbers::of_constant(node),
+            whole: numbers.as_ref().is_none_or(|numbers| !numbers.float),
+            numbers,
             ..Value::new(Some(vec![length]), length, true)
         }
     }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::package::{PackageError, PackageOptions};
+use super::package::{self, PackageError, PackageOptions};
 use crate::onnx::export::ExportError;
 use crate::train::checkpoint::{Checkpoint, CheckpointError, State};
 use crate::train::config::ConfigError;
 use crate::train::learner::RestoreError;
 use crate::train::model::{self, Progress};
-use crate::train::replace::replace;
+use crate::train::replace::{kept, replace};
 use crate::train::run_folder::{RunFolder, WriteError};
 use crate::train::values;
 
@@ -33,9 +33,12 @@ pub struct Export {
     /// Folder of the run
     #[arg(long, value_name = "FOLDER")]
     checkpoint: Option<PathBuf>,
-    /// What to write; old files of the same names are replaced
+    /// What to write
     #[arg(long, visible_alias = "out", value_name = "FILE.onnx|FOLDER|FILE.zip")]
     output: PathBuf,
+    /// Replace files of the same names that are there already
+    #[arg(long)]
+    overwrite: bool,
     /// Which network of the run
     #[arg(long, value_enum, default_value_t)]
     network: Which,
@@ -77,11 +80,21 @@ pub enum ExportRunError {
     /// The package can't be made.
     #[error(transparent)]
     Package(#[from] PackageError),
+    /// A file would be lost.
+    #[error("{} is there already: name another --out, or replace it by --overwrite", .0.display())]
+    Exists(PathBuf),
 }
 
 impl Export {
     /// Writes the model or the package.
     pub fn run(self) -> Result<(), ExportRunError> {
+        let files = match self.package.model {
+            Some(_) => package::files(&self.output),
+            None => vec![self.output.clone()],
+        };
+        if let Some(file) = kept(files, self.overwrite) {
+            return Err(ExportRunError::Exists(file));
+        }
         match (&self.package.model, self.checkpoint) {
             (Some(model), _) => Ok(self.package.write(model, &self.output)?),
             (None, Some(folder)) => write_network(folder, self.network, self.output),

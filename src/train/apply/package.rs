@@ -112,6 +112,29 @@ pub enum PackageError {
 /// A file of the package: its name, and what is in it.
 type Entry = (&'static str, Vec<u8>);
 
+/// Names of the files of a package.
+const FILES: [&str; 6] = [
+    "weights.onnx",
+    "test_input.npy",
+    "test_output.npy",
+    "cover.png",
+    "README.md",
+    "rdf.yaml",
+];
+
+fn is_archive(output: &Path) -> bool {
+    let ending = output.extension();
+    ending.is_some_and(|ending| ending.eq_ignore_ascii_case("zip"))
+}
+
+/// The files that a package is written into.
+pub fn files(output: &Path) -> Vec<PathBuf> {
+    match is_archive(output) {
+        true => vec![output.to_owned()],
+        false => FILES.iter().map(|name| output.join(name)).collect(),
+    }
+}
+
 impl PackageOptions {
     /// Writes the package of `model` to `output`.
     pub fn write(&self, model: &Path, output: &Path) -> Result<(), PackageError> {
@@ -126,13 +149,21 @@ impl PackageOptions {
         let picture = self.picture(&contract)?;
         let (input, output_tensor) = tested(&mut opened, &picture)?;
         let cover = self.cover(model, &picture, &contract)?;
+        let [
+            weights_name,
+            input_name,
+            output_name,
+            cover_name,
+            readme_name,
+            description_name,
+        ] = FILES;
         let mut entries: Vec<Entry> = vec![
-            ("weights.onnx", weights),
-            ("test_input.npy", input),
-            ("test_output.npy", output_tensor),
-            ("cover.png", cover),
+            (weights_name, weights),
+            (input_name, input),
+            (output_name, output_tensor),
+            (cover_name, cover),
             (
-                "README.md",
+                readme_name,
                 Readme {
                     contract: &contract,
                     about: &about,
@@ -162,11 +193,8 @@ impl PackageOptions {
         };
         let description = describe(&contract, &about, &sources).map_err(PackageError::Describe)?;
         // The last, so that half a package is none.
-        entries.push(("rdf.yaml", description.into_bytes()));
-        match output
-            .extension()
-            .is_some_and(|ending| ending.eq_ignore_ascii_case("zip"))
-        {
+        entries.push((description_name, description.into_bytes()));
+        match is_archive(output) {
             true => write(output, &archive(&entries)?)?,
             false => {
                 let made = fs::create_dir_all(output);

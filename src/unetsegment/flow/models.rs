@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Flow, lock};
-use crate::inference::ModelError;
+use crate::inference::{Canceller, ModelError};
 use crate::segmenter::Segmenter;
 use crate::unetsegment::inferrer::Inferrer;
 use crate::unetsegment::loaded::Loaded;
@@ -73,16 +73,33 @@ impl Flow {
         *lock(&self.change) = None;
     }
 
-    /// Opens the model anew after it has failed, once; whether that was possible.
+    /// Opens the model anew after it has failed, once; whether that was possible. A flush ends it, and then it may be
+    /// done once more.
     pub fn rebuild(&self) -> Result<bool, ModelError> {
         if self.rebuilt.swap(true, Ordering::Relaxed) {
             return Ok(false);
         }
-        let Some((_, opening)) = lock(&self.model).clone() else {
+        let Some((model, opening)) = lock(&self.model).clone() else {
             return Ok(false);
         };
-        let segmenter = opening.open()?;
-        self.take_model(Inferrer::new(segmenter), opening);
+        let canceller = Canceller::default();
+        *lock(&self.rebuilding) = Some(canceller.clone());
+        if self.is_flushing() {
+            canceller.cancel();
+        }
+        let opened = opening.open_until(canceller);
+        *lock(&self.rebuilding) = None;
+        if opened.is_err() && self.is_flushing() {
+            self.rebuilt.store(false, Ordering::Relaxed);
+        }
+        let inferrer = Inferrer::new(opened?);
+        if inferrer.model.hash != model.hash {
+            return Err(ModelError::Load {
+                path: opening.path,
+                reason: "the file is another one by now; set model-file to use it".into(),
+            });
+        }
+        self.take_model(inferrer, opening);
         Ok(true)
     }
 

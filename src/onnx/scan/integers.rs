@@ -1,0 +1,59 @@
+//! Divisions of whole numbers, which ONNX Runtime leaves to the processor: the least number by -1 ends the process.
+
+use super::sizes::Value;
+use super::{Refusal, called};
+use crate::onnx::{DataType, Node};
+
+/// No size of a picture comes near it, and the least number is far beyond it.
+const FAR: f64 = (1_u64 << 30) as f64;
+
+/// Whether a tensor of this type of ONNX may be divided as a whole number.
+pub(super) fn is_whole(data_type: i32) -> bool {
+    let floats = [DataType::Float as i32, DataType::Float16 as i32, 11, 16];
+    !floats.contains(&data_type)
+}
+
+/// Whether what `node` makes may be whole numbers.
+pub(super) fn makes_whole(node: &Node, inputs: &[Option<&Value>]) -> bool {
+    let of_input = |index: usize| {
+        let input = inputs.get(index).copied().flatten();
+        input.is_some_and(|value| value.whole)
+    };
+    match node.op_type.as_str() {
+        "Shape" | "Size" | "NonZero" | "ArgMax" | "ArgMin" | "EyeLike" => true,
+        "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Not" => true,
+        "ConvInteger" | "MatMulInteger" | "QuantizeLinear" | "DynamicQuantizeLinear" => true,
+        // The second of what they make is indices.
+        "MaxPool" | "TopK" if node.output.len() > 1 => true,
+        "Cast" => is_whole(node.integer("to", DataType::Float as i64) as i32),
+        "ConstantOfShape" => {
+            let mut tensors = node.attribute.iter().filter_map(|entry| entry.t.as_ref());
+            tensors.any(|tensor| is_whole(tensor.data_type))
+        }
+        "DequantizeLinear" => false,
+        "CastLike" | "Where" => of_input(1),
+        "OneHot" => of_input(2),
+        _ => of_input(0),
+    }
+}
+
+/// Refuses a division of whole numbers that may be one of the least number by -1.
+pub(super) fn check(node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refusal> {
+    let input = |index: usize| inputs.get(index).copied().flatten();
+    let is_whole = [0, 1]
+        .into_iter()
+        .any(|index| input(index).is_none_or(|value| value.whole));
+    if !matches!(node.op_type.as_str(), "Div" | "Mod") || !is_whole {
+        return Ok(());
+    }
+    let all = |index: usize, holds: &dyn Fn(f64) -> bool| {
+        let numbers = input(index).and_then(|value| value.numbers.as_ref());
+        numbers.is_some_and(|numbers| numbers.values.iter().all(|number| holds(*number)))
+    };
+    let by_constant = input(1).is_some_and(|value| value.constant);
+    let harmless = by_constant && all(1, &|by| by != 0.0 && by != -1.0);
+    match harmless || all(0, &|number| number > -FAR) {
+        true => Ok(()),
+        false => Err(Refusal::Divides { node: called(node) }),
+    }
+}
