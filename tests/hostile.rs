@@ -148,6 +148,54 @@ fn hostile() -> Vec<(&'static str, &'static str, onnx::Model)> {
             file(vec![two_shapes], vec![]),
         ),
         (
+            "least by -1",
+            "divides whole numbers",
+            file(
+                vec![
+                    node("Shape", &["input"], "b"),
+                    node("Div", &["least", "minus"], "c"),
+                    node("Add", &["b", "c"], "d"),
+                    node("ConstantOfShape", &["d"], "scores"),
+                ],
+                vec![integers("least", &[i64::MIN]), integers("minus", &[-1])],
+            ),
+        ),
+        (
+            "least by what comes of the picture",
+            "divides whole numbers",
+            file(
+                vec![
+                    with_attribute("Cast", Attribute::int("to", 7)),
+                    node("Mod", &["least", "scores"], "d"),
+                ],
+                vec![integers("least", &[i64::MIN]), integers("a", &[1])],
+            ),
+        ),
+        (
+            "no groups",
+            "has 0 groups",
+            file(
+                vec![with_attribute("ConvTranspose", Attribute::int("group", 0))],
+                vec![Tensor::new(
+                    "a".into(),
+                    DataType::Float,
+                    &[1, 1, 1, 1],
+                    [0; 4],
+                )],
+            ),
+        ),
+        (
+            "a slice of nothing",
+            "no elements",
+            file(
+                vec![
+                    node("Slice", &["input", "a", "a", "axis"], "b"),
+                    node("InstanceNormalization", &["b", "c", "c"], "scores"),
+                ],
+                vec![integers("a", &[0]), integers("axis", &[3])],
+            ),
+        ),
+        (
             "deformed",
             "bounds what it makes",
             file(

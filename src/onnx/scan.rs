@@ -129,7 +129,7 @@ pub enum Refusal {
     #[error("{node} has {group} groups, and they don't go into its channels: the file is damaged")]
     Groups { node: String, group: i64 },
     #[error(
-        "{node} is given nothing, of no element: the file is damaged, or made for larger pictures"
+        "{node} is given or makes nothing, a tensor of no elements, which some operators do not survive: the file is damaged"
     )]
     Empty { node: String },
     #[error("{node} enlarges by {scale}, and {LARGEST_SCALE} is the most")]

@@ -104,7 +104,6 @@ impl<'a> Known<'a> {
                     let mut follows = Following {
                         known: self,
                         node,
-                        factor: 1,
                         steps: 0,
                     };
                     follows.computed(name)?;
@@ -131,8 +130,6 @@ impl Known<'_> {
 struct Following<'a> {
     known: &'a Known<'a>,
     node: &'a Node,
-    /// By how much all multiplications on the way enlarge.
-    factor: i64,
     steps: usize,
 }
 
@@ -144,29 +141,39 @@ impl Following<'_> {
         }
     }
 
-    fn computed(&mut self, name: &str) -> Result<(), Refusal> {
+    /// How many times as large as a length of the picture what is computed may be.
+    fn computed(&mut self, name: &str) -> Result<i64, Refusal> {
         self.steps += 1;
         self.known.steps.set(self.known.steps.get() + 1);
         if self.steps > MOST_STEPS || self.known.steps.get() > ALL_STEPS {
             return Err(self.unbounded("too many operators"));
         }
         if let Some(tensor) = self.known.constants.get(name) {
-            return self.constant(name, Numbers::of_tensor(tensor));
+            self.constant(name, Numbers::of_tensor(tensor))?;
+            return Ok(1);
         }
         let Some(maker) = self.known.makers.get(name).copied() else {
             // An input of the graph, or nothing that there is.
-            return Ok(());
+            return Ok(1);
         };
         let inputs = match maker.op_type.as_str() {
-            "Shape" | "Size" | "Equal" => return Ok(()),
-            "Constant" => return self.constant(name, Numbers::of_constant(maker)),
+            "Shape" | "Size" | "Equal" => return Ok(1),
+            "Constant" => {
+                self.constant(name, Numbers::of_constant(maker))?;
+                return Ok(1);
+            }
             // Either of both.
             "Where" => maker.input.get(1..).unwrap_or(&[]),
             op if SHAPE_ARITHMETIC.contains(&op) => &maker.input,
             _ => return Err(self.unbounded(&called(maker))),
         };
-        self.multiplied(maker)?;
-        inputs.iter().try_for_each(|input| self.computed(input))
+        let factors = inputs.iter().map(|input| self.computed(input));
+        let factors = factors.collect::<Result<Vec<i64>, Refusal>>()?;
+        let factor = self.multiplied(maker, &factors);
+        match factor <= LARGEST_FACTOR {
+            true => Ok(factor),
+            false => Err(self.unbounded(&called(maker))),
+        }
     }
 
     /// A constant may name what a picture may be long.
@@ -184,8 +191,8 @@ impl Following<'_> {
         Ok(())
     }
 
-    /// Counts how much `maker` makes of what it is given.
-    fn multiplied(&mut self, maker: &Node) -> Result<(), Refusal> {
+    /// How large what `maker` makes of inputs may be that are so many times as large as a length.
+    fn multiplied(&self, maker: &Node, factors: &[i64]) -> i64 {
         let constants = maker
             .input
             .iter()
@@ -193,18 +200,14 @@ impl Following<'_> {
         let sizes = constants.flat_map(|numbers| numbers.values).map(f64::abs);
         let largest = sizes.clone().reduce(f64::max);
         let least = sizes.reduce(f64::min);
-        let by = match (maker.op_type.as_str(), largest, least) {
-            ("Mul", Some(value), _) => value.max(1.0).ceil() as i64,
+        let most = factors.iter().copied().max().unwrap_or(1);
+        match (maker.op_type.as_str(), largest, least) {
+            ("Mul", Some(value), _) => most.saturating_mul(value.max(1.0).ceil() as i64),
             // Two computed lengths: an area, or a length twice.
-            ("Mul", None, _) => LARGEST_FACTOR,
-            ("Div", _, Some(value)) => (1.0 / value).max(1.0).ceil() as i64,
-            ("Add" | "Sub", None, _) => 2,
-            _ => 1,
-        };
-        self.factor = self.factor.saturating_mul(by);
-        match self.factor <= LARGEST_FACTOR {
-            true => Ok(()),
-            false => Err(self.unbounded(&called(maker))),
+            ("Mul", None, _) => most.saturating_mul(LARGEST_FACTOR),
+            ("Div", _, Some(value)) => most.saturating_mul((1.0 / value).max(1.0).ceil() as i64),
+            ("Add" | "Sub", None, _) => factors.iter().fold(0, |sum, f| sum.saturating_add(*f)),
+            _ => most,
         }
     }
 }

@@ -357,6 +357,30 @@ const TAKES_NOTHING: [&str; 16] = [
     "Unsqueeze",
 ];
 
+/// Whether `node` makes a tensor of several dimensions and no elements of whatever picture it is given, by constants
+/// that say so. What is nothing for some pictures alone can't be told here.
+pub(super) fn makes_nothing(node: &Node, inputs: &[Option<&Value>]) -> bool {
+    let inputs = Inputs(inputs);
+    let constants = |index: usize| {
+        let value = inputs.value(index).filter(|value| value.constant)?;
+        Some(&value.numbers.as_ref()?.values[..])
+    };
+    match node.op_type.as_str() {
+        "Slice" if inputs.dims(0).is_none_or(|dims| dims.len() > 1) => {
+            let ends = constants(1).zip(constants(2));
+            let pairs = ends.map(|(starts, ends)| starts.iter().zip(ends).enumerate());
+            pairs.into_iter().flatten().any(|(index, (start, end))| {
+                let step = constants(4).and_then(|steps| steps.get(index));
+                let one_way = (*start < 0.0) == (*end < 0.0);
+                step.is_none_or(|step| *step > 0.0) && one_way && end <= start
+            })
+        }
+        "ConstantOfShape" => constants(0).is_some_and(|dims| dims.len() > 1 && dims.contains(&0.0)),
+        "Tile" | "Expand" => constants(1).is_some_and(|dims| dims.len() > 1 && dims.contains(&0.0)),
+        _ => false,
+    }
+}
+
 /// Whether `node` is to compute with a tensor of no elements, which some operators do not survive.
 pub(super) fn is_given_nothing(node: &Node, inputs: &[Option<&Value>]) -> bool {
     let first = inputs.first().copied().flatten();

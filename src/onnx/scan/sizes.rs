@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::following::Known;
 use super::integers;
 use super::numbers::{self, Numbers};
-use super::rules::{Size, groups, is_given_nothing, scale, size, vanishes};
+use super::rules::{Size, groups, is_given_nothing, makes_nothing, scale, size, vanishes};
 use super::{LARGEST_CONSTANT, LARGEST_SCALE, MOST_DIMS, Refusal, called, work};
 use crate::onnx::{Extent, Graph, Node, Tensor, ValueInfo};
 
@@ -245,7 +245,7 @@ impl<'a> Sizes<'a> {
         self.known.check(node, &inputs)?;
         integers::check(node, &inputs)?;
         groups(node, &inputs)?;
-        if is_given_nothing(node, &inputs) {
+        if is_given_nothing(node, &inputs) || makes_nothing(node, &inputs) {
             return Err(Refusal::Empty { node: called(node) });
         }
         let constant = inputs.iter().flatten().all(|value| value.constant);

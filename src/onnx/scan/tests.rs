@@ -421,3 +421,33 @@ fn windows_larger_than_constants_are_refused() {
         Err(Refusal::Vanishes { .. })
     ));
 }
+
+/// As exporters write the padding of a decoder to the size of its encoder: half of a difference on one side, the rest on
+/// the other, for both axes.
+#[test]
+fn differences_of_lengths_are_followed() {
+    let mut nodes = vec![
+        node("Shape", &["x"], "large"),
+        node("Shape", &["x"], "small"),
+    ];
+    for axis in ["0", "1"] {
+        let name = |of: &str| format!("{of}{axis}");
+        let mut add = |op: &str, inputs: [&str; 2], output: &str| {
+            nodes.push(node(op, &inputs, output));
+        };
+        add("Gather", ["large", axis], &name("long"));
+        add("Gather", ["small", axis], &name("short"));
+        add("Sub", [&name("long"), &name("short")], &name("missing"));
+        add("Div", [&name("missing"), "two"], &name("before"));
+        add("Sub", [&name("missing"), &name("before")], &name("after"));
+    }
+    nodes.push(node(
+        "Concat",
+        &["before0", "before1", "after0", "after1"],
+        "pads",
+    ));
+    nodes.push(node("Pad", &["x", "pads"], "y"));
+    let constants =
+        || [("0", 0), ("1", 1), ("two", 2)].map(|(name, value)| integers(name, &[value]));
+    assert_eq!(of(nodes, constants().to_vec()), Ok(()));
+}
