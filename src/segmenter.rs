@@ -222,7 +222,13 @@ impl Segmenter {
                 Some(_) => 1,
                 None => {
                     let most_pixels = self.pixels_of_a_run();
-                    batch::choose(&mut self.model, &plan, (self.tiles.batch, most_pixels))?
+                    // As many as fit where tiles were planned for one run each.
+                    let wanted = match (self.tiles.batch, self.model.survey().global.is_some()) {
+                        (0, _) => 0,
+                        (wanted, true) => wanted.min(most_pixels / plan.outer.area().max(1)).max(1),
+                        (wanted, false) => wanted,
+                    };
+                    batch::choose(&mut self.model, &plan, (wanted, most_pixels))?
                 }
             };
             leave_room(frame)?;

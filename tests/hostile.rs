@@ -172,6 +172,33 @@ fn hostile() -> Vec<(&'static str, &'static str, onnx::Model)> {
             ),
         ),
         (
+            "the least, computed",
+            "divides whole numbers",
+            file(
+                vec![
+                    node("Neg", &["least"], "a"),
+                    node("Div", &["a", "minus"], "c"),
+                    node("ConstantOfShape", &["c"], "scores"),
+                ],
+                vec![integers("least", &[i64::MIN]), integers("minus", &[-1])],
+            ),
+        ),
+        (
+            "a slice before nothing",
+            "no elements",
+            file(
+                vec![
+                    node("Slice", &["input", "a", "b", "axis"], "d"),
+                    node("InstanceNormalization", &["d", "c", "c"], "scores"),
+                ],
+                vec![
+                    integers("a", &[-1]),
+                    integers("b", &[0]),
+                    integers("axis", &[3]),
+                ],
+            ),
+        ),
+        (
             "no groups",
             "has 0 groups",
             file(

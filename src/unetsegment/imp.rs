@@ -136,10 +136,15 @@ impl UNetSegment {
             let changed = (settings.frame.output != before).then_some(before);
             (set, changed, runs, another)
         };
+        let wanted = self.frame_settings().output;
         if let Some(before) = changed.filter(|_| runs)
-            && let Err(reason) = self.is_taken(self.output())
+            && let Err(reason) = self.is_taken(wanted)
         {
-            lock(&self.settings).frame.output = before;
+            let mut settings = lock(&self.settings);
+            // Unless another one was asked for meanwhile.
+            if settings.frame.output == wanted {
+                settings.frame.output = before;
+            }
             (set, changed) = (Err(reason), None);
         }
         let for_now = gst::PARAM_FLAG_MUTABLE_PLAYING | gst::PARAM_FLAG_CONTROLLABLE;

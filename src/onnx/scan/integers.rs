@@ -1,5 +1,6 @@
 //! Divisions of whole numbers, which ONNX Runtime leaves to the processor: the least number by -1 ends the process.
 
+use super::numbers::Numbers;
 use super::sizes::Value;
 use super::{Refusal, called};
 use crate::onnx::{DataType, Node};
@@ -37,6 +38,26 @@ pub(super) fn makes_whole(node: &Node, inputs: &[Option<&Value>]) -> bool {
     }
 }
 
+/// Whether none of them is near the least there is.
+pub(super) fn are_small(numbers: &Numbers) -> bool {
+    numbers.values.iter().all(|number| number.abs() < FAR)
+}
+
+/// Whether what `node` makes is taken from lengths of the picture, or small numbers of the file, as they are. What is
+/// computed of them need not be what is found out here: it may be another for another picture, or overflow.
+pub(super) fn makes_plain(node: &Node, inputs: &[Option<&Value>]) -> bool {
+    let is_plain = |input: &Option<&Value>| input.is_some_and(|value| value.plain);
+    match node.op_type.as_str() {
+        "Shape" | "Size" => true,
+        "Concat" => inputs.iter().all(is_plain),
+        "Flatten" | "Gather" | "Identity" | "Reshape" | "Slice" | "Squeeze" | "Unsqueeze" => {
+            inputs.first().is_some_and(is_plain)
+        }
+        "Cast" => matches!(node.integer("to", 1), 6 | 7) && inputs.first().is_some_and(is_plain),
+        _ => false,
+    }
+}
+
 /// Refuses a division of whole numbers that may be one of the least number by -1.
 pub(super) fn check(node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refusal> {
     let input = |index: usize| inputs.get(index).copied().flatten();
@@ -46,13 +67,11 @@ pub(super) fn check(node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refusa
     if !matches!(node.op_type.as_str(), "Div" | "Mod") || !is_whole {
         return Ok(());
     }
-    let all = |index: usize, holds: &dyn Fn(f64) -> bool| {
-        let numbers = input(index).and_then(|value| value.numbers.as_ref());
-        numbers.is_some_and(|numbers| numbers.values.iter().all(|number| holds(*number)))
-    };
-    let by_constant = input(1).is_some_and(|value| value.constant);
-    let harmless = by_constant && all(1, &|by| by != 0.0 && by != -1.0);
-    match harmless || all(0, &|number| number > -FAR) {
+    let is_plain = |index: usize| input(index).is_some_and(|value| value.plain);
+    let by_constant = input(1).filter(|value| value.constant && value.plain);
+    let by = by_constant.and_then(|value| value.numbers.as_ref());
+    let harmless = by.is_some_and(|by| by.values.iter().all(|by| *by != 0.0 && *by != -1.0));
+    match harmless || is_plain(0) {
         true => Ok(()),
         false => Err(Refusal::Divides { node: called(node) }),
     }

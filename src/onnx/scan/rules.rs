@@ -365,16 +365,29 @@ pub(super) fn makes_nothing(node: &Node, inputs: &[Option<&Value>]) -> bool {
         let value = inputs.value(index).filter(|value| value.constant)?;
         Some(&value.numbers.as_ref()?.values[..])
     };
+    let far = f64::from(i32::MAX);
     match node.op_type.as_str() {
         "Slice" if inputs.dims(0).is_none_or(|dims| dims.len() > 1) => {
-            let ends = constants(1).zip(constants(2));
-            let pairs = ends.map(|(starts, ends)| starts.iter().zip(ends).enumerate());
-            pairs.into_iter().flatten().any(|(index, (start, end))| {
+            // Older versions of the operator have them as attributes.
+            let list = |index: usize, name: &str| match inputs.value(index) {
+                Some(_) => constants(index).map(<[f64]>::to_vec),
+                None => Some(node.ints(name).iter().map(|n| *n as f64).collect()),
+            };
+            let (Some(starts), Some(ends)) = (list(1, "starts"), list(2, "ends")) else {
+                return false;
+            };
+            let mut pairs = starts.iter().zip(&ends).enumerate();
+            pairs.any(|(index, (start, end))| {
                 let step = constants(4).and_then(|steps| steps.get(index));
                 let one_way = (*start < 0.0) == (*end < 0.0);
-                step.is_none_or(|step| *step > 0.0) && one_way && end <= start
+                let nothing = (one_way && end <= start)
+                    || (*start < 0.0 && *end == 0.0)
+                    || *start >= far
+                    || (*start >= 0.0 && *end <= -far);
+                step.is_none_or(|step| *step > 0.0) && nothing
             })
         }
+        "Split" => constants(1).is_some_and(|lengths| lengths.contains(&0.0)),
         "ConstantOfShape" => constants(0).is_some_and(|dims| dims.len() > 1 && dims.contains(&0.0)),
         "Tile" | "Expand" => constants(1).is_some_and(|dims| dims.len() > 1 && dims.contains(&0.0)),
         _ => false,
@@ -383,9 +396,12 @@ pub(super) fn makes_nothing(node: &Node, inputs: &[Option<&Value>]) -> bool {
 
 /// Whether `node` is to compute with a tensor of no elements, which some operators do not survive.
 pub(super) fn is_given_nothing(node: &Node, inputs: &[Option<&Value>]) -> bool {
-    let first = inputs.first().copied().flatten();
-    let is_nothing = first.is_some_and(|value| value.elements == 0.0);
-    is_nothing && !TAKES_NOTHING.contains(&node.op_type.as_str())
+    let is_nothing = |value: &&Value| value.elements == 0.0;
+    let is_list = |value: &Value| value.dims.as_ref().is_none_or(|dims| dims.len() < 2);
+    let mut all = inputs.iter().copied().flatten().filter(is_nothing);
+    let first = inputs.first().copied().flatten().filter(is_nothing);
+    all.any(|value| !is_list(value))
+        || first.is_some() && !TAKES_NOTHING.contains(&node.op_type.as_str())
 }
 
 /// Whether `node` leaves less than nothing of what it is given, which ONNX Runtime carries on to operators that abort.

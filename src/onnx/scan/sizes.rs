@@ -49,6 +49,8 @@ pub(super) struct Value {
     pub constant: bool,
     /// Whether it may hold whole numbers.
     pub whole: bool,
+    /// Whether these are small ones of the file, or lengths of the picture, and nothing that was computed of such.
+    pub plain: bool,
 }
 
 impl Value {
@@ -59,6 +61,7 @@ impl Value {
             numbers: None,
             constant,
             whole: false,
+            plain: false,
         }
     }
 
@@ -66,8 +69,10 @@ impl Value {
     pub fn of_tensor(tensor: &Tensor) -> Self {
         let dims: Vec<f64> = tensor.dims.iter().map(|dim| *dim as f64).collect();
         let elements = dims.iter().product();
+        let numbers = Numbers::of_tensor(tensor);
         Value {
-            numbers: Numbers::of_tensor(tensor),
+            plain: numbers.as_ref().is_some_and(integers::are_small),
+            numbers,
             whole: integers::is_whole(tensor.data_type),
             ..Value::new(Some(dims), elements, true)
         }
@@ -265,6 +270,7 @@ impl<'a> Sizes<'a> {
         let value = Value {
             numbers,
             whole: integers::makes_whole(node, &inputs),
+            plain: integers::makes_plain(node, &inputs),
             ..Value::new(dims, elements, constant)
         };
         self.work += work::of(node, &inputs, &value);
@@ -337,6 +343,7 @@ impl Value {
         let numbers = Numbers::of_constant(node);
         Value {
             whole: numbers.as_ref().is_none_or(|numbers| !numbers.float),
+            plain: numbers.as_ref().is_some_and(integers::are_small),
             numbers,
             ..Value::new(Some(vec![length]), length, true)
         }
