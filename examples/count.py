@@ -15,7 +15,7 @@ import numpy as np
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
-from gi.repository import Gst, GstApp  # noqa: E402, F401
+from gi.repository import GLib, Gst, GstApp  # noqa: E402, F401
 
 SOURCE = "videotestsrc num-buffers=3 pattern=ball ! video/x-raw,width=256,height=256"
 
@@ -48,10 +48,14 @@ def main():
     Gst.init(None)
     source = sys.argv[2] if len(sys.argv) == 3 else SOURCE
     # videoconvert leaves alone what the element takes: 16 bits stay.
-    pipeline = Gst.parse_launch(
+    text = (
         f"{source} ! videoconvert ! "
         "unetsegment name=segment output=none post-messages=true ! appsink name=frames sync=false"
     )
+    try:
+        pipeline = Gst.parse_launch(text)
+    except GLib.Error as error:
+        sys.exit(error.message)
     pipeline.get_by_name("segment").set_property("model-file", sys.argv[1])
     frames = pipeline.get_by_name("frames")
     bus = pipeline.get_bus()

@@ -14,7 +14,7 @@ import sys
 import gi
 
 gi.require_version("Gst", "1.0")
-from gi.repository import Gst  # noqa: E402
+from gi.repository import GLib, Gst  # noqa: E402
 
 SOURCE = "videotestsrc num-buffers=3 pattern=ball ! video/x-raw,width=256,height=256"
 OF_FRAME = ["frame", "timestamp", "coverage"]
@@ -69,16 +69,22 @@ def main():
     asked = asked_for()
     Gst.init(None)
     # videoconvert leaves alone what the element takes: 16 bits stay.
-    pipeline = Gst.parse_launch(
+    text = (
         f"{asked.source} ! videoconvert ! "
         "unetsegment name=segment output=none track=true post-messages=true post-objects=true ! fakesink sync=false"
     )
+    try:
+        pipeline = Gst.parse_launch(text)
+    except GLib.Error as error:
+        sys.exit(f"error: {error.message}")
     segment = pipeline.get_by_name("segment")
     segment.set_property("model-file", asked.model)
     segment.set_property("pixel-size", asked.pixel_size)
     try:
         pipeline.set_state(Gst.State.PLAYING)
         write(messages(pipeline.get_bus()), asked.file)
+    except OSError as error:
+        sys.exit(f"error: {error}")
     finally:
         pipeline.set_state(Gst.State.NULL)
 
