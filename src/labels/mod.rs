@@ -5,6 +5,7 @@ mod components;
 mod distance;
 mod holes;
 mod measures;
+mod nearby;
 mod objects;
 mod tracks;
 mod watershed;

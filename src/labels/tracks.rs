@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::assignment::{Pair, assigned};
 use super::measures::Object;
+use super::nearby::Nearby;
 use super::objects::MOST_OBJECTS;
 
 /// An object that lost its last pixels of overlap may have moved this far, as a multiple of its diameter.
@@ -279,56 +280,6 @@ impl Tracker {
             centroid: object.centroid,
             lost: 0,
         }));
-    }
-}
-
-/// Objects by where they are, so that nobody has to look at all of them.
-struct Nearby {
-    /// Side of a square.
-    side: f64,
-    /// Indices of the objects in each square, by its column and row.
-    squares: HashMap<(i64, i64), Vec<usize>>,
-    count: usize,
-}
-
-impl Nearby {
-    /// In squares that fit those who look for objects within each of these `reaches`, on the average.
-    fn new(objects: &[Object], reaches: impl Iterator<Item = f64>) -> Self {
-        let (sum, count) = reaches.fold((0.0, 0_u32), |(sum, n), reach| (sum + reach, n + 1));
-        let mut nearby = Nearby {
-            side: (sum / f64::from(count.max(1))).max(1.0),
-            squares: HashMap::new(),
-            count: objects.len(),
-        };
-        if count > 0 {
-            for (at, object) in objects.iter().enumerate() {
-                let square = nearby.square(object.centroid);
-                nearby.squares.entry(square).or_default().push(at);
-            }
-        }
-        nearby
-    }
-
-    fn square(&self, (x, y): (f64, f64)) -> (i64, i64) {
-        (
-            (x / self.side).floor() as i64,
-            (y / self.side).floor() as i64,
-        )
-    }
-
-    /// In their order those that may be within `reach` of a place, and some that are not.
-    fn around(&self, (x, y): (f64, f64), reach: f64) -> Vec<usize> {
-        let (left, top) = self.square((x - reach, y - reach));
-        let (right, bottom) = self.square((x + reach, y + reach));
-        let squares = (right - left + 1).saturating_mul(bottom - top + 1);
-        if squares > self.squares.len() as i64 {
-            return (0..self.count).collect();
-        }
-        let all = (top..=bottom).flat_map(|row| (left..=right).map(move |column| (column, row)));
-        let found = all.filter_map(|square| self.squares.get(&square)).flatten();
-        let mut found: Vec<usize> = found.copied().collect();
-        found.sort_unstable();
-        found
     }
 }
 

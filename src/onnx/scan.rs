@@ -6,6 +6,7 @@
 
 mod following;
 mod integers;
+mod nothing;
 mod numbers;
 mod rules;
 mod shapes;

@@ -1,7 +1,6 @@
 //! How large the output of each operator is.
 
 use super::sizes::Value;
-use super::{Refusal, called};
 use crate::onnx::Node;
 
 /// How large an output is.
@@ -46,14 +45,14 @@ const SPREADING: [&str; 26] = [
 ];
 
 /// What is given to a node.
-struct Inputs<'a>(&'a [Option<&'a Value>]);
+pub(super) struct Inputs<'a>(pub &'a [Option<&'a Value>]);
 
 impl<'a> Inputs<'a> {
-    fn value(&self, index: usize) -> Option<&'a Value> {
+    pub fn value(&self, index: usize) -> Option<&'a Value> {
         self.0.get(index).copied().flatten()
     }
 
-    fn dims(&self, index: usize) -> Option<&'a [f64]> {
+    pub fn dims(&self, index: usize) -> Option<&'a [f64]> {
         self.value(index)?.dims.as_deref()
     }
 
@@ -315,93 +314,6 @@ impl Window<'_> {
         let more = self.number("output_padding", axis, 0.0);
         length((from - 1.0) * stride + seen + more - self.pads(axis, axes))
     }
-}
-
-/// Refuses a convolution whose groups do not go into its channels.
-pub(super) fn groups(node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refusal> {
-    let weights = match node.op_type.as_str() {
-        "Conv" | "ConvInteger" | "ConvTranspose" => 1,
-        "QLinearConv" => 3,
-        _ => return Ok(()),
-    };
-    let group = node.integer("group", 1);
-    // Its first dimension counts the kernels of all groups, or the channels that they are given.
-    let channels = Inputs(inputs).dims(weights).and_then(|dims| dims.first());
-    let fits = channels.is_none_or(|channels| *channels % group as f64 == 0.0);
-    match group >= 1 && fits {
-        true => Ok(()),
-        false => Err(Refusal::Groups {
-            node: called(node),
-            group,
-        }),
-    }
-}
-
-/// What may be given nothing: what computes shapes, which has to do with lists of no numbers.
-const TAKES_NOTHING: [&str; 16] = [
-    "Cast",
-    "Concat",
-    "Constant",
-    "ConstantOfShape",
-    "Equal",
-    "Expand",
-    "Gather",
-    "Identity",
-    "ReduceProd",
-    "Reshape",
-    "Shape",
-    "Size",
-    "Slice",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-];
-
-/// Whether `node` makes a tensor of several dimensions and no elements of whatever picture it is given, by constants
-/// that say so. What is nothing for some pictures alone can't be told here.
-pub(super) fn makes_nothing(node: &Node, inputs: &[Option<&Value>]) -> bool {
-    let inputs = Inputs(inputs);
-    let constants = |index: usize| {
-        let value = inputs.value(index).filter(|value| value.constant)?;
-        Some(&value.numbers.as_ref()?.values[..])
-    };
-    let far = f64::from(i32::MAX);
-    match node.op_type.as_str() {
-        "Slice" if inputs.dims(0).is_none_or(|dims| dims.len() > 1) => {
-            // Older versions of the operator have them as attributes.
-            let list = |index: usize, name: &str| match inputs.value(index) {
-                Some(_) => constants(index).map(<[f64]>::to_vec),
-                None => Some(node.ints(name).iter().map(|n| *n as f64).collect()),
-            };
-            let (Some(starts), Some(ends)) = (list(1, "starts"), list(2, "ends")) else {
-                return false;
-            };
-            let mut pairs = starts.iter().zip(&ends).enumerate();
-            pairs.any(|(index, (start, end))| {
-                let step = constants(4).and_then(|steps| steps.get(index));
-                let one_way = (*start < 0.0) == (*end < 0.0);
-                let nothing = (one_way && end <= start)
-                    || (*start < 0.0 && *end == 0.0)
-                    || *start >= far
-                    || (*start >= 0.0 && *end <= -far);
-                step.is_none_or(|step| *step > 0.0) && nothing
-            })
-        }
-        "Split" => constants(1).is_some_and(|lengths| lengths.contains(&0.0)),
-        "ConstantOfShape" => constants(0).is_some_and(|dims| dims.len() > 1 && dims.contains(&0.0)),
-        "Tile" | "Expand" => constants(1).is_some_and(|dims| dims.len() > 1 && dims.contains(&0.0)),
-        _ => false,
-    }
-}
-
-/// Whether `node` is to compute with a tensor of no elements, which some operators do not survive.
-pub(super) fn is_given_nothing(node: &Node, inputs: &[Option<&Value>]) -> bool {
-    let is_nothing = |value: &&Value| value.elements == 0.0;
-    let is_list = |value: &Value| value.dims.as_ref().is_none_or(|dims| dims.len() < 2);
-    let mut all = inputs.iter().copied().flatten().filter(is_nothing);
-    let first = inputs.first().copied().flatten().filter(is_nothing);
-    all.any(|value| !is_list(value))
-        || first.is_some() && !TAKES_NOTHING.contains(&node.op_type.as_str())
 }
 
 /// Whether `node` leaves less than nothing of what it is given, which ONNX Runtime carries on to operators that abort.

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::following::Known;
 use super::integers;
+use super::nothing::{groups, is_given_nothing, makes_nothing};
 use super::numbers::{self, Numbers};
-use super::rules::{Size, groups, is_given_nothing, makes_nothing, scale, size, vanishes};
+use super::rules::{Size, scale, size, vanishes};
 use super::{LARGEST_CONSTANT, LARGEST_SCALE, MOST_DIMS, Refusal, called, work};
 use crate::onnx::{Extent, Graph, Node, Tensor, ValueInfo};
 
