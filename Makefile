@@ -2,7 +2,7 @@
 # leaves alone what is there. Rust itself has to be there already.
 
 # What the programs are built from: the trainer is built again when one of these is newer.
-sources := Cargo.toml Cargo.lock $(wildcard build.rs) $(shell find src -name '*.rs')
+sources := Cargo.toml Cargo.lock $(shell find src -name '*.rs' -o -name '*.toml')
 
 # One profile for building, testing and measuring, so that the dependencies are compiled once.
 flags := --release --locked
@@ -36,7 +36,7 @@ target/release/unet-train: $(sources) | installed
 	@touch $@
 
 .PHONY: test
-test: check ## Check and test everything
+test: check ## Check and test all but what check-* and soak do
 	@scripts/packages.sh build run examples cameras
 	@scripts/onnxruntime.sh
 	@scripts/software-adapter.sh
@@ -60,9 +60,16 @@ check: rust ## Check the formatting and the lints alone
 
 # Not a part of `make check`: what learning on graphics cards needs compiles for a quarter of an hour.
 .PHONY: check-gpu
-check-gpu: rust ## Check `--device wgpu` on a Vulkan adapter, which may be a program
+check-gpu: rust ## Check `--device wgpu` on a Vulkan adapter, also one in software
 	@scripts/packages.sh build gpu
 	cargo test $(flags) $(trainer),wgpu --lib device
+
+# Nor this: memcheck takes some fifty times as long as the tests themselves.
+.PHONY: check-memory
+check-memory: rust ## Run tests of the element under Valgrind's memcheck
+	@scripts/packages.sh build run memcheck
+	@scripts/onnxruntime.sh
+	scripts/memcheck.sh flow formats unetmask palette probability element
 
 # Not a part of `make test` either, for 250 MB of libraries.
 .PHONY: check-openvino
@@ -150,14 +157,19 @@ bench: rust ## Measure the speed
 	cargo bench --locked --no-run --bench throughput
 	@echo 'BENCHMARKS.md has the commands that compare with other programs.'
 
+.PHONY: examples
+examples: ## Install what the programs in examples/ need besides what `make build` installs
+	@scripts/packages.sh build run examples cameras
+	@scripts/python-packages.sh micromanager
+
 .PHONY: env
 env: ## Print what a shell exports to use the plugin: eval "$(make -s env)"
 	@scripts/onnxruntime.sh $(ORT)
 	@scripts/env.sh $(ORT)
 
 .PHONY: setup
-setup: rust ## Install and download all that the other commands need; ORT=gpu or ORT=openvino for that runtime, too
-	@scripts/packages.sh build run demo
+setup: rust ## Install and download what the others need, except check-* and deb; ORT=gpu or openvino for that runtime, too
+	@scripts/packages.sh build run show demo examples cameras fuzz
 	@scripts/onnxruntime.sh
 	@scripts/onnxruntime.sh $(ORT)
 	@scripts/software-adapter.sh
@@ -165,6 +177,7 @@ setup: rust ## Install and download all that the other commands need; ORT=gpu or
 	@scripts/lint-tools.sh
 	@scripts/demo-pictures.sh
 	cargo fetch --locked --target host-tuple
+	cargo fetch --locked --target host-tuple --manifest-path fuzz/Cargo.toml
 
 .PHONY: clean
 clean: ## Remove what was built, but not what was downloaded (.cache)
@@ -172,11 +185,11 @@ clean: ## Remove what was built, but not what was downloaded (.cache)
 
 .PHONY: help
 help: ## Print this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand --tabs=16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand --tabs=24
 
 .PHONY: installed
 installed: rust
-	@scripts/packages.sh build run demo
+	@scripts/packages.sh build run show demo
 	@scripts/onnxruntime.sh
 
 # Ends everything with one line when the Rust toolchain is missing or too old.

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gstunetsegment::contract::{Activation, Channels, Geometry, Normalization, Sizes};
-use gstunetsegment::labels::Components;
+use gstunetsegment::labels::{Labeller, Rules, Split};
 use gstunetsegment::picture::{
     Format, Frame, FrameMut, Levels, Normalizer, Plane, PlaneMut, Scaling, Style, YuvCoding,
     default_color, draw, fill,
@@ -107,10 +107,28 @@ fn stages(criterion: &mut Criterion) {
     });
 
     let mask: Vec<u8> = values.iter().map(|value| u8::from(*value > 900)).collect();
-    let mut components = Components::default();
-    group.bench_function("count objects", |bencher| {
-        bencher.iter(|| black_box(components.count(&mask, SIZE.width, 16)));
-    });
+    // Surest in the middle of each disc, so that there are cores.
+    let probability: Vec<f32> = values
+        .iter()
+        .map(|value| f32::from(*value) / 1500.0)
+        .collect();
+    for (name, split) in [
+        ("objects", Split::Off),
+        ("objects from cores", Split::Cores),
+    ] {
+        let mut labeller = Labeller::default();
+        let rules = Rules {
+            split,
+            min_area: 16,
+            ..Rules::default()
+        };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let map = Some(&probability[..]);
+                black_box(labeller.label(&mask, map, SIZE.width, &rules)).unwrap();
+            });
+        });
+    }
 
     let mut drawn = vec![0; 3 * SIZE.area()];
     let colors: Vec<_> = (0..2).map(default_color).collect();

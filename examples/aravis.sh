@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A GenICam camera: prints what is found on each frame, at the camera's rate whatever the network's. Without the name of
-# a camera it starts one that is a program, a GigE camera on this machine whose picture is a moving pattern.
+# a camera it starts a simulated one, a GigE camera on this machine whose picture is a moving pattern.
 #   examples/aravis.sh models/nuclei-fluo.int8.onnx [CAMERA]
-# Debian's packages: aravis-tools, libaravis-0.8-0, gstreamer1.0-plugins-bad, gstreamer1.0-tools.
+# Debian's packages: aravis-tools (which brings aravissrc along), gstreamer1.0-tools.
 set -euo pipefail
 
 [ $# -ge 1 ] || { echo "usage: aravis.sh MODEL.onnx [CAMERA]" >&2; exit 1; }

@@ -16,7 +16,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
-from gi.repository import Gst, GstApp  # noqa: E402, F401 - GstApp gives appsink its methods
+from gi.repository import GLib, Gst, GstApp  # noqa: E402, F401 - GstApp gives appsink its methods
 
 SOURCE = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=512,height=512,framerate=10/1"
 # The picture that follows. A browser shows one when it has read the head of the next, so that goes out right behind it.
@@ -99,20 +99,34 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+def listening(port):
+    """A server at a port, which is a text of the user's."""
+    if not port.isdecimal() or int(port) > 65535:
+        sys.exit(f"error: PORT has to be a number from 0 to 65535, not {port}")
+    try:
+        server = ThreadingHTTPServer(("", int(port)), Handler)
+    except OSError as error:
+        sys.exit(f"error: port {port}: {error.strerror}")
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
 def main():
     if not 2 <= len(sys.argv) <= 4:
         sys.exit("usage: browser.py MODEL.onnx [SOURCE [PORT]]")
     model, source, port = (sys.argv[1:] + [SOURCE, "8080"][len(sys.argv) - 2 :])[:3]
     Gst.init(None)
-    pipeline = Gst.parse_launch(
+    text = (
         f"{source} ! videoconvert ! unetsegment name=segment mode=latest post-messages=true ! videoconvert ! "
         "video/x-raw,format=I420 ! jpegenc ! appsink name=jpegs sync=false max-buffers=1 drop=true"
     )
+    try:
+        pipeline = Gst.parse_launch(text)
+    except GLib.Error as error:
+        sys.exit(f"error: {error.message}")
     pipeline.get_by_name("segment").set_property("model-file", model)
-    server = ThreadingHTTPServer(("", int(port)), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"http://localhost:{server.server_port}/", flush=True)
+    print(f"http://localhost:{listening(port).server_port}/", flush=True)
     pipeline.set_state(Gst.State.PLAYING)
     try:
         run(pipeline)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing for a purpose; quick and silent when none is.
-# usage: packages.sh PURPOSE...   with the purposes build, run, examples, cameras, analytics, browser, fuzz, demo,
-# fetch, gpu
+# usage: packages.sh PURPOSE...   with the purposes build, run, show, examples, cameras, analytics, browser, fuzz, demo,
+# fetch, gpu, memcheck
 . "$(dirname "$0")/common.sh"
 
 # The packages for one purpose, by the names of Debian 12 and Ubuntu 24.04.
@@ -9,13 +9,17 @@ packages_for() {
     case $1 in
     build) echo ca-certificates gcc libc6-dev libgstreamer-plugins-base1.0-dev libgstreamer1.0-dev pkgconf ;;
     run) echo gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-tools ;;
+    # A window for autovideosink, which "good" plugins only recommend.
+    show) echo gstreamer1.0-x ;;
     # The examples in Python, and recording.
     examples) echo gstreamer1.0-libav python3-gst-1.0 python3-numpy ;;
+    # It brings aravissrc along, which is in the library's package.
     cameras) echo aravis-tools util-linux ;;
     analytics) echo libgstreamer-plugins-bad1.0-dev ;;
     # Ubuntu's chromium is a snap, which needs its daemon.
     browser) echo chromium python3-pil ;;
     fuzz) echo g++ ;;
+    memcheck) echo libc6-dbg valgrind ;;
     demo) echo gstreamer1.0-libav libtiff-tools ;;
     fetch) echo python3 python3-pip ;;
     gpu) echo mesa-vulkan-drivers ;;
@@ -23,17 +27,23 @@ packages_for() {
     esac
 }
 
+has_element() {
+    gst-inspect-1.0 --exists "$1"
+}
+
 # Whether what the packages are for is there anyway: the question on systems without dpkg.
 works_for() {
     case $1 in
     build) command -v cc && pkg-config --exists 'gstreamer-video-1.0 >= 1.22' gstreamer-app-1.0 gstreamer-check-1.0 ;;
-    run) gst-inspect-1.0 --exists pngdec && gst-inspect-1.0 --exists vp8enc && command -v gst-launch-1.0 ;;
-    examples) gst-inspect-1.0 --exists avenc_ffv1 && python3 -c 'import gi, numpy; gi.require_version("Gst", "1.0")' ;;
-    cameras) command -v arv-fake-gv-camera-0.8 setpriv && gst-inspect-1.0 aravissrc ;;
+    run) has_element pngdec && has_element vp8enc && command -v gst-launch-1.0 ;;
+    show) has_element ximagesink || has_element glimagesink || has_element waylandsink || has_element osxvideosink ;;
+    examples) has_element avenc_ffv1 && python3 -c 'import gi, numpy; gi.require_version("Gst", "1.0")' ;;
+    cameras) command -v arv-fake-gv-camera-0.8 && command -v setpriv && has_element aravissrc ;;
     analytics) pkg-config --exists 'gstreamer-analytics-1.0 >= 1.26' ;;
     browser) command -v chromium && python3 -c 'import PIL' ;;
     fuzz) command -v c++ ;;
-    demo) gst-inspect-1.0 --exists avdec_tiff && command -v tiffcp tiffinfo ;;
+    memcheck) command -v valgrind ;;
+    demo) has_element avdec_tiff && command -v tiffcp && command -v tiffinfo ;;
     fetch) python3 -m pip --version ;;
     gpu) command -v vulkaninfo && vulkaninfo --summary ;;
     esac >/dev/null 2>&1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches packages for Debian's Python, which has GStreamer's bindings, into a folder of .cache: micromanager (the core
-# with its adapter of a camera that is a program), bioimageio or objects (scikit-image, py-ctcmetrics). Silent when they
-# are there. They are not worth failing for: where they can't be had, whoever needs them says that it is skipped.
+# with its simulated camera), bioimageio or objects (scikit-image, py-ctcmetrics). Silent when they are there. They are
+# not worth failing for: where they can't be had, whoever needs them says that it is skipped.
 # usage: python-packages.sh micromanager|bioimageio|objects
 . "$(dirname "$0")/common.sh"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fetches the WebGPU execution provider and a graphics adapter that is a program (SwiftShader, out of Debian's
-# Chromium), for tests of a provider that is a library of its own. Silent when it is there. It is not worth
-# failing for: where it can't be had, the test says that it is skipped.
+# Fetches the WebGPU execution provider and a software graphics adapter (SwiftShader, out of Debian's Chromium), for
+# tests of a provider that is a library of its own. Silent when it is there. It is not worth failing for: where it
+# can't be had, the test says that it is skipped.
 . "$(dirname "$0")/common.sh"
 
 folder=$cache/webgpu
@@ -10,7 +10,7 @@ case "$(uname -s)" in
 Linux) ;;
 *) exit 0 ;;
 esac
-command -v apt-get dpkg-deb >/dev/null || exit 0
+{ command -v apt-get && command -v dpkg-deb; } >/dev/null || exit 0
 
 scripts/wheel.sh scripts/requirements/webgpu.txt "$folder" \
     onnxruntime_ep_webgpu/libonnxruntime_providers_webgpu.so || exit 0

@@ -17,16 +17,7 @@
 //! | `probability-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `probability` |
 //! | `timestamp` | `guint64` | timestamp of the frame that the mask was made from, in nanoseconds; missing where it has none |
 //!
-//! In C:
-//!
-//! ```c
-//! GstCustomMeta *meta = gst_buffer_get_custom_meta (buffer, "GstUNetSegmentMask");
-//! GstStructure *fields = gst_custom_meta_get_structure (meta);
-//! GstBuffer *mask;
-//! gst_structure_get (fields, "mask", GST_TYPE_BUFFER, &mask, NULL);
-//! // ... read it with gst_buffer_map () ...
-//! gst_buffer_unref (mask);
-//! ```
+//! `docs/embedding.md` has the code that reads it in C, Python and Rust.
 //!
 //! Elements that change a frame's size or turn it drop the meta, because the mask would no longer
 //! lie on the picture; converting colours keeps it.
@@ -134,6 +125,14 @@ pub fn attach(buffer: &mut gst::BufferRef, mask: Mask) -> Result<(), glib::BoolE
         return fill(old, mask);
     }
     fill(CustomMeta::add(buffer, NAME)?, mask)
+}
+
+/// Takes the mask from `buffer` that it carries, if it carries one.
+pub fn remove(buffer: &mut gst::BufferRef) {
+    if let Ok(meta) = CustomMeta::from_mut_buffer(buffer, NAME) {
+        // It fails for a meta that is locked, which ours never is.
+        let _ = meta.remove();
+    }
 }
 
 fn fill(

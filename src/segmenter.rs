@@ -2,6 +2,7 @@
 
 mod batch;
 mod giving_up;
+mod planning;
 mod task;
 mod whole;
 
@@ -12,34 +13,11 @@ use std::time::Duration;
 use crate::contract::{Contract, Normalization};
 use crate::inference::{Model, ModelError, Options};
 use crate::picture::{Frame, Normalizer, Scaling};
-use crate::reuse::{Kept, Reuse};
-use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
+use crate::reuse::Reuse;
+use crate::tiling::{Blend, Decision, PlanError, Size};
 use giving_up::GivenUp;
+use planning::{Batches, Prepared, Shortage, leave_room};
 use task::Task;
-
-/// Memory that ONNX Runtime takes for a tile, as a multiple of the feature maps that are alive at one
-/// time: it also keeps copies in the layout of its kernels, and its arena grows in powers of two.
-/// Measured on the processor with a network of width 24, depth 3 and valid convolutions, tiles of 0.26 to
-/// 2.4 megapixels: 2.2 to 2.7.
-const RUNTIME_SHARE: f64 = 2.8;
-
-/// Multiplications of one operator at one time at most, where tiles are planned: a few tenths of a second on two
-/// cores, for which a flush or a stop has to wait. The paper's network has room for tiles of 960 x 960 pixels.
-const WORK_AT_ONCE: f64 = (1_u64 << 36) as f64;
-
-/// Input pixels of a planned tile where unchanged ones are left out: as small as it may be before what tiles
-/// see beyond their part makes them dear.
-const PIXELS_OF_KEPT: usize = 448 * 448;
-
-/// Tiles are not planned for less memory than this, in bytes.
-const LEAST_MEMORY: u64 = 8 << 20;
-
-/// Bytes that are left free whatever the frame: threads that others start need as much for their stacks, and a
-/// pipeline stands still for ever where it gets none.
-const ROOM: usize = 64 << 20;
-
-/// Bytes that are left free for each pixel of a frame: some frames of four bytes a pixel, and their masks.
-const ROOM_PER_PIXEL: usize = 32;
 
 /// How frames are cut into tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,15 +85,8 @@ pub struct Segmenter {
     threshold: f32,
     prepared: Option<Prepared>,
     given_up: GivenUp,
-}
-
-struct Prepared {
-    plan: Plan,
-    stitcher: Stitcher,
-    /// Tiles of one run.
-    batch: usize,
-    /// Where tiles are reused.
-    kept: Option<Kept>,
+    shortage: Option<Shortage>,
+    batches: Batches,
 }
 
 /// What it took to segment a frame.
@@ -148,6 +119,8 @@ impl Segmenter {
             tiles,
             prepared: None,
             given_up: GivenUp::default(),
+            shortage: None,
+            batches: Batches::default(),
         })
     }
 
@@ -184,117 +157,6 @@ impl Segmenter {
         Decision::new(activation, self.model.outputs(), self.threshold)
     }
 
-    /// Plans the tiles for frames of `frame` pixels and makes all memory that they need. Frames of
-    /// another size do that on their own, and take longer for it.
-    ///
-    /// Where memory lacks for tiles that were planned, smaller ones are tried.
-    pub fn prepare(&mut self, frame: Size) -> Result<&Plan, SegmentError> {
-        while let Err(error) = self.prepare_once(frame) {
-            self.shrink_for(error)?;
-        }
-        let prepared = self.prepared.as_ref().ok_or(SegmentError::Unprepared)?;
-        Ok(&prepared.plan)
-    }
-
-    fn prepare_once(&mut self, frame: Size) -> Result<(), SegmentError> {
-        let fits = self
-            .prepared
-            .as_ref()
-            .is_some_and(|prepared| prepared.plan.frame == frame);
-        if !fits {
-            // The memory of the old ones goes first, so that two sets never take it at once.
-            self.prepared = None;
-            self.model.forget_shapes();
-            let geometry = self.geometry();
-            let plan = Plan::new(frame, &geometry, self.blend(), self.tile_size())?;
-            let kept = match self.tiles.reuse {
-                Reuse::Off => None,
-                // Answers that are averaged with those of other tiles can't be kept.
-                _ if plan.blends() => None,
-                reuse => {
-                    let in_parts = self.takes_parts();
-                    Some(Kept::new(reuse, &plan, &geometry, in_parts)?)
-                }
-            };
-            self.model.shape(plan.outer.height, plan.outer.width)?;
-            let batch = match kept {
-                // How many tiles have changed, nobody knows before.
-                Some(_) => 1,
-                None => {
-                    let most_pixels = self.pixels_of_a_run();
-                    // As many as fit where tiles were planned for one run each.
-                    let wanted = match (self.tiles.batch, self.model.survey().global.is_some()) {
-                        (0, _) => 0,
-                        (wanted, true) => wanted.min(most_pixels / plan.outer.area().max(1)).max(1),
-                        (wanted, false) => wanted,
-                    };
-                    batch::choose(&mut self.model, &plan, (wanted, most_pixels))?
-                }
-            };
-            leave_room(frame)?;
-            let stitcher = Stitcher::new(&plan, self.decision())?;
-            self.prepared = Some(Prepared {
-                plan,
-                stitcher,
-                batch,
-                kept,
-            });
-        }
-        Ok(())
-    }
-
-    /// Plans tiles of half the memory from now on, if it was memory that lacked and there is something to save;
-    /// otherwise the error is the caller's.
-    fn shrink_for(&mut self, error: SegmentError) -> Result<(), SegmentError> {
-        let less = self.tiles.memory / 2;
-        if self.tiles.size != 0 || less < LEAST_MEMORY || !error.is_out_of_memory() {
-            return Err(error);
-        }
-        self.tiles.memory = less;
-        self.prepared = None;
-        self.model.forget_shapes();
-        Ok(())
-    }
-
-    /// How large tiles may be.
-    fn tile_size(&self) -> TileSize {
-        let room = self.pixels_of_a_run();
-        // A network that sees the whole picture answers otherwise for each cut: there is none but for want of memory.
-        let global = self.model.survey().global.is_some();
-        let max_pixels = match self.tiles.reuse {
-            _ if global => room,
-            // What is kept is inferred tile by tile.
-            Reuse::Exact => room.min(PIXELS_OF_KEPT),
-            Reuse::Threshold { .. } => room,
-            // All tiles of a run share what there is.
-            Reuse::Off => room / self.tiles.batch.max(1),
-        };
-        match self.tiles.size {
-            0 => TileSize::Planned { max_pixels },
-            side => TileSize::Inner(side),
-        }
-    }
-
-    /// Whether parts of any shape may be inferred by themselves: of a network that sees the whole picture they would
-    /// be others, and some providers need minutes for each shape.
-    fn takes_parts(&self) -> bool {
-        let global = self.model.survey().global.is_some();
-        !global && !self.model.provider().compiles_shapes()
-    }
-
-    /// Input pixels of a tile, or of several that are seen at once: memory bounds them, and that a run can't be ended
-    /// while one operator computes.
-    fn pixels_of_a_run(&self) -> usize {
-        let work = self.model.survey().work_per_pixel.max(1.0);
-        self.pixels_in_memory().min((WORK_AT_ONCE / work) as usize)
-    }
-
-    /// Input pixels of a tile that fills the memory that tiles may take.
-    fn pixels_in_memory(&self) -> usize {
-        let bytes = self.model.survey().bytes_per_pixel.max(1.0) * RUNTIME_SHARE;
-        (self.tiles.memory as f64 / bytes) as usize
-    }
-
     /// Segments `frame`: writes the class of each pixel into `mask` and, where asked for, the
     /// probability that it is not background into `probability`. Both are rows of the frame's width
     /// without gaps.
@@ -322,11 +184,12 @@ impl Segmenter {
         mask: &mut [u8],
         mut probability: Option<&mut [f32]>,
     ) -> Result<Spent, SegmentError> {
+        let size = size_of(frame);
         loop {
             let probability = probability.as_deref_mut();
             match self.segment_once(frame, scaling, mask, probability) {
                 Ok(spent) => return Ok(spent),
-                Err(error) => self.shrink_for(error)?,
+                Err(error) => self.shrink_for(size, error)?,
             }
         }
     }
@@ -338,10 +201,7 @@ impl Segmenter {
         mask: &mut [u8],
         mut probability: Option<&mut [f32]>,
     ) -> Result<Spent, SegmentError> {
-        let size = Size {
-            width: frame.width(),
-            height: frame.height(),
-        };
+        let size = size_of(frame);
         fits("the mask", mask.len(), size)?;
         if let Some(probability) = &probability {
             fits("the probability", probability.len(), size)?;
@@ -351,7 +211,7 @@ impl Segmenter {
         let Prepared {
             plan,
             stitcher,
-            batch,
+            runs,
             kept,
         } = prepared;
         let mut task = Task {
@@ -371,8 +231,8 @@ impl Segmenter {
             }
             None => {
                 task.stitcher.begin();
-                for first in (0..plan.len()).step_by(*batch) {
-                    task.batch(plan, (first, *batch), mask, probability.as_deref_mut())?;
+                for first in (0..plan.len()).step_by(runs.batch) {
+                    task.batch(plan, (first, runs.batch), mask, probability.as_deref_mut())?;
                 }
                 task.stitcher.finish(mask, probability);
             }
@@ -381,12 +241,11 @@ impl Segmenter {
     }
 }
 
-/// Makes sure that the network has left memory for frames of this size: whoever else asks for it may not be
-/// prepared to get none.
-fn leave_room(frame: Size) -> Result<(), TryReserveError> {
-    let mut room: Vec<u8> = Vec::new();
-    let for_frames = frame.area().saturating_mul(ROOM_PER_PIXEL);
-    room.try_reserve_exact(for_frames.saturating_add(ROOM))
+fn size_of(frame: &Frame) -> Size {
+    Size {
+        width: frame.width(),
+        height: frame.height(),
+    }
 }
 
 fn fits(what: &'static str, found: usize, size: Size) -> Result<(), SegmentError> {

@@ -85,17 +85,25 @@ fn counts(files: &Files, unet: &UNet, format: &str, properties: &[(&str, &str)])
     let element = element(&files.model(unet), properties);
     let mut harness = common::harness(&element, format, WIDTH, HEIGHT);
     let size = common::info(format, WIDTH, HEIGHT).size();
-    let pixels = cells(WIDTH, HEIGHT, 1).into_iter().cycle().take(size);
-    let pixels: Vec<u8> = pixels.collect();
+    // The two differ in one place, so that there is something to infer whatever is kept of the one before.
+    let mut pictures = [cells(WIDTH, HEIGHT, 1), cells(WIDTH, HEIGHT, 1)];
+    for row in pictures[1].chunks_exact_mut(WIDTH).skip(40).take(12) {
+        row[60..72].fill(255);
+    }
+    let pictures = pictures.map(|picture| -> Vec<u8> {
+        let bytes = picture.into_iter().cycle().take(size);
+        bytes.collect()
+    });
     let runs = || -> u64 {
         let stats: gst::Structure = element.property("stats");
         stats.get("runs").unwrap()
     };
     let mut counts = Vec::new();
-    for _ in 0..8 {
+    for number in 0..8 {
         // Of GStreamer's own memory: a slice of Rust's would be copied to be drawn upon.
         let mut frame = gst::Buffer::with_size(size).unwrap();
-        frame.make_mut().copy_from_slice(0, &pixels).unwrap();
+        let picture = &pictures[number % 2];
+        frame.make_mut().copy_from_slice(0, picture).unwrap();
         let before = runs();
         let allocated = count(|| drop(harness.push_and_pull(frame).unwrap()));
         counts.push([allocated, runs() - before]);
@@ -137,10 +145,17 @@ fn frames_allocate_nothing() {
             ("GRAY8", vec![("tile-size", "48"), ("blend", "gaussian")]),
             ("GRAY8", vec![("tile-size", "48"), ("reuse", "exact")]),
             ("GRAY8", vec![("reuse", "threshold")]),
-            ("GRAY8", vec![("normalization", "percentile")]),
+            ("GRAY8", vec![("tile-size", "48"), ("batch-size", "2")]),
+            ("GRAY8", vec![("split", "cores"), ("core-threshold", "0.7")]),
+            ("GRAY8", vec![("fill-holes", "true"), ("min-area", "9")]),
+            ("GRAY16_LE", vec![("normalization", "percentile")]),
             ("GRAY16_LE", vec![("frames-in-flight", "1")]),
         ] {
             for [allocated, runs] in counts(&files, &unet, format, &properties) {
+                assert!(
+                    runs > 0,
+                    "{format} {properties:?}: the network has not seen it"
+                );
                 let expected = runs * of_a_run + of_a_meta;
                 assert_eq!(allocated, expected, "{format} {properties:?}");
             }

@@ -405,6 +405,21 @@ fn a_class_that_no_mask_shows() {
 }
 
 #[test]
+fn masks_to_judge_by_need_not_show_all_classes() {
+    let data = Data::good();
+    data.gray("better/d.png", |x, y| two_cells(x, y) % 2)
+        .write("list.txt", b"d.PNG\n");
+    data.works(&[
+        "--classes",
+        "ground,nucleus,rim",
+        "--validation-list",
+        "list.txt",
+        "--validation-masks",
+        "better",
+    ]);
+}
+
+#[test]
 fn masks_of_nothing_but_what_is_to_be_ignored() {
     let data = Data::good();
     for name in ["a", "b", "c", "d"] {

@@ -256,7 +256,7 @@ fn tuning_finds_the_cores_of_cells_and_writes_them_into_the_model() {
         assert_eq!(total["cells"][1], cells, "{total}");
         assert_eq!(total["merged"], merged, "{total}");
     }
-    bench.says("segment --model tuned.onnx --images images --out found");
+    bench.says("segment --model tuned.onnx --images images --output found");
     let mask = image::open(bench.path("found/a.png")).unwrap().into_luma8();
     for y in 5..11 {
         assert!((10..13).any(|x| mask.get_pixel(x, y).0[0] == 0), "row {y}");
@@ -343,7 +343,7 @@ fn every_layout_of_training_data_is_scored() {
         ),
         (
             "stacks",
-            "1 images from stacks, page by page; masks show foreground",
+            "1 images from stacks, page by page; masks show membranes",
         ),
         ("both", "1 images from a folder of images and one of masks"),
     ] {
@@ -372,6 +372,16 @@ fn what_nobody_has_judged_is_not_scored() {
     };
     assert_eq!(counts(""), ["2", "2", "0", "1.0000"]);
     assert_eq!(counts("--ignore 255"), ["1", "1", "0", "1.0000"]);
+    // A column of wrong pixels among those that count.
+    bench.says(&format!(
+        "{evaluate} --ignore 255 --threshold 1 --json scores.json"
+    ));
+    let error = &bench.json("scores.json")["total"]["scores"]["pixel error"];
+    let (wrong, judged) = (36.0, f64::from(64 * 48 - 36));
+    assert!(
+        (error.as_f64().unwrap() - wrong / judged).abs() < 1e-9,
+        "{error}"
+    );
     let error = bench.refuses(&format!("{evaluate} --classes ground,cell"));
     assert!(error.contains("the model says what they are"), "{error}");
 }
@@ -414,6 +424,27 @@ fn what_is_wrong_is_said_with_the_files_name() {
         error.contains("t008.png is 64x48 pixels") && error.contains("is 5x4"),
         "{error}"
     );
+
+    // What can't be written is said before anything is computed,
+    for command in [
+        "evaluate --model nowhere.onnx --images nowhere --masks masks --json nowhere/x",
+        "tune --model model.onnx --images nowhere --masks masks --output nowhere/x",
+        "quantize --model model.onnx --images nowhere --output nowhere/x",
+        "export --checkpoint nowhere.run --output nowhere/x",
+    ] {
+        let error = bench.refuses(command);
+        assert!(
+            error.contains("can't write nowhere/x"),
+            "{command}: {error}"
+        );
+    }
+    // and before a damaged image is looked at, that there is nothing to find.
+    fs::write(bench.path("empty/images/a.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    GrayImage::new(64, 48)
+        .save(bench.path("empty/masks/a.png"))
+        .unwrap();
+    let error = bench.refuses("tune --model model.onnx --images empty --output tuned.onnx");
+    assert!(error.contains("none of the masks shows a cell"), "{error}");
 
     let error = bench.refuses("info images/t007.png");
     assert!(error.contains("t007.png is not an ONNX file"), "{error}");

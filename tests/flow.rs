@@ -4,10 +4,13 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
+use common::watch::{bus_of, messages, wait};
 use common::{Files, SMALL, cells, element, gray8, harness, mask_of};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
+use gstunetsegment::mask_meta;
+use gstunetsegment::unet::UNet;
 
 const WIDTH: usize = 90;
 const HEIGHT: usize = 61;
@@ -155,4 +158,70 @@ fn a_frame_that_fails_takes_none_along_that_came_before() {
     });
     let expected = [0, 1, 2, 7].map(|number| gst::ClockTime::from_mseconds(40 * number));
     assert_eq!(times.collect::<Vec<_>>(), expected);
+}
+
+/// A stream that starts shows something else, though its caps are those of the one before.
+#[test]
+fn a_stream_that_starts_has_masks_of_its_own() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    for (mode, in_flight) in [("sync", "1"), ("sync", "2"), ("latest", "1")] {
+        let properties = [
+            ("mode", mode),
+            ("frames-in-flight", in_flight),
+            ("inference-interval", "1000"),
+            ("output", "none"),
+            ("trigger", "objects < 1000000"),
+        ];
+        let element = element(&model, &properties);
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        let bus = bus_of(&element);
+        let mut states: Vec<bool> = Vec::new();
+        let mut of = None;
+        let mut push = |harness: &mut Harness, number| {
+            let out = harness.push_and_pull(frame(number)).unwrap();
+            of = mask_meta::of(&out).map(|mask| mask.timestamp.unwrap().mseconds() / 40);
+            let told = messages(&bus, "unetsegment-trigger");
+            states.extend(
+                told.iter()
+                    .map(|fields| fields.get::<bool>("active").unwrap()),
+            );
+            of
+        };
+        wait("a mask", || push(&mut harness, 3).is_some());
+        assert!(harness.push_event(gst::event::StreamStart::new("another")));
+        let caps = common::info("GRAY8", WIDTH, HEIGHT).to_caps().unwrap();
+        assert!(harness.push_event(gst::event::Caps::new(&caps)));
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        assert!(harness.push_event(gst::event::Segment::new(&segment)));
+        let first = push(&mut harness, 7);
+        assert!(
+            first.is_none_or(|of| of == 7),
+            "{mode}: a mask of frame {first:?}"
+        );
+        wait("another mask", || push(&mut harness, 7) == Some(7));
+        // What held of the one before holds of it no more, and begins anew.
+        assert_eq!(states, [true, false, true], "{mode} {in_flight}");
+    }
+}
+
+/// A frame without a mask carries none, though it came with that of an element further up.
+#[test]
+fn masks_of_others_go_no_further() {
+    let files = Files::new();
+    let first = element(&files.model(&SMALL), &[("output", "none")]);
+    let mut upper = harness(&first, "GRAY8", WIDTH, HEIGHT);
+    let masked = upper.push_and_pull(frame(1)).unwrap();
+    assert!(mask_meta::of(&masked).is_some());
+    for output in ["none", "overlay"] {
+        let properties = [
+            ("output", output),
+            ("mode", "latest"),
+            ("inference-interval", "1000"),
+        ];
+        let second = element(&files.model(&UNet { width: 32, ..SMALL }), &properties);
+        let mut lower = harness(&second, "GRAY8", WIDTH, HEIGHT);
+        let out = lower.push_and_pull(masked.copy()).unwrap();
+        assert!(mask_meta::of(&out).is_none(), "{output}");
+    }
 }

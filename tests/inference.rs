@@ -6,6 +6,7 @@ use common::{Files, SMALL, append, foreign};
 use gstunetsegment::contract::{Activation, Sizes};
 use gstunetsegment::inference::{Model, ModelError, Options, Provider};
 use gstunetsegment::onnx;
+use gstunetsegment::picture::{Format, Frame, Plane, YuvCoding};
 use gstunetsegment::segmenter::{Segmenter, Tiles};
 use gstunetsegment::tiling::Size;
 use gstunetsegment::unet::UNet;
@@ -126,6 +127,37 @@ fn tiles_of_a_batch_share_the_memory() {
             "{batch}"
         );
     }
+}
+
+/// So do those whose size was asked for: fewer are seen at once.
+#[test]
+fn tiles_of_a_size_share_the_memory() {
+    let files = Files::new();
+    let path = files.model(&SMALL);
+    let (width, height) = (600, 450);
+    let picture = common::cells(width, height, 1);
+    let plane = Plane {
+        data: &picture,
+        stride: width,
+    };
+    let coding = YuvCoding::default();
+    let frame = Frame::new(Format::Gray8, width, height, &[plane], coding).unwrap();
+    let runs_within = |memory| {
+        let tiles = Tiles {
+            size: 50,
+            memory,
+            batch: 64,
+            ..Tiles::default()
+        };
+        let mut segmenter = Segmenter::open(&path, &options(), tiles).unwrap();
+        let normalization = segmenter.contract().normalization;
+        let mut mask = vec![0; width * height];
+        let spent = segmenter.segment(&frame, normalization, &mut mask, None);
+        spent.unwrap().runs
+    };
+    let (little, much) = (runs_within(16 << 20), runs_within(1 << 30));
+    assert_eq!(much, 108_usize.div_ceil(64));
+    assert!(little > 4 * much, "{little}");
 }
 
 #[test]

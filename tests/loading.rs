@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use common::watch::messages;
 use common::{Files, SMALL, cells, element, error_on, foreign, gray8, harness};
 use gst::prelude::*;
 use gstreamer as gst;
@@ -52,10 +53,8 @@ fn frame(number: u64) -> gst::Buffer {
 
 /// The messages about models on `bus`: whether each was loaded.
 fn told(bus: &gst::Bus) -> Vec<bool> {
-    let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Element]));
-    let fields = messages.filter_map(|message| message.structure().map(ToOwned::to_owned));
-    fields
-        .filter(|fields| fields.name() == "unetsegment-model")
+    let of_models = messages(bus, "unetsegment-model").into_iter();
+    of_models
         .map(|fields| fields.get("loaded").unwrap())
         .collect()
 }

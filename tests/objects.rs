@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::watch::messages;
 use common::{BRIGHTNESS, Files, brightness, element, error_on, gray8, harness, mask_of};
 use gst::prelude::*;
 use gstreamer as gst;
@@ -49,13 +50,6 @@ fn labels_of(buffer: &gst::BufferRef) -> Vec<u16> {
         .iter()
         .map(|bytes| u16::from_le_bytes(*bytes))
         .collect()
-}
-
-/// The messages of this name that wait on `bus`.
-fn messages(bus: &gst::Bus, name: &str) -> Vec<gst::Structure> {
-    let messages = std::iter::from_fn(|| bus.pop());
-    let structures = messages.filter_map(|message| Some(message.structure()?.to_owned()));
-    structures.filter(|fields| fields.name() == name).collect()
 }
 
 fn numbers(message: &gst::Structure, field: &str) -> Vec<u32> {

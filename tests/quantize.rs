@@ -46,7 +46,7 @@ fn bench(unet: &UNet) -> Bench {
 
 fn probabilities(bench: &Bench, model: &str) -> Vec<f64> {
     bench.says(&format!(
-        "segment --model {model} --images images --what probability --out {model}.found"
+        "segment --model {model} --images images --what probability --output {model}.found"
     ));
     let values = (0..3).flat_map(|index| {
         let file = bench.path(&format!("{model}.found/{index}.png"));

@@ -70,6 +70,15 @@ fn signal(child: &Child, name: &str) {
     assert!(status.unwrap().success());
 }
 
+/// The model in a file, and its contract.
+fn opened(file: &Path) -> (Model, Contract) {
+    let model = Model::decode(&fs::read(file).unwrap()[..]).unwrap();
+    let mut entries = model.metadata_props.iter();
+    let entry = entries.find(|entry| entry.key == METADATA_KEY).unwrap();
+    let contract = Contract::from_json(&entry.value).unwrap();
+    (model, contract)
+}
+
 /// The model, and the columns of the tables that don't tell the time.
 fn result(folder: &Path) -> (Vec<u8>, Vec<String>) {
     let without_time = |line: &str, column: usize| {
@@ -246,13 +255,34 @@ fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
     let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
     let learning_rate = options.iter().position(|o| *o == "0.003").unwrap();
     options[learning_rate] = "1e30";
+    let validate_every = options.iter().position(|o| *o == "20").unwrap();
+    options[validate_every] = "100000";
+    // A checkpoint after each step; the model is one of an earlier run.
+    options.extend(["--checkpoint-every", "0", "--overwrite"]);
+    fs::write(folder.path().join("cells.onnx"), "of an earlier run").unwrap();
     let error = refusal(folder.path(), &options);
     assert!(error.contains("training has diverged"), "{error}");
+    let step: usize = error
+        .split_once("the loss of step ")
+        .and_then(|(_, step)| step.split(' ').next())
+        .map(|step| step.parse().unwrap())
+        .unwrap();
     let log = fs::read_to_string(folder.path().join("cells.run/log.csv")).unwrap();
     // The steps until then are written down.
     assert!(log.lines().count() > 1, "{log}");
     assert!(folder.path().join("cells.run/report.html").exists());
-    // The checkpoint is there, and the run ends alike.
+    let model = fs::read(folder.path().join("cells.onnx")).unwrap();
+    assert_eq!(model, b"of an earlier run");
+    // The checkpoint is that of the step before, and its network is one.
+    let last = "export --checkpoint cells.run --network last --output last.onnx";
+    let last: Vec<_> = last.split(' ').collect();
+    finish(folder.path(), &last);
+    let (model, contract) = opened(&folder.path().join("last.onnx"));
+    assert_eq!(contract.training.unwrap().steps, step - 1);
+    let tensors = model.graph.unwrap().initializer;
+    let mut numbers = tensors.iter().flat_map(|tensor| tensor.floats());
+    assert!(numbers.all(f32::is_finite));
+    // From there the run ends alike.
     let error = refusal(folder.path(), &GO_ON);
     assert!(error.contains("training has diverged"), "{error}");
 }
@@ -328,12 +358,8 @@ fn the_folder_of_a_run_gives_its_networks() {
             "last.onnx",
         ],
     );
-    let last = fs::read(folder.join("last.onnx")).unwrap();
-    let model = Model::decode(last.as_slice()).unwrap();
-    let mut entries = model.metadata_props.into_iter();
-    let contract = entries.find(|entry| entry.key == METADATA_KEY).unwrap();
-    let training = Contract::from_json(&contract.value).unwrap().training;
-    let training = training.unwrap();
+    let (_, contract) = opened(&folder.join("last.onnx"));
+    let training = contract.training.unwrap();
     assert_eq!(training.steps, 50);
     assert!(
         training

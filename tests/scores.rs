@@ -52,7 +52,7 @@ fn cells_are_scored_as_elsewhere() {
         for [mut truth, mut found] in objects("cells", MaskKind::Instances) {
             drop_border(&mut truth, border);
             drop_border(&mut found, border);
-            tally.add(&truth, &found);
+            tally.add(&truth, &found, 0);
         }
         let expected = expected(what);
         let ours = tally.scores().named();
@@ -67,7 +67,7 @@ fn cells_are_scored_as_elsewhere() {
 fn membranes_are_scored_as_elsewhere() {
     let mut tally = Tally::new(Measure::Membranes);
     for [truth, found] in objects("membranes", MaskKind::Membranes) {
-        tally.add(&truth, &found);
+        tally.add(&truth, &found, 0);
     }
     let expected = expected("membranes");
     let ours = tally.scores().named();

@@ -31,7 +31,7 @@ fn masks_are_the_segmenters() {
     let model = bench.random_model();
     let picture = noise(75, 52, 1);
     picture.save(bench.path("images/a.tif")).unwrap();
-    bench.says("segment --model model.onnx --images images --out out --what mask,probability");
+    bench.says("segment --model model.onnx --images images --output out --what mask,probability");
 
     let bytes: Vec<u8> = picture
         .as_raw()
@@ -109,7 +109,7 @@ fn objects_are_numbered_and_small_ones_left_out() {
     let mut picture = squares(&[(30, 4), (5, 9)], 4, |_| 255);
     picture.put_pixel(60, 40, Luma([255]));
     picture.save(bench.path("images/a.png")).unwrap();
-    let command = "segment --model model.onnx --images images --out out --what labels";
+    let command = "segment --model model.onnx --images images --output out --what labels";
     let text = bench.says(command);
     assert!(text.starts_with("1 image(s), 2 object(s)"), "{text}");
     let labels = || image::open(bench.path("out/a.png")).unwrap();
@@ -141,7 +141,8 @@ fn overlays_keep_what_is_no_cell() {
         ])
     });
     color.save(bench.path("images/color.tif")).unwrap();
-    bench.says("segment --model model.onnx --images images --out out --what overlay --opacity 0");
+    bench
+        .says("segment --model model.onnx --images images --output out --what overlay --opacity 0");
     for (name, outside, inside) in [
         ("grey", [0; 3], [200; 3]),
         ("color", [10, 20, 30], [10, 250, 30]),
@@ -178,13 +179,13 @@ fn stacks_are_read_page_by_page() {
     squares(&[(3, 3)], 5, |_| 90)
         .save(bench.path("mixed/a-001.png"))
         .unwrap();
-    let error = bench.refuses("segment --model model.onnx --images mixed --out out");
+    let error = bench.refuses("segment --model model.onnx --images mixed --output out");
     assert!(
         error.contains("would both be written as a-001.png"),
         "{error}"
     );
-    bench.says("segment --model model.onnx --images images.tif --out out");
-    let again = "segment --model model.onnx --images images.tif --out out";
+    bench.says("segment --model model.onnx --images images.tif --output out");
+    let again = "segment --model model.onnx --images images.tif --output out";
     let error = bench.refuses(again);
     assert!(error.contains("images-000.png is there already"), "{error}");
     bench.says(&format!("{again} --overwrite"));
@@ -215,10 +216,16 @@ fn what_is_wrong_is_said() {
         .save(bench.path("images/a.png"))
         .unwrap();
     let segment = "segment --model model.onnx --images images";
-    let error = bench.refuses(&format!("{segment} --out images"));
+    let error = bench.refuses(&format!("{segment} --output images"));
     assert!(error.contains("folder of the images"), "{error}");
+    let one = "segment --model model.onnx --images images/a.png --overwrite";
+    let error = bench.refuses(&format!("{one} --output images"));
+    assert!(error.contains("folder of the images"), "{error}");
+    // The folder above has room for results, and had another name once.
+    bench.says(&format!("{segment} --out ."));
+    assert!(bench.path("a.png").exists());
     fs::write(bench.path("images/broken.png"), b"no picture").unwrap();
-    let error = bench.refuses(&format!("{segment} --out out"));
+    let error = bench.refuses(&format!("{segment} --output out"));
     assert!(error.contains("broken.png"), "{error}");
 
     let unet = UNet {
@@ -226,6 +233,6 @@ fn what_is_wrong_is_said() {
         ..SMALL
     };
     bench.described(&unet, &random_weights(&unet), |_| ());
-    let error = bench.refuses(&format!("{segment} --out out --mirrors"));
+    let error = bench.refuses(&format!("{segment} --output out --mirrors"));
     assert!(error.contains("has 3 classes"), "{error}");
 }

@@ -59,7 +59,7 @@ fn a_weight_map_is_brightest_in_the_narrowest_gap() {
     let folder = data();
     let text = run(
         folder.path(),
-        "weight-map --images images --masks masks --out deep/weights",
+        "weight-map --images images --masks masks --output deep/weights",
     );
     // d_1 + d_2 = 2 in the middle of the gap: 1 + 10 exp(-4 / 50).
     assert!(
@@ -89,18 +89,29 @@ fn the_options_of_a_run_count_as_far_as_they_concern_the_picture() {
     let options =
         "images = 'images'\nmasks = 'masks'\noutput = 'cells.onnx'\nsteps = 5\nborder = 20\n";
     fs::write(folder.path().join("run.toml"), options).unwrap();
-    let text = run(folder.path(), "weight-map --config run.toml --out weights");
+    let text = run(
+        folder.path(),
+        "weight-map --config run.toml --output weights",
+    );
     assert!(text.contains("largest 19.462"), "{text}");
     let text = run(
         folder.path(),
-        "weight-map --config run.toml --border 10 --out weights --overwrite",
+        "weight-map --config run.toml --border 10 --output weights --overwrite",
     );
     assert!(text.contains("largest 10.231"), "{text}");
     let text = run(
         folder.path(),
-        "augment --preset paper2015 --images images --masks masks --count 1 --tile 188 --out tiles",
+        "augment --preset paper2015 --images images --masks masks --count 1 --tile 188 --output tiles",
     );
     assert!(text.contains("1 tiles of 188 -> 4 pixels"), "{text}");
+    // The model that a run writes is no folder for pictures.
+    let output = Command::new(env!("CARGO_BIN_EXE_unet-train"))
+        .current_dir(folder.path())
+        .args(["weight-map", "--config", "run.toml"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("--output <FOLDER>"), "{error}");
 }
 
 #[test]
@@ -108,7 +119,7 @@ fn tiles_are_drawn_by_their_seed() {
     let folder = data();
     let draw = |out: &str, options: &str| {
         let command = format!(
-            "augment --images images --masks masks --count 3 --out {out} --depth 1 --tile 60 {options}"
+            "augment --images images --masks masks --count 3 --output {out} --depth 1 --tile 60 {options}"
         );
         run(folder.path(), command.trim_end());
         let drawn = picture(folder.path(), &format!("{out}/tile-002.png"));

@@ -6,9 +6,13 @@ mod program;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::AtomicBool;
 
 use gstunetsegment::contract::{Activation, Contract, METADATA_KEY, Normalization};
 use gstunetsegment::onnx::Model;
+use gstunetsegment::train::config::Config;
+use gstunetsegment::train::run::run;
+use gstunetsegment::train::terminal::Terminal;
 use gstunetsegment::unet::UNet;
 use program::draw_cells;
 use prost::Message;
@@ -133,9 +137,11 @@ fn a_run_learns_and_writes_a_model_with_its_contract() {
     for (which, (low, high)) in ranges {
         assert!(low <= high && high - low < 2.0, "{which}: {low} to {high}");
     }
-    // The one that suits it best is in the last bias.
-    assert!(text.contains("with threshold 0."), "{text}");
+    // The one that suits it best is in the last bias, and what is said is what the model has.
+    assert!(text.contains("with threshold 0.5"), "{text}");
     assert_eq!(contract.threshold, 0.5);
+    let page = fs::read_to_string(folder.path().join("cells.run/report.html")).unwrap();
+    assert!(page.contains("With threshold 0.5"), "{page}");
 }
 
 /// Where it has to learn anew, a run that begins with a model is as good as that from the first step on.
@@ -187,7 +193,11 @@ fn a_run_begins_with_the_network_of_a_model() {
     assert_eq!((kept.steps, before.steps), (0, 400));
     assert_eq!(before.before, None);
     fs::write(folder.path().join("none.onnx"), "no model").unwrap();
-    for (model, why) in [("none.onnx", "no"), ("nowhere.onnx", "No such file")] {
+    for (model, why) in [
+        ("none.onnx", "it is no ONNX file"),
+        ("nowhere.onnx", "No such file"),
+        ("images", "a package of BioImage.IO; name the .onnx file"),
+    ] {
         let [_, error] = begin(&["--start-from", model]);
         assert!(error.contains(model) && error.contains(why), "{error}");
     }
@@ -234,6 +244,52 @@ fn a_run_of_steps_is_repeatable() {
         fs::read(folder.path().join("cells.onnx")).unwrap()
     });
     assert!(models[0] == models[1]);
+}
+
+/// Ctrl-C while the data are read.
+#[test]
+fn a_run_that_is_stopped_before_it_begins_replaces_nothing() {
+    let folder = TempDir::new().unwrap();
+    draw_cells(folder.path(), 4);
+    assert!(train(folder.path(), &["--steps", "2"]).status.success());
+    let files = [
+        "cells.onnx",
+        "cells.run/last.checkpoint",
+        "cells.run/report.html",
+    ];
+    let kept = || files.map(|file| fs::read(folder.path().join(file)).unwrap());
+    let before = kept();
+    let config = fs::read_to_string(folder.path().join("cells.run/config.toml")).unwrap();
+    let config = Config::parse(&config).unwrap();
+    let mut settings = config.options().unwrap().settings(config.clone(), []);
+    settings.overwrite = true;
+    let stop = AtomicBool::new(true);
+    let error = run(&settings, &stop, &mut Terminal::new()).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("stopped before learning began"), "{error}");
+    assert!(kept() == before);
+}
+
+/// The run is kept as text.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_typed_is_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = TempDir::new().unwrap();
+    draw_cells(folder.path(), 4);
+    let output = Command::new(env!("CARGO_BIN_EXE_unet-train"))
+        .current_dir(folder.path())
+        .args("train --images images --masks masks --steps 1 --output".split(' '))
+        .arg(OsStr::from_bytes(b"caf\xe9.onnx"))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("is not valid UTF-8"), "{error}");
+    // Nothing was begun.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
 #[test]

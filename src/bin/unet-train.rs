@@ -13,7 +13,8 @@ use gstunetsegment::train::apply::quantize::Quantize;
 use gstunetsegment::train::apply::segment::Segment;
 use gstunetsegment::train::apply::tune::Tune;
 use gstunetsegment::train::checkpoint::Judged;
-use gstunetsegment::train::config::{Config, expanded};
+use gstunetsegment::train::config::{Config, ConfigError, expanded};
+use gstunetsegment::train::model::in_file;
 use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::run_folder::RunFolder;
@@ -75,11 +76,9 @@ fn obey() -> Result<()> {
 
 /// Trains with the options that `matches` hold.
 fn train(options: Train, matches: &ArgMatches) -> Result<()> {
-    let config = matches
-        .subcommand_matches("train")
-        .map(Config::of)
-        .unwrap_or_default();
-    let settings = options.settings(config, std::env::args());
+    let config = matches.subcommand_matches("train").map(Config::of);
+    let config = config.transpose()?.unwrap_or_default();
+    let settings = options.settings(config, words()?);
     let stop = stop_on_signal()?;
     let mut terminal = Terminal::new();
     let outcome = run(&settings, &stop, &mut terminal);
@@ -90,10 +89,13 @@ fn train(options: Train, matches: &ArgMatches) -> Result<()> {
     if let Some(Judged { steps, verdict }) = outcome.best {
         say(&format!(
             "best after {steps}, with {}: {}",
-            verdict.limits, verdict.scores
+            in_file(verdict.limits),
+            verdict.scores
         ));
     }
-    say(&settings.output.display().to_string());
+    if outcome.steps > 0 || outcome.best.is_some() {
+        say(&settings.output.display().to_string());
+    }
     if !outcome.finished {
         let config = RunFolder::beside(&settings.output).config();
         say(&format!(
@@ -102,6 +104,18 @@ fn train(options: Train, matches: &ArgMatches) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// What was typed, which is kept with the run as text; of the program its name alone.
+fn words() -> Result<Vec<String>> {
+    let mut words = std::env::args_os();
+    let program = words.next().unwrap_or_default();
+    let mut all = vec![program.to_string_lossy().into_owned()];
+    for word in words {
+        let word = word.into_string();
+        all.push(word.map_err(|word| ConfigError::NotUtf8(word.into()))?);
+    }
+    Ok(all)
 }
 
 /// What Ctrl-C sets, and a request of the system to end. A second one ends the program at once.

@@ -6,7 +6,6 @@ mod shaping;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
@@ -38,8 +37,6 @@ pub struct Model {
 struct Tensors {
     shape: Shape,
     outputs: usize,
-    /// How long the run took that was made to see what comes out.
-    trial: Duration,
     input: Tensor<f32>,
     output: Tensor<f32>,
     binding: IoBinding,
@@ -105,11 +102,15 @@ impl Model {
         self.tensors.last().map_or(0, |tensors| tensors.outputs)
     }
 
-    /// How long a run takes, as far as one on a black picture tells; 0 before [`shape`](Self::shape).
-    pub fn trial(&self) -> Duration {
-        self.tensors
-            .last()
-            .map_or(Duration::ZERO, |tensors| tensors.trial)
+    /// Whether each shape that it is shown costs a compilation, which may take minutes.
+    pub fn compiles_shapes(&self) -> bool {
+        match self.session.provider {
+            // Of what libraries of their own bring, those are known that compile nothing of that kind.
+            Provider::Plugin => !["webgpu", "cuda"]
+                .iter()
+                .any(|known| self.provider_name().to_ascii_lowercase().contains(known)),
+            provider => provider.compiles_shapes(),
+        }
     }
 
     /// Whether it takes several pictures at once, as far as its file declares.

@@ -82,7 +82,7 @@ impl Provider {
     }
 
     /// Whether it compiles the network anew for each shape that it is shown, which may take minutes.
-    pub fn compiles_shapes(self) -> bool {
+    pub(super) fn compiles_shapes(self) -> bool {
         matches!(
             self,
             Provider::TensorRt | Provider::MiGraphX | Provider::OpenVino | Provider::CoreMl

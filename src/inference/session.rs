@@ -19,6 +19,8 @@ use super::watchdog::{self, Watchdog};
 pub(super) struct Started {
     pub session: Session,
     pub provider: Provider,
+    /// The device that was asked for, by its number.
+    pub device: i32,
     /// The provider's own name, where it comes from a library of its own.
     pub plugin: Option<String>,
     /// Those that were tried in vain before, each with its reason.
@@ -57,6 +59,7 @@ pub(super) fn start(
                 return Ok(Started {
                     session,
                     provider,
+                    device: options.device,
                     plugin: None,
                     refused,
                 });
@@ -226,6 +229,7 @@ fn on_plugin(
     Ok(Started {
         session,
         provider: Provider::Plugin,
+        device: options.device,
         plugin: Some(provider_name),
         refused: Vec::new(),
     })

@@ -24,6 +24,7 @@ pub(super) struct SharedSession {
     pub output: String,
     /// What it runs on, and the name of that where it comes from a library of its own.
     pub provider: Provider,
+    device: i32,
     pub plugin: Option<String>,
     /// The providers that were tried in vain before, each with its reason.
     pub refused: Vec<ModelError>,
@@ -57,6 +58,7 @@ impl SharedSession {
         let Started {
             session,
             provider,
+            device,
             plugin,
             refused,
         } = started;
@@ -67,6 +69,7 @@ impl SharedSession {
             input: name(session.inputs().first()),
             output: name(session.outputs().first()),
             provider,
+            device,
             plugin,
             refused,
             turns: Mutex::new(Turns {
@@ -76,6 +79,16 @@ impl SharedSession {
                 lost: false,
             }),
             changed: Condvar::new(),
+        }
+    }
+
+    /// The memory that ONNX Runtime keeps for feature maps and gives back when asked to, by its name for it. Where
+    /// each shape costs a compilation, the run that asks would be dearer than the memory.
+    pub fn arena(&self) -> Option<String> {
+        match self.provider {
+            Provider::Cpu => Some("cpu:0".to_owned()),
+            Provider::Cuda => Some(format!("gpu:{}", self.device)),
+            _ => None,
         }
     }
 

@@ -1,10 +1,13 @@
 //! An end for what may take for ever.
 
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::error::ModelError;
 use super::provider::Provider;
+use super::stopper::Stopper;
 
 /// How long a model may take to load on the processor, and how long its first run may take there.
 const ON_PROCESSOR: Duration = Duration::from_secs(120);
@@ -18,6 +21,29 @@ pub(super) fn limit(provider: Provider) -> Duration {
         Provider::Cpu => ON_PROCESSOR,
         _ => ELSEWHERE,
     }
+}
+
+/// What `work` makes, a first run of the model in the file `path`, which is ended through `stopper` when it takes
+/// longer on `provider` than it may.
+///
+/// To be called in the turn of the run: how long others take that share the session is nothing that tells of it.
+pub(super) fn in_time<R>(
+    (path, provider): (&Path, Provider),
+    stopper: &Stopper,
+    work: impl FnOnce() -> Result<R, ModelError>,
+) -> Result<R, ModelError> {
+    let limit = limit(provider);
+    let ends = stopper.clone();
+    let watchdog = Watchdog::new(limit, move || ends.expire());
+    let made = work();
+    if watchdog.has_acted() {
+        stopper.forgive();
+        return Err(ModelError::Slow {
+            path: path.to_owned(),
+            seconds: limit.as_secs(),
+        });
+    }
+    made
 }
 
 /// Acts when time is up, unless it is dropped before.

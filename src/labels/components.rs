@@ -53,16 +53,6 @@ impl Components {
         self.connectivity = connectivity;
     }
 
-    /// How many components of at least `min_area` pixels `mask` has, whose rows are `width` pixels
-    /// long.
-    pub fn count(&mut self, mask: &[u8], width: usize, min_area: usize) -> usize {
-        self.find(mask, width);
-        let components = self.areas.iter().enumerate();
-        components
-            .filter(|(id, area)| self.parents[*id] == *id && **area >= min_area)
-            .count()
-    }
-
     /// Numbers the components of at least `min_area` pixels 1, 2, 3 and so on, in the order of their
     /// first pixel, row by row, and returns how many there are. `labels`, of the length of `mask`,
     /// gets the number of each pixel, 0 where there is none.
@@ -226,7 +216,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_what_flooding_finds(
+        fn numbers_what_flooding_finds(
             width in 1usize..24,
             pixels in prop::collection::vec(0u8..3, 1..500),
             min_area in 0usize..6,
@@ -235,24 +225,12 @@ mod tests {
             let mask = &pixels[..pixels.len() / width * width];
             let connectivity = if corners { Connectivity::Corners } else { Connectivity::Edges };
             let areas = flooded(mask, width, connectivity);
-            let expected = areas.into_iter().filter(|area| *area >= min_area).count();
-            let mut components = Components::new(connectivity);
-            prop_assert_eq!(components.count(mask, width, min_area), expected);
-            // The second time with working memory that is no longer empty.
-            prop_assert_eq!(components.count(mask, width, min_area), expected);
-        }
-
-        #[test]
-        fn numbers_what_flooding_finds(
-            width in 1usize..24,
-            pixels in prop::collection::vec(0u8..3, 1..500),
-            min_area in 0usize..6,
-        ) {
-            let mask = &pixels[..pixels.len() / width * width];
-            let areas = flooded(mask, width, Connectivity::Edges);
             let expected: Vec<_> = areas.into_iter().filter(|area| *area >= min_area).collect();
             let mut labels = vec![9; mask.len()];
-            let count = Components::default().label(mask, width, min_area, &mut labels);
+            let mut components = Components::new(connectivity);
+            let count = components.label(mask, width, min_area, &mut labels);
+            // The second time with working memory that is no longer empty.
+            prop_assert_eq!(components.label(mask, width, min_area, &mut labels), count);
             // Flooding starts at the first pixel of each, so that the order is the same.
             let areas: Vec<_> = (1..=count as u32)
                 .map(|number| labels.iter().filter(|label| **label == number).count())
@@ -272,11 +250,14 @@ mod tests {
 
     #[test]
     fn diagonal_neighbours_do_not_touch() {
-        assert_eq!(Components::default().count(&[1, 0, 0, 1], 2, 0), 2);
-        assert_eq!(Components::default().count(&[], 0, 0), 0);
-        let mut corners = Components::new(Connectivity::Corners);
-        assert_eq!(corners.count(&[1, 0, 0, 1], 2, 0), 1);
-        assert_eq!(corners.count(&[0, 1, 1, 0], 2, 0), 1);
-        assert_eq!(corners.count(&[1, 0, 0, 2], 2, 0), 2);
+        let count = |connectivity, mask: &[u8]| {
+            let mut labels = vec![0; mask.len()];
+            Components::new(connectivity).label(mask, 2, 0, &mut labels)
+        };
+        assert_eq!(count(Connectivity::Edges, &[1, 0, 0, 1]), 2);
+        assert_eq!(count(Connectivity::Edges, &[]), 0);
+        assert_eq!(count(Connectivity::Corners, &[1, 0, 0, 1]), 1);
+        assert_eq!(count(Connectivity::Corners, &[0, 1, 1, 0]), 1);
+        assert_eq!(count(Connectivity::Corners, &[1, 0, 0, 2]), 2);
     }
 }

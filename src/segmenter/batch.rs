@@ -8,11 +8,21 @@ use crate::tiling::Plan;
 /// What a batch has to save, as a share of the time, to be worth its memory.
 const WORTHWHILE: f64 = 0.05;
 
-/// The number of tiles of one run, for which the model is shaped: `wanted`, or for 0 that with which the tiles of
-/// `plan` take the least time, tried on black pictures of at most `most_pixels` pixels in all.
+/// How the tiles of a frame are run.
+#[derive(Clone, Copy, Debug)]
+pub struct Runs {
+    /// Tiles of one run.
+    pub batch: usize,
+    /// How long a run takes, as far as one on black tiles tells.
+    pub trial: Duration,
+}
+
+/// Shapes the model for runs of `wanted` tiles of `plan`, or for 0 of as many as take the least time, tried on black
+/// pictures; of at most `most_pixels` pixels in all.
 ///
 /// On the processor it is 1: a batch of tiles takes there as long as its tiles do, one by one, and trying would take
-/// seconds. Networks that turn out to take one picture only get one, whatever their file declares.
+/// seconds. Where each shape costs a compilation, trying would take minutes. Networks that turn out to take one picture
+/// only get one, whatever their file declares.
 ///
 /// # Errors
 /// Where the network can't see the tiles that are wanted.
@@ -20,33 +30,37 @@ pub fn choose(
     model: &mut Model,
     plan: &Plan,
     (wanted, most_pixels): (usize, usize),
-) -> Result<usize, ModelError> {
-    let (height, width) = (plan.outer.height, plan.outer.width);
+) -> Result<Runs, ModelError> {
+    let most = (most_pixels / plan.outer.area().max(1)).clamp(1, plan.len().max(1));
     if wanted > 0 {
-        let batch = wanted.min(plan.len());
-        return model.shape_of_batch(batch, height, width).map(|()| batch);
+        return runs_of(model, plan, wanted.min(most));
     }
-    if model.provider() == Provider::Cpu || !model.batches() {
-        return Ok(1);
+    let mut best = runs_of(model, plan, 1)?;
+    if model.provider() == Provider::Cpu || model.compiles_shapes() || !model.batches() {
+        return Ok(best);
     }
-    let most = (most_pixels / plan.outer.area().max(1)).min(plan.len());
-    let mut best = (1, time(plan, 1, model.trial()));
     for batch in sizes(plan.len(), most) {
-        if model.shape_of_batch(batch, height, width).is_err() {
+        let Ok(runs) = runs_of(model, plan, batch) else {
             break;
-        }
-        let taken = time(plan, batch, model.trial());
-        if taken < best.1 * (1.0 - WORTHWHILE) {
-            best = (batch, taken);
+        };
+        if time(plan, runs) < time(plan, best) * (1.0 - WORTHWHILE) {
+            best = runs;
         }
     }
-    model.shape_of_batch(best.0, height, width)?;
-    Ok(best.0)
+    model.shape_of_batch(best.batch, plan.outer.height, plan.outer.width)?;
+    Ok(best)
 }
 
-/// Seconds for all tiles, of which so many take `trial` together.
-fn time(plan: &Plan, batch: usize, trial: Duration) -> f64 {
-    plan.len().div_ceil(batch) as f64 * trial.as_secs_f64()
+/// Runs of `batch` tiles of `plan`, for which the model is shaped.
+fn runs_of(model: &mut Model, plan: &Plan, batch: usize) -> Result<Runs, ModelError> {
+    model.shape_of_batch(batch, plan.outer.height, plan.outer.width)?;
+    let trial = model.try_out()?;
+    Ok(Runs { batch, trial })
+}
+
+/// Seconds for all tiles.
+fn time(plan: &Plan, runs: Runs) -> f64 {
+    plan.len().div_ceil(runs.batch) as f64 * runs.trial.as_secs_f64()
 }
 
 /// Batches to try for so many tiles, up to `most`: those of 2, 4, 8 and so on runs less, spread evenly over the

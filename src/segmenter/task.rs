@@ -26,7 +26,7 @@ impl Task<'_, '_> {
         mask: &mut [u8],
         probability: Option<&mut [f32]>,
     ) -> Result<(), SegmentError> {
-        self.model.shape(outer.height, outer.width)?;
+        self.model.shape_of_part(outer.height, outer.width)?;
         let channels = self.model.contract().channels;
         let input = self.model.input();
         picture::fill(self.frame, channels, self.scaling, tile, outer, input);

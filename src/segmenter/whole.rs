@@ -1,8 +1,8 @@
 //! One run over the whole frame, to compare with.
 
-use super::{SegmentError, Segmenter, Spent, Task, fits, leave_room};
+use super::{SegmentError, Segmenter, Spent, Task, fits, leave_room, size_of};
 use crate::picture::{Frame, Scaling};
-use crate::tiling::{Blend, Decision, Plan, Size, Stitcher, TileSize};
+use crate::tiling::{Blend, Decision, Plan, Stitcher, TileSize};
 
 impl Segmenter {
     /// As [`segment_scaled`](Self::segment_scaled), but in one run whatever memory that takes, and without a trace
@@ -13,10 +13,7 @@ impl Segmenter {
         scaling: Scaling,
         mask: &mut [u8],
     ) -> Result<bool, SegmentError> {
-        let size = Size {
-            width: frame.width(),
-            height: frame.height(),
-        };
+        let size = size_of(frame);
         fits("the mask", mask.len(), size)?;
         let geometry = self.model.contract().geometry;
         let unlimited = TileSize::Planned {

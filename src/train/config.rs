@@ -5,7 +5,7 @@
 
 use std::any::TypeId;
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::dataset::Source;
 use super::options::Train;
 use super::start_from::{self, StartError};
 
@@ -94,6 +95,9 @@ pub enum ConfigError {
         /// What it may be.
         why: String,
     },
+    /// What can't be written into a file of options.
+    #[error("{} is not valid UTF-8, as all that a run is told has to be: rename it", .0.display())]
+    NotUtf8(PathBuf),
     /// The model that the run is to begin with can't be used.
     #[error(transparent)]
     StartFrom(#[from] StartError),
@@ -116,8 +120,8 @@ fn keys(options: &Command) -> impl Iterator<Item = (&str, &Arg)> {
 }
 
 /// The arguments of `program` with those that --config and --preset stand for: all that they say to
-/// `train`, and to the other commands that have them as much as each has options for. Arguments of the
-/// other commands stay as they are.
+/// `train`, and to the other commands that have them as much as each has options for; what excludes a typed
+/// option is left out. Arguments of the other commands stay as they are.
 pub fn expanded(
     program: &Command,
     mut arguments: Vec<OsString>,
@@ -130,7 +134,7 @@ pub fn expanded(
     let options = options();
     // Whatever is wrong with the arguments is said when all of them are read.
     let lenient = command.clone().no_binary_name(true).ignore_errors(true);
-    let Ok(typed) = lenient.try_get_matches_from(&arguments[2..]) else {
+    let Ok(typed) = lenient.clone().try_get_matches_from(&arguments[2..]) else {
         return Ok(arguments);
     };
     let is_typed = |id: &str| {
@@ -159,13 +163,38 @@ pub fn expanded(
         all.extend(shape_of(model, is_said)?);
     }
     all.extend(table);
-    for (key, option) in keys(&options) {
-        if is_typed(option.get_id().as_str()) || !has(command, key) {
-            all.remove(key);
+    leave_out(&mut all, &options, command, is_typed);
+    arguments.splice(2..2, flags(&all));
+    let known = lenient.try_get_matches_from(&arguments[2..]);
+    let source = known.and_then(|known| Source::from_arg_matches(&known));
+    if source.is_ok_and(|source| source.names_membranes()) {
+        // Said, so that the names of the classes and the options of the run are those of membranes, too.
+        arguments.insert(2, "--kind=membranes".into());
+    }
+    Ok(arguments)
+}
+
+/// Leaves out of `table` what `command` has no option for, what was typed, and what excludes that.
+fn leave_out(
+    table: &mut Table,
+    options: &Command,
+    command: &Command,
+    is_typed: impl Fn(&str) -> bool,
+) {
+    let typed = keys(options).map(|(_, option)| option);
+    let typed: Vec<&Arg> = typed
+        .filter(|option| is_typed(option.get_id().as_str()))
+        .collect();
+    let excludes = |one: &Arg, other: &Arg| options.get_arg_conflicts_with(one).contains(&other);
+    for (key, option) in keys(options) {
+        let counts_more =
+            |typed: &&Arg| *typed == option || excludes(typed, option) || excludes(option, typed);
+        // What a run writes is a model; what the other commands write into a folder are pictures.
+        let is_foreign = !has(command, key) || key == "output" && command.get_name() != "train";
+        if is_foreign || typed.iter().any(counts_more) {
+            table.remove(key);
         }
     }
-    arguments.splice(2..2, flags(&all));
-    Ok(arguments)
 }
 
 /// The options that give a network the shape of that in `model`, unless all that differ from model to model
@@ -221,11 +250,16 @@ fn read(file: &Path, options: &Command) -> Result<Table, ConfigError> {
         })?;
         if let (ValueHint::AnyPath, Value::String(path)) = (option.get_value_hint(), value) {
             let folder = file.parent().unwrap_or(Path::new(""));
-            // Both are text, for one is of the command line and one of the file.
-            *path = folder.join(&*path).to_string_lossy().into_owned();
+            *path = utf8(folder.join(&*path))?;
         }
     }
     Ok(table)
+}
+
+/// A path as text.
+fn utf8(path: PathBuf) -> Result<String, ConfigError> {
+    let text = path.into_os_string().into_string();
+    text.map_err(|path| ConfigError::NotUtf8(path.into()))
 }
 
 /// Whether an option can have this value; if not, why.
@@ -298,22 +332,21 @@ pub struct Difference {
 impl Config {
     /// What was read from the command line with [`expanded`] arguments. Paths become absolute, so that it
     /// can be written anywhere.
-    pub fn of(matches: &ArgMatches) -> Self {
+    pub fn of(matches: &ArgMatches) -> Result<Self, ConfigError> {
         let options = options();
         let mut table = Table::new();
         for (key, option) in keys(&options).filter(|(key, _)| *key != "preset") {
             let values = matches.try_get_raw(option.get_id().as_str());
             let values = values.ok().flatten().into_iter().flatten();
-            let mut values: Vec<_> = values
-                .map(|v| value(&v.to_string_lossy(), option))
-                .collect();
+            let values = values.map(|typed| value(typed, option));
+            let mut values = values.collect::<Result<Vec<_>, _>>()?;
             if option.get_value_delimiter().is_some() {
                 table.insert(key.into(), Value::Array(values));
             } else if let Some(value) = values.pop() {
                 table.insert(key.into(), value);
             }
         }
-        Config(table)
+        Ok(Config(table))
     }
 
     /// What [`fmt::Display`] has written.
@@ -350,8 +383,13 @@ impl Config {
     }
 }
 
-/// The text of a value in the type that its option has.
-fn value(text: &str, option: &Arg) -> Value {
+/// What was typed as a value of the type that its option has.
+fn value(typed: &OsStr, option: &Arg) -> Result<Value, ConfigError> {
+    let path = match option.get_value_hint() {
+        ValueHint::AnyPath => std::path::absolute(typed).ok(),
+        _ => None,
+    };
+    let text = utf8(path.unwrap_or_else(|| typed.into()))?;
     let kind = option.get_value_parser().type_id();
     let is = |types: &[TypeId]| types.iter().any(|id| kind == *id);
     let number = match () {
@@ -364,14 +402,7 @@ fn value(text: &str, option: &Arg) -> Value {
         }
         () => None,
     };
-    number.unwrap_or_else(|| {
-        let path = match option.get_value_hint() {
-            ValueHint::AnyPath => std::path::absolute(text).ok(),
-            _ => None,
-        };
-        let path = path.map(|path| path.to_string_lossy().into_owned());
-        Value::String(path.unwrap_or_else(|| text.into()))
-    })
+    Ok(number.unwrap_or(Value::String(text)))
 }
 
 /// A TOML file, in the order of the options.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::Device;
 
 use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
-use super::dataset::Sample;
+use super::dataset::{Sample, spread};
 use super::feeder::Feeder;
 use super::learner::Learner;
 use super::log::{Log, StepLine, ValidationLine};
@@ -14,13 +14,14 @@ use super::metrics::Measure;
 use super::model::{self, Progress};
 use super::network::Scorer;
 use super::random::{Purpose, number};
+use super::replace::{WriteError, replace};
 use super::run::{Observer, Outcome, RunError, Step};
-use super::run_folder::{RunFolder, WriteError};
+use super::run_folder::RunFolder;
 use super::schedule::learning_rate;
 use super::settings::Settings;
 use super::show::draw_found;
 use super::validate::{segment, validate};
-use super::{replace, report, values};
+use super::{report, values};
 use crate::onnx::export::Parameters;
 
 /// Images that the report shows.
@@ -182,30 +183,19 @@ impl Learning<'_> {
     }
 
     /// Writes the model, so that there is one, if the run stops before its first validation. What is not
-    /// kept in the checkpoint does not change how it goes on.
+    /// kept in the checkpoint does not change how it goes on. Random weights are no model, and would replace one.
     fn write_first_model(&self) -> Result<(), RunError> {
         match self.state.best {
-            Some(_) => Ok(()),
-            None => self.write_model(&self.judge()?),
+            None if self.state.steps > 0 => self.write_model(&self.judge()?),
+            _ => Ok(()),
         }
     }
 
     /// Writes the network as it is.
     fn write_model(&self, judged: &Judged) -> Result<(), RunError> {
-        let progress = Progress {
-            images: self.state.images,
-            pictures: self.state.pictures.clone(),
-            steps: judged.steps,
-            before: self.state.before.clone(),
-            limits: judged.verdict.limits,
-            scores: Some(judged.verdict.scores),
-        };
+        let progress = Progress::judged(&self.state, judged);
         let bytes = model::onnx(self.settings, &self.learner.values(), &progress)?;
-        let file = &self.settings.output;
-        replace::replace(file, &bytes).map_err(|error| WriteError {
-            file: file.clone(),
-            error,
-        })?;
+        replace(&self.settings.output, &bytes)?;
         Ok(())
     }
 
@@ -214,15 +204,15 @@ impl Learning<'_> {
         self.check()?;
         self.write_tables()?;
         let checkpoint = self.checkpoint()?.bytes()?;
-        self.folder.write(&self.folder.checkpoint(), &checkpoint)?;
+        replace(&self.folder.checkpoint(), &checkpoint)?;
         Ok(())
     }
 
     fn write_tables(&self) -> Result<(), WriteError> {
         let folder = &self.folder;
-        folder.write(&folder.steps(), self.log.steps_table().as_bytes())?;
+        replace(&folder.steps(), self.log.steps_table().as_bytes())?;
         let validations = self.log.validations_table();
-        folder.write(&folder.validations(), validations.as_bytes())
+        replace(&folder.validations(), validations.as_bytes())
     }
 
     /// Writes curves and page; with samples at the end only, since they take their time.
@@ -249,12 +239,7 @@ impl Learning<'_> {
                 picture: draw_found(image, &truth.objects(), &objects),
             })
         };
-        let every = self.validation.len().div_ceil(SAMPLES).max(1);
-        self.validation
-            .iter()
-            .step_by(every)
-            .map(&mut draw)
-            .collect()
+        spread(&self.validation, SAMPLES).map(&mut draw).collect()
     }
 
     fn checkpoint(&self) -> Result<Checkpoint, CheckpointError> {

@@ -37,7 +37,8 @@ pub struct ValidationLine {
     pub step: usize,
     /// Seconds that learning had taken.
     pub seconds: f64,
-    /// What was found, by name: first the limits, then the scores.
+    /// What was found, by name: the scores, and the limits that suit the network itself. In its file the last bias
+    /// [takes the threshold in](super::model::in_file), so that the limits of the model are others.
     pub values: BTreeMap<String, f64>,
 }
 

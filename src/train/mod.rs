@@ -23,6 +23,7 @@ pub mod log;
 pub mod loss;
 pub mod metrics;
 pub mod model;
+pub mod model_file;
 pub mod network;
 pub mod options;
 pub mod plane;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::checkpoint::{Judged, State};
 use super::metrics::Scores;
 use super::settings::Settings;
 use super::validate::Limits;
@@ -24,6 +25,48 @@ pub struct Progress {
     pub limits: Limits,
     /// What it is worth by the images held back, where it was judged.
     pub scores: Option<Scores>,
+}
+
+impl Progress {
+    /// That of a network of the run at `state` which was judged.
+    pub fn judged(state: &State, judged: &Judged) -> Self {
+        Progress {
+            steps: judged.steps,
+            limits: judged.verdict.limits,
+            scores: Some(judged.verdict.scores),
+            ..Progress::last(state)
+        }
+    }
+
+    /// That of the network which the run at `state` has come to. It has the limits of the last validation, and
+    /// scores if nothing was learned since.
+    pub fn last(state: &State) -> Self {
+        let limits = state.last.map(|judged| judged.verdict.limits);
+        let now = state.last.filter(|judged| judged.steps == state.steps);
+        Progress {
+            images: state.images,
+            pictures: state.pictures.clone(),
+            steps: state.steps,
+            before: state.before.clone(),
+            limits: limits.unwrap_or_default(),
+            scores: now.map(|judged| judged.verdict.scores),
+        }
+    }
+}
+
+/// The limits of a network as its file has them: the last bias takes the threshold in, so that it is 0.5 there,
+/// which moves every other probability, too.
+pub fn in_file(limits: Limits) -> Limits {
+    let moved = |core: f32| {
+        let score = logit(core) - logit(limits.threshold);
+        // To four digits, as it is shown.
+        (1e4 / (1.0 + (-score).exp())).round() / 1e4
+    };
+    Limits {
+        threshold: 0.5,
+        core_threshold: limits.core_threshold.map(moved),
+        ..limits
+    }
 }
 
 /// The bytes of the `.onnx` file.
@@ -61,16 +104,11 @@ fn contract(settings: &Settings, progress: &Progress) -> Contract {
     for (class, name) in contract.classes.iter_mut().zip(names) {
         class.name = name;
     }
+    let limits = in_file(progress.limits);
     Contract {
-        // That which suits the network best is in its last bias.
-        threshold: 0.5,
-        min_area: progress.limits.min_area,
-        core_threshold: progress.limits.core_threshold.map(|core| {
-            // What the bias takes in moves every other probability, too.
-            let moved = logit(core) - logit(progress.limits.threshold);
-            // To four digits, as it is shown.
-            (1e4 / (1.0 + (-moved).exp())).round() / 1e4
-        }),
+        threshold: limits.threshold,
+        min_area: limits.min_area,
+        core_threshold: limits.core_threshold,
         pictures: progress.pictures.clone(),
         pixel_size: settings.pixel_size,
         training: Some(Training {
@@ -113,6 +151,23 @@ mod tests {
     use crate::train::network::Network;
     use crate::train::values::initial;
     use crate::unet::UNet;
+
+    #[test]
+    fn the_limits_in_the_file_are_those_of_its_probabilities() {
+        let limits = Limits {
+            threshold: 0.2,
+            min_area: Some(16),
+            core_threshold: Some(0.5),
+        };
+        // Odds of 1:4 become even ones, and even ones 4:1.
+        let expected = Limits {
+            threshold: 0.5,
+            core_threshold: Some(0.8),
+            ..limits
+        };
+        assert_eq!(in_file(limits), expected);
+        assert_eq!(in_file(Limits::default()), Limits::default());
+    }
 
     /// Where `make` has put ONNX Runtime, unless the environment names another one.
     fn options() -> Options {

@@ -26,8 +26,9 @@ use crate::unet::UNet;
 /// apart. Where no mask has two different numbers, they are taken as foreground
 /// and background. PNG and TIFF with 8 or 16 bits, stacks too; colour images
 /// become grey. IMAGES alone may be a folder of the Cell Tracking Challenge (01,
-/// 01_GT, 01_ST), the two stacks of ISBI 2012, or a folder that holds `images`
-/// and `masks`.
+/// 01_GT, 01_ST), one of the two stacks of ISBI 2012 (train-volume.tif and
+/// train-labels.tif), whose masks show membranes, or one that holds `images` and
+/// `masks`.
 ///
 /// Part of the images is held back. After every few hundred steps the network
 /// segments them as the element would, and the best network so far is written to

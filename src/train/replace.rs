@@ -4,9 +4,19 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// A file that can't be written.
+#[derive(Debug, thiserror::Error)]
+#[error("can't write {}: {error}", file.display())]
+pub struct WriteError {
+    /// The file.
+    pub file: PathBuf,
+    /// Why.
+    pub error: io::Error,
+}
+
 /// Writes `bytes` to `path` by way of a file beside it, which then takes its name: a full disk or a
 /// power cut leaves what was there before.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     let part = part(path);
     let written = File::create(&part)
         .and_then(|mut file| {
@@ -14,15 +24,23 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
             file.sync_all()
         })
         .and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
+    written.map_err(|error| {
         // What can't be written can perhaps be removed; the first error is the one to tell.
         let _ = fs::remove_file(part);
-    }
-    written
+        let file = path.into();
+        WriteError { file, error }
+    })
 }
 
 /// Whether [`replace`] could write `path`, tried before hours of work depend on it.
-pub fn check(path: &Path) -> io::Result<()> {
+pub fn check(path: &Path) -> Result<(), WriteError> {
+    try_part(path).map_err(|error| {
+        let file = path.into();
+        WriteError { file, error }
+    })
+}
+
+fn try_part(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::SeedableRng;
@@ -19,9 +19,9 @@ use super::learning::Learning;
 use super::log::{Log, LogError};
 use super::metrics::Measure;
 use super::prepare::prepare;
-use super::replace;
+use super::replace::{self, WriteError};
 use super::report::ReportError;
-use super::run_folder::{LockError, RunFolder, WriteError};
+use super::run_folder::{LockError, RunFolder};
 use super::settings::Settings;
 use super::start_from::{self, StartError};
 use super::validate::Verdict;
@@ -67,6 +67,9 @@ pub enum RunError {
     /// There is no report.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// It was told to stop while the data were read.
+    #[error("stopped before learning began: nothing was written")]
+    Stopped,
     /// There is nothing to go on with.
     #[error("--resume: there is no checkpoint in {}; without --resume the run begins", .0.display())]
     NoCheckpoint(PathBuf),
@@ -182,9 +185,9 @@ pub struct Outcome {
     pub time: Duration,
 }
 
-/// Trains a network as `settings` say, until `stop` is set at the latest. The best one by validation is
-/// in the file [`Settings::output`] from the first validation on; the folder beside it, see
-/// [`RunFolder`], holds what it takes to go on.
+/// Trains a network as `settings` say, until `stop` is set at the latest; where that is before learning begins,
+/// nothing is written. The best one by validation is in the file [`Settings::output`] from the first validation
+/// on; the folder beside it, see [`RunFolder`], holds what it takes to go on.
 pub fn run(
     settings: &Settings,
     stop: &AtomicBool,
@@ -212,21 +215,12 @@ pub fn run(
         _ => (values::initial(&settings.unet, &mut rng), None),
     };
     let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
-    let data = dataset::fingerprint(&split);
-    let state = match &before {
-        Some(Checkpoint { state, .. }) if state.data.is_empty() || state.data == data => {
-            state.clone()
-        }
-        Some(_) => return Err(RunError::OtherData(folder.path().to_owned())),
-        None => {
-            let mut state = first_state(settings, &split, data);
-            if let Some((training, pictures)) = learned {
-                state.before = training.map(Box::new);
-                state.pictures.join(&pictures);
-            }
-            state
-        }
-    };
+    let mut state = state_of(settings, before.as_ref(), &split)
+        .ok_or_else(|| RunError::OtherData(folder.path().to_owned()))?;
+    if let Some((training, pictures)) = learned {
+        state.before = training.map(Box::new);
+        state.pictures.join(&pictures);
+    }
     observer.start(&Start {
         data: words,
         training: split.training.len(),
@@ -239,6 +233,9 @@ pub fn run(
     });
     let feeder = feeder(settings, split.training, tile, state.steps);
     let learner = Learner::new(settings.unet, values, settings.teaching(), &device);
+    if stop.load(Ordering::Relaxed) {
+        return Err(RunError::Stopped);
+    }
     let (learner, best, log) = match before {
         Some(before) => restored(before, &settings.unet, learner, &folder)?,
         None => {
@@ -280,12 +277,11 @@ fn check_output(file: &Path) -> Result<(), WriteError> {
         });
     }
     let folder = file.parent().map_or(Ok(()), fs::create_dir_all);
-    folder
-        .and_then(|()| replace::check(file))
-        .map_err(|error| WriteError {
-            file: file.into(),
-            error,
-        })
+    folder.map_err(|error| WriteError {
+        file: file.into(),
+        error,
+    })?;
+    replace::check(file)
 }
 
 /// Batches from the one for the step after `steps` on.
@@ -300,15 +296,21 @@ fn feeder(settings: &Settings, training: Vec<Sample>, size: TileSize, steps: usi
     Feeder::start(food, steps)
 }
 
-/// How far a run is that has not begun.
-fn first_state(settings: &Settings, split: &Split, data: String) -> State {
-    State {
-        data,
-        images: split.training.len(),
-        pictures: dataset::pictures(&split.training),
-        command: settings.command.clone(),
-        config: settings.config.clone(),
-        ..State::default()
+/// How far the run is that goes on, or one that has not begun; `None` if it was begun with other images or masks.
+fn state_of(settings: &Settings, before: Option<&Checkpoint>, split: &Split) -> Option<State> {
+    let data = dataset::fingerprint(split);
+    match before {
+        Some(Checkpoint { state, .. }) => {
+            (state.data.is_empty() || state.data == data).then(|| state.clone())
+        }
+        None => Some(State {
+            data,
+            images: split.training.len(),
+            pictures: dataset::pictures(&split.training),
+            command: settings.command.clone(),
+            config: settings.config.clone(),
+            ..State::default()
+        }),
     }
 }
 
@@ -390,7 +392,7 @@ fn data(settings: &Settings, rng: &mut StdRng) -> Result<Data, DatasetError> {
             kind: Some(kind),
             ..settings.source.clone()
         };
-        split = split.judged_by(dataset::load(&better)?)?;
+        split = split.judged_by(dataset::load_to_judge_by(&better)?)?;
     }
     split.check()?;
     Ok(Data {

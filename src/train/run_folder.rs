@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::config::Config;
-use super::replace::replace;
+use super::replace::{WriteError, replace};
 
 /// `cells.run` beside `cells.onnx`. All of its files are replaced as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,17 +59,9 @@ impl RunFolder {
                 _ => (),
             }
         }
-        self.write(&self.config(), config.to_string().as_bytes())?;
+        replace(&self.config(), config.to_string().as_bytes())?;
         let names: String = held_back.flat_map(|name| [name, "\n"]).collect();
-        self.write(&self.held_back(), names.as_bytes())
-    }
-
-    /// Replaces one of the files below.
-    pub fn write(&self, file: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-        replace(file, bytes).map_err(|error| WriteError {
-            file: file.into(),
-            error,
-        })
+        replace(&self.held_back(), names.as_bytes())
     }
 
     /// Where it is.
@@ -165,16 +157,6 @@ pub enum LockError {
     /// It can't be made.
     #[error(transparent)]
     Write(WriteError),
-}
-
-/// A file that can't be written.
-#[derive(Debug, thiserror::Error)]
-#[error("can't write {}: {error}", file.display())]
-pub struct WriteError {
-    /// The file.
-    pub file: PathBuf,
-    /// Why.
-    pub error: io::Error,
 }
 
 #[cfg(test)]

@@ -1,13 +1,9 @@
 //! The model that a run begins with instead of random weights.
 
 use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use prost::Message;
-
-use crate::onnx::Model;
+use super::model_file;
 use crate::onnx::import::{ImportError, Imported, import};
 use crate::unet::UNet;
 
@@ -24,12 +20,9 @@ pub struct StartError {
 /// What is wrong with a model to begin with.
 #[derive(Debug, thiserror::Error)]
 pub enum Why {
-    /// It can't be read.
+    /// Its file can't be used.
     #[error(transparent)]
-    Read(#[from] io::Error),
-    /// It is no ONNX file.
-    #[error("it is no ONNX file: {0}")]
-    Form(#[from] prost::DecodeError),
+    File(#[from] model_file::Why),
     /// Its network is none of this program.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -87,7 +80,10 @@ pub fn network(file: &Path, unet: &UNet, classes: &[String]) -> Result<Imported,
 }
 
 fn read(file: &Path) -> Result<Imported, StartError> {
-    let read = || Ok::<_, Why>(import(&Model::decode(&fs::read(file)?[..])?)?);
+    let read = || {
+        let (_, model) = model_file::read(file).map_err(|error| error.why)?;
+        Ok::<_, Why>(import(&model)?)
+    };
     read().map_err(|why| StartError {
         file: file.into(),
         why,

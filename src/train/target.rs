@@ -19,6 +19,17 @@ pub struct Truth {
 }
 
 impl Truth {
+    /// Whether there is a cell.
+    pub fn shows_cells(&self) -> bool {
+        self.cells.data.iter().any(|cell| *cell != 0)
+    }
+
+    /// How many pixels nobody has judged.
+    pub fn ignored_pixels(&self) -> usize {
+        let ignored = self.ignored.iter().flat_map(|ignored| &ignored.data);
+        ignored.filter(|ignored| **ignored).count()
+    }
+
     /// The class of each pixel. Cells that touch get a gap of background one pixel wide, unless classes
     /// are painted: where these meet there is no background.
     pub fn classes(&self) -> Plane<u8> {

@@ -11,6 +11,7 @@ use super::dataset::Sample;
 use super::metrics::{Measure, Scores, Tally};
 use super::network::Scorer;
 use super::plane::Plane;
+use super::target::Truth;
 use super::tune::{Tuned, tune};
 use crate::contract::Activation;
 use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
@@ -60,9 +61,23 @@ pub struct Verdict {
     pub scores: Scores,
 }
 
-/// Judges a network, of shape `unet`, by `samples`, with the limits that suit it
-/// best on them: how sure a network is changes while it learns, and so does the threshold at which it
-/// is good. What it finds where nobody has judged does not count.
+impl Verdict {
+    /// What a network is worth that gave these answers, each with what is truly there, with the limits that
+    /// suit it best on them: how sure a network is changes while it learns, and so does the threshold at
+    /// which it is good. What it finds where nobody has judged does not count.
+    pub fn of(answers: &[(Found, &Truth)], measure: Measure) -> Self {
+        let Tuned { limits, .. } = tune(answers, measure);
+        let mut tally = Tally::new(measure);
+        for (found, truth) in answers {
+            let judged = truth.judged(found.objects(limits));
+            tally.add(&truth.objects(), &judged, truth.ignored_pixels());
+        }
+        let scores = tally.scores();
+        Verdict { limits, scores }
+    }
+}
+
+/// Judges a network, of shape `unet`, by `samples`.
 pub fn validate(
     unet: &UNet,
     scorer: &mut Scorer,
@@ -73,14 +88,7 @@ pub fn validate(
     for Sample { image, truth, .. } in samples {
         answers.push((segment(unet, scorer, image)?, truth));
     }
-    let Tuned { limits, .. } = tune(&answers, measure);
-    let mut tally = Tally::new(measure);
-    for (found, truth) in &answers {
-        let objects = found.objects(limits);
-        tally.add(&truth.objects(), &truth.judged(objects));
-    }
-    let scores = tally.scores();
-    Ok(Verdict { limits, scores })
+    Ok(Verdict::of(&answers, measure))
 }
 
 /// What a network finds in an image.

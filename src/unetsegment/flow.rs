@@ -5,7 +5,7 @@ mod models;
 mod pacing;
 mod slot;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::Mode;
@@ -65,6 +65,8 @@ pub struct Flow {
     rebuilt: AtomicBool,
     /// Whether the next frame to go out is the first after a start or a flush.
     discontinuous: AtomicBool,
+    /// What the frames of now are of: one number for all between two flushes or starts of a stream.
+    scene: AtomicU64,
     /// Whether frames are thrown away, and the network is not to begin.
     flushing: AtomicBool,
     /// Ends the opening of a model that has failed.
@@ -94,6 +96,7 @@ impl Flow {
         self.broken.store(false, Ordering::Relaxed);
         self.rebuilt.store(false, Ordering::Relaxed);
         self.discontinuous.store(true, Ordering::Relaxed);
+        self.scene.store(0, Ordering::SeqCst);
         self.reader.set(Some(Reader::default()));
         self.writer.set(Some(Writer::new()));
         Ok(())
@@ -168,19 +171,26 @@ impl Flow {
         }
     }
 
-    /// Takes frames again.
-    pub fn end_flush(&self) {
+    /// Takes frames again; what there is to tell of those before.
+    pub fn end_flush(&self) -> Option<gst::Structure> {
         if let Some(line) = self.line() {
             line.end_flush();
         }
-        self.reader.with(Reader::begin_anew);
         self.flushing.store(false, Ordering::SeqCst);
         if let Some(stopper) = &*lock(&self.stopper) {
             stopper.allow();
         }
+        self.forget()
+    }
+
+    /// Forgets the frames before: those to come show something else. What there is to tell of that.
+    pub fn forget(&self) -> Option<gst::Structure> {
+        if let Some(scene) = self.reader.with(Reader::meet_scene) {
+            self.scene.store(scene, Ordering::SeqCst);
+        }
         self.forget_masks();
-        self.writer.with(Writer::forget_objects);
         self.discontinuous.store(true, Ordering::Relaxed);
+        self.writer.with(Writer::forget)?
     }
 
     /// Waits until all frames that came in are out; whether they are, and were not thrown away.
@@ -228,6 +238,7 @@ impl Flow {
                 .with(|writer| work(reader, network, writer, before));
             if inferrer.is_some() {
                 self.inferrer.put_back(inferrer);
+                self.meet_other_frames();
             }
             result
         };
@@ -263,6 +274,7 @@ impl Flow {
         let prepared = self.inferrer.with(|inferrer| inferrer.prepare(size));
         let prepared = prepared.unwrap_or(Err(ProcessError::NoCaps))?;
         job.stream.set_prepared();
+        self.meet_other_frames();
         Ok(Some(prepared))
     }
 
@@ -309,6 +321,11 @@ impl Flow {
         }
     }
 
+    /// Bytes that tiles take at most since memory lacks, if that is news. Only the thread that infers may call it.
+    pub fn check_memory(&self) -> Option<u64> {
+        self.inferrer.with(Inferrer::check_memory)?
+    }
+
     /// Whether frames look like the pictures that the model learned from, if that is news and was asked for. Only the
     /// thread that infers may call it.
     pub fn check_pictures(&self, job: &Job) -> Option<(Arc<Loaded>, Look)> {
@@ -352,8 +369,9 @@ impl Flow {
     /// Makes what was found on `job` the mask of the frames to come.
     pub fn keep(&self, job: &Job, found: Found) {
         let mut newest = lock(&self.newest);
-        // When it ends, what is kept is forgotten after that; so it is where the network has failed for good.
-        if job.stream.is_ended() || self.is_broken() {
+        // When these end, what is kept is forgotten after that; so it is where the network has failed for good.
+        let of_now = job.scene == self.scene.load(Ordering::SeqCst);
+        if job.stream.is_ended() || !of_now || self.is_broken() {
             return;
         }
         let old = newest.replace(found);

@@ -12,13 +12,14 @@ use gst_base::subclass::base_transform::GenerateOutputSuccess;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
-use super::Output;
 use super::caps;
 use super::errors;
 use super::flow::{Flow, Manner, lock};
 use super::job::ProcessError;
 use super::latency::Latency;
 use super::loader::Loader;
+use super::messages;
+use super::negotiation::Negotiation;
 use super::open::Opening;
 use super::passing::OnThreads;
 use super::properties;
@@ -44,7 +45,7 @@ pub struct UNetSegment {
     /// Whether it was told already that the caps of now are refused.
     refused: AtomicBool,
     /// While caps are being agreed on.
-    negotiation: Mutex<Option<Negotiation>>,
+    pub(super) negotiation: Mutex<Option<Negotiation>>,
     latency: Latency,
     /// The frame that the base class has taken, until we get it.
     entering: Mutex<Option<Inside>>,
@@ -52,123 +53,9 @@ pub struct UNetSegment {
     late: Mutex<Option<gst::Message>>,
 }
 
-/// Caps are agreed on in many steps, which must not contradict each other when `output` changes between
-/// them: all see the output that there was at the beginning.
-struct Negotiation {
-    output: Output,
-    /// How many threads are at it: the stream's own, and those that ask what caps there could be.
-    parties: usize,
-}
-
 impl UNetSegment {
     pub(super) fn frame_settings(&self) -> FrameSettings {
         lock(&self.settings).frame
-    }
-
-    /// What goes out: while caps are being agreed on, what it was at the beginning.
-    fn output(&self) -> Output {
-        let negotiation = lock(&self.negotiation);
-        let agreed = negotiation.as_ref().map(|negotiation| negotiation.output);
-        drop(negotiation);
-        agreed.unwrap_or_else(|| self.frame_settings().output)
-    }
-
-    /// Runs `negotiate` with one output from its beginning to its end.
-    fn with_one_output<T>(&self, negotiate: impl FnOnce(Output) -> T) -> T {
-        let output = {
-            let mut negotiation = lock(&self.negotiation);
-            let negotiation = negotiation.get_or_insert_with(|| Negotiation {
-                output: self.frame_settings().output,
-                parties: 0,
-            });
-            negotiation.parties += 1;
-            negotiation.output
-        };
-        let result = negotiate(output);
-        let mut negotiation = lock(&self.negotiation);
-        negotiation.take_if(|negotiation| {
-            negotiation.parties -= 1;
-            negotiation.parties == 0
-        });
-        drop(negotiation);
-        if self.frame_settings().output != output {
-            self.obj().reconfigure_src();
-        }
-        result
-    }
-
-    /// Whether downstream takes what goes out with `output`; why not.
-    fn is_taken(&self, output: Output) -> Result<(), String> {
-        let Some(incaps) = self.obj().sink_pad().current_caps() else {
-            return Ok(());
-        };
-        let wanted = caps::transform(output, gst::PadDirection::Sink, &incaps);
-        match self
-            .obj()
-            .src_pad()
-            .peer_query_caps(Some(&wanted))
-            .is_empty()
-        {
-            false => Ok(()),
-            true => {
-                let formats = wanted.iter().filter_map(|one| one.value("format").ok());
-                let formats: Vec<_> = formats.map(|format| format!("{format:?}")).collect();
-                Err(format!(
-                    "what would go out, {}, downstream does not take",
-                    formats.join(" or ")
-                ))
-            }
-        }
-    }
-
-    fn set(&self, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let name = pspec.name();
-        let (mut set, mut changed, runs, another) = {
-            let mut settings = lock(&self.settings);
-            let before = settings.frame.output;
-            let set = settings.set(name, value);
-            // A start reads the settings after it has begun to run: either it sees this one, or we see that it runs.
-            let runs = self.flow.manner().is_some();
-            if runs {
-                settings.heard(name);
-            }
-            let another = (runs && name == "model-file").then(|| settings.clone());
-            let changed = (settings.frame.output != before).then_some(before);
-            (set, changed, runs, another)
-        };
-        let wanted = self.frame_settings().output;
-        if let Some(before) = changed.filter(|_| runs)
-            && let Err(reason) = self.is_taken(wanted)
-        {
-            let mut settings = lock(&self.settings);
-            // Unless another one was asked for meanwhile.
-            if settings.frame.output == wanted {
-                settings.frame.output = before;
-            }
-            (set, changed) = (Err(reason), None);
-        }
-        let for_now = gst::PARAM_FLAG_MUTABLE_PLAYING | gst::PARAM_FLAG_CONTROLLABLE;
-        if runs && !pspec.flags().intersects(for_now) {
-            gst::element_imp_warning!(
-                self,
-                gst::ResourceError::Settings,
-                ("{name} counts from the next start on: it was set while the element runs")
-            );
-        }
-        // Whoever hears of it may read properties, so that nothing is locked here.
-        if changed.is_some() {
-            self.obj().reconfigure_src();
-        }
-        if let Err(reason) = set {
-            gst::element_imp_warning!(
-                self,
-                gst::ResourceError::Settings,
-                ("{name} stays as it is: {reason}")
-            );
-        }
-        if let Some(settings) = another {
-            self.load_another(&settings);
-        }
     }
 
     /// Tells that frames were dropped, if any were since the last time; `times` are those of the last one.
@@ -185,6 +72,13 @@ impl UNetSegment {
             && let Some(gone) = self.flow.untold()
         {
             qos::correct(self, late, gone);
+        }
+    }
+
+    /// Posts an element message, if there is one.
+    fn tell(&self, message: Option<gst::Structure>) {
+        if let Some(message) = message {
+            messages::post_structure(&self.obj(), message);
         }
     }
 
@@ -332,7 +226,7 @@ impl BaseTransformImpl for UNetSegment {
             }
         };
         if let Some(Err(error)) = loaded {
-            // With what was asked for in the meantime.
+            // A model-file that was set in the meantime goes, too.
             self.loader.reset();
             self.flow.stop();
             return Err(errors::start(&error));
@@ -465,7 +359,7 @@ impl BaseTransformImpl for UNetSegment {
             }
             gst::EventType::FlushStop => {
                 self.loader.resume();
-                self.flow.end_flush();
+                self.tell(self.flow.end_flush());
                 self.tell_dropped(qos::Times::default());
             }
             _ if event.is_serialized() => {
@@ -473,6 +367,10 @@ impl BaseTransformImpl for UNetSegment {
                 self.flow.drain();
             }
             _ => (),
+        }
+        if event.type_() == gst::EventType::StreamStart {
+            // The same caps may come again with it, and what was found in the stream before is not of this one.
+            self.tell(self.flow.forget());
         }
         match event.type_() {
             gst::EventType::Caps => self.with_one_output(|_| self.parent_sink_event(event)),

@@ -31,6 +31,8 @@ pub struct Inferrer {
     normalizer: Normalizer,
     checked: Checked,
     likeness: Likeness,
+    /// Bytes that tiles took at most when that was told last.
+    short: Option<u64>,
 }
 
 impl Inferrer {
@@ -41,6 +43,7 @@ impl Inferrer {
             segmenter,
             checked: Checked::default(),
             likeness: Likeness::default(),
+            short: None,
         }
     }
 
@@ -49,12 +52,17 @@ impl Inferrer {
         let plan = self.segmenter.prepare(frame)?;
         let (tiles, halo, outer) = (plan.len(), plan.halo, plan.outer);
         gst::debug!(CAT, "{frame:?} in {tiles} tiles, input of each {outer:?}");
-        let model = self.segmenter.model();
-        let runs = u32::try_from(tiles).unwrap_or(u32::MAX);
         Ok(Prepared {
-            expected_time: model.trial().saturating_mul(runs),
-            seams: seams(model, tiles, halo),
+            expected_time: self.segmenter.expected_time(),
+            seams: seams(self.segmenter.model(), tiles, halo),
         })
+    }
+
+    /// Bytes that tiles take at most since memory lacks, if that is news.
+    pub fn check_memory(&mut self) -> Option<u64> {
+        let short = self.segmenter.short_of_memory();
+        let is_news = std::mem::replace(&mut self.short, short) != short;
+        short.filter(|_| is_news)
     }
 
     /// Compares what was found on the frame of `job` with one run over the whole frame, once for each size.

@@ -66,13 +66,15 @@ pub struct Job {
     pub stream: Arc<Stream>,
     /// What goes out; the caps allow it.
     pub kind: Output,
+    /// What the frame is of, as its [reader](super::reader::Reader) counts.
+    pub scene: u64,
     pub settings: FrameSettings,
     /// The frame that came in, unless it is the one that goes out.
     pub input: Option<gst::Buffer>,
     pub output: gst::Buffer,
     /// How its pixels become the input of a network, and of which.
     pub scaling: Option<(Arc<Loaded>, Scaling)>,
-    /// When work on it began.
+    /// When it came in.
     pub arrived: Instant,
     /// When the network was done with it, or let it pass.
     pub ready: Instant,

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// What happens to a job on the threads, in the order in which jobs were put.
 pub trait Stages<J: 'static>: Send + Sync + 'static {
@@ -27,8 +28,9 @@ struct Shared<J: 'static> {
 struct State<J> {
     to_infer: VecDeque<J>,
     to_emit: VecDeque<J>,
-    /// Jobs that were put and are not gone yet.
+    /// Jobs that were put and are not gone yet, and those of them that are through the first stage.
     at_work: usize,
+    emitted: usize,
     /// Most of these.
     limit: usize,
     phase: Phase,
@@ -55,6 +57,7 @@ impl<J: Send + 'static> Line<J> {
                 to_infer: VecDeque::with_capacity(limit),
                 to_emit: VecDeque::with_capacity(limit),
                 at_work: 0,
+                emitted: 0,
                 limit,
                 phase: Phase::Open,
                 failure: None,
@@ -80,12 +83,14 @@ impl<J: Send + 'static> Line<J> {
         Ok(())
     }
 
-    /// Waits until there is room for one more job.
+    /// Waits until there is room for one more job; how long that took without a job in the second stage, of which
+    /// nobody can tell how long others hold it there.
     ///
     /// # Errors
     ///
     /// `Flushing` when jobs are thrown away; otherwise what went wrong since the last call, once.
-    pub fn wait_for_room(&self) -> Result<(), gst::FlowError> {
+    pub fn wait_for_room(&self) -> Result<Duration, gst::FlowError> {
+        let mut waited = Duration::ZERO;
         let mut state = self.shared.lock();
         loop {
             if state.phase != Phase::Open {
@@ -93,9 +98,11 @@ impl<J: Send + 'static> Line<J> {
             }
             if state.at_work < state.limit && (state.failure.is_none() || state.at_work == 0) {
                 state.failed_to_emit = false;
-                return state.failure.take().map_or(Ok(()), Err);
+                return state.failure.take().map_or(Ok(waited), Err);
             }
+            let since = Some(Instant::now()).filter(|_| state.emitted == 0);
             state = self.shared.wait(state);
+            waited += since.map_or(Duration::ZERO, |since| since.elapsed());
         }
     }
 
@@ -223,6 +230,7 @@ impl<J: Send + 'static> Line<J> {
                 state.phase = phase;
             }
             let mut thrown = std::mem::take(&mut state.to_infer);
+            state.emitted -= state.to_emit.len();
             thrown.append(&mut state.to_emit);
             state.at_work -= thrown.len();
             self.shared.changed.notify_all();
@@ -274,6 +282,7 @@ impl<J: 'static> Shared<J> {
             let mut state = self.lock();
             if done.is_ok() && state.phase == Phase::Open {
                 state.to_emit.push_back(job);
+                state.emitted += 1;
                 self.changed.notify_all();
             } else {
                 drop(state);
@@ -292,7 +301,11 @@ impl<J: 'static> Shared<J> {
                     Err(gst::FlowError::Flushing)
                 }
             };
-            self.lock().failed_to_emit |= done.is_err();
+            {
+                let mut state = self.lock();
+                state.failed_to_emit |= done.is_err();
+                state.emitted -= 1;
+            }
             self.gone(done.err());
         }
     }
@@ -315,11 +328,9 @@ impl<J: 'static> Shared<J> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::time::Duration;
-
-    use super::*;
 
     /// Stages that note what passed, and fail where they are told to.
     struct Noting {

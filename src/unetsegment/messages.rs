@@ -192,6 +192,16 @@ pub fn post_paced(element: &UNetSegment, paced: &Paced, settings: &FrameSettings
     }
 }
 
+/// Warns that tiles take no more than so many bytes, because memory lacks for what `tile-memory` allows.
+pub fn warn_of_memory(element: &UNetSegment, memory: u64) {
+    let mebibytes = memory >> 20;
+    gst::element_warning!(
+        element,
+        gst::StreamError::Failed,
+        ("There is less memory than tile-memory allows: frames of this size are cut into tiles that take {mebibytes} MiB at most, and masks take longer")
+    );
+}
+
 /// Posts an element message named `unetsegment-seams`: `tiles` (guint) of a frame, and, where one run over the whole
 /// frame was possible, `differing` (guint64, pixels of another class than in that run's mask) and `share` (gdouble, of all
 /// pixels); otherwise `reason` (gchararray).

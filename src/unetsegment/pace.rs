@@ -141,6 +141,11 @@ impl Pace {
         }
     }
 
+    /// Takes in that frames are others from now on, of which there may be more to give up.
+    pub fn meet_other_frames(&mut self) {
+        self.exhausted = false;
+    }
+
     /// Takes in that the segmenter has taken back one step.
     pub fn raised(&mut self) {
         self.lowered = self.lowered.saturating_sub(1);
@@ -191,6 +196,8 @@ mod tests {
         pace.lowered(false);
         assert!(pace.is_exhausted());
         assert_eq!(window(&mut pace, 130, 120), None);
+        pace.meet_other_frames();
+        assert_eq!(window(&mut pace, 130, 120), Some(Change::Lower));
     }
 
     #[test]

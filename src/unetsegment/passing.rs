@@ -43,15 +43,16 @@ impl Stages<Job> for OnThreads {
     fn emit(&self, job: Job) -> Result<gst::FlowSuccess, gst::FlowError> {
         let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
         let imp = element.imp();
-        if matches!(imp.flow.manner(), Some(Manner::Latest(_))) {
-            if let Some(mut found) = job.found.clone() {
-                found.frame = job.settings.post_objects.then(|| job.output.clone());
-                imp.timed(&job, job.arrived.elapsed());
-                imp.flow.keep(&job, found);
+        let out = gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
+            match imp.flow.manner() {
+                Some(Manner::Latest(_)) => {
+                    imp.keep(&job);
+                    Ok(None)
+                }
+                _ => imp.write(job),
             }
-            return Ok(gst::FlowSuccess::Ok);
-        }
-        match gst::panic_to_error!(imp, Err(gst::FlowError::Error), { imp.write(job) })? {
+        });
+        match out? {
             Some(buffer) => element.src_pad().push(buffer),
             None => Ok(gst::FlowSuccess::Ok),
         }
@@ -124,6 +125,15 @@ impl UNetSegment {
         Ok(job.map(|job| Job { due: true, ..job }))
     }
 
+    /// Keeps what was found on the frame of `job`, which has passed already, for those to come.
+    fn keep(&self, job: &Job) {
+        if let Some(mut found) = job.found.clone() {
+            found.frame = job.settings.post_objects.then(|| job.output.clone());
+            self.timed(job, job.arrived.elapsed());
+            self.flow.keep(job, found);
+        }
+    }
+
     /// Lets the network see the frame of `job`, which has passed already.
     fn infer_beside(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         if !self.flow.resume_for(job) {
@@ -157,6 +167,9 @@ impl UNetSegment {
         }
         match self.flow.infer(job) {
             Ok(()) => {
+                if let Some(memory) = self.flow.check_memory() {
+                    messages::warn_of_memory(&self.obj(), memory);
+                }
                 if let Some(seams) = self.flow.check_seams(job) {
                     messages::post_seams(&self.obj(), &seams);
                 }
@@ -256,8 +269,10 @@ impl UNetSegment {
     ) -> Result<GenerateOutputSuccess, gst::FlowError> {
         let mut job = match self.flow.manner().ok_or(gst::FlowError::Flushing)? {
             Manner::Overlapping(line) => {
-                line.wait_for_room()?;
+                let waited = line.wait_for_room()?;
                 let mut job = self.read_for_mask(input)?;
+                // It came in before that.
+                job.arrived = job.arrived.checked_sub(waited).unwrap_or(job.arrived);
                 job.enter(inside);
                 line.put(job);
                 return Ok(GenerateOutputSuccess::NoOutput);

@@ -20,6 +20,8 @@ pub struct Reader {
     stream: Option<Shown>,
     /// Frames since the last one that the network was to see.
     frames: u32,
+    /// What frames are of now, by a number.
+    scene: u64,
 }
 
 impl Default for Reader {
@@ -29,6 +31,7 @@ impl Default for Reader {
             normalizer: Normalizer::new(Normalization::MinMax),
             stream: None,
             frames: 0,
+            scene: 0,
         }
     }
 }
@@ -70,6 +73,13 @@ impl Reader {
         self.frames = 0;
     }
 
+    /// Frames are of something else from now on, which the network is to see at once; its number.
+    pub fn meet_scene(&mut self) -> u64 {
+        self.begin_anew();
+        self.scene += 1;
+        self.scene
+    }
+
     /// Counts a frame; whether the network is to see it, and not an earlier one's mask to go with it.
     pub fn is_due(&mut self, interval: u32) -> bool {
         let due = self.frames == 0;
@@ -89,6 +99,7 @@ impl Reader {
         Ok(Job {
             stream,
             kind,
+            scene: self.scene,
             settings,
             input,
             output,

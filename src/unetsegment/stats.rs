@@ -35,7 +35,7 @@ pub struct Stats {
     reused: f64,
     /// Seconds that the network took for each of the last frames, around again from the first.
     times: [f32; WINDOW],
-    /// Age of the mask that went out last.
+    /// Age of the mask of the frame that went out last, where it had one.
     mask_age: Option<Duration>,
     /// Frames that were dropped, as far as that was told.
     told: u64,
@@ -123,7 +123,6 @@ impl Stats {
     pub fn structure(&self, interval: u32, model: Option<&Loaded>) -> gst::Structure {
         let [p50, p95, p99] = self.percentiles([0.5, 0.95, 0.99]);
         let Gone { dropped, .. } = self.gone();
-        let age = self.mask_age.unwrap_or_default().as_nanos();
         let mut fields = gst::Structure::builder("unetsegment-stats")
             .field("in", self.input)
             .field("out", self.out)
@@ -138,8 +137,12 @@ impl Stats {
             .field("inference-p50", p50)
             .field("inference-p95", p95)
             .field("inference-p99", p99)
-            .field("reused", self.reused / self.segmented.max(1) as f64)
-            .field("mask-age", u64::try_from(age).unwrap_or(u64::MAX));
+            .field("reused", self.reused / self.segmented.max(1) as f64);
+        // None is not the same as a fresh one.
+        if let Some(age) = self.mask_age {
+            let age = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+            fields = fields.field("mask-age", age);
+        }
         if let Some(model) = model {
             fields = fields
                 .field("provider", model.provider.as_str())

@@ -26,6 +26,8 @@ pub struct Writer {
     watch: Watch,
     /// Frames that went out, by which `message-interval` counts.
     frames: u64,
+    /// Number of the last one that came here.
+    last: u64,
 }
 
 /// What becomes of a frame.
@@ -48,6 +50,7 @@ impl Writer {
             analytics: crate::analytics::Attacher::default(),
             watch: Watch::default(),
             frames: 0,
+            last: 0,
         }
     }
 
@@ -59,8 +62,13 @@ impl Writer {
         }
     }
 
-    /// Forgets the objects of the frames before: those to come are others.
-    pub fn forget_objects(&mut self) {
+    /// Forgets the frames before: those to come are others. What there is to tell of that.
+    pub fn forget(&mut self) -> Option<gst::Structure> {
+        self.forget_objects();
+        self.lose_sight(self.last, None)
+    }
+
+    fn forget_objects(&mut self) {
         self.objects.reset();
         self.untold.clear();
     }
@@ -78,6 +86,7 @@ impl Writer {
             number,
             ..
         } = job;
+        self.last = number;
         // One that was found when less was asked for is none: nothing takes the place of what it lacks.
         let found = found.filter(|found| found.serves(kind, &settings));
         let ended = match found {
@@ -140,6 +149,9 @@ impl Writer {
             if let Some(map) = found.probability {
                 stream.take_back(map);
             }
+        } else {
+            // One that an element further up has put there would pass for ours.
+            mask_meta::remove(buffer);
         }
         self.frames += 1;
         Ok(Written {

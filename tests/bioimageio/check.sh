@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 for model in models/*.onnx; do
     name=$(basename "$model" .onnx)
     target/release/unet-train export --bioimageio --model "$model" --name "${name/./ }" --author "unetsegment" \
-        --license MIT --out "$work/$name.zip"
+        --license MIT --output "$work/$name.zip"
     /usr/bin/python3 -m bioimageio.core test "$work/$name.zip" >"$work/log" 2>&1 || {
         cat "$work/log" >&2
         die "$model: bioimageio.core refuses its package"

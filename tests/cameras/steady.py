@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs the element behind a camera at 20 frames a second, with mode=latest, and ends with an error unless the element's
-memory, timestamps and counts are in order. The cameras are programs.
+memory, timestamps and counts are in order. The cameras are simulated.
 
-usage: camera-soak.py aravis|micromanager MODEL.onnx SECONDS
+usage: steady.py aravis|micromanager MODEL.onnx SECONDS
 
 Memory is resident memory, taken once a second after a warm-up of a quarter of the time; its slope is that of the line of
 least squares. A minute can't tell 1 MiB/h from noise, for a page is 4 KiB: the short form asks for less than 1 MiB in all.
@@ -51,7 +51,7 @@ def without_huge_pages():
 
 
 class Aravis:
-    """A GigE camera: Aravis' own program, whose frames come over the loopback device."""
+    """A GigE camera that Aravis simulates, and whose frames come over the loopback device."""
 
     # Larger ones don't fit the 208 KiB that Linux keeps for a socket.
     caps = "video/x-raw,format=GRAY16_LE,width=240,height=180,framerate=20/1"
@@ -131,7 +131,7 @@ class Watch:
 def main():
     cameras = {"aravis": Aravis, "micromanager": MicroManager}
     if len(sys.argv) != 4 or sys.argv[1] not in cameras:
-        sys.exit("usage: camera-soak.py aravis|micromanager MODEL.onnx SECONDS")
+        sys.exit("usage: steady.py aravis|micromanager MODEL.onnx SECONDS")
     name, model, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3])
     without_huge_pages()
     Gst.init(None)

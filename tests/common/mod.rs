@@ -3,6 +3,7 @@
 
 pub mod programs;
 pub mod scene;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

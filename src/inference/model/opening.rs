@@ -12,8 +12,7 @@ use crate::inference::file::{self, ModelFile, Reader};
 use crate::inference::network::Network;
 use crate::inference::shared::{self, Found, Key, SharedSession};
 use crate::inference::stopper::Stopper;
-use crate::inference::watchdog::{self, Watchdog};
-use crate::inference::{library, probe, session};
+use crate::inference::{library, probe, session, watchdog};
 use crate::onnx::{self, survey::Survey};
 
 impl Model {
@@ -134,21 +133,18 @@ fn probed(
     survey: &Survey,
     stopper: &Stopper,
 ) -> Result<Contract, ModelError> {
-    let limit = watchdog::limit(session.provider);
-    let ends = stopper.clone();
-    let watchdog = Watchdog::new(limit, move || ends.expire());
     let options = &*stopper.options;
     let stopped = || stopper.is_stopped();
+    let provider = session.provider;
     let found = session.with(stopped, |session| {
-        probe::contract(session, options, network, survey, &file::stem(path))
+        watchdog::in_time((path, provider), stopper, || {
+            probe::contract(session, options, network, survey, &file::stem(path))
+                .map_err(|reason| unfit(path, reason))
+        })
     });
     match found {
-        _ if watchdog.has_acted() => Err(ModelError::Slow {
-            path: path.to_owned(),
-            seconds: limit.as_secs(),
-        }),
         Some(Ok(contract)) => Ok(contract),
-        Some(Err(reason)) if !stopped() => Err(unfit(path, reason)),
+        Some(Err(error)) if !stopped() => Err(error),
         _ => Err(stopped_or_lost(path, stopped())),
     }
 }

@@ -3,24 +3,22 @@
 use std::time::{Duration, Instant};
 
 use ort::memory::Allocator;
-use ort::session::{RunOptions, Session};
+use ort::session::RunOptions;
 use ort::value::Tensor;
 
 use super::{Model, Shape, Tensors};
 use crate::inference::error::{ModelError, run_error, unfit};
 use crate::inference::memory;
 use crate::inference::network::{dimensions, promised_outputs};
-use crate::inference::provider::Provider;
-use crate::inference::watchdog::{self, Watchdog};
+use crate::inference::watchdog;
 
 /// Shapes that tensors are kept of.
 const SHAPES: usize = 24;
 
 impl Model {
-    /// Makes tensors for inputs of `height` x `width` pixels and runs the network once, so that
-    /// everything it allocates for this shape is there, and what comes out has the promised shape and
-    /// is made of numbers. Shapes that were asked for before are still there, but for the oldest where they
-    /// are many; see [`forget_shapes`](Self::forget_shapes).
+    /// Makes tensors for inputs of `height` x `width` pixels, and sees by a run of the network that what comes out has
+    /// the promised shape. Shapes that were asked for before are still there, but for the oldest where they are many;
+    /// see [`forget_shapes`](Self::forget_shapes).
     pub fn shape(&mut self, height: usize, width: usize) -> Result<(), ModelError> {
         self.shape_of_batch(1, height, width)
     }
@@ -37,6 +35,23 @@ impl Model {
             height,
             width,
         };
+        self.use_shape(shape, None)
+    }
+
+    /// As [`shape`](Self::shape), without a run where the network has kept its promise for another shape: for one that
+    /// comes in the middle of a stream. Should it break it now, the next run fails.
+    pub fn shape_of_part(&mut self, height: usize, width: usize) -> Result<(), ModelError> {
+        let known = Some(self.outputs()).filter(|outputs| *outputs > 0);
+        let shape = Shape {
+            batch: 1,
+            height,
+            width,
+        };
+        self.use_shape(shape, known)
+    }
+
+    /// Takes the tensors of `shape`, or makes them; how many channels come out is found by a run unless it is `known`.
+    fn use_shape(&mut self, shape: Shape, known: Option<usize>) -> Result<(), ModelError> {
         let mut there = self.tensors.iter();
         if let Some(at) = there.position(|tensors| tensors.shape == shape) {
             let made = self.tensors.remove(at);
@@ -46,21 +61,12 @@ impl Model {
         if self.tensors.len() >= SHAPES {
             self.tensors.remove(0);
         }
-        let limit = watchdog::limit(self.session.provider);
-        let stopper = self.stopper.clone();
-        let watchdog = Watchdog::new(limit, move || stopper.expire());
-        let made = self.make_tensors(shape);
-        if watchdog.has_acted() {
-            self.stopper.forgive();
-            return Err(ModelError::Slow {
-                path: self.path.clone(),
-                seconds: limit.as_secs(),
-            });
-        }
-        made
+        let made = self.make_tensors(shape, known)?;
+        self.tensors.push(made);
+        Ok(())
     }
 
-    fn make_tensors(&mut self, shape: Shape) -> Result<(), ModelError> {
+    fn make_tensors(&self, shape: Shape, known: Option<usize>) -> Result<Tensors, ModelError> {
         let Shape {
             batch,
             height,
@@ -74,14 +80,9 @@ impl Model {
         let mut input =
             Tensor::<f32>::new(&allocator, [batch, channels, height, width]).map_err(failed)?;
         input.extract_tensor_mut().1.fill(0.0);
-        let found = {
-            let run = |session: &mut Session| {
-                let outputs = session
-                    .run_with_options(ort::inputs![&input], &*self.stopper.options)
-                    .map_err(failed)?;
-                dimensions(&outputs).map_err(|reason| unfit(&self.path, reason))
-            };
-            self.in_turn(run)?
+        let found = match known {
+            Some(outputs) => self.promise(outputs, shape).into(),
+            None => self.see_outputs(&input)?,
         };
         let outputs = self.promised(&found, shape)?;
         let mut output = Tensor::<f32>::new(&allocator, found).map_err(failed)?;
@@ -90,19 +91,36 @@ impl Model {
             .bind_input(&self.session.input, &input)
             .and_then(|()| binding.bind_output(&self.session.output, &mut output));
         bound.map_err(failed)?;
-        self.tensors.push(Tensors {
+        Ok(Tensors {
             shape,
             outputs,
-            trial: Duration::ZERO,
             input,
             output,
             binding,
-        });
+        })
+    }
+
+    /// The lengths of what the network makes of `input`, which it is shown within the time that a first run may take.
+    fn see_outputs(&self, input: &Tensor<f32>) -> Result<Vec<usize>, ModelError> {
+        let provider = self.session.provider;
+        self.in_turn(|session| {
+            watchdog::in_time((&self.path, provider), &self.stopper, || {
+                let outputs = session
+                    .run_with_options(ort::inputs![input], &*self.stopper.options)
+                    .map_err(|error| run_error(&self.path, &error))?;
+                dimensions(&outputs).map_err(|reason| unfit(&self.path, reason))
+            })
+        })
+    }
+
+    /// Runs the network on a black picture of the shape in use, so that everything it allocates for this shape is there
+    /// and what comes out is made of numbers; how long that took.
+    pub fn try_out(&mut self) -> Result<Duration, ModelError> {
+        self.input().fill(0.0);
         let start = Instant::now();
         let ran = self.run().map(|_| ());
-        match self.tensors.last_mut() {
-            Some(tensors) if ran.is_ok() => tensors.trial = start.elapsed(),
-            _ => drop(self.tensors.pop()),
+        if ran.is_err() {
+            self.tensors.pop();
         }
         // Weights that are no numbers would give masks without any foreground, and no error.
         ran.map_err(|error| match error {
@@ -111,7 +129,8 @@ impl Model {
                 "for a black picture its output holds values that are no finite numbers: its weights are damaged, or its training has failed".into(),
             ),
             other => other,
-        })
+        })?;
+        Ok(start.elapsed())
     }
 
     /// Gives back the memory for all shapes, also what ONNX Runtime keeps for their feature maps.
@@ -120,15 +139,15 @@ impl Model {
             return;
         }
         self.tensors.clear();
-        if self.session.provider == Provider::Cpu {
+        if let Some(arena) = self.session.arena() {
             // Should it fail, memory is taken, but nothing else is wrong.
-            let _ = self.shrink_arena();
+            let _ = self.shrink(&arena);
         }
     }
 
     /// Runs the network on the smallest tile there is, at the end of which the runtime frees what that did not
     /// need.
-    fn shrink_arena(&self) -> Result<(), ModelError> {
+    fn shrink(&self, arena: &str) -> Result<(), ModelError> {
         let failed = |error: ort::Error| run_error(&self.path, &error);
         let Some((height, width)) = self.contract.geometry.legal(1, 1) else {
             return Ok(());
@@ -138,7 +157,7 @@ impl Model {
         input.extract_tensor_mut().1.fill(0.0);
         let mut options = RunOptions::new().map_err(failed)?;
         options
-            .set("memory.enable_memory_arena_shrinkage", "cpu:0")
+            .set("memory.enable_memory_arena_shrinkage", arena)
             .map_err(failed)?;
         self.in_turn(|session| {
             let outputs = session.run_with_options(ort::inputs![&input], &options);
@@ -146,31 +165,28 @@ impl Model {
         })
     }
 
-    /// Checks the shape of what the network has made of `height` x `width` pixels against the
-    /// contract; gives its channels.
-    fn promised(&self, found: &[usize], shape: Shape) -> Result<usize, ModelError> {
-        let Shape {
-            batch,
-            height,
-            width,
-        } = shape;
+    /// The lengths of what the network makes of `shape` by its contract, with so many `outputs`.
+    fn promise(&self, outputs: usize, shape: Shape) -> [usize; 4] {
         let lost = 2 * self.contract.geometry.margin;
-        let (rows, columns) = (height.saturating_sub(lost), width.saturating_sub(lost));
-        match found {
-            [pictures, outputs, found_rows, found_columns]
-                if *pictures == batch
-                    && self.contract.outputs().contains(outputs)
-                    && (*found_rows, *found_columns) == (rows, columns) =>
-            {
-                Ok(*outputs)
-            }
-            _ => Err(unfit(
-                &self.path,
-                format!(
-                    "from {height} x {width} pixels it makes an output of {found:?}, where its contract promises [{batch}, {}, {rows}, {columns}]",
-                    promised_outputs(&self.contract)
-                ),
-            )),
+        let left = |length: usize| length.saturating_sub(lost);
+        [shape.batch, outputs, left(shape.height), left(shape.width)]
+    }
+
+    /// Checks the lengths of what the network has made of `shape` against the contract; gives its channels.
+    fn promised(&self, found: &[usize], shape: Shape) -> Result<usize, ModelError> {
+        let outputs = found.get(1).copied().unwrap_or_default();
+        if self.contract.outputs().contains(&outputs) && found == self.promise(outputs, shape) {
+            return Ok(outputs);
         }
+        let [batch, _, rows, columns] = self.promise(outputs, shape);
+        Err(unfit(
+            &self.path,
+            format!(
+                "from {} x {} pixels it makes an output of {found:?}, where its contract promises [{batch}, {}, {rows}, {columns}]",
+                shape.height,
+                shape.width,
+                promised_outputs(&self.contract)
+            ),
+        ))
     }
 }

@@ -1,7 +1,5 @@
 //! `unet-train evaluate`: how good a model is.
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -15,6 +13,7 @@ use crate::train::dataset::{Annotated, DatasetError, Page, Reader, Source, annot
 use crate::train::metrics::cells::drop_border;
 use crate::train::metrics::{Measure, Tally};
 use crate::train::plane::Plane;
+use crate::train::replace::{WriteError, check, replace};
 use crate::train::terminal::say;
 
 /// Score a model on images with masks.
@@ -67,7 +66,7 @@ pub struct Evaluate {
         hide_default_value = true
     )]
     levels: u8,
-    /// Write all scores into this file
+    /// Write all scores into this file, too; one that is there is replaced
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     #[command(flatten)]
@@ -108,28 +107,24 @@ pub enum EvaluateError {
     )]
     Levels(usize),
     /// The JSON file can't be written.
-    #[error("can't write {}: {error}", file.display())]
-    Write {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 impl Evaluate {
     /// Scores the model, prints the table and writes the JSON file.
     pub fn run(&self) -> Result<(), EvaluateError> {
+        self.json.as_deref().map_or(Ok(()), check)?;
         let report = self.report()?;
-        if let Some(file) = &self.json {
-            let write = |error| EvaluateError::Write {
-                file: file.clone(),
-                error,
-            };
-            let json = serde_json::to_vec_pretty(&report).map_err(|error| write(error.into()))?;
-            fs::write(file, json).map_err(write)?;
-        }
+        // First what can't fail any more.
         say(report.table(self.per_image).trim_end());
+        if let Some(file) = &self.json {
+            let json = serde_json::to_vec_pretty(&report).map_err(|error| WriteError {
+                file: file.clone(),
+                error: error.into(),
+            })?;
+            replace(file, &json)?;
+        }
         Ok(())
     }
 
@@ -161,13 +156,14 @@ impl Evaluate {
                 truth,
                 found,
                 at_levels,
+                ignored,
             } = self.compare(&mut predictor, &mut reader, sample)?;
-            total.add(&truth, &found);
+            total.add(&truth, &found, ignored);
             for ((_, tally), found) in levels.iter_mut().zip(at_levels) {
-                tally.add(&truth, &found);
+                tally.add(&truth, &found, ignored);
             }
             let mut alone = tally();
-            alone.add(&truth, &found);
+            alone.add(&truth, &found, ignored);
             per_image.push(Row::new(&sample.name, &alone));
         }
         if self.border > 0 && total.cells().is_some_and(|[truth, _]| truth == 0) {
@@ -227,6 +223,7 @@ impl Evaluate {
                     .truth
                     .judged(by_class(prediction.objects, &prediction.mask)),
             ),
+            ignored: sample.truth.ignored_pixels(),
         })
     }
 }
@@ -239,4 +236,6 @@ struct Compared {
     found: Plane<u32>,
     /// What it would find at each of the levels.
     at_levels: Vec<Plane<u32>>,
+    /// Pixels that nobody has judged.
+    ignored: usize,
 }

@@ -6,12 +6,12 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use super::package::{self, PackageError, PackageOptions};
 use crate::onnx::export::ExportError;
-use crate::train::checkpoint::{Checkpoint, CheckpointError, State};
+use crate::train::checkpoint::{Checkpoint, CheckpointError};
 use crate::train::config::ConfigError;
 use crate::train::learner::RestoreError;
 use crate::train::model::{self, Progress};
-use crate::train::replace::{kept, replace};
-use crate::train::run_folder::{RunFolder, WriteError};
+use crate::train::replace::{WriteError, check, kept, replace};
+use crate::train::run_folder::RunFolder;
 use crate::train::values;
 
 /// Write a network of a run as a model, or a model as a package of BioImage.IO.
@@ -25,7 +25,7 @@ use crate::train::values;
 /// A package holds the model, a description that other programs read, and a
 /// picture with what the model makes of it, by which they are tested.
 ///
-///   unet-train export --bioimageio --model cells.onnx --author "A. Name" --license CC-BY-4.0 --out cells
+///   unet-train export --bioimageio --model cells.onnx --author "A. Name" --license CC-BY-4.0 --output cells
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 #[command(group(ArgGroup::new("source").required(true).args(["checkpoint", "model"])))]
@@ -34,7 +34,7 @@ pub struct Export {
     #[arg(long, value_name = "FOLDER")]
     checkpoint: Option<PathBuf>,
     /// What to write
-    #[arg(long, visible_alias = "out", value_name = "FILE.onnx|FOLDER|FILE.zip")]
+    #[arg(long, alias = "out", value_name = "FILE.onnx|FOLDER|FILE.zip")]
     output: PathBuf,
     /// Replace files of the same names that are there already
     #[arg(long)]
@@ -81,7 +81,7 @@ pub enum ExportRunError {
     #[error(transparent)]
     Package(#[from] PackageError),
     /// A file would be lost.
-    #[error("{} is there already: name another --out, or replace it by --overwrite", .0.display())]
+    #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
     Exists(PathBuf),
 }
 
@@ -92,6 +92,10 @@ impl Export {
             Some(_) => package::files(&self.output),
             None => vec![self.output.clone()],
         };
+        // A folder is made when there is something to put into it.
+        if let [file] = &files[..] {
+            check(file)?;
+        }
         if let Some(file) = kept(files, self.overwrite) {
             return Err(ExportRunError::Exists(file));
         }
@@ -113,45 +117,16 @@ fn write_network(folder: PathBuf, network: Which, output: PathBuf) -> Result<(),
     let mut settings = state.config.options()?.settings(state.config.clone(), []);
     settings.command.clone_from(&state.command);
     let (network, progress) = match network {
-        Which::Last => (checkpoint.network, last(&state)),
-        Which::Best => checkpoint
-            .best
-            .zip(best(&state))
-            .ok_or(ExportRunError::NoBest(folder))?,
+        Which::Last => (checkpoint.network, Progress::last(&state)),
+        Which::Best => {
+            let judged = state.best.map(|judged| Progress::judged(&state, &judged));
+            let best = checkpoint.best.zip(judged);
+            best.ok_or(ExportRunError::NoBest(folder))?
+        }
     };
     let values = values::from_bytes(&settings.unet, &network);
     let values = values.ok_or_else(|| CheckpointError::from(RestoreError::Form))?;
     let bytes = model::onnx(&settings, &values, &progress)?;
-    replace(&output, &bytes).map_err(|error| WriteError {
-        file: output,
-        error,
-    })?;
+    replace(&output, &bytes)?;
     Ok(())
-}
-
-fn best(state: &State) -> Option<Progress> {
-    state.best.map(|judged| Progress {
-        images: state.images,
-        pictures: state.pictures.clone(),
-        before: state.before.clone(),
-        steps: judged.steps,
-        limits: judged.verdict.limits,
-        scores: Some(judged.verdict.scores),
-    })
-}
-
-/// The last network has the limits of the last validation, and scores if nothing was learned since.
-fn last(state: &State) -> Progress {
-    let judged = state.last;
-    let now = judged.filter(|judged| judged.steps == state.steps);
-    Progress {
-        images: state.images,
-        pictures: state.pictures.clone(),
-        before: state.before.clone(),
-        steps: state.steps,
-        limits: judged
-            .map(|judged| judged.verdict.limits)
-            .unwrap_or_default(),
-        scores: now.map(|judged| judged.verdict.scores),
-    }
 }

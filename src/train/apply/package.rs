@@ -1,32 +1,32 @@
 //! Making a package of BioImage.IO out of a model, with a picture to test it by.
 
+mod readme;
+mod sample;
+
+use std::fs;
 use std::io::{self, Cursor, Write};
 use std::path::{Path, PathBuf};
-use std::{fmt, fs};
 
 use clap::Args;
-use npyz::WriterBuilder;
-use prost::Message;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
+use self::readme::Readme;
+use self::sample::{drawn, tested};
 use super::options::RuntimeOptions;
 use super::picture::Picture;
 use super::png::{self, DrawError};
 use super::predictor::{PredictError, Predictor, Use};
 use crate::bioimageio::write::{About, Source, Sources, describe};
-use crate::contract::{Activation, Channels, Contract};
+use crate::contract::Contract;
 use crate::inference::{Model, ModelError};
-use crate::onnx;
-use crate::picture::{Color, DisplayRange, Format, FrameError, Normalizer, Scaling};
+use crate::picture::{Color, DisplayRange, FrameError};
 use crate::tiling::Size;
 use crate::train::dataset::{DatasetError, Page, Reader};
+use crate::train::model_file::{self, FileError};
 use crate::train::plane::Plane;
-use crate::train::replace::replace;
-use crate::train::run_folder::WriteError;
+use crate::train::replace::{WriteError, replace};
 
 /// The picture to test by has sides of at least this many pixels.
 const TESTED: usize = 256;
@@ -69,9 +69,12 @@ pub enum PackageError {
     /// The model can't be used.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// It is a package already, or can't be read again.
-    #[error("{} is no ONNX file", .0.display())]
-    NotOnnx(PathBuf),
+    /// Its file can't be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It does not say which operators of ONNX it needs.
+    #[error("{} does not say which version of ONNX's operators it needs", .0.display())]
+    NoOperators(PathBuf),
     /// The picture can't be read.
     #[error(transparent)]
     Picture(#[from] DatasetError),
@@ -109,18 +112,16 @@ pub enum PackageError {
     Write(#[from] WriteError),
 }
 
-/// A file of the package: its name, and what is in it.
-type Entry = (&'static str, Vec<u8>);
-
 /// Names of the files of a package.
-const FILES: [&str; 6] = [
-    "weights.onnx",
-    "test_input.npy",
-    "test_output.npy",
-    "cover.png",
-    "README.md",
-    "rdf.yaml",
-];
+const WEIGHTS: &str = "weights.onnx";
+const INPUT: &str = "test_input.npy";
+const OUTPUT: &str = "test_output.npy";
+const COVER: &str = "cover.png";
+const README: &str = "README.md";
+const DESCRIPTION: &str = "rdf.yaml";
+
+/// All of them.
+const FILES: [&str; 6] = [WEIGHTS, INPUT, OUTPUT, COVER, README, DESCRIPTION];
 
 fn is_archive(output: &Path) -> bool {
     let ending = output.extension();
@@ -138,72 +139,46 @@ pub fn files(output: &Path) -> Vec<PathBuf> {
 impl PackageOptions {
     /// Writes the package of `model` to `output`.
     pub fn write(&self, model: &Path, output: &Path) -> Result<(), PackageError> {
-        let not_onnx = || PackageError::NotOnnx(model.to_owned());
         let mut opened = Model::open(model, &self.runtime.options())?;
-        let weights = fs::read(model).map_err(|_| not_onnx())?;
-        let file = onnx::Model::decode(&weights[..]).map_err(|_| not_onnx())?;
+        let (weights, file) = model_file::read(model)?;
         let opset = file.opset_import.iter().find(|set| set.domain.is_empty());
-        let opset = opset.ok_or_else(not_onnx)?.version;
+        let opset = opset.ok_or_else(|| PackageError::NoOperators(model.to_owned()))?;
         let contract = opened.contract().clone();
         let about = self.about(&contract)?;
         let picture = self.picture(&contract)?;
-        let (input, output_tensor) = tested(&mut opened, &picture)?;
+        let (input, found) = tested(&mut opened, &picture)?;
         let cover = self.cover(model, &picture, &contract)?;
-        let [
-            weights_name,
-            input_name,
-            output_name,
-            cover_name,
-            readme_name,
-            description_name,
-        ] = FILES;
-        let mut entries: Vec<Entry> = vec![
-            (weights_name, weights),
-            (input_name, input),
-            (output_name, output_tensor),
-            (cover_name, cover),
-            (
-                readme_name,
-                Readme {
-                    contract: &contract,
-                    about: &about,
-                }
-                .to_string()
-                .into(),
-            ),
-        ];
-        let source = |at: usize| {
-            let (name, bytes): &Entry = &entries[at];
-            let digits = Sha256::digest(bytes)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            Source {
-                source: (*name).to_owned(),
-                sha256: digits,
-            }
-        };
         let sources = Sources {
-            weights: source(0),
-            opset,
-            test_input: source(1),
-            test_output: source(2),
-            cover: entries[3].0.to_owned(),
-            documentation: entries[4].0.to_owned(),
+            weights: source(WEIGHTS, &weights),
+            opset: opset.version,
+            test_input: source(INPUT, &input),
+            test_output: source(OUTPUT, &found),
+            cover: COVER.to_owned(),
+            documentation: README.to_owned(),
         };
         let description = describe(&contract, &about, &sources).map_err(PackageError::Describe)?;
-        // The last, so that half a package is none.
-        entries.push((description_name, description.into_bytes()));
+        let readme = Readme {
+            contract: &contract,
+            about: &about,
+        };
+        let entries = [
+            (WEIGHTS, weights),
+            (INPUT, input),
+            (OUTPUT, found),
+            (COVER, cover),
+            (README, readme.to_string().into_bytes()),
+            // The last, so that half a package is none.
+            (DESCRIPTION, description.into_bytes()),
+        ];
         match is_archive(output) {
-            true => write(output, &archive(&entries)?)?,
+            true => replace(output, &archive(&entries)?)?,
             false => {
-                let made = fs::create_dir_all(output);
-                made.map_err(|error| WriteError {
+                fs::create_dir_all(output).map_err(|error| WriteError {
                     file: output.to_owned(),
                     error,
                 })?;
                 for (name, bytes) in &entries {
-                    write(&output.join(name), bytes)?;
+                    replace(&output.join(name), bytes)?;
                 }
             }
         }
@@ -296,160 +271,22 @@ fn doi(text: &str) -> Option<String> {
     doi.starts_with("10.").then(|| doi.to_owned())
 }
 
-/// Bright discs and rings on a dark, noisy ground.
-fn drawn(size: Size, channels: Channels) -> Result<Picture, FrameError> {
-    let mut random = StdRng::seed_from_u64(1);
-    let discs: Vec<[f64; 3]> = (0..size.area() / 2500)
-        .map(|_| {
-            [
-                random.random_range(0.0..size.height as f64),
-                random.random_range(0.0..size.width as f64),
-                random.random_range(5.0..14.0),
-            ]
-        })
-        .collect();
-    let mut values = Vec::with_capacity(size.area() * channels.count());
-    for (y, x) in (0..size.height).flat_map(|y| (0..size.width).map(move |x| (y, x))) {
-        let inside =
-            |[row, column, radius]: &[f64; 3]| (y as f64 - row).hypot(x as f64 - column) < *radius;
-        let bright = if discs.iter().any(inside) { 130 } else { 30 };
-        let value: u8 = bright + random.random_range(0..25);
-        values.extend((0..channels.count()).map(|_| value));
-    }
-    let format = match channels {
-        Channels::Gray => Format::Gray8,
-        Channels::Rgb => Format::Rgb,
-    };
-    Picture::new(format, size, values)
-}
-
-/// The picture as it is and what the network makes of it, as files of NumPy: float32, \[1, channels, height, width\].
-fn tested(model: &mut Model, picture: &Picture) -> Result<(Vec<u8>, Vec<u8>), PackageError> {
-    let contract = model.contract().clone();
-    let channels = contract.channels;
-    let Size { width, height } = picture.size();
-    let raw = picture.shown(channels, Scaling::IDENTITY)?;
-    let scaling = Normalizer::new(contract.normalization).scaling(&picture.frame()?, channels);
-    model.shape(height, width)?;
-    model
-        .input()
-        .copy_from_slice(&picture.shown(channels, scaling)?);
-    let outputs = model.outputs();
-    let scores = probabilities(model.run()?, outputs, contract.activation);
-    let margin = 2 * contract.geometry.margin;
-    let shape = [1, outputs, height - margin, width - margin];
-    Ok((
-        npy(&raw, [1, channels.count(), height, width])?,
-        npy(&scores, shape)?,
-    ))
-}
-
-/// What the steps behind the network make of its scores, \[outputs\]\[pixels\].
-fn probabilities(scores: &[f32], outputs: usize, activation: Activation) -> Vec<f32> {
-    match activation {
-        Activation::None => scores.to_vec(),
-        Activation::Sigmoid => scores.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
-        Activation::Softmax => {
-            let pixels = scores.len() / outputs.max(1);
-            let share = |at: usize| {
-                let others =
-                    (0..outputs).map(|other| scores[other * pixels + at % pixels] - scores[at]);
-                1.0 / others.map(f32::exp).sum::<f32>()
-            };
-            (0..scores.len()).map(share).collect()
-        }
+/// A file of a package as its description names it.
+fn source(name: &str, bytes: &[u8]) -> Source {
+    let digits = Sha256::digest(bytes);
+    Source {
+        source: name.to_owned(),
+        sha256: digits.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }
 
-fn npy(values: &[f32], shape: [usize; 4]) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&shape.map(|length| length as u64))
-        .writer(&mut bytes)
-        .begin_nd()?;
-    writer.extend(values.iter().copied())?;
-    writer.finish()?;
-    Ok(bytes)
-}
-
-fn archive(entries: &[Entry]) -> Result<Vec<u8>, PackageError> {
+fn archive(entries: &[(&str, Vec<u8>)]) -> Result<Vec<u8>, PackageError> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in entries {
         archive.start_file(*name, SimpleFileOptions::default())?;
         archive.write_all(bytes)?;
     }
     Ok(archive.finish()?.into_inner())
-}
-
-fn write(file: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    replace(file, bytes).map_err(|error| WriteError {
-        file: file.to_owned(),
-        error,
-    })
-}
-
-/// The page of a package for people.
-struct Readme<'a> {
-    contract: &'a Contract,
-    about: &'a About,
-}
-
-impl fmt::Display for Readme<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Readme { contract, about } = self;
-        let geometry = &contract.geometry;
-        writeln!(
-            f,
-            "# {}\n\n{}.\n",
-            about.name,
-            about.description.trim_end_matches('.')
-        )?;
-        writeln!(
-            f,
-            "Input: {} channel(s), {} over the whole picture.",
-            contract.channels.count(),
-            contract.normalization
-        )?;
-        match geometry.margin {
-            0 => writeln!(f, "The output is as large as the input.")?,
-            margin => writeln!(
-                f,
-                "Convolutions are not padded: {margin} pixels of each border are lost, so mirror the picture outwards first."
-            )?,
-        }
-        writeln!(
-            f,
-            "What a pixel is depends on pixels up to {} away.\n",
-            geometry.halo
-        )?;
-        if contract.classes.len() == 2 {
-            writeln!(
-                f,
-                "A pixel is foreground above a probability of {}.\n",
-                contract.threshold
-            )?;
-        }
-        if let Some(training) = &contract.training {
-            writeln!(
-                f,
-                "## Training\n\n{}\n\n{} images, {} steps, seed {}:\n\n```sh\n{}\n```\n",
-                training.data, training.images, training.steps, training.seed, training.command
-            )?;
-        }
-        writeln!(f, "## Validation\n")?;
-        if contract.scores.is_empty() {
-            return writeln!(f, "No scores are known.");
-        }
-        writeln!(
-            f,
-            "On images held back from training:\n\n| measure | score |\n| --- | --- |"
-        )?;
-        for (measure, score) in &contract.scores {
-            writeln!(f, "| {measure} | {score} |")?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -461,16 +298,5 @@ mod tests {
         let text = "Caicedo et al., Nature Methods 2019, doi:10.1038/s41592-019-0612-7. CC0";
         assert_eq!(doi(text).as_deref(), Some("10.1038/s41592-019-0612-7"));
         assert_eq!(doi("no doi: at all"), None);
-    }
-
-    #[test]
-    fn probabilities_are_those_of_the_definition() {
-        let scores = [0.0, 1.0, 2.0, -1.0];
-        let found = probabilities(&scores, 2, Activation::Softmax);
-        let expected = 1.0 / (1.0 + 2.0_f32.exp());
-        assert!((found[0] - expected).abs() < 1e-6, "{found:?}");
-        assert!(
-            (found[0] + found[2] - 1.0).abs() < 1e-6 && (found[1] + found[3] - 1.0).abs() < 1e-6
-        );
     }
 }

@@ -6,8 +6,7 @@ use crate::picture::{
     Format, Frame, FrameError, FrameMut, Plane, PlaneMut, Scaling, YuvCoding, fill,
 };
 use crate::tiling::{Size, Span, mirror};
-use crate::train::plane;
-use crate::train::read::{Raster, ReadError};
+use crate::train::read::{Raster, ReadError, fit};
 
 /// A picture in one of the formats that the element takes, rows without gaps.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +45,13 @@ impl Picture {
         let mut planes = raster.image(channels)?;
         let is_deep = !is_color && raster.depth != 8;
         let most = f32::from(if is_deep { u16::MAX } else { u8::MAX.into() });
-        fit(&mut planes, most, contract.normalization)?;
+        let was_fitted = fit(&mut planes, most);
+        if was_fitted && matches!(contract.normalization, Normalization::Fixed { .. }) {
+            return Err(ReadError::Pixels {
+                found: format!("not whole numbers from 0 to {most}"),
+                expected: "the model has a fixed range of counts, which other values have no place in",
+            });
+        }
         let pixels = 0..raster.height * raster.width;
         let samples = pixels.flat_map(|at| planes.iter().map(move |plane| plane.data[at]));
         let (format, bytes) = match (is_color, is_deep) {
@@ -164,35 +169,6 @@ impl Picture {
             _ => 4,
         }
     }
-}
-
-/// Brings values to whole numbers in `0..=most`; leaves them where they are that already.
-fn fit(
-    planes: &mut [plane::Plane<f32>],
-    most: f32,
-    normalization: Normalization,
-) -> Result<(), ReadError> {
-    let values = || planes.iter().flat_map(|plane| plane.data.iter().copied());
-    if values().all(|x| x.fract() == 0.0 && (0.0..=most).contains(&x)) {
-        return Ok(());
-    }
-    if let Normalization::Fixed { .. } = normalization {
-        return Err(ReadError::Pixels {
-            found: format!("not whole numbers from 0 to {most}"),
-            expected: "the model has a fixed range of counts, which other values have no place in",
-        });
-    }
-    let low = values().fold(f32::INFINITY, f32::min);
-    let high = values().fold(f32::NEG_INFINITY, f32::max);
-    let span = f64::from(high) - f64::from(low);
-    let fitted = |x: f32| match span > 0.0 {
-        true => ((f64::from(x) - f64::from(low)) / span * f64::from(most)).round() as f32,
-        false => 0.0,
-    };
-    for plane in planes {
-        plane.data.iter_mut().for_each(|x| *x = fitted(*x));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -17,10 +17,10 @@ use crate::onnx::{DataType, Graph, Model, TensorType, Type, ValueInfo};
 use crate::onnx::{channels_last, half_precision};
 use crate::picture::{FrameError, Normalizer, fill};
 use crate::tiling::{Blend, Plan, PlanError, TileSize};
-use crate::train::dataset::{DatasetError, Page, Reader, in_order};
+use crate::train::dataset::{DatasetError, Page, Reader, in_order, spread};
+use crate::train::model_file::{self, FileError};
 use crate::train::options::number;
-use crate::train::replace::{kept, replace};
-use crate::train::run_folder::WriteError;
+use crate::train::replace::{WriteError, check, kept, replace};
 use crate::train::terminal::say;
 
 /// What a layer is called here, behind the kind of its operator.
@@ -29,7 +29,7 @@ const KIND: &str = "Conv/";
 /// Side of the part of a picture that is looked at, in pixels.
 const PART: usize = 256;
 
-/// Pictures by which layers are judged: to tell the sensitive ones takes fewer than to find all ranges.
+/// Pictures by which layers are judged, spread evenly: to tell the sensitive ones takes fewer than to find all ranges.
 const JUDGED: usize = 8;
 
 /// Write a model that computes in fewer bits.
@@ -95,6 +95,9 @@ pub enum QuantizeError {
     /// It is no model of this program, and may hold parts that this program would lose.
     #[error("{} is no model that unet-train wrote, with numbers of 32 bits", .0.display())]
     Foreign(PathBuf),
+    /// Its file can't be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The model would be lost, from which lighter ones are made.
     #[error("--output is the model itself, {}, and its weights of 32 bits would be lost: name another file", .0.display())]
     Same(PathBuf),
@@ -134,8 +137,7 @@ impl Quantize {
         // What can't be used at all is said by the words for that.
         let opened = Opened::open(&self.model, &self.runtime.options())?;
         let foreign = || QuantizeError::Foreign(self.model.clone());
-        let bytes = std::fs::read(&self.model).map_err(|_| foreign())?;
-        let mut model = Model::decode(&bytes[..]).map_err(|_| foreign())?;
+        let (_, mut model) = model_file::read(&self.model)?;
         let graph = model.graph.take().ok_or_else(foreign)?;
         let contract = opened.contract();
         let is_ours = model.producer_name == env!("CARGO_PKG_NAME") && opened.is_described();
@@ -143,6 +145,7 @@ impl Quantize {
             return Err(foreign());
         }
         let output = self.output()?;
+        check(&output)?;
         let (graph, precision) = match (self.to, &self.images) {
             (To::Int8, Some(images)) => {
                 let pictures = self.pictures(images, contract)?;
@@ -166,10 +169,7 @@ impl Quantize {
             }
         }
         let bytes = model.encode_to_vec();
-        replace(&output, &bytes).map_err(|error| WriteError {
-            file: output.clone(),
-            error,
-        })?;
+        replace(&output, &bytes)?;
         let size = bytes.len() as f64 / 1e6;
         say(&format!(
             "{} of {size:.1} MB, {precision}",
@@ -198,11 +198,10 @@ impl Quantize {
     /// What the network would be shown of the middle of some images.
     fn pictures(&self, images: &Path, contract: &Contract) -> Result<Vec<Shown>, QuantizeError> {
         let pages = in_order(images)?;
-        let every = pages.len().div_ceil(self.count.max(1)).max(1);
         let mut reader = Reader::default();
         let mut normalizer = Normalizer::new(contract.normalization);
         let mut shown = Vec::new();
-        for (_, page) in pages.iter().step_by(every) {
+        for (_, page) in spread(&pages, self.count) {
             let picture = reader.read(page, |raster| Picture::of(raster, contract))?;
             let frame = picture.frame().map_err(|error| QuantizeError::Frame {
                 page: page.clone(),
@@ -318,12 +317,12 @@ impl<'a> Calibration<'a> {
         Ok(sum / count.max(1) as f64)
     }
 
-    /// The probabilities that a graph gives for the first [`JUDGED`] pictures.
+    /// The probabilities that a graph gives for [`JUDGED`] of the pictures.
     fn probabilities(&self, graph: &Graph) -> Result<Vec<Vec<f32>>, QuantizeError> {
         let library = self.runtime.options().library;
         let mut trace = Trace::open(&encoded(self.model, graph), &library)?;
         let mut all = Vec::new();
-        for Shown { pixels, shape } in self.pictures.iter().take(JUDGED) {
+        for Shown { pixels, shape } in spread(self.pictures, JUDGED) {
             trace.run(pixels, *shape, |_, scores| {
                 all.push(foreground(scores, self.classes))
             })?;

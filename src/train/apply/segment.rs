@@ -22,11 +22,11 @@ use crate::train::terminal::say;
 
 /// Segment images.
 ///
-/// Writes for each of IMAGES a PNG file of the same name into the folder OUT;
-/// several things at once go into folders of their own, OUT/mask, OUT/labels and
-/// so on. Pages of a stack are numbered: stack-000.png, stack-001.png.
+/// Writes for each of IMAGES a PNG file of the same name into the folder OUTPUT;
+/// several things at once go into folders of their own, OUTPUT/mask, OUTPUT/labels
+/// and so on. Pages of a stack are numbered: stack-000.png, stack-001.png.
 ///
-///   unet-train segment --model cells.onnx --images stack.tif --out found --what labels,overlay
+///   unet-train segment --model cells.onnx --images stack.tif --output found --what labels,overlay
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Segment {
@@ -37,8 +37,8 @@ pub struct Segment {
     #[arg(long, value_name = "PATH")]
     images: PathBuf,
     /// Folder for what is found
-    #[arg(long, value_name = "FOLDER")]
-    out: PathBuf,
+    #[arg(long, alias = "out", value_name = "FOLDER")]
+    output: PathBuf,
     /// Replace files of the same names that are there already
     #[arg(long)]
     overwrite: bool,
@@ -108,10 +108,10 @@ pub enum SegmentError {
         error: PredictError,
     },
     /// The images would be replaced.
-    #[error("--out names the folder of the images, {}, which would be replaced: name another", .0.display())]
+    #[error("--output names the folder of the images, {}, where results would take their names: name another", .0.display())]
     Same(PathBuf),
     /// A file would be lost.
-    #[error("{} is there already: name another --out, or replace it by --overwrite", .0.display())]
+    #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
     Exists(PathBuf),
     /// Two results would have one name.
     #[error("{} and {} would both be written as {name}.png: rename one", pages[0], pages[1])]
@@ -204,7 +204,7 @@ impl Segment {
         say(&format!(
             "{} image(s), {found} object(s), written to {}",
             pages.len(),
-            self.out.display()
+            self.output.display()
         ));
         Ok(())
     }
@@ -212,8 +212,8 @@ impl Segment {
     /// Where each thing goes; makes the folders.
     fn folders(&self) -> Result<Vec<(What, PathBuf)>, SegmentError> {
         let folder = |what: &What| match self.what.len() {
-            1 => self.out.clone(),
-            _ => self.out.join(what.folder()),
+            1 => self.output.clone(),
+            _ => self.output.join(what.folder()),
         };
         let folders: Vec<_> = self.what.iter().map(|what| (*what, folder(what))).collect();
         for (_, folder) in &folders {
@@ -221,15 +221,21 @@ impl Segment {
                 file: folder.clone(),
                 error,
             })?;
-            let same = matches!(
-                (folder.canonicalize(), self.images.canonicalize()),
-                (Ok(folder), Ok(images)) if folder == images || images.parent() == Some(&folder)
-            );
-            if same {
+            if self.is_taken(folder) {
                 return Err(SegmentError::Same(folder.clone()));
             }
         }
         Ok(folders)
+    }
+
+    /// Whether results in `folder` would lie among the images, or be written over the one image.
+    fn is_taken(&self, folder: &Path) -> bool {
+        let is_png = self.images.is_file() && self.images.extension() == Some("png".as_ref());
+        matches!(
+            (folder.canonicalize(), self.images.canonicalize()),
+            (Ok(folder), Ok(images))
+                if folder == images || is_png && images.parent() == Some(&folder)
+        )
     }
 
     fn png(

@@ -10,16 +10,14 @@ use super::options::{RuntimeOptions, of_model};
 use super::picture::Picture;
 use super::predictor::{PredictError, Predictor, Use};
 use crate::contract::{Contract, METADATA_KEY};
-use crate::onnx::Model;
 use crate::picture::{FrameError, Gauge, Normalizer};
-use crate::train::dataset::{Annotated, DatasetError, Reader, Source, annotations};
-use crate::train::metrics::Tally;
+use crate::train::dataset::{DatasetError, Reader, Source, annotations};
 use crate::train::model::rounded;
-use crate::train::replace::{kept, replace};
-use crate::train::run_folder::WriteError;
+use crate::train::model_file::{self, FileError};
+use crate::train::replace::{WriteError, check, kept, replace};
+use crate::train::target::Truth;
 use crate::train::terminal::say;
-use crate::train::tune::tune;
-use crate::train::validate::Found;
+use crate::train::validate::{Found, Verdict};
 
 /// Adapt what counts as an object, without learning anew.
 ///
@@ -67,6 +65,9 @@ pub enum TuneError {
     /// It is no model of this program, and may hold parts that this program would lose.
     #[error("{} is no model that unet-train wrote", .0.display())]
     Foreign(PathBuf),
+    /// Its file can't be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file would be lost.
     #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
     Exists(PathBuf),
@@ -101,20 +102,16 @@ impl Tune {
         };
         let open = Predictor::open(&self.model, &self.runtime.options(), how);
         let mut predictor = open.map_err(EvaluateError::Model)?;
-        let foreign = || TuneError::Foreign(self.model.clone());
-        let bytes = std::fs::read(&self.model).map_err(|_| foreign())?;
-        let mut model = Model::decode(&bytes[..]).map_err(|_| foreign())?;
+        let (_, mut model) = model_file::read(&self.model)?;
         let ours = model.producer_name == env!("CARGO_PKG_NAME");
         let mut entries = model.metadata_props.iter_mut();
         let entry = entries.find(|entry| ours && entry.key == METADATA_KEY);
-        let entry = entry.ok_or_else(foreign)?;
+        let entry = entry.ok_or_else(|| TuneError::Foreign(self.model.clone()))?;
+        let output = self.output.as_ref().unwrap_or(&self.model);
+        check(output)?;
         let contract = self.tuned(&mut predictor)?;
         entry.value = contract.to_json();
-        let output = self.output.as_ref().unwrap_or(&self.model);
-        replace(output, &model.encode_to_vec()).map_err(|error| WriteError {
-            file: output.clone(),
-            error,
-        })?;
+        replace(output, &model.encode_to_vec())?;
         say(&output.display().to_string());
         Ok(())
     }
@@ -127,7 +124,10 @@ impl Tune {
         if let Some(list) = &self.only {
             dataset = dataset.only(list)?;
         }
-        let measure = dataset.kind.into();
+        let mut truths = dataset.samples.iter().map(|sample| &sample.truth);
+        if !self.pictures_only && !truths.any(Truth::shows_cells) {
+            return Err(TuneError::NothingToFind);
+        }
         let mut reader = Reader::default();
         let mut found = Vec::new();
         let mut known = Known::of(&contract);
@@ -153,18 +153,9 @@ impl Tune {
             say(&dataset.to_string());
             return Ok(contract);
         }
-        let shows = |sample: &Annotated| sample.truth.cells.data.iter().any(|cell| *cell != 0);
-        if !dataset.samples.iter().any(shows) {
-            return Err(TuneError::NothingToFind);
-        }
         let truths = dataset.samples.iter().map(|sample| &sample.truth);
         let answers: Vec<_> = found.into_iter().zip(truths).collect();
-        let limits = tune(&answers, measure).limits;
-        let mut tally = Tally::new(measure);
-        for (found, truth) in &answers {
-            tally.add(&truth.objects(), &truth.judged(found.objects(limits)));
-        }
-        let scores = tally.scores();
+        let Verdict { limits, scores } = Verdict::of(&answers, dataset.kind.into());
         say(&format!("{dataset}\n{limits}: {scores}"));
         let contract = Contract {
             min_area: limits.min_area,

@@ -8,7 +8,7 @@ fn config(arguments: &[&str]) -> Result<Config, ConfigError> {
     let train = Train::augment_args(Command::new("train"));
     let program = Command::new("unet-train").subcommand(train);
     let all = expanded(&program, typed.map(OsString::from).collect())?;
-    Ok(Config::of(&options().try_get_matches_from(&all[2..])?))
+    Config::of(&options().try_get_matches_from(&all[2..])?)
 }
 
 fn get(config: &Config, key: &str) -> String {
@@ -37,6 +37,51 @@ fn typed_counts_more_than_file_than_preset_than_default() {
     let options = config(&["--config", file, "--preset", "default", "--steps=7"]).unwrap();
     assert_eq!(get(&options, "optimizer"), "\"adamw\"");
     assert_eq!(options.0.get("minutes"), None);
+}
+
+#[test]
+fn what_excludes_a_typed_option_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.toml");
+    let required = "images = 'a'\noutput = 'm.onnx'\n";
+    let read = |line: &str, typed: &str| {
+        fs::write(&file, format!("{required}{line}")).unwrap();
+        config(&["--config", file.to_str().unwrap(), typed]).unwrap()
+    };
+    let options = read("validation-sequence = ['02']", "--validation-list=list.txt");
+    assert_eq!(get(&options, "validation-sequence"), "[]");
+    let options = read("validation-list = 'list.txt'", "--validation-sequence=02");
+    assert_eq!(options.0.get("validation-list"), None);
+    assert_eq!(get(&options, "validation-sequence"), "[\"02\"]");
+}
+
+#[test]
+fn the_stacks_of_isbi_2012_show_membranes_unless_something_else_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["train-volume.tif", "train-labels.tif"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    let images = format!("--images={}", folder.path().display());
+    let kind = |more: &[&str]| {
+        let options = config(&[&[&images[..], "--output=o"][..], more].concat()).unwrap();
+        options.options().unwrap();
+        options.0.get("kind").map(Value::to_string)
+    };
+    assert_eq!(kind(&[]).as_deref(), Some("\"membranes\""));
+    assert_eq!(kind(&["--kind=binary"]).as_deref(), Some("\"binary\""));
+    assert_eq!(kind(&["--masks=m"]), None);
+    assert_eq!(kind(&["--classes=a,b,c"]), None);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let typed = OsStr::from_bytes(b"--images=caf\xe9");
+    let matches = options().get_matches_from([typed, OsStr::new("--output=o")]);
+    let error = Config::of(&matches).unwrap_err().to_string();
+    assert!(error.contains("is not valid UTF-8"), "{error}");
 }
 
 #[test]

@@ -17,6 +17,12 @@ pub struct Named {
     pub path: PathBuf,
 }
 
+/// Whether a file with this ending is a picture, in capitals or not.
+pub fn is_picture(ending: &str) -> bool {
+    let mut endings = ENDINGS.into_iter();
+    endings.any(|picture| picture.eq_ignore_ascii_case(ending))
+}
+
 /// The pictures of a folder, of which there is at least one, in the order of their names.
 pub fn pictures(folder: &Path) -> Result<Vec<Named>, DatasetError> {
     let unreadable = |error| DatasetError::Folder {
@@ -26,8 +32,8 @@ pub fn pictures(folder: &Path) -> Result<Vec<Named>, DatasetError> {
     let mut pictures = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let ending = path.extension().unwrap_or_default().to_string_lossy();
-        if !ENDINGS.contains(&ending.to_lowercase().as_str()) {
+        let ending = path.extension().unwrap_or_default();
+        if !is_picture(&ending.to_string_lossy()) {
             continue;
         }
         let stem = path.file_stem().unwrap_or_default();

@@ -101,8 +101,7 @@ impl Meaning {
         if let Some(value) = self.ignore.filter(|_| truths.clone().all(all_ignored)) {
             return Err(DatasetError::AllIgnored { masks, value });
         }
-        let empty = |truth: &Truth| truth.cells.data.iter().all(|cell| *cell == 0);
-        if truths.clone().all(empty) {
+        if !truths.clone().any(Truth::shows_cells) {
             return Err(DatasetError::NoCells(masks));
         }
         let mut seen = vec![false; self.names.len()];

@@ -157,9 +157,18 @@ pub fn annotations(source: &Source) -> Result<Dataset<Annotated>, DatasetError> 
 pub fn load(source: &Source) -> Result<Dataset, DatasetError> {
     let (dataset, meaning) = read(source)?;
     meaning.check(dataset.samples.iter().map(|annotated| &annotated.truth))?;
+    with_images(dataset, source)
+}
+
+/// The same of images and masks to judge by, which need not show all that there is to learn.
+pub fn load_to_judge_by(source: &Source) -> Result<Dataset, DatasetError> {
+    with_images(annotations(source)?, source)
+}
+
+fn with_images(dataset: Dataset<Annotated>, source: &Source) -> Result<Dataset, DatasetError> {
     let mut images = Reader::default();
     dataset.try_map(|annotated| {
-        let image = images.read(&annotated.image, |raster| raster.image(source.channels()))?;
+        let image = images.read(&annotated.image, |raster| raster.shown(source.channels()))?;
         annotated.fits(image[0].height, image[0].width)?;
         Ok(Sample {
             name: annotated.name,
@@ -184,7 +193,14 @@ pub fn pictures(samples: &[Sample]) -> Pictures {
     pictures
 }
 
+/// Some of many: `count` of them, or all where there are fewer, spread evenly.
+pub fn spread<T>(all: &[T], count: usize) -> impl Iterator<Item = &T> {
+    let count = count.min(all.len());
+    (0..count).map(move |place| &all[place * all.len() / count])
+}
+
 fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), DatasetError> {
+    let source = &source.settled();
     source.check()?;
     let found = find(source)?;
     let mut reader = Reader::default();

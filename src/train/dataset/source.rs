@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::DatasetError;
+use super::{DatasetError, stacks};
 use crate::contract::{Channels, MAX_CLASSES};
 
 /// Where images and masks are and what they mean: the options of the command line, and the same in a
@@ -22,8 +22,8 @@ pub struct Source {
     /// How files are arranged [default: seen from what is there]
     #[arg(long, value_enum)]
     pub layout: Option<Layout>,
-    /// What the numbers in a mask mean [default: classes if there are more than two, binary if no mask
-    /// has two different numbers besides 0, else instances]
+    /// What the numbers in a mask mean [default: classes if there are more than two, membranes in the
+    /// stacks of ISBI 2012, binary if no mask has two different numbers besides 0, else instances]
     #[arg(long, value_enum)]
     pub kind: Option<MaskKind>,
     /// Names of the classes, the background first; a mask's number is the place in this list
@@ -114,6 +114,25 @@ impl Source {
             images: images.into(),
             masks: Some(masks.into()),
             ..Source::default()
+        }
+    }
+
+    /// Whether the images are the stacks of ISBI 2012 by their names, the masks of which show membranes, and nothing
+    /// else is said of them.
+    pub fn names_membranes(&self) -> bool {
+        self.kind.is_none()
+            && self.masks.is_none()
+            && self.classes.len() <= 2
+            && self.layout.is_none_or(|layout| layout == Layout::Stacks)
+            && stacks::inside(&self.images).is_some()
+    }
+
+    /// The same with what the names of the files tell.
+    pub(super) fn settled(&self) -> Self {
+        let membranes = self.names_membranes().then_some(MaskKind::Membranes);
+        Source {
+            kind: self.kind.or(membranes),
+            ..self.clone()
         }
     }
 

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::{Annotated, Dataset, DatasetError, Sample};
+use super::{Annotated, Dataset, DatasetError, Sample, files};
 
 /// Which samples are held back for validation. Neighbouring frames of a time-lapse or of a volume are
 /// near copies: held back at random, they say little about frames that were never seen.
@@ -119,7 +119,7 @@ impl Split {
     /// Refuses samples of which nothing can be learned, or that no network can be judged by: one that finds nothing
     /// would have the best of all scores.
     pub fn check(&self) -> Result<(), DatasetError> {
-        let shows = |sample: &Sample| sample.truth.cells.data.iter().any(|cell| *cell != 0);
+        let shows = |sample: &Sample| sample.truth.shows_cells();
         let names = |samples: &[Sample]| samples.iter().map(|s| s.name.clone()).collect();
         if !self.training.iter().any(shows) {
             return Err(DatasetError::NothingToLearn(self.training.len()));
@@ -178,10 +178,10 @@ fn without(mut samples: Vec<Sample>, names: &[String]) -> Result<Vec<Sample>, Da
 
 /// The name of an image without the ending of a picture.
 fn plain(name: &str) -> &str {
-    [".png", ".tif", ".tiff"]
-        .into_iter()
-        .find_map(|ending| name.strip_suffix(ending))
-        .unwrap_or(name)
+    match name.rsplit_once('.') {
+        Some((stem, ending)) if files::is_picture(ending) => stem,
+        _ => name,
+    }
 }
 
 /// How many of `count` samples a share is; at least one.

@@ -32,7 +32,7 @@ pub fn find(images: &Path, masks: &Path) -> Result<Found, DatasetError> {
     }
     let pair = |((name, image), (_, mask)): ((String, Page), (String, Page))| Pair {
         name,
-        sequence: String::new(),
+        sequence: sequence(&image),
         image,
         mask,
     };
@@ -40,6 +40,12 @@ pub fn find(images: &Path, masks: &Path) -> Result<Found, DatasetError> {
         pairs: image_pages.into_iter().zip(mask_pages).map(pair).collect(),
         ..Found::new(Layout::Stacks, masks)
     })
+}
+
+/// The sequence that a picture is part of: its file, where that holds several.
+fn sequence(page: &Page) -> String {
+    let stem = page.index.and(page.file.file_stem());
+    stem.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The pictures of a folder in the order of their names, or the pages of a file, each with a name of

@@ -1,13 +1,15 @@
 use std::fs::{self, File};
 
-use image::{GrayImage, ImageBuffer, Luma, RgbImage};
+use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
 use tempfile::TempDir;
-use tiff::encoder::{TiffEncoder, colortype::Gray8};
+use tiff::encoder::TiffEncoder;
+use tiff::encoder::colortype::{Gray8, Gray32Float};
 
 use super::*;
 use crate::contract::{Channels, Normalization};
 use crate::picture::{self, Format, Frame, Normalizer, YuvCoding};
 use crate::tiling::{Blend, Plan, Size, TileSize};
+use crate::train::apply::picture::Picture;
 use crate::unet::UNet;
 
 /// A folder that is deleted in the end.
@@ -173,7 +175,7 @@ fn stacks_pair_page_by_page_with_stacks_or_folders() {
     let dataset = folder.load().unwrap();
     assert_eq!(
         (dataset.layout, dataset.kind),
-        (Layout::Stacks, MaskKind::Binary)
+        (Layout::Stacks, MaskKind::Membranes)
     );
     assert_eq!(
         names(&dataset.samples),
@@ -207,6 +209,14 @@ fn stacks_in_folders_are_sequences() {
         .mask("masks/b.png", [0; 6]);
     let samples = folder.load().unwrap().samples;
     assert_eq!(names(&samples), ["a-000", "a-001", "b"]);
+    let sequences: Vec<_> = samples.iter().map(|s| s.sequence.as_str()).collect();
+    assert_eq!(sequences, ["a", "a", ""]);
+    // Paired by their order, too.
+    let in_order = Source {
+        layout: Some(Layout::Stacks),
+        ..Source::new(folder.path("images"), folder.path("masks"))
+    };
+    let samples = load(&in_order).unwrap().samples;
     let sequences: Vec<_> = samples.iter().map(|s| s.sequence.as_str()).collect();
     assert_eq!(sequences, ["a", "a", ""]);
 }
@@ -369,6 +379,68 @@ fn the_network_learns_from_what_the_element_shows_it() {
                 assert!(
                     (found - expected).abs() < 1e-5,
                     "{found} {expected} {format:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn some_of_many_are_spread_over_all_of_them() {
+    let all: Vec<usize> = (0..33).collect();
+    let some = |count| spread(&all, count).copied().collect::<Vec<_>>();
+    assert_eq!(some(32).len(), 32);
+    assert_eq!(some(3), [0, 11, 22]);
+    assert_eq!(some(50), all);
+    assert!(some(0).is_empty());
+}
+
+#[test]
+fn values_that_no_frame_holds_are_learned_as_they_are_shown() {
+    let folder = Folder::new();
+    let deep = ImageBuffer::<Rgb<u16>, _>::from_fn(9, 6, |x, y| {
+        let (x, y) = (x as u16, y as u16);
+        Rgb([900 * x, 700 * y + x, 65_000 - 31 * x * y])
+    });
+    deep.save(folder.path("images/deep.png")).unwrap();
+    let fractions: Vec<f32> = (0..54)
+        .map(|at| (at * at % 37) as f32 / 7.0 - 2.0)
+        .collect();
+    let mut encoder =
+        TiffEncoder::new(File::create(folder.path("images/float.tif")).unwrap()).unwrap();
+    encoder
+        .write_image::<Gray32Float>(9, 6, &fractions)
+        .unwrap();
+    for name in ["deep", "float"] {
+        let mask = GrayImage::from_pixel(9, 6, Luma([1]));
+        mask.save(folder.path(&format!("masks/{name}.png")))
+            .unwrap();
+    }
+    for channels in [InputChannels::Gray, InputChannels::Rgb] {
+        let source = Source {
+            channels,
+            ..folder.source()
+        };
+        let unet = UNet {
+            channels: source.channels().count(),
+            classes: 2,
+            width: 1,
+            depth: 1,
+            padded: true,
+        };
+        let contract = unet.contract("any");
+        let files = annotations(&source).unwrap().samples;
+        for (sample, file) in load(&source).unwrap().samples.iter().zip(&files) {
+            let picture = Reader::default().read(&file.image, |r| Picture::of(r, &contract));
+            let picture = picture.unwrap();
+            let expected = element(&picture.frame().unwrap(), source.channels());
+            let found: Vec<f32> = sample.image.iter().flat_map(|p| p.data.clone()).collect();
+            assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(expected) {
+                let name = &sample.name;
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "{found} {expected} {name} {channels:?}"
                 );
             }
         }

@@ -28,7 +28,7 @@ pub struct Scores {
     /// Average precision as the Data Science Bowl 2018 has it, matches of matches + missed + invented,
     /// at intersections over union above 0.5, 0.75 and 0.9.
     pub ap: [f64; MATCHES.len()],
-    /// Share of pixels that are of another class than they should be.
+    /// Share of the pixels that somebody has judged that are of another class than they should be.
     pub pixel_error: f64,
 }
 
@@ -131,7 +131,7 @@ impl Tally {
             dice: ratio(2 * self.intersection, foreground),
             f1: ratio(2 * self.matches[0], cells),
             seg: match self.true_cells {
-                0 => 1.0,
+                0 => ratio(0, self.predicted_cells),
                 count => self.seg / count as f64,
             },
             ap: self.matches.map(|matches| ratio(matches, cells - matches)),
@@ -260,6 +260,21 @@ mod tests {
             pixel_error: 0.0,
         };
         assert_eq!(scores, right);
+        let invented = score(&[(&[0, 0], &[0, 1])]);
+        assert_eq!(
+            (invented.f1, invented.seg, invented.ap),
+            (0.0, 0.0, [0.0; 3])
+        );
+    }
+
+    #[test]
+    fn pixels_that_nobody_has_judged_are_neither_right_nor_wrong() {
+        // One pixel of four that were judged is wrong; of the other two nothing is known.
+        let mut overlaps = Overlaps::of(&line(&[1, 1, 0, 0, 0, 0]), &line(&[1, 0, 0, 0, 0, 0]));
+        overlaps.leave_out(2);
+        let mut tally = Tally::default();
+        tally.count(&overlaps);
+        assert_eq!(tally.scores().pixel_error, 0.25);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Overlaps {
     pub(super) both: BTreeMap<(u32, u32), u64>,
     /// What a true and a predicted cell of different classes share.
     pub(super) confused: BTreeMap<(u32, u32), u64>,
-    /// Pixels of the picture.
+    /// Pixels of the picture that count.
     pub(super) pixels: u64,
 }
 
@@ -56,6 +56,11 @@ impl Overlaps {
             overlaps.pixels += area;
         }
         overlaps
+    }
+
+    /// Leaves out pixels that nobody has judged, which are background in both.
+    pub fn leave_out(&mut self, pixels: usize) {
+        self.pixels = self.pixels.saturating_sub(pixels as u64);
     }
 
     /// Takes predicted cells of fewer than `min_area` pixels for background.

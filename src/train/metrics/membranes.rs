@@ -20,21 +20,24 @@ use crate::train::plane::Plane;
 pub struct Scores {
     /// Which pixels are in one cell; `None` where the truth shows no cell at all.
     pub separation: Option<Separation>,
-    /// Share of pixels that are of the wrong kind, `0..=1`.
+    /// Share of the pixels that somebody has judged that are of the wrong kind, `0..=1`.
     pub pixel_error: f64,
-    /// See [`warping_error`].
+    /// See [`warping_error`]; a share of the same pixels.
     pub warping_error: f64,
 }
 
 impl Scores {
-    /// Scores of one image.
-    pub fn of(truth: &Plane<bool>, found: &Plane<bool>) -> Self {
+    /// Scores of one image. So many of its pixels are `ignored`: nobody has judged them, and they are
+    /// membrane in both.
+    pub fn of(truth: &Plane<bool>, found: &Plane<bool>, ignored: usize) -> Self {
+        let pixels = truth.data.len();
+        let judged = pixels.saturating_sub(ignored).max(1);
         let pairs = truth.data.iter().zip(&found.data);
         let wrong = pairs.filter(|(truth, found)| truth != found).count();
         Scores {
             separation: Separation::of(&components(truth), &thin(found)),
-            pixel_error: wrong as f64 / truth.data.len().max(1) as f64,
-            warping_error: warping_error(truth, found),
+            pixel_error: wrong as f64 / judged as f64,
+            warping_error: warping_error(truth, found) * (pixels as f64 / judged as f64),
         }
     }
 
@@ -214,11 +217,14 @@ mod tests {
             width: text.len(),
             data: text.bytes().map(|b| b == b'o').collect(),
         };
-        let scores = Scores::of(&mask("ooooo.ooooo"), &mask("ooo.....ooo"));
+        let (truth, found) = (mask("ooooo.ooooo"), mask("ooo.....ooo"));
+        let scores = Scores::of(&truth, &found, 0);
         let separation = scores.separation.unwrap();
         assert_eq!((separation.v_rand, separation.v_info), (1.0, 1.0));
         close(scores.pixel_error, 4.0 / 11.0);
         assert_eq!(scores.warping_error, 0.0);
+        // Had nobody judged the membrane, as if it were not there.
+        close(Scores::of(&truth, &found, 1).pixel_error, 4.0 / 10.0);
     }
 
     #[test]

@@ -108,13 +108,19 @@ impl Tally {
         }
     }
 
-    /// Counts one image: the true and the found objects, one number for each and 0 elsewhere.
-    pub fn add(&mut self, truth: &Plane<u32>, found: &Plane<u32>) {
+    /// Counts one image: the true and the found objects, one number for each and 0 elsewhere, also in the
+    /// `ignored` pixels that nobody has judged.
+    pub fn add(&mut self, truth: &Plane<u32>, found: &Plane<u32>, ignored: usize) {
         match self {
-            Tally::Cells(tally) => tally.add(truth, found),
+            Tally::Cells(tally) => {
+                let mut overlaps = cells::Overlaps::of(truth, found);
+                overlaps.leave_out(ignored);
+                tally.count(&overlaps);
+            }
             Tally::Membranes(tally) => {
                 let inside = |objects: &Plane<u32>| objects.map(|object| object != 0);
-                tally.add(&membranes::Scores::of(&inside(truth), &inside(found)));
+                let scores = membranes::Scores::of(&inside(truth), &inside(found), ignored);
+                tally.add(&scores);
             }
         }
     }

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use ::png::DecodingError;
 use ::tiff::TiffError;
+pub use values::fit;
 
 /// A picture as its file has it.
 #[derive(Clone, Debug, PartialEq)]

@@ -28,6 +28,20 @@ impl Raster {
         })
     }
 
+    /// The same as the element shows it to a network: in whole numbers of 8 bits where it is in colour or its file has as
+    /// many, of 16 where it is in grey. Other values are [fitted](fit), which the network doesn't notice but for the
+    /// rounding, for it learns with statistics of the picture.
+    pub fn shown(&self, channels: Channels) -> Result<Vec<Plane<f32>>, ReadError> {
+        let mut planes = self.image(channels)?;
+        let in_color = self.is_color() && channels == Channels::Rgb;
+        let most = match in_color || self.depth == 8 {
+            true => u8::MAX.into(),
+            false => u16::MAX.into(),
+        };
+        fit(&mut planes, most);
+        Ok(planes)
+    }
+
     /// Whether there is more than grey in it.
     pub fn is_color(&self) -> bool {
         self.channels >= 3 || matches!(self.coding, Coding::Palette(_))
@@ -116,4 +130,24 @@ impl Raster {
             _ => (sum / 256.0).floor(),
         }
     }
+}
+
+/// Brings values to whole numbers in `0..=most`, the smallest to 0 and the largest to `most`, and tells so; leaves
+/// them where they are such numbers already.
+pub fn fit(planes: &mut [Plane<f32>], most: f32) -> bool {
+    let values = || planes.iter().flat_map(|plane| plane.data.iter().copied());
+    if values().all(|x| x.fract() == 0.0 && (0.0..=most).contains(&x)) {
+        return false;
+    }
+    let low = values().fold(f32::INFINITY, f32::min);
+    let high = values().fold(f32::NEG_INFINITY, f32::max);
+    let span = f64::from(high) - f64::from(low);
+    let fitted = |x: f32| match span > 0.0 {
+        true => ((f64::from(x) - f64::from(low)) / span * f64::from(most)).round() as f32,
+        false => 0.0,
+    };
+    for plane in planes {
+        plane.data.iter_mut().for_each(|x| *x = fitted(*x));
+    }
+    true
 }

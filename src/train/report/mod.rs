@@ -11,7 +11,9 @@ use self::curves::PlotError;
 use self::page::{Page, png};
 use super::checkpoint::{Judged, State};
 use super::log::Log;
-use super::run_folder::{RunFolder, WriteError};
+use super::model::in_file;
+use super::replace::{WriteError, replace};
+use super::run_folder::RunFolder;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -45,14 +47,14 @@ pub fn write(
 ) -> Result<(), ReportError> {
     let curves = curves::draw(log)?;
     let curves = png(&curves)?;
-    folder.write(&folder.curves(), &curves)?;
+    replace(&folder.curves(), &curves)?;
     let mut page = Page::new(name);
     page.paragraph(&summary(state));
     if let Some(Judged { verdict, .. }) = &state.best {
         page.heading("Scores of the best network on the images held back");
         let scores = verdict.scores.named().into_iter();
         page.table(scores.map(|(name, score)| (name, format!("{score:.4}"))));
-        page.paragraph(&format!("With {}.", verdict.limits));
+        page.paragraph(&format!("With {}.", in_file(verdict.limits)));
     }
     page.heading("Curves");
     page.image(&curves, "Over the steps of the run");
@@ -63,14 +65,14 @@ pub fn write(
         );
         for Sample { name, picture } in samples {
             let picture = png(picture)?;
-            folder.write(&folder.sample(name), &picture)?;
+            replace(&folder.sample(name), &picture)?;
             page.image(&picture, name);
         }
     }
     page.heading("Settings");
     page.paragraph(&state.command);
     page.table(state.config.entries());
-    folder.write(&folder.report(), page.text().as_bytes())?;
+    replace(&folder.report(), page.text().as_bytes())?;
     Ok(())
 }
 

@@ -20,10 +20,12 @@ use crate::train::prepare::prepare;
 /// For each tile, one picture: what the network sees, the same with what it
 /// should answer in colour, and how much each pixel of the answer weighs. A
 /// network without padding answers for the middle of what it sees; the rest is
-/// dimmed. The options are those of `train`, and so is the TOML file.
+/// dimmed. The options are those of `train`, and so is the TOML file; but tiles
+/// are cut from all images, also from those that a run would hold back or leave
+/// out.
 ///
-///   unet-train augment --images images --masks masks --out tiles --count 20
-///   unet-train augment --config cells.run/config.toml --out tiles
+///   unet-train augment --images images --masks masks --output tiles --count 20
+///   unet-train augment --config cells.run/config.toml --output tiles
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct ShowTiles {
@@ -33,8 +35,8 @@ pub struct ShowTiles {
     #[command(flatten)]
     source: Source,
     /// Folder for the pictures; it is made where it is missing
-    #[arg(long, value_name = "FOLDER")]
-    out: PathBuf,
+    #[arg(long, alias = "out", value_name = "FOLDER")]
+    output: PathBuf,
     /// Replace pictures of the same names that are there already
     #[arg(long)]
     overwrite: bool,
@@ -60,7 +62,11 @@ impl ShowTiles {
         let names: Vec<_> = (0..self.count)
             .map(|index| format!("tile-{index:03}"))
             .collect();
-        make(&self.out, names.iter().map(String::as_str), self.overwrite)?;
+        make(
+            &self.output,
+            names.iter().map(String::as_str),
+            self.overwrite,
+        )?;
         let unet = self.network.unet(&self.source);
         let size = TileSize::legal(&unet.geometry(), self.tiles.side());
         let examples = prepare(dataset.samples, &self.weights.weighting(unet.classes));
@@ -78,14 +84,14 @@ impl ShowTiles {
         let weights = tiles.iter().flat_map(|tile| &tile.weights.data);
         let most = weights.copied().fold(0.0, f32::max);
         for (name, tile) in names.iter().zip(&tiles) {
-            write(&draw(tile, brightness, most), &self.out, name)?;
+            write(&draw(tile, brightness, most), &self.output, name)?;
         }
         say(&format!(
             "{} tiles of {} -> {} pixels in {}",
             self.count,
             size.input,
             size.output,
-            self.out.display()
+            self.output.display()
         ));
         Ok(())
     }

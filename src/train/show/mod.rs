@@ -31,7 +31,7 @@ pub enum ShowError {
         error: std::io::Error,
     },
     /// A file would be lost.
-    #[error("{} is there already: name another --out, or replace it by --overwrite", .0.display())]
+    #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
     Exists(PathBuf),
     /// A picture can't be written.
     #[error("can't write {}: {error}", file.display())]

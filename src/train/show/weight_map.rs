@@ -20,10 +20,11 @@ use crate::train::weight_map::separated;
 ///
 /// For each image, one picture: the image, its cells as they are separated
 /// (pixels that nobody has judged are grey), and the weights with their scale,
-/// the same one in all pictures.
+/// the same one in all pictures. All images are drawn, also those that a run
+/// would hold back or leave out.
 ///
-///   unet-train weight-map --images images --masks masks --out weights
-///   unet-train weight-map --config cells.run/config.toml --out weights
+///   unet-train weight-map --images images --masks masks --output weights
+///   unet-train weight-map --config cells.run/config.toml --output weights
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct ShowWeightMaps {
@@ -33,8 +34,8 @@ pub struct ShowWeightMaps {
     #[command(flatten)]
     source: Source,
     /// Folder for the pictures; it is made where it is missing
-    #[arg(long, value_name = "FOLDER")]
-    out: PathBuf,
+    #[arg(long, alias = "out", value_name = "FOLDER")]
+    output: PathBuf,
     /// Replace pictures of the same names that are there already
     #[arg(long)]
     overwrite: bool,
@@ -49,7 +50,11 @@ impl ShowWeightMaps {
         let dataset = load(&self.source)?;
         say(&dataset.to_string());
         let names: Vec<_> = dataset.samples.iter().map(|s| s.name.clone()).collect();
-        make(&self.out, names.iter().map(String::as_str), self.overwrite)?;
+        make(
+            &self.output,
+            names.iter().map(String::as_str),
+            self.overwrite,
+        )?;
         let classes = self.source.class_names().len();
         let examples = prepare(dataset.samples, &self.weights.weighting(classes));
         let weights: Vec<_> = examples.iter().map(weights).collect();
@@ -62,7 +67,7 @@ impl ShowWeightMaps {
                 weights.map(|weight| weight_color(weight, most)),
                 scale(most, weights.height),
             ]);
-            write(&canvas, &self.out, name)?;
+            write(&canvas, &self.output, name)?;
             let mean = weights.data.iter().sum::<f32>() / weights.data.len() as f32;
             say(&format!(
                 "{name}  mean weight {mean:.3}  largest {:.3}",

@@ -65,9 +65,11 @@ impl Flow {
             }
             *current = Some(stopper);
         }
-        let old = lock(&self.model).replace((inferrer.model.clone(), opening));
-        drop(old);
+        let model = inferrer.model.clone();
+        // First the network itself: whoever sees its name lets it see frames.
         self.inferrer.set(Some(inferrer));
+        let old = lock(&self.model).replace((model, opening));
+        drop(old);
         // It has given up nothing yet.
         *lock(&self.pace) = Pace::default();
         *lock(&self.change) = None;

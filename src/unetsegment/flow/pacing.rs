@@ -23,6 +23,11 @@ impl Flow {
         }
     }
 
+    /// Takes in that frames of other caps come, which may be cut into more tiles.
+    pub(super) fn meet_other_frames(&self) {
+        lock(&self.pace).meet_other_frames();
+    }
+
     /// Gives up what has to be, so that masks are not late, or takes it back; how things are then, if they have
     /// changed. Only the thread that infers may call it.
     pub fn keep_pace(&self, settings: &FrameSettings) -> Option<Paced> {

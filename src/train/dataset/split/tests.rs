@@ -141,7 +141,7 @@ fn a_list_names_images_with_or_without_ending() {
         validation_list: Some(list.clone()),
         ..Holdout::default()
     };
-    fs::write(&list, "# the best ones\n\na/1\n  a/3.tif\r\n").unwrap();
+    fs::write(&list, "# the best ones\n\na/1\n  a/3.TIF\r\n").unwrap();
     let [training, validation] = split(dataset(&[("a", 4)]), &holdout, 1).unwrap();
     assert_eq!(
         (training, validation),

@@ -1,0 +1,69 @@
+//! The file of a model, where more is needed of it than to run it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+
+use crate::bioimageio::is_package;
+use crate::onnx::Model;
+
+/// A file that can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("can't use {}: {why}", file.display())]
+pub struct FileError {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub why: Why,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+pub enum Why {
+    /// It is a package, which also says what is done before and after the network.
+    #[error("it is a package of BioImage.IO; name the .onnx file with its weights")]
+    Package,
+    /// It can't be read.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// It is no ONNX file.
+    #[error("it is no ONNX file: {0}")]
+    Form(#[from] prost::DecodeError),
+}
+
+/// The bytes of a file, and the model in them.
+pub fn read(file: &Path) -> Result<(Vec<u8>, Model), FileError> {
+    parse(file).map_err(|why| FileError {
+        file: file.into(),
+        why,
+    })
+}
+
+fn parse(file: &Path) -> Result<(Vec<u8>, Model), Why> {
+    if is_package(file) {
+        return Err(Why::Package);
+    }
+    let bytes = fs::read(file)?;
+    let model = Model::decode(&bytes[..])?;
+    Ok((bytes, model))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_told_from_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = read(folder.path()).unwrap_err();
+        assert!(matches!(error.why, Why::Package), "{error}");
+        let file = folder.path().join("model.onnx");
+        let error = read(&file).unwrap_err();
+        assert!(matches!(error.why, Why::Read(_)), "{error}");
+        fs::write(&file, "no model").unwrap();
+        let error = read(&file).unwrap_err();
+        assert!(error.to_string().contains("model.onnx: it is no ONNX file"));
+    }
+}
