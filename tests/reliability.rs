@@ -226,9 +226,11 @@ fn spread(info: &gst_video::VideoInfo, padding: usize) -> gst::Buffer {
     // In all these formats a plane's height is that of the component of its number.
     let lengths = (0..planes).map(|plane| strides[plane] * info.comp_height(plane as u8) as usize);
     let mut size = 0;
-    let offsets: Vec<usize> = lengths
-        .map(|length| std::mem::replace(&mut size, size + length))
-        .collect();
+    let mut offsets = Vec::new();
+    for length in lengths {
+        offsets.push(size);
+        size += length;
+    }
     let mut buffer = gst::Buffer::from_mut_slice(vec![100; size]);
     gst_video::VideoMeta::add_full(
         buffer.get_mut().unwrap(),
