@@ -65,6 +65,8 @@ fn played(model: &Path, (width, height): (usize, usize), more: &str, mib: Option
     assert!(done.status.success(), "{limit} KiB: {} {told}", done.status);
     let mut played = Played::default();
     for line in text.lines() {
+        // The name of the test stands before the first of them.
+        let line = line.trim_start_matches("test child_that_plays ... ");
         match line.split_once(": ") {
             Some(("error", error)) => played.error = Some(error.to_owned()),
             Some(("warning", warning)) => played.warnings.push(warning.to_owned()),
