@@ -308,7 +308,10 @@ fn a_condition_ends_with_the_masks() {
         let mut states: Vec<bool> = Vec::new();
         wait("both messages", || {
             let told = messages(&bus, "unetsegment-trigger");
-            states.extend(told.iter().map(|fields| fields.get::<bool>("active").unwrap()));
+            states.extend(
+                told.iter()
+                    .map(|fields| fields.get::<bool>("active").unwrap()),
+            );
             states.len() == 2
         });
         assert_eq!(states, [true, false], "{output}");

@@ -69,7 +69,7 @@ impl Watchdog {
             let (mut state, _) = waiting.unwrap_or_else(PoisonError::into_inner);
             if *state == State::Waiting {
                 *state = State::Acted;
-                drop(state);
+                // Before anybody sees that it has acted, and undoes it. It waits for nobody who waits for this lock.
                 act();
             }
         };
@@ -80,7 +80,7 @@ impl Watchdog {
         Watchdog(shared)
     }
 
-    /// Whether time was up.
+    /// Whether time was up, and what is done then was done.
     pub fn has_acted(&self) -> bool {
         let state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         *state == State::Acted
@@ -100,6 +100,7 @@ impl Drop for Watchdog {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::channel;
 
     use super::*;
@@ -119,5 +120,23 @@ mod tests {
         assert_eq!(heard.recv(), Ok("acted"));
         assert!(acting.has_acted());
         assert!(heard.recv().is_err(), "the dismissed one has acted");
+    }
+
+    /// Whoever sees that it has acted may undo what it has done.
+    #[test]
+    fn it_is_done_once_it_is_seen_to_have_acted() {
+        let done = Arc::new(AtomicBool::new(false));
+        let (began, beginning) = channel();
+        let slow = Watchdog::new(Duration::from_millis(1), {
+            let done = done.clone();
+            move || {
+                began.send(()).unwrap();
+                thread::sleep(Duration::from_millis(50));
+                done.store(true, Ordering::SeqCst);
+            }
+        });
+        beginning.recv().unwrap();
+        assert!(slow.has_acted());
+        assert!(done.load(Ordering::SeqCst));
     }
 }

@@ -159,6 +159,9 @@ pub struct Attribute {
     /// A `SparseTensorProto`, which is not read.
     #[prost(bytes = "bytes", optional, tag = "22")]
     pub sparse_tensor: Option<Bytes>,
+    /// `SparseTensorProto`s, which are not read.
+    #[prost(bytes = "bytes", repeated, tag = "23")]
+    pub sparse_tensors: Vec<Bytes>,
 }
 
 impl Attribute {
@@ -289,7 +292,9 @@ pub enum DataType {
     Int8 = 3,
     Int32 = 6,
     Int64 = 7,
+    Bool = 9,
     Float16 = 10,
+    Double = 11,
 }
 
 /// `ValueInfoProto`: an input or output of the graph.

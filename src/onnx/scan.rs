@@ -12,6 +12,8 @@ mod rules;
 mod shapes;
 mod sizes;
 pub(crate) mod tensor;
+mod value;
+mod windows;
 mod work;
 
 use std::collections::HashSet;
@@ -20,6 +22,10 @@ use super::{Attribute, AttributeType, Graph, Model, Node, wire};
 
 /// Operators at most; large segmentation networks have a few thousand.
 pub(super) const MOST_NODES: usize = 20_000;
+
+/// Outputs of one operator at most, and of all of them: few have more than one.
+const MOST_OUTPUTS: usize = 256;
+const ALL_OUTPUTS: usize = 2 * MOST_NODES;
 
 /// Elements of a computed constant at most, which is 64 MiB of floats.
 const LARGEST_CONSTANT: i64 = 1 << 24;
@@ -41,9 +47,10 @@ const CONTROL_FLOW: [&str; 4] = ["If", "Loop", "Scan", "SequenceMap"];
 
 /// Operators of which nothing here tells how much they make, and that no network of the U-Net kind needs: texts,
 /// lists, sound, boxes, and such as look from everywhere to everywhere.
-const NOT_FOR_PICTURES: [&str; 35] = [
+const NOT_FOR_PICTURES: [&str; 37] = [
     "Attention",
     "BlackmanWindow",
+    "CausalConvWithState",
     "CenterCropPad",
     "Col2Im",
     "ConcatFromSequence",
@@ -54,6 +61,7 @@ const NOT_FOR_PICTURES: [&str; 35] = [
     "HannWindow",
     "ImageDecoder",
     "LSTM",
+    "LinearAttention",
     "MaxRoiPool",
     "MelWeightMatrix",
     "Multinomial",
@@ -99,6 +107,14 @@ pub enum Refusal {
     Domain { node: String, domain: String },
     #[error("it defines operators of its own (functions): export it with them inlined")]
     Functions,
+    #[error(
+        "it holds what it is trained with (training_info), which nothing here needs: export it for inference"
+    )]
+    Training,
+    #[error(
+        "{node}, or the operators up to it, have {outputs} outputs: {MOST_OUTPUTS} are the most for one, {ALL_OUTPUTS} for all"
+    )]
+    Outputs { node: String, outputs: usize },
     #[error("it holds sparse tensors, whose size nothing bounds: export it with dense ones")]
     Sparse,
     #[error(
@@ -179,6 +195,9 @@ pub fn scan(model: &Model) -> Result<(), Refusal> {
     if !model.functions.is_empty() {
         return Err(Refusal::Functions);
     }
+    if !model.training_info.is_empty() {
+        return Err(Refusal::Training);
+    }
     let Some(graph) = &model.graph else {
         return Ok(());
     };
@@ -189,6 +208,7 @@ pub fn scan(model: &Model) -> Result<(), Refusal> {
         return Err(Refusal::Sparse);
     }
     graph.initializer.iter().try_for_each(tensor::check)?;
+    outputs(graph)?;
     graph.node.iter().try_for_each(operator)?;
     sizes::check(graph).map(drop)
 }
@@ -215,6 +235,24 @@ fn domain(node: &Node) -> Result<(), Refusal> {
             domain: other.to_owned(),
         }),
     }
+}
+
+/// Checks how many tensors are made: each is kept here while it is needed, also where it takes a byte in the file.
+fn outputs(graph: &Graph) -> Result<(), Refusal> {
+    let mut all = 0;
+    graph.node.iter().try_for_each(|node| {
+        let own = node.output.len();
+        all += own;
+        let refused = |outputs: usize| Refusal::Outputs {
+            node: called(node),
+            outputs,
+        };
+        match (own <= MOST_OUTPUTS, all <= ALL_OUTPUTS) {
+            (true, true) => Ok(()),
+            (false, _) => Err(refused(own)),
+            (true, false) => Err(refused(all)),
+        }
+    })
 }
 
 /// What an operator alone tells.
@@ -269,7 +307,7 @@ fn attribute(node: &Node, entry: &Attribute) -> Result<(), Refusal> {
     if entry.g.is_some() || !entry.graphs.is_empty() {
         return Err(Refusal::ControlFlow { node: called(node) });
     }
-    if entry.sparse_tensor.is_some() {
+    if entry.sparse_tensor.is_some() || !entry.sparse_tensors.is_empty() {
         return Err(Refusal::Sparse);
     }
     let mut tensors = entry.t.iter().chain(&entry.tensors);

@@ -25,6 +25,8 @@ pub struct Survey {
     pub padded: bool,
     /// Bytes of the feature maps that are alive at one time, at most, for each input pixel.
     pub bytes_per_pixel: f64,
+    /// Whether it computes with integers, of which a runtime keeps more copies than of feature maps in floating point.
+    pub integers: bool,
     /// Multiplications for each input pixel of the operator that computes longest.
     pub work_per_pixel: f64,
     /// Whether the last operator makes probabilities.
@@ -110,7 +112,12 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
         halo,
         global: global.filter(|_| halo.is_none()),
         padded: graph.node.iter().any(pads),
-        bytes_per_pixel: peak(graph, &maps),
+        bytes_per_pixel: peak(graph, &maps, &constants),
+        integers: graph.node.iter().any(|node| {
+            let op = node.op_type.as_str();
+            op.starts_with("QLinear")
+                || ["QuantizeLinear", "ConvInteger", "MatMulInteger"].contains(&op)
+        }),
         work_per_pixel: scan::heaviest(graph),
         activation: last_activation(graph),
     }
@@ -153,7 +160,7 @@ fn pads(node: &Node) -> bool {
 
 /// Most bytes a pixel that are alive at one time: each map from the node that makes it to the last
 /// one that reads it.
-fn peak(graph: &Graph, maps: &HashMap<&str, Map>) -> f64 {
+fn peak(graph: &Graph, maps: &HashMap<&str, Map>, constants: &HashMap<&str, &Tensor>) -> f64 {
     let mut last_use: HashMap<&str, usize> = HashMap::new();
     for (index, node) in graph.node.iter().enumerate() {
         for name in &node.input {
@@ -170,7 +177,8 @@ fn peak(graph: &Graph, maps: &HashMap<&str, Map>) -> f64 {
             node.op_type.as_str(),
             "Relu" | "Identity" | "Dropout" | "Sigmoid"
         );
-        peak = peak.max(alive + if in_place { 0.0 } else { made });
+        let more = if in_place { 0.0 } else { made };
+        peak = peak.max(alive + more + room(node, maps, constants));
         let mut done: Vec<&str> = node.input.iter().map(String::as_str).collect();
         done.sort_unstable();
         done.dedup();
@@ -182,6 +190,24 @@ fn peak(graph: &Graph, maps: &HashMap<&str, Map>) -> f64 {
         alive += made - freed;
     }
     peak
+}
+
+/// Bytes a pixel that ONNX Runtime computes `node` in, besides its maps.
+fn room(node: &Node, maps: &HashMap<&str, Map>, constants: &HashMap<&str, &Tensor>) -> f64 {
+    let bytes_of_a_number = match node.op_type.as_str() {
+        "ConvTranspose" => 4.0,
+        "ConvInteger" => 1.0,
+        _ => return 0.0,
+    };
+    let map = node.input.first().and_then(|name| maps.get(name.as_str()));
+    let weights = node.input.get(1);
+    let weights = weights.and_then(|name| constants.get(name.as_str()));
+    let (Some(map), Some(weights)) = (map, weights) else {
+        return 0.0;
+    };
+    // At each pixel the kernels of all channels that it makes, or sees.
+    let kernels: f64 = weights.dims.iter().skip(1).map(|dim| *dim as f64).product();
+    bytes_of_a_number * kernels / (map.scale * map.scale)
 }
 
 /// What the operator that makes the first output does, or the last one before it that changes values.
@@ -219,202 +245,4 @@ const MOVING: &[&str] = &[
 ];
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use prost::Message;
-
-    use super::*;
-    use crate::onnx::Model;
-    use crate::onnx::export::{Parameters, export};
-    use crate::unet::UNet;
-
-    fn graph(unet: &UNet) -> Graph {
-        let parameters: BTreeMap<_, _> = unet
-            .layers()
-            .into_iter()
-            .map(|layer| {
-                let parameters = Parameters {
-                    weight: vec![0.0; layer.shape().iter().product()],
-                    bias: vec![0.0; layer.outputs],
-                };
-                (layer.name, parameters)
-            })
-            .collect();
-        let contract = unet.contract("test");
-        let bytes = export(unet, &parameters, &contract).unwrap();
-        Model::decode(bytes.as_slice()).unwrap().graph.unwrap()
-    }
-
-    #[test]
-    fn the_papers_network_is_recognised() {
-        for padded in [false, true] {
-            for depth in 1..5 {
-                let unet = UNet {
-                    channels: 1,
-                    classes: 2,
-                    width: 4,
-                    depth,
-                    padded,
-                };
-                let survey = survey(&graph(&unet), 1);
-                assert_eq!(survey.stride, unet.geometry().stride);
-                assert_eq!(survey.padded, padded);
-                let padded = UNet {
-                    padded: true,
-                    ..unet
-                };
-                assert_eq!(survey.halo, Some(padded.geometry().halo));
-                assert_eq!(survey.activation, Some(Activation::Softmax));
-                // At least the two widest maps of the way up: the concatenated one and its
-                // convolution, 3 width channels of 4 bytes.
-                assert!(survey.bytes_per_pixel >= 3.0 * 4.0 * 4.0, "{survey:?}");
-                assert!(survey.bytes_per_pixel < 20.0 * 4.0 * 4.0, "{survey:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn an_operator_that_sees_the_whole_picture_has_no_halo() {
-        let unet = UNet {
-            channels: 1,
-            classes: 2,
-            width: 2,
-            depth: 1,
-            padded: true,
-        };
-        let mut graph = graph(&unet);
-        for op in ["InstanceNormalization", "GlobalAveragePool", "SomethingNew"] {
-            graph.node[1].op_type = op.into();
-            let survey = survey(&graph, 1);
-            assert_eq!((survey.halo, survey.global.as_deref()), (None, Some(op)));
-        }
-    }
-
-    /// A picture that is made smaller by pooling and enlarged by `scales` in a node of its own.
-    #[test]
-    fn an_answer_of_another_size_than_the_picture_has_no_halo() {
-        let halo = |scales: [f32; 4]| {
-            let node = |op: &str, input: &[&str], output: &str, attribute| Node {
-                input: input.iter().map(|name| name.to_string()).collect(),
-                output: vec![output.into()],
-                op_type: op.into(),
-                attribute,
-                ..Default::default()
-            };
-            let ints = |name: &str| Attribute {
-                name: name.into(),
-                ints: vec![4, 4],
-                ..Default::default()
-            };
-            let constant = Attribute {
-                t: Some(Tensor {
-                    dims: vec![4],
-                    data_type: crate::onnx::DataType::Float as i32,
-                    float_data: scales.into(),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            };
-            let value = |name: &str| crate::onnx::ValueInfo {
-                name: name.into(),
-                ..Default::default()
-            };
-            let pool = vec![ints("kernel_shape"), ints("strides")];
-            let graph = Graph {
-                node: vec![
-                    node("MaxPool", &["x"], "small", pool),
-                    node("Constant", &[], "scales", vec![constant]),
-                    node("Resize", &["small", "", "scales"], "y", vec![]),
-                ],
-                input: vec![value("x")],
-                output: vec![value("y")],
-                ..Default::default()
-            };
-            survey(&graph, 1).halo
-        };
-        assert!(halo([1.0, 1.0, 4.0, 4.0]).is_some());
-        assert_eq!(halo([1.0, 1.0, 2.0, 2.0]), None);
-    }
-
-    /// Maps that meet have one grid, so that a size which is computed when the network runs is known.
-    #[test]
-    fn a_map_that_is_enlarged_to_meet_another_keeps_its_reach() {
-        let node = |op: &str, input: &[&str], output: &str, sides: Option<i64>| Node {
-            input: input.iter().map(|name| name.to_string()).collect(),
-            output: vec![output.into()],
-            op_type: op.into(),
-            attribute: ["kernel_shape", "strides"]
-                .iter()
-                .filter_map(|name| {
-                    let attribute = Attribute {
-                        name: name.to_string(),
-                        ints: vec![sides?; 2],
-                        ..Default::default()
-                    };
-                    Some(attribute)
-                })
-                .collect(),
-            ..Default::default()
-        };
-        let value = |name: &str| crate::onnx::ValueInfo {
-            name: name.into(),
-            ..Default::default()
-        };
-        let graph = Graph {
-            node: vec![
-                node("MaxPool", &["x"], "small", Some(8)),
-                node("Shape", &["x"], "size", None),
-                node("Resize", &["small", "", "", "size"], "large", None),
-                node("Add", &["x", "large"], "y", None),
-            ],
-            input: vec![value("x")],
-            output: vec![value("y")],
-            ..Default::default()
-        };
-        // A neighbour in the map of one in eight.
-        assert_eq!(survey(&graph, 1).halo, Some(8));
-        let mut wider = graph.clone();
-        let convolution = node("AveragePool", &["small"], "wide", None);
-        wider.node.insert(1, convolution);
-        wider.node[1].attribute.push(Attribute {
-            name: "kernel_shape".into(),
-            ints: vec![3, 3],
-            ..Default::default()
-        });
-        wider.node[3].input[0] = "wide".into();
-        assert_eq!(survey(&wider, 1).halo, Some(16));
-    }
-
-    #[test]
-    fn the_longer_side_of_a_kernel_counts() {
-        let unet = UNet {
-            channels: 1,
-            classes: 2,
-            width: 2,
-            depth: 1,
-            padded: true,
-        };
-        let halo = |change: fn(&mut Node)| {
-            let mut graph = graph(&unet);
-            let convolutions = graph.node.iter_mut().filter(|node| node.op_type == "Conv");
-            convolutions.take(1).for_each(change);
-            survey(&graph, 1).halo.unwrap()
-        };
-        fn set(node: &mut Node, name: &str, sides: [i64; 2]) {
-            node.attribute.retain(|attribute| attribute.name != name);
-            node.attribute.push(Attribute {
-                name: name.into(),
-                ints: sides.into(),
-                ..Default::default()
-            });
-        }
-        let square = halo(|_| ());
-        assert!(halo(|node| set(node, "kernel_shape", [3, 9])) >= square + 3);
-        assert_eq!(
-            halo(|node| set(node, "kernel_shape", [3, 9])),
-            halo(|node| set(node, "kernel_shape", [9, 3]))
-        );
-        assert!(halo(|node| set(node, "dilations", [1, 4])) >= square + 3);
-    }
-}
+mod tests;

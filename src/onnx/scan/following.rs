@@ -8,7 +8,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::numbers::Numbers;
-use super::sizes::Value;
+use super::rules::scales_at;
+use super::value::Value;
 use super::{LARGEST_FACTOR, LARGEST_LENGTH, Refusal, called, within};
 use crate::onnx::{Graph, Node, Tensor};
 
@@ -21,7 +22,7 @@ const SIZED_BY_INPUT: [(&str, usize, usize); 10] = [
     ("OneHot", 1, 1),
     ("Pad", 1, 1),
     ("Range", 0, 2),
-    ("Resize", 1, 3),
+    ("Resize", 1, 1),
     ("Tile", 1, 1),
     ("Upsample", 1, 1),
 ];
@@ -96,7 +97,12 @@ impl<'a> Known<'a> {
         let Some((_, first, last)) = SIZED_BY_INPUT.iter().find(|(name, ..)| *name == op) else {
             return Ok(());
         };
-        for index in *first..=*last {
+        let (first, last) = match scales_at(node) {
+            // Newer ones have sizes, too.
+            2 => (2, 3),
+            _ => (*first, *last),
+        };
+        for index in first..=last {
             let known = inputs.get(index).copied().flatten();
             let is_there = |value: &Value| value.constant && value.numbers.is_some();
             match node.input.get(index) {

@@ -1,7 +1,7 @@
 //! Divisions of whole numbers, which ONNX Runtime leaves to the processor: the least number by -1 ends the process.
 
 use super::numbers::Numbers;
-use super::sizes::Value;
+use super::value::Value;
 use super::{Refusal, called};
 use crate::onnx::{DataType, Node};
 

@@ -1,16 +1,15 @@
 //! What operators do not survive: groups that do not fit, and tensors of no elements.
 
 use super::rules::Inputs;
-use super::sizes::Value;
+use super::value::Value;
+use super::windows::weights_at;
 use super::{Refusal, called};
 use crate::onnx::Node;
 
 /// Refuses a convolution whose groups do not go into its channels.
 pub(super) fn groups(node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refusal> {
-    let weights = match node.op_type.as_str() {
-        "Conv" | "ConvInteger" | "ConvTranspose" => 1,
-        "QLinearConv" => 3,
-        _ => return Ok(()),
+    let Some(weights) = weights_at(&node.op_type) else {
+        return Ok(());
     };
     let group = node.integer("group", 1);
     // Its first dimension counts the kernels of all groups, or the channels that they are given.
@@ -26,7 +25,8 @@ pub(super) fn groups(node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refus
 }
 
 /// What may be given nothing: what computes shapes, which has to do with lists of no numbers.
-const TAKES_NOTHING: [&str; 16] = [
+const TAKES_NOTHING: [&str; 20] = [
+    "Add",
     "Cast",
     "Concat",
     "Constant",
@@ -35,14 +35,17 @@ const TAKES_NOTHING: [&str; 16] = [
     "Expand",
     "Gather",
     "Identity",
+    "Mul",
     "ReduceProd",
     "Reshape",
     "Shape",
     "Size",
     "Slice",
     "Squeeze",
+    "Sub",
     "Transpose",
     "Unsqueeze",
+    "Where",
 ];
 
 /// Whether `node` makes a tensor of several dimensions and no elements of whatever picture it is given, by constants

@@ -1,225 +1,318 @@
 //! Shapes that a graph computes: arithmetic on a few numbers, as exporters write it.
+//!
+//! What is not computed exactly as ONNX demands is not known: a shape that is believed to be small, and is not, takes
+//! all memory.
 
-use super::sizes::Value;
+use super::rules::Inputs;
+use super::shapes;
+use super::value::Value;
 use crate::onnx::{DataType, Node, Tensor};
 
 /// Numbers that are followed at most: a shape has a handful.
 const MOST: usize = 64;
 
+/// Whole numbers from here on can't all be told apart in the floating point that is computed with here.
+const INEXACT: f64 = (1_u64 << 53) as f64;
+
+/// What shapes are computed in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kind {
+    Bool,
+    Int32,
+    Int64,
+    Float,
+    Double,
+}
+
+impl Kind {
+    /// The kind of a data type of ONNX; others are not followed.
+    fn of(data_type: i64) -> Option<Self> {
+        match DataType::try_from(i32::try_from(data_type).ok()?).ok()? {
+            DataType::Bool => Some(Kind::Bool),
+            DataType::Int32 => Some(Kind::Int32),
+            DataType::Int64 => Some(Kind::Int64),
+            DataType::Float => Some(Kind::Float),
+            DataType::Double => Some(Kind::Double),
+            _ => None,
+        }
+    }
+
+    /// Whether a division leaves a fraction.
+    pub fn is_float(self) -> bool {
+        matches!(self, Kind::Float | Kind::Double)
+    }
+
+    /// `number` as this kind holds it, unless it overflows or can't be told from its neighbours.
+    pub fn held(self, number: f64) -> Option<f64> {
+        let (number, limit) = match self {
+            Kind::Float => (f64::from(number as f32), INEXACT),
+            Kind::Int32 => (number, f64::from(i32::MAX) + 1.0),
+            _ => (number, INEXACT),
+        };
+        // Not where it is no number, either.
+        (number.abs() < limit).then_some(number)
+    }
+}
+
 /// A few numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Numbers {
     pub values: Vec<f64>,
-    /// Whether they are floating point: then a division leaves a fraction.
-    pub float: bool,
+    pub kind: Kind,
 }
 
 impl Numbers {
-    fn new(values: Vec<f64>, float: bool) -> Option<Self> {
-        (values.len() <= MOST).then_some(Numbers { values, float })
+    fn new(values: Vec<f64>, kind: Kind) -> Option<Self> {
+        (values.len() <= MOST).then_some(Numbers { values, kind })
+    }
+
+    /// Numbers that are computed, where all of them are known.
+    fn all(values: impl Iterator<Item = Option<f64>>, kind: Kind) -> Option<Self> {
+        let values = values.take(MOST + 1).collect::<Option<Vec<f64>>>()?;
+        Numbers::new(values, kind)
     }
 
     /// What a tensor of the file holds.
     pub fn of_tensor(tensor: &Tensor) -> Option<Self> {
         // More than is followed isn't copied first.
         let count = tensor.dims.iter().try_fold(1_i64, |n, d| n.checked_mul(*d));
-        if !count.is_some_and(|count| (0..=MOST as i64).contains(&count)) {
-            return None;
+        let count = count.filter(|count| (0..=MOST as i64).contains(count))?;
+        let kind = Kind::of(tensor.data_type.into());
+        if count == 0 {
+            return Numbers::new(Vec::new(), kind.unwrap_or(Kind::Int64));
         }
-        let floats = tensor.floats();
-        if !floats.is_empty() {
-            return Numbers::new(floats.into_iter().map(f64::from).collect(), true);
-        }
-        let integers = match tensor.data_type == DataType::Int32 as i32 {
-            true => {
+        let whole = |values: Vec<i64>| values.into_iter().map(|n| n as f64).collect::<Vec<_>>();
+        let values: Vec<f64> = match kind? {
+            Kind::Float => tensor.floats().into_iter().map(f64::from).collect(),
+            Kind::Double => {
+                let (raw, _) = tensor.raw_data.as_chunks();
+                let raw = raw.iter().map(|bytes| f64::from_le_bytes(*bytes));
+                raw.chain(tensor.double_data.iter().copied()).collect()
+            }
+            Kind::Int32 => {
                 let (raw, _) = tensor.raw_data.as_chunks();
                 let raw = raw.iter().map(|bytes| i32::from_le_bytes(*bytes));
-                raw.chain(tensor.int32_data.iter().copied())
-                    .map(i64::from)
-                    .collect()
+                let all = raw.chain(tensor.int32_data.iter().copied());
+                whole(all.map(i64::from).collect())
             }
-            false => tensor.integers(),
+            Kind::Int64 => whole(tensor.integers()),
+            Kind::Bool => return None,
         };
-        // Whatever else it is, it is no shape.
-        let is_all = count == Some(integers.len() as i64);
-        let values = integers.into_iter().map(|n| n as f64).collect();
-        is_all.then(|| Numbers::new(values, false))?
+        // Those that lie in another file are not there.
+        (values.len() as i64 == count).then(|| Numbers::new(values, kind?))?
     }
 
     /// What a `Constant` holds that is no tensor.
     pub fn of_constant(node: &Node) -> Option<Self> {
         let entry = node.attribute.first()?;
+        let floats = entry.floats.iter().map(|n| f64::from(*n));
         match entry.name.as_str() {
-            "value_int" => Numbers::new(vec![entry.i as f64], false),
-            "value_float" => Numbers::new(vec![f64::from(entry.f)], true),
-            "value_ints" => Numbers::new(entry.ints.iter().map(|n| *n as f64).collect(), false),
-            "value_floats" => {
-                Numbers::new(entry.floats.iter().map(|n| f64::from(*n)).collect(), true)
+            "value_int" => Numbers::new(vec![entry.i as f64], Kind::Int64),
+            "value_float" => Numbers::new(vec![f64::from(entry.f)], Kind::Float),
+            "value_ints" => {
+                let whole = entry.ints.iter().map(|n| *n as f64);
+                Numbers::new(whole.collect(), Kind::Int64)
             }
+            "value_floats" => Numbers::new(floats.collect(), Kind::Float),
             _ => None,
         }
+    }
+
+    /// The number at `index`; one alone stands for as many as are needed.
+    fn at(&self, index: usize) -> Option<f64> {
+        let number = match self.values.as_slice() {
+            [one] => one,
+            values => values.get(index)?,
+        };
+        self.kind.held(*number)
+    }
+
+    /// Each number changed, as a number of `kind`.
+    fn each(&self, kind: Kind, operation: fn(f64) -> f64) -> Option<Self> {
+        let values = self.values.iter();
+        let changed = values.map(|n| kind.held(operation(self.kind.held(*n)?)));
+        Numbers::all(changed, kind)
     }
 }
 
 /// What `node` computes, where that can be told.
 pub(super) fn computed(node: &Node, inputs: &[Option<&Value>]) -> Option<Numbers> {
-    let numbers = |index: usize| inputs.get(index).copied().flatten()?.numbers.as_ref();
-    let dims = |index: usize| inputs.get(index).copied().flatten()?.dims.as_ref();
+    let inputs = Inputs(inputs);
+    let numbers = |index: usize| inputs.value(index)?.numbers.as_ref();
     match node.op_type.as_str() {
         "Shape" => {
-            let dims = dims(0)?;
-            let end = node.attribute.iter().find(|entry| entry.name == "end");
-            let start = index(node.integer("start", 0), dims.len());
-            let end = end.map_or(dims.len(), |end| index(end.i, dims.len()));
-            Numbers::new(dims.get(start..end).unwrap_or(&[]).to_vec(), false)
+            let lengths = shapes::shown(node, inputs.sure(0)?).iter();
+            Numbers::all(lengths.map(|n| Kind::Int64.held(*n)), Kind::Int64)
         }
-        "Size" => Numbers::new(vec![dims(0)?.iter().product()], false),
+        "Size" => {
+            let size: f64 = inputs.sure(0)?.iter().product();
+            Numbers::all([Kind::Int64.held(size)].into_iter(), Kind::Int64)
+        }
         "Identity" | "Unsqueeze" | "Squeeze" | "Reshape" | "Flatten" => numbers(0).cloned(),
-        "Cast" => {
-            let from = numbers(0)?;
-            let float = matches!(node.integer("to", 1), 1 | 10 | 11 | 16);
-            let cast = |n: &f64| if float { *n } else { n.trunc() };
-            Numbers::new(from.values.iter().map(cast).collect(), float)
-        }
-        "Floor" | "Ceil" | "Round" | "Neg" | "Abs" => {
-            let from = numbers(0)?;
-            let values = from.values.iter().map(|n| match node.op_type.as_str() {
-                "Floor" => n.floor(),
-                "Ceil" => n.ceil(),
-                "Round" => n.round(),
-                "Neg" => -n,
-                _ => n.abs(),
-            });
-            Numbers::new(values.collect(), from.float)
-        }
-        "Concat" => {
-            let parts: Option<Vec<&Numbers>> = (0..inputs.len()).map(numbers).collect();
-            let parts = parts?;
-            let float = parts.iter().any(|part| part.float);
-            let values = parts.iter().flat_map(|part| part.values.iter().copied());
-            Numbers::new(values.take(MOST + 1).collect(), float)
-        }
-        "Gather" => gather(numbers(0)?, numbers(1)?, dims(0)?.len()),
-        "Slice" => slice(
-            numbers(0)?,
-            dims(0)?,
-            [numbers(1)?, numbers(2)?],
-            numbers(4),
-        ),
-        "Transpose" => turned(numbers(0)?, dims(0)?),
-        "ConstantOfShape" => {
-            let count = numbers(0)?.values.iter().product::<f64>();
-            let tensor = node.attribute.iter().find_map(|entry| entry.t.as_ref());
-            let value = tensor.and_then(Numbers::of_tensor);
-            let float = value.as_ref().is_none_or(|value| value.float);
-            let value = value.and_then(|value| value.values.first().copied());
-            let is_few = (0.0..=MOST as f64).contains(&count);
-            is_few.then(|| Numbers {
-                values: vec![value.unwrap_or(0.0); count as usize],
-                float,
-            })
-        }
-        // Which one it is may depend on the picture: whatever is larger.
-        "Where" => pairs(numbers(1)?, numbers(2)?, |a, b| {
-            if a.abs() >= b.abs() { a } else { b }
-        }),
-        "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" => {
-            pairs(numbers(0)?, numbers(1)?, |_, _| 1.0)
-        }
-        op => arithmetic(op, numbers(0)?, numbers(1)?),
+        "Cast" => cast(node, numbers(0)?),
+        "Concat" => joined(node, &inputs),
+        "Gather" => gather(numbers(0)?, numbers(1)?, inputs.sure(0)?.len()),
+        "Slice" => slice(node, &inputs),
+        "Transpose" => turned(numbers(0)?, inputs.sure(0)?, node.ints("perm")),
+        "Expand" => expanded(numbers(0)?, numbers(1)?),
+        "ConstantOfShape" => repeated(node, numbers(0)?),
+        "Where" => chosen(numbers(0)?, numbers(1)?, numbers(2)?),
+        op => match inputs.0.len() {
+            1 => single(op, numbers(0)?),
+            2 => both(op, numbers(0)?, numbers(1)?),
+            _ => None,
+        },
     }
 }
 
-fn arithmetic(op: &str, a: &Numbers, b: &Numbers) -> Option<Numbers> {
-    let whole = !a.float && !b.float;
+fn cast(node: &Node, from: &Numbers) -> Option<Numbers> {
+    let kind = Kind::of(node.integer("to", 0))?;
+    let operation: fn(f64) -> f64 = match kind {
+        Kind::Bool => |n| f64::from(n != 0.0),
+        Kind::Int32 | Kind::Int64 => f64::trunc,
+        Kind::Float | Kind::Double => |n| n,
+    };
+    from.each(kind, operation)
+}
+
+fn single(op: &str, numbers: &Numbers) -> Option<Numbers> {
+    let operation: fn(f64) -> f64 = match op {
+        "Floor" => f64::floor,
+        "Ceil" => f64::ceil,
+        "Round" => f64::round_ties_even,
+        "Neg" => |n| -n,
+        "Abs" => f64::abs,
+        "Not" => |n| 1.0 - n,
+        _ => return None,
+    };
+    numbers.each(numbers.kind, operation)
+}
+
+fn both(op: &str, a: &Numbers, b: &Numbers) -> Option<Numbers> {
+    let whole = !a.kind.is_float();
     let operation: fn(f64, f64) -> f64 = match op {
         "Add" => |a, b| a + b,
         "Sub" => |a, b| a - b,
         "Mul" => |a, b| a * b,
         "Div" if whole => |a, b| (a / b).trunc(),
         "Div" => |a, b| a / b,
-        "Mod" => |a, b| a.rem_euclid(b),
-        "Min" => f64::min,
-        "Max" => f64::max,
+        "Mod" if whole => remainder,
+        "Min" | "And" => f64::min,
+        "Max" | "Or" => f64::max,
+        "Xor" => |a, b| f64::from(a != b),
+        "Equal" => |a, b| f64::from(a == b),
+        "Greater" => |a, b| f64::from(a > b),
+        "GreaterOrEqual" => |a, b| f64::from(a >= b),
+        "Less" => |a, b| f64::from(a < b),
+        "LessOrEqual" => |a, b| f64::from(a <= b),
         _ => return None,
     };
-    pairs(a, b, operation)
+    let kind = match op {
+        "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" => Kind::Bool,
+        _ => a.kind,
+    };
+    let values = (0..count(&[a, b])?).map(|at| kind.held(operation(a.at(at)?, b.at(at)?)));
+    (a.kind == b.kind).then(|| Numbers::all(values, kind))?
 }
 
-/// Two lists of one length, or a list and a number.
-fn pairs(a: &Numbers, b: &Numbers, operation: fn(f64, f64) -> f64) -> Option<Numbers> {
-    let (count, other) = (a.values.len(), b.values.len());
-    if count != other && count != 1 && other != 1 {
-        return None;
+/// Of negative numbers it depends on an attribute, and no shape has any.
+fn remainder(a: f64, b: f64) -> f64 {
+    match a >= 0.0 && b > 0.0 {
+        true => a % b,
+        false => f64::NAN,
     }
-    let of = |numbers: &Numbers, index: usize| match numbers.values.as_slice() {
-        [one] => Some(*one),
-        values => values.get(index).copied(),
-    };
-    let values = (0..if count == 1 { other } else { count })
-        .map(|index| Some(operation(of(a, index)?, of(b, index)?)));
-    Numbers::new(values.collect::<Option<_>>()?, a.float || b.float)
+}
+
+/// How many numbers lists make that are spread over each other: all of one length, or of one number.
+fn count(lists: &[&Numbers]) -> Option<usize> {
+    lists
+        .iter()
+        .try_fold(1, |count, list| match (count, list.values.len()) {
+            (count, 1) => Some(count),
+            (1, length) => Some(length),
+            (count, length) => (count == length).then_some(count),
+        })
+}
+
+fn chosen(condition: &Numbers, a: &Numbers, b: &Numbers) -> Option<Numbers> {
+    let values = (0..count(&[condition, a, b])?).map(|at| match condition.at(at)? == 0.0 {
+        true => b.at(at),
+        false => a.at(at),
+    });
+    (a.kind == b.kind).then(|| Numbers::all(values, a.kind))?
+}
+
+/// Along the first axis: along others they would mix.
+fn joined(node: &Node, inputs: &Inputs) -> Option<Numbers> {
+    let parts = (0..inputs.0.len()).map(|index| inputs.value(index)?.numbers.as_ref());
+    let parts = parts.collect::<Option<Vec<&Numbers>>>()?;
+    let kind = parts.first()?.kind;
+    let axis = shapes::axis(node.integer("axis", 0), inputs.sure(0)?.len())?;
+    let fits = axis == 0 && parts.iter().all(|part| part.kind == kind);
+    let values = parts.iter().flat_map(|part| &part.values);
+    fits.then(|| Numbers::all(values.map(|n| Some(*n)), kind))?
 }
 
 fn gather(data: &Numbers, indices: &Numbers, rank: usize) -> Option<Numbers> {
-    if rank > 1 {
-        return None;
-    }
-    let length = data.values.len();
+    let length = data.values.len() as f64;
     let values = indices.values.iter().map(|at| {
-        let at = if *at < 0.0 { at + length as f64 } else { *at };
+        let at = if *at < 0.0 { at + length } else { *at };
         (at >= 0.0).then(|| data.values.get(at as usize).copied())?
     });
-    Numbers::new(values.collect::<Option<_>>()?, data.float)
+    (rank == 1).then(|| Numbers::all(values, data.kind))?
 }
 
-/// Rows become columns.
-fn turned(data: &Numbers, dims: &[f64]) -> Option<Numbers> {
-    let columns = match dims {
-        [] | [_] => return Some(data.clone()),
-        [_, columns] => (*columns as usize).max(1),
+/// Rows become columns, where the order of the axes says so.
+fn turned(data: &Numbers, dims: &[f64], perm: &[i64]) -> Option<Numbers> {
+    let columns = match (dims, perm) {
+        ([] | [_], _) | ([_, _], [0, 1]) => return Some(data.clone()),
+        ([_, columns], [] | [1, 0]) => (*columns as usize).max(1),
         _ => return None,
     };
     let rows = data.values.chunks_exact(columns);
     let values = (0..columns).flat_map(|column| rows.clone().map(move |row| row[column]));
-    Numbers::new(values.collect(), data.float)
+    Numbers::new(values.collect(), data.kind)
 }
 
-fn slice(
-    data: &Numbers,
-    dims: &[f64],
-    ends: [&Numbers; 2],
-    steps: Option<&Numbers>,
-) -> Option<Numbers> {
-    let row = match dims {
-        [_] => 1,
-        [_, columns] => (*columns as usize).max(1),
-        _ => return None,
+/// Along the first axis.
+fn slice(node: &Node, inputs: &Inputs) -> Option<Numbers> {
+    let data = inputs.value(0)?.numbers.as_ref()?;
+    let dims = inputs.sure(0)?;
+    let cuts = shapes::cuts(node, inputs, dims)?;
+    let [cut] = cuts.as_slice() else {
+        return None;
     };
-    let [start, end] = ends.map(|list| list.values.first().copied());
-    let length = data.values.len();
-    let (start, end) = (index(start? as i64, length), index(end? as i64, length));
-    match steps.and_then(|steps| steps.values.first().copied()) {
-        None | Some(1.0) if row == 1 => {
-            let values = data.values.get(start..end.max(start))?;
-            Numbers::new(values.to_vec(), data.float)
-        }
-        // Exporters turn the pads of a picture round so, all of them.
-        Some(-1.0) => {
-            let rows = data.values.chunks_exact(row).rev();
-            Numbers::new(rows.flatten().copied().collect(), data.float)
-        }
+    let row = dims.get(1..)?.iter().product::<f64>() as usize;
+    let rows: Vec<&[f64]> = data.values.chunks(row.max(1)).collect();
+    let row_at = |n: usize| {
+        let at = cut.start + n as f64 * cut.step;
+        rows.get(at as usize).copied()
+    };
+    let taken = (0..cut.count as usize).map(row_at);
+    let taken = taken.collect::<Option<Vec<&[f64]>>>()?;
+    (cut.axis == 0).then(|| Numbers::new(taken.concat(), data.kind))?
+}
+
+/// One number as often as a shape says, or numbers that stay as they are.
+fn expanded(data: &Numbers, shape: &Numbers) -> Option<Numbers> {
+    let times: f64 = shape.values.iter().map(|n| n.max(1.0)).product();
+    match data.values.as_slice() {
+        [one] if times <= MOST as f64 => Numbers::new(vec![*one; times as usize], data.kind),
+        _ if times == 1.0 => Some(data.clone()),
         _ => None,
     }
 }
 
-/// An index that may count from the end, held within a list.
-fn index(at: i64, length: usize) -> usize {
-    let length = i64::try_from(length).unwrap_or(i64::MAX);
-    let at = if at < 0 {
-        at.saturating_add(length)
-    } else {
-        at
+fn repeated(node: &Node, shape: &Numbers) -> Option<Numbers> {
+    let times: f64 = shape.values.iter().product();
+    let tensor = node.attribute.iter().find_map(|entry| entry.t.as_ref());
+    let one = match tensor {
+        Some(tensor) => Numbers::of_tensor(tensor)?,
+        None => Numbers::new(vec![0.0], Kind::Float)?,
     };
-    usize::try_from(at.clamp(0, length)).unwrap_or(0)
+    let [value] = one.values[..] else {
+        return None;
+    };
+    let is_few = (0.0..=MOST as f64).contains(&times);
+    is_few.then(|| Numbers::new(vec![value; times as usize], one.kind))?
 }

@@ -1,18 +1,28 @@
 //! How large the output of each operator is.
 
-use super::sizes::Value;
+use super::LARGEST_LENGTH;
+use super::value::Value;
+use super::windows;
 use crate::onnx::Node;
 
 /// How large an output is.
 pub(super) enum Size {
+    /// It has these dimensions.
     Dims(Vec<f64>),
+    /// No dimension is larger.
+    AtMost(Vec<f64>),
     /// At most that many elements, in dimensions that can't be told.
     Elements(f64),
+    /// As large as this says, which can't be told.
+    Unbounded(String),
 }
 
-/// What an operator may make of its input whose size it computes by arithmetic that is not followed here, but is
-/// known to be bounded.
-const MOST_COMPUTED: f64 = 4096.0;
+impl Size {
+    /// A size that is computed by what is not followed.
+    pub fn unfollowed() -> Self {
+        Size::Unbounded("what is not followed here".into())
+    }
+}
 
 /// Operators whose output is as large as all of their inputs spread over each other.
 const SPREADING: [&str; 26] = [
@@ -56,16 +66,22 @@ impl<'a> Inputs<'a> {
         self.value(index)?.dims.as_deref()
     }
 
-    fn elements(&self, index: usize) -> f64 {
+    /// Dimensions that are sure for the pictures that are tried.
+    pub fn sure(&self, index: usize) -> Option<&'a [f64]> {
+        let value = self.value(index).filter(|value| value.sure)?;
+        value.dims.as_deref()
+    }
+
+    pub fn elements(&self, index: usize) -> f64 {
         self.value(index).map_or(1.0, |value| value.elements)
     }
 
-    fn numbers(&self, index: usize) -> Option<&'a [f64]> {
+    pub fn numbers(&self, index: usize) -> Option<&'a [f64]> {
         Some(&self.value(index)?.numbers.as_ref()?.values)
     }
 
     /// Numbers of an input or, of older versions of an operator, of an attribute.
-    fn list(&self, index: usize, node: &Node, name: &str) -> Option<Vec<f64>> {
+    pub fn list(&self, index: usize, node: &Node, name: &str) -> Option<Vec<f64>> {
         let attribute = node.ints(name);
         match self.numbers(index) {
             Some(numbers) => Some(numbers.to_vec()),
@@ -75,29 +91,30 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// How large the output of `node` is.
-pub(super) fn size(node: &Node, inputs: &[Option<&Value>]) -> Size {
+/// How large output number `output` of `node` is.
+pub(super) fn size(node: &Node, inputs: &[Option<&Value>], output: usize) -> Size {
     let inputs = Inputs(inputs);
     let known = match node.op_type.as_str() {
-        "ConstantOfShape" => inputs.numbers(0).map(lengths),
+        "ConstantOfShape" => inputs.numbers(0).map(<[f64]>::to_vec),
         "Expand" => expanded(&inputs),
-        "AffineGrid" => inputs.numbers(1).map(lengths),
+        "AffineGrid" => grid(&inputs),
         "Tile" => tiled(&inputs),
         "Range" => ranged(&inputs),
-        "RandomNormal" | "RandomUniform" => Some(lengths_of(node.ints("shape"))),
-        "OneHot" => one_hot(&inputs),
+        "RandomNormal" | "RandomUniform" => {
+            Some(node.ints("shape").iter().map(|n| *n as f64).collect())
+        }
+        "OneHot" => one_hot(node, &inputs),
         "Pad" => padded(node, &inputs),
-        "Resize" | "Upsample" => resized(node, &inputs),
-        "MaxUnpool" => unpooled(node, &inputs),
-        "Conv" | "ConvInteger" => convolved(node, &inputs, 1),
-        "QLinearConv" => convolved(node, &inputs, 3),
-        "ConvTranspose" => unfolded(node, &inputs),
-        "MaxPool" | "AveragePool" | "LpPool" => pooled(node, &inputs),
+        "Resize" | "Upsample" => match node.text("keep_aspect_ratio_policy") {
+            "" | "stretch" => resized(node, &inputs),
+            policy => return Size::Unbounded(format!("its keep_aspect_ratio_policy {policy}")),
+        },
         "Concat" => concatenated(node, &inputs),
         "MatMul" | "MatMulInteger" => multiplied(inputs.dims(0), inputs.dims(1)),
         "QLinearMatMul" => multiplied(inputs.dims(0), inputs.dims(3)),
         "Gemm" => gemm(node, &inputs),
-        op => return super::shapes::size(op, node, inputs.0),
+        op if windows::moves(op) => return windows::size(node, &inputs),
+        _ => return super::shapes::size(node, &inputs, output),
     };
     match known {
         Some(dims) => Size::Dims(dims),
@@ -107,53 +124,37 @@ pub(super) fn size(node: &Node, inputs: &[Option<&Value>]) -> Size {
 
 /// What is left to say where a dimension is not known.
 fn unknown(node: &Node, inputs: &Inputs) -> Size {
-    let all = || {
-        inputs
-            .0
-            .iter()
-            .flatten()
-            .map(|value| value.elements.max(1.0))
-    };
-    // So many channels of each place become so many others, and there are no more places than before.
-    let weights = |index: usize, [into, from]: [usize; 2]| {
-        let dims = inputs.dims(index)?;
-        let is_larger = (0..dims.len().saturating_sub(2)).any(|axis| {
-            let window = Window(node);
-            window.pads(axis, dims.len() - 2) > window.seen(axis, dims[axis + 2]) - 1.0
-        });
-        let factor = dims.get(into)? / dims.get(from)?.max(1.0);
-        (!is_larger).then_some(inputs.elements(0) * factor)
-    };
-    let elements = match node.op_type.as_str() {
-        "Concat" => Some(all().sum()),
-        "Conv" | "ConvInteger" => weights(1, [0, 1]),
-        "QLinearConv" => weights(3, [0, 1]),
-        "MatMul" | "MatMulInteger" if inputs.dims(1).is_some_and(|dims| dims.len() == 2) => {
-            weights(1, [1, 0])
+    let all = inputs.0.iter().flatten();
+    let all = all.map(|value| value.elements.max(1.0));
+    match (node.op_type.as_str(), inputs.dims(1)) {
+        ("Concat", _) => Size::Elements(all.sum()),
+        // So many numbers of each row become so many others.
+        ("MatMul" | "MatMulInteger", Some([from, into])) => {
+            Size::Elements(inputs.elements(0) * into / from.max(1.0))
         }
-        "MaxPool" | "AveragePool" | "LpPool" | "Gemm" | "MatMul" | "MatMulInteger"
-        | "QLinearMatMul" | "ConvTranspose" => None,
-        // Not followed, but bounded: see `following`.
-        _ => Some(inputs.elements(0).max(1.0) * MOST_COMPUTED),
-    };
-    Size::Elements(elements.unwrap_or_else(|| all().product()))
-}
-
-/// Lengths that a shape holds; one that is no number has no end.
-fn lengths(numbers: &[f64]) -> Vec<f64> {
-    numbers.iter().map(|n| length(*n)).collect()
-}
-
-pub(super) fn length(n: f64) -> f64 {
-    match n.is_nan() {
-        true => f64::INFINITY,
-        // Not 0: what is nothing for this picture may be something for another.
-        false => n.max(1.0),
+        ("Gemm" | "MatMul" | "MatMulInteger" | "QLinearMatMul", _) => Size::Elements(all.product()),
+        _ => enlarged(node, inputs).map_or_else(Size::unfollowed, Size::Elements),
     }
 }
 
-fn lengths_of(numbers: &[i64]) -> Vec<f64> {
-    numbers.iter().map(|n| length(*n as f64)).collect()
+/// Elements at most where it can't be told how long what is enlarged is, but by how much.
+fn enlarged(node: &Node, inputs: &Inputs) -> Option<f64> {
+    let times = |numbers: &[f64]| numbers.iter().map(|n| n.max(1.0)).product::<f64>();
+    let factor = match node.op_type.as_str() {
+        "Expand" | "Tile" => times(inputs.numbers(1)?),
+        "OneHot" => times(inputs.numbers(1)?.get(..1)?),
+        // No axis becomes longer than by the factor of 1 and what is added on each side.
+        "Pad" => {
+            let pads = inputs.list(1, node, "pads")?;
+            pads.iter().map(|pad| 1.0 + pad.max(0.0)).product()
+        }
+        "Resize" | "Upsample" => match target(node, inputs)? {
+            (scales, true) => times(&scales),
+            (_, false) => return None,
+        },
+        _ => return None,
+    };
+    Some(inputs.elements(0).max(1.0) * factor)
 }
 
 /// The dimensions of all, spread over each other.
@@ -164,13 +165,15 @@ pub(super) fn spread(all: &[&[f64]]) -> Vec<f64> {
             .checked_sub(from_end + 1)
             .map_or(1.0, |axis| dims[axis])
     };
-    let mut dims: Vec<f64> = (0..rank)
-        .map(|from_end| {
-            all.iter()
-                .map(|dims| at(dims, from_end))
-                .fold(0.0, f64::max)
-        })
-        .collect();
+    let longest = |from_end: usize| {
+        let lengths = all.iter().map(|dims| at(dims, from_end));
+        // Nothing stays nothing.
+        match lengths.clone().any(|length| length == 0.0) {
+            true => 0.0,
+            false => lengths.fold(0.0, f64::max),
+        }
+    };
+    let mut dims: Vec<f64> = (0..rank).map(longest).collect();
     dims.reverse();
     dims
 }
@@ -180,15 +183,27 @@ pub(super) fn spreads(op: &str) -> bool {
 }
 
 fn expanded(inputs: &Inputs) -> Option<Vec<f64>> {
-    let shape = lengths(inputs.numbers(1)?);
+    let shape = inputs.numbers(1).filter(|shape| !shape.contains(&0.0))?;
+    let shape: Vec<f64> = shape.iter().map(|n| n.max(1.0)).collect();
     Some(match inputs.value(0) {
         Some(value) => spread(&[value.dims.as_deref()?, &shape]),
         None => shape,
     })
 }
 
+/// A place, of two or three numbers, for each pixel of a shape with channels.
+fn grid(inputs: &Inputs) -> Option<Vec<f64>> {
+    let [batch, _, sides @ ..] = inputs.numbers(1)? else {
+        return None;
+    };
+    let mut dims = vec![*batch];
+    dims.extend_from_slice(sides);
+    dims.push(sides.len() as f64);
+    Some(dims)
+}
+
 fn tiled(inputs: &Inputs) -> Option<Vec<f64>> {
-    let repeats = lengths(inputs.numbers(1)?);
+    let repeats = inputs.numbers(1)?;
     let dims = match inputs.value(0) {
         Some(value) => value.dims.as_deref()?,
         None => &[],
@@ -198,19 +213,30 @@ fn tiled(inputs: &Inputs) -> Option<Vec<f64>> {
 }
 
 fn ranged(inputs: &Inputs) -> Option<Vec<f64>> {
-    let number = |index| inputs.numbers(index)?.first().copied();
-    let (start, end, step) = (number(0)?, number(1)?, number(2)?);
-    Some(vec![length(((end - start) / step).ceil())])
+    let number = |index: usize| {
+        let numbers = inputs.value(index)?.numbers.as_ref()?;
+        let number = numbers.kind.held(*numbers.values.first()?)?;
+        Some((numbers.kind, number))
+    };
+    let ((kind, start), (_, end), (_, step)) = (number(0)?, number(1)?, number(2)?);
+    Some(vec![(kind.held(end - start)? / step).ceil().max(0.0)])
 }
 
-fn one_hot(inputs: &Inputs) -> Option<Vec<f64>> {
-    let depth = length(*inputs.numbers(1)?.first()?);
-    Some([inputs.dims(0)?, &[depth]].concat())
+fn one_hot(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
+    let depth = *inputs.numbers(1)?.first()?;
+    let dims = inputs.dims(0)?;
+    let at = super::shapes::axis(node.integer("axis", -1), dims.len() + 1)?;
+    let (front, behind) = dims.split_at(at);
+    Some([front, &[depth], behind].concat())
 }
 
 /// Pads that are called or, without names, those of all axes: first all in front, then all behind.
 fn padded(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
     let pads = inputs.list(1, node, "pads")?;
+    // Longer ones are none of a picture, and their sum need not be exact.
+    if pads.iter().any(|pad| pad.abs() > LARGEST_LENGTH as f64) {
+        return None;
+    }
     let mut dims = inputs.dims(0)?.to_vec();
     let axes = match inputs.value(3) {
         Some(_) => inputs.numbers(3)?.to_vec(),
@@ -219,9 +245,23 @@ fn padded(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
     let (front, behind) = pads.split_at_checked(axes.len())?;
     for ((axis, front), behind) in axes.iter().zip(front).zip(behind) {
         let axis = super::shapes::axis(*axis as i64, dims.len())?;
-        dims[axis] = length(dims[axis] + front + behind);
+        dims[axis] += front + behind;
     }
     Some(dims)
+}
+
+/// Which input of a `Resize` or `Upsample` holds its scales. A newer one has a region before them.
+pub(super) fn scales_at(node: &Node) -> usize {
+    match node.op_type == "Resize" && node.input.len() > 2 {
+        true => 2,
+        false => 1,
+    }
+}
+
+/// The scales that an old `Upsample` has in the file.
+fn own_scales(node: &Node) -> Option<Vec<f64>> {
+    let entry = node.attribute.iter().find(|entry| entry.name == "scales")?;
+    Some(entry.floats.iter().map(|scale| f64::from(*scale)).collect())
 }
 
 /// The largest factor by which `node` enlarges, as it stands in the file.
@@ -229,179 +269,50 @@ pub(super) fn scale(node: &Node, inputs: &[Option<&Value>]) -> Option<f64> {
     if !matches!(node.op_type.as_str(), "Resize" | "Upsample") {
         return None;
     }
-    let attribute = node.attribute.iter().filter(|entry| entry.name == "scales");
-    let own = attribute.flat_map(|entry| entry.floats.iter().map(|scale| f64::from(*scale)));
-    let given = inputs
-        .iter()
-        .skip(1)
-        .flatten()
-        .filter(|value| value.constant);
-    let given = given.filter_map(|value| value.numbers.as_ref().filter(|numbers| numbers.float));
-    let all = own.chain(given.flat_map(|numbers| numbers.values.iter().copied()));
+    let given = Inputs(inputs).value(scales_at(node));
+    let given = given.filter(|value| value.constant);
+    let given = given.and_then(|value| Some(value.numbers.as_ref()?.values.clone()));
+    let all = own_scales(node).into_iter().chain(given).flatten();
     all.reduce(|a, b| if a >= b { a } else { b })
 }
 
-/// By scales or sizes, whichever there are: an exporter gives one number for each axis.
+/// The scales or sizes of a `Resize`, of which only one may be given, and whether they are scales.
+fn target(node: &Node, inputs: &Inputs) -> Option<(Vec<f64>, bool)> {
+    if let Some(scales) = own_scales(node) {
+        return Some((scales, true));
+    }
+    let given = |index: usize| inputs.value(index).filter(|value| value.elements > 0.0);
+    let (value, are_scales) = match (given(scales_at(node)), given(3)) {
+        (Some(scales), None) => (scales, true),
+        (None, Some(sizes)) => (sizes, false),
+        _ => return None,
+    };
+    let numbers = value.numbers.as_ref()?;
+    (numbers.kind.is_float() == are_scales).then(|| (numbers.values.clone(), are_scales))
+}
+
 fn resized(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
+    let (numbers, are_scales) = target(node, inputs)?;
+    let axes = node.ints("axes");
+    if axes.is_empty() && !are_scales {
+        return Some(numbers);
+    }
     let mut dims = inputs.dims(0)?.to_vec();
-    let axes: Vec<usize> = match node.ints("axes") {
+    let axes: Vec<usize> = match axes {
         [] => (0..dims.len()).collect(),
         axes => axes
             .iter()
             .map(|at| super::shapes::axis(*at, dims.len()))
             .collect::<Option<_>>()?,
     };
-    let attribute = node.attribute.iter().find(|entry| entry.name == "scales");
-    if let Some(entry) = attribute {
-        for (dim, scale) in dims.iter_mut().zip(&entry.floats) {
-            *dim = length((*dim * f64::from(*scale)).floor());
-        }
-        return Some(dims);
-    }
-    // From the last on: sizes, scales, and the region that nobody uses.
-    let numbers = (1..inputs.0.len()).rev().filter_map(|index| {
-        let numbers = inputs.value(index)?.numbers.as_ref()?;
-        (numbers.values.len() == axes.len()).then_some(numbers)
-    });
-    let numbers = numbers.into_iter().next()?;
-    for (axis, number) in axes.into_iter().zip(&numbers.values) {
-        dims[axis] = match numbers.float {
-            true => length((dims[axis] * number).floor()),
-            false => length(*number),
+    for (axis, number) in axes.iter().zip(&numbers) {
+        dims[*axis] = match are_scales {
+            // In the digits of ONNX Runtime.
+            true => f64::from((dims[*axis] as f32 * *number as f32).floor()),
+            false => *number,
         };
     }
-    Some(dims)
-}
-
-/// A window that moves over the axes of a picture.
-struct Window<'a>(&'a Node);
-
-impl Window<'_> {
-    fn number(&self, name: &str, axis: usize, otherwise: f64) -> f64 {
-        let list = self.0.ints(name);
-        list.get(axis).map_or(otherwise, |n| *n as f64)
-    }
-
-    /// Pixels of padding on both sides of an axis.
-    fn pads(&self, axis: usize, axes: usize) -> f64 {
-        self.number("pads", axis, 0.0) + self.number("pads", axis + axes, 0.0)
-    }
-
-    /// Pixels that a window of `kernel` pixels sees at once.
-    fn seen(&self, axis: usize, kernel: f64) -> f64 {
-        self.number("dilations", axis, 1.0) * (kernel - 1.0) + 1.0
-    }
-
-    /// Length of what a window of `kernel` pixels makes of `length` pixels.
-    fn moved(&self, axis: usize, axes: usize, from: f64, kernel: f64) -> f64 {
-        let stride = self.number("strides", axis, 1.0).max(1.0);
-        if self.0.text("auto_pad").starts_with("SAME") {
-            return length((from / stride).ceil());
-        }
-        let seen = self.seen(axis, kernel);
-        length(((from + self.pads(axis, axes) - seen) / stride).ceil() + 1.0)
-    }
-
-    /// The reverse.
-    fn unfolded(&self, axis: usize, axes: usize, from: f64, kernel: f64) -> f64 {
-        let shape = self.0.ints("output_shape");
-        let shape = &shape[shape.len().saturating_sub(axes)..];
-        if let Some(given) = shape.get(axis) {
-            return length(*given as f64);
-        }
-        let stride = self.number("strides", axis, 1.0);
-        let seen = self.seen(axis, kernel);
-        let more = self.number("output_padding", axis, 0.0);
-        length((from - 1.0) * stride + seen + more - self.pads(axis, axes))
-    }
-}
-
-/// Whether `node` leaves less than nothing of what it is given, which ONNX Runtime carries on to operators that abort.
-pub(super) fn vanishes(node: &Node, inputs: &[Option<&Value>]) -> bool {
-    let inputs = Inputs(inputs);
-    let weights = match node.op_type.as_str() {
-        "Conv" | "ConvInteger" | "ConvTranspose" => Some(1),
-        "QLinearConv" => Some(3),
-        "MaxPool" | "AveragePool" | "LpPool" => None,
-        _ => return false,
-    };
-    if node.text("auto_pad").starts_with("SAME") {
-        return false;
-    }
-    let dims = inputs.dims(0).unwrap_or(&[]);
-    let axes = dims.len().saturating_sub(2);
-    let window = Window(node);
-    (0..axes).any(|axis| {
-        let kernel = match weights {
-            Some(index) => inputs
-                .dims(index)
-                .and_then(|dims| dims.get(axis + 2))
-                .copied()
-                .unwrap_or(1.0),
-            None => window.number("kernel_shape", axis, 1.0),
-        };
-        let (from, seen) = (dims[axis + 2], window.seen(axis, kernel));
-        let pads = window.pads(axis, axes);
-        match node.op_type.as_str() {
-            "ConvTranspose" => {
-                (from - 1.0) * window.number("strides", axis, 1.0) + seen < pads + 1.0
-            }
-            _ => from + pads < seen,
-        }
-    })
-}
-
-fn convolved(node: &Node, inputs: &Inputs, weights: usize) -> Option<Vec<f64>> {
-    let (dims, weights) = (inputs.dims(0)?, inputs.dims(weights)?);
-    let axes = dims.len().checked_sub(2)?;
-    let window = Window(node);
-    let sides = (0..axes).map(|axis| {
-        let kernel = weights.get(axis + 2).copied().unwrap_or(1.0);
-        window.moved(axis, axes, dims[axis + 2], kernel)
-    });
-    Some(
-        [dims[0], *weights.first()?]
-            .into_iter()
-            .chain(sides)
-            .collect(),
-    )
-}
-
-fn unfolded(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
-    let (dims, weights) = (inputs.dims(0)?, inputs.dims(1)?);
-    let axes = dims.len().checked_sub(2)?;
-    let channels = weights.get(1)? * length(node.integer("group", 1) as f64);
-    let window = Window(node);
-    let sides = (0..axes).map(|axis| {
-        let kernel = weights.get(axis + 2).copied().unwrap_or(1.0);
-        window.unfolded(axis, axes, dims[axis + 2], kernel)
-    });
-    Some([dims[0], channels].into_iter().chain(sides).collect())
-}
-
-fn pooled(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
-    let dims = inputs.dims(0)?;
-    let axes = dims.len().checked_sub(2)?;
-    let window = Window(node);
-    let sides = (0..axes).map(|axis| {
-        let kernel = window.number("kernel_shape", axis, 1.0);
-        window.moved(axis, axes, dims[axis + 2], kernel)
-    });
-    Some(dims[..2].iter().copied().chain(sides).collect())
-}
-
-fn unpooled(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
-    if inputs.value(2).is_some() {
-        return inputs.numbers(2).map(lengths);
-    }
-    let dims = inputs.dims(0)?;
-    let axes = dims.len().checked_sub(2)?;
-    let window = Window(node);
-    let sides = (0..axes).map(|axis| {
-        let kernel = window.number("kernel_shape", axis, 1.0);
-        window.unfolded(axis, axes, dims[axis + 2], kernel)
-    });
-    Some(dims[..2].iter().copied().chain(sides).collect())
+    (axes.len() == numbers.len()).then_some(dims)
 }
 
 fn concatenated(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {

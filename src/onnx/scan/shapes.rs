@@ -1,38 +1,45 @@
 //! How large the output is of operators that move elements about, or make fewer of them.
 
-use super::rules::{Size, length, spread, spreads};
-use super::sizes::Value;
+use super::rules::{Inputs, Size, spread, spreads};
+use super::value::Value;
 use crate::onnx::Node;
 
-/// How large the output of `node` is. One that is not named here makes as much as it is first given.
-pub(super) fn size(op: &str, node: &Node, inputs: &[Option<&Value>]) -> Size {
-    let value = |index: usize| inputs.get(index).copied().flatten();
-    let dims = |index: usize| value(index)?.dims.as_deref();
-    let elements = |index: usize| value(index).map_or(1.0, |value| value.elements);
-    let numbers = |index: usize| Some(value(index)?.numbers.as_ref()?.values.as_slice());
-    let axes = |index: usize| match numbers(index) {
-        Some(numbers) => Some(numbers.iter().map(|n| *n as i64).collect()),
-        None if value(index).is_some() => None,
-        None => Some(node.ints("axes").to_vec()),
+/// How large output number `output` of `node` is. One that is not named here makes as much as it is first given.
+pub(super) fn size(node: &Node, inputs: &Inputs, output: usize) -> Size {
+    let op = node.op_type.as_str();
+    let dims = |index: usize| inputs.dims(index);
+    let axes = |index: usize| {
+        let axes = inputs.list(index, node, "axes")?;
+        Some(axes.iter().map(|n| *n as i64).collect::<Vec<i64>>())
     };
     let known = match op {
-        "Shape" => Some(vec![dims(0).map_or(8.0, |dims| dims.len() as f64)]),
+        "Shape" => match dims(0) {
+            Some(dims) => Some(vec![shown(node, dims).len() as f64]),
+            None => return Size::Elements(super::MOST_DIMS as f64),
+        },
         "Size" => Some(Vec::new()),
-        "Reshape" => numbers(1).and_then(|shape| reshaped(value(0)?, shape)),
+        "Reshape" => inputs
+            .numbers(1)
+            .and_then(|shape| reshaped(inputs.value(0)?, shape)),
         "Flatten" => dims(0).and_then(|dims| flattened(dims, node.integer("axis", 1))),
-        "Squeeze" => dims(0).and_then(|dims| squeezed(dims, &axes(1)?)),
+        "Squeeze" => dims(0).and_then(|dims| {
+            // Which of them are 1 must be known, where the axes are not named.
+            let axes = axes(1).filter(|axes| !axes.is_empty() || inputs.sure(0).is_some());
+            squeezed(dims, &axes?)
+        }),
         "Unsqueeze" => dims(0).and_then(|dims| unsqueezed(dims, &axes(1)?)),
         "Transpose" => dims(0).and_then(|dims| transposed(dims, node.ints("perm"))),
-        "Split" => dims(0).and_then(|dims| split(dims, node, value(1))),
+        "Split" => match dims(0) {
+            Some(dims) => return part(dims, node, inputs, output),
+            None => None,
+        },
         // What is cut out is no larger than the whole.
-        "Slice" => dims(0).map(|dims| {
-            let ends = numbers(1).zip(numbers(2));
-            let cut = ends.and_then(|ends| sliced(dims, ends, numbers(3), numbers(4)));
-            cut.unwrap_or_else(|| dims.to_vec())
-        }),
+        "Slice" => match dims(0) {
+            Some(dims) => return cut_out(dims, node, inputs),
+            None => None,
+        },
         "Gather" => gathered(dims(0), dims(1), node.integer("axis", 0)),
         "GatherElements" => dims(1).map(<[f64]>::to_vec),
-        "GatherND" => return Size::Elements(elements(0) * elements(1)),
         "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => dims(0).map(|dims| {
             let kept = |(axis, dim): (usize, &f64)| if axis < 2 { *dim } else { 1.0 };
             dims.iter().enumerate().map(kept).collect()
@@ -42,36 +49,64 @@ pub(super) fn size(op: &str, node: &Node, inputs: &[Option<&Value>]) -> Size {
                 true => axes(1),
                 false => Some(vec![node.integer("axis", 0)]),
             };
-            dims(0).and_then(|dims| reduced(dims, own?, node.integer("keepdims", 1) != 0))
+            dims(0).and_then(|dims| reduced(dims, own?, node))
         }
         "DepthToSpace" => dims(0).and_then(|dims| blocks(dims, node, true)),
         "SpaceToDepth" => dims(0).and_then(|dims| blocks(dims, node, false)),
         "GridSample" => sampled(dims(0), dims(1)),
-        "NonZero" => Some(vec![
-            dims(0).map_or(64.0, |dims| dims.len() as f64),
-            elements(0),
-        ]),
-        // All that its letters could count.
-        "Einsum" => return Size::Elements(product(inputs)),
+        "NonZero" => {
+            let rank = dims(0).map_or(super::MOST_DIMS as f64, |dims| dims.len() as f64);
+            return Size::AtMost(vec![rank, inputs.elements(0)]);
+        }
+        "TopK" => match dims(0) {
+            Some(dims) => return Size::AtMost(dims.to_vec()),
+            None => None,
+        },
+        "Compress" | "Det" | "Einsum" | "GatherND" => None,
         _ if spreads(op) => return spread_out(inputs),
         _ => dims(0).map(<[f64]>::to_vec),
     };
     match known {
         Some(dims) => Size::Dims(dims),
-        None => Size::Elements(elements(0).max(1.0)),
+        // For each index a part of the data; all that letters could count.
+        None if op.starts_with("Gather") || matches!(op, "Einsum" | "GridSample") => {
+            Size::Elements(product(inputs))
+        }
+        None => Size::Elements(inputs.elements(0).max(1.0)),
     }
 }
 
-fn product(inputs: &[Option<&Value>]) -> f64 {
+/// The dimensions of its input that a `Shape` shows.
+pub(super) fn shown<'a>(node: &Node, dims: &'a [f64]) -> &'a [f64] {
+    let end = node.attribute.iter().find(|entry| entry.name == "end");
+    let start = index(node.integer("start", 0), dims.len());
+    let end = end.map_or(dims.len(), |end| index(end.i, dims.len()));
+    dims.get(start..end).unwrap_or(&[])
+}
+
+/// An index that may count from the end, held within a list.
+fn index(at: i64, length: usize) -> usize {
+    let length = i64::try_from(length).unwrap_or(i64::MAX);
+    let at = if at < 0 {
+        at.saturating_add(length)
+    } else {
+        at
+    };
+    usize::try_from(at.clamp(0, length)).unwrap_or(0)
+}
+
+fn product(inputs: &Inputs) -> f64 {
     inputs
+        .0
         .iter()
         .flatten()
         .map(|value| value.elements.max(1.0))
         .product()
 }
 
-fn spread_out(inputs: &[Option<&Value>]) -> Size {
+fn spread_out(inputs: &Inputs) -> Size {
     let all: Option<Vec<&[f64]>> = inputs
+        .0
         .iter()
         .flatten()
         .map(|value| value.dims.as_deref())
@@ -103,7 +138,7 @@ fn reshaped(value: &Value, shape: &[f64]) -> Option<Vec<f64>> {
     }
     let rest: f64 = dims.iter().filter(|n| **n > 0.0).product();
     for dim in dims.iter_mut().filter(|dim| dim.is_nan() || **dim <= 0.0) {
-        *dim = length(value.elements / rest);
+        *dim = value.elements / rest;
     }
     // ONNX Runtime refuses another number of elements, when it runs; ours are those of one picture.
     let elements: f64 = dims.iter().product();
@@ -165,33 +200,91 @@ fn transposed(dims: &[f64], perm: &[i64]) -> Option<Vec<f64>> {
     (perm.len() == dims.len()).then(|| perm.iter().map(|at| dims[*at]).collect())
 }
 
-fn split(dims: &[f64], node: &Node, lengths: Option<&Value>) -> Option<Vec<f64>> {
-    let mut dims = dims.to_vec();
-    let at = axis(node.integer("axis", 0), dims.len())?;
-    if lengths.is_none() && node.ints("split").is_empty() {
-        dims[at] = (dims[at] / node.output.len().max(1) as f64).ceil();
-    }
-    Some(dims)
+/// The part of a `Split` that is its output number `output`.
+fn part(dims: &[f64], node: &Node, inputs: &Inputs, output: usize) -> Size {
+    let own = || {
+        let at = axis(node.integer("axis", 0), dims.len())?;
+        let lengths = inputs.list(1, node, "split")?;
+        let each = (dims[at] / node.output.len().max(1) as f64).ceil();
+        let own = match lengths.is_empty() {
+            // The last one may be smaller.
+            true => each.min(dims[at] - each * output as f64),
+            false => *lengths.get(output)?,
+        };
+        let mut dims = dims.to_vec();
+        dims[at] = own;
+        Some(dims)
+    };
+    own().map_or_else(|| Size::AtMost(dims.to_vec()), Size::Dims)
 }
 
-fn sliced(
-    dims: &[f64],
-    (starts, ends): (&[f64], &[f64]),
-    axes: Option<&[f64]>,
-    steps: Option<&[f64]>,
-) -> Option<Vec<f64>> {
-    let mut dims = dims.to_vec();
-    for (index, (start, end)) in starts.iter().zip(ends).enumerate() {
-        let at = axes.map_or(Some(index as f64), |axes| axes.get(index).copied())?;
-        let at = axis(at as i64, dims.len())?;
-        let step = steps.map_or(Some(1.0), |steps| steps.get(index).copied())?;
-        if step >= 1.0 {
-            let of_end = |n: f64| if n < 0.0 { n + dims[at] } else { n };
-            let (start, end) = (of_end(*start).max(0.0), of_end(*end).min(dims[at]));
-            dims[at] = length(((end - start) / step).ceil());
-        }
+/// What a `Slice` takes of an axis.
+pub(super) struct Cut {
+    pub axis: usize,
+    pub start: f64,
+    pub count: f64,
+    pub step: f64,
+}
+
+impl Cut {
+    /// From `start` to `end` of `length`, either of which may count from the end or lie beyond it.
+    fn new(axis: usize, length: f64, [start, end]: [f64; 2], step: f64) -> Option<Self> {
+        let from_end = |at: f64| if at < 0.0 { at + length } else { at };
+        let within = |at: f64, least: f64, most: f64| from_end(at).min(most).max(least);
+        let (start, end) = match step {
+            step if step > 0.0 => (within(start, 0.0, length), within(end, 0.0, length)),
+            // The largest number means the beginning here, by some versions.
+            step if step < 0.0 && end < f64::from(i32::MAX) => {
+                let last = length - 1.0;
+                (within(start, 0.0, last), within(end, -1.0, last))
+            }
+            _ => return None,
+        };
+        let count = ((end - start) / step).ceil().max(0.0);
+        Some(Cut {
+            axis,
+            start,
+            count,
+            step,
+        })
     }
-    Some(dims)
+}
+
+/// What a `Slice` takes of what has these dimensions, where that is known.
+pub(super) fn cuts(node: &Node, inputs: &Inputs, dims: &[f64]) -> Option<Vec<Cut>> {
+    // Older versions of the operator have them as attributes.
+    let starts = inputs.list(1, node, "starts")?;
+    let ends = inputs.list(2, node, "ends")?;
+    let axes = inputs.list(3, node, "axes")?;
+    let steps = inputs.list(4, node, "steps")?;
+    let cut = |(index, ends): (usize, [f64; 2])| {
+        let at = match axes.is_empty() {
+            true => index as i64,
+            false => *axes.get(index)? as i64,
+        };
+        let axis = axis(at, dims.len())?;
+        let step = match steps.is_empty() {
+            true => 1.0,
+            false => *steps.get(index)?,
+        };
+        Cut::new(axis, dims[axis], ends, step)
+    };
+    let pairs = starts.iter().zip(&ends).map(|(start, end)| [*start, *end]);
+    pairs.enumerate().map(cut).collect()
+}
+
+fn cut_out(dims: &[f64], node: &Node, inputs: &Inputs) -> Size {
+    let mut rest = dims.to_vec();
+    // Where dimensions are not sure, counting from the end isn't either.
+    match cuts(node, inputs, dims).filter(|_| inputs.sure(0).is_some()) {
+        Some(cuts) => {
+            for cut in cuts {
+                rest[cut.axis] = cut.count;
+            }
+            Size::Dims(rest)
+        }
+        None => Size::AtMost(rest),
+    }
 }
 
 fn gathered(data: Option<&[f64]>, indices: Option<&[f64]>, at: i64) -> Option<Vec<f64>> {
@@ -200,8 +293,10 @@ fn gathered(data: Option<&[f64]>, indices: Option<&[f64]>, at: i64) -> Option<Ve
     Some([&data[..at], indices, &data[at + 1..]].concat())
 }
 
-fn reduced(dims: &[f64], axes: Vec<i64>, keeps: bool) -> Option<Vec<f64>> {
+fn reduced(dims: &[f64], axes: Vec<i64>, node: &Node) -> Option<Vec<f64>> {
+    let keeps = node.integer("keepdims", 1) != 0;
     let gone = match axes.is_empty() {
+        true if node.integer("noop_with_empty_axes", 0) != 0 => return Some(dims.to_vec()),
         true => (0..dims.len()).collect(),
         false => all(&axes, dims.len())?,
     };
@@ -217,7 +312,7 @@ fn reduced(dims: &[f64], axes: Vec<i64>, keeps: bool) -> Option<Vec<f64>> {
 }
 
 fn blocks(dims: &[f64], node: &Node, into_space: bool) -> Option<Vec<f64>> {
-    let side = length(node.integer("blocksize", 1) as f64);
+    let side = node.integer("blocksize", 1).max(1) as f64;
     let [batch, channels, rows, columns] = dims else {
         return None;
     };

@@ -5,17 +5,16 @@ use std::collections::{HashMap, HashSet};
 use super::following::Known;
 use super::integers;
 use super::nothing::{groups, is_given_nothing, makes_nothing};
-use super::numbers::{self, Numbers};
-use super::rules::{Size, scale, size, vanishes};
+use super::numbers;
+use super::rules::{Size, scale, size};
+use super::value::{Value, fixes_a_side, is_fixed};
+use super::windows::{scratch, vanishes};
 use super::{LARGEST_CONSTANT, LARGEST_SCALE, MOST_DIMS, Refusal, called, work};
-use crate::onnx::{Extent, Graph, Node, Tensor, ValueInfo};
+use crate::onnx::{Graph, Node};
 
 /// Sides of the pictures that sizes are found out for, where the file leaves them open: several, so that a graph
 /// can't be made for one.
 const SIDES: [[f64; 2]; 3] = [[512.0, 512.0], [203.0, 331.0], [1360.0, 1024.0]];
-
-/// Channels of it, where the file leaves them open.
-const CHANNELS: f64 = 3.0;
 
 /// Numbers of one feature map at most, for each pixel of the picture: a network of the paper's kind has 128.
 const MOST_OF_A_MAP: f64 = 1024.0;
@@ -36,84 +35,6 @@ pub(super) const MOST_OF_ONE: f64 = (1_u64 << 21) as f64;
 
 /// What is taken for the pixels of a smaller picture.
 const LEAST_PIXELS: f64 = 65_536.0;
-
-/// What is known of a tensor before the graph runs.
-#[derive(Clone, Debug)]
-pub(super) struct Value {
-    /// Its dimensions, none where these can't be told.
-    pub dims: Option<Vec<f64>>,
-    /// At most that many elements, however they lie.
-    pub elements: f64,
-    /// What it holds, where that is little and can be told.
-    pub numbers: Option<Numbers>,
-    /// Whether the file alone says what it holds.
-    pub constant: bool,
-    /// Whether it may hold whole numbers.
-    pub whole: bool,
-    /// Whether these are small ones of the file, or lengths of the picture, and nothing that was computed of such.
-    pub plain: bool,
-}
-
-impl Value {
-    fn new(dims: Option<Vec<f64>>, elements: f64, constant: bool) -> Self {
-        Value {
-            dims,
-            elements,
-            numbers: None,
-            constant,
-            whole: false,
-            plain: false,
-        }
-    }
-
-    /// A tensor of the file.
-    pub fn of_tensor(tensor: &Tensor) -> Self {
-        let dims: Vec<f64> = tensor.dims.iter().map(|dim| *dim as f64).collect();
-        let elements = dims.iter().product();
-        let numbers = Numbers::of_tensor(tensor);
-        Value {
-            plain: numbers.as_ref().is_some_and(integers::are_small),
-            numbers,
-            whole: integers::is_whole(tensor.data_type),
-            ..Value::new(Some(dims), elements, true)
-        }
-    }
-
-    /// A picture, with usual lengths where the file leaves them open.
-    fn of_input(input: &ValueInfo, sides: [f64; 2]) -> Self {
-        let kind = input.r#type.as_ref();
-        let shape = kind
-            .and_then(|kind| kind.tensor_type.as_ref())
-            .and_then(|tensor| tensor.shape.as_ref());
-        let dims = shape.map(|shape| shape.dim.iter());
-        let dims: Vec<f64> = dims
-            .into_iter()
-            .flatten()
-            .take(MOST_DIMS)
-            .enumerate()
-            .map(|(axis, dim)| match (&dim.extent, axis) {
-                (Some(Extent::Value(length)), _) if *length > 0 => *length as f64,
-                (_, 0) => 1.0,
-                (_, 1) => CHANNELS,
-                (_, axis) => sides[axis % 2],
-            })
-            .collect();
-        let elements = dims.iter().product();
-        Value::new(Some(dims), elements, false)
-    }
-}
-
-/// Whether the file says how large an input is, but for how many there are.
-fn is_fixed(input: &ValueInfo) -> bool {
-    let kind = input.r#type.as_ref();
-    let shape = kind
-        .and_then(|kind| kind.tensor_type.as_ref())
-        .and_then(|tensor| tensor.shape.as_ref());
-    shape.is_some_and(|shape| {
-        let mut dims = shape.dim.iter().skip(1);
-        dims.all(|dim| matches!(dim.extent, Some(Extent::Value(length)) if length > 0))
-    })
-}
 
 /// Refuses a graph of which something becomes too large, or that takes too long. Returns the multiplications of the
 /// operator that computes longest, for each pixel.
@@ -158,6 +79,8 @@ struct Sizes<'a> {
     later: HashSet<&'a str>,
     /// Whether the file says how large pictures are.
     fixed: bool,
+    /// Whether it says that of a side, so that shapes may be known while the model is loaded.
+    fixes_a_side: bool,
     pixels: f64,
     at_once: f64,
     constants: f64,
@@ -192,6 +115,7 @@ impl<'a> Sizes<'a> {
             values,
             later,
             fixed: graph.input.iter().all(is_fixed),
+            fixes_a_side: graph.input.iter().any(fixes_a_side),
             pixels,
             at_once: 0.0,
             constants: 0.0,
@@ -212,34 +136,46 @@ impl<'a> Sizes<'a> {
                 tensor: name.clone(),
             });
         }
-        let before = self.work;
-        let made = self.made(node)?;
-        for name in node.output.iter().filter(|name| !name.is_empty()) {
+        self.check(node)?;
+        let first = self.made(node, 0)?;
+        let inputs = self.inputs(node);
+        let (work, room) = (
+            work::of(node, &inputs, &first),
+            scratch(node, &inputs, &first),
+        );
+        self.work += work;
+        self.count(node, room, first.at_load)?;
+        for (index, name) in node.output.iter().enumerate() {
+            if name.is_empty() {
+                continue;
+            }
+            let made = match index {
+                0 => first.clone(),
+                _ => self.made(node, index)?,
+            };
             self.later.remove(name.as_str());
             if node.op_type != "Constant" {
-                self.count(node, &made)?;
+                self.count(node, made.elements, made.at_load)?;
             }
-            self.values.insert(name, made.clone());
+            self.values.insert(name, made);
+        }
+        if !first.at_load {
+            self.at_once = (self.at_once - room).max(0.0);
         }
         match self.work <= MOST_WORK {
-            true => self.alone(node, self.work - before),
+            true => self.alone(node, work),
             false => Err(Refusal::Work { node: called(node) }),
         }
     }
 
-    fn made(&mut self, node: &'a Node) -> Result<Value, Refusal> {
-        if node.op_type == "Constant" {
-            let tensor = node.attribute.iter().find_map(|entry| entry.t.as_ref());
-            return Ok(match tensor {
-                Some(tensor) => Value::of_tensor(tensor),
-                None => Value::of_list(node),
-            });
-        }
-        let inputs: Vec<Option<&Value>> = node
-            .input
-            .iter()
-            .map(|name| self.values.get(name.as_str()))
-            .collect();
+    fn inputs(&self, node: &Node) -> Vec<Option<&Value>> {
+        let names = node.input.iter();
+        names.map(|name| self.values.get(name.as_str())).collect()
+    }
+
+    /// Checks what the inputs of `node` tell.
+    fn check(&self, node: &Node) -> Result<(), Refusal> {
+        let inputs = self.inputs(node);
         if let Some(scale) =
             scale(node, &inputs).filter(|scale| scale.is_nan() || *scale > LARGEST_SCALE)
         {
@@ -256,25 +192,46 @@ impl<'a> Sizes<'a> {
         }
         let constant = inputs.iter().flatten().all(|value| value.constant);
         // Otherwise it depends on the picture, and is told when it runs.
-        if (constant || self.fixed) && vanishes(node, &inputs) {
-            return Err(Refusal::Vanishes { node: called(node) });
+        match (constant || self.fixed) && vanishes(node, &inputs) {
+            true => Err(Refusal::Vanishes { node: called(node) }),
+            false => Ok(()),
         }
-        let (dims, elements) = match size(node, &inputs) {
-            Size::Dims(dims) if dims.len() > MOST_DIMS => (None, f64::INFINITY),
-            Size::Dims(dims) => {
-                let elements = dims.iter().product();
-                (Some(dims), elements)
+    }
+
+    /// What `node` makes as its output number `output`.
+    fn made(&self, node: &Node, output: usize) -> Result<Value, Refusal> {
+        if node.op_type == "Constant" {
+            let tensor = node.attribute.iter().find_map(|entry| entry.t.as_ref());
+            return Ok(match tensor {
+                Some(tensor) => Value::of_tensor(tensor),
+                None => Value::of_list(node),
+            });
+        }
+        let inputs = self.inputs(node);
+        let all = |is: fn(&Value) -> bool| inputs.iter().flatten().all(|value| is(value));
+        let shows_lengths = matches!(node.op_type.as_str(), "Shape" | "Size");
+        let at_load = all(|value| value.at_load) || shows_lengths && self.fixes_a_side;
+        let (dims, elements, sure) = match size(node, &inputs, output) {
+            Size::Dims(dims) => (Some(dims), f64::INFINITY, all(|value| value.sure)),
+            Size::AtMost(dims) => (Some(dims), f64::INFINITY, false),
+            Size::Elements(elements) => (None, elements, false),
+            Size::Unbounded(by) => {
+                return Err(Refusal::Unbounded {
+                    node: called(node),
+                    by,
+                });
             }
-            Size::Elements(elements) => (None, elements),
         };
-        let numbers = numbers::computed(node, &inputs);
-        let value = Value {
-            numbers,
+        let mut value = Value {
+            at_load,
             whole: integers::makes_whole(node, &inputs),
             plain: integers::makes_plain(node, &inputs),
-            ..Value::new(dims, elements, constant)
+            ..Value::new(None, elements, all(|value| value.constant))
         };
-        self.work += work::of(node, &inputs, &value);
+        if let Some(dims) = dims.filter(|dims| dims.len() <= MOST_DIMS) {
+            let numbers = numbers::computed(node, &inputs).filter(|_| sure && output == 0);
+            value.hold(dims, sure, numbers);
+        }
         Ok(value)
     }
 
@@ -292,11 +249,10 @@ impl<'a> Sizes<'a> {
         }
     }
 
-    /// Checks what `node` makes against what all of it may be.
-    fn count(&mut self, node: &Node, made: &Value) -> Result<(), Refusal> {
-        let elements = made.elements;
+    /// Checks so many elements, of what `node` makes or is computed in, against what all of it may be.
+    fn count(&mut self, node: &Node, elements: f64, at_load: bool) -> Result<(), Refusal> {
         let whole = |elements: f64| elements as i64;
-        if made.constant {
+        if at_load {
             self.constants += elements;
             let (found, limit) = match elements <= LARGEST_CONSTANT as f64 {
                 true => (self.constants, ALL_CONSTANTS),
@@ -326,27 +282,10 @@ impl<'a> Sizes<'a> {
     /// Nothing reads `name` any more.
     fn forget(&mut self, name: &str) {
         match self.values.get(name) {
-            Some(value) if !value.constant => {
+            Some(value) if !value.at_load => {
                 self.at_once = (self.at_once - value.elements).max(0.0);
             }
             _ => (),
-        }
-    }
-}
-
-impl Value {
-    /// A constant that is written as a number or a list.
-    fn of_list(node: &Node) -> Self {
-        let lists = node.attribute.iter();
-        let lengths = lists.map(|entry| entry.ints.len().max(entry.floats.len()));
-        // Also where it is too long to be followed.
-        let length = lengths.max().unwrap_or(0).max(1) as f64;
-        let numbers = Numbers::of_constant(node);
-        Value {
-            whole: numbers.as_ref().is_none_or(|numbers| !numbers.float),
-            plain: numbers.as_ref().is_some_and(integers::are_small),
-            numbers,
-            ..Value::new(Some(vec![length]), length, true)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How long an operator computes.
 
-use super::sizes::Value;
+use super::value::Value;
 use crate::onnx::Node;
 
 /// Multiplications of `node`, which makes `made`, about.

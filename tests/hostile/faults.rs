@@ -1,0 +1,136 @@
+//! Models with random faults.
+
+use std::time::{Duration, Instant};
+
+use gstunetsegment::inference::{Model, Options};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::common::{self, Files, SMALL};
+
+/// A model with some of its bytes changed, cut out or put in.
+fn mutated(model: &[u8], random: &mut StdRng) -> Vec<u8> {
+    let mut bytes = model.to_vec();
+    for _ in 0..random.random_range(1..8) {
+        // Most of a file is weights; its structure is at both ends.
+        let at = match random.random_range(0..3) {
+            0 => random.random_range(0..bytes.len().min(400)),
+            1 => bytes.len() - 1 - random.random_range(0..bytes.len().min(2000)),
+            _ => random.random_range(0..bytes.len()),
+        };
+        match random.random_range(0..4) {
+            0 => bytes[at] ^= 1 << random.random_range(0..8),
+            1 => bytes[at] = random.random(),
+            2 => {
+                bytes.drain(at..(at + random.random_range(1..40)).min(bytes.len()));
+            }
+            _ => {
+                let more: Vec<u8> = (0..random.random_range(1..20))
+                    .map(|_| random.random())
+                    .collect();
+                bytes.splice(at..at, more);
+            }
+        }
+        if bytes.len() < 10 {
+            break;
+        }
+    }
+    bytes
+}
+
+/// How many models are changed at random; `make soak` asks for more.
+const MUTATED: &str = "UNETSEGMENT_MUTATED";
+
+/// What a worker of [`models_with_faults_are_refused_or_run`] is told: the first model, and how many there are.
+const RANGE: &str = "UNETSEGMENT_MUTATED_RANGE";
+
+/// How long a model may take.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Models with random faults are refused or run: nothing ends the process, no thread panics, and none takes long.
+/// Workers of their own load them, so that one that ends its worker is counted, and told by its number; the next
+/// worker goes on behind it.
+#[test]
+fn models_with_faults_are_refused_or_run() {
+    let count: usize = std::env::var(MUTATED).map_or(400, |count| count.parse().unwrap());
+    let (mut next, mut ran, mut faults) = (0, 0, Vec::new());
+    while next < count {
+        let mut worker = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "faults::worker", "--ignored", "--nocapture"])
+            .env(RANGE, format!("{next} {count}"))
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let (send, heard) = std::sync::mpsc::channel();
+        let lines = std::io::BufReader::new(worker.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            use std::io::BufRead;
+            lines
+                .lines()
+                .map_while(Result::ok)
+                .all(|line| send.send(line).is_ok())
+        });
+        let fault = loop {
+            match heard.recv_timeout(2 * LONGEST) {
+                Ok(line) => {
+                    if let Some(result) = line.strip_prefix(&format!("model {next} ")) {
+                        ran += usize::from(result == "ran");
+                        next += 1;
+                    }
+                }
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+                    worker.kill().unwrap();
+                    break "took too long".to_owned();
+                }
+                Err(_) => break String::new(),
+            }
+        };
+        let status = worker.wait().unwrap();
+        if next < count {
+            faults.push(format!("model {next}: {status} {fault}"));
+            next += 1;
+        } else if !status.success() {
+            faults.push(format!("after the last model: {status}"));
+        }
+    }
+    println!("{count} models with faults, of which {ran} ran");
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(
+        ran > 0 && ran < count,
+        "{ran} of {count} ran: the faults are of one kind"
+    );
+}
+
+#[test]
+#[ignore = "runs as a child of models_with_faults_are_refused_or_run"]
+fn worker() {
+    let Ok(range) = std::env::var(RANGE) else {
+        return;
+    };
+    let (first, end) = range.split_once(' ').unwrap();
+    let (first, end): (u64, u64) = (first.parse().unwrap(), end.parse().unwrap());
+    common::init();
+    // One that carries its contract, and one that has to be probed.
+    let models = [common::model(&SMALL), common::foreign(&SMALL, |_| ())];
+    let files = Files::new();
+    let path = files.path("model.onnx");
+    let options = Options {
+        threads: 1,
+        ..Default::default()
+    };
+    for number in first..end {
+        // Each from a seed of its own, so that it can be made again alone.
+        let mut random = StdRng::seed_from_u64(number);
+        let model = &models[number as usize % models.len()];
+        std::fs::write(&path, mutated(model, &mut random)).unwrap();
+        let start = Instant::now();
+        let ran = Model::open(&path, &options).is_ok_and(|mut opened| {
+            let (height, width) = SMALL.geometry().legal(64, 64).unwrap();
+            opened.shape(height, width).is_ok() && opened.run().is_ok()
+        });
+        let took = start.elapsed();
+        assert!(took < LONGEST, "model {number}: {took:?}");
+        println!("model {number} {}", if ran { "ran" } else { "refused" });
+    }
+}

@@ -1,0 +1,241 @@
+//! Files of which reading or parsing takes much more memory than there is in them.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use gstunetsegment::inference::{Canceller, Model, ModelError, Options};
+
+use crate::common::{self, Files, element, refusal};
+use crate::{forget_peak, peak, refused};
+
+/// A number of variable length, as the format writes it.
+fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+/// What comes before a field of `length` bytes.
+fn head(field: u64, length: u64) -> Vec<u8> {
+    [varint(field << 3 | 2), varint(length)].concat()
+}
+
+/// What comes before `length` bytes that lie in the fields `within`, the outermost first.
+fn heads(within: &[u64], length: u64) -> Vec<u8> {
+    let mut before = Vec::new();
+    for field in within.iter().rev() {
+        let inner = length + before.len() as u64;
+        before.splice(0..0, head(*field, inner));
+    }
+    before
+}
+
+/// The version of the format, with which a file begins.
+const BEGIN: &[u8] = b"\x08\x08";
+
+/// A file of `count` times the message `unit`, which lies in the fields `within`.
+fn many(files: &Files, name: &str, within: &[u64], unit: &[u8], count: u64) -> PathBuf {
+    let path = files.path(&format!("{name}.onnx"));
+    let mut file = BufWriter::new(std::fs::File::create(&path).unwrap());
+    file.write_all(BEGIN).unwrap();
+    file.write_all(&heads(within, count * unit.len() as u64))
+        .unwrap();
+    for _ in 0..count {
+        file.write_all(unit).unwrap();
+    }
+    file.flush().unwrap();
+    path
+}
+
+/// A file of `size` bytes that takes no room on the disk, beginning with `begin`.
+fn hollow(files: &Files, name: &str, begin: &[u8], size: u64) -> PathBuf {
+    let path = files.write(name, begin);
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(size).unwrap();
+    path
+}
+
+/// A model of `size` bytes of weights, up to where these begin.
+fn before_weights(size: u64) -> Vec<u8> {
+    let dims = [
+        head(1, varint(size).len() as u64),
+        varint(size),
+        b"\x10\x02".to_vec(),
+    ]
+    .concat();
+    let raw = head(9, size);
+    let tensor = (dims.len() + raw.len()) as u64 + size;
+    [BEGIN, &heads(&[7, 5], tensor), &dims, &raw].concat()
+}
+
+/// A package whose weights are `begin` and then zeros.
+fn packed(files: &Files, name: &str, begin: &[u8], zeros: u64) -> PathBuf {
+    let path = files.path(name);
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    let options = zip::write::SimpleFileOptions::default();
+    archive.start_file("rdf.yaml", options).unwrap();
+    let text = include_str!("../../fuzz/seeds/package/format-0.5.yaml");
+    let nothing = format!(", sha256: {}", "0".repeat(64));
+    assert!(text.contains(&nothing));
+    archive
+        .write_all(text.replace(&nothing, "").as_bytes())
+        .unwrap();
+    archive.start_file("weights.onnx", options).unwrap();
+    archive.write_all(begin).unwrap();
+    std::io::copy(
+        &mut std::io::Read::take(std::io::repeat(0), zeros),
+        &mut archive,
+    )
+    .unwrap();
+    archive.finish().unwrap();
+    path
+}
+
+/// A folder with a package, whose weights take no room on the disk.
+fn hollow_package(files: &Files) -> PathBuf {
+    let folder = files.path("folder");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = include_str!("../../fuzz/seeds/package/format-0.5.yaml");
+    std::fs::write(folder.join("rdf.yaml"), text).unwrap();
+    hollow(files, "folder/weights.onnx", b"", 2 << 30);
+    folder
+}
+
+/// Files of which reading or parsing takes much more memory than there is in them, each with words of its refusal.
+fn swelling(files: &Files) -> Vec<(PathBuf, &'static str)> {
+    const MILLIONS: u64 = 2_000_000;
+    let most = "beside its weights";
+    let much = 300 << 20;
+    vec![
+        (
+            many(files, "nodes", &[7], b"\x0a\x00", 5 * MILLIONS),
+            "20001 operators",
+        ),
+        (many(files, "inputs", &[7, 1], b"\x0a\x00", MILLIONS), most),
+        (
+            many(files, "attributes", &[7, 1], b"\x2a\x00", MILLIONS),
+            most,
+        ),
+        (
+            many(files, "initializers", &[7], b"\x2a\x00", MILLIONS),
+            most,
+        ),
+        (many(files, "values", &[7], b"\x5a\x00", MILLIONS), most),
+        // What only ONNX Runtime makes structures of.
+        (many(files, "between", &[7], b"\x6a\x00", MILLIONS), most),
+        (many(files, "notes", &[7], b"\x72\x00", MILLIONS), most),
+        (
+            many(files, "of a graph", &[7], b"\x82\x01\x00", MILLIONS),
+            most,
+        ),
+        (
+            many(files, "of a node", &[7, 1], b"\x4a\x00", MILLIONS),
+            most,
+        ),
+        (
+            many(files, "strings", &[7, 1, 5], b"\x4a\x00", MILLIONS),
+            most,
+        ),
+        (
+            many(files, "types", &[7, 1, 5], b"\x7a\x00", MILLIONS),
+            most,
+        ),
+        (many(files, "texts", &[7, 5], b"\x32\x00", MILLIONS), most),
+        (
+            many(files, "machines", &[], b"\xd2\x01\x00", MILLIONS),
+            most,
+        ),
+        (many(files, "metadata", &[], b"\x72\x00", MILLIONS), most),
+        (many(files, "versions", &[], b"\x42\x00", MILLIONS), most),
+        (
+            many(files, "functions", &[], b"\xca\x01\x00", MILLIONS),
+            most,
+        ),
+        (
+            many(files, "numbers", &[7, 5, 7], b"\x00", 5 * MILLIONS),
+            most,
+        ),
+        (
+            hollow(files, "zeros.onnx", b"", 2 << 30),
+            "not an ONNX file",
+        ),
+        (hollow(files, "begun.onnx", BEGIN, 2 << 30), "damaged"),
+        (
+            hollow(
+                files,
+                "text.onnx",
+                &[BEGIN, &head(2, 1 << 30)].concat(),
+                2 << 30,
+            ),
+            most,
+        ),
+        (hollow_package(files), "not an ONNX file"),
+        (packed(files, "zeros.zip", b"", much), "packed into"),
+        (
+            packed(files, "weights.zip", &before_weights(much), much),
+            "packed into",
+        ),
+        (packed(files, "few.zip", b"", 1 << 20), "not an ONNX file"),
+    ]
+}
+
+/// Also by the element, which says so on the bus.
+#[test]
+fn files_that_swell_are_refused_before_they_do() {
+    common::init();
+    let files = Files::new();
+    for (path, words) in swelling(&files) {
+        forget_peak();
+        let before = peak();
+        refused(&path, words);
+        let more = peak() - before;
+        assert!(more < 64.0, "{}: {more:.0} MiB", path.display());
+        forget_peak();
+        let before = peak();
+        let start = Instant::now();
+        let text = refusal(&element(&path, &[]));
+        let took = start.elapsed();
+        assert!(text.contains(words), "{}: {text}", path.display());
+        assert!(
+            took < Duration::from_secs(1),
+            "{}: {took:?}",
+            path.display()
+        );
+        let more = peak() - before;
+        assert!(more < 64.0, "{}: {more:.0} MiB", path.display());
+        std::fs::remove_file(&path).ok();
+    }
+}
+
+/// Nobody has to wait until a large file is read.
+#[test]
+fn reading_a_large_model_can_be_ended() {
+    common::init();
+    let files = Files::new();
+    let size = 1 << 30;
+    let begin = before_weights(size);
+    let path = hollow(&files, "large.onnx", &begin, begin.len() as u64 + size);
+    let canceller = Canceller::default();
+    let options = Options {
+        canceller: canceller.clone(),
+        ..Default::default()
+    };
+    canceller.cancel();
+    forget_peak();
+    let before = peak();
+    let start = Instant::now();
+    let error = Model::open(&path, &options).err();
+    let took = start.elapsed();
+    assert!(
+        matches!(error, Some(ModelError::Stopped { .. })),
+        "{error:?}"
+    );
+    assert!(took < Duration::from_millis(300), "{took:?}");
+    let more = peak() - before;
+    assert!(more < 64.0, "{more:.0} MiB");
+}
