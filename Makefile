@@ -123,7 +123,7 @@ soak: rust ## Run the tests of reliability in their long form
 	@scripts/python-packages.sh micromanager
 	cargo build $(flags) --lib
 	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 cargo test $(flags) --test cameras --test embedding --test reliability \
-		--test live --test loading --test memory --test hostile -- --nocapture
+		--test live --test loading --test failing --test flow --test memory --test hostile -- --nocapture
 
 # The trainer first, as for `make build`.
 .PHONY: deb

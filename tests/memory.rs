@@ -122,7 +122,7 @@ fn tiles_take_the_memory_that_they_may() {
     let frames = (10 * width * height) as u64 >> 20;
     for model in [&files.model(&NET), &int8] {
         let taken = |memory: u64| {
-            let more = format!("tile-memory={memory}");
+            let more = format!("tile-memory={memory} output=mask");
             let [small, large] = [(64, 48), (width, height)].map(|size| {
                 let played = played(model, size, &more, None);
                 assert!(played.error.is_none(), "{played:?}");
