@@ -64,12 +64,12 @@ check-gpu: rust ## Check `--device wgpu` on a Vulkan adapter, also one in softwa
 	@scripts/packages.sh build gpu
 	cargo test $(flags) $(trainer),wgpu --lib device
 
-# Nor this: memcheck takes some fifty times as long as the tests themselves.
+# Nor this: memcheck takes hundreds of times as long as the tests themselves.
 .PHONY: check-memory
 check-memory: rust ## Run tests of the element under Valgrind's memcheck
 	@scripts/packages.sh build run memcheck
 	@scripts/onnxruntime.sh
-	scripts/memcheck.sh flow formats unetmask palette probability element
+	scripts/memcheck.sh flow unetmask palette
 
 # Not a part of `make test` either, for 250 MB of libraries.
 .PHONY: check-openvino

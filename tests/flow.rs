@@ -219,7 +219,7 @@ fn masks_of_others_go_no_further() {
             ("mode", "latest"),
             ("inference-interval", "1000"),
         ];
-        let second = element(&files.model(&UNet { width: 32, ..SMALL }), &properties);
+        let second = element(&files.model(&UNet { width: 12, ..SMALL }), &properties);
         let mut lower = harness(&second, "GRAY8", WIDTH, HEIGHT);
         let out = lower.push_and_pull(masked.copy()).unwrap();
         assert!(mask_meta::of(&out).is_none(), "{output}");
