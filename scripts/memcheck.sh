@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs tests of the element under Valgrind's memcheck, which fails at the first use of memory that is not there, freed
-# or not yet written. What is not ours is left out by scripts/memcheck.supp.
+# Runs tests of the element under Valgrind's memcheck, which fails where memory is used that is not there, freed or
+# not yet written. What is not ours is left out by scripts/memcheck.supp.
 # usage: memcheck.sh TEST...     files of tests/, without their ending
 . "$(dirname "$0")/common.sh"
 

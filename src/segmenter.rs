@@ -185,6 +185,7 @@ impl Segmenter {
         mut probability: Option<&mut [f32]>,
     ) -> Result<Spent, SegmentError> {
         let size = size_of(frame);
+        self.prepare(size)?;
         loop {
             let probability = probability.as_deref_mut();
             match self.segment_once(frame, scaling, mask, probability) {

@@ -15,7 +15,7 @@ use gstunetsegment::unet::UNet;
 const WIDTH: usize = 90;
 const HEIGHT: usize = 61;
 
-/// What `fails_on_bright` is made for: pictures reach the network divided by 255.
+/// What [`Fault::on_bright`] is made for: pictures reach the network divided by 255.
 const FIXED: [(&str, &str); 2] = [("normalization", "fixed"), ("value-range", "0,255")];
 
 fn node(op: &str, inputs: &[&str], output: &str) -> Node {

@@ -525,10 +525,15 @@ fn a_latency_that_can_be_held_is_held() {
     let element = element(&slow(&files), &properties);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
     let bus = bus_of(&element);
-    drop(harness.push_and_pull(frame(0)).unwrap());
-    let start = Instant::now();
-    drop(harness.push_and_pull(frame(0)).unwrap());
-    let alone = start.elapsed();
+    let mut times: Vec<Duration> = (0..9)
+        .map(|number| {
+            let start = Instant::now();
+            drop(harness.push_and_pull(frame(number)).unwrap());
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    let alone = times[4];
     // From the arrival of each frame to its way out, in their order.
     let came: Arc<Mutex<VecDeque<Instant>>> = Arc::default();
     let late: Arc<Mutex<Vec<Duration>>> = Arc::default();
@@ -552,12 +557,10 @@ fn a_latency_that_can_be_held_is_held() {
         late.sort();
         late[late.len() / 2]
     };
-    let limit = alone.mul_f64(2.5);
     let before = usual(24);
-    assert!(
-        before > limit,
-        "{before:?}: the network keeps up, {alone:?}"
-    );
+    // Less than frames are late by themselves, and more than one takes.
+    let limit = before.mul_f64(0.7);
+    assert!(limit > alone, "{before:?}: the network keeps up, {alone:?}");
     element.set_property("max-latency", limit.as_millis() as u32);
     wait("masks in time", || {
         let stats: gst::Structure = element.property("stats");

@@ -561,7 +561,11 @@ fn an_overload_holds_nobody_up() {
     let (out, dropped) = last.stats();
     let told = [out, dropped].map(|count| count.value() as u64);
     let [all, out, dropped] = ["in", "out", "dropped"].map(|name| stats(&element, name));
-    assert_eq!(told, [out, dropped]);
+    // Those that went out after the last one that was dropped are not told of.
+    assert!(
+        told[0] <= out && told[1] == dropped,
+        "{told:?} of {out} and {dropped}"
+    );
     assert!(dropped > 1, "{dropped}");
     assert_eq!([all, out], counts());
     assert_eq!(all, out + dropped);

@@ -178,7 +178,7 @@ fn commit(
     let end = move || drop(end.cancel());
     let load = || builder.commit_from_memory(&file.bytes);
     let loaded = options.canceller.during(end, load);
-    loaded.map_err(|error| match watchdog.has_acted() {
+    loaded.map_err(|error| match watchdog.end() {
         true => ort::Error::new(format!("it took longer than {} s to load", limit.as_secs())),
         false => error,
     })

@@ -36,7 +36,7 @@ pub(super) fn in_time<R>(
     let ends = stopper.clone();
     let watchdog = Watchdog::new(limit, move || ends.expire());
     let made = work();
-    if watchdog.has_acted() {
+    if watchdog.end() {
         stopper.forgive();
         return Err(ModelError::Slow {
             path: path.to_owned(),
@@ -80,21 +80,21 @@ impl Watchdog {
         Watchdog(shared)
     }
 
-    /// Whether time was up, and what is done then was done.
-    pub fn has_acted(&self) -> bool {
-        let state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Watches no longer; whether time was up before, and what is done then was done.
+    pub fn end(&self) -> bool {
+        let (state, changed) = &*self.0;
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        if *state == State::Waiting {
+            *state = State::Dismissed;
+            changed.notify_all();
+        }
         *state == State::Acted
     }
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        let (state, changed) = &*self.0;
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        if *state == State::Waiting {
-            *state = State::Dismissed;
-        }
-        changed.notify_all();
+        self.end();
     }
 }
 
@@ -112,13 +112,13 @@ mod tests {
             let send = send.clone();
             move || send.send("dismissed").unwrap()
         });
-        assert!(!dismissed.has_acted());
+        assert!(!dismissed.end());
         drop(dismissed);
         let acting = Watchdog::new(Duration::from_millis(1), move || {
             send.send("acted").unwrap()
         });
         assert_eq!(heard.recv(), Ok("acted"));
-        assert!(acting.has_acted());
+        assert!(acting.end());
         assert!(heard.recv().is_err(), "the dismissed one has acted");
     }
 
@@ -136,7 +136,7 @@ mod tests {
             }
         });
         beginning.recv().unwrap();
-        assert!(slow.has_acted());
+        assert!(slow.end());
         assert!(done.load(Ordering::SeqCst));
     }
 }

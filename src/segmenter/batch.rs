@@ -40,8 +40,11 @@ pub fn choose(
         return Ok(best);
     }
     for batch in sizes(plan.len(), most) {
-        let Ok(runs) = runs_of(model, plan, batch) else {
-            break;
+        let runs = match runs_of(model, plan, batch) {
+            Ok(runs) => runs,
+            // What was ended says nothing of how long it takes.
+            Err(error @ ModelError::Stopped { .. }) => return Err(error),
+            Err(_) => break,
         };
         if time(plan, runs) < time(plan, best) * (1.0 - WORTHWHILE) {
             best = runs;

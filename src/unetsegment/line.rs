@@ -328,9 +328,10 @@ impl<J: 'static> Shared<J> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
 
     /// Stages that note what passed, and fail where they are told to.
     struct Noting {

@@ -102,7 +102,7 @@ fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecUInt::builder("batch-size")
             .nick("Batch size")
-            .blurb("Tiles that the network sees in one run (0 = on a processor 1, on other devices what takes the least time within tile-memory, tried at the start)")
+            .blurb("Tiles that the network sees in one run (0 = 1 on a processor and where each shape is compiled, on other devices what takes the least time, tried at the start); fewer where tile-memory has no room")
             .maximum(256)
             .default_value(default.batch_size)
             .mutable_ready()

@@ -10,6 +10,7 @@ mod shapes;
 mod swelling;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::{Files, SMALL, element, refusal};
@@ -35,6 +36,12 @@ fn peak() -> f64 {
     0.0
 }
 
+/// What a process takes can be told only while one test runs.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Makes [`peak`] count from now on.
 #[cfg(target_os = "linux")]
 fn forget_peak() {
@@ -46,6 +53,7 @@ fn forget_peak() {}
 
 #[test]
 fn hostile_models_are_refused_at_once() {
+    let _alone = alone();
     common::init();
     let files = Files::new();
     let models = models::hostile();
@@ -89,6 +97,7 @@ fn refused(path: &Path, words: &str) {
 /// An operator can't be ended while it computes.
 #[test]
 fn one_operator_that_computes_long_is_refused() {
+    let _alone = alone();
     let convolution = |name: &str, input: &str, weight: &str, output: &str, side: i64| {
         let mut node = node("Conv", &[input, weight], output);
         node.name = name.into();
@@ -143,6 +152,7 @@ fn one_operator_that_computes_long_is_refused() {
 /// the scan has seen is what is loaded.
 #[test]
 fn a_file_of_two_formats_is_onnx() {
+    let _alone = alone();
     common::init();
     let files = Files::new();
     let mut model = onnx::Model::decode(common::model(&SMALL).as_slice()).unwrap();

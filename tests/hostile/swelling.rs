@@ -187,6 +187,7 @@ fn swelling(files: &Files) -> Vec<(PathBuf, &'static str)> {
 /// Also by the element, which says so on the bus.
 #[test]
 fn files_that_swell_are_refused_before_they_do() {
+    let _alone = super::alone();
     common::init();
     let files = Files::new();
     for (path, words) in swelling(&files) {
@@ -215,6 +216,7 @@ fn files_that_swell_are_refused_before_they_do() {
 /// Nobody has to wait until a large file is read.
 #[test]
 fn reading_a_large_model_can_be_ended() {
+    let _alone = super::alone();
     common::init();
     let files = Files::new();
     let size = 1 << 30;
