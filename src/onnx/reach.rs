@@ -41,34 +41,8 @@ pub(super) fn follow(
         "Conv" | "QLinearConv" | "MaxPool" | "AveragePool" | "LpPool" => {
             looked_through(&Window::of(node, constants), first)
         }
-        "ConvTranspose" => {
-            let Window {
-                stride,
-                kernel,
-                dims,
-                ..
-            } = Window::of(node, constants);
-            Map {
-                scale: first.scale / stride,
-                reach: first.reach * stride + (kernel - stride).max(0.0),
-                channels: dims.get(1).map_or(first.channels, |n| *n as f64),
-                bytes: 4.0,
-                ..first
-            }
-        }
-        "Resize" | "Upsample" => {
-            let factor = resize_factor(node, constants);
-            // Linear interpolation mixes neighbours, cubic those beyond them too.
-            let neighbours = match node.text("mode") {
-                "cubic" => 2.0,
-                _ => 1.0,
-            };
-            Map {
-                scale: first.scale / factor,
-                reach: ((first.reach + neighbours) * factor).ceil(),
-                ..first
-            }
-        }
+        "ConvTranspose" => spread(&Window::of(node, constants), first),
+        "Resize" | "Upsample" => resized(node, first, constants),
         "QuantizeLinear" => Map {
             bytes: 1.0,
             ..first
@@ -78,40 +52,8 @@ pub(super) fn follow(
             bytes: 0.0,
             ..first
         },
-        "MatMulInteger" => Map {
-            channels: Window::of(node, constants)
-                .dims
-                .get(1)
-                .map_or(first.channels, |n| *n as f64),
-            bytes: 4.0,
-            bounded: first.bounded
-                && node
-                    .input
-                    .get(1)
-                    .is_some_and(|name| constants.contains_key(name.as_str())),
-            ..first
-        },
-        "Reshape" => {
-            let shape = node
-                .input
-                .get(1)
-                .and_then(|name| constants.get(name.as_str()));
-            let into_pairs = shape.is_some_and(|shape| shape.integers().starts_with(&[0, 0, 0, 2]));
-            match into_pairs {
-                true => Map {
-                    scale: first.scale / 2.0,
-                    reach: first.reach * 2.0,
-                    channels: first.channels / 4.0,
-                    in_pairs: true,
-                    ..first
-                },
-                false => Map {
-                    bounded: first.bounded && first.in_pairs,
-                    in_pairs: false,
-                    ..first
-                },
-            }
-        }
+        "MatMulInteger" => multiplied(node, first, constants),
+        "Reshape" => reshaped(node, first, constants),
         "Concat" => Map {
             channels: inputs.iter().map(|map| map.channels).sum(),
             ..widest(inputs)
@@ -172,6 +114,73 @@ fn looked_through(window: &Window, map: Map) -> Map {
             4.0
         },
         ..map
+    }
+}
+
+/// The map that a window makes which each cell of one is spread over.
+fn spread(window: &Window, map: Map) -> Map {
+    let Window {
+        stride,
+        kernel,
+        dims,
+        ..
+    } = *window;
+    Map {
+        scale: map.scale / stride,
+        reach: map.reach * stride + (kernel - stride).max(0.0),
+        channels: dims.get(1).map_or(map.channels, |n| *n as f64),
+        bytes: 4.0,
+        ..map
+    }
+}
+
+/// The map that `node` makes of one by enlarging it, or making it smaller.
+fn resized(node: &Node, map: Map, constants: &HashMap<&str, &Tensor>) -> Map {
+    let factor = resize_factor(node, constants);
+    // Linear interpolation mixes neighbours, cubic those beyond them too.
+    let neighbours = match node.text("mode") {
+        "cubic" => 2.0,
+        _ => 1.0,
+    };
+    Map {
+        scale: map.scale / factor,
+        reach: ((map.reach + neighbours) * factor).ceil(),
+        ..map
+    }
+}
+
+/// The map that `node` makes of the channels of one: a matrix product for each of its cells.
+fn multiplied(node: &Node, map: Map, constants: &HashMap<&str, &Tensor>) -> Map {
+    let factor = node.input.get(1);
+    let factor = factor.and_then(|name| constants.get(name.as_str()));
+    let channels = factor.and_then(|tensor| tensor.dims.get(1));
+    Map {
+        channels: channels.map_or(map.channels, |n| *n as f64),
+        bytes: 4.0,
+        bounded: map.bounded && factor.is_some(),
+        ..map
+    }
+}
+
+/// The map that `node` makes of one by counting its cells another way: channels become pixels in pairs, or these
+/// come into their rows.
+fn reshaped(node: &Node, map: Map, constants: &HashMap<&str, &Tensor>) -> Map {
+    let shape = node.input.get(1);
+    let shape = shape.and_then(|name| constants.get(name.as_str()));
+    let into_pairs = shape.is_some_and(|shape| shape.integers().starts_with(&[0, 0, 0, 2]));
+    match into_pairs {
+        true => Map {
+            scale: map.scale / 2.0,
+            reach: map.reach * 2.0,
+            channels: map.channels / 4.0,
+            in_pairs: true,
+            ..map
+        },
+        false => Map {
+            bounded: map.bounded && map.in_pairs,
+            in_pairs: false,
+            ..map
+        },
     }
 }
 
