@@ -8,7 +8,6 @@ use super::job::{Found, Job, ProcessError};
 use super::messages::{self, Occasion};
 use super::objects::Objects;
 use super::settings::FrameSettings;
-use super::stream::Stream;
 use super::trigger::{Held, Watch};
 use crate::contract::Contract;
 use crate::labels::Events;
@@ -103,55 +102,37 @@ impl Writer {
         let age = found
             .as_ref()
             .map(|found| arrived.saturating_duration_since(found.arrived));
-        let stale = age.is_some_and(|age| settings.is_stale(age));
         let drawing = Drawing {
             stream: &stream,
             settings: &settings,
-            stale,
+            stale: age.is_some_and(|age| settings.is_stale(age)),
             age,
             found: found.as_ref(),
         };
-        let wants_objects = found
-            .as_ref()
-            .is_some_and(|found| settings.wants_objects(kind, &found.model.contract));
-        if found.is_some() && !wants_objects {
-            self.objects.lose_sight();
-        }
-        if let Some(found) = found.as_ref().filter(|_| wants_objects) {
-            let frame = found.frame.as_ref().or(input.as_ref()).unwrap_or(&output);
-            let bytes = frame.map_readable()?;
-            let placement = stream.input.placement(frame)?;
-            let frame = stream.input.frame(&placement, &bytes)?;
-            self.objects
-                .find(found, &stream, (kind, &settings), Some(&frame))?;
-        }
+        let with_objects = self.find_objects(&drawing, kind, input.as_ref().unwrap_or(&output))?;
         let buffer = output.make_mut();
         match &input {
-            Some(input) => self.write_anew(&drawing, kind, (input, buffer), found.as_ref())?,
+            Some(input) => self.write_anew(&drawing, kind, (input, buffer))?,
             None if kind == Output::Overlay => self.draw_upon(&drawing, buffer)?,
             None => (),
         }
         let mut messages = [None, ended, None];
-        if let (Some(found), Some(age)) = (found, age) {
+        if let (Some(found), Some(age)) = (&found, age) {
             let occasion = Occasion {
                 frame: number,
                 timestamp: buffer.pts(),
                 age,
             };
-            messages = self.messages(&occasion, &settings, &found.model.contract);
-            let mut mask = carried(&stream, &settings, &found, (age, stale));
-            if wants_objects {
-                let labels = self.objects.buffer().cloned();
-                mask.labels = labels.map(|labels| (labels, stream.wide_caps.clone()));
-                mask.objects = Some(self.objects.count());
-            }
-            self.attach(buffer, mask, &found.model.contract)?;
-            if let Some(map) = found.probability {
-                stream.take_back(map);
-            }
+            let contract = &found.model.contract;
+            messages = self.messages(&occasion, &settings, contract);
+            let mask = self.carried(&drawing, (found, age), with_objects);
+            self.attach(buffer, mask, contract)?;
         } else {
             // One that an element further up has put there would pass for ours.
             mask_meta::remove(buffer);
+        }
+        if let Some(map) = found.and_then(|found| found.probability) {
+            stream.take_back(map);
         }
         self.frames += 1;
         Ok(Written {
@@ -159,6 +140,31 @@ impl Writer {
             messages,
             age,
         })
+    }
+
+    /// Finds the objects of what was found, where these are wanted when `kind` goes out; whether they are. `shown` is
+    /// the frame that came in.
+    fn find_objects(
+        &mut self,
+        drawing: &Drawing,
+        kind: Output,
+        shown: &gst::Buffer,
+    ) -> Result<bool, ProcessError> {
+        let Some(found) = drawing.found else {
+            return Ok(false);
+        };
+        let (stream, settings) = (drawing.stream, drawing.settings);
+        if !settings.wants_objects(kind, &found.model.contract) {
+            self.objects.lose_sight();
+            return Ok(false);
+        }
+        let frame = found.frame.as_ref().unwrap_or(shown);
+        let bytes = frame.map_readable()?;
+        let placement = stream.input.placement(frame)?;
+        let frame = stream.input.frame(&placement, &bytes)?;
+        self.objects
+            .find(found, stream, (kind, settings), Some(&frame))?;
+        Ok(true)
     }
 
     /// Tells that a condition ends that held: of a frame without a mask nobody sees whether it does.
@@ -193,6 +199,30 @@ impl Writer {
         Ok(())
     }
 
+    /// What was found that long ago, as it rides on a frame; with its objects, where they were looked for.
+    fn carried(
+        &self,
+        drawing: &Drawing,
+        (found, age): (&Found, Duration),
+        with_objects: bool,
+    ) -> Mask {
+        let (stream, settings) = (drawing.stream, drawing.settings);
+        let wide = |map| (map, stream.wide_caps.clone());
+        let labels = self.objects.buffer().filter(|_| with_objects);
+        let samples = found.samples.clone().filter(|_| settings.keep_probability);
+        Mask {
+            labels: labels.cloned().map(wide),
+            objects: with_objects.then(|| self.objects.count()),
+            probability: samples.map(wide),
+            mask: found.mask.clone(),
+            caps: stream.mask_caps.clone(),
+            inference: found.spent.inference,
+            age,
+            stale: drawing.stale,
+            timestamp: found.timestamp,
+        }
+    }
+
     /// Lets `mask` ride on the frame in `buffer`.
     #[cfg_attr(
         not(feature = "analytics"),
@@ -219,14 +249,14 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes the frame that goes out, of the one that came in as `input` or in its place.
     fn write_anew(
         &mut self,
         drawing: &Drawing,
         kind: Output,
         (input, buffer): (&gst::BufferRef, &mut gst::BufferRef),
-        found: Option<&Found>,
     ) -> Result<(), ProcessError> {
-        let stream = drawing.stream;
+        let (stream, found) = (drawing.stream, drawing.found);
         let placement = stream.output.placement(buffer)?;
         let mut bytes = buffer.map_writable()?;
         let mut target = stream.output.frame_mut(&placement, &mut bytes)?;
@@ -278,26 +308,5 @@ impl Writer {
         let [ended, changed] =
             changes.map(|change| change.map(|change| messages::triggered(occasion, &change)));
         [report, ended, changed]
-    }
-}
-
-/// What was found, as it rides on a frame, so far without objects.
-fn carried(
-    stream: &Stream,
-    settings: &FrameSettings,
-    found: &Found,
-    (age, stale): (Duration, bool),
-) -> Mask {
-    let samples = found.samples.clone().filter(|_| settings.keep_probability);
-    Mask {
-        labels: None,
-        objects: None,
-        probability: samples.map(|map| (map, stream.wide_caps.clone())),
-        mask: found.mask.clone(),
-        caps: stream.mask_caps.clone(),
-        inference: found.spent.inference,
-        age,
-        stale,
-        timestamp: found.timestamp,
     }
 }
