@@ -196,13 +196,6 @@ impl Contract {
 
     /// What is wrong with it: values that can't be true together.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let Geometry {
-            margin,
-            halo,
-            edge,
-            stride,
-            sizes,
-        } = self.geometry;
         if self.version == 0 {
             return Err("version 0, where the first is 1".into());
         }
@@ -218,23 +211,7 @@ impl Contract {
                 self.classes.len()
             ));
         }
-        if halo < margin {
-            return Err(format!("halo {halo} is smaller than margin {margin}"));
-        }
-        // Lengths far beyond any network, so that sums of them can't overflow.
-        const MOST: usize = 1 << 20;
-        let (least, largest, step) = match sizes {
-            Sizes::Steps { min, step } => (min, min, step),
-            Sizes::Fixed { height, width } => (height.min(width), height.max(width), 1),
-        };
-        if stride == 0 || step == 0 || stride.max(step).max(halo).max(edge).max(largest) > MOST {
-            return Err(format!(
-                "stride {stride}, step {step}, halo {halo}, edge {edge}, size {largest}: each must be 1 to {MOST}"
-            ));
-        }
-        if least <= 2 * margin {
-            return Err(format!("size {least} leaves nothing of margin {margin}"));
-        }
+        self.geometry.check()?;
         if !(0.0..=1.0).contains(&self.threshold) {
             return Err(format!("threshold {} is not in 0..1", self.threshold));
         }
@@ -248,18 +225,7 @@ impl Contract {
             ));
         }
         self.pictures.check()?;
-        let rising = |low: f64, high: f64| low.is_finite() && high.is_finite() && low < high;
-        match self.normalization {
-            Normalization::Percentile { low, high }
-                if !rising(low, high) || low < 0.0 || high > 100.0 =>
-            {
-                Err(format!("percentiles {low} to {high}"))
-            }
-            Normalization::Fixed { low, high } if !rising(low, high) => {
-                Err(format!("fixed range {low} to {high}"))
-            }
-            _ => Ok(()),
-        }
+        self.normalization.check()
     }
 }
 

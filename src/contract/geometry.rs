@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Lengths far beyond any network, so that sums of them can't overflow.
+const MOST: usize = 1 << 20;
+
 /// Which sizes a network takes and what it does to the border.
 ///
 /// All lengths are pixels, and hold for rows and columns alike.
@@ -72,5 +75,31 @@ impl Geometry {
                 width: w,
             } => (h >= height && w >= width).then_some((h, w)),
         }
+    }
+    /// What is wrong with it.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Geometry {
+            margin,
+            halo,
+            edge,
+            stride,
+            sizes,
+        } = *self;
+        if halo < margin {
+            return Err(format!("halo {halo} is smaller than margin {margin}"));
+        }
+        let (least, largest, step) = match sizes {
+            Sizes::Steps { min, step } => (min, min, step),
+            Sizes::Fixed { height, width } => (height.min(width), height.max(width), 1),
+        };
+        if stride == 0 || step == 0 || stride.max(step).max(halo).max(edge).max(largest) > MOST {
+            return Err(format!(
+                "stride {stride}, step {step}, halo {halo}, edge {edge}, size {largest}: each must be 1 to {MOST}"
+            ));
+        }
+        if least <= 2 * margin {
+            return Err(format!("size {least} leaves nothing of margin {margin}"));
+        }
+        Ok(())
     }
 }

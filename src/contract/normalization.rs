@@ -28,6 +28,24 @@ pub enum Normalization {
     },
 }
 
+impl Normalization {
+    /// What is wrong with it.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let rising = |low: f64, high: f64| low.is_finite() && high.is_finite() && low < high;
+        match *self {
+            Normalization::Percentile { low, high }
+                if !rising(low, high) || low < 0.0 || high > 100.0 =>
+            {
+                Err(format!("percentiles {low} to {high}"))
+            }
+            Normalization::Fixed { low, high } if !rising(low, high) => {
+                Err(format!("fixed range {low} to {high}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Normalization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
