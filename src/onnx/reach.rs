@@ -22,6 +22,18 @@ pub(super) struct Map {
 }
 
 impl Map {
+    /// The picture itself, as numbers in floating point.
+    pub fn of_picture(channels: usize) -> Self {
+        Map {
+            scale: 1.0,
+            reach: 0.0,
+            bounded: true,
+            channels: channels as f64,
+            bytes: size_of::<f32>() as f64,
+            in_pairs: false,
+        }
+    }
+
     /// Bytes for each pixel of the picture.
     pub fn bytes_per_pixel(&self) -> f64 {
         self.channels * self.bytes / (self.scale * self.scale)

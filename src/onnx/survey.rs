@@ -59,40 +59,11 @@ impl Survey {
 /// of that picture.
 pub fn survey(graph: &Graph, channels: usize) -> Survey {
     let constants = constants(graph);
-    let mut maps: HashMap<&str, Map> = HashMap::new();
-    let picture = graph
-        .input
-        .iter()
-        .find(|input| !constants.contains_key(input.name.as_str()));
-    if let Some(picture) = picture {
-        let map = Map {
-            scale: 1.0,
-            reach: 0.0,
-            bounded: true,
-            channels: channels as f64,
-            bytes: size_of::<f32>() as f64,
-            in_pairs: false,
-        };
-        maps.insert(&picture.name, map);
-    }
-    let mut stride: f64 = 1.0;
-    let mut global = None;
-    for node in &graph.node {
-        let inputs: Vec<Map> = node
-            .input
-            .iter()
-            .filter_map(|name| maps.get(name.as_str()).copied())
-            .collect();
-        let (Some(map), Some(output)) = (follow(node, &inputs, &constants), node.output.first())
-        else {
-            continue;
-        };
-        stride = stride.max(map.scale);
-        if !map.bounded && inputs.iter().all(|input| input.bounded) {
-            global.get_or_insert_with(|| node.op_type.clone());
-        }
-        maps.insert(output, map);
-    }
+    let Way {
+        maps,
+        stride,
+        mut global,
+    } = Way::through(graph, channels, &constants);
     let stride = stride.round().clamp(1.0, 65_536.0) as usize;
     let output = graph
         .output
@@ -120,6 +91,51 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
         }),
         work_per_pixel: scan::heaviest(graph),
         activation: last_activation(graph),
+    }
+}
+
+/// What becomes of the picture on its way through a graph.
+struct Way<'a> {
+    /// The maps that are made of it, by their names.
+    maps: HashMap<&'a str, Map>,
+    /// The coarsest grid among them.
+    stride: f64,
+    /// The first operator that sees all of what comes in, or is not known.
+    global: Option<String>,
+}
+
+impl<'a> Way<'a> {
+    /// Follows the picture from node to node.
+    fn through(graph: &'a Graph, channels: usize, constants: &HashMap<&str, &Tensor>) -> Self {
+        let mut way = Way {
+            maps: HashMap::new(),
+            stride: 1.0,
+            global: None,
+        };
+        let picture = graph
+            .input
+            .iter()
+            .find(|input| !constants.contains_key(input.name.as_str()));
+        if let Some(picture) = picture {
+            way.maps.insert(&picture.name, Map::of_picture(channels));
+        }
+        for node in &graph.node {
+            let inputs: Vec<Map> = node
+                .input
+                .iter()
+                .filter_map(|name| way.maps.get(name.as_str()).copied())
+                .collect();
+            let (Some(map), Some(output)) = (follow(node, &inputs, constants), node.output.first())
+            else {
+                continue;
+            };
+            way.stride = way.stride.max(map.scale);
+            if !map.bounded && inputs.iter().all(|input| input.bounded) {
+                way.global.get_or_insert_with(|| node.op_type.clone());
+            }
+            way.maps.insert(output, map);
+        }
+        way
     }
 }
 
