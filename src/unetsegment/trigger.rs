@@ -134,6 +134,34 @@ impl Trigger {
             Quantity::Divisions => frame.divisions as f64,
         }
     }
+
+    /// Whether it would end before it begins.
+    fn is_reversed(&self) -> bool {
+        match self.comparison {
+            Comparison::More | Comparison::AtLeast => self.until > self.level,
+            Comparison::Less | Comparison::AtMost => self.until < self.level,
+        }
+    }
+
+    /// What it would never do, whatever frames come.
+    fn never(&self) -> Option<&'static str> {
+        let most = match self.quantity {
+            Quantity::Coverage => 1.0,
+            _ => f64::INFINITY,
+        };
+        let (level, until) = (self.level, self.until);
+        let (begins, ends) = match self.comparison {
+            Comparison::More => (level < most, until >= 0.0),
+            Comparison::AtLeast => (level <= most, until > 0.0),
+            Comparison::Less => (level > 0.0, until <= most),
+            Comparison::AtMost => (level >= 0.0, until < most),
+        };
+        match (begins, ends) {
+            (false, _) => Some("it would never begin"),
+            (true, false) => Some("it would never end"),
+            (true, true) => None,
+        }
+    }
 }
 
 impl FromStr for Trigger {
@@ -170,36 +198,23 @@ impl FromStr for Trigger {
                 (level, level)
             }
         };
-        let rising = matches!(comparison, Comparison::More | Comparison::AtLeast);
-        if (rising && until > level) || (!rising && until < level) {
+        let trigger = Trigger {
+            quantity,
+            comparison,
+            level,
+            until,
+        };
+        if trigger.is_reversed() {
             return Err(wrong("it would end before it begins"));
         }
         if quantity == Quantity::Coverage {
             is_share(level, comparison)?;
             is_share(until, comparison)?;
         }
-        let most = match quantity {
-            Quantity::Coverage => 1.0,
-            _ => f64::INFINITY,
-        };
-        let (begins, ends) = match comparison {
-            Comparison::More => (level < most, until >= 0.0),
-            Comparison::AtLeast => (level <= most, until > 0.0),
-            Comparison::Less => (level > 0.0, until <= most),
-            Comparison::AtMost => (level >= 0.0, until < most),
-        };
-        if !begins {
-            return Err(wrong("it would never begin"));
+        match trigger.never() {
+            Some(what) => Err(wrong(what)),
+            None => Ok(trigger),
         }
-        if !ends {
-            return Err(wrong("it would never end"));
-        }
-        Ok(Trigger {
-            quantity,
-            comparison,
-            level,
-            until,
-        })
     }
 }
 
