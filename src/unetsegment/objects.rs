@@ -8,7 +8,7 @@ use super::settings::FrameSettings;
 use super::stream::Stream;
 use super::trigger::Held;
 use crate::contract::Channels;
-use crate::labels::{Events, Labeller, Object, Rules, Tracker};
+use crate::labels::{Events, Labeller, Object, Rules, Tracker, UsedUp};
 use crate::picture::{self, Frame};
 
 /// The objects of the last mask.
@@ -98,12 +98,9 @@ impl Objects {
         let mask = found.mask.map_readable()?;
         let width = stream.input.size().width;
         self.count_classes(&mask, found.model.contract.classes.len());
-        let map = found
-            .probability
-            .as_ref()
-            .filter(|_| basis.measures_uncertainty);
-        self.uncertainty = map.map(|map| mean_entropy(map));
         let probability = found.probability.as_ref().map(|map| map.as_slice());
+        let map = probability.filter(|_| basis.measures_uncertainty);
+        self.uncertainty = map.map(mean_entropy);
         match self.labeller.label(&mask, probability, width, &basis.rules) {
             Ok(()) => (),
             Err(error) if basis.needs_labels => return Err(error.into()),
@@ -119,14 +116,26 @@ impl Objects {
                 self.measure(width, frame);
             }
         }
-        if basis.tracks {
-            let (objects, labels) = self.labeller.parts_mut();
-            let is_new = self.followed.replace(found.arrived) != Some(found.arrived);
-            self.events
-                .clone_from(self.tracker.follow(objects, labels, is_new)?);
-        } else {
-            self.tracker.lose_sight();
+        match basis.tracks {
+            true => self.follow(found.arrived)?,
+            false => self.tracker.lose_sight(),
         }
+        self.labels = Some(self.written(stream)?);
+        self.basis = Some(basis);
+        Ok(())
+    }
+
+    /// Gives the objects of the mask of the frame that came in `arrived` the numbers that they had before.
+    fn follow(&mut self, arrived: Instant) -> Result<(), UsedUp> {
+        let (objects, labels) = self.labeller.parts_mut();
+        let is_new = self.followed.replace(arrived) != Some(arrived);
+        let events = self.tracker.follow(objects, labels, is_new)?;
+        self.events.clone_from(events);
+        Ok(())
+    }
+
+    /// The labels as they ride on a frame.
+    fn written(&self, stream: &Stream) -> Result<gst::Buffer, ProcessError> {
         let mut buffer = stream.wide_map()?;
         {
             let mut bytes = buffer.make_mut().map_writable()?;
@@ -135,9 +144,7 @@ impl Objects {
                 *sample = u16::try_from(*label).unwrap_or(0).to_le_bytes();
             }
         }
-        self.labels = Some(buffer);
-        self.basis = Some(basis);
-        Ok(())
+        Ok(buffer)
     }
 
     /// The mask with the holes of objects filled, where they count as parts of these.
