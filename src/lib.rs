@@ -26,6 +26,7 @@ pub mod contract;
 mod guard;
 pub mod inference;
 pub mod labels;
+mod lock;
 #[cfg(feature = "plugin")]
 pub mod mask_meta;
 pub mod onnx;

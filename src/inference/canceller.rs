@@ -1,7 +1,9 @@
 //! Ending the opening of a model before it is done.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::lock::lock;
 
 /// Ends what takes long while a model is opened, from another thread and once for all; its clones do the same.
 #[derive(Clone, Default)]
@@ -48,7 +50,7 @@ impl Canceller {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

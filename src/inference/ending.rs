@@ -2,9 +2,11 @@
 //! inside it then crashes. So whoever enters it says so, and `exit` waits for them and lets nobody in any more.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::lock::lock;
 
 /// How many are inside ONNX Runtime.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
@@ -59,7 +61,7 @@ impl Drop for OnEnd {
 }
 
 fn ends() -> MutexGuard<'static, Vec<(u64, End)>> {
-    ENDS.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&ENDS)
 }
 
 /// Has `exit` wait, before it takes down any library that is loaded by now: what was told last is done first. To be

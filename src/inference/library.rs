@@ -3,12 +3,13 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use ort::environment::Environment;
 pub use ort::logging::LogLevel;
 
 use super::ending;
+use crate::lock::lock;
 
 /// Oldest ONNX Runtime that works.
 const OLDEST: &str = "1.22";
@@ -85,7 +86,7 @@ static RUNTIME: Mutex<Option<(Environment, PathBuf)>> = Mutex::new(None);
 
 /// The environment of this process: loads the runtime on the first call.
 pub fn environment(search: &Search) -> Result<Environment, LibraryError> {
-    let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut runtime = lock(&RUNTIME);
     if let Some((environment, loaded)) = runtime.as_ref() {
         return match &search.explicit {
             Some(asked) if !same_file(asked, loaded) => Err(LibraryError::Other {
@@ -104,7 +105,7 @@ pub fn environment(search: &Search) -> Result<Environment, LibraryError> {
 
 /// Where the runtime of this process was loaded from.
 pub fn loaded() -> Option<PathBuf> {
-    let runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = lock(&RUNTIME);
     runtime.as_ref().map(|(_, path)| path.clone())
 }
 

@@ -1,7 +1,7 @@
 //! Making a session: on the provider that was asked for, with its options, or on the first that takes the model.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use ort::environment::Environment;
 use ort::session::Session;
@@ -14,6 +14,7 @@ use super::library;
 use super::options::Options;
 use super::provider::Provider;
 use super::watchdog::{self, Watchdog};
+use crate::lock::lock;
 
 /// A session with what it runs on.
 pub(super) struct Started {
@@ -242,7 +243,7 @@ fn register(library: &Path, environment: &Environment) -> Result<Vec<String>, St
         .ok()
         .filter(|file| file.is_file())
         .ok_or("there is no such file. Name the library of an execution provider, such as libonnxruntime_providers_webgpu.so")?;
-    let mut registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut registered = lock(&REGISTERED);
     if let Some((_, names)) = registered.iter().find(|(other, _)| *other == file) {
         return Ok(names.clone());
     }

@@ -14,6 +14,7 @@ use super::error::ModelError;
 use super::options::Options;
 use super::provider::Provider;
 use super::session::Started;
+use crate::lock::lock;
 
 /// A session in use by one or more models, of which one runs it at a time, in the order of their asking.
 pub(super) struct SharedSession {
@@ -133,7 +134,7 @@ impl SharedSession {
     }
 
     fn lock(&self) -> MutexGuard<'_, Turns> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.turns)
     }
 }
 
@@ -226,7 +227,7 @@ pub(super) fn find_or_make(key: &Key, stopped: impl Fn() -> bool) -> Option<Foun
 }
 
 fn making() -> MutexGuard<'static, Vec<Key>> {
-    MAKING.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&MAKING)
 }
 
 /// The session of `key` that somebody has already.
@@ -246,5 +247,5 @@ pub(super) fn withdraw(session: &Arc<SharedSession>) {
 }
 
 fn offers() -> MutexGuard<'static, Vec<Offer>> {
-    SESSIONS.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&SESSIONS)
 }

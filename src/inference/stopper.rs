@@ -1,10 +1,11 @@
 //! Ending the runs of a model.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use ort::session::RunOptions;
 
 use super::ending::{self, OnEnd};
+use crate::lock::lock;
 
 /// Ends the runs of a model from another thread.
 #[derive(Clone)]
@@ -75,6 +76,6 @@ impl Stopper {
     }
 
     fn lock(&self) -> MutexGuard<'_, Reasons> {
-        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.reasons)
     }
 }

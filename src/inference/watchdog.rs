@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::error::ModelError;
 use super::provider::Provider;
 use super::stopper::Stopper;
+use crate::lock::lock;
 
 /// How long a model may take to load on the processor, and how long its first run may take there.
 const ON_PROCESSOR: Duration = Duration::from_secs(120);
@@ -63,7 +64,7 @@ impl Watchdog {
         let watched = shared.clone();
         let watch = move || {
             let (state, changed) = &*watched;
-            let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = lock(state);
             let waiting =
                 changed.wait_timeout_while(state, limit, |state| *state == State::Waiting);
             let (mut state, _) = waiting.unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +84,7 @@ impl Watchdog {
     /// Watches no longer; whether time was up before, and what is done then was done.
     pub fn end(&self) -> bool {
         let (state, changed) = &*self.0;
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(state);
         if *state == State::Waiting {
             *state = State::Dismissed;
             changed.notify_all();

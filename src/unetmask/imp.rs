@@ -1,6 +1,6 @@
 //! The GObject side of `unetmask`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
@@ -14,6 +14,7 @@ use super::rows::Target;
 use super::{What, WithoutMask};
 use crate::guard::guarded;
 use crate::labels::{MOST_OBJECTS, TooMany};
+use crate::lock::lock;
 use crate::mask_meta;
 
 #[derive(Default)]
@@ -35,10 +36,6 @@ struct Stream {
     what: Option<What>,
     target: Option<Target>,
     lacks: Lacks,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl UNetMask {

@@ -23,9 +23,8 @@ use super::settings::FrameSettings;
 use super::stats::{Gone, Inside, Stats};
 use super::writer::{Writer, Written};
 use crate::inference::{Canceller, Stopper};
+use crate::lock::lock;
 use slot::Slot;
-
-pub use slot::lock;
 
 /// In which manner frames pass.
 #[derive(Clone)]

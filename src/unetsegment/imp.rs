@@ -14,7 +14,7 @@ use once_cell::sync::Lazy;
 
 use super::caps;
 use super::errors;
-use super::flow::{Flow, Manner, lock};
+use super::flow::{Flow, Manner};
 use super::job::ProcessError;
 use super::latency::Latency;
 use super::loader::Loader;
@@ -28,6 +28,7 @@ use super::settings::{FrameSettings, Settings};
 use super::stats::{Inside, Stats};
 use super::stream::Stream;
 use crate::guard::guarded;
+use crate::lock::lock;
 
 pub static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
     gst::DebugCategory::new(

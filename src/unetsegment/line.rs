@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::lock::lock;
+
 /// What happens to a job on the threads, in the order in which jobs were put.
 pub trait Stages<J: 'static>: Send + Sync + 'static {
     /// The first stage; what goes wrong there is told by it.
@@ -78,7 +80,7 @@ impl<J: Send + 'static> Line<J> {
     /// A thread that can't be started leaves a line that ends those there are when it is dropped.
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         let thread = thread::Builder::new().name(name.into()).spawn(work)?;
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut threads = lock(&self.threads);
         threads.push(thread);
         Ok(())
     }
@@ -211,7 +213,7 @@ impl<J: Send + 'static> Line<J> {
     pub fn close(&self) {
         self.throw_away(Phase::Closed);
         let threads = {
-            let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut threads = lock(&self.threads);
             std::mem::take(&mut *threads)
         };
         for thread in threads {
@@ -250,7 +252,7 @@ impl<J: 'static> Drop for Line<J> {
 
 impl<J: 'static> Shared<J> {
     fn lock(&self) -> MutexGuard<'_, State<J>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State<J>>) -> MutexGuard<'a, State<J>> {

@@ -11,13 +11,13 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 
 use super::errors;
-use super::flow::lock;
 use super::imp::{CAT, UNetSegment};
 use super::messages::{self, Swap};
 use super::open::{self, Opening};
 use super::settings::Settings;
 use crate::guard::guarded;
 use crate::inference::{Canceller, ModelError};
+use crate::lock::lock;
 use crate::segmenter::Segmenter;
 use crate::tiling::Size;
 

@@ -6,8 +6,8 @@ use gst_base::prelude::*;
 
 use super::Output;
 use super::caps;
-use super::flow::lock;
 use super::imp::UNetSegment;
+use crate::lock::lock;
 
 /// Caps are agreed on in many steps, which must not contradict each other when `output` changes between
 /// them: all see the output that there was at the beginning.

@@ -11,7 +11,7 @@ use gst_base::subclass::prelude::*;
 
 use super::OnError;
 use super::errors;
-use super::flow::{Manner, lock};
+use super::flow::Manner;
 use super::imp::{CAT, UNetSegment};
 use super::job::{Job, ProcessError};
 use super::line::Stages;
@@ -19,6 +19,7 @@ use super::messages::{self, Swap};
 use super::qos;
 use super::stats::Inside;
 use super::writer::Written;
+use crate::lock::lock;
 use crate::segmenter::SegmentError;
 
 /// The element as the threads see it on which frames overlap.

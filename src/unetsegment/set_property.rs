@@ -3,8 +3,8 @@
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 
-use super::flow::lock;
 use super::imp::UNetSegment;
+use crate::lock::lock;
 
 impl UNetSegment {
     /// Takes in the value of a property; what is wrong with it, the bus is told.

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::flow::lock;
 use super::loaded::Loaded;
+use crate::lock::lock;
 use crate::segmenter::Spent;
 
 /// Frames whose times of inference are kept.

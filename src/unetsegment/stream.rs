@@ -7,9 +7,9 @@ use gst::prelude::*;
 
 use super::Output;
 use super::caps;
-use super::flow::lock;
 use super::frame::Picture;
 use super::job::ProcessError;
+use crate::lock::lock;
 
 /// A stream of frames of one format and size.
 pub struct Stream {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Flow, lock};
+use super::Flow;
 use crate::inference::{Canceller, ModelError};
+use crate::lock::lock;
 use crate::segmenter::Segmenter;
 use crate::unetsegment::inferrer::Inferrer;
 use crate::unetsegment::loaded::Loaded;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Flow, lock};
+use super::Flow;
+use crate::lock::lock;
 use crate::tiling::Blend;
 use crate::unetsegment::inferrer::Inferrer;
 use crate::unetsegment::messages::Paced;

@@ -1,12 +1,8 @@
 //! What several threads take turns with.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-/// The content of a mutex, whatever happened to a thread that held it: what is behind ours is replaced as a
-/// whole, never half written.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use crate::lock::lock;
 
 /// A stage between start and stop. Whoever works with it takes it out, so that nothing is locked meanwhile.
 pub(super) struct Slot<T>(Mutex<Option<Box<T>>>);
