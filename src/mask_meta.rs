@@ -180,7 +180,8 @@ fn map_of(
     fields.get(name).ok().zip(fields.get(of_caps).ok())
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+/// A time as the fields of metas and messages hold it.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

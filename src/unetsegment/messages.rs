@@ -13,6 +13,7 @@ use super::settings::FrameSettings;
 use super::trigger::Change;
 use crate::contract::Compared;
 use crate::labels::{Events, Object};
+use crate::mask_meta::nanoseconds;
 
 /// Which frame a message is about.
 #[derive(Clone, Copy, Debug)]
@@ -256,8 +257,4 @@ pub fn post_structure(element: &UNetSegment, structure: gst::Structure) {
         .build();
     // It fails only where nobody listens.
     let _ = element.post_message(message);
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
