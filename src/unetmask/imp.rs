@@ -57,18 +57,18 @@ impl UNetMask {
         if settings.drop_stale && mask.stale {
             return Ok(None);
         }
-        let objects = mask.objects.map_or(0, |count| count as usize);
         let map = match settings.what {
             What::Mask => return Ok(Some(mask.mask)),
-            What::Labels => mask.labels,
-            What::Probability => mask.probability,
+            What::Labels => mask.labels.ok_or_else(|| no_labels(mask.objects)),
+            What::Probability => mask.probability.ok_or_else(no_probability),
         };
-        if let Some((map, _)) = map {
-            return Ok(Some(map));
+        match map {
+            Ok((map, _)) => Ok(Some(map)),
+            Err(text) => {
+                gst::element_imp_error!(self, gst::StreamError::WrongType, ("{text}"));
+                Err(gst::FlowError::Error)
+            }
         }
-        let text = missing(settings.what, objects);
-        gst::element_imp_error!(self, gst::StreamError::WrongType, ("{text}"));
-        Err(gst::FlowError::Error)
     }
 
     /// What goes out for a frame without a mask that counts.
@@ -99,19 +99,19 @@ impl UNetMask {
     }
 }
 
-/// Why frames with so many objects carry no map.
-fn missing(what: What, objects: usize) -> String {
-    match what {
-        What::Labels if objects > MOST_OBJECTS => {
-            format!("A frame carries no labels: {}", TooMany(objects))
+/// Why frames carry no labels, where so many objects were found, if any were looked for.
+fn no_labels(objects: Option<u32>) -> String {
+    match objects.map(|count| count as usize) {
+        Some(count) if count > MOST_OBJECTS => {
+            format!("A frame carries no labels: {}", TooMany(count))
         }
-        What::Mask | What::Labels => {
-            "The frames carry no labels: set find-objects=true on unetsegment".into()
-        }
-        What::Probability => {
-            "The frames carry no probability: set keep-probability=true on unetsegment".into()
-        }
+        _ => "The frames carry no labels: set find-objects=true on unetsegment".into(),
     }
+}
+
+/// Why frames carry no probability.
+fn no_probability() -> String {
+    "The frames carry no probability: set keep-probability=true on unetsegment".into()
 }
 
 /// Times and flags of a frame.
