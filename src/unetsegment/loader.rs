@@ -43,8 +43,8 @@ struct Wanted {
     next: Option<Opening>,
     /// Whether the thread is there.
     loading: bool,
-    /// Starts of the element: what was asked for before the last one is not wanted any more.
-    starts: u64,
+    /// Counts starts and stops of the element: what was asked for in another generation is not wanted any more.
+    generation: u64,
     /// Ends what is loaded for this start.
     canceller: Canceller,
     first: First,
@@ -92,7 +92,7 @@ impl Loader {
     pub fn reset(&self) {
         let before = {
             let mut wanted = lock(&self.wanted);
-            wanted.starts += 1;
+            wanted.generation += 1;
             wanted.of_start = None;
             wanted.next = None;
             // A thread that still loads for the start before ends on its own.
@@ -166,19 +166,19 @@ impl Loader {
 
     /// Has what `ask` puts among what is wanted loaded for `element`.
     fn load(&self, element: &UNetSegment, ask: impl FnOnce(&mut Wanted)) {
-        let starts = {
+        let generation = {
             let mut wanted = lock(&self.wanted);
             ask(&mut wanted);
             if std::mem::replace(&mut wanted.loading, true) {
                 return;
             }
-            wanted.starts
+            wanted.generation
         };
         let weak = element.obj().downgrade();
         let thread = thread::Builder::new().name("unetsegment:load".into());
         let spawned = thread.spawn(move || {
             while let Some(element) = weak.upgrade() {
-                if !element.imp().load_next_guarded(starts) {
+                if !element.imp().load_next_guarded(generation) {
                     break;
                 }
             }
@@ -187,14 +187,14 @@ impl Loader {
             lock(&self.wanted).loading = false;
             // Then whoever asked waits for it.
             gst::warning!(CAT, imp = element, "no thread to load a model: {error}");
-            while element.load_next_guarded(starts) {}
+            while element.load_next_guarded(generation) {}
         }
     }
 
-    /// What a thread of that start is to load next. Where there is nothing, it ends.
-    fn take(&self, starts: u64) -> Option<Request> {
+    /// What a thread of that generation is to load next. Where there is nothing, it ends.
+    fn take(&self, generation: u64) -> Option<Request> {
         let mut wanted = lock(&self.wanted);
-        if wanted.starts != starts {
+        if wanted.generation != generation {
             return None;
         }
         let of_start = wanted.of_start.take().map(Request::OfStart);
@@ -208,39 +208,39 @@ impl Loader {
     }
 
     /// Takes in that a model waits for a frame: where that of the start can't be used, it stands in for it.
-    fn offered(&self, starts: u64) {
+    fn offered(&self, generation: u64) {
         let mut wanted = lock(&self.wanted);
-        if wanted.starts == starts && matches!(wanted.first, First::Failed(None)) {
+        if wanted.generation == generation && matches!(wanted.first, First::Failed(None)) {
             wanted.first = First::Loaded;
             self.changed.notify_all();
         }
     }
 
     /// Ends the waiting for a model whose loading has ended in a panic.
-    fn broken_off(&self, starts: u64) {
+    fn broken_off(&self, generation: u64) {
         let mut wanted = lock(&self.wanted);
         let lost = matches!(wanted.first, First::Loading { .. }) && wanted.of_start.is_none();
-        if wanted.starts == starts && lost {
+        if wanted.generation == generation && lost {
             wanted.first = First::Failed(None);
             self.changed.notify_all();
         }
     }
 
     /// Does `work` unless there was another start since, or a stop; none of them comes in between.
-    fn if_of_now<T>(&self, starts: u64, work: impl FnOnce() -> T) -> Option<T> {
+    fn if_of_now<T>(&self, generation: u64, work: impl FnOnce() -> T) -> Option<T> {
         let wanted = lock(&self.wanted);
-        (wanted.starts == starts).then(work)
+        (wanted.generation == generation).then(work)
     }
 
     /// Says what became of the first model. Returns whether the start has not waited for it, with the error that it
     /// therefore does not tell; nothing when there was another start since.
     fn first_done(
         &self,
-        starts: u64,
+        generation: u64,
         result: Result<(), ModelError>,
     ) -> Option<(bool, Option<ModelError>)> {
         let mut wanted = lock(&self.wanted);
-        if wanted.starts != starts {
+        if wanted.generation != generation {
             return None;
         }
         let late = matches!(wanted.first, First::Loading { awaited: false });
@@ -273,10 +273,10 @@ impl UNetSegment {
     }
 
     /// Loads what was asked for; whether there was anything.
-    fn load_next(&self, starts: u64) -> bool {
-        match self.loader.take(starts) {
-            Some(Request::OfStart(opening)) => self.load_first(opening, starts),
-            Some(Request::Next(opening)) => self.load_in_place(opening, starts),
+    fn load_next(&self, generation: u64) -> bool {
+        match self.loader.take(generation) {
+            Some(Request::OfStart(opening)) => self.load_first(opening, generation),
+            Some(Request::Next(opening)) => self.load_in_place(opening, generation),
             None => return false,
         }
         true
@@ -284,25 +284,25 @@ impl UNetSegment {
 
     /// As [`load_next`](Self::load_next); a panic is an error on the bus, and nobody waits any more for what it
     /// has ended.
-    fn load_next_guarded(&self, starts: u64) -> bool {
-        let loaded = guarded(self, None, || Some(self.load_next(starts)));
+    fn load_next_guarded(&self, generation: u64) -> bool {
+        let loaded = guarded(self, None, || Some(self.load_next(generation)));
         loaded.unwrap_or_else(|| {
-            self.loader.broken_off(starts);
+            self.loader.broken_off(generation);
             true
         })
     }
 
     /// Loads the model of the start.
-    fn load_first(&self, opening: Opening, starts: u64) {
+    fn load_first(&self, opening: Opening, generation: u64) {
         let opened = opening.open();
         if let Ok(segmenter) = &opened {
             open::announce(self, segmenter);
         }
         let begin = || opened.map(|segmenter| self.flow.begin(segmenter, opening));
-        let Some(result) = self.loader.if_of_now(starts, begin) else {
+        let Some(result) = self.loader.if_of_now(generation, begin) else {
             return;
         };
-        let Some((late, untold)) = self.loader.first_done(starts, result) else {
+        let Some((late, untold)) = self.loader.first_done(generation, result) else {
             return;
         };
         // One that was cancelled is no fault.
@@ -314,7 +314,7 @@ impl UNetSegment {
     }
 
     /// Loads a model that is to take the place of the one of now.
-    fn load_in_place(&self, opening: Opening, starts: u64) {
+    fn load_in_place(&self, opening: Opening, generation: u64) {
         let canceller = self.loader.canceller();
         let size = self.frame_size();
         let loaded = opening
@@ -325,8 +325,8 @@ impl UNetSegment {
             Ok(segmenter) => {
                 open::announce(self, &segmenter);
                 let offer = || self.flow.offer(segmenter, opening);
-                let overtaken = self.loader.if_of_now(starts, offer).flatten();
-                self.loader.offered(starts);
+                let overtaken = self.loader.if_of_now(generation, offer).flatten();
+                self.loader.offered(generation);
                 self.tell_overtaken(overtaken.map(|(_, opening)| opening));
             }
             // One that was cancelled is no fault.
@@ -405,7 +405,7 @@ mod tests {
     fn nobody_waits_for_a_model_whose_loading_has_ended_in_a_panic() {
         let loader = Loader::default();
         lock(&loader.wanted).first = First::Loading { awaited: false };
-        // Of a start before.
+        // Of another generation.
         loader.broken_off(7);
         assert!(matches!(lock(&loader.wanted).first, First::Loading { .. }));
         loader.broken_off(0);
