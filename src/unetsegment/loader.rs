@@ -1,32 +1,22 @@
-//! Loading models on a thread of their own: the first, and others that take its place while frames flow. These are
-//! tried on frames of the size of now, and come in between two frames.
+//! What the thread that loads models is asked for, and who waits for them: the model of the start, and others that
+//! are to take its place. What becomes of each is in `loading`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
-use gst_base::prelude::*;
 
-use super::errors;
 use super::imp::{CAT, UNetSegment};
-use super::messages::{self, Swap};
-use super::open::{self, Opening};
-use super::settings::Settings;
-use crate::guard::guarded;
+use super::open::Opening;
 use crate::inference::{Canceller, ModelError};
 use crate::lock::lock;
-use crate::segmenter::Segmenter;
-use crate::tiling::Size;
 
 /// How long a start waits for its model. Most take less, and then whatever is wrong with it fails the change of
 /// state; no program hangs for the others.
 const PATIENCE: Duration = Duration::from_millis(300);
-
-/// Why a model that was asked for is not used, though nothing is wrong with it.
-const OVERTAKEN: &str = "another model-file was set before it was in use";
 
 /// What is asked of the thread that loads.
 #[derive(Default)]
@@ -82,7 +72,7 @@ impl Wanted {
 }
 
 /// What a thread is to load.
-enum Request {
+pub enum Request {
     OfStart(Opening),
     Next(Opening),
 }
@@ -154,6 +144,18 @@ impl Loader {
         }
     }
 
+    /// Has another model loaded, which is to follow; one that was to and that nobody has begun with comes back.
+    pub fn load_next(&self, element: &UNetSegment, opening: Opening) -> Option<Opening> {
+        let mut overtaken = None;
+        self.load(element, |wanted| overtaken = wanted.next.replace(opening));
+        overtaken
+    }
+
+    /// Where the model of the start is.
+    pub fn path_of_first(&self) -> PathBuf {
+        lock(&self.wanted).path.clone()
+    }
+
     /// Waits for the first model, or one that stands in for it; whether it is there.
     pub fn wait(&self) -> bool {
         let mut wanted = lock(&self.wanted);
@@ -192,7 +194,7 @@ impl Loader {
     }
 
     /// What a thread of that generation is to load next. Where there is nothing, it ends.
-    fn take(&self, generation: u64) -> Option<Request> {
+    pub fn take(&self, generation: u64) -> Option<Request> {
         let mut wanted = lock(&self.wanted);
         if wanted.generation != generation {
             return None;
@@ -208,7 +210,7 @@ impl Loader {
     }
 
     /// Takes in that a model waits for a frame: where that of the start can't be used, it stands in for it.
-    fn offered(&self, generation: u64) {
+    pub fn offered(&self, generation: u64) {
         let mut wanted = lock(&self.wanted);
         if wanted.generation == generation && matches!(wanted.first, First::Failed(None)) {
             wanted.first = First::Loaded;
@@ -217,7 +219,7 @@ impl Loader {
     }
 
     /// Ends the waiting for a model whose loading has ended in a panic.
-    fn broken_off(&self, generation: u64) {
+    pub fn broken_off(&self, generation: u64) {
         let mut wanted = lock(&self.wanted);
         let lost = matches!(wanted.first, First::Loading { .. }) && wanted.of_start.is_none();
         if wanted.generation == generation && lost {
@@ -227,14 +229,14 @@ impl Loader {
     }
 
     /// Does `work` unless there was another start since, or a stop; none of them comes in between.
-    fn if_of_now<T>(&self, generation: u64, work: impl FnOnce() -> T) -> Option<T> {
+    pub fn if_of_now<T>(&self, generation: u64, work: impl FnOnce() -> T) -> Option<T> {
         let wanted = lock(&self.wanted);
         (wanted.generation == generation).then(work)
     }
 
     /// Says what became of the first model. Returns whether the start has not waited for it, with the error that it
     /// therefore does not tell; nothing when there was another start since.
-    fn first_done(
+    pub fn first_done(
         &self,
         generation: u64,
         result: Result<(), ModelError>,
@@ -253,148 +255,6 @@ impl Loader {
         self.changed.notify_all();
         Some((late, untold))
     }
-}
-
-impl UNetSegment {
-    /// Loads the model that `model-file` was set to while frames flow, as `settings` say.
-    pub fn load_another(&self, settings: &Settings) {
-        match Opening::new(self, settings) {
-            Ok(opening) => {
-                let mut overtaken = None;
-                self.loader
-                    .load(self, |wanted| overtaken = wanted.next.replace(opening));
-                self.tell_overtaken(overtaken);
-            }
-            Err((_, reason)) => {
-                let path = settings.model.model_file.clone().unwrap_or_default();
-                self.refuse(&path, &reason);
-            }
-        }
-    }
-
-    /// Loads what was asked for; whether there was anything.
-    fn load_next(&self, generation: u64) -> bool {
-        match self.loader.take(generation) {
-            Some(Request::OfStart(opening)) => self.load_first(opening, generation),
-            Some(Request::Next(opening)) => self.load_in_place(opening, generation),
-            None => return false,
-        }
-        true
-    }
-
-    /// As [`load_next`](Self::load_next); a panic is an error on the bus, and nobody waits any more for what it
-    /// has ended.
-    fn load_next_guarded(&self, generation: u64) -> bool {
-        let loaded = guarded(self, None, || Some(self.load_next(generation)));
-        loaded.unwrap_or_else(|| {
-            self.loader.broken_off(generation);
-            true
-        })
-    }
-
-    /// Loads the model of the start.
-    fn load_first(&self, opening: Opening, generation: u64) {
-        let opened = opening.open();
-        if let Ok(segmenter) = &opened {
-            open::announce(self, segmenter);
-        }
-        let begin = || opened.map(|segmenter| self.flow.begin(segmenter, opening));
-        let Some(result) = self.loader.if_of_now(generation, begin) else {
-            return;
-        };
-        let Some((late, untold)) = self.loader.first_done(generation, result) else {
-            return;
-        };
-        // One that was cancelled is no fault.
-        if let Some(error) = untold.filter(|_| !self.loader.canceller().is_cancelled()) {
-            self.post_error_message(errors::start(&error));
-        } else if late && let Some(model) = self.flow.model() {
-            messages::post_swap(&self.obj(), &Swap::Done(&model));
-        }
-    }
-
-    /// Loads a model that is to take the place of the one of now.
-    fn load_in_place(&self, opening: Opening, generation: u64) {
-        let canceller = self.loader.canceller();
-        let size = self.frame_size();
-        let loaded = opening
-            .open()
-            .map_err(|error| error.to_string())
-            .and_then(|segmenter| tried(segmenter, size, &canceller));
-        match loaded {
-            Ok(segmenter) => {
-                open::announce(self, &segmenter);
-                let offer = || self.flow.offer(segmenter, opening);
-                let overtaken = self.loader.if_of_now(generation, offer).flatten();
-                self.loader.offered(generation);
-                self.tell_overtaken(overtaken.map(|(_, opening)| opening));
-            }
-            // One that was cancelled is no fault.
-            Err(_) if canceller.is_cancelled() => (),
-            Err(reason) => self.refuse(&opening.path, &reason),
-        }
-    }
-
-    /// Size of the frames of now.
-    fn frame_size(&self) -> Option<Size> {
-        let caps = self.obj().sink_pad().current_caps()?;
-        let info = gst_video::VideoInfo::from_caps(&caps).ok()?;
-        Some(Size {
-            width: info.width() as usize,
-            height: info.height() as usize,
-        })
-    }
-
-    /// Says that the model in `path` can't be used, and that the one before stays.
-    fn refuse(&self, path: &Path, reason: &str) {
-        let restored = {
-            let mut settings = lock(&self.settings);
-            // The property says what is in use, unless it names a wish that is newer.
-            let named = settings
-                .model
-                .model_file
-                .as_deref()
-                .unwrap_or(Path::new(""));
-            let restored = named == path;
-            if restored {
-                let newest = self.flow.newest_model();
-                let in_use = newest.map(|model| model.path.clone());
-                let in_use = in_use.unwrap_or_else(|| lock(&self.loader.wanted).path.clone());
-                settings.model.model_file = Some(in_use);
-            }
-            restored
-        };
-        if restored {
-            self.obj().notify("model-file");
-        }
-        messages::post_swap(&self.obj(), &Swap::Refused { path, reason });
-    }
-
-    /// Says of a model that was asked for that another one came before it was in use.
-    fn tell_overtaken(&self, overtaken: Option<Opening>) {
-        if let Some(Opening { path, .. }) = overtaken {
-            let refused = Swap::Refused {
-                path: &path,
-                reason: OVERTAKEN,
-            };
-            messages::post_swap(&self.obj(), &refused);
-        }
-    }
-}
-
-/// A model that has run on a frame of `size`, if that is known.
-fn tried(
-    mut segmenter: Segmenter,
-    size: Option<Size>,
-    canceller: &Canceller,
-) -> Result<Segmenter, String> {
-    if let Some(size) = size {
-        let stopper = segmenter.model().stopper();
-        let prepared =
-            canceller.during(move || stopper.stop(), || segmenter.prepare(size).map(drop));
-        prepared.map_err(|error| error.to_string())?;
-    }
-    Ok(segmenter)
 }
 
 #[cfg(test)]

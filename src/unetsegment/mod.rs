@@ -26,6 +26,7 @@ mod likeness;
 mod line;
 mod loaded;
 mod loader;
+mod loading;
 mod messages;
 mod named;
 mod negotiation;

@@ -1,0 +1,162 @@
+//! Loading models: the first, and others that take its place while frames flow. These are tried on frames of the size
+//! of now, and come in between two frames.
+
+use std::path::Path;
+
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+
+use super::errors;
+use super::imp::UNetSegment;
+use super::loader::Request;
+use super::messages::{self, Swap};
+use super::open::{self, Opening};
+use super::settings::Settings;
+use crate::guard::guarded;
+use crate::inference::{Canceller, ModelError};
+use crate::lock::lock;
+use crate::segmenter::Segmenter;
+use crate::tiling::Size;
+
+/// Why a model that was asked for is not used, though nothing is wrong with it.
+const OVERTAKEN: &str = "another model-file was set before it was in use";
+
+impl UNetSegment {
+    /// Loads the model that `model-file` was set to while frames flow, as `settings` say.
+    pub fn load_another(&self, settings: &Settings) {
+        match Opening::new(self, settings) {
+            Ok(opening) => {
+                let overtaken = self.loader.load_next(self, opening);
+                self.tell_overtaken(overtaken);
+            }
+            Err((_, reason)) => {
+                let path = settings.model.model_file.clone().unwrap_or_default();
+                self.refuse(&path, &reason);
+            }
+        }
+    }
+
+    /// Loads what was asked for; whether there was anything.
+    fn load_next(&self, generation: u64) -> bool {
+        match self.loader.take(generation) {
+            Some(Request::OfStart(opening)) => self.load_first(opening, generation),
+            Some(Request::Next(opening)) => self.load_in_place(opening, generation),
+            None => return false,
+        }
+        true
+    }
+
+    /// As [`load_next`](Self::load_next); a panic is an error on the bus, and nobody waits any more for what it
+    /// has ended.
+    pub fn load_next_guarded(&self, generation: u64) -> bool {
+        let loaded = guarded(self, None, || Some(self.load_next(generation)));
+        loaded.unwrap_or_else(|| {
+            self.loader.broken_off(generation);
+            true
+        })
+    }
+
+    /// Loads the model of the start.
+    fn load_first(&self, opening: Opening, generation: u64) {
+        let opened = opening.open();
+        if let Ok(segmenter) = &opened {
+            open::announce(self, segmenter);
+        }
+        let begin = || opened.map(|segmenter| self.flow.begin(segmenter, opening));
+        let Some(result) = self.loader.if_of_now(generation, begin) else {
+            return;
+        };
+        let Some((late, untold)) = self.loader.first_done(generation, result) else {
+            return;
+        };
+        // One that was cancelled is no fault.
+        if let Some(error) = untold.filter(|_| !self.loader.canceller().is_cancelled()) {
+            self.post_error_message(errors::start(&error));
+        } else if late && let Some(model) = self.flow.model() {
+            messages::post_swap(&self.obj(), &Swap::Done(&model));
+        }
+    }
+
+    /// Loads a model that is to take the place of the one of now.
+    fn load_in_place(&self, opening: Opening, generation: u64) {
+        let canceller = self.loader.canceller();
+        let size = self.frame_size();
+        let loaded = opening
+            .open()
+            .map_err(|error| error.to_string())
+            .and_then(|segmenter| tried(segmenter, size, &canceller));
+        match loaded {
+            Ok(segmenter) => {
+                open::announce(self, &segmenter);
+                let offer = || self.flow.offer(segmenter, opening);
+                let overtaken = self.loader.if_of_now(generation, offer).flatten();
+                self.loader.offered(generation);
+                self.tell_overtaken(overtaken.map(|(_, opening)| opening));
+            }
+            // One that was cancelled is no fault.
+            Err(_) if canceller.is_cancelled() => (),
+            Err(reason) => self.refuse(&opening.path, &reason),
+        }
+    }
+
+    /// Size of the frames of now.
+    fn frame_size(&self) -> Option<Size> {
+        let caps = self.obj().sink_pad().current_caps()?;
+        let info = gst_video::VideoInfo::from_caps(&caps).ok()?;
+        Some(Size {
+            width: info.width() as usize,
+            height: info.height() as usize,
+        })
+    }
+
+    /// Says that the model in `path` can't be used, and that the one before stays.
+    fn refuse(&self, path: &Path, reason: &str) {
+        let restored = {
+            let mut settings = lock(&self.settings);
+            // The property says what is in use, unless it names a wish that is newer.
+            let named = settings
+                .model
+                .model_file
+                .as_deref()
+                .unwrap_or(Path::new(""));
+            let restored = named == path;
+            if restored {
+                let newest = self.flow.newest_model();
+                let in_use = newest.map(|model| model.path.clone());
+                let in_use = in_use.unwrap_or_else(|| self.loader.path_of_first());
+                settings.model.model_file = Some(in_use);
+            }
+            restored
+        };
+        if restored {
+            self.obj().notify("model-file");
+        }
+        messages::post_swap(&self.obj(), &Swap::Refused { path, reason });
+    }
+
+    /// Says of a model that was asked for that another one came before it was in use.
+    fn tell_overtaken(&self, overtaken: Option<Opening>) {
+        if let Some(Opening { path, .. }) = overtaken {
+            let refused = Swap::Refused {
+                path: &path,
+                reason: OVERTAKEN,
+            };
+            messages::post_swap(&self.obj(), &refused);
+        }
+    }
+}
+
+/// A model that has run on a frame of `size`, if that is known.
+fn tried(
+    mut segmenter: Segmenter,
+    size: Option<Size>,
+    canceller: &Canceller,
+) -> Result<Segmenter, String> {
+    if let Some(size) = size {
+        let stopper = segmenter.model().stopper();
+        let prepared =
+            canceller.during(move || stopper.stop(), || segmenter.prepare(size).map(drop));
+        prepared.map_err(|error| error.to_string())?;
+    }
+    Ok(segmenter)
+}
