@@ -1,0 +1,66 @@
+use super::*;
+use crate::bioimageio::Description;
+use crate::unet::UNet;
+
+/// What is written is read as what the contract says.
+#[test]
+fn a_description_is_read_as_it_was_meant() {
+    let unet = UNet {
+        channels: 1,
+        classes: 2,
+        width: 4,
+        depth: 2,
+        padded: false,
+    };
+    let source = |name: &str| Source {
+        source: name.into(),
+        sha256: "0".repeat(64),
+    };
+    let files = Sources {
+        weights: source("weights.onnx"),
+        opset: 17,
+        test_input: source("in.npy"),
+        test_output: source("out.npy"),
+        cover: "cover.png".into(),
+        documentation: "README.md".into(),
+    };
+    let normalizations = [
+        Normalization::ZScore,
+        Normalization::MinMax,
+        Normalization::Percentile {
+            low: 0.5,
+            high: 99.5,
+        },
+    ];
+    for normalization in normalizations {
+        let contract = Contract {
+            normalization,
+            pixel_size: Some(0.65),
+            ..unet.contract("small cells")
+        };
+        let about = About {
+            name: "small: cells".into(),
+            ..About::default()
+        };
+        let text = describe(&contract, &about, &files).unwrap();
+        let read = Description::parse(&text).unwrap();
+        assert_eq!(read.name, "small: cells");
+        assert_eq!(read.weights, "weights.onnx");
+        let mut completed = Contract {
+            normalization: Normalization::ZScore,
+            pixel_size: None,
+            ..contract.clone()
+        };
+        read.complete(&mut completed).unwrap();
+        let expected = match normalization {
+            Normalization::MinMax => Normalization::Percentile {
+                low: 0.0,
+                high: 100.0,
+            },
+            other => other,
+        };
+        assert_eq!(completed.normalization, expected);
+        assert_eq!(completed.pixel_size, Some(0.65));
+        assert_eq!(completed.classes, contract.classes);
+    }
+}
