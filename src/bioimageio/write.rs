@@ -1,7 +1,13 @@
 //! Writing the description of a model with a contract, in format 0.5.
 
+mod rdf;
+
 use serde::Serialize;
 
+use self::rdf::{
+    Arguments, Author, Axis, Cite, Config, Data, Length, Onnx, Pad, Rdf, Step, Tensor, Tests,
+    Tolerance, Weights,
+};
 use crate::contract::{Activation, Channels, Contract, Normalization, Precision, Sizes};
 
 /// The oldest format that has all that is written.
@@ -50,154 +56,6 @@ pub struct Sources {
     pub cover: String,
     /// What is to be known, in Markdown.
     pub documentation: String,
-}
-
-#[derive(Serialize)]
-struct Rdf<'a> {
-    format_version: &'static str,
-    r#type: &'static str,
-    name: &'a str,
-    description: &'a str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    authors: Vec<Author<'a>>,
-    cite: Vec<Cite<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    license: Option<&'a str>,
-    tags: [&'static str; 4],
-    documentation: &'a str,
-    covers: [&'a str; 1],
-    inputs: [Tensor<'a>; 1],
-    outputs: [Tensor<'a>; 1],
-    weights: Weights<'a>,
-    config: Config<'a>,
-}
-
-#[derive(Serialize)]
-struct Author<'a> {
-    name: &'a str,
-}
-
-#[derive(Serialize)]
-struct Cite<'a> {
-    text: &'a str,
-    doi: &'a str,
-}
-
-#[derive(Serialize)]
-struct Tensor<'a> {
-    id: &'static str,
-    axes: Vec<Axis>,
-    test_tensor: &'a Source,
-    data: Data,
-    /// How a picture is continued beyond its borders.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pad: Option<Pad>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    preprocessing: Vec<Step>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    postprocessing: Vec<Step>,
-}
-
-#[derive(Serialize)]
-struct Data {
-    r#type: &'static str,
-}
-
-#[derive(Serialize)]
-struct Pad {
-    mode: &'static str,
-}
-
-#[derive(Default, Serialize)]
-struct Axis {
-    r#type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<Length>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    halo: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scale: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unit: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    channel_names: Vec<String>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Length {
-    Fixed(usize),
-    Steps {
-        min: usize,
-        step: usize,
-    },
-    /// As long as an axis of the input, and so much more.
-    Of {
-        tensor_id: &'static str,
-        axis_id: &'static str,
-        offset: i64,
-    },
-}
-
-#[derive(Serialize)]
-struct Step {
-    id: &'static str,
-    kwargs: Arguments,
-}
-
-#[derive(Default, Serialize)]
-struct Arguments {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dtype: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    axis: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    axes: Option<[&'static str; 3]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    eps: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_percentile: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_percentile: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gain: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    offset: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Weights<'a> {
-    onnx: Onnx<'a>,
-}
-
-#[derive(Serialize)]
-struct Onnx<'a> {
-    #[serde(flatten)]
-    file: &'a Source,
-    opset_version: i64,
-}
-
-#[derive(Serialize)]
-struct Config<'a> {
-    bioimageio: Tests,
-    /// What only this project reads.
-    unetsegment: &'a Contract,
-}
-
-#[derive(Serialize)]
-struct Tests {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    reproducibility_tolerance: Vec<Tolerance>,
-}
-
-/// How far the output of a test may be off.
-#[derive(Serialize)]
-struct Tolerance {
-    relative_tolerance: f64,
-    absolute_tolerance: f64,
-    mismatched_elements_per_million: u32,
 }
 
 /// The description of a package of the model of `contract` in YAML.
