@@ -3,22 +3,22 @@
 //! The options of `unet-train train` are the one list of what can be said. A file says the same by their
 //! long names, and what it says is read by the same parsers, with the same limits.
 
+mod expand;
+
 use std::any::TypeId;
-use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::builder::ValueHint;
-use clap::error::{ContextKind, ContextValue};
-use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::dataset::Source;
 use super::options::Train;
-use super::start_from::{self, StartError};
+use super::start_from::StartError;
+
+pub use expand::expanded;
 
 /// What the other options of a run begin with.
 #[derive(Args, Clone, Debug, Default)]
@@ -119,181 +119,10 @@ fn keys(options: &Command) -> impl Iterator<Item = (&str, &Arg)> {
     named.filter(|(key, _)| !["config", "resume", "overwrite", "help"].contains(key))
 }
 
-/// The arguments of `program` with those that --config and --preset stand for: all that they say to
-/// `train`, and to the other commands that have them as much as each has options for; what excludes a typed
-/// option is left out. Arguments of the other commands stay as they are.
-pub fn expanded(
-    program: &Command,
-    mut arguments: Vec<OsString>,
-) -> Result<Vec<OsString>, ConfigError> {
-    let name = arguments.get(1).and_then(|name| name.to_str());
-    let command = name.and_then(|name| program.find_subcommand(name));
-    let Some(command) = command.filter(|command| has(command, "config")) else {
-        return Ok(arguments);
-    };
-    let options = options();
-    // Whatever is wrong with the arguments is said when all of them are read.
-    let lenient = command.clone().no_binary_name(true).ignore_errors(true);
-    let Ok(typed) = lenient.clone().try_get_matches_from(&arguments[2..]) else {
-        return Ok(arguments);
-    };
-    let is_typed = |id: &str| {
-        let source = typed
-            .try_contains_id(id)
-            .is_ok()
-            .then(|| typed.value_source(id));
-        source.flatten() == Some(ValueSource::CommandLine)
-    };
-    let mut table = match typed.get_one::<PathBuf>("config") {
-        Some(file) => read(file, &options)?,
-        None => Table::new(),
-    };
-    let preset = match (table.remove("preset"), typed.get_one::<Preset>("preset")) {
-        (Some(Value::String(name)), _) if !is_typed("preset") => Preset::from_str(&name, false),
-        (_, typed) => Ok(typed.copied().unwrap_or_default()),
-    };
-    let preset = preset.unwrap_or_default().text();
-    let mut all: Table = toml::from_str(preset).expect("presets are part of the program");
-    let model = typed.try_get_one("start_from").ok().flatten();
-    let model: Option<&PathBuf> = model.filter(|_| is_typed("start_from"));
-    let model = model.map(|model| model.as_path());
-    let said = table.get("start-from").and_then(Value::as_str);
-    if let Some(model) = model.or(said.map(Path::new)) {
-        let is_said = |key: &str| is_typed(key) || table.contains_key(key);
-        all.extend(shape_of(model, is_said)?);
-    }
-    all.extend(table);
-    leave_out(&mut all, &options, command, is_typed);
-    arguments.splice(2..2, flags(&all));
-    let known = lenient.try_get_matches_from(&arguments[2..]);
-    let source = known.and_then(|known| Source::from_arg_matches(&known));
-    if source.is_ok_and(|source| source.names_membranes()) {
-        // Said, so that the names of the classes and the options of the run are those of membranes, too.
-        arguments.insert(2, "--kind=membranes".into());
-    }
-    Ok(arguments)
-}
-
-/// Leaves out of `table` what `command` has no option for, what was typed, and what excludes that.
-fn leave_out(
-    table: &mut Table,
-    options: &Command,
-    command: &Command,
-    is_typed: impl Fn(&str) -> bool,
-) {
-    let typed = keys(options).map(|(_, option)| option);
-    let typed: Vec<&Arg> = typed
-        .filter(|option| is_typed(option.get_id().as_str()))
-        .collect();
-    let excludes = |one: &Arg, other: &Arg| options.get_arg_conflicts_with(one).contains(&other);
-    for (key, option) in keys(options) {
-        let counts_more =
-            |typed: &&Arg| *typed == option || excludes(typed, option) || excludes(option, typed);
-        // What a run writes is a model; what the other commands write into a folder are pictures.
-        let is_foreign = !has(command, key) || key == "output" && command.get_name() != "train";
-        if is_foreign || typed.iter().any(counts_more) {
-            table.remove(key);
-        }
-    }
-}
-
-/// The options that give a network the shape of that in `model`, unless all that differ from model to model
-/// are said already: a run goes on without the model that it began with.
-fn shape_of(model: &Path, is_said: impl Fn(&str) -> bool) -> Result<Table, StartError> {
-    if ["width", "depth", "padded", "channels"]
-        .into_iter()
-        .all(is_said)
-    {
-        return Ok(Table::new());
-    }
-    let unet = start_from::shape(model)?;
-    let number = |number: usize| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
-    let channels = if unet.channels == 3 { "rgb" } else { "gray" };
-    Ok(Table::from_iter([
-        ("width".to_owned(), number(unet.width)),
-        ("depth".to_owned(), number(unet.depth)),
-        ("padded".to_owned(), Value::Boolean(unet.padded)),
-        ("channels".to_owned(), Value::String(channels.into())),
-    ]))
-}
-
-/// Whether `command` has an option of this long name.
-fn has(command: &Command, key: &str) -> bool {
-    let mut names = command.get_arguments().filter_map(Arg::get_long);
-    names.any(|name| name == key)
-}
-
-/// The options of a file, each of which is one that its option can have.
-fn read(file: &Path, options: &Command) -> Result<Table, ConfigError> {
-    let text = std::fs::read_to_string(file).map_err(|error| ConfigError::Read {
-        file: file.into(),
-        error,
-    })?;
-    let mut table: Table = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
-        file: file.into(),
-        error: Box::new(error),
-    })?;
-    let one_by_one = options.clone().mut_args(|option| option.required(false));
-    for (key, value) in &mut table {
-        let Some((_, option)) = keys(options).find(|(name, _)| name == key) else {
-            return Err(ConfigError::Unknown {
-                file: file.into(),
-                key: key.clone(),
-                known: keys(options).map(|(key, _)| key.into()).collect(),
-            });
-        };
-        check(key, value, option, &one_by_one).map_err(|why| ConfigError::Value {
-            file: file.into(),
-            key: key.clone(),
-            value: value.clone(),
-            why,
-        })?;
-        if let (ValueHint::AnyPath, Value::String(path)) = (option.get_value_hint(), value) {
-            let folder = file.parent().unwrap_or(Path::new(""));
-            *path = utf8(folder.join(&*path))?;
-        }
-    }
-    Ok(table)
-}
-
 /// A path as text.
 fn utf8(path: PathBuf) -> Result<String, ConfigError> {
     let text = path.into_os_string().into_string();
     text.map_err(|path| ConfigError::NotUtf8(path.into()))
-}
-
-/// Whether an option can have this value; if not, why.
-fn check(key: &str, value: &Value, option: &Arg, options: &Command) -> Result<(), String> {
-    let is_list = option.get_value_delimiter().is_some();
-    match value {
-        Value::Table(_) | Value::Datetime(_) => return Err("it must be a plain value".into()),
-        Value::Array(_) if !is_list => return Err("it must be one value".into()),
-        Value::Array(values) => {
-            let is_plain = |value: &Value| !matches!(value, Value::Array(_) | Value::Table(_));
-            if !values
-                .iter()
-                .all(|value| is_plain(value) && !text(value).contains(','))
-            {
-                return Err("it must be a list of plain values without commas".into());
-            }
-        }
-        _ => (),
-    }
-    match options.clone().try_get_matches_from([flag(key, value)]) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(why(&error)),
-    }
-}
-
-/// What a value may be, of an error about it.
-fn why(error: &clap::Error) -> String {
-    match (error.get(ContextKind::ValidValue), error.source()) {
-        (Some(ContextValue::Strings(values)), _) if !values.is_empty() => {
-            format!("it must be one of {}", values.join(", "))
-        }
-        (_, Some(source)) => source.to_string(),
-        _ => error.kind().to_string(),
-    }
 }
 
 /// Options as they are typed. Lists that are empty are not.
