@@ -34,6 +34,8 @@ pub mod picture;
 pub mod reuse;
 pub mod segmenter;
 pub mod tiling;
+#[cfg(feature = "plugin")]
+mod times;
 #[cfg(feature = "train")]
 #[allow(
     clippy::expect_used,

@@ -28,6 +28,8 @@ use std::time::Duration;
 use glib::translate::{IntoGlib, ToGlibPtr};
 use gst::meta::{CustomMeta, MetaTransform};
 
+use crate::times::nanoseconds;
+
 /// Name of the meta.
 pub const NAME: &str = "GstUNetSegmentMask";
 
@@ -178,11 +180,6 @@ fn map_of(
     [name, of_caps]: [&str; 2],
 ) -> Option<(gst::Buffer, gst::Caps)> {
     fields.get(name).ok().zip(fields.get(of_caps).ok())
-}
-
-/// A time as the fields of metas and messages hold it.
-pub(crate) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The mask that `buffer` carries.

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::times::nanoseconds;
+
 /// Frames after which a latency that is too large is lowered.
 const WINDOW: u32 = 128;
 
@@ -29,7 +31,7 @@ impl Latency {
     /// Takes in the time that a frame took; whether the latency changed so that it must be told anew.
     /// Only the streaming thread may call it.
     pub fn measured(&self, time: Duration) -> bool {
-        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let time = nanoseconds(time);
         let told = self.told.load(Ordering::Relaxed);
         let longest = self.longest.fetch_max(time, Ordering::Relaxed).max(time);
         let frames = self.frames.fetch_add(1, Ordering::Relaxed) + 1;

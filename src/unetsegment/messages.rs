@@ -13,7 +13,7 @@ use super::settings::FrameSettings;
 use super::trigger::Change;
 use crate::contract::Compared;
 use crate::labels::{Events, Object};
-use crate::mask_meta::nanoseconds;
+use crate::times::nanoseconds;
 
 /// Which frame a message is about.
 #[derive(Clone, Copy, Debug)]

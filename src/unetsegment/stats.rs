@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::loaded::Loaded;
 use crate::lock::lock;
 use crate::segmenter::Spent;
+use crate::times::nanoseconds;
 
 /// Frames whose times of inference are kept.
 const WINDOW: usize = 256;
@@ -140,8 +141,7 @@ impl Stats {
             .field("reused", self.reused / self.segmented.max(1) as f64);
         // None is not the same as a fresh one.
         if let Some(age) = self.mask_age {
-            let age = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
-            fields = fields.field("mask-age", age);
+            fields = fields.field("mask-age", nanoseconds(age));
         }
         if let Some(model) = model {
             fields = fields
