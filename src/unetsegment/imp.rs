@@ -14,8 +14,7 @@ use once_cell::sync::Lazy;
 
 use super::caps;
 use super::errors;
-use super::flow::{Flow, Manner};
-use super::job::ProcessError;
+use super::flow::Flow;
 use super::latency::Latency;
 use super::loader::Loader;
 use super::messages;
@@ -26,7 +25,6 @@ use super::properties;
 use super::qos;
 use super::settings::{FrameSettings, Settings};
 use super::stats::{Inside, Stats};
-use super::stream::Stream;
 use crate::guard::guarded;
 use crate::lock::lock;
 
@@ -44,7 +42,7 @@ pub struct UNetSegment {
     pub(super) flow: Flow,
     pub(super) loader: Loader,
     /// Whether it was told already that the caps of now are refused.
-    refused: AtomicBool,
+    pub(super) refused: AtomicBool,
     /// While caps are being agreed on.
     pub(super) negotiation: Mutex<Option<Negotiation>>,
     latency: Latency,
@@ -256,51 +254,7 @@ impl BaseTransformImpl for UNetSegment {
     }
 
     fn set_caps(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
-        let wanted = self.output();
-        // Where frames wait for their masks, they wait for the model.
-        let latest = matches!(self.flow.manner(), Some(Manner::Latest(_)));
-        if !latest && !self.loader.wait() {
-            return Err(gst::loggable_error!(CAT, "there is no model"));
-        }
-        let configured = self
-            .flow
-            .between_streams(|reader, inferrer, writer, before| {
-                let stream = Arc::new(Stream::new(incaps, outcaps)?);
-                writer.begin_stream(before.as_ref().is_some_and(|(old, _)| stream.goes_on(old)));
-                let kind = stream.kind(wanted, before.map(|(_, kind)| kind))?;
-                let prepared = inferrer.map(|inferrer| inferrer.prepare(stream.input.size()));
-                let prepared = match prepared.transpose() {
-                    // The first frame meets it again, and goes on as `on-error` says.
-                    Err(error) if error.is_fault() => None,
-                    prepared => prepared?,
-                };
-                if prepared.is_some() {
-                    stream.set_prepared();
-                }
-                let in_place = stream.is_in_place(kind);
-                reader.begin_stream(stream, kind);
-                Ok((in_place, prepared))
-            });
-        let Some(configured) = configured else {
-            return Err(gst::loggable_error!(
-                CAT,
-                "caps while the element is stopped or flushed"
-            ));
-        };
-        let told = self.refused.swap(configured.is_err(), Ordering::Relaxed);
-        let (in_place, prepared) = configured.map_err(|error: ProcessError| {
-            // The same caps come again with the next frame.
-            if !told && !error.is_stop() {
-                errors::post(self, &error);
-            }
-            gst::loggable_error!(CAT, "{error}")
-        })?;
-        if let Some(prepared) = prepared {
-            self.took(prepared.expected_time);
-            self.warn_of_seams(prepared.seams);
-        }
-        self.obj().set_in_place(in_place);
-        Ok(())
+        self.begin_stream(incaps, outcaps)
     }
 
     fn unit_size(&self, caps: &gst::Caps) -> Option<usize> {

@@ -1,4 +1,7 @@
-//! Caps that are agreed on while `output` may change.
+//! Caps: how they are agreed on while `output` may change, and the stream that begins with them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -6,7 +9,11 @@ use gst_base::prelude::*;
 
 use super::Output;
 use super::caps;
-use super::imp::UNetSegment;
+use super::errors;
+use super::flow::Manner;
+use super::imp::{CAT, UNetSegment};
+use super::job::ProcessError;
+use super::stream::Stream;
 use crate::lock::lock;
 
 /// Caps are agreed on in many steps, which must not contradict each other when `output` changes between
@@ -72,5 +79,58 @@ impl UNetSegment {
                 ))
             }
         }
+    }
+
+    /// Begins a stream of the caps that were agreed on; says why where that can't be.
+    pub(super) fn begin_stream(
+        &self,
+        incaps: &gst::Caps,
+        outcaps: &gst::Caps,
+    ) -> Result<(), gst::LoggableError> {
+        let wanted = self.output();
+        // Where frames wait for their masks, they wait for the model.
+        let latest = matches!(self.flow.manner(), Some(Manner::Latest(_)));
+        if !latest && !self.loader.wait() {
+            return Err(gst::loggable_error!(CAT, "there is no model"));
+        }
+        let configured = self
+            .flow
+            .between_streams(|reader, inferrer, writer, before| {
+                let stream = Arc::new(Stream::new(incaps, outcaps)?);
+                writer.begin_stream(before.as_ref().is_some_and(|(old, _)| stream.goes_on(old)));
+                let kind = stream.kind(wanted, before.map(|(_, kind)| kind))?;
+                let prepared = inferrer.map(|inferrer| inferrer.prepare(stream.input.size()));
+                let prepared = match prepared.transpose() {
+                    // The first frame meets it again, and goes on as `on-error` says.
+                    Err(error) if error.is_fault() => None,
+                    prepared => prepared?,
+                };
+                if prepared.is_some() {
+                    stream.set_prepared();
+                }
+                let in_place = stream.is_in_place(kind);
+                reader.begin_stream(stream, kind);
+                Ok((in_place, prepared))
+            });
+        let Some(configured) = configured else {
+            return Err(gst::loggable_error!(
+                CAT,
+                "caps while the element is stopped or flushed"
+            ));
+        };
+        let told = self.refused.swap(configured.is_err(), Ordering::Relaxed);
+        let (in_place, prepared) = configured.map_err(|error: ProcessError| {
+            // The same caps come again with the next frame.
+            if !told && !error.is_stop() {
+                errors::post(self, &error);
+            }
+            gst::loggable_error!(CAT, "{error}")
+        })?;
+        if let Some(prepared) = prepared {
+            self.took(prepared.expected_time);
+            self.warn_of_seams(prepared.seams);
+        }
+        self.obj().set_in_place(in_place);
+        Ok(())
     }
 }
