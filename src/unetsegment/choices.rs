@@ -117,6 +117,13 @@ impl Classes {
         let word = self.0.get(usize::from(class / 64));
         word.is_some_and(|word| word & (1 << (class % 64)) != 0)
     }
+
+    /// Those of them that a model of so many classes does not have, unless it is simply every class.
+    pub fn beyond(&self, count: usize) -> impl Iterator<Item = u8> {
+        let named = *self != Self::ALL;
+        let is_beyond = move |class: &u8| named && usize::from(*class) >= count;
+        (0..=u8::MAX).filter(move |class| is_beyond(class) && self.contain(*class))
+    }
 }
 
 impl std::str::FromStr for Classes {
@@ -156,6 +163,19 @@ impl std::fmt::Display for Classes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_that_a_model_lacks_are_told_apart() {
+        let beyond = |text: &str, count| {
+            let classes: Classes = text.parse().unwrap();
+            classes.beyond(count).collect::<Vec<_>>()
+        };
+        assert_eq!(beyond("1,2,200", 2), [2, 200]);
+        assert_eq!(beyond("1,2,200", 3), [200]);
+        assert!(beyond("1", 2).is_empty());
+        assert!(beyond("255", 256).is_empty());
+        assert!(beyond("all", 2).is_empty());
+    }
 
     #[test]
     fn classes_are_read_as_they_are_written() {

@@ -66,6 +66,9 @@ impl UNetSegment {
         let Some(result) = self.loader.if_of_now(generation, begin) else {
             return;
         };
+        if result.is_ok() {
+            self.warn_of_classes();
+        }
         let Some((late, untold)) = self.loader.first_done(generation, result) else {
             return;
         };
@@ -89,13 +92,25 @@ impl UNetSegment {
             Ok(segmenter) => {
                 open::announce(self, &segmenter);
                 let offer = || self.flow.offer(segmenter, opening);
-                let overtaken = self.loader.if_of_now(generation, offer).flatten();
+                let Some(overtaken) = self.loader.if_of_now(generation, offer) else {
+                    return;
+                };
                 self.loader.offered(generation);
+                self.warn_of_classes();
                 self.tell_overtaken(overtaken.map(|(_, opening)| opening));
             }
             // One that was cancelled is no fault.
             Err(_) if canceller.is_cancelled() => (),
             Err(reason) => self.refuse(&opening.path, &reason),
+        }
+    }
+
+    /// Says which classes are to be shown that the newest model does not have. It is in use, or waits for a frame, so
+    /// that whoever sets them from now on finds it.
+    pub(super) fn warn_of_classes(&self) {
+        let shown = self.frame_settings().show_classes;
+        if let Some(model) = self.flow.newest_model() {
+            messages::warn_of_classes(&self.obj(), &model, &shown);
         }
     }
 

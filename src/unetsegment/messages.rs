@@ -6,6 +6,7 @@ use std::time::Duration;
 use gst::prelude::*;
 
 use super::UNetSegment;
+use super::choices::Classes;
 use super::likeness::Look;
 use super::loaded::Loaded;
 use super::objects::Objects;
@@ -200,6 +201,25 @@ pub fn warn_of_memory(element: &UNetSegment, memory: u64) {
         element,
         gst::StreamError::Failed,
         ("There is less memory than tile-memory allows: frames of this size are cut into tiles that take {mebibytes} MiB at most, and masks take longer")
+    );
+}
+
+/// Warns of classes that are to be `shown` and that `model` does not have, if there are any.
+pub fn warn_of_classes(element: &UNetSegment, model: &Loaded, shown: &Classes) {
+    let classes = &model.contract.classes;
+    let unknown = shown.beyond(classes.len());
+    let unknown: Vec<_> = unknown.map(|class| class.to_string()).collect();
+    if unknown.is_empty() {
+        return;
+    }
+    let known = classes.iter().enumerate().skip(1);
+    let known = known.map(|(number, class)| format!("{number} ({})", class.name));
+    let (name, unknown) = (&model.contract.name, unknown.join(", "));
+    let known = known.collect::<Vec<_>>().join(", ");
+    gst::element_warning!(
+        element,
+        gst::ResourceError::Settings,
+        ("show-classes={shown}: {name} has no class {unknown}, and nothing is shown of it. Its classes are {known}")
     );
 }
 

@@ -46,12 +46,14 @@ impl UNetSegment {
         if changed.is_some() {
             self.obj().reconfigure_src();
         }
-        if let Err(reason) = set {
-            gst::element_imp_warning!(
+        match set {
+            Ok(()) if name == "show-classes" => self.warn_of_classes(),
+            Ok(()) => (),
+            Err(reason) => gst::element_imp_warning!(
                 self,
                 gst::ResourceError::Settings,
                 ("{name} stays as it is: {reason}")
-            );
+            ),
         }
         if let Some(settings) = another {
             self.load_another(&settings);
