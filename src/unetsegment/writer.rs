@@ -116,28 +116,14 @@ impl Writer {
             None if kind == Output::Overlay => self.draw_upon(&drawing, buffer)?,
             None => (),
         }
-        let mut messages = [None, ended, None];
-        if let (Some(found), Some(age)) = (&found, age) {
-            let occasion = Occasion {
-                frame: number,
-                timestamp: buffer.pts(),
-                age,
-            };
-            let contract = &found.model.contract;
-            messages = self.messages(&occasion, &settings, contract);
-            let mask = self.carried(&drawing, (found, age), with_objects);
-            self.attach(buffer, mask, contract)?;
-        } else {
-            // One that an element further up has put there would pass for ours.
-            mask_meta::remove(buffer);
-        }
+        let [report, over, changed] = self.let_ride(&drawing, number, buffer, with_objects)?;
         if let Some(map) = found.and_then(|found| found.probability) {
             stream.take_back(map);
         }
         self.frames += 1;
         Ok(Written {
             buffer: Some(output),
-            messages,
+            messages: [report, ended.or(over), changed],
             age,
         })
     }
@@ -197,6 +183,32 @@ impl Writer {
         let mut frame = picture.frame_mut(&place, &mut bytes)?;
         self.drawer.draw(drawing, None, &mut frame, &self.objects)?;
         Ok(())
+    }
+
+    /// Lets what was found ride on the frame of this number in `buffer`, `with_objects` where they were looked for;
+    /// what there is to tell of it.
+    fn let_ride(
+        &mut self,
+        drawing: &Drawing,
+        number: u64,
+        buffer: &mut gst::BufferRef,
+        with_objects: bool,
+    ) -> Result<[Option<gst::Structure>; 3], ProcessError> {
+        let (Some(found), Some(age)) = (drawing.found, drawing.age) else {
+            // One that an element further up has put there would pass for ours.
+            mask_meta::remove(buffer);
+            return Ok([None, None, None]);
+        };
+        let occasion = Occasion {
+            frame: number,
+            timestamp: buffer.pts(),
+            age,
+        };
+        let contract = &found.model.contract;
+        let messages = self.messages(&occasion, drawing.settings, contract);
+        let mask = self.carried(drawing, (found, age), with_objects);
+        self.attach(buffer, mask, contract)?;
+        Ok(messages)
     }
 
     /// What was found that long ago, as it rides on a frame; with its objects, where they were looked for.
