@@ -13,7 +13,7 @@ use super::messages::{self, Swap};
 use super::open::{self, Opening};
 use super::settings::Settings;
 use crate::guard::guarded;
-use crate::inference::{Canceller, ModelError};
+use crate::inference::Canceller;
 use crate::lock::lock;
 use crate::segmenter::Segmenter;
 use crate::tiling::Size;
