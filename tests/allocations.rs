@@ -7,8 +7,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use common::watch::stats;
 use common::{Files, SMALL, cells, element};
-use gst::prelude::*;
 use gstreamer as gst;
 use gstunetsegment::inference::{Model, Options};
 use gstunetsegment::mask_meta::{self, Mask};
@@ -94,10 +94,7 @@ fn counts(files: &Files, unet: &UNet, format: &str, properties: &[(&str, &str)])
         let bytes = picture.into_iter().cycle().take(size);
         bytes.collect()
     });
-    let runs = || -> u64 {
-        let stats: gst::Structure = element.property("stats");
-        stats.get("runs").unwrap()
-    };
+    let runs = || stats(&element, "runs");
     let mut counts = Vec::new();
     for number in 0..8 {
         // Of GStreamer's own memory: a slice of Rust's would be copied to be drawn upon.

@@ -6,7 +6,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{BRIGHTNESS, Files, SMALL, brightness, cells, element, gray8, harness};
+use common::frames::{HEIGHT, WIDTH, frame};
+use common::{Files, SMALL, element, harness};
 use glib::translate::from_glib_full;
 use gst_analytics::prelude::*;
 use gst_analytics::{
@@ -18,9 +19,6 @@ use gstreamer_analytics as gst_analytics;
 use gstreamer_check::Harness;
 use gstreamer_video as gst_video;
 use gstunetsegment::mask_meta;
-
-const WIDTH: usize = 90;
-const HEIGHT: usize = 61;
 
 /// The kind of meta that the bindings lack.
 enum SegmentationMtd {}
@@ -116,17 +114,11 @@ fn values(buffer: &gst::Buffer, bytes: usize) -> Vec<u32> {
     map.chunks(bytes).map(value).collect()
 }
 
-/// The element behind a model whose mask is what is bright in a picture.
+/// The element that finds what is bright, in a harness.
 fn bright(files: &Files, properties: &[(&str, &str)]) -> (gst::Element, Harness) {
-    let model = files.write("brightness.onnx", &brightness());
-    let properties: Vec<_> = BRIGHTNESS.iter().chain(properties).copied().collect();
-    let element = element(&model, &properties);
+    let element = common::bright(files, properties);
     let harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
     (element, harness)
-}
-
-fn frame(number: u64) -> gst::Buffer {
-    gray8(&cells(WIDTH, HEIGHT, number), WIDTH, HEIGHT)
 }
 
 /// Whatever goes out, and in rows of an odd length.

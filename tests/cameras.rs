@@ -5,15 +5,12 @@ mod common;
 
 use std::process::Command;
 
-use common::Files;
 use common::programs::{aravis, micro_manager, root, run, told};
+use common::{Files, short_or_long};
 
 fn steady(camera: &str, command: &mut Command) {
     let files = Files::new();
-    let seconds = match std::env::var_os("UNETSEGMENT_SOAK") {
-        Some(_) => "1800",
-        None => "60",
-    };
+    let seconds = short_or_long("60", "1800");
     let model = root().join("models/nuclei-fluo.int8.onnx");
     command.arg(root().join("tests/cameras/steady.py"));
     let output = run(&files, command.arg(camera).arg(model).arg(seconds));

@@ -2,6 +2,10 @@
 
 mod common;
 
+use std::path::PathBuf;
+
+use common::process::child;
+use common::watch::bus_of;
 use common::{Files, SMALL, element, refusal};
 use gst::prelude::*;
 use gstreamer as gst;
@@ -145,38 +149,21 @@ fn a_missing_runtime_is_told() {
     // A process has one runtime, so this one looks for it in a process of its own.
     let files = Files::new();
     let model = files.model(&SMALL);
-    let program = std::env::current_exe().unwrap();
-    let output = std::process::Command::new(program)
-        .args([
-            "--exact",
-            "child_without_runtime",
-            "--ignored",
-            "--nocapture",
-        ])
-        .env("CHILD_MODEL", model)
-        .env("ORT_DYLIB_PATH", files.path("libonnxruntime.so"))
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
+    let with = |library: PathBuf| {
+        let output = child("child_without_runtime")
+            .arg("--nocapture")
+            .env("CHILD_MODEL", &model)
+            .env("ORT_DYLIB_PATH", library)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let text = with(files.path("libonnxruntime.so"));
     assert!(
         text.contains("ORT_DYLIB_PATH names") && text.contains("which is not a file"),
         "{text}"
     );
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "child_without_runtime",
-            "--ignored",
-            "--nocapture",
-        ])
-        .env("CHILD_MODEL", files.model(&SMALL))
-        .env(
-            "ORT_DYLIB_PATH",
-            files.write("garbage.so", b"not a library"),
-        )
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = with(files.write("garbage.so", b"not a library"));
     assert!(
         text.contains("can't be loaded from") && text.contains("make setup"),
         "{text}"
@@ -198,8 +185,7 @@ fn a_buffer_smaller_than_its_caps_is_an_error() {
     for output in ["overlay", "none", "mask"] {
         let element = element(&files.model(&SMALL), &[("output", output)]);
         let mut harness = common::harness(&element, "GRAY16_LE", 64, 48);
-        let bus = gst::Bus::new();
-        element.set_bus(Some(&bus));
+        let bus = bus_of(&element);
         let pushed = harness.push(gst::Buffer::with_size(64 * 48).unwrap());
         assert_eq!(pushed, Err(gst::FlowError::Error));
         let text = common::error_on(&bus);
@@ -253,8 +239,7 @@ fn weights_that_are_no_numbers_are_told() {
     }
     let path = files.write("broken.onnx", &model.encode_to_vec());
     let element = element(&path, &[]);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     let mut harness = common::harness(&element, "GRAY8", 64, 48);
     assert!(harness.push(common::gray8(&[0; 64 * 48], 64, 48)).is_err());
     let text = common::error_on(&bus);
@@ -271,15 +256,13 @@ fn weights_that_are_no_numbers_are_told() {
 #[test]
 fn bytes_that_are_no_text_name_files_and_nothing_else() {
     use std::os::unix::ffi::OsStringExt;
-    use std::path::PathBuf;
 
     let bytes = |bytes: &[u8]| PathBuf::from(std::ffi::OsString::from_vec(bytes.to_vec()));
     let files = Files::new();
     let path = files.path("x").with_file_name(bytes(b"na\xffme.onnx"));
     std::fs::rename(files.model(&SMALL), &path).unwrap();
     let element = element(&files.model(&SMALL), &[]);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     element.set_property("model-file", &path);
     assert_eq!(element.property::<PathBuf>("model-file"), path);
     common::segment(&element, &[0; 64 * 48], 64, 48);

@@ -4,16 +4,14 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
-use common::watch::{bus_of, messages, wait};
-use common::{Files, SMALL, cells, element, gray8, harness, mask_of};
+use common::frames::{HEIGHT, WIDTH, frame};
+use common::watch::{bus_of, conditions, wait};
+use common::{Files, SMALL, begin_segment, cells, element, flush, harness, mask_of, timed};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
 use gstunetsegment::mask_meta;
 use gstunetsegment::unet::UNet;
-
-const WIDTH: usize = 90;
-const HEIGHT: usize = 61;
 
 /// What came out, in its order.
 #[derive(Debug, PartialEq)]
@@ -50,13 +48,6 @@ fn record(harness: &Harness) -> Arc<Mutex<Vec<Out>>> {
     seen
 }
 
-fn frame(number: u64) -> gst::Buffer {
-    let mut buffer = gray8(&cells(WIDTH, HEIGHT, number), WIDTH, HEIGHT);
-    let time = gst::ClockTime::from_mseconds(40 * number);
-    buffer.get_mut().unwrap().set_pts(time);
-    buffer
-}
-
 /// What comes out of frames with events and other caps between them.
 fn outcome(model: &std::path::Path, output: &str, in_flight: &str) -> Vec<Out> {
     let properties = [("output", output), ("frames-in-flight", in_flight)];
@@ -76,12 +67,7 @@ fn outcome(model: &std::path::Path, output: &str, in_flight: &str) -> Vec<Out> {
         harness
             .push(match number {
                 0..9 => frame(number),
-                _ => {
-                    let mut buffer = gray8(&cells(HEIGHT, WIDTH, number), HEIGHT, WIDTH);
-                    let time = gst::ClockTime::from_mseconds(40 * number);
-                    buffer.get_mut().unwrap().set_pts(time);
-                    buffer
-                }
+                _ => timed(&cells(HEIGHT, WIDTH, number), HEIGHT, WIDTH, number),
             })
             .unwrap();
     }
@@ -114,15 +100,11 @@ fn nothing_from_before_a_flush_comes_after_it() {
     for in_flight in ["1", "4"] {
         let element = element(&files.model(&SMALL), &[("frames-in-flight", in_flight)]);
         let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-        let pad = element.static_pad("sink").unwrap();
         for round in 0..20 {
             for number in 0..3 {
                 harness.push(frame(100 * round + number)).unwrap();
             }
-            assert!(pad.send_event(gst::event::FlushStart::new()));
-            assert!(pad.send_event(gst::event::FlushStop::new(true)));
-            let segment = gst::FormattedSegment::<gst::ClockTime>::new();
-            assert!(harness.push_event(gst::event::Segment::new(&segment)));
+            flush(&mut harness);
             while harness.try_pull().is_some() {}
             let last = 100 * round + 50;
             harness.push(frame(last)).unwrap();
@@ -139,9 +121,8 @@ fn nothing_from_before_a_flush_comes_after_it() {
 fn a_frame_that_fails_takes_none_along_that_came_before() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[("frames-in-flight", "4")]);
-    let bus = gst::Bus::new();
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     let seen = record(&harness);
     for number in 0..3 {
         harness.push(frame(number)).unwrap();
@@ -181,19 +162,14 @@ fn a_stream_that_starts_has_masks_of_its_own() {
         let mut push = |harness: &mut Harness, number| {
             let out = harness.push_and_pull(frame(number)).unwrap();
             of = mask_meta::of(&out).map(|mask| mask.timestamp.unwrap().mseconds() / 40);
-            let told = messages(&bus, "unetsegment-trigger");
-            states.extend(
-                told.iter()
-                    .map(|fields| fields.get::<bool>("active").unwrap()),
-            );
+            states.extend(conditions(&bus));
             of
         };
         wait("a mask", || push(&mut harness, 3).is_some());
         assert!(harness.push_event(gst::event::StreamStart::new("another")));
         let caps = common::info("GRAY8", WIDTH, HEIGHT).to_caps().unwrap();
         assert!(harness.push_event(gst::event::Caps::new(&caps)));
-        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
-        assert!(harness.push_event(gst::event::Segment::new(&segment)));
+        begin_segment(&mut harness);
         let first = push(&mut harness, 7);
         assert!(
             first.is_none_or(|of| of == 7),

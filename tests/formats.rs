@@ -4,18 +4,12 @@ mod common;
 
 use std::path::Path;
 
-use common::{Files, caps, cells, element, harness, info, mask_of};
+use common::{Files, SMALL, caps, cells, element, harness, info, mask_of};
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstunetsegment::unet::UNet;
 
-const NET: UNet = UNet {
-    channels: 1,
-    classes: 2,
-    width: 4,
-    depth: 3,
-    padded: false,
-};
+const NET: UNet = UNet { depth: 3, ..SMALL };
 
 const WIDTH: usize = 201;
 const HEIGHT: usize = 130;

@@ -2,10 +2,10 @@
 
 mod common;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use common::process::alone;
 use common::{Files, SMALL, cells, element, segment};
 use gst::prelude::*;
 use gstreamer as gst;
@@ -17,10 +17,7 @@ const ELEMENTS: u64 = 16;
 /// Resident memory of this process in MiB.
 #[cfg(target_os = "linux")]
 fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
-    kib.parse::<f64>().unwrap() / 1024.0
+    common::process::memory("VmRSS") as f64 / 1024.0
 }
 
 /// Seconds that the processor has worked for this process.
@@ -35,12 +32,6 @@ fn worked() -> f64 {
         first.map_or(0.0, |time| time.parse().unwrap())
     });
     nanoseconds.sum::<f64>() / 1e9
-}
-
-/// What a process takes can be told only while one test runs.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One model's weights are held once, however many use them.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Files, SMALL};
+use common::{Files, SMALL, process, short_or_long};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstunetsegment::unet::UNet;
@@ -89,10 +89,7 @@ fn too_little_memory_is_an_error_and_no_more() {
         plenty.error.is_none() && plenty.warnings.is_empty(),
         "{plenty:?}"
     );
-    let step = match std::env::var_os("UNETSEGMENT_SOAK") {
-        Some(_) => 25,
-        None => 150,
-    };
+    let step = short_or_long(150, 25);
     let (mut errors, mut warned) = (0, 0);
     let mut limit = 1000;
     while errors < 2 {
@@ -166,13 +163,5 @@ fn child_that_plays() {
         }
     }
     pipeline.set_state(gst::State::Null).unwrap();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: u64 = peak
-        .unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap();
-    println!("peak: {}", kib >> 10);
+    println!("peak: {}", process::memory("VmHWM") >> 10);
 }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::watch::{bus_of, warnings};
 use common::{BRIGHTNESS, Files, SMALL, element, foreign, gray8, harness, pixels};
 use gst::prelude::*;
 use gstreamer as gst;
@@ -122,14 +123,9 @@ fn the_legend_shows_the_same_colours() {
 #[test]
 fn a_palette_that_is_none_is_told() {
     let (element, mut harness) = finder(&[("palette", "#ff0000")]);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     element.set_property("palette", "#ff0000,green");
-    let warning = bus.pop_filtered(&[gst::MessageType::Warning]).unwrap();
-    let gst::MessageView::Warning(warning) = warning.view() else {
-        unreachable!()
-    };
-    let text = warning.error().to_string();
+    let text = warnings(&bus).remove(0);
     for part in ["palette stays", "\"green\"", "#rrggbb", "commas"] {
         assert!(text.contains(part), "{text}");
     }

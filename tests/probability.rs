@@ -4,11 +4,12 @@
 mod common;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use common::{Files, SMALL, caps, cells, element, gray8, harness, pixels};
+use common::pipelines::{end, launch};
+use common::watch::{counted, stats};
+use common::{Files, SMALL, caps, cells, element, harness, pixels, timed};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
@@ -20,10 +21,7 @@ const WIDTH: usize = 91;
 const HEIGHT: usize = 61;
 
 fn frame(number: u64) -> gst::Buffer {
-    let mut frame = gray8(&cells(WIDTH, HEIGHT, number), WIDTH, HEIGHT);
-    let time = gst::ClockTime::from_mseconds(40 * number);
-    frame.get_mut().unwrap().set_pts(time);
-    frame
+    timed(&cells(WIDTH, HEIGHT, number), WIDTH, HEIGHT, number)
 }
 
 /// `unetsegment output=probability`, asked for a format.
@@ -88,11 +86,6 @@ impl Ridden {
         let (_, out) = self.pass(frame);
         pixels(&self.probabilities, &out.unwrap()).0
     }
-
-    fn stat(&self, name: &str) -> u64 {
-        let stats: gst::Structure = self.segmenter.property("stats");
-        stats.get(name).unwrap()
-    }
 }
 
 #[test]
@@ -147,7 +140,7 @@ fn it_goes_with_its_mask() {
         let found = pixels(&ridden.probabilities, &out.unwrap()).0;
         assert!(found == expected, "{number}");
     }
-    assert_eq!(ridden.stat("runs"), 2);
+    assert_eq!(stats(&ridden.segmenter, "runs"), 2);
 }
 
 #[test]
@@ -216,7 +209,6 @@ fn its_buffers_are_used_again() {
 /// Display, masks and probabilities of both depths.
 #[test]
 fn one_inference_serves_all() {
-    common::init();
     let files = Files::new();
     let text = format!(
         "videotestsrc pattern=ball num-buffers=8 ! video/x-raw,format=GRAY8,width=90,height=61 ! \
@@ -227,24 +219,14 @@ fn one_inference_serves_all() {
          frames. ! queue ! unetmask name=wide what=probability ! video/x-raw,format=GRAY16_LE ! fakesink",
         files.model(&SMALL).display()
     );
-    let pipeline = gst::parse::launch(&text).unwrap();
-    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    let pipeline = launch(&text);
     let watched = ["display", "masks", "narrow", "wide"].map(|name| {
-        let pad = pipeline.by_name(name).unwrap().static_pad("src").unwrap();
-        let count = Arc::new(AtomicU64::new(0));
-        let seen = count.clone();
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            seen.fetch_add(1, Ordering::SeqCst);
-            gst::PadProbeReturn::Ok
-        });
-        (pad, count)
+        let element = pipeline.by_name(name).unwrap();
+        let count = counted(&element, "src");
+        (element.static_pad("src").unwrap(), count)
     });
     pipeline.set_state(gst::State::Playing).unwrap();
-    let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
-    let limit = gst::ClockTime::from_seconds(120);
-    let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds);
-    let end = end.expect("the stream stands still");
-    assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
+    end(&pipeline);
     let counts = watched
         .each_ref()
         .map(|(_, count)| count.load(Ordering::SeqCst));
@@ -254,7 +236,7 @@ fn one_inference_serves_all() {
         caps.structure(0).unwrap().get::<String>("format").unwrap()
     });
     assert_eq!(formats, ["RGBA", "GRAY8", "GRAY8", "GRAY16_LE"]);
-    let stats: gst::Structure = pipeline.by_name("unet").unwrap().property("stats");
-    assert_eq!(stats.get("runs"), Ok(8_u64), "more than one run a frame");
+    let unet = pipeline.by_name("unet").unwrap();
+    assert_eq!(stats(&unet, "runs"), 8, "more than one run a frame");
     pipeline.set_state(gst::State::Null).unwrap();
 }

@@ -4,9 +4,8 @@ mod common;
 
 use std::path::Path;
 
+use common::watch::{bus_of, stats, warnings};
 use common::{Files, SMALL, append, data, element, foreign, pictures, segment};
-use gst::prelude::*;
-use gstreamer as gst;
 use gstunetsegment::onnx;
 use gstunetsegment::unet::UNet;
 
@@ -80,8 +79,7 @@ fn tiles_may_be_seen_several_at_once() {
         let found = |properties: &[(&str, &str)]| {
             let element = element(&model, properties);
             let mask = segment(&element, &picture, width, height);
-            let stats: gst::Structure = element.property("stats");
-            (mask, stats.get::<u64>("runs").unwrap())
+            (mask, stats(&element, "runs"))
         };
         let (expected, tiles) = found(&[("tile-size", "64")]);
         assert!(tiles > 4, "{tiles} tiles");
@@ -106,14 +104,9 @@ fn real_frames_have_no_seams() {
 fn warning(bytes: &[u8], size: &str) -> Option<String> {
     let files = Files::new();
     let element = element(&files.write("model.onnx", bytes), &[("tile-size", size)]);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     segment(&element, &common::cells(200, 140, 1), 200, 140);
-    let message = bus.pop_filtered(&[gst::MessageType::Warning])?;
-    match message.view() {
-        gst::MessageView::Warning(warning) => Some(warning.error().to_string()),
-        _ => None,
-    }
+    warnings(&bus).into_iter().next()
 }
 
 #[test]

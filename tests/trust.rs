@@ -2,11 +2,11 @@
 
 mod common;
 
+use common::watch::{bus_of, messages};
 use common::{
     BRIGHTNESS, Files, SMALL, append, brightness, cells, data, described, element, foreign, gray8,
     harness, pictures, pixels,
 };
-use gst::prelude::*;
 use gstreamer as gst;
 use gstunetsegment::contract::{Channels, Contract, Normalization, Pictures};
 use gstunetsegment::picture::{Format, Frame, Gauge, Normalizer, Plane, YuvCoding};
@@ -22,16 +22,13 @@ fn seen(
 ) -> (Vec<u8>, Option<gst::Structure>) {
     let element = element(model, properties);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     let frame = || gray8(&cells(WIDTH, HEIGHT, 3), WIDTH, HEIGHT);
     let out = harness.push_and_pull(frame()).unwrap();
     let bytes = pixels(&harness, &out).0;
     // The second frame has nothing to tell of seams.
     harness.push_and_pull(frame()).unwrap();
-    let messages = std::iter::from_fn(|| bus.pop());
-    let fields = messages.filter_map(|message| Some(message.structure()?.to_owned()));
-    let mut named = fields.filter(|fields| fields.name() == name);
+    let mut named = messages(&bus, name).into_iter();
     let first = named.next();
     if name == "unetsegment-seams" {
         assert!(named.next().is_none(), "seams were told twice");
@@ -90,9 +87,8 @@ fn seams_of_each_size_are_told_once() {
     let files = Files::new();
     let properties = [("check-seams", "true"), ("output", "none")];
     let element = element(&files.model(&SMALL), &properties);
-    let bus = gst::Bus::new();
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     for width in [WIDTH, 64, WIDTH, 64, 80] {
         harness.set_src_caps(common::caps("GRAY8", width, HEIGHT));
         let frame = gray8(&cells(width, HEIGHT, 3), width, HEIGHT);
@@ -160,8 +156,7 @@ fn said(
     frames: &[(Vec<u8>, usize, usize)],
 ) -> (Vec<gst::Structure>, Vec<String>) {
     let element = element(model, properties);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     let (_, width, height) = frames[0];
     let mut harness = harness(&element, "GRAY8", width, height);
     for (bytes, ..) in frames {

@@ -4,7 +4,9 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
-use common::{BRIGHTNESS, Files, SMALL, brightness, cells, element, error_on, gray8, harness};
+use common::pipelines::{end, launch};
+use common::watch::{bus_of, stats, warnings};
+use common::{Files, SMALL, bright, cells, element, error_on, gray8, harness, timed};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
@@ -33,10 +35,8 @@ fn segmented(width: usize, height: usize, count: u64) -> Vec<gst::Buffer> {
     let mut harness = harness(&element, "GRAY8", width, height);
     (0..count)
         .map(|number| {
-            let mut frame = gray8(&cells(width, height, number), width, height);
-            let time = gst::ClockTime::from_mseconds(40 * number);
+            let mut frame = timed(&cells(width, height, number), width, height, number);
             let fields = frame.get_mut().unwrap();
-            fields.set_pts(time);
             fields.set_duration(gst::ClockTime::from_mseconds(40));
             fields.set_offset(number);
             harness.push_and_pull(frame).unwrap()
@@ -87,7 +87,6 @@ fn the_meta_s_own_memory_goes_out() {
     }
 }
 
-/// Rows of an odd length: whoever reads padded rows gets them.
 /// Another wish counts from the next start on, and does the stream of now no harm.
 #[test]
 fn what_goes_out_stays_while_frames_flow() {
@@ -102,6 +101,7 @@ fn what_goes_out_stays_while_frames_flow() {
     }
 }
 
+/// Rows of an odd length: whoever reads padded rows gets them.
 #[test]
 fn rows_have_the_padding_that_downstream_counts_on() {
     let (_element, mut harness) = alone(&[], 90, 61);
@@ -113,15 +113,9 @@ fn rows_have_the_padding_that_downstream_counts_on() {
 
 #[test]
 fn frames_without_a_mask_are_left_out_or_empty() {
-    let plain = |number: u64| {
-        let mut frame = gray8(&[7; 24 * 16], 24, 16);
-        let time = gst::ClockTime::from_mseconds(40 * number);
-        frame.get_mut().unwrap().set_pts(time);
-        frame
-    };
+    let plain = |number: u64| timed(&[7; 24 * 16], 24, 16, number);
     let (element, mut harness) = alone(&[], 24, 16);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     for number in 0..120 {
         harness.push(plain(number)).unwrap();
     }
@@ -129,8 +123,7 @@ fn frames_without_a_mask_are_left_out_or_empty() {
     let events = std::iter::from_fn(|| harness.try_pull_event());
     let gaps = events.filter(|event| event.type_() == gst::EventType::Gap);
     assert_eq!(gaps.count(), 120);
-    let warnings = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Warning]));
-    assert_eq!(warnings.count(), 1);
+    assert_eq!(warnings(&bus).len(), 1);
 
     let (_element, mut harness) = alone(&[("without-mask", "empty")], 24, 16);
     let out = harness.push_and_pull(plain(3)).unwrap();
@@ -142,8 +135,7 @@ fn frames_without_a_mask_are_left_out_or_empty() {
 #[test]
 fn stale_masks_are_told_as_such() {
     let (element, mut harness) = alone(&[("drop-stale", "true")], 88, 61);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     let fresh = segmented(88, 61, 1).remove(0);
     let mut stale = fresh.copy();
     let mask = mask_meta::of(&fresh).unwrap();
@@ -166,13 +158,7 @@ fn stale_masks_are_told_as_such() {
         harness.push(stale.clone()).unwrap();
     }
     assert!(harness.try_pull().is_none());
-    let warnings = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Warning]));
-    let texts: Vec<_> = warnings
-        .map(|message| match message.view() {
-            gst::MessageView::Warning(warning) => warning.error().to_string(),
-            _ => unreachable!(),
-        })
-        .collect();
+    let texts = warnings(&bus);
     assert_eq!(texts.len(), 1, "{texts:?}");
     assert!(
         texts[0].contains("stale") && texts[0].contains("max-mask-age"),
@@ -182,15 +168,8 @@ fn stale_masks_are_told_as_such() {
 
 #[test]
 fn what_is_not_there_is_told() {
-    common::init();
     let files = Files::new();
-    let model = files.write("brightness.onnx", &brightness());
-    let all: Vec<_> = BRIGHTNESS
-        .iter()
-        .chain(&[("output", "none")])
-        .copied()
-        .collect();
-    let segmenter = element(&model, &all);
+    let segmenter = bright(&files, &[("output", "none")]);
     let mut source = harness(&segmenter, "GRAY8", 24, 16);
     let frame = source.push_and_pull(gray8(&[9; 24 * 16], 24, 16)).unwrap();
     for (what, asked_by) in [
@@ -198,8 +177,7 @@ fn what_is_not_there_is_told() {
         ("probability", "keep-probability"),
     ] {
         let (element, mut harness) = alone(&[("what", what)], 24, 16);
-        let bus = gst::Bus::new();
-        element.set_bus(Some(&bus));
+        let bus = bus_of(&element);
         assert!(harness.push(frame.clone()).is_err());
         let text = error_on(&bus);
         let expected = format!("no {what}: set {asked_by}=true");
@@ -209,10 +187,7 @@ fn what_is_not_there_is_told() {
 
 /// Runs `text` to its end, with the masks or labels that pass the pad `watched`.
 fn play(text: &str, watched: &str, what: &str) -> (Vec<Vec<u8>>, gst::Pipeline) {
-    let pipeline = gst::parse::launch(text)
-        .unwrap()
-        .downcast::<gst::Pipeline>()
-        .unwrap();
+    let pipeline = launch(text);
     let masks = Arc::new(Mutex::new(Vec::new()));
     let (seen, of_labels) = (masks.clone(), what == "labels");
     let pad = pipeline
@@ -231,11 +206,7 @@ fn play(text: &str, watched: &str, what: &str) -> (Vec<Vec<u8>>, gst::Pipeline) 
         gst::PadProbeReturn::Ok
     });
     pipeline.set_state(gst::State::Playing).unwrap();
-    let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
-    let limit = gst::ClockTime::from_seconds(120);
-    let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds);
-    let end = end.expect("the stream stands still");
-    assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
+    end(&pipeline);
     let masks = std::mem::take(&mut *masks.lock().unwrap());
     (masks, pipeline)
 }
@@ -284,8 +255,7 @@ fn is_recorded((what, format): (&str, &str), (writer, reader, file): Recording) 
     );
     let (expected, pipeline) = play(&recording, "unet", what);
     let unet = pipeline.by_name("unet").unwrap();
-    let stats: gst::Structure = unet.property("stats");
-    assert_eq!(stats.get("runs"), Ok(8_u64), "more than one run a frame");
+    assert_eq!(stats(&unet, "runs"), 8, "more than one run a frame");
     pipeline.set_state(gst::State::Null).unwrap();
     assert!(expected.iter().flatten().any(|byte| *byte > 0), "{what}");
     let [source, decoder] = reader;

@@ -1,11 +1,15 @@
 //! What the tests share: models with random weights, pictures, and the element in a harness.
 #![allow(dead_code)] // Each test is a program of its own and uses a part of this.
 
+pub mod discs;
+pub mod frames;
+mod models;
+pub mod pipelines;
+pub mod process;
 pub mod programs;
 pub mod scene;
 pub mod watch;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
@@ -13,24 +17,21 @@ use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
 use gstreamer_video as gst_video;
-use gstunetsegment::contract::Contract;
-use gstunetsegment::inference::{Model, Options};
 use gstunetsegment::mask_meta;
-use gstunetsegment::onnx;
-use gstunetsegment::onnx::export::{Parameters, export};
 use gstunetsegment::unet::UNet;
-use prost::Message;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// A small network of the paper's kind.
-pub const SMALL: UNet = UNet {
-    channels: 1,
-    classes: 2,
-    width: 4,
-    depth: 2,
-    padded: false,
-};
+#[allow(unused_imports)] // For the same reason.
+pub use models::{BRIGHTNESS, SLOW, SMALL, append, brightness, described, foreign, model};
+
+/// What a test takes in its short form, or in the long one that `make soak` runs (`UNETSEGMENT_SOAK=1`).
+pub fn short_or_long<T>(short: T, long: T) -> T {
+    match std::env::var_os("UNETSEGMENT_SOAK") {
+        Some(_) => long,
+        None => short,
+    }
+}
 
 /// Makes the element known, once, and ONNX Runtime where `make` has put it.
 pub fn init() {
@@ -50,114 +51,6 @@ pub fn init() {
         }
         gst::init().unwrap();
         gstunetsegment::plugin_register_static().unwrap();
-    });
-}
-
-/// Random weights of the usual size (He et al.), so that every layer has something to say.
-fn parameters(unet: &UNet) -> BTreeMap<String, Parameters> {
-    let mut random = StdRng::seed_from_u64(1);
-    let layers = unet.layers().into_iter();
-    layers
-        .map(|layer| {
-            let shape = layer.shape();
-            let count: usize = shape.iter().product();
-            let deviation = (2.0 / (count / layer.outputs) as f32).sqrt();
-            // The sum of three uniform numbers in -1..1 has a standard deviation of 1.
-            let mut normal = || (0..3).map(|_| random.random_range(-1.0..1.0)).sum::<f32>();
-            let parameters = Parameters {
-                weight: (0..count).map(|_| normal() * deviation).collect(),
-                bias: (0..layer.outputs).map(|_| normal() * 0.1).collect(),
-            };
-            (layer.name, parameters)
-        })
-        .collect()
-}
-
-/// Shifts the last bias of a network of two classes so that half of a picture is foreground: a mask
-/// of one class would hide every mistake.
-fn balance(unet: &UNet, parameters: &mut BTreeMap<String, Parameters>) {
-    init();
-    let bytes = export(unet, parameters, &unet.contract("to balance")).unwrap();
-    let files = Files::new();
-    let mut model = Model::open(&files.write("model.onnx", &bytes), &Options::default()).unwrap();
-    let (height, width) = unet.geometry().legal(300, 300).unwrap();
-    model.shape(height, width).unwrap();
-    let picture = cells(width, height, 9);
-    let mean = picture.iter().map(|value| f32::from(*value)).sum::<f32>() / picture.len() as f32;
-    let planes = model.input().chunks_exact_mut(width * height);
-    for plane in planes {
-        for (input, value) in plane.iter_mut().zip(&picture) {
-            *input = (f32::from(*value) - mean) / 40.0;
-        }
-    }
-    let scores = model.run().unwrap();
-    let (background, foreground) = scores.split_at(scores.len() / 2);
-    let mut lead: Vec<f32> = foreground
-        .iter()
-        .zip(background)
-        .map(|(f, b)| f - b)
-        .collect();
-    lead.sort_by(f32::total_cmp);
-    parameters.get_mut("last").unwrap().bias[1] -= lead[lead.len() / 2];
-}
-
-/// The bytes of a model with random weights.
-pub fn model(unet: &UNet) -> Vec<u8> {
-    described(unet, &unet.contract("random"))
-}
-
-/// The bytes of a model with random weights and the given contract.
-pub fn described(unet: &UNet, contract: &Contract) -> Vec<u8> {
-    let mut parameters = parameters(unet);
-    if unet.classes == 2 && matches!(unet.channels, 1 | 3) {
-        balance(unet, &mut parameters);
-    }
-    export(unet, &parameters, contract).unwrap()
-}
-
-/// The model of `unet` as another program would have written it: without a contract, and changed.
-pub fn foreign(unet: &UNet, change: impl FnOnce(&mut onnx::Graph)) -> Vec<u8> {
-    let mut model = onnx::Model::decode(model(unet).as_slice()).unwrap();
-    model.metadata_props.clear();
-    change(model.graph.as_mut().unwrap());
-    model.encode_to_vec()
-}
-
-/// Adds an operator behind the last one of `graph`, of a network with two classes.
-pub fn append(graph: &mut onnx::Graph, op: &str) {
-    let output = graph.output[0].name.clone();
-    let before = format!("before {op}");
-    graph.node.last_mut().unwrap().output = vec![before.clone()];
-    let number = |name: &str, i| onnx::Attribute {
-        name: name.into(),
-        i,
-        r#type: onnx::AttributeType::Int as i32,
-        ..Default::default()
-    };
-    let mut input = vec![before];
-    if op == "InstanceNormalization" {
-        for name in ["scale", "shift"] {
-            input.push(name.into());
-            graph.initializer.push(onnx::Tensor {
-                dims: vec![2],
-                data_type: onnx::DataType::Float as i32,
-                float_data: vec![1.0; 2],
-                name: name.into(),
-                ..Default::default()
-            });
-        }
-    }
-    graph.node.push(onnx::Node {
-        input,
-        output: vec![output],
-        name: op.into(),
-        op_type: op.into(),
-        attribute: match op {
-            "Softmax" => vec![number("axis", 1)],
-            "Cast" => vec![number("to", onnx::DataType::Float as i64)],
-            _ => vec![],
-        },
-        ..Default::default()
     });
 }
 
@@ -247,11 +140,31 @@ pub fn element(model: &Path, properties: &[(&str, &str)]) -> gst::Element {
     element
 }
 
+/// The element that finds what is bright, by the model of [`brightness`].
+pub fn bright(files: &Files, properties: &[(&str, &str)]) -> gst::Element {
+    let model = files.write("brightness.onnx", &brightness());
+    element(&model, &[&BRIGHTNESS, properties].concat())
+}
+
 /// A harness around the element, fed with `format`.
 pub fn harness(element: &gst::Element, format: &str, width: usize, height: usize) -> Harness {
     let mut harness = Harness::with_element(element, Some("sink"), Some("src"));
     harness.set_src_caps(caps(format, width, height));
     harness
+}
+
+/// Flushes the element, and begins a segment for the frames that come.
+pub fn flush(harness: &mut Harness) {
+    let pad = harness.element().unwrap().static_pad("sink").unwrap();
+    assert!(pad.send_event(gst::event::FlushStart::new()));
+    assert!(pad.send_event(gst::event::FlushStop::new(true)));
+    begin_segment(harness);
+}
+
+/// Begins a segment, without which no frame may follow a flush or the start of a stream.
+pub fn begin_segment(harness: &mut Harness) {
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    assert!(harness.push_event(gst::event::Segment::new(&segment)));
 }
 
 /// A buffer of a grey picture in GStreamer's own row stride.
@@ -263,6 +176,14 @@ pub fn gray8(picture: &[u8], width: usize, height: usize) -> gst::Buffer {
         bytes[row * stride..][..width].copy_from_slice(pixels);
     }
     gst::Buffer::from_mut_slice(bytes)
+}
+
+/// Frame `number` of a stream of 25 a second: a grey picture and its time.
+pub fn timed(picture: &[u8], width: usize, height: usize, number: u64) -> gst::Buffer {
+    let mut buffer = gray8(picture, width, height);
+    let time = gst::ClockTime::from_mseconds(40 * number);
+    buffer.get_mut().unwrap().set_pts(time);
+    buffer
 }
 
 pub fn info(format: &str, width: usize, height: usize) -> gst_video::VideoInfo {
@@ -302,8 +223,7 @@ pub fn segment(element: &gst::Element, picture: &[u8], width: usize, height: usi
 
 /// The text of the error with which the element refuses to start.
 pub fn refusal(element: &gst::Element) -> String {
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = watch::bus_of(element);
     // One that takes long to load is refused after the start.
     let _ = element.set_state(gst::State::Paused);
     let text = error_on(&bus);
@@ -364,23 +284,3 @@ pub fn pictures(folder: &Path, count: usize) -> Vec<(Vec<u8>, usize, usize)> {
         })
         .collect()
 }
-
-/// A model whose mask is the picture: foreground is what is brighter than 127. To be used with
-/// the properties [`BRIGHTNESS`].
-pub fn brightness() -> Vec<u8> {
-    foreign(&SMALL, |graph| {
-        let mut layer = graph.node.pop().unwrap();
-        layer.input = ["image", "weight", "bias"].map(String::from).to_vec();
-        graph.node = vec![layer];
-        let tensor = |name: &str, dims: &[i64], values: &[f32]| {
-            onnx::Tensor::of_floats(name.into(), dims, values)
-        };
-        graph.initializer = vec![
-            tensor("weight", &[2, 1, 1, 1], &[0.0, 20.0]),
-            tensor("bias", &[2], &[0.0, -10.0]),
-        ];
-    })
-}
-
-/// Properties that go with [`brightness`].
-pub const BRIGHTNESS: [(&str, &str); 2] = [("normalization", "fixed"), ("value-range", "0,255")];

@@ -6,6 +6,7 @@ use gstunetsegment::inference::{Model, Options};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::common::process::child;
 use crate::common::{self, Files, SMALL};
 
 /// A model with some of its bytes changed, cut out or put in.
@@ -55,8 +56,8 @@ fn models_with_faults_are_refused_or_run() {
     let count: usize = std::env::var(MUTATED).map_or(400, |count| count.parse().unwrap());
     let (mut next, mut ran, mut faults) = (0, 0, Vec::new());
     while next < count {
-        let mut worker = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "faults::worker", "--ignored", "--nocapture"])
+        let mut worker = child("faults::worker")
+            .arg("--nocapture")
             .env(RANGE, format!("{next} {count}"))
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::null())

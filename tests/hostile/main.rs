@@ -10,9 +10,9 @@ mod shapes;
 mod swelling;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use common::process::alone;
 use common::{Files, SMALL, element, refusal};
 use gstunetsegment::inference::{Model, Options};
 use gstunetsegment::onnx::{self, Attribute, Tensor};
@@ -25,21 +25,12 @@ use models::{file, node};
 /// Most memory that this process ever took, in MiB.
 #[cfg(target_os = "linux")]
 fn peak() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
-    kib.parse::<f64>().unwrap() / 1024.0
+    common::process::memory("VmHWM") as f64 / 1024.0
 }
 
 #[cfg(not(target_os = "linux"))]
 fn peak() -> f64 {
     0.0
-}
-
-/// What a process takes can be told only while one test runs.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes [`peak`] count from now on.

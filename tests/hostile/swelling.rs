@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use gstunetsegment::inference::{Canceller, Model, ModelError, Options};
 
+use crate::common::process::alone;
 use crate::common::{self, Files, element, refusal};
 use crate::{forget_peak, peak, refused};
 
@@ -187,7 +188,7 @@ fn swelling(files: &Files) -> Vec<(PathBuf, &'static str)> {
 /// Also by the element, which says so on the bus.
 #[test]
 fn files_that_swell_are_refused_before_they_do() {
-    let _alone = super::alone();
+    let _alone = alone();
     common::init();
     let files = Files::new();
     for (path, words) in swelling(&files) {
@@ -216,7 +217,7 @@ fn files_that_swell_are_refused_before_they_do() {
 /// Nobody has to wait until a large file is read.
 #[test]
 fn reading_a_large_model_can_be_ended() {
-    let _alone = super::alone();
+    let _alone = alone();
     common::init();
     let files = Files::new();
     let size = 1 << 30;
