@@ -122,8 +122,9 @@ soak: rust ## Run the tests of reliability in their long form
 	@scripts/onnxruntime.sh
 	@scripts/python-packages.sh micromanager
 	cargo build $(flags) --lib
-	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 cargo test $(flags) --test cameras --test embedding --test reliability \
-		--test live --test loading --test failing --test flow --test memory --test hostile -- --nocapture
+	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 cargo test $(flags) --test cameras --test control --test embedding \
+		--test failing --test flow --test hostile --test latency --test live --test loading --test memory \
+		--test reliability --test stopping --test swapping -- --nocapture
 
 # The trainer first, as for `make build`.
 .PHONY: deb

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use common::{Files, SMALL, cells, element, gray8, harness, mask_of, pixels};
+use common::frames::{HEIGHT, WIDTH};
+use common::pipelines::{end, launch};
+use common::process::child;
+use common::watch::{bus_of, has_failed, stats, wait, warnings};
+use common::{Files, SMALL, cells, discs, element, gray8, harness, mask_of, pixels, short_or_long};
 use gst::prelude::*;
 use gst_controller::prelude::*;
 use gstreamer as gst;
 use gstreamer_controller as gst_controller;
-
-const WIDTH: usize = 90;
-const HEIGHT: usize = 61;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 fn picture() -> Vec<u8> {
     cells(WIDTH, HEIGHT, 1)
@@ -51,13 +54,32 @@ fn the_output_may_change_while_frames_flow() {
     }
 }
 
+#[test]
+fn the_threshold_may_change_while_frames_flow() {
+    let (element, mut harness, _) = discs::finder(&[("output", "mask")]);
+    let (width, height) = (discs::WIDTH, discs::HEIGHT);
+    let picture: Vec<u8> = (0..width * height).map(|at| (at % 256) as u8).collect();
+    let mut foreground = |threshold: f64| {
+        element.set_property("threshold", threshold);
+        let out = harness
+            .push_and_pull(gray8(&picture, width, height))
+            .unwrap();
+        let mask = out.map_readable().unwrap();
+        mask.iter().filter(|class| **class == 1).count()
+    };
+    let usual = foreground(-1.0);
+    assert_eq!(foreground(0.5), usual);
+    let (strict, lax) = (foreground(0.99), foreground(0.01));
+    assert!(strict < usual && usual < lax, "{strict} {usual} {lax}");
+    assert_eq!(foreground(-1.0), usual);
+}
+
 /// Caps are asked for and agreed on for one output while another thread already wants the next. How the
 /// threads meet is left to chance, so that many streams are started.
 #[test]
 fn the_output_may_change_at_any_moment() {
     let files = Files::new();
     let model = files.model(&SMALL);
-    common::init();
     for _ in 0..20 {
         stream_while_the_output_changes(&model);
     }
@@ -69,8 +91,7 @@ fn stream_while_the_output_changes(model: &Path) {
          unetsegment name=segment model-file={} ! fakesink name=sink signal-handoffs=true",
         model.display()
     );
-    let pipeline = gst::parse::launch(&text).unwrap();
-    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    let pipeline = launch(&text);
     let segment = pipeline.by_name("segment").unwrap();
     let frames = Arc::new(AtomicUsize::new(0));
     let arrived = frames.clone();
@@ -94,15 +115,106 @@ fn stream_while_the_output_changes(model: &Path) {
         }
     });
     pipeline.set_state(gst::State::Playing).unwrap();
-    let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
-    let limit = gst::ClockTime::from_seconds(120);
-    let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds);
+    end(&pipeline);
     done.store(true, Ordering::Relaxed);
     changer.join().unwrap();
     pipeline.set_state(gst::State::Null).unwrap();
-    let end = end.expect("the stream stands still");
-    assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
     assert_eq!(frames.load(Ordering::Relaxed), 100);
+}
+
+/// Says to a child in which mode frames flow.
+const MODE: &str = "UNETSEGMENT_MODE";
+
+/// What is written while frames flow, and values for it, bad ones too.
+const WRITTEN: [(&str, &[&str]); 21] = [
+    (
+        "output",
+        &["overlay", "mask", "labels", "probability", "none"],
+    ),
+    ("opacity", &["0", "0.3", "1"]),
+    (
+        "normalization",
+        &["model", "z-score", "percentile", "min-max", "fixed"],
+    ),
+    ("display-range", &["auto", "0,255", "nonsense"]),
+    ("post-messages", &["true", "false"]),
+    ("post-objects", &["true", "false"]),
+    ("min-area", &["-1", "0", "30"]),
+    ("inference-interval", &["1", "2", "5"]),
+    ("max-mask-age", &["0", "1", "1000"]),
+    ("max-latency", &["0", "1", "1000"]),
+    ("tile-size", &["0", "32"]),
+    ("threshold", &["-1", "0.2", "0.9"]),
+    ("split", &["model", "off", "distance", "cores"]),
+    (
+        "trigger",
+        &["", "objects > 3", "coverage > 0.2 until 0.1", "nonsense"],
+    ),
+    ("palette", &["", "#ff0000,#00ff00", "nonsense"]),
+    ("show-classes", &["all", "1", "2"]),
+    ("annotations", &["", "numbers+count+age", "legend"]),
+    ("keep-probability", &["true", "false"]),
+    ("what", &["mask", "labels", "probability"]),
+    ("drop-stale", &["true", "false"]),
+    ("track", &["true", "false"]),
+];
+
+/// Another thread writes properties at random while frames flow: in a process of its own, which GLib ends where
+/// anything is done that it calls critical.
+#[test]
+fn properties_may_be_written_at_any_moment() {
+    for mode in ["sync", "latest"] {
+        let output = child("child_that_is_written_to")
+            .arg("--test-threads=1")
+            .env(MODE, mode)
+            .env("G_DEBUG", "fatal-criticals")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{mode}: {} {told}", output.status);
+    }
+}
+
+#[test]
+#[ignore = "a part of properties_may_be_written_at_any_moment, which runs it in a process of its own"]
+fn child_that_is_written_to() {
+    let Ok(mode) = std::env::var(MODE) else {
+        return;
+    };
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let text = format!(
+        "videotestsrc ! video/x-raw,format=GRAY8,width=64,height=48 ! unetsegment name=unet mode={mode} model-file={} ! tee name=t \
+         t. ! queue ! fakesink sync=false t. ! queue ! unetmask name=masks without-mask=empty ! fakesink sync=false",
+        model.display()
+    );
+    let pipeline = launch(&text);
+    let element = pipeline.by_name("unet").unwrap();
+    let masks = pipeline.by_name("masks").unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let mut random = StdRng::seed_from_u64(11);
+    // The long form would use up the numbers of objects, which begin anew each time they are followed.
+    let written = &WRITTEN[..short_or_long(WRITTEN.len(), WRITTEN.len() - 1)];
+    for number in 0..short_or_long(3_000, 100_000) {
+        let (name, values) = written[random.random_range(0..written.len())];
+        let value = values[random.random_range(0..values.len())];
+        let element = match name {
+            "what" | "drop-stale" => &masks,
+            _ => &element,
+        };
+        element.set_property_from_str(name, value);
+        let element = &pipeline.by_name("unet").unwrap();
+        let _: gst::Structure = element.property("stats");
+        if number % 200 == 0 {
+            element.set_property("model-file", model.to_str().unwrap());
+        }
+    }
+    // Whatever was written last, frames go out with this.
+    element.set_property_from_str("output", "none");
+    let before = stats(&element, "out");
+    wait("frames", || stats(&element, "out") >= before + 5);
+    assert!(!has_failed(&pipeline.bus().unwrap()));
+    pipeline.set_state(gst::State::Null).unwrap();
 }
 
 #[test]
@@ -165,8 +277,7 @@ fn a_refused_value_is_told_with_nothing_locked() {
 fn class_0_is_refused() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[("show-classes", "2")]);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     for text in ["0", "0,1"] {
         element.set_property("show-classes", text);
         assert_eq!(element.property::<String>("show-classes"), "2");
@@ -179,20 +290,14 @@ fn class_0_is_refused() {
 fn what_is_read_at_the_start_says_so() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[]);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     element.set_property("tile-size", 64_u32);
     assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_none());
     element.set_state(gst::State::Paused).unwrap();
     element.set_property("opacity", 0.5);
     assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_none());
     element.set_property("tile-size", 32_u32);
-    let message = bus.pop_filtered(&[gst::MessageType::Warning]);
-    let message = message.expect("no warning");
-    let gst::MessageView::Warning(warning) = message.view() else {
-        unreachable!()
-    };
-    let text = warning.error().to_string();
+    let text = warnings(&bus).remove(0);
     assert!(
         text.contains("tile-size") && text.contains("next start"),
         "{text}"
@@ -206,9 +311,8 @@ fn a_refused_text_that_was_told_of_is_forgotten() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let element = element(&model, &[]);
-    let bus = gst::Bus::new();
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     element.set_property("display-range", "bright");
     assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_some());
     element.set_property("model-file", model.to_str().unwrap());

@@ -2,23 +2,14 @@
 
 mod common;
 
-use common::{Files, caps, cells, element, gray8, harness, info, mask_of, pixels};
+use common::frames::{HEIGHT, WIDTH};
+use common::pipelines::launch;
+use common::watch::bus_of;
+use common::{Files, SMALL, caps, cells, element, gray8, harness, info, mask_of, pixels};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
 use gstreamer_video as gst_video;
-use gstunetsegment::unet::UNet;
-
-const NET: UNet = UNet {
-    channels: 1,
-    classes: 2,
-    width: 4,
-    depth: 2,
-    padded: false,
-};
-
-const WIDTH: usize = 90;
-const HEIGHT: usize = 61;
 
 fn picture() -> Vec<u8> {
     cells(WIDTH, HEIGHT, 1)
@@ -27,7 +18,7 @@ fn picture() -> Vec<u8> {
 #[test]
 fn the_mask_goes_out_as_the_meta_has_it() {
     let files = Files::new();
-    let element = element(&files.model(&NET), &[("output", "mask")]);
+    let element = element(&files.model(&SMALL), &[("output", "mask")]);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
     let out = harness
         .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
@@ -40,7 +31,7 @@ fn the_mask_goes_out_as_the_meta_has_it() {
 #[test]
 fn the_probability_is_above_half_where_the_mask_is() {
     let files = Files::new();
-    let model = files.model(&NET);
+    let model = files.model(&SMALL);
     for (format, bytes) in [("GRAY8", 1), ("GRAY16_LE", 2)] {
         let element = element(&model, &[("output", "probability")]);
         let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
@@ -70,7 +61,7 @@ fn the_probability_is_above_half_where_the_mask_is() {
 #[test]
 fn grey_becomes_a_coloured_overlay() {
     let files = Files::new();
-    let element = element(&files.model(&NET), &[("opacity", "1")]);
+    let element = element(&files.model(&SMALL), &[("opacity", "1")]);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
     let picture = picture();
     let out = harness
@@ -92,7 +83,7 @@ fn grey_becomes_a_coloured_overlay() {
 #[test]
 fn colour_is_drawn_upon_in_place() {
     let files = Files::new();
-    let element = element(&files.model(&NET), &[("opacity", "1")]);
+    let element = element(&files.model(&SMALL), &[("opacity", "1")]);
     for format in ["RGB", "BGRx", "NV12", "I420"] {
         let mut harness = harness(&element, format, WIDTH, HEIGHT);
         let buffer = gst::Buffer::from_mut_slice(vec![90; info(format, WIDTH, HEIGHT).size()]);
@@ -114,7 +105,7 @@ fn colour_is_drawn_upon_in_place() {
 #[test]
 fn without_output_the_frame_stays_as_it_came() {
     let files = Files::new();
-    let element = element(&files.model(&NET), &[("output", "none")]);
+    let element = element(&files.model(&SMALL), &[("output", "none")]);
     for format in ["GRAY16_LE", "RGB", "NV12"] {
         let mut harness = harness(&element, format, WIDTH, HEIGHT);
         let size = info(format, WIDTH, HEIGHT).size();
@@ -139,7 +130,7 @@ fn without_output_the_frame_stays_as_it_came() {
 fn what_the_frame_carries_survives() {
     let files = Files::new();
     for output in ["overlay", "mask", "none"] {
-        let element = element(&files.model(&NET), &[("output", output)]);
+        let element = element(&files.model(&SMALL), &[("output", output)]);
         let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
         let mut buffer = gray8(&picture(), WIDTH, HEIGHT);
         {
@@ -193,7 +184,7 @@ fn what_the_frame_carries_survives() {
 #[test]
 fn a_frame_without_time_or_rate_is_normal() {
     let files = Files::new();
-    let element = element(&files.model(&NET), &[]);
+    let element = element(&files.model(&SMALL), &[]);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
     let out = harness
         .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
@@ -204,21 +195,17 @@ fn a_frame_without_time_or_rate_is_normal() {
 #[test]
 fn the_meta_survives_converting_and_goes_with_scaling() {
     let files = Files::new();
-    let model = files.model(&NET);
+    let model = files.model(&SMALL);
     for (last, stays) in [
         ("videoconvert ! video/x-raw,format=I420", true),
         ("videoscale ! video/x-raw,width=50", false),
     ] {
-        common::init();
         let text = format!(
             "videotestsrc num-buffers=1 pattern=ball ! video/x-raw,format=GRAY8,width=90,height=60 ! \
              unetsegment model-file={} ! {last} ! appsink name=sink",
             model.display()
         );
-        let pipeline = gst::parse::launch(&text)
-            .unwrap()
-            .downcast::<gst::Pipeline>()
-            .unwrap();
+        let pipeline = launch(&text);
         pipeline.set_state(gst::State::Playing).unwrap();
         let sink = pipeline
             .by_name("sink")
@@ -233,35 +220,11 @@ fn the_meta_survives_converting_and_goes_with_scaling() {
 }
 
 #[test]
-fn latency_is_what_was_measured() {
-    let files = Files::new();
-    let element = element(&files.model(&NET), &[]);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
-    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-    harness.set_upstream_latency(gst::ClockTime::from_mseconds(7));
-    // Known before the first frame, so that a live one is not late.
-    assert!(
-        bus.pop_filtered(&[gst::MessageType::Latency]).is_some(),
-        "no latency message"
-    );
-    harness
-        .push_and_pull(gray8(&picture(), WIDTH, HEIGHT))
-        .unwrap();
-    let mut query = gst::query::Latency::new();
-    assert!(element.static_pad("src").unwrap().query(&mut query));
-    let (_, min, _) = query.result();
-    assert!(min > gst::ClockTime::from_mseconds(7), "{min}");
-    assert!(min < gst::ClockTime::from_seconds(60), "{min}");
-}
-
-#[test]
 fn messages_count_what_the_mask_shows() {
     let files = Files::new();
-    let element = element(&files.model(&NET), &[("post-messages", "true")]);
+    let element = element(&files.model(&SMALL), &[("post-messages", "true")]);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     for number in 0..3_u64 {
         let mut buffer = gray8(&picture(), WIDTH, HEIGHT);
         buffer
@@ -290,14 +253,13 @@ fn messages_count_what_the_mask_shows() {
 #[test]
 fn the_model_says_which_objects_are_too_small() {
     let files = Files::new();
-    let mut contract = NET.contract("large cells");
+    let mut contract = SMALL.contract("large cells");
     contract.min_area = Some(WIDTH * HEIGHT + 1);
-    let model = files.write("large.onnx", &common::described(&NET, &contract));
+    let model = files.write("large.onnx", &common::described(&SMALL, &contract));
     for (min_area, counted) in [("-1", false), ("1", true)] {
         let element = element(&model, &[("post-messages", "true"), ("min-area", min_area)]);
         let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-        let bus = gst::Bus::new();
-        element.set_bus(Some(&bus));
+        let bus = bus_of(&element);
         let buffer = gray8(&picture(), WIDTH, HEIGHT);
         harness.push_and_pull(buffer).unwrap();
         let message = bus.pop_filtered(&[gst::MessageType::Element]).unwrap();
@@ -309,7 +271,7 @@ fn the_model_says_which_objects_are_too_small() {
 #[test]
 fn the_provider_in_use_is_reported() {
     let files = Files::new();
-    let element = element(&files.model(&NET), &[("execution-provider", "cpu")]);
+    let element = element(&files.model(&SMALL), &[("execution-provider", "cpu")]);
     assert_eq!(element.property::<Option<String>>("active-provider"), None);
     element.set_state(gst::State::Paused).unwrap();
     assert_eq!(element.property::<String>("active-provider"), "cpu");
@@ -320,7 +282,7 @@ fn the_provider_in_use_is_reported() {
 fn a_constant_frame_is_no_trouble() {
     let files = Files::new();
     for normalization in ["z-score", "percentile", "min-max", "fixed"] {
-        let element = element(&files.model(&NET), &[("normalization", normalization)]);
+        let element = element(&files.model(&SMALL), &[("normalization", normalization)]);
         for value in [0, 128, 255] {
             common::segment(&element, &vec![value; WIDTH * HEIGHT], WIDTH, HEIGHT);
         }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use common::watch::messages;
-use common::{Files, SMALL, cells, element, error_on, foreign, gray8, harness};
+use common::pipelines::{end, launch};
+use common::watch::{bus_of, loads};
+use common::{Files, SMALL, cells, element, error_on, foreign, harness, short_or_long, timed};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstunetsegment::inference::{Canceller, Model, ModelError, Options};
@@ -45,25 +46,13 @@ fn slow() -> &'static Path {
 }
 
 fn frame(number: u64) -> gst::Buffer {
-    let mut buffer = gray8(&cells(SIDE, SIDE, number), SIDE, SIDE);
-    let time = gst::ClockTime::from_mseconds(40 * number);
-    buffer.get_mut().unwrap().set_pts(time);
-    buffer
-}
-
-/// The messages about models on `bus`: whether each was loaded.
-fn told(bus: &gst::Bus) -> Vec<bool> {
-    let of_models = messages(bus, "unetsegment-model").into_iter();
-    of_models
-        .map(|fields| fields.get("loaded").unwrap())
-        .collect()
+    timed(&cells(SIDE, SIDE, number), SIDE, SIDE, number)
 }
 
 #[test]
 fn frames_wait_for_the_model_where_they_wait_for_masks() {
     let element = element(slow(), &[]);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     let start = Instant::now();
     element.set_state(gst::State::Playing).unwrap();
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
@@ -72,7 +61,7 @@ fn frames_wait_for_the_model_where_they_wait_for_masks() {
     let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
     let out = harness.push_and_pull(frame(0)).unwrap();
     assert!(mask_meta::of(&out).is_some());
-    assert!(told(&bus).contains(&true));
+    assert!(loads(&bus).iter().any(|(loaded, _)| *loaded));
     let provider: String = element.property("active-provider");
     assert_eq!(provider, "cpu");
 }
@@ -80,8 +69,7 @@ fn frames_wait_for_the_model_where_they_wait_for_masks() {
 #[test]
 fn frames_pass_meanwhile_where_they_do_not_wait() {
     let element = element(slow(), &[("mode", "latest"), ("max-mask-age", "0")]);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
     let start = Instant::now();
     let out = harness.push_and_pull(frame(0)).unwrap();
@@ -94,20 +82,15 @@ fn frames_pass_meanwhile_where_they_do_not_wait() {
         assert!(start.elapsed() < Duration::from_secs(120), "no mask");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(told(&bus).contains(&true));
+    assert!(loads(&bus).iter().any(|(loaded, _)| *loaded));
 }
 
 /// Whether a stream waits for it or not, at any moment.
 #[test]
 fn a_stop_does_not_wait_for_it() {
-    let rounds = match std::env::var_os("UNETSEGMENT_SOAK") {
-        Some(_) => 200,
-        None => 6,
-    };
-    for round in 0..rounds {
+    for round in 0..short_or_long(6, 200) {
         let element = element(slow(), &[]);
-        let bus = gst::Bus::new();
-        element.set_bus(Some(&bus));
+        let bus = bus_of(&element);
         element.set_state(gst::State::Playing).unwrap();
         let waiting = (round % 2 == 1).then(|| {
             let pad = element.static_pad("sink").unwrap();
@@ -135,8 +118,7 @@ fn a_late_refusal_is_an_error() {
     let files = Files::new();
     let path = files.write("many.onnx", &foreign(&paper(300), |_| ()));
     let element = element(&path, &[]);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
+    let bus = bus_of(&element);
     let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
     assert!(harness.push(frame(0)).is_err());
     let text = error_on(&bus);
@@ -152,8 +134,7 @@ fn another_model_stands_in_for_one_that_is_refused_late() {
     let good = files.model(&SMALL);
     for (in_flight, waits) in [("1", true), ("2", true), ("2", false)] {
         let element = element(&bad, &[("frames-in-flight", in_flight), ("output", "none")]);
-        let bus = gst::Bus::new();
-        element.set_bus(Some(&bus));
+        let bus = bus_of(&element);
         let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
         if waits {
             // Nobody has seen a frame yet.
@@ -165,81 +146,9 @@ fn another_model_stands_in_for_one_that_is_refused_late() {
     }
 }
 
-/// Good models and bad ones by turns in the middle of a stream: each is told of once, a bad one leaves the last good
-/// one at work, and every frame comes out as it went in.
-#[test]
-fn models_come_and_go_without_loss() {
-    let rounds = match std::env::var_os("UNETSEGMENT_SOAK") {
-        Some(_) => 500,
-        None => 10,
-    };
-    let files = Files::new();
-    let good = [0, 1].map(|index| {
-        let unet = UNet {
-            padded: index == 1,
-            ..SMALL
-        };
-        files.write(&format!("good{index}.onnx"), &common::model(&unet))
-    });
-    let whole = common::model(&SMALL);
-    let bad = [
-        files.write("text.onnx", b"no model"),
-        files.write("cut.onnx", &whole[..whole.len() / 2]),
-        files.path("nothing.onnx"),
-    ];
-    for mode in ["sync", "latest"] {
-        let element = element(&good[0], &[("output", "none"), ("mode", mode)]);
-        let bus = gst::Bus::new();
-        let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
-        element.set_bus(Some(&bus));
-        let stats = |name: &str| {
-            let stats: gst::Structure = element.property("stats");
-            stats.value(name).unwrap().to_owned()
-        };
-        let mut frames = 0;
-        // Frames pass until a message comes, and all of them come out.
-        let mut pass = |expected: bool| {
-            let start = Instant::now();
-            let mut messages = Vec::new();
-            while messages.is_empty() {
-                assert!(start.elapsed() < Duration::from_secs(10), "no message");
-                let out = harness.push_and_pull(frame(frames)).unwrap();
-                assert_eq!(out.pts(), frame(frames).pts());
-                frames += 1;
-                messages.extend(told(&bus));
-            }
-            assert_eq!(messages, [expected]);
-        };
-        for round in 0..rounds / 2 {
-            let before: String = stats("model-hash").get().unwrap();
-            element.set_property("model-file", bad[round % bad.len()].to_str().unwrap());
-            pass(false);
-            assert_eq!(stats("model-hash").get::<String>().unwrap(), before);
-            element.set_property("model-file", good[(round + 1) % 2].to_str().unwrap());
-            pass(true);
-            assert_ne!(stats("model-hash").get::<String>().unwrap(), before);
-        }
-        let [came, went, dropped] =
-            ["in", "out", "dropped"].map(|name| stats(name).get::<u64>().unwrap());
-        assert_eq!((came, went, dropped), (frames, frames, 0), "{mode}");
-        let kinds = [gst::MessageType::Error, gst::MessageType::Warning];
-        assert!(bus.pop_filtered(&kinds).is_none());
-    }
-}
-
-/// The text of the property.
-fn model_file(element: &gst::Element) -> String {
-    element.property("model-file")
-}
-
 /// Whoever writes properties while the element starts holds nothing up, whichever comes first.
 #[test]
 fn writes_during_a_start_hold_nothing_up() {
-    let rounds = match std::env::var_os("UNETSEGMENT_SOAK") {
-        Some(_) => 500,
-        None => 20,
-    };
-    common::init();
     let files = Files::new();
     let [first, second] = ["first.onnx", "second.onnx"].map(|name| {
         files
@@ -251,9 +160,8 @@ fn writes_during_a_start_hold_nothing_up() {
         "videotestsrc num-buffers=5 ! video/x-raw,format=GRAY8,width=48,height=40 ! unetsegment name=unet model-file={first} ! \
          fakesink sync=false"
     );
-    for round in 0..rounds {
-        let pipeline = gst::parse::launch(&text).unwrap();
-        let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    for _ in 0..short_or_long(20, 500) {
+        let pipeline = launch(&text);
         let element = pipeline.by_name("unet").unwrap();
         let (written, other) = (element.clone(), second.clone());
         let writing = std::thread::spawn(move || {
@@ -264,58 +172,10 @@ fn writes_during_a_start_hold_nothing_up() {
         });
         pipeline.set_state(gst::State::Playing).unwrap();
         writing.join().unwrap();
-        let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
-        let limit = gst::ClockTime::from_seconds(30);
-        let end = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds);
-        let end = end.unwrap_or_else(|| panic!("round {round}: the stream stands still"));
-        assert!(matches!(end.view(), gst::MessageView::Eos(_)), "{end:?}");
-        assert_eq!(model_file(&element), second);
+        end(&pipeline);
+        assert_eq!(element.property::<String>("model-file"), second);
         pipeline.set_state(gst::State::Null).unwrap();
     }
-}
-
-/// A wish that a newer one overtakes is told of too, and `model-file` names the newest that was not refused.
-#[test]
-fn each_of_many_wishes_is_told_of() {
-    let files = Files::new();
-    let path = |name: &str, bytes: &[u8]| files.write(name, bytes).display().to_string();
-    let (model, bad) = (common::model(&SMALL), path("text.onnx", b"no model"));
-    let (first, second) = (path("first.onnx", &model), path("second.onnx", &model));
-    let element = element(first.as_ref(), &[("output", "none")]);
-    let bus = gst::Bus::new();
-    let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
-    element.set_bus(Some(&bus));
-    for round in 0..5 {
-        // Each one soon after the one before, so that their loading overlaps.
-        let wishes = [&bad, &second, &bad, &first, &second];
-        for wish in wishes {
-            element.set_property("model-file", wish);
-            std::thread::sleep(Duration::from_micros(100 * round));
-        }
-        let (mut messages, mut number) = (Vec::new(), 0);
-        let start = Instant::now();
-        while messages.len() < wishes.len() {
-            assert!(start.elapsed() < Duration::from_secs(30), "{messages:?}");
-            drop(harness.push_and_pull(frame(number)).unwrap());
-            number += 1;
-            messages.extend(told(&bus));
-        }
-        assert_eq!(messages.len(), wishes.len(), "{messages:?}");
-        assert_eq!(messages.last(), Some(&true), "{messages:?}");
-        let stats: gst::Structure = element.property("stats");
-        assert_eq!(stats.get::<String>("model-file").unwrap(), second);
-        assert_eq!(model_file(&element), second);
-    }
-    // Where a good one waits for a frame, that is the one to come back to.
-    element.set_property("model-file", &first);
-    std::thread::sleep(Duration::from_millis(500));
-    element.set_property("model-file", &bad);
-    let start = Instant::now();
-    while told(&bus).is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(30), "no refusal");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(model_file(&element), first);
 }
 
 /// Models with one session take turns, and a run may take long.

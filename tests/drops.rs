@@ -1,0 +1,150 @@
+//! Frames that do not go out are counted and told, and messages name the others as if all did.
+
+mod common;
+
+use common::frames::{HEIGHT, WIDTH, frame};
+use common::watch::{bus_of, dropped, messages, stats, wait};
+use common::{Files, SLOW, SMALL, element, harness};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstreamer_check::Harness;
+use gstunetsegment::mask_meta;
+
+/// Frames that went out, and that were dropped, as the last message on `bus` tells that is about it.
+fn last_dropped(bus: &gst::Bus) -> Option<(i64, i64)> {
+    let told = dropped(bus);
+    told.last().map(|(_, out, dropped)| (*out, *dropped))
+}
+
+#[test]
+fn what_a_flush_throws_away_is_told() {
+    let files = Files::new();
+    let element = element(&files.model(&SLOW), &[("frames-in-flight", "4")]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let bus = bus_of(&element);
+    let pad = element.static_pad("sink").unwrap();
+    drop(harness.push_and_pull(frame(0)).unwrap());
+    for number in 1..4 {
+        harness.push(frame(number)).unwrap();
+    }
+    assert!(pad.send_event(gst::event::FlushStart::new()));
+    assert!(pad.send_event(gst::event::FlushStop::new(true)));
+    let told = last_dropped(&bus).expect("a message");
+    let [out, dropped] = ["out", "dropped"].map(|name| stats(&element, name) as i64);
+    assert_eq!(told, (out, dropped));
+    assert_eq!(out + dropped, 4);
+}
+
+#[test]
+fn without_a_mask_none_goes_out() {
+    let files = Files::new();
+    let model = files.model(&SLOW);
+    for (output, format, passes) in [
+        ("overlay", "GRAY8", true),
+        ("none", "GRAY8", true),
+        ("mask", "GRAY8", false),
+    ] {
+        let element = element(&model, &[("mode", "latest"), ("output", output)]);
+        let mut harness = harness(&element, format, WIDTH, HEIGHT);
+        let bus = bus_of(&element);
+        harness.push(frame(0)).unwrap();
+        assert_eq!(last_dropped(&bus), (!passes).then_some((0, 1)), "{output}");
+        let out = harness.try_pull();
+        assert_eq!(out.is_some(), passes, "{output}");
+        if let Some(out) = out {
+            assert!(mask_meta::of(&out).is_none(), "{output}");
+        }
+        assert_eq!(stats(&element, "dropped"), u64::from(!passes), "{output}");
+    }
+}
+
+/// Downstream says that the frame of 40 ms came 40 ms too late.
+fn be_late(harness: &mut Harness) {
+    let late = gst::event::Qos::new(
+        gst::QOSType::Underflow,
+        2.0,
+        40_000_000,
+        gst::ClockTime::from_mseconds(40),
+    );
+    harness.push_upstream_event(late);
+}
+
+/// Frames that downstream can't show in time are left out, counted and told.
+#[test]
+fn late_frames_are_dropped_and_told() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let bus = bus_of(&element);
+    drop(harness.push_and_pull(frame(0)).unwrap());
+    be_late(&mut harness);
+    for number in 1..=5 {
+        harness.push(frame(number)).unwrap();
+    }
+    let times: Vec<_> = (0..3)
+        .map(|_| harness.pull().unwrap().pts().unwrap().mseconds())
+        .collect();
+    assert_eq!(times, [120, 160, 200]);
+    assert_eq!((stats(&element, "in"), stats(&element, "out")), (6, 4));
+    assert_eq!(
+        (stats(&element, "dropped"), stats(&element, "late")),
+        (2, 2)
+    );
+    let expected = [1, 2].map(|n: i64| (frame(n as u64).pts(), 1, n));
+    assert_eq!(dropped(&bus), expected);
+    element.set_property("qos", false);
+    harness.push(frame(1)).unwrap();
+    assert_eq!(harness.pull().unwrap().pts(), frame(1).pts());
+}
+
+/// Messages name frames by the order in which they came, whatever became of those before.
+#[test]
+fn frames_are_numbered_as_they_come_in() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let told = |bus: &gst::Bus| {
+        let reports = messages(bus, "unetsegment").into_iter();
+        reports
+            .map(|fields| {
+                let timestamp: u64 = fields.get("timestamp").unwrap();
+                (fields.get::<u64>("frame").unwrap(), timestamp)
+            })
+            .collect::<Vec<_>>()
+    };
+    let start = |mode: &str, output: &str| {
+        let properties = [
+            ("mode", mode),
+            ("output", output),
+            ("post-messages", "true"),
+        ];
+        let element = element(&model, &properties);
+        let harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        let bus = bus_of(&element);
+        (element, harness, bus)
+    };
+    // Where maps go out, the first frames do not.
+    let (element, mut harness, bus) = start("latest", "mask");
+    let mut number = 0;
+    wait("a mask", || {
+        harness.push(frame(number)).unwrap();
+        number += 1;
+        stats(&element, "out") > 1
+    });
+    let messages = told(&bus);
+    assert!(messages.len() > 1 && messages[0].0 > 0, "{messages:?}");
+    for (frame, timestamp) in messages {
+        assert_eq!(timestamp, 40_000_000 * frame);
+    }
+    // Neither do late ones.
+    let (_element, mut harness, bus) = start("sync", "none");
+    drop(harness.push_and_pull(frame(0)).unwrap());
+    be_late(&mut harness);
+    for number in 1..=4 {
+        harness.push(frame(number)).unwrap();
+    }
+    drop([harness.pull().unwrap(), harness.pull().unwrap()]);
+    assert_eq!(
+        told(&bus),
+        [0, 3, 4].map(|number| (number, 40_000_000 * number))
+    );
+}
