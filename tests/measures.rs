@@ -1,0 +1,142 @@
+//! What messages tell of a frame: its objects with their measures, and the areas of its classes.
+
+mod common;
+
+use common::discs::{HEIGHT, WIDTH, finder, frame, numbers, objects};
+use common::watch::messages;
+use gst::prelude::*;
+use gstreamer as gst;
+
+#[test]
+fn objects_are_told_with_their_measures() {
+    let properties = [
+        ("output", "none"),
+        ("post-messages", "true"),
+        ("post-objects", "true"),
+        ("pixel-size", "0.5"),
+        ("message-interval", "2"),
+    ];
+    let (_element, mut harness, bus) = finder(&properties);
+    for number in 0..4 {
+        drop(
+            harness
+                .push_and_pull(frame(number, &[(20.0, 30.0, 9.0), (70.0, 40.0, 12.0)]))
+                .unwrap(),
+        );
+    }
+    let told = messages(&bus, "unetsegment");
+    assert_eq!(told.len(), 2, "{told:?}");
+    let message = &told[1];
+    assert_eq!(message.get("frame"), Ok(2_u64));
+    assert_eq!(message.get("timestamp"), Ok(80_000_000_u64));
+    assert_eq!(message.get("objects"), Ok(2_u32));
+    let areas: gst::Array = message.get("class-areas").unwrap();
+    let areas: Vec<u64> = areas.iter().map(|value| value.get().unwrap()).collect();
+    assert_eq!(areas.iter().sum::<u64>(), (WIDTH * HEIGHT) as u64);
+    let coverage: f64 = message.get("coverage").unwrap();
+    assert!((coverage - areas[1] as f64 / (WIDTH * HEIGHT) as f64).abs() < 1e-12);
+    let listed = objects(message);
+    let large = listed
+        .iter()
+        .find(|object| object.get("x") == Ok(70.0))
+        .unwrap();
+    assert_eq!(large.get("y"), Ok(40.0));
+    assert_eq!(large.get("left"), Ok(58_u32));
+    assert_eq!(
+        (large.get("width"), large.get("height")),
+        (Ok(25_u32), Ok(25_u32))
+    );
+    assert_eq!(large.get("intensity"), Ok(200.0));
+    let area: u64 = large.get("area").unwrap();
+    assert_eq!(large.get("area-um2"), Ok(area as f64 * 0.25));
+    assert!(large.get::<f64>("circularity").unwrap() > 0.85);
+}
+
+/// What is asked for while an older mask is shown holds for that mask, and its objects keep their numbers.
+#[test]
+fn an_older_mask_is_measured_anew() {
+    let properties = [
+        ("output", "none"),
+        ("post-messages", "true"),
+        ("track", "true"),
+        ("inference-interval", "100"),
+        ("max-mask-age", "0"),
+    ];
+    let (element, mut harness, bus) = finder(&properties);
+    let discs = [(70.0, 20.0, 9.0), (20.0, 40.0, 12.0), (50.0, 10.0, 2.0)];
+    let mut told = |number| {
+        drop(harness.push_and_pull(frame(number, &discs)).unwrap());
+        messages(&bus, "unetsegment").remove(0)
+    };
+    assert_eq!(numbers(&told(0), "births"), [1, 2, 3]);
+    element.set_property("post-objects", true);
+    for number in 1..4 {
+        let message = told(number);
+        assert!(message.get::<u64>("mask-age").unwrap() > 0, "{number}");
+        for object in objects(&message) {
+            assert!(object.get::<f64>("perimeter").unwrap() > 0.0, "{object}");
+            assert_eq!(object.get("intensity"), Ok(200.0), "{object}");
+        }
+        for event in ["births", "deaths"] {
+            assert!(numbers(&message, event).is_empty(), "{event} {number}");
+        }
+    }
+    element.set_property("min-area", 30);
+    let message = told(4);
+    assert_eq!(message.get("objects"), Ok(2_u32));
+}
+
+/// Also where there is none of it.
+#[test]
+fn each_class_of_the_model_has_its_area() {
+    let (_element, mut harness, bus) = finder(&[("output", "none"), ("post-messages", "true")]);
+    for (number, discs) in [&[][..], &[(20.0, 20.0, 9.0)]].into_iter().enumerate() {
+        drop(harness.push_and_pull(frame(number as u64, discs)).unwrap());
+    }
+    let areas = messages(&bus, "unetsegment").into_iter().map(|message| {
+        let areas: gst::Array = message.get("class-areas").unwrap();
+        areas.iter().map(|area| area.get().unwrap()).collect()
+    });
+    let areas: Vec<Vec<u64>> = areas.collect();
+    let all = (WIDTH * HEIGHT) as u64;
+    assert_eq!(areas[0], [all, 0]);
+    let [background, disc] = areas[1][..] else {
+        panic!("{areas:?}");
+    };
+    assert!(disc > 0 && background + disc == all, "{areas:?}");
+}
+
+/// Where frames pass at once, a mask is first shown by a later frame than its own.
+#[test]
+fn brightness_is_that_of_the_frame_that_was_seen() {
+    let properties = [
+        ("mode", "latest"),
+        ("output", "none"),
+        ("post-messages", "true"),
+        ("post-objects", "true"),
+        ("inference-interval", "100000"),
+        ("max-mask-age", "0"),
+    ];
+    let (_element, mut harness, bus) = finder(&properties);
+    let start = std::time::Instant::now();
+    drop(
+        harness
+            .push_and_pull(frame(0, &[(30.0, 30.0, 8.0)]))
+            .unwrap(),
+    );
+    for number in 1.. {
+        assert!(start.elapsed().as_secs() < 60, "no mask");
+        drop(
+            harness
+                .push_and_pull(frame(number, &[(70.0, 20.0, 8.0)]))
+                .unwrap(),
+        );
+        if let Some(message) = messages(&bus, "unetsegment").first() {
+            let object = &objects(message)[0];
+            assert_eq!(object.get("intensity"), Ok(200.0), "{object}");
+            assert_eq!(object.get("x"), Ok(30.0), "{object}");
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}

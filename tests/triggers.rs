@@ -1,0 +1,77 @@
+//! A condition on what is counted is told when it begins to hold and when it ends.
+
+mod common;
+
+use common::discs::{finder, frame};
+use common::watch::{conditions, messages};
+use gst::prelude::*;
+use gstreamer as gst;
+
+#[test]
+fn a_condition_is_told_when_it_begins_and_when_it_ends() {
+    let (element, mut harness, bus) = finder(&[
+        ("output", "none"),
+        ("trigger", "objects >= 3 until 2"),
+        ("min-area", "4"),
+    ]);
+    let mut told = Vec::new();
+    for (number, count) in [1, 3, 4, 2, 1, 3].into_iter().enumerate() {
+        let discs: Vec<_> = (0..count)
+            .map(|n| (12.0 + 20.0 * f64::from(n), 30.0, 6.0))
+            .collect();
+        drop(harness.push_and_pull(frame(number as u64, &discs)).unwrap());
+        for message in messages(&bus, "unetsegment-trigger") {
+            let active: bool = message.get("active").unwrap();
+            told.push((number, active, message.get::<f64>("value").unwrap()));
+            assert_eq!(message.get("trigger"), Ok("objects >= 3 until 2"));
+        }
+    }
+    assert_eq!(told, [(1, true, 3.0), (4, false, 1.0), (5, true, 3.0)]);
+    // Another one in its place, or none, ends it with the next frame.
+    let discs = [(12.0, 30.0, 6.0), (32.0, 30.0, 6.0)];
+    let mut told = Vec::new();
+    for (number, trigger) in [(6, "objects >= 4 until 1"), (7, "objects > 1"), (8, "")] {
+        element.set_property("trigger", trigger);
+        drop(harness.push_and_pull(frame(number, &discs)).unwrap());
+        for message in messages(&bus, "unetsegment-trigger") {
+            let (text, active): (String, bool) = (
+                message.get("trigger").unwrap(),
+                message.get("active").unwrap(),
+            );
+            assert_eq!(message.get("frame"), Ok(number));
+            told.push((number, text, active));
+        }
+    }
+    let expected = [
+        (6, "objects >= 3 until 2", false),
+        (7, "objects > 1", true),
+        (8, "objects > 1", false),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(number, text, active)| (number, text.to_owned(), active))
+    );
+    element.set_property("trigger", "objects >= 3 until 2");
+    // What says nothing is refused, and the condition stays.
+    element.set_property("trigger", "cells > 3");
+    assert_eq!(
+        element.property::<String>("trigger"),
+        "objects >= 3 until 2"
+    );
+    assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_some());
+}
+
+#[test]
+fn a_trigger_on_births_follows_objects_by_itself() {
+    let properties = [("output", "none"), ("trigger", "births > 0")];
+    let (_element, mut harness, bus) = finder(&properties);
+    for number in 0..3 {
+        // The second disc comes with the last frame.
+        let discs = [(20.0, 20.0, 9.0), (60.0, 30.0, 9.0)];
+        let there = if number < 2 { 1 } else { 2 };
+        harness
+            .push_and_pull(frame(number, &discs[..there]))
+            .unwrap();
+    }
+    assert_eq!(conditions(&bus), [true, false, true]);
+}
