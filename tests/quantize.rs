@@ -2,11 +2,10 @@
 #![cfg(feature = "train")]
 
 use std::fs;
-use std::path::Path;
 
-use gstunetsegment::contract::{Contract, METADATA_KEY, Precision};
+use gstunetsegment::contract::Precision;
+use gstunetsegment::onnx::DataType;
 use gstunetsegment::onnx::survey::survey;
-use gstunetsegment::onnx::{DataType, Model};
 use gstunetsegment::unet::UNet;
 use image::{GrayImage, ImageBuffer, Luma};
 use prost::Message;
@@ -15,7 +14,7 @@ use rand::{Rng, SeedableRng};
 
 mod program;
 
-use program::{Bench, SMALL, random_weights};
+use program::{Bench, SMALL, opened, random_weights};
 
 const PADDED: UNet = UNet {
     padded: true,
@@ -54,14 +53,6 @@ fn probabilities(bench: &Bench, model: &str) -> Vec<f64> {
         picture.into_raw()
     });
     values.map(|value| f64::from(value) / 65_535.0).collect()
-}
-
-fn opened(file: &Path) -> (Model, Contract) {
-    let model = Model::decode(&fs::read(file).unwrap()[..]).unwrap();
-    let mut entries = model.metadata_props.iter();
-    let entry = entries.find(|entry| entry.key == METADATA_KEY).unwrap();
-    let contract = Contract::from_json(&entry.value).unwrap();
-    (model, contract)
 }
 
 /// The mean difference, and the share of pixels on the same side of one half.

@@ -9,10 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use gstunetsegment::contract::{Contract, METADATA_KEY};
-use gstunetsegment::onnx::Model;
-use program::draw_cells;
-use prost::Message;
+use program::{draw_cells, opened};
 use tempfile::TempDir;
 
 /// Options of a run of 300 steps with dropout, which takes seconds.
@@ -68,15 +65,6 @@ fn signal(child: &Child, name: &str) {
     let id = child.id().to_string();
     let status = Command::new("kill").args(["-s", name, &id]).status();
     assert!(status.unwrap().success());
-}
-
-/// The model in a file, and its contract.
-fn opened(file: &Path) -> (Model, Contract) {
-    let model = Model::decode(&fs::read(file).unwrap()[..]).unwrap();
-    let mut entries = model.metadata_props.iter();
-    let entry = entries.find(|entry| entry.key == METADATA_KEY).unwrap();
-    let contract = Contract::from_json(&entry.value).unwrap();
-    (model, contract)
 }
 
 /// The model, and the columns of the tables that don't tell the time.

@@ -8,14 +8,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::AtomicBool;
 
-use gstunetsegment::contract::{Activation, Contract, METADATA_KEY, Normalization};
-use gstunetsegment::onnx::Model;
+use gstunetsegment::contract::{Activation, Contract, Normalization};
 use gstunetsegment::train::config::Config;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::terminal::Terminal;
 use gstunetsegment::unet::UNet;
-use program::draw_cells;
-use prost::Message;
+use program::{draw_cells, opened};
 use tempfile::TempDir;
 
 /// Runs `unet-train train` in `folder` on a network that learns within seconds.
@@ -60,15 +58,7 @@ fn reports(output: &str) -> Vec<[f64; 4]> {
 
 /// The contract inside the model that is trained.
 fn contract(folder: &Path) -> Contract {
-    contract_of(&folder.join("cells.onnx"))
-}
-
-fn contract_of(file: &Path) -> Contract {
-    let file = fs::read(file).unwrap();
-    let model = Model::decode(file.as_slice()).unwrap();
-    let entries = model.metadata_props.iter();
-    let mut contracts = entries.filter(|entry| entry.key == METADATA_KEY);
-    Contract::from_json(&contracts.next().unwrap().value).unwrap()
+    opened(&folder.join("cells.onnx")).1
 }
 
 #[test]
@@ -187,7 +177,7 @@ fn a_run_begins_with_the_network_of_a_model() {
         panic!("{text}")
     };
     assert!(first[3] > learned - 0.05 && last[3] < first[3], "{text}");
-    let kept = contract_of(&folder.path().join("more.onnx")).training;
+    let kept = opened(&folder.path().join("more.onnx")).1.training;
     let kept = kept.unwrap();
     let before = kept.before.as_ref().unwrap();
     assert_eq!((kept.steps, before.steps), (0, 400));
@@ -309,8 +299,7 @@ fn a_run_can_be_repeated_from_its_folder() {
             .unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{error}");
-        let file = fs::read(folder.path().join("cells.onnx")).unwrap();
-        Model::decode(file.as_slice()).unwrap().graph
+        opened(&folder.path().join("cells.onnx")).0.graph
     };
     let first = run("configs/run.toml", &["--seed", "9"]);
     let kept = fs::read(folder.path().join("cells.run/config.toml")).unwrap();

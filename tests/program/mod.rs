@@ -7,12 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use gstunetsegment::contract::Contract;
+use gstunetsegment::contract::{Contract, METADATA_KEY};
 use gstunetsegment::inference::Options;
 use gstunetsegment::inference::library::Search;
+use gstunetsegment::onnx::Model;
 use gstunetsegment::onnx::export::{Parameters, export};
 use gstunetsegment::unet::{Kind, UNet};
 use image::{GrayImage, ImageBuffer, Luma};
+use prost::Message;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
@@ -160,6 +162,15 @@ impl Bench {
     pub fn json(&self, name: &str) -> Value {
         serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap()
     }
+}
+
+/// The model in a file, and its contract.
+pub fn opened(file: &Path) -> (Model, Contract) {
+    let model = Model::decode(&fs::read(file).unwrap()[..]).unwrap();
+    let mut entries = model.metadata_props.iter();
+    let entry = entries.find(|entry| entry.key == METADATA_KEY).unwrap();
+    let contract = Contract::from_json(&entry.value).unwrap();
+    (model, contract)
 }
 
 /// A grey picture of 8 bits: squares of `side` pixels at (x, y), as bright as `value`, on black.
