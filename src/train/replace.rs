@@ -34,19 +34,32 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
 
 /// Whether [`replace`] could write `path`, tried before hours of work depend on it.
 pub fn check(path: &Path) -> Result<(), WriteError> {
-    try_part(path).map_err(|error| {
+    try_beside(path).map_err(|error| {
         let file = path.into();
         WriteError { file, error }
     })
 }
 
-fn try_part(path: &Path) -> io::Result<()> {
+/// The same of the file `name` in `folder`, which is made later where it is missing.
+pub fn check_in(folder: &Path, name: &str) -> Result<(), WriteError> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    // What is missing can be made where a file can be written.
+    let missing = folder.ancestors().take_while(is_missing).last();
+    let file = folder.join(name);
+    try_beside(missing.unwrap_or(&file)).map_err(|error| WriteError {
+        file: file.clone(),
+        error,
+    })
+}
+
+/// The part itself may be one that another program is writing, and is left alone.
+fn try_beside(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let part = part(path);
-    File::create(&part)?;
-    fs::remove_file(part)
+    let trial = beside(path, &format!(".{}.trial", std::process::id()));
+    File::create_new(&trial)?;
+    fs::remove_file(trial)
 }
 
 /// The first of these files that is there already, unless they may be replaced.
@@ -57,9 +70,14 @@ pub fn kept(files: impl IntoIterator<Item = PathBuf>, overwrite: bool) -> Option
 
 /// The file that is written first.
 fn part(path: &Path) -> PathBuf {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    part.into()
+    beside(path, ".part")
+}
+
+/// The file whose name goes on with `ending`.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut file = path.as_os_str().to_owned();
+    file.push(ending);
+    file.into()
 }
 
 #[cfg(test)]
@@ -87,5 +105,32 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         check(folder.path()).unwrap_err();
         check(&folder.path().join("missing/model.onnx")).unwrap_err();
+    }
+
+    #[test]
+    fn what_another_program_is_writing_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.onnx");
+        fs::write(part(&path), "half a model").unwrap();
+        check(&path).unwrap();
+        assert_eq!(fs::read(part(&path)).unwrap(), b"half a model");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn folders_are_tried_and_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        check_in(folder.path(), "a.png").unwrap();
+        check_in(&folder.path().join("not/there"), "a.png").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+
+        fs::write(folder.path().join("file"), "no folder").unwrap();
+        for within in ["file", "file/not/there"] {
+            let error = check_in(&folder.path().join(within), "a.png").unwrap_err();
+            assert!(error.file.ends_with("a.png"), "{error}");
+        }
+        // What has the name of the file is none.
+        fs::create_dir(folder.path().join("a.png")).unwrap();
+        check_in(folder.path(), "a.png").unwrap_err();
     }
 }

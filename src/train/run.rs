@@ -193,9 +193,11 @@ pub fn run(
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
-    check_output(&settings.output)?;
+    make_place(&settings.output)?;
     let folder = RunFolder::beside(&settings.output);
     let _lock = folder.lock()?;
+    // Before hours of work depend on it.
+    replace::check(&settings.output)?;
     let before = before(settings, &folder)?;
     let Found { device, name } = settings.device.find()?;
     let mut rng = StdRng::seed_from_u64(settings.seed);
@@ -266,22 +268,19 @@ pub fn run(
     .go(&feeder, observer)
 }
 
-/// Whether the model can be written, before hours of work depend on it. Makes its folder.
-fn check_output(file: &Path) -> Result<(), WriteError> {
-    if RunFolder::beside(file).path() == file {
-        return Err(WriteError {
-            file: file.into(),
-            error: std::io::Error::other(
-                "the folder of the run has this name: let the model's end in .onnx",
-            ),
-        });
-    }
-    let folder = file.parent().map_or(Ok(()), fs::create_dir_all);
-    folder.map_err(|error| WriteError {
-        file: file.into(),
+/// Makes the folder of the model, which can't have the name of the run's folder.
+fn make_place(model: &Path) -> Result<(), WriteError> {
+    let refused = |error| WriteError {
+        file: model.into(),
         error,
-    })?;
-    replace::check(file)
+    };
+    if RunFolder::beside(model).path() == model {
+        return Err(refused(std::io::Error::other(
+            "the folder of the run has this name: let the model's end in .onnx",
+        )));
+    }
+    let folder = model.parent().map_or(Ok(()), fs::create_dir_all);
+    folder.map_err(refused)
 }
 
 /// Batches from the one for the step after `steps` on.
