@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod components;
 pub mod config;
 pub mod cpu;
+pub mod data;
 pub mod dataset;
 pub mod device;
 pub mod distance;

@@ -11,13 +11,13 @@ use rand::rngs::StdRng;
 use super::augment::TileSize;
 use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
 use super::config::Difference;
-use super::dataset::{self, DatasetError, Sample, Source, Split};
+use super::data::Data;
+use super::dataset::{self, DatasetError, Sample, Split};
 use super::device::{DeviceError, Found};
 use super::feeder::{Feeder, Food};
 use super::learner::{Learner, RestoreError};
 use super::learning::Learning;
 use super::log::{Log, LogError};
-use super::metrics::Measure;
 use super::prepare::prepare;
 use super::replace::{self, WriteError};
 use super::report::ReportError;
@@ -206,7 +206,7 @@ pub fn run(
         measure,
         words,
         near_copies,
-    } = data(settings, &mut rng)?;
+    } = Data::read(&settings.source, &settings.holdout, &mut rng)?;
     let (values, learned) = match (&settings.start_from, &before) {
         (Some(model), None) => {
             let classes = settings.source.class_names();
@@ -367,37 +367,4 @@ fn before(settings: &Settings, folder: &RunFolder) -> Result<Option<Checkpoint>,
         }),
         (true, false) => Ok(Some(checkpoint)),
     }
-}
-
-/// What is learned from.
-struct Data {
-    split: Split,
-    measure: Measure,
-    /// What the data were taken for.
-    words: String,
-    /// As [`Start::near_copies`].
-    near_copies: bool,
-}
-
-fn data(settings: &Settings, rng: &mut StdRng) -> Result<Data, DatasetError> {
-    let dataset = dataset::load(&settings.source)?;
-    let (words, kind) = (dataset.to_string(), dataset.kind);
-    let near_copies = settings.holdout.is_random() && dataset.has_sequences();
-    let mut split = dataset.split(&settings.holdout, rng)?;
-    if let Some(masks) = &settings.holdout.validation_masks {
-        let better = Source {
-            masks: Some(masks.clone()),
-            annotated_only: true,
-            kind: Some(kind),
-            ..settings.source.clone()
-        };
-        split = split.judged_by(dataset::load_to_judge_by(&better)?)?;
-    }
-    split.check()?;
-    Ok(Data {
-        split,
-        measure: kind.into(),
-        words,
-        near_copies,
-    })
 }

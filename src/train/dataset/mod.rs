@@ -297,16 +297,11 @@ impl<S> fmt::Display for Dataset<S> {
             Layout::CellTracking => "a Cell Tracking Challenge folder",
             Layout::Stacks => "stacks, page by page",
         };
-        let kind = match self.kind {
-            MaskKind::Instances => "a number for each cell",
-            MaskKind::Binary => "foreground, its components as cells",
-            MaskKind::Classes => "classes",
-            MaskKind::Membranes => "membranes, what is between them as cells",
-        };
         write!(
             f,
-            "{} images from {layout}; masks show {kind}",
-            self.samples.len()
+            "{} images from {layout}; masks show {}",
+            self.samples.len(),
+            self.kind.words()
         )?;
         match self.without_mask {
             0 => Ok(()),

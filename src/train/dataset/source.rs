@@ -107,6 +107,18 @@ impl From<InputChannels> for Channels {
     }
 }
 
+impl MaskKind {
+    /// What such masks show, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            MaskKind::Instances => "a number for each cell",
+            MaskKind::Binary => "foreground, its components as cells",
+            MaskKind::Classes => "classes",
+            MaskKind::Membranes => "membranes, what is between them as cells",
+        }
+    }
+}
+
 impl Source {
     /// Images and masks in the given places, and everything else as it is by default.
     pub fn new(images: impl Into<PathBuf>, masks: impl Into<PathBuf>) -> Self {
