@@ -6,7 +6,6 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::imp::{CAT, UNetSegment};
