@@ -250,9 +250,11 @@ fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
     fs::write(folder.path().join("cells.onnx"), "of an earlier run").unwrap();
     let error = refusal(folder.path(), &options);
     assert!(error.contains("training has diverged"), "{error}");
+    let whose = "cells.onnx is still the one that was there before";
+    assert!(error.contains(whose), "{error}");
     let step: usize = error
-        .split_once("the loss of step ")
-        .and_then(|(_, step)| step.split(' ').next())
+        .split_once(" step ")
+        .and_then(|(_, step)| step.split([' ', ':']).next())
         .map(|step| step.parse().unwrap())
         .unwrap();
     let log = fs::read_to_string(folder.path().join("cells.run/log.csv")).unwrap();
@@ -273,6 +275,27 @@ fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
     // From there the run ends alike.
     let error = refusal(folder.path(), &GO_ON);
     assert!(error.contains("training has diverged"), "{error}");
+}
+
+#[test]
+fn weights_that_are_none_are_told_from_a_loss_that_is_none() {
+    let folder = data();
+    let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
+    let learning_rate = options.iter().position(|o| *o == "0.003").unwrap();
+    // The rate of the first step is more than 32 bits hold, while its loss is that of the weights before.
+    options[learning_rate] = "1e40";
+    options.extend(["--checkpoint-every", "0"]);
+    let error = refusal(folder.path(), &options);
+    assert!(
+        error.contains("the weights are not finite after step 1: training has diverged"),
+        "{error}"
+    );
+    assert!(error.contains("no network was validated yet"), "{error}");
+    // What happened is written down, and the run can be looked at.
+    let log = fs::read_to_string(folder.path().join("cells.run/log.csv")).unwrap();
+    assert_eq!(log.lines().count(), 2, "{log}");
+    assert!(folder.path().join("cells.run/report.html").exists());
+    assert!(!folder.path().join("cells.onnx").exists());
 }
 
 #[test]

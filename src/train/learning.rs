@@ -7,6 +7,7 @@ use burn::tensor::Device;
 
 use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
 use super::dataset::{Sample, spread};
+use super::divergence::{Diverged, Kept, Sign};
 use super::feeder::Feeder;
 use super::learner::Learner;
 use super::log::{Log, StepLine, ValidationLine};
@@ -118,10 +119,7 @@ impl Learning<'_> {
         state.steps += 1;
         if !loss.is_finite() {
             let step = state.steps;
-            // Its course shows what has gone wrong.
-            self.write_tables()?;
-            self.report(&[])?;
-            return Err(RunError::Diverged { step, loss });
+            return Err(self.diverged(Sign::Loss { step, loss }));
         }
         state.time = before + start.elapsed();
         state.used = self.settings.budget.used(state.steps, state.time);
@@ -175,9 +173,18 @@ impl Learning<'_> {
     fn check(&self) -> Result<(), RunError> {
         match values::are_finite(&self.learner.values()) {
             true => Ok(()),
-            false => Err(RunError::Diverged {
-                step: self.state.steps,
-                loss: f32::NAN,
+            false => Err(self.diverged(Sign::Weights(self.state.steps))),
+        }
+    }
+
+    /// Why the run ends here. Its course is written, for it shows what has gone wrong.
+    fn diverged(&self, sign: Sign) -> RunError {
+        let written = self.write_tables().map_err(RunError::from);
+        match written.and_then(|()| self.report(&[])) {
+            Err(error) => error,
+            Ok(()) => RunError::Diverged(Diverged {
+                sign,
+                kept: Kept::of(&self.state, &self.settings.output),
             }),
         }
     }

@@ -17,6 +17,7 @@ pub mod data;
 pub mod dataset;
 pub mod device;
 pub mod distance;
+pub mod divergence;
 pub mod feeder;
 pub mod learner;
 pub mod learning;

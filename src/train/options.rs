@@ -67,7 +67,8 @@ pub struct Train {
     /// folder
     #[arg(long)]
     resume: bool,
-    /// Begin anew where there has been a run already, and lose its network and its checkpoint
+    /// Begin anew where there has been a run already: its checkpoint is lost at once, its model as soon
+    /// as this run has one
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
     #[command(flatten)]

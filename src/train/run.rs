@@ -14,6 +14,7 @@ use super::config::Difference;
 use super::data::Data;
 use super::dataset::{self, DatasetError, Sample, Split};
 use super::device::{DeviceError, Found};
+use super::divergence::{Diverged, Kept};
 use super::feeder::{Feeder, Food};
 use super::learner::{Learner, RestoreError};
 use super::learning::Learning;
@@ -42,16 +43,9 @@ pub enum RunError {
     /// There is no such device.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// The loss is infinite or not a number.
-    #[error(
-        "the loss of step {step} is {loss}: training has diverged. The last good checkpoint and the best model until then are kept. A smaller --learning-rate may help, with another --output, or with --overwrite to begin anew in its place"
-    )]
-    Diverged {
-        /// The step.
-        step: usize,
-        /// Its loss.
-        loss: f32,
-    },
+    /// Its numbers are none any more.
+    #[error(transparent)]
+    Diverged(#[from] Diverged),
     /// A file can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -157,6 +151,8 @@ pub struct Start {
     pub device: String,
     /// Steps that were done before.
     pub steps: usize,
+    /// The model that is there; it stays until a network of the run is validated.
+    pub kept: Kept,
 }
 
 /// What is known after a step.
@@ -232,6 +228,7 @@ pub fn run(
         tile,
         device: name,
         steps: state.steps,
+        kept: Kept::of(&state, &settings.output),
     });
     let feeder = feeder(settings, split.training, tile, state.steps);
     let learner = Learner::new(settings.unet, values, settings.teaching(), &device);

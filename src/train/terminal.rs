@@ -4,6 +4,7 @@ use std::io::Write;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
+use super::divergence::Kept;
 use super::metrics::Scores;
 use super::run::{Observer, Start, Step};
 use super::validate::Verdict;
@@ -76,6 +77,12 @@ impl Observer for Terminal {
         ));
         if start.steps > 0 {
             self.say(&format!("goes on after {} steps", start.steps));
+        }
+        if let Kept::Before(model) = &start.kept {
+            self.say(&format!(
+                "note: {} stays what it is until a network of this run is validated",
+                model.display()
+            ));
         }
     }
 
