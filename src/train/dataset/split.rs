@@ -1,6 +1,6 @@
 //! Samples to learn from, and samples to judge by.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -207,14 +207,15 @@ fn at_random(
     })
 }
 
-/// Holds back the last samples of each sequence. The samples of a sequence follow each other.
+/// Holds back the last samples of each sequence, those without one taken together: images may lie between stacks.
 fn last(samples: Vec<Sample>, share: f64) -> Result<Split, DatasetError> {
-    let mut held_back = BTreeSet::new();
-    let mut start = 0;
-    for sequence in samples.chunk_by(|a, b| a.sequence == b.sequence) {
-        let end = start + sequence.len();
-        held_back.extend(end - part(sequence.len(), share)..end);
-        start = end;
+    let mut sequences: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, sample) in samples.iter().enumerate() {
+        sequences.entry(&sample.sequence).or_default().push(at);
+    }
+    let mut held_back: BTreeSet<usize> = BTreeSet::new();
+    for places in sequences.into_values() {
+        held_back.extend(&places[places.len() - part(places.len(), share)..]);
     }
     divide(samples, |at, _| held_back.contains(&at))
 }

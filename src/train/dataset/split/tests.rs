@@ -77,6 +77,20 @@ fn time_holds_back_the_end_of_each_sequence() {
 }
 
 #[test]
+fn images_between_stacks_are_one_sequence() {
+    let holdout = share(0.25, Order::Time);
+    let mut mixed = dataset(&[("a", 4), ("", 2), ("b", 4), ("", 1), ("c", 4), ("", 1)]);
+    for (sample, number) in mixed.samples.iter_mut().zip(0..) {
+        if sample.sequence.is_empty() {
+            sample.name = format!("image {number}");
+        }
+    }
+    let [training, validation] = split(mixed, &holdout, 1).unwrap();
+    assert_eq!(validation, ["a/3", "b/3", "c/3", "image 15"]);
+    assert_eq!(training.len(), 12);
+}
+
+#[test]
 fn sequences_are_held_back_by_name() {
     let holdout = |sequence: &str| Holdout {
         validation_sequence: vec![sequence.into()],
