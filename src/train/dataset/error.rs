@@ -28,6 +28,12 @@ pub enum DatasetError {
         .0.display()
     )]
     NoMasks(PathBuf),
+    /// One file of images, beside which no masks are looked for.
+    #[error(
+        "--masks is missing: they are found by themselves only where --images names a folder, and {} is a file",
+        .0.display()
+    )]
+    NoMasksOfFile(PathBuf),
     /// A Cell Tracking Challenge folder without a sequence.
     #[error("{} holds no sequence of the Cell Tracking Challenge: a folder like 01 with t000.tif in it", .0.display())]
     NoSequence(PathBuf),

@@ -246,6 +246,9 @@ fn find(source: &Source) -> Result<Found, DatasetError> {
             None => folders(masks),
         };
     }
+    if images.is_file() {
+        return Err(DatasetError::NoMasksOfFile(images.clone()));
+    }
     std::fs::read_dir(images).map_err(|error| DatasetError::Folder {
         folder: images.clone(),
         error,

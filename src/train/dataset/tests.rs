@@ -199,6 +199,21 @@ fn stacks_pair_page_by_page_with_stacks_or_folders() {
 }
 
 #[test]
+fn a_file_of_images_needs_masks() {
+    let folder = Folder::new();
+    folder.stack("stack.tif", &[[5; 6], [6; 6]]);
+    let alone = Source {
+        images: folder.path("stack.tif"),
+        ..Source::default()
+    };
+    let error = load(&alone).unwrap_err().to_string();
+    assert!(
+        error.starts_with("--masks is missing") && error.ends_with("stack.tif is a file"),
+        "{error}"
+    );
+}
+
+#[test]
 fn stacks_in_folders_are_sequences() {
     let folder = Folder::new();
     folder
