@@ -26,7 +26,7 @@ use crate::unet::UNet;
 /// apart. Where no mask has two different numbers, they are taken as foreground
 /// and background. PNG and TIFF with 8 or 16 bits, stacks too; colour images
 /// become grey. IMAGES alone may be a folder of the Cell Tracking Challenge (01,
-/// 01_GT, 01_ST), one of the two stacks of ISBI 2012 (train-volume.tif and
+/// 01_GT, 01_ST), a folder with the two stacks of ISBI 2012 (train-volume.tif and
 /// train-labels.tif), whose masks show membranes, or one that holds `images` and
 /// `masks`.
 ///
@@ -362,8 +362,9 @@ fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
     let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_default();
     let program = Path::new(&program).file_name().unwrap_or_default();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
-    let quoted = arguments.map(|argument| match argument.chars().all(plain) {
+    let known = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
+    let is_plain = |argument: &str| !argument.is_empty() && argument.chars().all(known);
+    let quoted = arguments.map(|argument| match is_plain(&argument) {
         true => argument,
         false => format!("'{}'", argument.replace('\'', r"'\''")),
     });
@@ -389,10 +390,18 @@ mod tests {
 
     #[test]
     fn a_command_line_can_be_typed_again() {
-        let arguments = ["/usr/bin/unet-train", "train", "--data", "Ann's cells, CC0"];
+        let typed = |arguments: &[&str]| {
+            let program = "/usr/bin/unet-train".to_owned();
+            let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+            command_line(std::iter::once(program).chain(arguments))
+        };
         assert_eq!(
-            command_line(arguments.map(str::to_owned)),
+            typed(&["train", "--data", "Ann's cells, CC0"]),
             r"unet-train train --data 'Ann'\''s cells, CC0'"
+        );
+        assert_eq!(
+            typed(&["train", "--data", "", "--name", "a"]),
+            "unet-train train --data '' --name a"
         );
     }
 }
