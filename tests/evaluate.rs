@@ -438,8 +438,26 @@ fn what_is_wrong_is_said_with_the_files_name() {
             "{command}: {error}"
         );
     }
-    // and before a damaged image is looked at, that there is nothing to find.
+    // folders within a file and files that have the name of a folder among it,
+    for command in [
+        "segment --model model.onnx --images images --output images/t007.png/x",
+        "export --bioimageio --model nowhere.onnx --output images/t007.png/x",
+        "export --bioimageio --model nowhere.onnx --output images/t007.png/x.zip",
+    ] {
+        let error = bench.refuses(command);
+        assert!(
+            error.contains("can't write images/t007.png/x"),
+            "{command}: {error}"
+        );
+    }
     fs::write(bench.path("empty/images/a.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    fs::create_dir_all(bench.path("out/a.png")).unwrap();
+    let error = bench.refuses(
+        "segment --model model.onnx --images empty/images --output out --overwrite --what mask",
+    );
+    assert!(error.contains("can't write out/a.png"), "{error}");
+    assert_eq!(fs::read_dir(bench.path("out")).unwrap().count(), 1);
+    // and before a damaged image is looked at, that there is nothing to find.
     GrayImage::new(64, 48)
         .save(bench.path("empty/masks/a.png"))
         .unwrap();

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use image::{GrayImage, Luma, RgbImage};
 use tempfile::TempDir;
@@ -34,13 +34,17 @@ fn data() -> TempDir {
     folder
 }
 
-/// What the program says.
-fn run(folder: &Path, command: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_unet-train"))
+fn output(folder: &Path, command: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_unet-train"))
         .current_dir(folder)
         .args(command.split(' '))
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+/// What the program says.
+fn run(folder: &Path, command: &str) -> String {
+    let output = output(folder, command);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     String::from_utf8(output.stdout).unwrap()
@@ -105,11 +109,7 @@ fn the_options_of_a_run_count_as_far_as_they_concern_the_picture() {
     );
     assert!(text.contains("1 tiles of 188 -> 4 pixels"), "{text}");
     // The model that a run writes is no folder for pictures.
-    let output = Command::new(env!("CARGO_BIN_EXE_unet-train"))
-        .current_dir(folder.path())
-        .args(["weight-map", "--config", "run.toml"])
-        .output()
-        .unwrap();
+    let output = output(folder.path(), "weight-map --config run.toml");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains("--output <FOLDER>"), "{error}");
 }
@@ -132,4 +132,35 @@ fn tiles_are_drawn_by_their_seed() {
     assert_eq!(first, draw("again", "--seed 7"));
     assert_ne!(first, draw("other", "--seed 8"));
     assert_ne!(first, draw("valid", "--seed 7 --padded=false"));
+}
+
+#[test]
+fn images_and_masks_are_never_replaced() {
+    let folder = data();
+    let refusal = |command: &str| {
+        let output = output(folder.path(), command);
+        assert!(!output.status.success(), "{command}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let files = ["images/a.png", "masks/a.png"];
+    let read = || files.map(|file| fs::read(folder.path().join(file)).unwrap());
+    let before = read();
+    // Named one by one, or as the folder of both, or as files.
+    for data in [
+        "--images images --masks masks",
+        "--images .",
+        "--images images/a.png --masks masks/a.png",
+    ] {
+        for into in ["images", "masks", "./masks"] {
+            for command in ["weight-map", "augment --count 1 --tile 60 --depth 1"] {
+                let error = refusal(&format!("{command} {data} --output {into} --overwrite"));
+                assert!(error.contains("a folder of images or masks"), "{error}");
+            }
+        }
+    }
+    assert!(read() == before);
+    // Nor is a picture begun that can't be written.
+    fs::create_dir_all(folder.path().join("weights/a.png")).unwrap();
+    let error = refusal("weight-map --images images --masks masks --output weights --overwrite");
+    assert!(error.contains("can't write weights/a.png"), "{error}");
 }

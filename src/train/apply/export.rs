@@ -89,13 +89,15 @@ impl Export {
     /// Writes the model or the package.
     pub fn run(self) -> Result<(), ExportRunError> {
         let files = match self.package.model {
-            Some(_) => package::files(&self.output),
-            None => vec![self.output.clone()],
+            Some(_) => {
+                package::check_output(&self.output)?;
+                package::files(&self.output)
+            }
+            None => {
+                check(&self.output)?;
+                vec![self.output.clone()]
+            }
         };
-        // A folder is made when there is something to put into it.
-        if let [file] = &files[..] {
-            check(file)?;
-        }
         if let Some(file) = kept(files, self.overwrite) {
             return Err(ExportRunError::Exists(file));
         }

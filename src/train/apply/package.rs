@@ -26,7 +26,7 @@ use crate::tiling::Size;
 use crate::train::dataset::{DatasetError, Page, Reader};
 use crate::train::model_file::{self, FileError};
 use crate::train::plane::Plane;
-use crate::train::replace::{WriteError, replace};
+use crate::train::replace::{WriteError, check, check_in, replace};
 
 /// The picture to test by has sides of at least this many pixels.
 const TESTED: usize = 256;
@@ -133,6 +133,15 @@ pub fn files(output: &Path) -> Vec<PathBuf> {
     match is_archive(output) {
         true => vec![output.to_owned()],
         false => FILES.iter().map(|name| output.join(name)).collect(),
+    }
+}
+
+/// Whether a package could be written to `output`.
+pub fn check_output(output: &Path) -> Result<(), WriteError> {
+    match is_archive(output) {
+        true => check(output),
+        // A folder is made when there is something to put into it.
+        false => check_in(output, WEIGHTS),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -14,10 +13,10 @@ use super::png::{self, DrawError, Png};
 use super::predictor::{PredictError, Prediction};
 use crate::contract::Contract;
 use crate::picture::{Color, DisplayRange};
-use crate::train::dataset::{DatasetError, Page, Reader, in_order};
+use crate::train::dataset::{DatasetError, Page, Reader, in_order, is_taken};
 use crate::train::options::number;
 use crate::train::plane::Plane;
-use crate::train::replace::kept;
+use crate::train::replace::{WriteError, check_in, kept, replace};
 use crate::train::terminal::say;
 
 /// Segment images.
@@ -148,14 +147,9 @@ pub enum SegmentError {
         /// Why.
         error: DrawError,
     },
-    /// A result can't be written.
-    #[error("can't write {}: {error}", file.display())]
-    Write {
-        /// The file or folder.
-        file: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    /// A result or its folder can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 impl Segment {
@@ -184,6 +178,15 @@ impl Segment {
         if let Some(file) = kept(files, self.overwrite) {
             return Err(SegmentError::Exists(file));
         }
+        for (_, folder) in &folders {
+            if let Some((name, _)) = pages.first() {
+                check_in(folder, &format!("{name}.png"))?;
+            }
+            fs::create_dir_all(folder).map_err(|error| WriteError {
+                file: folder.clone(),
+                error,
+            })?;
+        }
         let mut found = 0;
         for (name, page) in &pages {
             let contract = predictor.contract();
@@ -209,33 +212,18 @@ impl Segment {
         Ok(())
     }
 
-    /// Where each thing goes; makes the folders.
+    /// Where each thing goes.
     fn folders(&self) -> Result<Vec<(What, PathBuf)>, SegmentError> {
         let folder = |what: &What| match self.what.len() {
             1 => self.output.clone(),
             _ => self.output.join(what.folder()),
         };
         let folders: Vec<_> = self.what.iter().map(|what| (*what, folder(what))).collect();
-        for (_, folder) in &folders {
-            fs::create_dir_all(folder).map_err(|error| SegmentError::Write {
-                file: folder.clone(),
-                error,
-            })?;
-            if self.is_taken(folder) {
-                return Err(SegmentError::Same(folder.clone()));
-            }
+        let mut paths = folders.iter().map(|(_, folder)| folder);
+        match paths.find(|folder| is_taken(folder, &self.images)) {
+            Some(folder) => Err(SegmentError::Same(folder.clone())),
+            None => Ok(folders),
         }
-        Ok(folders)
-    }
-
-    /// Whether results in `folder` would lie among the images, or be written over the one image.
-    fn is_taken(&self, folder: &Path) -> bool {
-        let is_png = self.images.is_file() && self.images.extension() == Some("png".as_ref());
-        matches!(
-            (folder.canonicalize(), self.images.canonicalize()),
-            (Ok(folder), Ok(images))
-                if folder == images || is_png && images.parent() == Some(&folder)
-        )
     }
 
     fn png(
@@ -283,8 +271,5 @@ fn write(file: &Path, png: &Png) -> Result<(), SegmentError> {
         file: file.into(),
         error,
     })?;
-    fs::write(file, bytes).map_err(|error| SegmentError::Write {
-        file: file.into(),
-        error,
-    })
+    Ok(replace(file, &bytes)?)
 }

@@ -15,6 +15,7 @@ mod page;
 mod source;
 mod split;
 mod stacks;
+mod taken;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub use page::{Page, Reader};
 pub use source::{InputChannels, Layout, MaskKind, Source, Standard};
 pub use split::{Holdout, Order, Split};
 pub use stacks::in_order;
+pub use taken::{holds_data, is_taken};
 
 use super::plane::Plane;
 use super::target::Truth;

@@ -62,11 +62,7 @@ impl ShowTiles {
         let names: Vec<_> = (0..self.count)
             .map(|index| format!("tile-{index:03}"))
             .collect();
-        make(
-            &self.output,
-            names.iter().map(String::as_str),
-            self.overwrite,
-        )?;
+        make(&self.output, &self.source, &names, self.overwrite)?;
         let unet = self.network.unet(&self.source);
         let size = TileSize::legal(&unet.geometry(), self.tiles.side());
         let examples = prepare(dataset.samples, &self.weights.weighting(unet.classes));

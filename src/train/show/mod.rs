@@ -6,15 +6,18 @@ mod digits;
 mod found;
 mod weight_map;
 
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
+
+use image::{ImageError, ImageFormat};
 
 pub use augment::ShowTiles;
 pub use found::draw_found;
 pub use weight_map::ShowWeightMaps;
 
 use self::canvas::Canvas;
-use super::dataset::DatasetError;
-use super::replace::kept;
+use super::dataset::{DatasetError, Source, holds_data};
+use super::replace::{WriteError, check_in, kept, replace};
 
 /// Why pictures can't be drawn.
 #[derive(Debug, thiserror::Error)]
@@ -22,49 +25,62 @@ pub enum ShowError {
     /// The data can't be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// The folder can't be made.
-    #[error("can't make the folder {}: {error}", folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
+    /// The images or masks would be replaced.
+    #[error("--output names a folder of images or masks, {}, where pictures would take their names: name another", .0.display())]
+    Same(PathBuf),
     /// A file would be lost.
     #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
     Exists(PathBuf),
-    /// A picture can't be written.
-    #[error("can't write {}: {error}", file.display())]
-    Write {
+    /// A picture can't be made a PNG file.
+    #[error("can't encode {}: {error}", file.display())]
+    Encode {
         /// The file.
         file: PathBuf,
         /// Why.
-        error: image::ImageError,
+        error: ImageError,
     },
+    /// A picture or its folder can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
-/// Makes a folder for pictures of these names, of which none is to be there unless it may be replaced.
-fn make<'a>(
+/// Makes a folder for pictures of these names. None of them may be there, unless it may be replaced, and the images and
+/// masks of `source` may not be there in any case.
+fn make(
     folder: &Path,
-    names: impl Iterator<Item = &'a str>,
+    source: &Source,
+    names: &[String],
     overwrite: bool,
 ) -> Result<(), ShowError> {
-    if let Some(file) = kept(names.map(|name| file(folder, name)), overwrite) {
+    if holds_data(folder, source)? {
+        return Err(ShowError::Same(folder.into()));
+    }
+    let files = names.iter().map(|name| folder.join(file(name)));
+    if let Some(file) = kept(files, overwrite) {
         return Err(ShowError::Exists(file));
     }
-    std::fs::create_dir_all(folder).map_err(|error| ShowError::Folder {
-        folder: folder.into(),
-        error,
+    if let Some(name) = names.first() {
+        check_in(folder, &file(name))?;
+    }
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let file = folder.into();
+        ShowError::Write(WriteError { file, error })
     })
 }
 
-fn file(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{}.png", name.replace('/', "-")))
+/// Name of the file of a picture; the slashes of `name` become dashes.
+fn file(name: &str) -> String {
+    format!("{}.png", name.replace('/', "-"))
 }
 
-/// Writes a picture into `folder`; the slashes of `name` become dashes.
+/// Writes the picture called `name` into `folder`.
 fn write(canvas: &Canvas, folder: &Path, name: &str) -> Result<(), ShowError> {
-    let file = file(folder, name);
-    let written = canvas.image().save(&file);
-    written.map_err(|error| ShowError::Write { file, error })
+    let file = folder.join(file(name));
+    let mut png = Cursor::new(Vec::new());
+    let encoded = canvas.image().write_to(&mut png, ImageFormat::Png);
+    encoded.map_err(|error| ShowError::Encode {
+        file: file.clone(),
+        error,
+    })?;
+    Ok(replace(&file, &png.into_inner())?)
 }

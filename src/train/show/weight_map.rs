@@ -50,11 +50,7 @@ impl ShowWeightMaps {
         let dataset = load(&self.source)?;
         say(&dataset.to_string());
         let names: Vec<_> = dataset.samples.iter().map(|s| s.name.clone()).collect();
-        make(
-            &self.output,
-            names.iter().map(String::as_str),
-            self.overwrite,
-        )?;
+        make(&self.output, &self.source, &names, self.overwrite)?;
         let classes = self.source.class_names().len();
         let examples = prepare(dataset.samples, &self.weights.weighting(classes));
         let weights: Vec<_> = examples.iter().map(weights).collect();
