@@ -186,7 +186,7 @@ fn a_run_begins_with_the_network_of_a_model() {
     for (model, why) in [
         ("none.onnx", "it is no ONNX file"),
         ("nowhere.onnx", "No such file"),
-        ("images", "a package of BioImage.IO; name the .onnx file"),
+        ("images", "it is a folder; name the .onnx file"),
     ] {
         let [_, error] = begin(&["--start-from", model]);
         assert!(error.contains(model) && error.contains(why), "{error}");

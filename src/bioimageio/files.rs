@@ -45,6 +45,12 @@ pub fn is_package(path: &Path) -> bool {
     matches!(ending, Some("zip" | "yaml" | "yml")) || path.is_dir()
 }
 
+/// Whether there is the description of a package in `folder`.
+pub fn is_described(folder: &Path) -> bool {
+    let folder = Files::Folder(folder);
+    NAMES.into_iter().any(|name| folder.has(name))
+}
+
 impl Package {
     /// Opens the package in `path`, whose weights have at most `most` bytes, unless `stopped` says so meanwhile.
     pub fn open(path: &Path, most: u64, stopped: &dyn Fn() -> bool) -> Result<Self, PackageError> {

@@ -12,7 +12,7 @@ mod steps;
 pub mod write;
 
 pub use description::Description;
-pub use files::{Package, is_package};
+pub use files::{Package, is_described, is_package};
 
 use crate::onnx::read::ReadError;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
-use crate::bioimageio::is_package;
+use crate::bioimageio::{is_described, is_package};
 use crate::onnx::Model;
 
 /// A file that can't be used.
@@ -25,6 +25,9 @@ pub enum Why {
     /// It is a package, which also says what is done before and after the network.
     #[error("it is a package of BioImage.IO; name the .onnx file with its weights")]
     Package,
+    /// It is no file at all, say the folder of a run.
+    #[error("it is a folder; name the .onnx file")]
+    Folder,
     /// It can't be read.
     #[error(transparent)]
     Read(#[from] io::Error),
@@ -42,6 +45,9 @@ pub fn read(file: &Path) -> Result<(Vec<u8>, Model), FileError> {
 }
 
 fn parse(file: &Path) -> Result<(Vec<u8>, Model), Why> {
+    if file.is_dir() && !is_described(file) {
+        return Err(Why::Folder);
+    }
     if is_package(file) {
         return Err(Why::Package);
     }
@@ -57,6 +63,9 @@ mod tests {
     #[test]
     fn a_package_is_told_from_a_file() {
         let folder = tempfile::tempdir().unwrap();
+        let error = read(folder.path()).unwrap_err();
+        assert!(matches!(error.why, Why::Folder), "{error}");
+        fs::write(folder.path().join("rdf.yaml"), "type: model").unwrap();
         let error = read(folder.path()).unwrap_err();
         assert!(matches!(error.why, Why::Package), "{error}");
         let file = folder.path().join("model.onnx");
