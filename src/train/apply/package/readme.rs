@@ -59,9 +59,10 @@ impl fmt::Display for Readme<'_> {
         if contract.scores.is_empty() {
             return writeln!(f, "No scores are known.");
         }
+        // Images held back from training, or others that the model was tuned by.
         writeln!(
             f,
-            "On images held back from training:\n\n| measure | score |\n| --- | --- |"
+            "On the images by which it was chosen what counts as an object:\n\n| measure | score |\n| --- | --- |"
         )?;
         for (measure, score) in &contract.scores {
             writeln!(f, "| {measure} | {score} |")?;
