@@ -42,7 +42,9 @@ const JUDGED: usize = 8;
 ///
 ///   unet-train quantize --model cells.onnx --images images --output cells.int8.onnx
 ///
-/// Score the result before you trust it: unet-train evaluate --model cells.int8.onnx
+/// Score the result before you trust it:
+///
+///   unet-train evaluate --model cells.int8.onnx --images test/images --masks test/masks
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Quantize {
