@@ -12,6 +12,7 @@ use gstunetsegment::contract::{Activation, Contract, Normalization};
 use gstunetsegment::train::config::Config;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::terminal::Terminal;
+use gstunetsegment::train::validate::Limits;
 use gstunetsegment::unet::UNet;
 use program::{draw_cells, opened};
 use tempfile::TempDir;
@@ -127,11 +128,16 @@ fn a_run_learns_and_writes_a_model_with_its_contract() {
     for (which, (low, high)) in ranges {
         assert!(low <= high && high - low < 2.0, "{which}: {low} to {high}");
     }
-    // The one that suits it best is in the last bias, and what is said is what the model has.
-    assert!(text.contains("with threshold 0.5"), "{text}");
-    assert_eq!(contract.threshold, 0.5);
+    // What is said is what the model has.
+    let limits = Limits {
+        threshold: contract.threshold,
+        min_area: contract.min_area,
+        core_threshold: contract.core_threshold,
+    };
+    let limits = limits.words(contract.classes.len());
+    assert!(text.contains(&format!(", with {limits}: F1@0.5")), "{text}");
     let page = fs::read_to_string(folder.path().join("cells.run/report.html")).unwrap();
-    assert!(page.contains("With threshold 0.5"), "{page}");
+    assert!(page.contains(&format!("<p>With {limits}.</p>")), "{page}");
 }
 
 /// Where it has to learn anew, a run that begins with a model is as good as that from the first step on.

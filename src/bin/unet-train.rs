@@ -12,14 +12,12 @@ use gstunetsegment::train::apply::info::Info;
 use gstunetsegment::train::apply::quantize::Quantize;
 use gstunetsegment::train::apply::segment::Segment;
 use gstunetsegment::train::apply::tune::Tune;
-use gstunetsegment::train::checkpoint::Judged;
 use gstunetsegment::train::config::{Config, ConfigError, expanded};
-use gstunetsegment::train::model::in_file;
 use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::run_folder::RunFolder;
 use gstunetsegment::train::show::{ShowTiles, ShowWeightMaps};
-use gstunetsegment::train::terminal::{Terminal, say};
+use gstunetsegment::train::terminal::{Terminal, best, say};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -86,12 +84,8 @@ fn train(options: Train, matches: &ArgMatches) -> Result<()> {
     let outcome = outcome?;
     let minutes = outcome.time.as_secs_f64() / 60.0;
     say(&format!("{} steps in {minutes:.1} min", outcome.steps));
-    if let Some(Judged { steps, verdict }) = outcome.best {
-        say(&format!(
-            "best after {steps}, with {}: {}",
-            in_file(verdict.limits),
-            verdict.scores
-        ));
+    if let Some(judged) = &outcome.best {
+        say(&best(judged, settings.unet.classes));
     }
     if outcome.steps > 0 || outcome.best.is_some() {
         say(&settings.output.display().to_string());

@@ -224,8 +224,8 @@ impl Learning<'_> {
 
     /// Writes curves and page; with samples at the end only, since they take their time.
     fn report(&self, samples: &[report::Sample]) -> Result<(), RunError> {
-        let name = &self.settings.name;
-        report::write(&self.folder, name, &self.state, &self.log, samples)?;
+        let model = (&self.settings.name[..], self.settings.unet.classes);
+        report::write(&self.folder, model, &self.state, &self.log, samples)?;
         Ok(())
     }
 

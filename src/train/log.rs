@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::model::in_file;
 use super::validate::Verdict;
 
 /// All steps and validations of a run so far.
@@ -37,8 +38,8 @@ pub struct ValidationLine {
     pub step: usize,
     /// Seconds that learning had taken.
     pub seconds: f64,
-    /// What was found, by name: the scores, and the limits that suit the network itself. In its file the last bias
-    /// [takes the threshold in](super::model::in_file), so that the limits of the model are others.
+    /// What was found, by name: the scores, the smallest object, and the cores as the file of such a network [has
+    /// them](in_file). The threshold is one half in each file.
     pub values: BTreeMap<String, f64>,
 }
 
@@ -70,10 +71,10 @@ impl ValidationLine {
     /// The line of a network that has learned for so many steps and seconds.
     pub fn new(step: usize, seconds: f64, verdict: &Verdict) -> Self {
         let mut values = verdict.scores.named();
-        let min_area = verdict.limits.min_area.unwrap_or_default();
-        values.insert("threshold".into(), decimal(verdict.limits.threshold));
+        let limits = in_file(verdict.limits);
+        let min_area = limits.min_area.unwrap_or_default();
         values.insert("min area".into(), min_area as f64);
-        if let Some(core) = verdict.limits.core_threshold {
+        if let Some(core) = limits.core_threshold {
             values.insert("cores".into(), decimal(core));
         }
         ValidationLine {
@@ -196,6 +197,23 @@ fn lines<T>(file: &Path, read: impl Fn(&[&str], &[&str]) -> Option<T>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::metrics::{Scores, cells};
+    use crate::train::validate::Limits;
+
+    #[test]
+    fn limits_are_those_of_the_models_file() {
+        let limits = Limits {
+            threshold: 0.2,
+            min_area: Some(16),
+            core_threshold: Some(0.5),
+        };
+        let scores = Scores::Cells(cells::Scores::default());
+        let line = ValidationLine::new(300, 0.5, &Verdict { limits, scores });
+        assert_eq!(line.values["min area"], 16.0);
+        assert_eq!(line.values["cores"], 0.8);
+        // That is one half in each file.
+        assert!(!line.values.contains_key("threshold"));
+    }
 
     #[test]
     fn tables_are_read_back_as_far_as_a_run_was() {

@@ -4,14 +4,23 @@ use std::io::Write;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
+use super::checkpoint::Judged;
 use super::divergence::Kept;
 use super::metrics::Scores;
+use super::model::in_file;
 use super::run::{Observer, Start, Step};
 use super::validate::Verdict;
 
 /// Writes a line. Nobody has to read it: a closed pipe is no reason to stop.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// The best network of a run, of so many classes, with the limits that its file has.
+pub fn best(judged: &Judged, classes: usize) -> String {
+    let Judged { steps, verdict } = judged;
+    let limits = in_file(verdict.limits).words(classes);
+    format!("best after {steps}, with {limits}: {}", verdict.scores)
 }
 
 /// Shows loss, best scores and the time left in a progress bar, with a line above it for each validation.
@@ -117,5 +126,32 @@ impl Observer for Terminal {
             .map_or("     -".into(), |loss| format!("{loss:.4}"));
         let mark = if best { "  best so far, written" } else { "" };
         self.say(&format!("step {step:6}  loss {loss}  {scores}{mark}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::metrics::cells;
+    use crate::train::validate::Limits;
+
+    #[test]
+    fn the_best_network_is_told_as_its_file_has_it() {
+        let limits = Limits {
+            threshold: 0.2,
+            min_area: Some(16),
+            core_threshold: Some(0.5),
+        };
+        let scores = Scores::Cells(cells::Scores::default());
+        let judged = |limits| Judged {
+            steps: 300,
+            verdict: Verdict { limits, scores },
+        };
+        let text = best(&judged(limits), 2);
+        let expected = "best after 300, with threshold 0.5, objects of at least 16 pixels with cores above 0.8: F1@0.5";
+        assert!(text.starts_with(expected), "{text}");
+        let text = best(&judged(Limits::default()), 3);
+        let expected = "best after 300, with objects of any size: F1@0.5";
+        assert!(text.starts_with(expected), "{text}");
     }
 }

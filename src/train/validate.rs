@@ -1,8 +1,6 @@
 //! Judging a network by images that it does not learn from, as the element would use it: the same
 //! tiles, the same mirrored borders, the same decision, the same objects.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::components::{by_class, grown, objects};
@@ -39,15 +37,20 @@ impl Default for Limits {
     }
 }
 
-impl fmt::Display for Limits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "threshold {}", self.threshold)?;
-        if let Some(area) = self.min_area {
-            write!(f, ", objects of at least {area} pixels")?;
-        }
+impl Limits {
+    /// What they are, for a network of so many classes: of more than two the likeliest decides, and no threshold.
+    pub fn words(&self, classes: usize) -> String {
+        let threshold = (classes == 2).then(|| format!("threshold {}", self.threshold));
+        let area = self.min_area;
+        let area = area.map(|area| format!("objects of at least {area} pixels"));
+        let words: Vec<_> = threshold.into_iter().chain(area).collect();
+        let words = match words.is_empty() {
+            true => "objects of any size".to_owned(),
+            false => words.join(", "),
+        };
         match self.core_threshold {
-            Some(core) => write!(f, " with cores above {core}"),
-            None => Ok(()),
+            Some(core) => format!("{words} with cores above {core}"),
+            None => words,
         }
     }
 }
@@ -171,6 +174,25 @@ mod tests {
 
     use super::*;
     use crate::train::values::initial;
+
+    #[test]
+    fn limits_are_told_as_far_as_there_are_any() {
+        let limits = Limits {
+            threshold: 0.35,
+            min_area: Some(16),
+            core_threshold: None,
+        };
+        let expected = "threshold 0.35, objects of at least 16 pixels";
+        assert_eq!(limits.words(2), expected);
+        assert_eq!(limits.words(3), "objects of at least 16 pixels");
+        let cores = Limits {
+            core_threshold: Some(0.7),
+            ..limits
+        };
+        assert_eq!(cores.words(2), format!("{expected} with cores above 0.7"));
+        assert_eq!(Limits::default().words(2), "threshold 0.5");
+        assert_eq!(Limits::default().words(3), "objects of any size");
+    }
 
     #[test]
     fn a_mask_has_the_size_of_its_image() {

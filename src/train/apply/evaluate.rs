@@ -173,7 +173,7 @@ impl Evaluate {
             model: self.model.clone(),
             data: dataset.to_string(),
             kind: measure,
-            threshold: predictor.threshold(),
+            threshold: (classes == 2).then(|| predictor.threshold()),
             min_area: predictor.min_area(),
             core_threshold: predictor.core_threshold(),
             border: self.border,

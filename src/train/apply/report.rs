@@ -34,8 +34,10 @@ pub struct Report {
     pub data: String,
     /// What was scored.
     pub kind: Measure,
-    /// Probability above which a pixel is foreground.
-    pub threshold: f32,
+    /// Probability above which a pixel is foreground; `None` for models of more than two classes, of which the
+    /// likeliest counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f32>,
     /// Pixels of the smallest object that counts.
     pub min_area: usize,
     /// Probability above which pixels are of the core of an object, where objects grow from cores.
@@ -153,19 +155,25 @@ fn column_width(column: &str) -> usize {
 /// What was done.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.data)?;
-        write!(f, "threshold {}", self.threshold)?;
-        if self.min_area > 0 {
-            write!(f, ", objects of at least {} pixels", self.min_area)?;
-        }
-        if let Some(core) = self.core_threshold {
-            write!(f, ", with cores above {core}")?;
-        }
-        if self.border > 0 {
-            write!(f, ", none within {} pixels of the edge", self.border)?;
-        }
-        if self.versions > 1 {
-            write!(f, ", mean over {} versions of each", self.versions)?;
+        let Report {
+            min_area,
+            border,
+            versions,
+            ..
+        } = self;
+        let threshold = self.threshold.map(|level| format!("threshold {level}"));
+        let cores = self.core_threshold;
+        let parts = [
+            threshold,
+            (*min_area > 0).then(|| format!("objects of at least {min_area} pixels")),
+            cores.map(|core| format!("with cores above {core}")),
+            (*border > 0).then(|| format!("none within {border} pixels of the edge")),
+            (*versions > 1).then(|| format!("mean over {versions} versions of each")),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        write!(f, "{}", self.data)?;
+        if !parts.is_empty() {
+            write!(f, "\n{}", parts.join(", "))?;
         }
         Ok(())
     }
@@ -191,7 +199,7 @@ mod tests {
             model: "m.onnx".into(),
             data: "1 images".into(),
             kind: Measure::Membranes,
-            threshold: 0.5,
+            threshold: Some(0.5),
             min_area: 0,
             core_threshold: None,
             border: 0,
@@ -207,5 +215,14 @@ mod tests {
                         threshold 0.5, mean over 8 versions of each\n";
         assert_eq!(report.table(true), expected);
         assert_eq!(report.table(false).lines().count(), 4);
+        let classes = Report {
+            threshold: None,
+            min_area: 16,
+            border: 3,
+            versions: 1,
+            ..report
+        };
+        let expected = "1 images\nobjects of at least 16 pixels, none within 3 pixels of the edge";
+        assert_eq!(classes.to_string(), expected);
     }
 }

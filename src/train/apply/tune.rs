@@ -156,7 +156,8 @@ impl Tune {
         let truths = dataset.samples.iter().map(|sample| &sample.truth);
         let answers: Vec<_> = found.into_iter().zip(truths).collect();
         let Verdict { limits, scores } = Verdict::of(&answers, dataset.kind.into());
-        say(&format!("{dataset}\n{limits}: {scores}"));
+        let words = limits.words(contract.classes.len());
+        say(&format!("{dataset}\n{words}: {scores}"));
         let contract = Contract {
             min_area: limits.min_area,
             core_threshold: limits.core_threshold,

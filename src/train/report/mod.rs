@@ -37,10 +37,10 @@ pub struct Sample {
     pub picture: RgbImage,
 }
 
-/// Writes curves, samples and page of the model called `name`.
+/// Writes curves, samples and page of the model called `name`, of so many classes.
 pub fn write(
     folder: &RunFolder,
-    name: &str,
+    (name, classes): (&str, usize),
     state: &State,
     log: &Log,
     samples: &[Sample],
@@ -54,7 +54,8 @@ pub fn write(
         page.heading("Scores of the best network on the images held back");
         let scores = verdict.scores.named().into_iter();
         page.table(scores.map(|(name, score)| (name, format!("{score:.4}"))));
-        page.paragraph(&format!("With {}.", in_file(verdict.limits)));
+        let limits = in_file(verdict.limits).words(classes);
+        page.paragraph(&format!("With {limits}."));
     }
     page.heading("Curves");
     page.image(&curves, "Over the steps of the run");
@@ -90,4 +91,39 @@ fn summary(state: &State) -> String {
         "{} steps in {minutes:.1} minutes, learned from {} images; the run is {is}.{best}",
         state.steps, state.images
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::train::metrics::{Scores, cells};
+    use crate::train::validate::{Limits, Verdict};
+
+    #[test]
+    fn the_limits_are_those_of_the_models_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::at(folder.path());
+        let limits = Limits {
+            threshold: 0.2,
+            min_area: Some(16),
+            core_threshold: Some(0.5),
+        };
+        let scores = Scores::Cells(cells::Scores::default());
+        let state = State {
+            best: Some(Judged {
+                steps: 300,
+                verdict: Verdict { limits, scores },
+            }),
+            ..State::default()
+        };
+        let page = |classes| {
+            write(&run, ("cells", classes), &state, &Log::default(), &[]).unwrap();
+            fs::read_to_string(run.report()).unwrap()
+        };
+        let cells = "objects of at least 16 pixels with cores above 0.8.</p>";
+        assert!(page(2).contains(&format!("<p>With threshold 0.5, {cells}")));
+        assert!(page(3).contains(&format!("<p>With {cells}")));
+    }
 }
