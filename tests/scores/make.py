@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Make the masks of this folder, and expected.json with what an independent program says about them.
+"""Make the masks of this folder, and expected.json with what an independent program says about them. Dice and the
+pixel error of cells, which it does not tell, are counted here. The warping error of membranes is told by neither.
 
 usage: make.py SCORE.PY
 
@@ -62,6 +63,26 @@ def score(*arguments):
     return {name: float(value) for name, value in zip(words, words[1:]) if value[0].isdigit() and not name[0].isdigit()}
 
 
+def foreground(part, index, border):
+    """Pixels of cells that reach further into the picture than `border` pixels."""
+    cells = np.asarray(Image.open(HERE / "cells" / part / f"{index}.png"))
+    height, width = cells.shape
+    kept = np.unique(cells[border:height - border, border:width - border])
+    return np.isin(cells, kept[kept > 0])
+
+
+def pixels(border):
+    """Dice and the pixel error over all pictures, by their definitions."""
+    both = either = wrong = count = 0
+    for index in range(4):
+        truth, found = (foreground(part, index, border) for part in ("truth", "found"))
+        both += np.sum(truth & found)
+        either += np.sum(truth) + np.sum(found)
+        wrong += np.sum(truth != found)
+        count += truth.size
+    return {"Dice": round(float(2 * both / either), 4), "pixel error": round(float(wrong / count), 4)}
+
+
 for index in range(4):
     truth = blobs(9 + index, 60 + 7 * index, 80)
     save("cells/truth", index, truth)
@@ -71,8 +92,8 @@ for index in range(4):
     save("membranes/found", index, found.astype(np.uint8) * 255)
 cells, lines = [(HERE / "cells" / part) for part in ("truth", "found")], [(HERE / "membranes" / part) for part in ("truth", "found")]
 expected = {
-    "cells": score("cells", *cells),
-    "cells, border 6": score("cells", *cells, "--border", 6),
+    "cells": score("cells", *cells) | pixels(0),
+    "cells, border 6": score("cells", *cells, "--border", 6) | pixels(6),
     "membranes": score("membranes", *lines),
 }
 (HERE / "expected.json").write_text(json.dumps(expected, indent=2) + "\n")
