@@ -205,6 +205,8 @@ fn only_what_was_begun_and_is_not_at_its_end_goes_on() {
         &[&options[..], &["--overwrite", "--seed", "4"]].concat(),
     );
     assert!(text.contains("300 steps in"), "{text}");
+    let kept = "cells.onnx stays what it is until a network of this run is validated";
+    assert!(text.contains(kept), "{text}");
     assert_ne!(fs::read(folder.join("cells.onnx")).unwrap(), model);
 }
 
