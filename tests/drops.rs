@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::thread;
+
 use common::frames::{HEIGHT, WIDTH, frame};
 use common::watch::{bus_of, dropped, messages, stats, wait};
 use common::{Files, SLOW, SMALL, element, harness};
@@ -16,23 +18,76 @@ fn last_dropped(bus: &gst::Bus) -> Option<(i64, i64)> {
     told.last().map(|(_, out, dropped)| (*out, *dropped))
 }
 
+/// In which manners frames pass: mode and frames in flight.
+const MANNERS: [(&str, &str); 3] = [("sync", "1"), ("sync", "4"), ("latest", "1")];
+
+/// The element in one of these, in a harness.
+fn start(files: &Files, (mode, in_flight): (&str, &str)) -> (gst::Element, Harness, gst::Bus) {
+    let properties = [
+        ("mode", mode),
+        ("frames-in-flight", in_flight),
+        ("output", "none"),
+    ];
+    let element = element(&files.model(&SMALL), &properties);
+    let harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let bus = bus_of(&element);
+    (element, harness, bus)
+}
+
+/// Every frame that came in has gone out, as far as `harness` got it, or was dropped, and the last message says so.
+fn all_are_counted(element: &gst::Element, harness: &Harness, bus: &gst::Bus, what: &str) {
+    let told = last_dropped(bus).expect("a message");
+    let [came, out, dropped] = ["in", "out", "dropped"].map(|name| stats(element, name));
+    assert_eq!(out, u64::from(harness.buffers_received()), "{what}");
+    assert_eq!(came, out + dropped, "{what}");
+    assert_eq!(told, (out as i64, dropped as i64), "{what}");
+    assert!(dropped > 0, "{what}");
+}
+
+/// Also what the flush meets in the middle of being pushed.
 #[test]
 fn what_a_flush_throws_away_is_told() {
     let files = Files::new();
-    let element = element(&files.model(&SLOW), &[("frames-in-flight", "4")]);
-    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-    let bus = bus_of(&element);
-    let pad = element.static_pad("sink").unwrap();
-    drop(harness.push_and_pull(frame(0)).unwrap());
-    for number in 1..4 {
-        harness.push(frame(number)).unwrap();
+    for manner in MANNERS {
+        let (element, mut harness, bus) = start(&files, manner);
+        let [sink, src] = ["sink", "src"].map(|name| element.static_pad(name).unwrap());
+        drop(harness.push_and_pull(frame(0)).unwrap());
+        // The next frame gets as far as the pad, and the others are behind it.
+        let kinds = gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER;
+        let held = src.add_probe(kinds, |_, _| gst::PadProbeReturn::Ok);
+        let pad = sink.clone();
+        let pushing = thread::spawn(move || {
+            for number in 1..4 {
+                let _ = pad.chain(frame(number));
+            }
+        });
+        wait("a push", || src.is_blocking());
+        assert!(sink.send_event(gst::event::FlushStart::new()));
+        pushing.join().unwrap();
+        assert!(sink.send_event(gst::event::FlushStop::new(true)));
+        src.remove_probe(held.unwrap());
+        all_are_counted(&element, &harness, &bus, &format!("{manner:?}"));
     }
-    assert!(pad.send_event(gst::event::FlushStart::new()));
-    assert!(pad.send_event(gst::event::FlushStop::new(true)));
-    let told = last_dropped(&bus).expect("a message");
-    let [out, dropped] = ["out", "dropped"].map(|name| stats(&element, name) as i64);
-    assert_eq!(told, (out, dropped));
-    assert_eq!(out + dropped, 4);
+}
+
+/// Downstream says that it wants no more.
+#[test]
+fn what_nobody_takes_is_told() {
+    let files = Files::new();
+    for manner in MANNERS {
+        let (element, mut harness, bus) = start(&files, manner);
+        drop(harness.push_and_pull(frame(0)).unwrap());
+        let src = element.static_pad("src").unwrap();
+        src.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+            info.flow_res = Err(gst::FlowError::Eos);
+            gst::PadProbeReturn::Handled
+        });
+        // Where frames overlap, those that come after it hear of it.
+        let mut pushed = (1..10).map(|number| harness.push(frame(number)));
+        let heard = pushed.find(Result::is_err);
+        assert_eq!(heard, Some(Err(gst::FlowError::Eos)), "{manner:?}");
+        all_are_counted(&element, &harness, &bus, &format!("{manner:?}"));
+    }
 }
 
 #[test]

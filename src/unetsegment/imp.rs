@@ -360,13 +360,19 @@ impl BaseTransformImpl for UNetSegment {
         Ok(submitted)
     }
 
-    /// Where frames overlap, they go out on a thread of ours.
+    /// Frames go out on this thread or, where they overlap, on one of ours, and none by the base class.
     fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
         let Some(input) = self.take_queued_buffer() else {
             return Ok(GenerateOutputSuccess::NoOutput);
         };
         let inside = lock(&self.entering).take();
-        self.pass(input, inside)
+        let times = qos::Times::of(&input);
+        let passed = self.pass(input, inside);
+        // A flush tells at its end of what it has thrown away.
+        if !matches!(passed, Ok(()) | Err(gst::FlowError::Flushing)) {
+            self.tell_dropped(times);
+        }
+        passed.map(|()| GenerateOutputSuccess::NoOutput)
     }
 
     /// Properties that follow a curve take their value of the frame's time.

@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
-use gst_base::subclass::base_transform::{
-    GenerateOutputSuccess, InputBuffer, PrepareOutputBufferSuccess,
-};
+use gst_base::subclass::base_transform::{InputBuffer, PrepareOutputBufferSuccess};
 use gst_base::subclass::prelude::*;
 
 use super::OnError;
@@ -21,6 +19,15 @@ use super::stats::Inside;
 use super::writer::Written;
 use crate::lock::lock;
 use crate::segmenter::SegmentError;
+
+/// A frame that is to go out.
+struct Leaving {
+    buffer: gst::Buffer,
+    /// What counts it until then.
+    inside: Option<Inside>,
+    /// Age of its mask, where it has one.
+    mask_age: Option<Duration>,
+}
 
 /// The element as the threads see it on which frames overlap.
 pub struct OnThreads(pub glib::WeakRef<super::UNetSegment>);
@@ -54,7 +61,7 @@ impl Stages<Job> for OnThreads {
             }
         });
         match out? {
-            Some(buffer) => element.src_pad().push(buffer),
+            Some(leaving) => imp.push(leaving),
             None => Ok(gst::FlowSuccess::Ok),
         }
     }
@@ -233,7 +240,7 @@ impl UNetSegment {
     }
 
     /// What goes out of `job`, if anything; tells what there is to tell of it.
-    fn write(&self, mut job: Job) -> Result<Option<gst::Buffer>, gst::FlowError> {
+    fn write(&self, mut job: Job) -> Result<Option<Leaving>, gst::FlowError> {
         // While a frame waits to be let out, it is downstream that holds it up.
         let until_ready = job.ready.saturating_duration_since(job.arrived);
         let begun = Instant::now();
@@ -255,19 +262,34 @@ impl UNetSegment {
             self.tell_dropped(times);
             return Ok(None);
         };
-        if let Some(inside) = inside {
-            inside.leave(age);
-        }
         self.took(until_ready + begun.elapsed());
-        Ok(Some(buffer))
+        Ok(Some(Leaving {
+            buffer,
+            inside,
+            mask_age: age,
+        }))
     }
 
-    /// Lets a frame pass in the manner of now.
-    pub fn pass(
-        &self,
-        input: gst::Buffer,
-        inside: Option<Inside>,
-    ) -> Result<GenerateOutputSuccess, gst::FlowError> {
+    /// Lets a frame go out; it counts as dropped where nobody takes it.
+    fn push(&self, leaving: Leaving) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let Leaving {
+            buffer,
+            inside,
+            mask_age,
+        } = leaving;
+        let left = inside.map(|inside| inside.leave(mask_age));
+        let pushed = self.obj().src_pad().push(buffer);
+        if pushed.is_err() {
+            self.flow.leave_gap();
+            if let Some(left) = left {
+                left.take_back();
+            }
+        }
+        pushed
+    }
+
+    /// Lets a frame pass in the manner of now, and out: the base class would not say whether anybody took it.
+    pub fn pass(&self, input: gst::Buffer, inside: Option<Inside>) -> Result<(), gst::FlowError> {
         let mut job = match self.flow.manner().ok_or(gst::FlowError::Flushing)? {
             Manner::Overlapping(line) => {
                 let waited = line.wait_for_room()?;
@@ -276,7 +298,7 @@ impl UNetSegment {
                 job.arrived = job.arrived.checked_sub(waited).unwrap_or(job.arrived);
                 job.enter(inside);
                 line.put(job);
-                return Ok(GenerateOutputSuccess::NoOutput);
+                return Ok(());
             }
             Manner::Latest(line) => {
                 line.check()?;
@@ -299,9 +321,9 @@ impl UNetSegment {
             }
         };
         job.enter(inside);
-        Ok(match self.write(job)? {
-            Some(buffer) => GenerateOutputSuccess::Buffer(buffer),
-            None => GenerateOutputSuccess::Dropped,
-        })
+        if let Some(leaving) = self.write(job)? {
+            self.push(leaving)?;
+        }
+        Ok(())
     }
 }

@@ -185,12 +185,14 @@ impl Inside {
         self.after_gap
     }
 
-    /// Counts it as gone out, with a mask of this age.
-    pub fn leave(mut self, mask_age: Option<Duration>) {
+    /// Counts it as gone out, with a mask of this age, before it is handed on: whoever gets it finds it counted.
+    pub fn leave(mut self, mask_age: Option<Duration>) -> Left {
+        let left = Left(self.stats.clone());
         self.end(|stats| {
             stats.out += 1;
             stats.mask_age = mask_age;
         });
+        left
     }
 
     fn end(&mut self, count: impl FnOnce(&mut Stats)) {
@@ -206,6 +208,20 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         self.end(|_| ());
+    }
+}
+
+/// A frame that was counted as gone out when it was handed on.
+pub struct Left(Option<Arc<Mutex<Stats>>>);
+
+impl Left {
+    /// Counts it as dropped after all: nobody has taken it.
+    pub fn take_back(self) {
+        if let Some(stats) = self.0 {
+            let mut stats = lock(&stats);
+            // A start in the meantime has begun to count anew.
+            stats.out = stats.out.saturating_sub(1);
+        }
     }
 }
 
