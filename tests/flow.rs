@@ -201,3 +201,43 @@ fn masks_of_others_go_no_further() {
         assert!(mask_meta::of(&out).is_none(), "{output}");
     }
 }
+
+/// Whoever asks how far the stream has come is told the end of the last frame that went out, in the stream's time.
+#[test]
+fn the_position_is_that_of_the_frames_that_go_out() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let ms = gst::ClockTime::from_mseconds;
+    for (mode, in_flight) in [("sync", "1"), ("sync", "2"), ("latest", "1")] {
+        let properties = [
+            ("mode", mode),
+            ("frames-in-flight", in_flight),
+            ("output", "none"),
+        ];
+        let element = element(&model, &properties);
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        let pad = element.static_pad("src").unwrap();
+        let position = || pad.query_position::<gst::ClockTime>();
+        let push = |harness: &mut Harness, number| {
+            let mut frame = frame(number);
+            frame.get_mut().unwrap().set_duration(ms(40));
+            harness.push_and_pull(frame).unwrap();
+        };
+        assert_eq!(position(), Some(ms(0)), "{mode} {in_flight}");
+        for number in 0..4 {
+            push(&mut harness, number);
+            let end = ms(40 * number + 40);
+            assert_eq!(position(), Some(end), "{mode} {in_flight}");
+        }
+        let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        segment.set_start(ms(400));
+        segment.set_position(ms(400));
+        segment.set_time(ms(1_000));
+        assert!(harness.push_event(gst::event::Segment::new(&segment)));
+        assert_eq!(position(), Some(ms(1_000)), "{mode} {in_flight}");
+        push(&mut harness, 11);
+        assert_eq!(position(), Some(ms(1_080)), "{mode} {in_flight}");
+        flush(&mut harness);
+        assert_eq!(position(), Some(ms(0)), "{mode} {in_flight}");
+    }
+}

@@ -21,6 +21,7 @@ use super::messages;
 use super::negotiation::Negotiation;
 use super::open::Opening;
 use super::passing::OnThreads;
+use super::position::{self, Position};
 use super::properties;
 use super::qos;
 use super::settings::{FrameSettings, Settings};
@@ -45,6 +46,8 @@ pub struct UNetSegment {
     pub(super) refused: AtomicBool,
     /// While caps are being agreed on.
     pub(super) negotiation: Mutex<Option<Negotiation>>,
+    /// How far the frames that go out have come.
+    pub(super) position: Position,
     latency: Latency,
     /// The frame that the base class has taken, until we get it.
     entering: Mutex<Option<Inside>>,
@@ -85,6 +88,22 @@ impl UNetSegment {
     pub(super) fn warn_of_seams(&self, seams: Option<String>) {
         if let Some(text) = seams {
             gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
+        }
+    }
+
+    /// Answers how far the stream has come; whether that is known.
+    fn tell_position(&self, query: &mut gst::QueryRef) -> bool {
+        let gst::QueryViewMut::Position(query) = query.view_mut() else {
+            return false;
+        };
+        let segment = position::segment_of(self.obj().src_pad());
+        match segment.and_then(|segment| self.position.in_stream(&segment)) {
+            Some(time) if query.format() == gst::Format::Time => {
+                query.set(time);
+                true
+            }
+            // Before the first frame the base class tells where the segment begins.
+            _ => false,
         }
     }
 
@@ -207,6 +226,7 @@ impl BaseTransformImpl for UNetSegment {
         };
         self.loader.reset();
         self.latency.reset();
+        self.position.reset();
         self.refused.store(false, Ordering::Relaxed);
         let stages = Arc::new(OnThreads(self.obj().downgrade()));
         self.flow.start(manner, stages).map_err(|error| {
@@ -288,6 +308,7 @@ impl BaseTransformImpl for UNetSegment {
             self.flow.drain();
         }
         let answered = match query.type_() {
+            gst::QueryType::Position if self.tell_position(query) => true,
             gst::QueryType::Caps | gst::QueryType::AcceptCaps => {
                 self.with_one_output(|_| BaseTransformImplExt::parent_query(self, direction, query))
             }
@@ -315,6 +336,7 @@ impl BaseTransformImpl for UNetSegment {
             gst::EventType::FlushStop => {
                 self.loader.resume();
                 self.tell(self.flow.end_flush());
+                self.position.reset();
                 self.tell_dropped(qos::Times::default());
             }
             _ if event.is_serialized() => {
@@ -323,9 +345,11 @@ impl BaseTransformImpl for UNetSegment {
             }
             _ => (),
         }
-        if event.type_() == gst::EventType::StreamStart {
+        match event.type_() {
             // The same caps may come again with it, and what was found in the stream before is not of this one.
-            self.tell(self.flow.forget());
+            gst::EventType::StreamStart => self.tell(self.flow.forget()),
+            gst::EventType::Segment => self.position.reset(),
+            _ => (),
         }
         match event.type_() {
             gst::EventType::Caps => self.with_one_output(|_| self.parent_sink_event(event)),

@@ -34,6 +34,7 @@ mod objects;
 mod open;
 mod pace;
 mod passing;
+mod position;
 mod properties;
 mod qos;
 mod reader;

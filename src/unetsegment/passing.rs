@@ -278,6 +278,7 @@ impl UNetSegment {
             mask_age,
         } = leaving;
         let left = inside.map(|inside| inside.leave(mask_age));
+        self.position.meet(&buffer);
         let pushed = self.obj().src_pad().push(buffer);
         if pushed.is_err() {
             self.flow.leave_gap();

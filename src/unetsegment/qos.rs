@@ -4,6 +4,7 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 
 use super::imp::UNetSegment;
+use super::position;
 use super::stats::Gone;
 
 /// The quality that elements name which do not vary it.
@@ -25,13 +26,8 @@ pub fn correct(element: &UNetSegment, late: &gst::message::Qos, gone: Gone) {
 
 /// Posts that a frame was dropped, or several were where no `times` of one are given.
 pub fn post(element: &UNetSegment, times: Times, gone: Gone) {
-    // That of the base class would take the lock of the stream, which waits for the thread that lets frames out.
-    let event = element
-        .obj()
-        .src_pad()
-        .sticky_event::<gst::event::Segment>(0);
-    let segment = event.as_ref().map(|event| event.segment());
-    let segment = segment.and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
+    let segment = position::segment_of(element.obj().src_pad());
+    let segment = segment.as_ref();
     let message = gst::message::Qos::builder(false)
         .running_time(segment.and_then(|segment| segment.to_running_time(times.timestamp)))
         .stream_time(segment.and_then(|segment| segment.to_stream_time(times.timestamp)))

@@ -1,0 +1,84 @@
+//! How far the stream has come. The base class tells that of frames only which it lets out itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gst::prelude::*;
+
+/// Stands for no time.
+const NONE: u64 = u64::MAX;
+
+/// The end of the last frame that went out.
+pub struct Position(AtomicU64);
+
+impl Default for Position {
+    fn default() -> Self {
+        Position(AtomicU64::new(NONE))
+    }
+}
+
+impl Position {
+    /// Takes in a frame that goes out.
+    pub fn meet(&self, frame: &gst::BufferRef) {
+        if let Some(begin) = frame.pts() {
+            let end = begin.saturating_add(frame.duration().unwrap_or(gst::ClockTime::ZERO));
+            self.0.store(end.nseconds(), Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets the frames before: the times of those to come are others.
+    pub fn reset(&self) {
+        self.0.store(NONE, Ordering::Relaxed);
+    }
+
+    /// The same in the time of the stream, if a frame with a time has gone out and `segment` is of such times.
+    pub fn in_stream(&self, segment: &Segment) -> Option<gst::ClockTime> {
+        let end = Some(self.0.load(Ordering::Relaxed)).filter(|end| *end != NONE);
+        let end = end.map(gst::ClockTime::from_nseconds)?;
+        // The last frame may be cut off there.
+        let end = segment.stop().map_or(end, |stop| end.min(stop));
+        segment.to_stream_time(end)
+    }
+}
+
+/// A segment of times.
+pub type Segment = gst::FormattedSegment<gst::ClockTime>;
+
+/// The segment of the frames that leave by `pad`. That of the base class would take the lock of the stream, which waits
+/// for the thread that lets frames out.
+pub fn segment_of(pad: &gst::Pad) -> Option<Segment> {
+    let event = pad.sticky_event::<gst::event::Segment>(0)?;
+    event.segment().downcast_ref::<gst::ClockTime>().cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_where_the_last_frame_ends() {
+        gst::init().unwrap();
+        let ms = gst::ClockTime::from_mseconds;
+        let mut segment = Segment::new();
+        segment.set_start(ms(100));
+        segment.set_stop(ms(500));
+        segment.set_time(ms(3_000));
+        let position = Position::default();
+        assert_eq!(position.in_stream(&segment), None);
+        let mut frame = gst::Buffer::new();
+        // Without a time it tells nothing.
+        position.meet(&frame);
+        assert_eq!(position.in_stream(&segment), None);
+        let mut meet = |begin, duration: Option<gst::ClockTime>| {
+            let frame = frame.make_mut();
+            frame.set_pts(ms(begin));
+            frame.set_duration(duration);
+            position.meet(frame);
+            position.in_stream(&segment)
+        };
+        assert_eq!(meet(140, None), Some(ms(3_040)));
+        assert_eq!(meet(140, Some(ms(40))), Some(ms(3_080)));
+        assert_eq!(meet(480, Some(ms(40))), Some(ms(3_400)));
+        position.reset();
+        assert_eq!(position.in_stream(&segment), None);
+    }
+}
