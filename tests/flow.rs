@@ -5,8 +5,10 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use common::frames::{HEIGHT, WIDTH, frame};
-use common::watch::{bus_of, conditions, wait};
-use common::{Files, SMALL, begin_segment, cells, element, flush, harness, mask_of, timed};
+use common::watch::{
+    Passed, assert_nothing_of_before, bus_of, conditions, has_failed, passed, wait,
+};
+use common::{Files, SLOW, SMALL, begin_segment, cells, element, flush, harness, mask_of, timed};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
@@ -93,25 +95,50 @@ fn frames_and_events_go_out_as_they_came() {
     }
 }
 
-/// A flush throws away what is on its way, and the frames after it are whole.
+/// A flush throws away what is on its way, also where nobody has told that it begins, and the frames after it are whole.
 #[test]
 fn nothing_from_before_a_flush_comes_after_it() {
     let files = Files::new();
-    for in_flight in ["1", "4"] {
-        let element = element(&files.model(&SMALL), &[("frames-in-flight", in_flight)]);
-        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-        for round in 0..20 {
-            for number in 0..3 {
-                harness.push(frame(100 * round + number)).unwrap();
+    let model = files.model(&SLOW);
+    for (mode, in_flight) in [("sync", "1"), ("sync", "4"), ("latest", "1")] {
+        for begins in [true, false] {
+            let what = format!("{mode} {in_flight} {begins}");
+            let properties = [
+                ("mode", mode),
+                ("frames-in-flight", in_flight),
+                ("output", "none"),
+            ];
+            let element = element(&model, &properties);
+            let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+            let bus = bus_of(&element);
+            let seen = passed(&element);
+            let sink = element.static_pad("sink").unwrap();
+            let rounds = 8;
+            for round in 0..rounds {
+                for number in 0..3 {
+                    harness.push(frame(10_000 * round + number)).unwrap();
+                }
+                if begins {
+                    assert!(sink.send_event(gst::event::FlushStart::new()));
+                }
+                assert!(sink.send_event(gst::event::FlushStop::new(true)));
+                begin_segment(&mut harness);
+                let mut number = 10_000 * round + 50;
+                wait("a mask", || {
+                    harness.push(frame(number)).unwrap();
+                    number += 1;
+                    while harness.try_pull().is_some() {}
+                    let seen = seen.lock().unwrap();
+                    let mut since = seen.rsplit(|passed| *passed == Passed::Flushed);
+                    let mut since = since.next().unwrap().iter();
+                    since.any(|passed| matches!(passed, Passed::Frame { mask: Some(_), .. }))
+                });
             }
-            flush(&mut harness);
-            while harness.try_pull().is_some() {}
-            let last = 100 * round + 50;
-            harness.push(frame(last)).unwrap();
-            let out = harness.pull().unwrap();
-            assert_eq!(out.pts(), frame(last).pts());
-            assert!(out.flags().contains(gst::BufferFlags::DISCONT));
-            assert_eq!(mask_of(&out).0.len(), WIDTH * HEIGHT);
+            let seen = seen.lock().unwrap();
+            let flushes = seen.iter().filter(|passed| **passed == Passed::Flushed);
+            assert_eq!(flushes.count() as u64, rounds);
+            assert_nothing_of_before(&seen, |flush| 10_000 * flush + 50, &what);
+            assert!(!has_failed(&bus), "{what}");
         }
     }
 }

@@ -330,10 +330,12 @@ impl BaseTransformImpl for UNetSegment {
     fn sink_event(&self, event: gst::Event) -> bool {
         match event.type_() {
             gst::EventType::FlushStart => {
-                self.loader.interrupt();
                 self.flow.begin_flush();
+                self.loader.interrupt();
             }
             gst::EventType::FlushStop => {
+                // None may have begun, and then frames are on their way still.
+                self.flow.begin_flush();
                 self.loader.resume();
                 self.tell(self.flow.end_flush());
                 self.position.reset();

@@ -1,11 +1,12 @@
 //! What an element that plays tells: its statistics, and what it posts on its bus.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstreamer as gst;
+use gstunetsegment::mask_meta;
 
 /// A counter of the element's `stats`.
 pub fn stats(element: &gst::Element, name: &str) -> u64 {
@@ -36,6 +37,66 @@ pub fn counted(element: &gst::Element, pad: &str) -> Arc<AtomicU64> {
         passed.fetch_add(1, Ordering::SeqCst);
     });
     count
+}
+
+/// What passed the pad by which frames leave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Passed {
+    /// The frame of this number, of 25 a second, with the mask of that one, if it has one.
+    Frame {
+        number: u64,
+        mask: Option<u64>,
+        is_discont: bool,
+    },
+    /// The end of a flush.
+    Flushed,
+}
+
+/// Notes the frames that leave `element`, and the ends of flushes between them.
+pub fn passed(element: &gst::Element) -> Arc<Mutex<Vec<Passed>>> {
+    let seen: Arc<Mutex<Vec<Passed>>> = Arc::default();
+    let noted = seen.clone();
+    let pad = element.static_pad("src").unwrap();
+    let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_FLUSH;
+    pad.add_probe(kinds, move |_, info| {
+        let passed = match &info.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => {
+                let number = |time: gst::ClockTime| time.mseconds() / 40;
+                let mask = mask_meta::of(buffer).and_then(|mask| mask.timestamp);
+                Passed::Frame {
+                    number: buffer.pts().map(number).unwrap(),
+                    mask: mask.map(number),
+                    is_discont: buffer.flags().contains(gst::BufferFlags::DISCONT),
+                }
+            }
+            Some(gst::PadProbeData::Event(event)) if event.type_() == gst::EventType::FlushStop => {
+                Passed::Flushed
+            }
+            _ => return gst::PadProbeReturn::Ok,
+        };
+        noted.lock().unwrap().push(passed);
+        gst::PadProbeReturn::Ok
+    });
+    seen
+}
+
+/// Between two ends of flushes and after the last one, there is no frame and no mask of before: those of the first
+/// section after a flush begin with the number that `first` gives for it, and so on.
+pub fn assert_nothing_of_before(passed: &[Passed], first: impl Fn(u64) -> u64, what: &str) {
+    let sections = passed.split(|passed| *passed == Passed::Flushed).skip(1);
+    for (flush, section) in (0..).zip(sections) {
+        let first = first(flush);
+        for passed in section {
+            let Passed::Frame { number, mask, .. } = *passed else {
+                continue;
+            };
+            let is_of_now = number >= first && mask.is_none_or(|mask| mask >= first);
+            assert!(is_of_now, "{what}, after {flush} flushes: {section:?}");
+        }
+        if let Some(Passed::Frame { is_discont, .. }) = section.first() {
+            assert!(is_discont, "{what}, after {flush} flushes: {section:?}");
+        }
+    }
 }
 
 /// Waits until `done`, for as long as a slow machine may need.
