@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -11,10 +12,13 @@ use std::time::{Duration, Instant};
 use common::pipelines::{end, launch};
 use common::process::alone;
 use common::watch::{bus_of, counted, dropped, stats, wait};
-use common::{Files, SLOW, SMALL, cells, element, flush, gray8, harness, short_or_long};
+use common::{
+    Files, SLOW, SMALL, bright, cells, element, flush, gray8, harness, short_or_long, timed,
+};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
+use gstunetsegment::labels::{Labeller, Rules, Split};
 use gstunetsegment::mask_meta;
 use gstunetsegment::picture::Format;
 use rand::rngs::StdRng;
@@ -241,4 +245,65 @@ fn an_overload_holds_nobody_up() {
     assert!(dropped > 1, "{dropped}");
     assert_eq!([all, out], counts());
     assert_eq!(all, out + dropped);
+}
+
+/// Nor do the objects of a large frame, which take many times as long as a frame may be held.
+#[test]
+fn objects_hold_nobody_up() {
+    let _alone = alone();
+    let side = 1600;
+    // Discs that touch their neighbours.
+    let is_in = |x: usize, y: usize| {
+        let away = |at: usize| (at % 26).abs_diff(13);
+        away(x).pow(2) + away(y).pow(2) <= 14 * 14
+    };
+    let picture: Vec<u8> = (0..side * side)
+        .map(|at| if is_in(at % side, at / side) { 200 } else { 20 })
+        .collect();
+    let mask: Vec<u8> = picture.iter().map(|value| u8::from(*value > 127)).collect();
+    let rules = Rules {
+        split: Split::Distance,
+        ..Rules::default()
+    };
+    let mut labeller = Labeller::default();
+    labeller.label(&mask, None, side, &rules).unwrap();
+    let start = Instant::now();
+    labeller.label(&mask, None, side, &rules).unwrap();
+    let took = start.elapsed();
+    let count = labeller.objects().len();
+    assert!(count > 3_000, "{count} objects");
+
+    let files = Files::new();
+    let properties = [
+        ("mode", "latest"),
+        ("output", "none"),
+        ("find-objects", "true"),
+        ("split", "distance"),
+        ("track", "true"),
+        ("max-mask-age", "0"),
+    ];
+    let element = bright(&files, &properties);
+    let mut harness = harness(&element, "GRAY8", side, side);
+    let (mut held, mut seen) = (Vec::new(), BTreeSet::new());
+    let begun = Instant::now();
+    for number in 0.. {
+        let frame = timed(&picture, side, side, number);
+        let start = Instant::now();
+        harness.push(frame).unwrap();
+        held.push(start.elapsed());
+        let out = harness.pull().unwrap();
+        if let Some(mask) = mask_meta::of(&out) {
+            assert_eq!(mask.objects.map(|objects| objects as usize), Some(count));
+            assert!(mask.labels.is_some());
+            seen.extend(mask.timestamp);
+        }
+        if seen.len() >= short_or_long(8, 200) {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(600), "{seen:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
+    held.sort();
+    let most = held[held.len() * 9 / 10];
+    assert!(most < took / 4, "{most:?}, where objects take {took:?}");
 }

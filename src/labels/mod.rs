@@ -12,5 +12,5 @@ mod watershed;
 
 pub use components::{Components, Connectivity};
 pub use measures::Object;
-pub use objects::{Labeller, MOST_OBJECTS, Rules, Split, TooMany};
+pub use objects::{Labelled, Labeller, MOST_OBJECTS, Rules, Split, TooMany};
 pub use tracks::{Events, Tracker, UsedUp};

@@ -82,6 +82,16 @@ pub enum Split {
 )]
 pub struct TooMany(pub usize);
 
+/// What was found in a mask.
+#[derive(Clone, Debug, Default)]
+pub struct Labelled {
+    pub objects: Vec<Object>,
+    /// The number of the object of each pixel, 0 where there is none.
+    pub labels: Vec<u32>,
+    /// The mask with its holes filled, where rules ask for that.
+    pub filled: Vec<u8>,
+}
+
 /// Finds objects. Keeps its working memory, so that one frame after another costs no allocation.
 #[derive(Debug, Default)]
 pub struct Labeller {
@@ -183,6 +193,13 @@ impl Labeller {
     /// Both, for whoever gives other numbers: a label's object is the one of its place in the list, from 1 on.
     pub fn parts_mut(&mut self) -> (&mut [Object], &mut [u32]) {
         (&mut self.objects, &mut self.labels)
+    }
+
+    /// Hands over what was found last, and takes the room of what was in its place for the next.
+    pub fn hand_over(&mut self, found: &mut Labelled) {
+        std::mem::swap(&mut self.objects, &mut found.objects);
+        std::mem::swap(&mut self.labels, &mut found.labels);
+        std::mem::swap(&mut self.filled, &mut found.filled);
     }
 
     /// Measures how long the edge of each object is.

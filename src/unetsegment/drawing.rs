@@ -46,7 +46,6 @@ impl Drawer {
         drawing: &Drawing,
         source: Option<&Frame>,
         target: &mut FrameMut,
-        objects: &Objects,
     ) -> Result<(), ProcessError> {
         let levels = match source {
             Some(source) => {
@@ -72,7 +71,7 @@ impl Drawer {
         let map = match mask {
             Some(mask) if plain && !drawing.stale => mask,
             _ => {
-                self.make_map(drawing, mask, objects, chosen)?;
+                self.make_map(drawing, mask, chosen)?;
                 self.map.as_slice()
             }
         };
@@ -88,7 +87,6 @@ impl Drawer {
         &mut self,
         drawing: &Drawing,
         mask: Option<&[u8]>,
-        objects: &Objects,
         chosen: bool,
     ) -> Result<(), ProcessError> {
         let size = drawing.stream.input.size();
@@ -98,7 +96,8 @@ impl Drawer {
         self.map.resize(size.area(), 0);
         let settings = drawing.settings;
         if let Some(mask) = mask {
-            let filled = objects.filled().filter(|_| chosen);
+            let objects = drawing.objects();
+            let filled = objects.and_then(Objects::filled).filter(|_| chosen);
             let mask = filled.filter(|_| !drawing.stale).unwrap_or(mask);
             match (drawing.stale, settings.color_by) {
                 (true, _) => picture::mark_stale(mask, size.width, &mut self.map),
@@ -109,12 +108,12 @@ impl Drawer {
                             false => 0,
                         };
                     }
-                    if chosen {
+                    if let Some(objects) = objects.filter(|_| chosen) {
                         picture::keep_objects(&mut self.map, objects.labels(), size.width);
                     }
                 }
                 (false, ColorBy::Object) => {
-                    let labels = objects.labels().iter();
+                    let labels = objects.map_or(&[][..], Objects::labels);
                     for ((value, class), label) in self.map.iter_mut().zip(mask).zip(labels) {
                         if settings.show_classes.contain(*class) {
                             *value = settings.palette.instance_value(*label);
@@ -128,12 +127,17 @@ impl Drawer {
             width: size.width,
             height: size.height,
         };
-        drawing.annotate(&mut canvas, objects);
+        drawing.annotate(&mut canvas);
         Ok(())
     }
 }
 
 impl Drawing<'_> {
+    /// The objects of what was found, where they were looked for.
+    pub fn objects(&self) -> Option<&Objects> {
+        self.found?.objects.as_deref()
+    }
+
     /// The stripes of a stale mask hide what is below them; everything else of it is outlines.
     fn style(&self) -> Style {
         let opacity = match self.stale {
@@ -164,20 +168,22 @@ impl Drawing<'_> {
         })
     }
 
-    fn annotate(&self, canvas: &mut Canvas, objects: &Objects) {
+    fn annotate(&self, canvas: &mut Canvas) {
         let wanted = self.settings.annotations;
-        if wanted.contains(Annotations::NUMBERS) && self.found.is_some() && !self.stale {
+        let objects = self.objects();
+        if let Some(objects) = objects.filter(|_| !self.stale)
+            && wanted.contains(Annotations::NUMBERS)
+        {
             let shown = objects.list().iter();
             let shown = shown.filter(|object| self.settings.show_classes.contain(object.class));
             let items = shown.map(|object| (object.number, object.centroid.0, object.centroid.1));
             annotate::numbers(canvas, items);
         }
-        let held = objects.held();
-        let count = match self.found {
-            Some(_) if wanted.contains(Annotations::COUNT) => Some(Short::new(format_args!(
+        let count = match objects {
+            Some(objects) if wanted.contains(Annotations::COUNT) => Some(Short::new(format_args!(
                 "{} objects, {:.1} % covered",
-                held.objects,
-                100.0 * held.coverage
+                objects.count(),
+                100.0 * objects.coverage()
             ))),
             _ => None,
         };

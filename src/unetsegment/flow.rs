@@ -1,6 +1,7 @@
 //! How frames pass the three stages: one after the other on the stream's own thread, or overlapping on the threads
 //! of a [`Line`].
 
+mod masks;
 mod models;
 mod pacing;
 mod slot;
@@ -9,13 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::Mode;
-use super::Output;
 use super::inferrer::{Inferrer, Prepared};
 use super::job::{Found, Job, Maps, ProcessError};
 use super::likeness::Look;
 use super::line::{Line, Stages};
 use super::loaded::Loaded;
 use super::messages::Seams;
+use super::objects::Finder;
 use super::open::Opening;
 use super::pace::{Change, Pace};
 use super::reader::{Reader, Shown};
@@ -42,6 +43,8 @@ pub enum Manner {
 pub struct Flow {
     reader: Slot<Reader>,
     inferrer: Slot<Inferrer>,
+    /// Finds the objects of what was inferred.
+    finder: Slot<Finder>,
     writer: Slot<Writer>,
     manner: Mutex<Option<Manner>>,
     /// The model in use, and how it was opened.
@@ -83,8 +86,8 @@ impl Flow {
         let manner = match (mode, in_flight) {
             (Mode::Sync, 0 | 1) => Manner::Alone,
             (Mode::Sync, _) => Manner::Overlapping(Arc::new(Line::start(in_flight, stages)?)),
-            // One that the network sees, one that is seen no more, and one that waits.
-            (Mode::Latest, _) => Manner::Latest(Arc::new(Line::start(3, stages)?)),
+            // While objects are found on one, the network sees the next, and none after it.
+            (Mode::Latest, _) => Manner::Latest(Arc::new(Line::start(1, stages)?)),
         };
         self.flushing.store(false, Ordering::SeqCst);
         *lock(&self.manner) = Some(manner);
@@ -97,6 +100,7 @@ impl Flow {
         self.discontinuous.store(true, Ordering::Relaxed);
         self.scene.store(0, Ordering::SeqCst);
         self.reader.set(Some(Reader::default()));
+        self.finder.set(Some(Finder::default()));
         self.writer.set(Some(Writer::new()));
         Ok(())
     }
@@ -114,6 +118,7 @@ impl Flow {
         drop(left);
         self.reader.set(None);
         self.inferrer.set(None);
+        self.finder.set(None);
         self.writer.set(None);
     }
 
@@ -296,21 +301,6 @@ impl Flow {
         Ok(())
     }
 
-    /// Whether `job`, which was to go out with the mask of an earlier frame, needs a map that there is none of.
-    pub fn falls_short(&self, job: &Job) -> bool {
-        let (seen, model) = (*lock(&self.seen), self.model());
-        seen.zip(model)
-            .is_some_and(|(maps, model)| !maps.serve(job.kind, &job.settings, &model.contract))
-    }
-
-    /// The same of the newest mask, where frames do not wait for theirs.
-    pub fn newest_falls_short(&self, kind: Output, settings: &FrameSettings) -> bool {
-        let newest = lock(&self.newest);
-        newest
-            .as_ref()
-            .is_some_and(|found| !found.serves(kind, settings))
-    }
-
     /// How the mask of `job` differs from that of one run over the whole frame, if that was asked for and is not
     /// known yet. Only the thread that infers may call it.
     pub fn check_seams(&self, job: &Job) -> Option<Seams> {
@@ -340,13 +330,7 @@ impl Flow {
     }
 
     /// The third stage: what goes out.
-    pub fn write(&self, mut job: Job) -> Result<Written, ProcessError> {
-        let keeps = job.settings.inference_interval > 1 || job.settings.max_latency > 0;
-        match &job.found {
-            Some(found) if keeps => self.keep(&job, found.clone()),
-            Some(_) => (),
-            None => job.found = lock(&self.newest).clone(),
-        }
+    pub fn write(&self, job: Job) -> Result<Written, ProcessError> {
         if job.after_gap {
             self.leave_gap();
         }
@@ -363,25 +347,5 @@ impl Flow {
     /// Marks the next frame that goes out: the one before it did not.
     pub fn leave_gap(&self) {
         self.discontinuous.store(true, Ordering::Relaxed);
-    }
-
-    /// Makes what was found on `job` the mask of the frames to come.
-    pub fn keep(&self, job: &Job, found: Found) {
-        let mut newest = lock(&self.newest);
-        // When these end, what is kept is forgotten after that; so it is where the network has failed for good.
-        let of_now = job.scene == self.scene.load(Ordering::SeqCst);
-        if job.stream.is_ended() || !of_now || self.is_broken() {
-            return;
-        }
-        let old = newest.replace(found);
-        drop(newest);
-        if let Some(map) = old.and_then(|old| old.probability) {
-            job.stream.take_back(map);
-        }
-    }
-
-    fn forget_masks(&self) {
-        let old = lock(&self.newest).take();
-        drop(old);
     }
 }

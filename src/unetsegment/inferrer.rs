@@ -12,6 +12,7 @@ use super::messages::Seams;
 use super::reader;
 use super::stream::Stream;
 use crate::inference::Model;
+use crate::labels::Events;
 use crate::picture::{self, Format, FrameMut, Normalizer, PlaneMut, Scaling, YuvCoding};
 use crate::segmenter::Segmenter;
 use crate::tiling::{Plan, Size};
@@ -170,6 +171,8 @@ impl Inferrer {
             arrived: job.arrived,
             timestamp: job.frame().pts(),
             frame: None,
+            objects: None,
+            events: Events::default(),
         });
         Ok(())
     }

@@ -7,12 +7,13 @@ use std::time::Instant;
 use super::Output;
 use super::frame::PlacementError;
 use super::loaded::Loaded;
+use super::objects::{Basis, Objects};
 use super::settings::FrameSettings;
 use super::stats::Inside;
 use super::stream::Stream;
 use crate::contract::Contract;
 use crate::inference::ModelError;
-use crate::labels::{TooMany, UsedUp};
+use crate::labels::{Events, TooMany, UsedUp};
 use crate::picture::{FrameError, Scaling, WriteError};
 use crate::segmenter::{SegmentError, Spent};
 
@@ -103,8 +104,12 @@ pub struct Found {
     /// When the frame came in.
     pub arrived: Instant,
     pub timestamp: Option<gst::ClockTime>,
-    /// The frame itself, where objects are to be measured on it and others show them first.
+    /// The frame itself, where objects are to be measured on it while others show the mask.
     pub frame: Option<gst::Buffer>,
+    /// Its objects, once they were looked for.
+    pub objects: Option<Arc<Objects>>,
+    /// What has happened to them, until a frame shows it.
+    pub events: Events,
 }
 
 /// Which maps there are of a frame besides its mask.
@@ -131,9 +136,26 @@ impl Found {
         }
     }
 
-    /// Whether it has all that frames need of which `kind` goes out: it may have been found when less was asked for.
+    /// Whether it has all that frames need of which `kind` goes out, once its objects were looked for: it may have been
+    /// found when less was asked for.
     pub fn serves(&self, kind: Output, settings: &FrameSettings) -> bool {
-        self.maps().serve(kind, settings, &self.model.contract)
+        let contract = &self.model.contract;
+        let has_objects = || {
+            let wanted = Basis::of(self, kind, settings);
+            let objects = self.objects.as_ref();
+            objects.is_some_and(|objects| objects.serve(&wanted))
+        };
+        self.maps().serve(kind, settings, contract)
+            && (!settings.wants_objects(kind, contract) || has_objects())
+    }
+
+    /// Whether it lacks something for frames of which `kind` goes out, or has objects that others would take the place
+    /// of by now.
+    pub fn is_outdated(&self, kind: Output, settings: &FrameSettings) -> bool {
+        let wants = settings.wants_objects(kind, &self.model.contract);
+        let objects = self.objects.as_ref().filter(|_| wants);
+        let wanted = Basis::of(self, kind, settings);
+        !self.serves(kind, settings) || objects.is_some_and(|objects| objects.are_outdated(&wanted))
     }
 }
 

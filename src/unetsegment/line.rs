@@ -33,13 +33,23 @@ struct State<J> {
     /// Jobs that were put and are not gone yet, and those of them that are through the first stage.
     at_work: usize,
     emitted: usize,
-    /// Most of these.
+    /// Most jobs at work, and most that wait for the second stage.
     limit: usize,
     phase: Phase,
     /// What went wrong, until the one who puts hears of it. Nothing is inferred meanwhile.
     failure: Option<gst::FlowError>,
     /// Whether it was the second stage that failed: then nothing that is behind it in the line goes out.
     failed_to_emit: bool,
+}
+
+impl<J> State<J> {
+    /// The next job for the first stage, which does not run ahead of the second.
+    fn take_to_infer(&mut self) -> Option<J> {
+        match self.to_emit.len() < self.limit {
+            true => self.to_infer.pop_front(),
+            false => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,7 +62,8 @@ enum Phase {
 }
 
 impl<J: Send + 'static> Line<J> {
-    /// Starts the threads, for at most `limit` jobs at a time.
+    /// Starts the threads, for at most `limit` jobs at a time; where jobs take the place of others, for so many that
+    /// wait for the second stage.
     pub fn start(limit: usize, stages: Arc<dyn Stages<J>>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -260,14 +271,16 @@ impl<J: 'static> Shared<J> {
         woken.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next job of a queue; none when the line is closed.
-    fn next(&self, queue: fn(&mut State<J>) -> &mut VecDeque<J>) -> Option<J> {
+    /// The next job, as soon as one can be taken; none when the line is closed.
+    fn next(&self, take: fn(&mut State<J>) -> Option<J>) -> Option<J> {
         let mut state = self.lock();
         loop {
             if state.phase == Phase::Closed {
                 return None;
             }
-            if let Some(job) = queue(&mut state).pop_front() {
+            if let Some(job) = take(&mut state) {
+                // One behind it may come next.
+                self.changed.notify_all();
                 return Some(job);
             }
             state = self.wait(state);
@@ -275,7 +288,7 @@ impl<J: 'static> Shared<J> {
     }
 
     fn infer_all(&self, stages: &dyn Stages<J>) {
-        while let Some(mut job) = self.next(|state| &mut state.to_infer) {
+        while let Some(mut job) = self.next(State::take_to_infer) {
             let passes = self.passes(|state| state.failure.is_none());
             let done = match passes {
                 true => stages.infer(&mut job),
@@ -295,7 +308,7 @@ impl<J: 'static> Shared<J> {
     }
 
     fn emit_all(&self, stages: &dyn Stages<J>) {
-        while let Some(job) = self.next(|state| &mut state.to_emit) {
+        while let Some(job) = self.next(|state| state.to_emit.pop_front()) {
             let done = match self.passes(|state| !state.failed_to_emit) {
                 true => stages.emit(job).map(drop),
                 false => {

@@ -53,7 +53,7 @@ pub fn report(
     settings: &FrameSettings,
     micrometres: Option<f64>,
 ) -> gst::Structure {
-    let held = objects.held();
+    let held = objects.held(events);
     let mut fields = occasion
         .fields("unetsegment")
         .field("objects", u32::try_from(held.objects).unwrap_or(u32::MAX))

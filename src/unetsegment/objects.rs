@@ -1,32 +1,29 @@
 //! The objects of a mask: found once, and followed from frame to frame.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Output;
-use super::job::{Found, ProcessError};
+use super::job::{Found, Job, ProcessError};
 use super::settings::FrameSettings;
 use super::stream::Stream;
 use super::trigger::Held;
 use crate::contract::Channels;
-use crate::labels::{Events, Labeller, Object, Rules, Tracker, UsedUp};
-use crate::picture::{self, Frame};
+use crate::labels::{Events, Labelled, Labeller, Object, Rules, Tracker, UsedUp};
+use crate::picture;
 
-/// The objects of the last mask.
-#[derive(Default)]
+/// The objects of a mask.
+#[derive(Clone)]
 pub struct Objects {
-    labeller: Labeller,
-    tracker: Tracker,
-    /// When the frame came in of the mask whose objects were followed last.
-    followed: Option<Instant>,
-    events: Events,
     /// What they were found by.
-    basis: Option<Basis>,
+    basis: Basis,
     /// Share of the frame that is not background.
     coverage: f64,
     /// Pixels of each class of the model.
     areas: Vec<u64>,
     /// Mean entropy of a pixel in bits, where it is measured.
     uncertainty: Option<f64>,
+    labelled: Labelled,
     labels: Option<gst::Buffer>,
     /// How many there are where they are more than labels.
     too_many: Option<usize>,
@@ -34,7 +31,7 @@ pub struct Objects {
 
 /// What objects are found by: of the same, nothing else would come out.
 #[derive(Clone, Copy, PartialEq)]
-struct Basis {
+pub struct Basis {
     /// When the frame came in whose mask it is.
     arrived: Instant,
     rules: Rules,
@@ -46,7 +43,7 @@ struct Basis {
 }
 
 impl Basis {
-    fn of(found: &Found, kind: Output, settings: &FrameSettings) -> Self {
+    pub fn of(found: &Found, kind: Output, settings: &FrameSettings) -> Self {
         let tracks = settings.tracks();
         Basis {
             arrived: found.arrived,
@@ -59,79 +56,188 @@ impl Basis {
     }
 }
 
-impl Objects {
-    /// Forgets the objects of the stream before.
-    pub fn reset(&mut self) {
-        self.tracker.reset();
-        self.followed = None;
-        self.basis = None;
-        self.labels = None;
-    }
+/// Finds objects, mask by mask in the order of their frames.
+#[derive(Default)]
+pub struct Finder {
+    labeller: Labeller,
+    tracker: Tracker,
+    /// What the frames are of whose objects are followed, and their stream.
+    scene: Option<(u64, Arc<Stream>)>,
+    /// When the frame came in of the mask whose objects were followed last.
+    followed: Option<Instant>,
+    /// What was found last.
+    last: Option<Arc<Objects>>,
+    /// All that was found, with its room: what no frame shows any more is written anew.
+    rooms: Vec<Arc<Objects>>,
+}
 
-    /// Takes in that nobody follows objects for a while: those that come then are others.
-    pub fn lose_sight(&mut self) {
-        self.tracker.lose_sight();
-    }
-
-    /// Finds the objects of `found`, which was seen on `frame`, unless they were found already, by the same rules and
-    /// with the same measures.
+impl Finder {
+    /// Finds the objects of the mask of `job`, where it wants them, unless they were found already, by the same rules
+    /// and with the same measures.
     ///
     /// # Errors
     /// If they are more than labels can tell apart, where these go out.
-    pub fn find(
-        &mut self,
-        found: &Found,
-        stream: &Stream,
-        (kind, settings): (Output, &FrameSettings),
-        frame: Option<&Frame>,
-    ) -> Result<(), ProcessError> {
-        let basis = Basis::of(found, kind, settings);
-        // With an older mask once more nothing is born.
-        self.events = Events::default();
-        if self.basis == Some(basis) {
+    pub fn find(&mut self, job: &mut Job) -> Result<(), ProcessError> {
+        self.meet(job);
+        let Some(found) = &job.found else {
+            return Ok(());
+        };
+        let contract = &found.model.contract;
+        // One that was found when less was asked for is not shown.
+        if !found.maps().serve(job.kind, &job.settings, contract) {
             return Ok(());
         }
+        let (objects, events) = if job.settings.wants_objects(job.kind, contract) {
+            let (objects, events) = self.objects(job, found)?;
+            (Some(objects), events)
+        } else {
+            // Those that come when they are wanted again are others.
+            self.tracker.lose_sight();
+            (None, Events::default())
+        };
+        if let Some(found) = &mut job.found {
+            found.objects = objects;
+            found.events = events;
+        }
+        Ok(())
+    }
+
+    /// Forgets the objects where the frame of `job` is of another scene or another stream than those before.
+    fn meet(&mut self, job: &Job) {
+        let scene = self.scene.replace((job.scene, job.stream.clone()));
+        let goes_on = scene.is_some_and(|(scene, stream)| {
+            let same = Arc::ptr_eq(&stream, &job.stream) || job.stream.goes_on(&stream);
+            scene == job.scene && same
+        });
+        if !goes_on {
+            self.tracker.reset();
+            self.followed = None;
+            self.last = None;
+        }
+    }
+
+    /// The objects of `found`, which is the mask of `job`, and what has happened to them since the mask before.
+    fn objects(
+        &mut self,
+        job: &Job,
+        found: &Found,
+    ) -> Result<(Arc<Objects>, Events), ProcessError> {
+        let basis = Basis::of(found, job.kind, &job.settings);
+        if let Some(last) = self.last.as_ref().filter(|last| last.basis == basis) {
+            // With an older mask once more nothing is born.
+            return Ok((last.clone(), Events::default()));
+        }
         // Should it fail, nothing was found.
-        self.basis = None;
-        self.labels = None;
-        self.too_many = None;
+        self.last = None;
+        let mut room = self.room(basis);
+        let objects = Arc::make_mut(&mut room);
+        objects.basis = basis;
+        let events = self.fill(objects, job, found)?;
+        self.rooms.push(room.clone());
+        self.last = Some(room.clone());
+        Ok((room, events))
+    }
+
+    /// Room for objects that nobody shows.
+    fn room(&mut self, basis: Basis) -> Arc<Objects> {
+        let free = |room: &Arc<Objects>| Arc::strong_count(room) == 1;
+        match self.rooms.iter().position(free) {
+            Some(at) => self.rooms.swap_remove(at),
+            None => Arc::new(Objects::new(basis)),
+        }
+    }
+
+    /// Finds the objects of `found`, which is the mask of `job`; what has happened to them.
+    fn fill(
+        &mut self,
+        objects: &mut Objects,
+        job: &Job,
+        found: &Found,
+    ) -> Result<Events, ProcessError> {
+        let basis = objects.basis;
+        let width = job.stream.input.size().width;
+        objects.labels = None;
+        objects.too_many = None;
         let mask = found.mask.map_readable()?;
-        let width = stream.input.size().width;
-        self.count_classes(&mask, found.model.contract.classes.len());
+        objects.count_classes(&mask, found.model.contract.classes.len());
         let probability = found.probability.as_ref().map(|map| map.as_slice());
         let map = probability.filter(|_| basis.measures_uncertainty);
-        self.uncertainty = map.map(mean_entropy);
-        match self.labeller.label(&mask, probability, width, &basis.rules) {
-            Ok(()) => (),
+        objects.uncertainty = map.map(mean_entropy);
+        let labelled = self.labeller.label(&mask, probability, width, &basis.rules);
+        let mut events = Events::default();
+        match labelled {
+            Ok(()) => {
+                if basis.measures {
+                    self.measure(job, found)?;
+                }
+                match basis.tracks {
+                    true => events = self.follow(found.arrived)?,
+                    false => self.tracker.lose_sight(),
+                }
+            }
             Err(error) if basis.needs_labels => return Err(error.into()),
-            Err(error) => {
-                self.too_many = Some(error.0);
-                self.basis = Some(basis);
-                return Ok(());
-            }
+            Err(error) => objects.too_many = Some(error.0),
         }
-        if basis.measures {
-            self.labeller.measure_perimeters(width);
-            if let Some(frame) = frame {
-                self.measure(width, frame);
-            }
+        self.labeller.hand_over(&mut objects.labelled);
+        if objects.too_many.is_none() {
+            objects.labels = Some(objects.written(&job.stream)?);
         }
-        match basis.tracks {
-            true => self.follow(found.arrived)?,
-            false => self.tracker.lose_sight(),
+        Ok(events)
+    }
+
+    /// Measures what takes more than the mask, on the frame that it was found on where that was kept.
+    fn measure(&mut self, job: &Job, found: &Found) -> Result<(), ProcessError> {
+        let input = &job.stream.input;
+        let width = input.size().width;
+        self.labeller.measure_perimeters(width);
+        let buffer = found.frame.as_deref().unwrap_or(job.frame());
+        let bytes = buffer.map_readable()?;
+        let placement = input.placement(buffer)?;
+        let frame = input.frame(&placement, &bytes)?;
+        self.labeller.measure_intensities(width, |act| {
+            picture::for_each_row(&frame, Channels::Gray, |_, y, x, codes| act(y, x, codes));
+        });
+        let (zero, step) = picture::value_of_codes(&frame, Channels::Gray);
+        let (objects, _) = self.labeller.parts_mut();
+        for object in objects {
+            object.intensity = object.intensity.map(|mean| zero + step * mean);
         }
-        self.labels = Some(self.written(stream)?);
-        self.basis = Some(basis);
         Ok(())
     }
 
     /// Gives the objects of the mask of the frame that came in `arrived` the numbers that they had before.
-    fn follow(&mut self, arrived: Instant) -> Result<(), UsedUp> {
+    fn follow(&mut self, arrived: Instant) -> Result<Events, UsedUp> {
         let (objects, labels) = self.labeller.parts_mut();
         let is_new = self.followed.replace(arrived) != Some(arrived);
         let events = self.tracker.follow(objects, labels, is_new)?;
-        self.events.clone_from(events);
-        Ok(())
+        Ok(events.clone())
+    }
+}
+
+impl Objects {
+    fn new(basis: Basis) -> Self {
+        Objects {
+            basis,
+            coverage: 0.0,
+            areas: Vec::new(),
+            uncertainty: None,
+            labelled: Labelled::default(),
+            labels: None,
+            too_many: None,
+        }
+    }
+
+    /// Whether they have all that is `wanted`, though by other rules, perhaps.
+    pub fn serve(&self, wanted: &Basis) -> bool {
+        (self.basis.measures || !wanted.measures)
+            && (self.basis.measures_uncertainty || !wanted.measures_uncertainty)
+            && (self.basis.tracks || !wanted.tracks)
+            && (self.labels.is_some() || !wanted.needs_labels)
+    }
+
+    /// Whether others would be found by now.
+    pub fn are_outdated(&self, wanted: &Basis) -> bool {
+        self.basis.rules != wanted.rules || self.basis.tracks != wanted.tracks
     }
 
     /// The labels as they ride on a frame.
@@ -140,7 +246,7 @@ impl Objects {
         {
             let mut bytes = buffer.make_mut().map_writable()?;
             let (samples, _) = bytes.as_chunks_mut();
-            for (sample, label) in samples.iter_mut().zip(self.labeller.labels()) {
+            for (sample, label) in samples.iter_mut().zip(&self.labelled.labels) {
                 *sample = u16::try_from(*label).unwrap_or(0).to_le_bytes();
             }
         }
@@ -149,13 +255,13 @@ impl Objects {
 
     /// The mask with the holes of objects filled, where they count as parts of these.
     pub fn filled(&self) -> Option<&[u8]> {
-        let fills = self.basis.is_some_and(|basis| basis.rules.fill_holes);
-        fills.then(|| self.labeller.filled())
+        let fills = self.basis.rules.fill_holes;
+        fills.then_some(self.labelled.filled.as_slice())
     }
 
     /// The number of the object of each pixel.
     pub fn labels(&self) -> &[u32] {
-        self.labeller.labels()
+        &self.labelled.labels
     }
 
     /// The same as a buffer; none where there are too many.
@@ -165,7 +271,7 @@ impl Objects {
 
     /// What was found; nothing where there are too many.
     pub fn list(&self) -> &[Object] {
-        self.labeller.objects()
+        &self.labelled.objects
     }
 
     /// How many there are, also where they are too many.
@@ -174,9 +280,9 @@ impl Objects {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// What changed since the frame before.
-    pub fn events(&self) -> &Events {
-        &self.events
+    /// Share of the frame that is not background.
+    pub fn coverage(&self) -> f64 {
+        self.coverage
     }
 
     /// Pixels of each class of the model, the background first.
@@ -184,14 +290,14 @@ impl Objects {
         &self.areas
     }
 
-    /// What a frame is judged by.
-    pub fn held(&self) -> Held {
+    /// What a frame is judged by, on which this has happened.
+    pub fn held(&self, events: &Events) -> Held {
         Held {
             objects: self.too_many.unwrap_or(self.list().len()),
             coverage: self.coverage,
-            births: self.events.births.len(),
-            deaths: self.events.deaths.len(),
-            divisions: self.events.divisions.len(),
+            births: events.births.len(),
+            deaths: events.deaths.len(),
+            divisions: events.divisions.len(),
         }
     }
 
@@ -214,17 +320,6 @@ impl Objects {
         self.coverage = 1.0 - counts[0] as f64 / pixels;
         if mask.is_empty() {
             self.coverage = 0.0;
-        }
-    }
-
-    fn measure(&mut self, width: usize, frame: &Frame) {
-        self.labeller.measure_intensities(width, |act| {
-            picture::for_each_row(frame, Channels::Gray, |_, y, x, codes| act(y, x, codes));
-        });
-        let (zero, step) = picture::value_of_codes(frame, Channels::Gray);
-        let (objects, _) = self.labeller.parts_mut();
-        for object in objects {
-            object.intensity = object.intensity.map(|mean| zero + step * mean);
         }
     }
 }

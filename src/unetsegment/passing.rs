@@ -53,10 +53,7 @@ impl Stages<Job> for OnThreads {
         let imp = element.imp();
         let out = gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
             match imp.flow.manner() {
-                Some(Manner::Latest(_)) => {
-                    imp.keep(&job);
-                    Ok(None)
-                }
+                Some(Manner::Latest(_)) => imp.keep(job).map(|()| None),
                 _ => imp.write(job),
             }
         });
@@ -120,8 +117,8 @@ impl UNetSegment {
         let job = self.flow.with_reader(|reader| {
             // So that what the newest mask lacks is there soon.
             let kind = reader.kind();
-            let short = kind.is_some_and(|kind| self.flow.newest_falls_short(kind, &settings));
-            if offered || short {
+            let outdated = kind.is_some_and(|kind| self.flow.newest_is_outdated(kind, &settings));
+            if offered || outdated {
                 reader.begin_anew();
             }
             let due = reader.is_due(self.flow.interval(&settings)) && (works || offered);
@@ -133,13 +130,18 @@ impl UNetSegment {
         Ok(job.map(|job| Job { due: true, ..job }))
     }
 
-    /// Keeps what was found on the frame of `job`, which has passed already, for those to come.
-    fn keep(&self, job: &Job) {
-        if let Some(mut found) = job.found.clone() {
-            found.frame = job.settings.post_objects.then(|| job.output.clone());
-            self.timed(job, job.arrived.elapsed());
-            self.flow.keep(job, found);
+    /// Keeps what was found on the frame of `job`, which has passed already, for those to come, with its objects: those
+    /// who bring frames are not to wait for these.
+    fn keep(&self, mut job: Job) -> Result<(), gst::FlowError> {
+        self.timed(&job, job.arrived.elapsed());
+        if !self.flow.is_of_now(&job) {
+            return Ok(());
         }
+        self.find_objects(&mut job)?;
+        if let Some(found) = job.found.take() {
+            self.flow.keep(&job, found);
+        }
+        Ok(())
     }
 
     /// Lets the network see the frame of `job`, which has passed already.
@@ -239,6 +241,12 @@ impl UNetSegment {
         }
     }
 
+    /// Finds the objects of the mask of `job`, where they are wanted.
+    fn find_objects(&self, job: &mut Job) -> Result<(), gst::FlowError> {
+        let found = self.flow.find_objects(job);
+        found.map_err(|error| self.fail(&error))
+    }
+
     /// What goes out of `job`, if anything; tells what there is to tell of it.
     fn write(&self, mut job: Job) -> Result<Option<Leaving>, gst::FlowError> {
         // While a frame waits to be let out, it is downstream that holds it up.
@@ -247,6 +255,11 @@ impl UNetSegment {
         let inside = job.inside.take();
         let times = qos::Times::of(job.frame());
         self.timed(&job, until_ready);
+        self.flow.share_mask(&mut job);
+        // Where frames do not wait, those of the newest mask are found by now.
+        if !matches!(self.flow.manner(), Some(Manner::Latest(_))) {
+            self.find_objects(&mut job)?;
+        }
         let written = self.flow.write(job).map_err(|error| self.fail(&error))?;
         let Written {
             buffer,

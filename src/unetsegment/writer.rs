@@ -9,7 +9,6 @@ use super::messages::{self, Occasion};
 use super::objects::Objects;
 use super::settings::FrameSettings;
 use super::trigger::{Held, Watch};
-use crate::contract::Contract;
 use crate::labels::Events;
 use crate::mask_meta::{self, Mask};
 use crate::picture;
@@ -17,8 +16,7 @@ use crate::picture;
 /// Makes what goes out.
 pub struct Writer {
     drawer: Drawer,
-    objects: Objects,
-    /// What has happened to them since the last message of a frame.
+    /// What has happened to objects since the last message of a frame.
     untold: Events,
     #[cfg(feature = "analytics")]
     analytics: crate::analytics::Attacher,
@@ -43,7 +41,6 @@ impl Writer {
     pub fn new() -> Self {
         Writer {
             drawer: Drawer::default(),
-            objects: Objects::default(),
             untold: Events::default(),
             #[cfg(feature = "analytics")]
             analytics: crate::analytics::Attacher::default(),
@@ -53,26 +50,21 @@ impl Writer {
         }
     }
 
-    /// Forgets how bright the frames of the stream before were and, unless the frames go on, their objects.
+    /// Forgets how bright the frames of the stream before were and, unless the frames go on, what has happened on them.
     pub fn begin_stream(&mut self, goes_on: bool) {
         self.drawer = Drawer::default();
         if !goes_on {
-            self.forget_objects();
+            self.untold.clear();
         }
     }
 
     /// Forgets the frames before: those to come are others. What there is to tell of that.
     pub fn forget(&mut self) -> Option<gst::Structure> {
-        self.forget_objects();
+        self.untold.clear();
         self.lose_sight(self.last, None)
     }
 
-    fn forget_objects(&mut self) {
-        self.objects.reset();
-        self.untold.clear();
-    }
-
-    /// Makes the buffer that goes out of a job with what was found for it.
+    /// Makes the buffer that goes out of a job with what was found for it, and its objects where they are wanted.
     pub fn write(&mut self, job: Job) -> Result<Written, ProcessError> {
         let Job {
             stream,
@@ -86,8 +78,16 @@ impl Writer {
             ..
         } = job;
         self.last = number;
+        if let Some(found) = &found {
+            self.untold.append(&found.events);
+        }
         // One that was found when less was asked for is none: nothing takes the place of what it lacks.
-        let found = found.filter(|found| found.serves(kind, &settings));
+        let mut found = found.filter(|found| found.serves(kind, &settings));
+        if let Some(found) = &mut found
+            && !settings.wants_objects(kind, &found.model.contract)
+        {
+            found.objects = None;
+        }
         let ended = match found {
             Some(_) => None,
             None => self.lose_sight(number, output.pts()),
@@ -109,14 +109,13 @@ impl Writer {
             age,
             found: found.as_ref(),
         };
-        let with_objects = self.find_objects(&drawing, kind, input.as_ref().unwrap_or(&output))?;
         let buffer = output.make_mut();
         match &input {
             Some(input) => self.write_anew(&drawing, kind, (input, buffer))?,
             None if kind == Output::Overlay => self.draw_upon(&drawing, buffer)?,
             None => (),
         }
-        let [report, over, changed] = self.let_ride(&drawing, number, buffer, with_objects)?;
+        let [report, over, changed] = self.let_ride(&drawing, number, buffer)?;
         if let Some(map) = found.and_then(|found| found.probability) {
             stream.take_back(map);
         }
@@ -126,31 +125,6 @@ impl Writer {
             messages: [report, ended.or(over), changed],
             age,
         })
-    }
-
-    /// Finds the objects of what was found, where these are wanted when `kind` goes out; whether they are. `shown` is
-    /// the frame that came in.
-    fn find_objects(
-        &mut self,
-        drawing: &Drawing,
-        kind: Output,
-        shown: &gst::Buffer,
-    ) -> Result<bool, ProcessError> {
-        let Some(found) = drawing.found else {
-            return Ok(false);
-        };
-        let (stream, settings) = (drawing.stream, drawing.settings);
-        if !settings.wants_objects(kind, &found.model.contract) {
-            self.objects.lose_sight();
-            return Ok(false);
-        }
-        let frame = found.frame.as_ref().unwrap_or(shown);
-        let bytes = frame.map_readable()?;
-        let placement = stream.input.placement(frame)?;
-        let frame = stream.input.frame(&placement, &bytes)?;
-        self.objects
-            .find(found, stream, (kind, settings), Some(&frame))?;
-        Ok(true)
     }
 
     /// Tells that a condition ends that held: of a frame without a mask nobody sees whether it does.
@@ -181,18 +155,16 @@ impl Writer {
         let place = picture.placement(buffer)?;
         let mut bytes = buffer.map_writable()?;
         let mut frame = picture.frame_mut(&place, &mut bytes)?;
-        self.drawer.draw(drawing, None, &mut frame, &self.objects)?;
+        self.drawer.draw(drawing, None, &mut frame)?;
         Ok(())
     }
 
-    /// Lets what was found ride on the frame of this number in `buffer`, `with_objects` where they were looked for;
-    /// what there is to tell of it.
+    /// Lets what was found ride on the frame of this number in `buffer`; what there is to tell of it.
     fn let_ride(
         &mut self,
         drawing: &Drawing,
         number: u64,
         buffer: &mut gst::BufferRef,
-        with_objects: bool,
     ) -> Result<[Option<gst::Structure>; 3], ProcessError> {
         let (Some(found), Some(age)) = (drawing.found, drawing.age) else {
             // One that an element further up has put there would pass for ours.
@@ -204,35 +176,9 @@ impl Writer {
             timestamp: buffer.pts(),
             age,
         };
-        let contract = &found.model.contract;
-        let messages = self.messages(&occasion, drawing.settings, contract);
-        let mask = self.carried(drawing, (found, age), with_objects);
-        self.attach(buffer, mask, contract)?;
+        let messages = self.messages(&occasion, drawing.settings, found);
+        self.attach(buffer, carried(drawing, (found, age)), found)?;
         Ok(messages)
-    }
-
-    /// What was found that long ago, as it rides on a frame; with its objects, where they were looked for.
-    fn carried(
-        &self,
-        drawing: &Drawing,
-        (found, age): (&Found, Duration),
-        with_objects: bool,
-    ) -> Mask {
-        let (stream, settings) = (drawing.stream, drawing.settings);
-        let wide = |map| (map, stream.wide_caps.clone());
-        let labels = self.objects.buffer().filter(|_| with_objects);
-        let samples = found.samples.clone().filter(|_| settings.keep_probability);
-        Mask {
-            labels: labels.cloned().map(wide),
-            objects: with_objects.then(|| self.objects.count()),
-            probability: samples.map(wide),
-            mask: found.mask.clone(),
-            caps: stream.mask_caps.clone(),
-            inference: found.spent.inference,
-            age,
-            stale: drawing.stale,
-            timestamp: found.timestamp,
-        }
     }
 
     /// Lets `mask` ride on the frame in `buffer`.
@@ -248,14 +194,15 @@ impl Writer {
         &mut self,
         buffer: &mut gst::BufferRef,
         mask: Mask,
-        contract: &Contract,
+        found: &Found,
     ) -> Result<(), ProcessError> {
         // Others would take a stale one for fresh.
         #[cfg(feature = "analytics")]
         if !mask.stale {
-            let objects = self.objects.list();
-            self.analytics
-                .attach(buffer, &mask, objects, &contract.classes)?;
+            let objects = found.objects.as_deref();
+            let objects = objects.map_or(&[][..], Objects::list);
+            let classes = &found.model.contract.classes;
+            self.analytics.attach(buffer, &mask, objects, classes)?;
         }
         mask_meta::attach(buffer, mask)?;
         Ok(())
@@ -283,7 +230,8 @@ impl Writer {
             (Output::Probability, _, Some(map)) => picture::write_probability(map, &mut target)?,
             (Output::Uncertainty, _, Some(map)) => picture::write_uncertainty(map, &mut target)?,
             (Output::Labels, Some(_), _) => {
-                picture::write_labels(self.objects.labels(), &mut target)?;
+                let labels = drawing.objects().map_or(&[][..], Objects::labels);
+                picture::write_labels(labels, &mut target)?;
             }
             (Output::Mask, Some(mask), _) => picture::write_mask(mask, &mut target)?,
             _ => {
@@ -291,8 +239,7 @@ impl Writer {
                 let frame = stream
                     .input
                     .frame(&stream.input.placement(input)?, &bytes)?;
-                self.drawer
-                    .draw(drawing, Some(&frame), &mut target, &self.objects)?;
+                self.drawer.draw(drawing, Some(&frame), &mut target)?;
             }
         }
         Ok(())
@@ -303,22 +250,42 @@ impl Writer {
         &mut self,
         occasion: &Occasion,
         settings: &FrameSettings,
-        contract: &Contract,
+        found: &Found,
     ) -> [Option<gst::Structure>; 3] {
         let interval = u64::from(settings.message_interval.max(1));
         let is_due = settings.post_messages && self.frames.is_multiple_of(interval);
-        self.untold.append(self.objects.events());
-        let report = is_due.then(|| {
-            let micrometres = settings.micrometres(contract);
-            let found = (&self.objects, &self.untold);
-            messages::report(occasion, found, settings, micrometres)
+        let objects = found.objects.as_deref();
+        let report = objects.filter(|_| is_due).map(|objects| {
+            let micrometres = settings.micrometres(&found.model.contract);
+            messages::report(occasion, (objects, &self.untold), settings, micrometres)
         });
         if is_due || !settings.post_messages {
             self.untold.clear();
         }
-        let changes = self.watch.see(settings.trigger, &self.objects.held());
+        let held = objects.map(|objects| objects.held(&found.events));
+        let changes = self.watch.see(settings.trigger, &held.unwrap_or_default());
         let [ended, changed] =
             changes.map(|change| change.map(|change| messages::triggered(occasion, &change)));
         [report, ended, changed]
+    }
+}
+
+/// What was found that long ago, as it rides on a frame; with its objects, where they were looked for.
+fn carried(drawing: &Drawing, (found, age): (&Found, Duration)) -> Mask {
+    let (stream, settings) = (drawing.stream, drawing.settings);
+    let wide = |map| (map, stream.wide_caps.clone());
+    let objects = found.objects.as_deref();
+    let labels = objects.and_then(Objects::buffer).cloned();
+    let samples = found.samples.clone().filter(|_| settings.keep_probability);
+    Mask {
+        labels: labels.map(wide),
+        objects: objects.map(Objects::count),
+        probability: samples.map(wide),
+        mask: found.mask.clone(),
+        caps: stream.mask_caps.clone(),
+        inference: found.spent.inference,
+        age,
+        stale: drawing.stale,
+        timestamp: found.timestamp,
     }
 }

@@ -71,6 +71,25 @@ fn jobs_keep_their_order_and_overlap_no_more_than_allowed() {
     line.close();
 }
 
+/// Where jobs take the place of those that wait, they do so before the first stage: it does nothing in vain.
+#[test]
+fn the_first_stage_does_not_run_ahead_of_the_second() {
+    let (line, stages, out) = line(1, None, None);
+    let mut emitted = 0;
+    for job in 0.. {
+        line.put_newest(job).unwrap();
+        emitted += out.try_iter().count();
+        if emitted >= 20 {
+            break;
+        }
+        thread::yield_now();
+    }
+    assert!(line.drain());
+    let most = stages.most.load(Ordering::SeqCst);
+    assert!(most <= 2, "{most} at a time");
+    line.close();
+}
+
 #[test]
 fn a_failure_is_heard_once_and_takes_along_what_is_behind_it() {
     let (line, _, out) = line(3, None, Some(4));
