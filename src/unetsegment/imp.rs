@@ -312,6 +312,14 @@ impl BaseTransformImpl for UNetSegment {
             gst::QueryType::Caps | gst::QueryType::AcceptCaps => {
                 self.with_one_output(|_| BaseTransformImplExt::parent_query(self, direction, query))
             }
+            // It may begin with agreeing on caps anew.
+            gst::QueryType::Allocation if direction == gst::PadDirection::Sink => {
+                self.with_one_output(|output| {
+                    // What is wrong there, the next frame meets, too.
+                    let _ = self.follow(output);
+                    BaseTransformImplExt::parent_query(self, direction, query)
+                })
+            }
             _ => BaseTransformImplExt::parent_query(self, direction, query),
         };
         if !answered {
@@ -366,9 +374,9 @@ impl BaseTransformImpl for UNetSegment {
         inbuf: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         let inside = self.flow.enter();
-        let (submitted, output) = self.with_one_output(|output| {
-            let submitted = self.parent_submit_input_buffer(is_discont, inbuf);
-            submitted.map(|submitted| (submitted, output))
+        let submitted = self.with_one_output(|output| {
+            self.follow(output).map_err(|error| self.fail(&error))?;
+            self.parent_submit_input_buffer(is_discont, inbuf)
         })?;
         let inside = if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
             // The base class has told that it can't be in time.
@@ -379,9 +387,6 @@ impl BaseTransformImpl for UNetSegment {
         } else {
             Some(inside)
         };
-        let in_place = self.flow.with_reader(|reader| reader.follow(output));
-        self.obj()
-            .set_in_place(in_place.map_err(|error| self.fail(&error))?);
         *lock(&self.entering) = inside;
         Ok(submitted)
     }

@@ -57,6 +57,14 @@ impl UNetSegment {
         result
     }
 
+    /// Lets `output` go out from now on, if the caps allow it as they are. It has to be said before the base class looks
+    /// for buffers, which it takes from downstream only where frames are written anew.
+    pub(super) fn follow(&self, output: Output) -> Result<(), ProcessError> {
+        let in_place = self.flow.with_reader(|reader| reader.follow(output))?;
+        self.obj().set_in_place(in_place);
+        Ok(())
+    }
+
     /// Whether downstream takes what goes out with `output`; why not.
     pub(super) fn is_taken(&self, output: Output) -> Result<(), String> {
         let Some(incaps) = self.obj().sink_pad().current_caps() else {
