@@ -299,8 +299,12 @@ impl BaseTransformImpl for UNetSegment {
         decide_query: Option<&gst::query::Allocation>,
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
-        query.add_allocation_meta::<gst_video::VideoMeta>(None);
-        self.parent_propose_allocation(decide_query, query)
+        self.parent_propose_allocation(decide_query, query)?;
+        // Where frames go out in the buffers that they came in, downstream has said how rows may lie.
+        if decide_query.is_some() {
+            query.add_allocation_meta::<gst_video::VideoMeta>(None);
+        }
+        Ok(())
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
@@ -374,10 +378,15 @@ impl BaseTransformImpl for UNetSegment {
         inbuf: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         let inside = self.flow.enter();
+        let was_in_place = self.obj().is_in_place();
         let submitted = self.with_one_output(|output| {
             self.follow(output).map_err(|error| self.fail(&error))?;
             self.parent_submit_input_buffer(is_discont, inbuf)
         })?;
+        if self.obj().is_in_place() != was_in_place {
+            // What upstream was told of buffers does not hold any more.
+            self.obj().reconfigure_sink();
+        }
         let inside = if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
             // The base class has told that it can't be in time.
             self.flow.count(Stats::left_out);
