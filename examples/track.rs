@@ -62,6 +62,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         };
         let fields = told.pop_front().ok_or("a frame without a message")?;
+        if fields.get::<bool>("renumbered")? {
+            return Err("there are more tracks than pictures of 16 bits have numbers for".into());
+        }
         tracks.divide(&divisions(&fields)?);
         let mut picture = picture(&sample)?;
         tracks.number(&mut picture, frame);

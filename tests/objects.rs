@@ -134,9 +134,15 @@ fn too_many_objects_are_no_wrong_labels() {
         })
         .collect();
     let files = Files::new();
-    for (output, fails) in [("labels", true), ("none", false)] {
+    for (output, track, fails) in [
+        ("labels", "false", true),
+        ("labels", "true", true),
+        ("none", "false", false),
+        ("none", "true", false),
+    ] {
         let properties = [
             ("output", output),
+            ("track", track),
             ("post-messages", "true"),
             ("frames-in-flight", "1"),
         ];
@@ -144,7 +150,7 @@ fn too_many_objects_are_no_wrong_labels() {
         let mut harness = harness(&element, "GRAY8", side, side);
         let bus = bus_of(&element);
         let pushed = harness.push(gray8(&checkered, side, side));
-        assert_eq!(pushed.is_err(), fails, "{output}");
+        assert_eq!(pushed.is_err(), fails, "{output} {track}");
         match fails {
             true => {
                 let text = error_on(&bus);

@@ -3,8 +3,8 @@
 mod common;
 
 use common::discs::{WIDTH, finder, frame, labels_of, numbers};
-use common::flush;
-use common::watch::messages;
+use common::watch::{bus_of, messages, wait};
+use common::{Files, bright, flush, harness, timed};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstunetsegment::mask_meta;
@@ -201,5 +201,114 @@ fn an_object_that_flickers_does_not_die() {
         let born: &[u32] = if number == 0 { &[1, 2] } else { &[] };
         assert_eq!(numbers(&message.to_owned(), "births"), born, "{number}");
         assert!(numbers(&message.to_owned(), "deaths").is_empty());
+    }
+}
+
+/// When all numbers are given, they begin at 1 again and the stream goes on: messages say so, and one warning does.
+#[test]
+fn numbers_that_are_used_up_begin_anew() {
+    const SIDE: usize = 400;
+    // Of each four pixels one.
+    let specks: Vec<u8> = (0..SIDE * SIDE)
+        .map(|at| match (at % SIDE % 2, at / SIDE % 2) {
+            (0, 0) => 255,
+            _ => 0,
+        })
+        .collect();
+    let nothing = vec![0; SIDE * SIDE];
+    let files = Files::new();
+    for (mode, output) in [("sync", "labels"), ("sync", "none"), ("latest", "none")] {
+        let properties = [
+            ("mode", mode),
+            ("output", output),
+            ("track", "true"),
+            ("post-messages", "true"),
+            ("max-mask-age", "0"),
+        ];
+        let element = bright(&files, &properties);
+        let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
+        let bus = bus_of(&element);
+        let (mut rounds, mut warnings) = (Vec::new(), 0);
+        for round in 0..3 {
+            let mut renumbered = false;
+            // Those of the round before die meanwhile.
+            let pictures = [&specks, &nothing, &nothing, &nothing];
+            for (number, picture) in (4 * round..).zip(pictures) {
+                let sent = timed(picture, SIDE, SIDE, number);
+                wait("its mask", || {
+                    let out = harness.push_and_pull(sent.copy()).unwrap();
+                    let mask = mask_meta::of(&out);
+                    let own = mask.filter(|mask| mask.timestamp == sent.pts());
+                    let Some((labels, _)) = own.and_then(|mask| mask.labels) else {
+                        return false;
+                    };
+                    let most = labels_of(&labels).into_iter().max();
+                    let expected = if number % 4 == 0 { 40_000 } else { 0 };
+                    assert_eq!(most, Some(expected), "{mode} {output} {number}");
+                    true
+                });
+                for message in std::iter::from_fn(|| bus.pop()) {
+                    match message.view() {
+                        gst::MessageView::Error(error) => panic!("{mode} {output}: {error:?}"),
+                        gst::MessageView::Warning(warning) => {
+                            let text = warning.error().to_string();
+                            assert!(text.contains("All 65535 numbers of objects"), "{text}");
+                            warnings += 1;
+                        }
+                        _ => (),
+                    }
+                    let fields = message.structure();
+                    let told = fields.filter(|fields| fields.name() == "unetsegment");
+                    if let Some(told) = told.filter(|told| told.get("renumbered") == Ok(true)) {
+                        renumbered = true;
+                        let births = numbers(&told.to_owned(), "births");
+                        assert!(births.into_iter().eq(1..=40_000), "{mode} {output}");
+                    }
+                }
+            }
+            rounds.push(renumbered);
+        }
+        // There are 65,535.
+        assert_eq!(rounds, [false, true, true], "{mode} {output}");
+        assert_eq!(warnings, 1, "{mode} {output}");
+    }
+}
+
+/// It holds more objects than there are labels, passes without any, and those around it are the same.
+#[test]
+fn a_frame_of_noise_ends_no_track() {
+    const SIDE: usize = 512;
+    let picture = |bright: &dyn Fn(usize, usize) -> bool| -> Vec<u8> {
+        let pixels = (0..SIDE * SIDE).map(|at| bright(at % SIDE, at / SIDE));
+        pixels.map(|bright| if bright { 255 } else { 0 }).collect()
+    };
+    let calm = picture(&|x, y| (100..140).contains(&x) && (100..140).contains(&y));
+    let noise = picture(&|x, y| (x + y) % 2 == 0);
+    let files = Files::new();
+    let properties = [
+        ("output", "none"),
+        ("track", "true"),
+        ("post-messages", "true"),
+    ];
+    let element = bright(&files, &properties);
+    let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
+    let bus = bus_of(&element);
+    let frames = [
+        (&calm, 1, vec![1]),
+        (&noise, 131_072, vec![]),
+        (&calm, 1, vec![]),
+    ];
+    for (number, (picture, objects, births)) in frames.into_iter().enumerate() {
+        let sent = timed(picture, SIDE, SIDE, number as u64);
+        let out = harness.push_and_pull(sent).unwrap();
+        let mask = mask_meta::of(&out).unwrap();
+        assert_eq!(mask.objects, Some(objects), "{number}");
+        let most = mask
+            .labels
+            .map(|(labels, _)| labels_of(&labels).into_iter().max());
+        assert_eq!(most.flatten(), (objects == 1).then_some(1), "{number}");
+        let told = messages(&bus, "unetsegment").remove(0);
+        assert_eq!(numbers(&told, "births"), births, "{number}");
+        assert!(numbers(&told, "deaths").is_empty(), "{number}");
     }
 }

@@ -13,4 +13,4 @@ mod watershed;
 pub use components::{Components, Connectivity};
 pub use measures::Object;
 pub use objects::{Labelled, Labeller, MOST_OBJECTS, Rules, Split, TooMany};
-pub use tracks::{Events, Tracker, UsedUp};
+pub use tracks::{Events, Tracker};

@@ -54,6 +54,9 @@ impl Known {
 /// What changed from one frame to the next, by numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Events {
+    /// Whether all numbers were given, and begin at 1 again: objects that were there before are forgotten, and those
+    /// that are there count as born.
+    pub begun_anew: bool,
     /// Objects that were not there before; halves of one that has divided are not among them.
     pub births: Vec<u32>,
     /// Objects that were looked for in vain: their numbers are given up.
@@ -63,14 +66,20 @@ pub struct Events {
 }
 
 impl Events {
-    /// Adds what happened later. No number is given twice, so that there is an end to it.
+    /// Adds what happened later. What happened before numbers began anew goes, for they mean other objects now; so
+    /// there is an end to it.
     pub fn append(&mut self, later: &Events) {
+        if later.begun_anew {
+            self.clear();
+            self.begun_anew = true;
+        }
         self.births.extend_from_slice(&later.births);
         self.deaths.extend_from_slice(&later.deaths);
         self.divisions.extend_from_slice(&later.divisions);
     }
 
     pub fn clear(&mut self) {
+        self.begun_anew = false;
         self.births.clear();
         self.deaths.clear();
         self.divisions.clear();
@@ -97,14 +106,8 @@ impl Tracker {
     /// before, and others new ones. Frames of another size begin anew. Where they come from the mask of the frame
     /// before once more, and it is no new one, nothing is missing for longer by that.
     ///
-    /// # Errors
-    /// If all numbers are used up: they are not given twice.
-    pub fn follow(
-        &mut self,
-        objects: &mut [Object],
-        labels: &mut [u32],
-        is_new: bool,
-    ) -> Result<&Events, UsedUp> {
+    /// No number is given twice until all are given. Then they begin at 1 again, and so does all else.
+    pub fn follow(&mut self, objects: &mut [Object], labels: &mut [u32], is_new: bool) -> &Events {
         if self.before.len() != labels.len() {
             self.reset();
             self.before.resize(labels.len(), 0);
@@ -112,16 +115,11 @@ impl Tracker {
         self.events.clear();
         self.overlap(labels);
         self.pair(objects);
-        let mut numbers = vec![0; objects.len()];
-        for (before, now) in assigned(&self.pairs) {
-            numbers[now] = self.known[before].number;
-        }
-        self.divide(objects, &mut numbers);
-        for (object, number) in objects.iter_mut().zip(&mut numbers) {
-            if *number == 0 {
-                *number = next(&mut self.given)?;
-                self.events.births.push(*number);
-            }
+        let numbers = match self.number(objects) {
+            Some(numbers) => numbers,
+            None => self.begin_anew(objects.len()),
+        };
+        for (object, number) in objects.iter_mut().zip(&numbers) {
             object.number = *number;
         }
         for label in labels.iter_mut() {
@@ -129,7 +127,32 @@ impl Tracker {
             *label = index.and_then(|at| numbers.get(at)).map_or(0, |n| *n);
         }
         self.remember(objects, labels, is_new);
-        Ok(&self.events)
+        &self.events
+    }
+
+    /// The number of each of `objects`; none where there are no more to give.
+    fn number(&mut self, objects: &[Object]) -> Option<Vec<u32>> {
+        let mut numbers = vec![0; objects.len()];
+        for (before, now) in assigned(&self.pairs) {
+            numbers[now] = self.known[before].number;
+        }
+        self.divide(objects, &mut numbers);
+        for number in numbers.iter_mut().filter(|number| **number == 0) {
+            *number = next(&mut self.given)?;
+            self.events.births.push(*number);
+        }
+        Some(numbers)
+    }
+
+    /// Forgets which numbers were given, and gives `count` objects the first ones.
+    fn begin_anew(&mut self, count: usize) -> Vec<u32> {
+        self.lose_sight();
+        self.events.clear();
+        self.events.begun_anew = true;
+        let numbers: Vec<u32> = (1..).take(count).collect();
+        self.given = numbers.last().copied().unwrap_or(0);
+        self.events.births.extend_from_slice(&numbers);
+        numbers
     }
 
     /// Counts the pixels that objects of before and of now have in common.
@@ -235,7 +258,8 @@ impl Tracker {
             if !enough || halves.iter().any(|half| *half > MOST_OF_A_HALF * area) {
                 continue;
             }
-            let (Ok(one), Ok(two)) = (next(&mut self.given), next(&mut self.given)) else {
+            let (Some(one), Some(two)) = (next(&mut self.given), next(&mut self.given)) else {
+                // Nor is there one for what has no number yet.
                 return;
             };
             places.remove(&parent);
@@ -283,19 +307,13 @@ impl Tracker {
     }
 }
 
-/// All numbers were given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "all {MOST_OBJECTS} numbers of objects were given since the start or the last flush, and none is given twice: set min-area, so that specks are not followed, or flush to begin at 1"
-)]
-pub struct UsedUp;
-
-fn next(given: &mut u32) -> Result<u32, UsedUp> {
+/// The next number, unless all were given.
+fn next(given: &mut u32) -> Option<u32> {
     if *given as usize >= MOST_OBJECTS {
-        return Err(UsedUp);
+        return None;
     }
     *given += 1;
-    Ok(*given)
+    Some(*given)
 }
 
 fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {

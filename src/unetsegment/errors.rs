@@ -54,7 +54,6 @@ pub fn post(element: &UNetSegment, error: &ProcessError) {
         | ProcessError::Memory(_)
         | ProcessError::Pool(_)
         | ProcessError::TooMany(_)
-        | ProcessError::UsedUp(_)
         | ProcessError::NoCaps => {
             gst::error_msg!(gst::StreamError::Failed, ("{}", sentence(error)))
         }

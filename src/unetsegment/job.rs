@@ -13,7 +13,7 @@ use super::stats::Inside;
 use super::stream::Stream;
 use crate::contract::Contract;
 use crate::inference::ModelError;
-use crate::labels::{Events, TooMany, UsedUp};
+use crate::labels::{Events, TooMany};
 use crate::picture::{FrameError, Scaling, WriteError};
 use crate::segmenter::{SegmentError, Spent};
 
@@ -38,8 +38,6 @@ pub enum ProcessError {
     Space(#[from] TryReserveError),
     #[error(transparent)]
     TooMany(#[from] TooMany),
-    #[error(transparent)]
-    UsedUp(#[from] UsedUp),
     #[error("no buffer for the mask: {0}")]
     Pool(#[from] gst::FlowError),
 }

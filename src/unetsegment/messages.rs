@@ -13,7 +13,7 @@ use super::objects::Objects;
 use super::settings::FrameSettings;
 use super::trigger::Change;
 use crate::contract::Compared;
-use crate::labels::{Events, Object};
+use crate::labels::{Events, MOST_OBJECTS, Object};
 use crate::times::nanoseconds;
 
 /// Which frame a message is about.
@@ -43,8 +43,8 @@ impl Occasion {
 /// nanoseconds; missing where the frame has none), `mask-age` (guint64, nanoseconds), `objects` (guint), `coverage`
 /// (gdouble, share of the frame that is not background), `class-areas` (array of guint64, pixels of each class of the
 /// model, the background first), with `measure-uncertainty` `uncertainty` (gdouble, bits) and, with `track`, what has
-/// happened since the message before: `births`, `deaths` (arrays of guint) and `divisions` (array of arrays of guint:
-/// the object that has divided, and both that it became).
+/// happened since the message before: `births`, `deaths` (arrays of guint), `divisions` (array of arrays of guint: the
+/// object that has divided, and both that it became) and `renumbered` (gboolean, whether numbers began at 1 again).
 ///
 /// With `post-objects` it has `object-list`, an array of structures, see [`object`].
 pub fn report(
@@ -68,7 +68,8 @@ pub fn report(
         fields = fields
             .field("births", gst::Array::new(&events.births))
             .field("deaths", gst::Array::new(&events.deaths))
-            .field("divisions", gst::Array::new(divisions));
+            .field("divisions", gst::Array::new(divisions))
+            .field("renumbered", events.begun_anew);
     }
     if settings.post_objects {
         let list = objects.list().iter();
@@ -201,6 +202,15 @@ pub fn warn_of_memory(element: &UNetSegment, memory: u64) {
         element,
         gst::StreamError::Failed,
         ("There is less memory than tile-memory allows: frames of this size are cut into tiles that take {mebibytes} MiB at most, and masks take longer")
+    );
+}
+
+/// Warns that all numbers of objects were given.
+pub fn warn_of_numbers(element: &UNetSegment) {
+    gst::element_warning!(
+        element,
+        gst::StreamError::Failed,
+        ("All {MOST_OBJECTS} numbers of objects were given: they begin at 1 again, also for objects that stay. Set min-area, so that specks are not followed. The field renumbered of messages tells when that happens again")
     );
 }
 

@@ -9,7 +9,7 @@ use super::settings::FrameSettings;
 use super::stream::Stream;
 use super::trigger::Held;
 use crate::contract::Channels;
-use crate::labels::{Events, Labelled, Labeller, Object, Rules, Tracker, UsedUp};
+use crate::labels::{Events, Labelled, Labeller, Object, Rules, Tracker};
 use crate::picture;
 
 /// The objects of a mask.
@@ -44,14 +44,13 @@ pub struct Basis {
 
 impl Basis {
     pub fn of(found: &Found, kind: Output, settings: &FrameSettings) -> Self {
-        let tracks = settings.tracks();
         Basis {
             arrived: found.arrived,
             rules: settings.rules(&found.model.contract),
             measures: settings.post_objects,
             measures_uncertainty: settings.measure_uncertainty,
-            tracks,
-            needs_labels: kind == Output::Labels || tracks,
+            tracks: settings.tracks(),
+            needs_labels: kind == Output::Labels,
         }
     }
 }
@@ -69,23 +68,25 @@ pub struct Finder {
     last: Option<Arc<Objects>>,
     /// All that was found, with its room: what no frame shows any more is written anew.
     rooms: Vec<Arc<Objects>>,
+    /// Whether it was told that numbers begin anew.
+    told: bool,
 }
 
 impl Finder {
     /// Finds the objects of the mask of `job`, where it wants them, unless they were found already, by the same rules
-    /// and with the same measures.
+    /// and with the same measures. Returns whether their numbers begin anew for the first time.
     ///
     /// # Errors
     /// If they are more than labels can tell apart, where these go out.
-    pub fn find(&mut self, job: &mut Job) -> Result<(), ProcessError> {
+    pub fn find(&mut self, job: &mut Job) -> Result<bool, ProcessError> {
         self.meet(job);
         let Some(found) = &job.found else {
-            return Ok(());
+            return Ok(false);
         };
         let contract = &found.model.contract;
         // One that was found when less was asked for is not shown.
         if !found.maps().serve(job.kind, &job.settings, contract) {
-            return Ok(());
+            return Ok(false);
         }
         let (objects, events) = if job.settings.wants_objects(job.kind, contract) {
             let (objects, events) = self.objects(job, found)?;
@@ -95,11 +96,12 @@ impl Finder {
             self.tracker.lose_sight();
             (None, Events::default())
         };
+        let is_news = events.begun_anew && !std::mem::replace(&mut self.told, true);
         if let Some(found) = &mut job.found {
             found.objects = objects;
             found.events = events;
         }
-        Ok(())
+        Ok(is_news)
     }
 
     /// Forgets the objects where the frame of `job` is of another scene or another stream than those before.
@@ -171,11 +173,12 @@ impl Finder {
                     self.measure(job, found)?;
                 }
                 match basis.tracks {
-                    true => events = self.follow(found.arrived)?,
+                    true => events = self.follow(found.arrived),
                     false => self.tracker.lose_sight(),
                 }
             }
             Err(error) if basis.needs_labels => return Err(error.into()),
+            // Those that are followed are looked for on the next one.
             Err(error) => objects.too_many = Some(error.0),
         }
         self.labeller.hand_over(&mut objects.labelled);
@@ -206,11 +209,10 @@ impl Finder {
     }
 
     /// Gives the objects of the mask of the frame that came in `arrived` the numbers that they had before.
-    fn follow(&mut self, arrived: Instant) -> Result<Events, UsedUp> {
+    fn follow(&mut self, arrived: Instant) -> Events {
         let (objects, labels) = self.labeller.parts_mut();
         let is_new = self.followed.replace(arrived) != Some(arrived);
-        let events = self.tracker.follow(objects, labels, is_new)?;
-        Ok(events.clone())
+        self.tracker.follow(objects, labels, is_new).clone()
     }
 }
 

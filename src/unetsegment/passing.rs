@@ -244,7 +244,10 @@ impl UNetSegment {
     /// Finds the objects of the mask of `job`, where they are wanted.
     fn find_objects(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         let found = self.flow.find_objects(job);
-        found.map_err(|error| self.fail(&error))
+        if found.map_err(|error| self.fail(&error))? {
+            messages::warn_of_numbers(&self.obj());
+        }
+        Ok(())
     }
 
     /// What goes out of `job`, if anything; tells what there is to tell of it.

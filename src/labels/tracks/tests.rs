@@ -18,10 +18,7 @@ fn frame(tracker: &mut Tracker, boxes: &[(usize, usize, usize, usize)]) -> (Vec<
         .unwrap();
     let mut labels = labeller.labels().to_vec();
     let mut objects = labeller.objects().to_vec();
-    let events = tracker
-        .follow(&mut objects, &mut labels, true)
-        .unwrap()
-        .clone();
+    let events = tracker.follow(&mut objects, &mut labels, true).clone();
     let at = |(x, y, ..): &(usize, usize, usize, usize)| labels[y * WIDTH + x];
     (boxes.iter().map(at).collect(), events)
 }
@@ -90,7 +87,7 @@ fn a_dense_field_that_moves_is_followed() {
         let rules = Rules::default();
         labeller.label(&dots(shift), None, side, &rules).unwrap();
         let (objects, labels) = labeller.parts_mut();
-        let events = tracker.follow(objects, labels, true).unwrap();
+        let events = tracker.follow(objects, labels, true);
         counts.push(events.births.len());
     }
     assert!(
@@ -106,7 +103,7 @@ fn a_mask_that_is_shown_once_more_makes_nothing_older() {
     frame(&mut tracker, &[]);
     let mut labels = vec![0; WIDTH * HEIGHT];
     for _ in 0..5 {
-        let events = tracker.follow(&mut [], &mut labels, false).unwrap();
+        let events = tracker.follow(&mut [], &mut labels, false);
         assert_eq!(*events, Events::default());
     }
     let (numbers, events) = frame(&mut tracker, &[(2, 2, 8, 8)]);
@@ -145,14 +142,58 @@ fn halves_know_where_they_come_from() {
     assert_eq!((numbers, events.births), (vec![1, 2], vec![2]));
 }
 
+/// What is there when no number is left counts as new, halves too.
 #[test]
-fn numbers_are_not_given_twice() {
-    let mut tracker = Tracker {
-        given: MOST_OBJECTS as u32 - 1,
-        before: vec![0; 2],
+fn numbers_begin_anew_when_all_are_given() {
+    let left = |left: u32| Tracker {
+        given: MOST_OBJECTS as u32 - left,
         ..Tracker::default()
     };
-    let mut objects = [Object::default(), Object::default()];
-    let error = tracker.follow(&mut objects, &mut [1, 2], true);
-    assert!(error.is_err());
+    let (one, two) = ((2, 2, 8, 8), (30, 2, 8, 8));
+    let last = MOST_OBJECTS as u32;
+    let mut tracker = left(1);
+    // Frames of a size come with the first one, and forget numbers.
+    tracker.before.resize(WIDTH * HEIGHT, 0);
+    let (numbers, events) = frame(&mut tracker, &[one]);
+    assert_eq!((numbers, events.begun_anew), (vec![last], false));
+    assert_eq!(frame(&mut tracker, &[one]).0, [last]);
+    let (numbers, events) = frame(&mut tracker, &[one, two]);
+    let expected = Events {
+        begun_anew: true,
+        births: vec![1, 2],
+        ..Events::default()
+    };
+    assert_eq!((numbers, events), (vec![1, 2], expected));
+    // Then all goes on as before.
+    let (numbers, events) = frame(&mut tracker, &[one, two, (50, 20, 4, 4)]);
+    assert_eq!((numbers, events.births), (vec![1, 2, 3], vec![3]));
+    assert!(!events.begun_anew);
+
+    for (has, divides) in [(2, true), (1, false), (0, false)] {
+        let mut tracker = left(has + 1);
+        tracker.before.resize(WIDTH * HEIGHT, 0);
+        frame(&mut tracker, &[(20, 5, 16, 8)]);
+        let (numbers, events) = frame(&mut tracker, &[(19, 5, 7, 8), (29, 5, 7, 8)]);
+        assert_eq!(events.begun_anew, !divides, "{has}");
+        assert_eq!(events.divisions.is_empty(), !divides, "{has}");
+        let expected = if divides { [last - 1, last] } else { [1, 2] };
+        assert_eq!(numbers, expected, "{has}");
+    }
+}
+
+#[test]
+fn what_was_told_by_the_numbers_before_goes() {
+    let births = |births: &[u32], begun_anew| Events {
+        begun_anew,
+        births: births.to_vec(),
+        ..Events::default()
+    };
+    let mut told = births(&[7, 8], false);
+    told.append(&births(&[9], false));
+    assert_eq!(told, births(&[7, 8, 9], false));
+    told.append(&births(&[1], true));
+    told.append(&births(&[2], false));
+    assert_eq!(told, births(&[1, 2], true));
+    told.clear();
+    assert_eq!(told, Events::default());
 }
