@@ -3,9 +3,10 @@
 mod common;
 
 use common::discs::{finder, frame};
-use common::watch::{conditions, messages};
+use common::watch::{conditions, messages, wait};
 use gst::prelude::*;
 use gstreamer as gst;
+use gstunetsegment::mask_meta;
 
 #[test]
 fn a_condition_is_told_when_it_begins_and_when_it_ends() {
@@ -74,4 +75,60 @@ fn a_trigger_on_births_follows_objects_by_itself() {
             .unwrap();
     }
     assert_eq!(conditions(&bus), [true, false, true]);
+}
+
+/// Whoever acts upon a condition takes it for what is there now. Messages of frames say the same of their masks as these
+/// do themselves.
+#[test]
+fn a_stale_mask_begins_no_condition_and_ends_one() {
+    for (mode, in_flight) in [("sync", "1"), ("sync", "2"), ("latest", "1")] {
+        let (element, mut harness, bus) = finder(&[
+            ("mode", mode),
+            ("frames-in-flight", in_flight),
+            ("output", "none"),
+            ("trigger", "objects > 0"),
+            ("post-messages", "true"),
+            ("inference-interval", "1000"),
+            ("max-mask-age", "0"),
+        ]);
+        let mut number = 0;
+        // Whether the next frame's mask is stale, where it has one, and which conditions begin and end with it.
+        let mut next = || {
+            let out = harness.push_and_pull(frame(number, &[(20.0, 20.0, 9.0)]));
+            number += 1;
+            let stale = mask_meta::of(&out.unwrap()).map(|mask| mask.stale);
+            let (mut told, mut changes) = (None, Vec::new());
+            while let Some(message) = bus.pop() {
+                let Some(fields) = message.structure() else {
+                    continue;
+                };
+                match fields.name().as_str() {
+                    "unetsegment" => told = Some(fields.get::<bool>("stale").unwrap()),
+                    "unetsegment-trigger" => changes.push(fields.get::<bool>("active").unwrap()),
+                    _ => (),
+                }
+            }
+            assert_eq!(told, stale, "{mode}");
+            (stale, changes)
+        };
+        wait("a mask", || {
+            let (stale, changes) = next();
+            assert_eq!(changes, vec![true; usize::from(stale.is_some())]);
+            stale.is_some()
+        });
+        assert_eq!(next(), (Some(false), vec![]), "{mode}");
+        element.set_property("max-mask-age", 100_u32);
+        let mut all = Vec::new();
+        wait("a stale mask", || {
+            let (stale, changes) = next();
+            all.extend(changes);
+            stale == Some(true)
+        });
+        assert_eq!(all, [false], "{mode}");
+        // Nor does another condition begin.
+        element.set_property("trigger", "coverage > 0.01");
+        assert_eq!(next(), (Some(true), vec![]), "{mode}");
+        element.set_property("max-mask-age", 0_u32);
+        assert_eq!(next(), (Some(false), vec![true]), "{mode}");
+    }
 }

@@ -25,6 +25,8 @@ pub struct Occasion {
     pub timestamp: Option<gst::ClockTime>,
     /// How much earlier the frame came in that the mask was made from.
     pub age: Duration,
+    /// Whether that is too much.
+    pub stale: bool,
 }
 
 impl Occasion {
@@ -40,11 +42,12 @@ impl Occasion {
 }
 
 /// The element message `unetsegment`: what one frame holds. Its fields are `frame` (guint64), `timestamp` (guint64,
-/// nanoseconds; missing where the frame has none), `mask-age` (guint64, nanoseconds), `objects` (guint), `coverage`
-/// (gdouble, share of the frame that is not background), `class-areas` (array of guint64, pixels of each class of the
-/// model, the background first), with `measure-uncertainty` `uncertainty` (gdouble, bits) and, with `track`, what has
-/// happened since the message before: `births`, `deaths` (arrays of guint), `divisions` (array of arrays of guint: the
-/// object that has divided, and both that it became) and `renumbered` (gboolean, whether numbers began at 1 again).
+/// nanoseconds; missing where the frame has none), `mask-age` (guint64, nanoseconds), `stale` (gboolean, whether that is
+/// more than `max-mask-age`), `objects` (guint), `coverage` (gdouble, share of the frame that is not background),
+/// `class-areas` (array of guint64, pixels of each class of the model, the background first), with `measure-uncertainty`
+/// `uncertainty` (gdouble, bits) and, with `track`, what has happened since the message before: `births`, `deaths` (arrays
+/// of guint), `divisions` (array of arrays of guint: the object that has divided, and both that it became) and
+/// `renumbered` (gboolean, whether numbers began at 1 again).
 ///
 /// With `post-objects` it has `object-list`, an array of structures, see [`object`].
 pub fn report(
@@ -56,6 +59,7 @@ pub fn report(
     let held = objects.held(events);
     let mut fields = occasion
         .fields("unetsegment")
+        .field("stale", occasion.stale)
         .field("objects", u32::try_from(held.objects).unwrap_or(u32::MAX))
         .field("coverage", held.coverage)
         .field("class-areas", gst::Array::new(objects.areas()));

@@ -127,7 +127,7 @@ impl Writer {
         })
     }
 
-    /// Tells that a condition ends that held: of a frame without a mask nobody sees whether it does.
+    /// Tells that a condition ends that held: on a frame without a mask nobody sees whether it does.
     fn lose_sight(
         &mut self,
         frame: u64,
@@ -138,6 +138,7 @@ impl Writer {
             frame,
             timestamp,
             age: Duration::ZERO,
+            stale: false,
         };
         ended.map(|change| messages::triggered(&occasion, &change))
     }
@@ -175,6 +176,7 @@ impl Writer {
             frame: number,
             timestamp: buffer.pts(),
             age,
+            stale: drawing.stale,
         };
         let messages = self.messages(&occasion, drawing.settings, found);
         self.attach(buffer, carried(drawing, (found, age)), found)?;
@@ -263,7 +265,9 @@ impl Writer {
             self.untold.clear();
         }
         let held = objects.map(|objects| objects.held(&found.events));
-        let changes = self.watch.see(settings.trigger, &held.unwrap_or_default());
+        // Nor does anybody see it by a mask that is too old.
+        let trigger = settings.trigger.filter(|_| !occasion.stale);
+        let changes = self.watch.see(trigger, &held.unwrap_or_default());
         let [ended, changed] =
             changes.map(|change| change.map(|change| messages::triggered(occasion, &change)));
         [report, ended, changed]
