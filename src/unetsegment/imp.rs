@@ -381,7 +381,9 @@ impl BaseTransformImpl for UNetSegment {
         let was_in_place = self.obj().is_in_place();
         let submitted = self.with_one_output(|output| {
             self.follow(output).map_err(|error| self.fail(&error))?;
-            self.parent_submit_input_buffer(is_discont, inbuf)
+            let submitted = self.parent_submit_input_buffer(is_discont, inbuf)?;
+            self.settle()?;
+            Ok(submitted)
         })?;
         if self.obj().is_in_place() != was_in_place {
             // What upstream was told of buffers does not hold any more.

@@ -57,6 +57,32 @@ impl UNetSegment {
         result
     }
 
+    /// Begins the stream of the caps that the pads have, where it is another one: others were refused since, or a flush
+    /// came between. Should these follow again, the base class takes them for known, and tells nobody.
+    pub(super) fn settle(&self) -> Result<(), gst::FlowError> {
+        let element = self.obj();
+        let caps = [element.sink_pad(), element.src_pad()].map(|pad| pad.current_caps());
+        let [Some(incaps), Some(outcaps)] = caps else {
+            return Ok(());
+        };
+        let caps = [incaps, outcaps];
+        let known = self.flow.with_reader(|reader| Ok(reader.is_of(&caps)));
+        if known.map_err(|error| self.fail(&error))? {
+            return Ok(());
+        }
+        let [incaps, outcaps] = &caps;
+        self.begin_stream(incaps, outcaps).map_err(|error| {
+            error.log_with_imp(self);
+            match self.flow.is_flushing() {
+                true => gst::FlowError::Flushing,
+                false => gst::FlowError::NotNegotiated,
+            }
+        })?;
+        // It was not known whether frames pass in place when the base class looked for buffers.
+        element.reconfigure_src();
+        Ok(())
+    }
+
     /// Lets `output` go out from now on, if the caps allow it as they are. It has to be said before the base class looks
     /// for buffers, which it takes from downstream only where frames are written anew.
     pub(super) fn follow(&self, output: Output) -> Result<(), ProcessError> {

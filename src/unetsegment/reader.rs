@@ -50,6 +50,12 @@ impl Reader {
         self.frames = 0;
     }
 
+    /// Whether frames of these caps are read.
+    pub fn is_of(&self, caps: &[gst::Caps; 2]) -> bool {
+        let stream = self.stream.as_ref();
+        stream.is_some_and(|(stream, _)| stream.is_of(caps))
+    }
+
     /// Lets `wanted` go out from now on, if the caps allow it as they are; otherwise that has to wait for the
     /// next ones. Returns whether frames are drawn upon, or given no more than their meta, instead of
     /// written anew.

@@ -13,6 +13,8 @@ use crate::lock::lock;
 
 /// A stream of frames of one format and size.
 pub struct Stream {
+    /// Caps of what comes in, and of what goes out.
+    caps: [gst::Caps; 2],
     pub input: Picture,
     pub output: Picture,
     /// Caps of the mask as a picture.
@@ -31,7 +33,7 @@ pub struct Stream {
 
 impl Stream {
     /// Gets ready for frames of these caps.
-    pub fn new(incaps: &gst::CapsRef, outcaps: &gst::CapsRef) -> Result<Self, ProcessError> {
+    pub fn new(incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<Self, ProcessError> {
         let (input, output) = (Picture::of(incaps)?, Picture::of(outcaps)?);
         let size = input.size();
         let (width, height) = (input.info().width(), input.info().height());
@@ -42,6 +44,7 @@ impl Stream {
         let mask_caps = caps_of(gst_video::VideoFormat::Gray8)?;
         let wide_caps = caps_of(gst_video::VideoFormat::Gray16Le)?;
         Ok(Stream {
+            caps: [incaps.clone(), outcaps.clone()],
             input,
             output,
             mask_caps,
@@ -52,6 +55,11 @@ impl Stream {
             ended: AtomicBool::new(false),
             prepared: AtomicBool::new(false),
         })
+    }
+
+    /// Whether it is the stream of these caps.
+    pub fn is_of(&self, caps: &[gst::Caps; 2]) -> bool {
+        self.caps == *caps
     }
 
     /// Whether frames go on to be those of `old`, and only what goes out is another.
