@@ -77,6 +77,28 @@ fn the_caps_of_before_go_on_after_refused_ones() {
     }
 }
 
+/// The same ones come again with each frame, and others are another fault.
+#[test]
+fn refused_caps_are_told_of_once() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[("output", "none")]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let bus = bus_of(&element);
+    let sink = element.static_pad("sink").unwrap();
+    let told = |event: gst::Event| {
+        assert!(!sink.send_event(event));
+        let errors = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Error]));
+        errors.count()
+    };
+    assert_eq!(told(too_large("GRAY8")), 1);
+    assert_eq!(told(too_large("GRAY8")), 0);
+    assert_eq!(told(too_large("RGB")), 1);
+    assert_eq!(told(too_large("RGB")), 0);
+    // After some that are played they are news.
+    is_played(&mut harness);
+    assert_eq!(told(too_large("RGB")), 1);
+}
+
 /// A flush that ends what the network does for other caps leaves those of before.
 #[test]
 fn a_flush_in_the_middle_of_other_caps_leaves_those_of_before() {

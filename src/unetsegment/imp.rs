@@ -1,7 +1,6 @@
 //! The GObject side of `unetsegment`: properties, caps, events, states. What happens to a frame is in
 //! [`super::flow`] and the stages that it names.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,8 +41,8 @@ pub struct UNetSegment {
     pub(super) settings: Mutex<Settings>,
     pub(super) flow: Flow,
     pub(super) loader: Loader,
-    /// Whether it was told already that the caps of now are refused.
-    pub(super) refused: AtomicBool,
+    /// The caps that were refused last, of both pads, if that was told.
+    pub(super) refused: Mutex<Option<[gst::Caps; 2]>>,
     /// While caps are being agreed on.
     pub(super) negotiation: Mutex<Option<Negotiation>>,
     /// How far the frames that go out have come.
@@ -227,7 +226,7 @@ impl BaseTransformImpl for UNetSegment {
         self.loader.reset();
         self.latency.reset();
         self.position.reset();
-        self.refused.store(false, Ordering::Relaxed);
+        *lock(&self.refused) = None;
         let stages = Arc::new(OnThreads(self.obj().downgrade()));
         self.flow.start(manner, stages).map_err(|error| {
             gst::error_msg!(

@@ -1,7 +1,6 @@
 //! Caps: how they are agreed on while `output` may change, and the stream that begins with them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -115,6 +114,16 @@ impl UNetSegment {
         }
     }
 
+    /// Takes in that caps are refused; whether they are others than those that were told of last: the same ones come
+    /// again with each frame.
+    fn is_news(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> bool {
+        let caps = [incaps.clone(), outcaps.clone()];
+        let mut refused = lock(&self.refused);
+        let is_news = refused.as_ref() != Some(&caps);
+        *refused = Some(caps);
+        is_news
+    }
+
     /// Begins a stream of the caps that were agreed on; says why where that can't be.
     pub(super) fn begin_stream(
         &self,
@@ -152,14 +161,13 @@ impl UNetSegment {
                 "caps while the element is stopped or flushed"
             ));
         };
-        let told = self.refused.swap(configured.is_err(), Ordering::Relaxed);
         let (in_place, prepared) = configured.map_err(|error: ProcessError| {
-            // The same caps come again with the next frame.
-            if !told && !error.is_stop() {
+            if !error.is_stop() && self.is_news(incaps, outcaps) {
                 errors::post(self, &error);
             }
             gst::loggable_error!(CAT, "{error}")
         })?;
+        *lock(&self.refused) = None;
         if let Some(prepared) = prepared {
             self.took(prepared.expected_time);
             self.warn_of_seams(prepared.seams);
