@@ -52,7 +52,8 @@ fn objects_are_told_with_their_measures() {
     assert!(large.get::<f64>("circularity").unwrap() > 0.85);
 }
 
-/// What is asked for while an older mask is shown holds for that mask, and its objects keep their numbers.
+/// What is asked for while an older mask is shown holds for that mask, and its objects keep their numbers. Only where
+/// nobody has kept the frame that it was found on, another one takes its place.
 #[test]
 fn an_older_mask_is_measured_anew() {
     let properties = [
@@ -72,7 +73,8 @@ fn an_older_mask_is_measured_anew() {
     element.set_property("post-objects", true);
     for number in 1..4 {
         let message = told(number);
-        assert!(message.get::<u64>("mask-age").unwrap() > 0, "{number}");
+        let age: u64 = message.get("mask-age").unwrap();
+        assert_eq!(age > 0, number > 1, "{number}");
         for object in objects(&message) {
             assert!(object.get::<f64>("perimeter").unwrap() > 0.0, "{object}");
             assert_eq!(object.get("intensity"), Ok(200.0), "{object}");
@@ -84,6 +86,56 @@ fn an_older_mask_is_measured_anew() {
     element.set_property("min-area", 30);
     let message = told(4);
     assert_eq!(message.get("objects"), Ok(2_u32));
+    assert!(message.get::<u64>("mask-age").unwrap() > 0);
+}
+
+/// Of a frame that shows an older mask the brightness would be that of whatever lies there by now.
+#[test]
+fn brightness_is_that_of_the_masks_own_frame() {
+    for (output, in_flight) in [
+        ("none", "1"),
+        ("none", "2"),
+        ("overlay", "2"),
+        ("mask", "2"),
+    ] {
+        let properties = [
+            ("output", output),
+            ("frames-in-flight", in_flight),
+            ("post-messages", "true"),
+            ("post-objects", "true"),
+            ("inference-interval", "4"),
+            ("max-mask-age", "0"),
+        ];
+        let (element, mut harness, bus) = finder(&properties);
+        let (large, small) = ((20.0, 30.0, 12.0), (70.0, 40.0, 6.0));
+        for number in 0..8 {
+            // Rules change with each frame, so that objects are found anew.
+            element.set_property("min-area", number);
+            let discs = [large, small];
+            let discs = if number % 4 == 0 { &discs[..] } else { &[] };
+            drop(harness.push_and_pull(frame(number as u64, discs)).unwrap());
+            let message = messages(&bus, "unetsegment").remove(0);
+            let listed = objects(&message);
+            assert_eq!(listed.len(), 2, "{output} {number}");
+            for object in listed {
+                assert_eq!(object.get("intensity"), Ok(200.0), "{output} {number}");
+            }
+        }
+        // Nobody has kept the frame of a mask that was found before measures were asked for.
+        element.set_property("post-objects", false);
+        drop(harness.push_and_pull(frame(8, &[large])).unwrap());
+        drop(messages(&bus, "unetsegment"));
+        element.set_property("post-objects", true);
+        for number in 9..12 {
+            let discs = [small];
+            let discs = if number == 9 { &discs[..] } else { &[] };
+            drop(harness.push_and_pull(frame(number, discs)).unwrap());
+            let listed = objects(&messages(&bus, "unetsegment").remove(0));
+            assert_eq!(listed.len(), 1, "{output} {number}");
+            assert_eq!(listed[0].get("intensity"), Ok(200.0), "{output} {number}");
+            assert_eq!(listed[0].get("x"), Ok(70.0), "{output} {number}");
+        }
+    }
 }
 
 /// Also where there is none of it.

@@ -5,6 +5,8 @@ mod common;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use common::discs::objects;
+use common::watch::{bus_of, messages};
 use common::{BRIGHTNESS, Files, brightness, caps, element, gray8, pixels};
 use gst::prelude::*;
 use gstreamer as gst;
@@ -154,6 +156,73 @@ fn probabilities_may_be_asked_for_at_any_time() {
                 let mask = mask_meta::of(&out).unwrap();
                 assert!(mask.probability.is_some(), "{manner:?}");
             }
+        }
+    }
+}
+
+/// Objects, too, with all that is to be known of them; other rules hold soon.
+#[test]
+fn objects_may_be_asked_for_at_any_time() {
+    common::init();
+    let files = Files::new();
+    let model = files.write("brightness.onnx", &brightness());
+    for manner in MANNERS {
+        let all = [manner, &[("output", "none")]].concat();
+        let (element, mut harness) = start(&model, &all, None);
+        let bus = bus_of(&element);
+        next_shown(&mut harness, manner, "nothing");
+        element.set_property("find-objects", true);
+        for out in next_shown(&mut harness, manner, "objects") {
+            let mask = mask_meta::of(&out).unwrap();
+            assert_eq!(mask.objects, Some(2), "{manner:?}");
+            assert!(mask.labels.is_some(), "{manner:?}");
+        }
+        element.set_property("post-objects", true);
+        element.set_property("post-messages", true);
+        let mut reports = |what: &str| {
+            next_shown(&mut harness, manner, what);
+            let reports = messages(&bus, "unetsegment");
+            assert!(!reports.is_empty(), "{manner:?} {what}");
+            reports
+        };
+        for report in reports("measures") {
+            let measured: Vec<f64> = objects(&report)
+                .iter()
+                .map(|object| {
+                    assert!(object.get::<f64>("perimeter").unwrap() > 0.0, "{manner:?}");
+                    object.get("intensity").unwrap()
+                })
+                .collect();
+            assert_eq!(measured, [135.0, 200.0], "{manner:?}");
+        }
+        element.set_property("track", true);
+        let tracked = reports("numbers");
+        assert!(tracked.iter().all(|report| report.has_field("births")));
+        let births: gst::Array = tracked[0].get("births").unwrap();
+        assert_eq!(births.len(), 2, "{manner:?}");
+        element.set_property("measure-uncertainty", true);
+        let uncertain = reports("uncertainty");
+        assert!(
+            uncertain
+                .iter()
+                .all(|report| report.has_field("uncertainty"))
+        );
+        // The pale one is smaller than that.
+        element.set_property("min-area", 400);
+        let start = Instant::now();
+        while reports("rules").last().unwrap().get("objects") != Ok(1_u32) {
+            assert!(is_latest(manner) && start.elapsed() < Duration::from_secs(60));
+        }
+        // Nobody asks any more.
+        for property in ["find-objects", "post-messages", "track"] {
+            element.set_property(property, false);
+        }
+        for out in next_shown(&mut harness, manner, "nothing again") {
+            let mask = mask_meta::of(&out).unwrap();
+            assert!(
+                mask.objects.is_none() && mask.labels.is_none(),
+                "{manner:?}"
+            );
         }
     }
 }

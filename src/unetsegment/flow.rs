@@ -53,7 +53,7 @@ pub struct Flow {
     next: Mutex<Option<(Inferrer, Opening)>>,
     /// The last mask that was found, where others than its own frame may need it.
     newest: Mutex<Option<Found>>,
-    /// Which maps there are of the last frame that the network saw, where frames wait for it.
+    /// What there is of the last frame that the network saw, where frames wait for it.
     seen: Mutex<Option<Maps>>,
     /// Ends what the network is doing.
     stopper: Mutex<Option<Stopper>>,
@@ -294,7 +294,11 @@ impl Flow {
     pub fn infer(&self, job: &mut Job) -> Result<(), ProcessError> {
         let inferred = self.inferrer.with(|inferrer| inferrer.infer(job));
         inferred.unwrap_or(Err(ProcessError::NoCaps))?;
-        if let Some(found) = &job.found {
+        // Others are to show its mask, whose objects are measured on this frame all the same.
+        let shared = job.settings.post_objects && self.interval(&job.settings) > 1;
+        let frame = shared.then(|| job.input.as_ref().unwrap_or(&job.output).clone());
+        if let Some(found) = &mut job.found {
+            found.frame = frame;
             self.count(|stats| stats.segmented(found.spent));
             *lock(&self.seen) = Some(found.maps());
         }

@@ -115,6 +115,8 @@ pub struct Found {
 pub struct Maps {
     probability: bool,
     samples: bool,
+    /// Whether the frame itself is kept with them.
+    pub frame: bool,
 }
 
 impl Maps {
@@ -131,6 +133,7 @@ impl Found {
         Maps {
             probability: self.probability.is_some(),
             samples: self.samples.is_some(),
+            frame: self.frame.is_some(),
         }
     }
 

@@ -188,12 +188,15 @@ impl Finder {
         Ok(events)
     }
 
-    /// Measures what takes more than the mask, on the frame that it was found on where that was kept.
+    /// Measures what takes more than the mask; brightness on the frame that it was found on, where that is there.
     fn measure(&mut self, job: &Job, found: &Found) -> Result<(), ProcessError> {
         let input = &job.stream.input;
         let width = input.size().width;
         self.labeller.measure_perimeters(width);
-        let buffer = found.frame.as_deref().unwrap_or(job.frame());
+        let own = (found.arrived == job.arrived).then(|| job.frame());
+        let Some(buffer) = found.frame.as_deref().or(own) else {
+            return Ok(());
+        };
         let bytes = buffer.map_readable()?;
         let placement = input.placement(buffer)?;
         let frame = input.frame(&placement, &bytes)?;

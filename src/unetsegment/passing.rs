@@ -138,7 +138,9 @@ impl UNetSegment {
             return Ok(());
         }
         self.find_objects(&mut job)?;
-        if let Some(found) = job.found.take() {
+        if let Some(mut found) = job.found.take() {
+            // Nothing is measured on it any more.
+            found.frame = None;
             self.flow.keep(&job, found);
         }
         Ok(())

@@ -12,8 +12,10 @@ impl Flow {
     /// Whether `job`, which was to go out with the mask of an earlier frame, needs something that there is none of.
     pub fn falls_short(&self, job: &Job) -> bool {
         let (seen, model) = (*lock(&self.seen), self.model());
-        seen.zip(model)
-            .is_some_and(|(maps, model)| !maps.serve(job.kind, &job.settings, &model.contract))
+        seen.zip(model).is_some_and(|(maps, model)| {
+            !maps.serve(job.kind, &job.settings, &model.contract)
+                || (job.settings.post_objects && !maps.frame)
+        })
     }
 
     /// Whether the newest mask lacks something for frames of which `kind` goes out, where these do not wait for
