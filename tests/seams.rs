@@ -4,8 +4,9 @@ mod common;
 
 use std::path::Path;
 
-use common::watch::{bus_of, stats, warnings};
-use common::{Files, SMALL, append, data, element, foreign, pictures, segment};
+use common::watch::{bus_of, model_hash, stats, wait, warnings};
+use common::{Files, SMALL, append, data, element, foreign, gray8, harness, pictures, segment};
+use gstreamer::prelude::*;
 use gstunetsegment::onnx;
 use gstunetsegment::unet::UNet;
 
@@ -128,4 +129,52 @@ fn seams_that_can_not_be_avoided_are_told() {
     let text = warning(&fixed(128), "0").unwrap();
     assert!(text.contains("one fixed size"), "{text}");
     assert_eq!(warning(&fixed(512), "0"), None);
+}
+
+/// Also of a model that takes the place of one without seams, once.
+#[test]
+fn seams_of_another_model_are_told() {
+    let files = Files::new();
+    let first = files.model(&SMALL);
+    let normalising = foreign(&SMALL, |graph| append(graph, "InstanceNormalization"));
+    let second = files.write("normalising.onnx", &normalising);
+    let (width, height) = (200, 140);
+    let picture = common::cells(width, height, 1);
+    for (mode, in_flight) in [("sync", "1"), ("sync", "2"), ("latest", "1")] {
+        let properties = [
+            ("mode", mode),
+            ("frames-in-flight", in_flight),
+            ("tile-size", "32"),
+            ("output", "none"),
+        ];
+        let element = element(&first, &properties);
+        let mut harness = harness(&element, "GRAY8", width, height);
+        let bus = bus_of(&element);
+        let mut push = || {
+            drop(
+                harness
+                    .push_and_pull(gray8(&picture, width, height))
+                    .unwrap(),
+            )
+        };
+        let inferred = |push: &mut dyn FnMut(), frames: u64| {
+            let before = stats(&element, "frames");
+            wait("the network", || {
+                push();
+                stats(&element, "frames") >= before + frames
+            });
+        };
+        inferred(&mut push, 2);
+        assert!(warnings(&bus).is_empty(), "{mode}");
+        let before = model_hash(&element);
+        element.set_property("model-file", second.to_str().unwrap());
+        wait("the other model", || {
+            push();
+            model_hash(&element) != before
+        });
+        inferred(&mut push, 3);
+        let told = warnings(&bus);
+        assert_eq!(told.len(), 1, "{mode} {in_flight}: {told:?}");
+        assert!(told[0].contains("InstanceNormalization"), "{told:?}");
+    }
 }

@@ -162,8 +162,9 @@ impl UNetSegment {
     fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         if let Some(model) = self.flow.swap() {
             messages::post_swap(&self.obj(), &Swap::Done(&model));
-            // The masks of the model before are not its own.
+            // The masks of the model before are not its own, nor is what was told of its tiles.
             job.due = true;
+            job.stream.meet_network();
         }
         job.due |= self.flow.falls_short(job);
         if !job.due || self.flow.is_broken() {

@@ -82,6 +82,11 @@ impl Stream {
         self.prepared.store(true, Ordering::Relaxed);
     }
 
+    /// Takes in that another network sees its frames from now on.
+    pub fn meet_network(&self) {
+        self.prepared.store(false, Ordering::Relaxed);
+    }
+
     /// Whether the network is ready for its frames.
     pub fn is_prepared(&self) -> bool {
         self.prepared.load(Ordering::Relaxed)
