@@ -59,3 +59,33 @@ pub fn store<S: Simd>(pixel: &mut Pixel, part: usize, vector: S::f32s) {
     let (vectors, _) = S::as_mut_simd_f32s(&mut pixel[..]);
     vectors[part & (BLOCK / S::F32_LANES - 1)] = vector;
 }
+
+#[cfg(test)]
+mod tests {
+    use pulp::{Arch, WithSimd};
+
+    use super::*;
+
+    struct Lanes;
+
+    impl WithSimd for Lanes {
+        type Output = usize;
+
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+
+    /// Which of them there are is decided by features of a dependency, too; without them
+    /// learning takes six times as long, and nothing else tells.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_widest_vectors_of_the_processor_are_used() {
+        let expected = match () {
+            () if is_x86_feature_detected!("avx512f") => 16,
+            () if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") => 8,
+            () => return eprintln!("Skipped: this processor has no wide vectors."),
+        };
+        assert_eq!(Arch::new().dispatch(Lanes), expected);
+    }
+}
