@@ -3,19 +3,24 @@
 mod common;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use common::frames::{HEIGHT, WIDTH};
 use common::pipelines::{end, launch};
 use common::process::child;
 use common::watch::{bus_of, has_failed, stats, wait, warnings};
-use common::{Files, SMALL, cells, discs, element, gray8, harness, mask_of, pixels, short_or_long};
+use common::{
+    Files, SMALL, caps, cells, discs, element, gray8, harness, mask_of, pixels, short_or_long,
+};
 use gst::prelude::*;
 use gst_controller::prelude::*;
 use gstreamer as gst;
+use gstreamer_check::Harness;
 use gstreamer_controller as gst_controller;
+use gstunetsegment::unetsegment::Output;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -120,6 +125,51 @@ fn stream_while_the_output_changes(model: &Path) {
     changer.join().unwrap();
     pipeline.set_state(gst::State::Null).unwrap();
     assert_eq!(frames.load(Ordering::Relaxed), 100);
+}
+
+/// A frame that comes while downstream is asked whether it takes another output goes out with the one of before.
+#[test]
+fn an_output_that_is_refused_is_never_tried() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[("output", "none")]);
+    let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
+    let gray = || caps("GRAY8", WIDTH, HEIGHT);
+    harness.set_caps(gray(), gray());
+    let bus = bus_of(&element);
+    let frame = || gray8(&picture(), WIDTH, HEIGHT);
+    drop(harness.push_and_pull(frame()).unwrap());
+    // This one downstream takes, and the next frame has to agree on it.
+    element.set_property_from_str("output", "mask");
+    assert!(warnings(&bus).is_empty());
+    let [sink, src] = ["sink", "src"].map(|name| element.static_pad(name).unwrap());
+    let meanwhile = Mutex::new(Some(frame()));
+    let (sender, pushed) = channel();
+    src.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, move |_, info| {
+        let asks = info.query().map(|query| query.type_());
+        let is_asked = asks == Some(gst::QueryType::Caps);
+        // The frame asks itself.
+        let frame = is_asked.then(|| meanwhile.lock().unwrap().take());
+        if let Some(frame) = frame.flatten() {
+            let sink = sink.clone();
+            let pushing = thread::spawn(move || sink.chain(frame));
+            sender.send(pushing.join().unwrap()).unwrap();
+        }
+        gst::PadProbeReturn::Ok
+    });
+    element.set_property_from_str("output", "labels");
+    assert_eq!(pushed.try_recv(), Ok(Ok(gst::FlowSuccess::Ok)));
+    let told = warnings(&bus);
+    assert!(
+        told.len() == 1 && told[0].contains("does not take"),
+        "{told:?}"
+    );
+    assert_eq!(element.property::<Output>("output"), Output::Mask);
+    for _ in 0..2 {
+        let out = harness.pull().unwrap();
+        assert_eq!(pixels(&harness, &out).0, mask_of(&out).0);
+        harness.push(frame()).unwrap();
+    }
+    assert!(!has_failed(&bus));
 }
 
 /// Says to a child in which mode frames flow.

@@ -3,6 +3,7 @@
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 
+use super::Output;
 use super::imp::UNetSegment;
 use crate::lock::lock;
 
@@ -10,30 +11,25 @@ impl UNetSegment {
     /// Takes in the value of a property; what is wrong with it, the bus is told.
     pub(super) fn set(&self, value: &glib::Value, pspec: &glib::ParamSpec) {
         let name = pspec.name();
-        let (mut set, mut changed, runs, another) = {
+        // What downstream does not take no frame sees, not even for a moment.
+        let taken = match value.get::<Output>() {
+            Ok(output) if name == "output" && output != self.frame_settings().output => {
+                self.is_taken(output)
+            }
+            _ => Ok(()),
+        };
+        let (set, changed, runs, another) = {
             let mut settings = lock(&self.settings);
             let before = settings.frame.output;
-            let set = settings.set(name, value);
+            let set = taken.and_then(|()| settings.set(name, value));
             // A start reads the settings after it has begun to run: either it sees this one, or we see that it runs.
             let runs = self.flow.manner().is_some();
             if runs {
                 settings.heard(name);
             }
             let another = (runs && name == "model-file").then(|| settings.clone());
-            let changed = (settings.frame.output != before).then_some(before);
-            (set, changed, runs, another)
+            (set, settings.frame.output != before, runs, another)
         };
-        let wanted = self.frame_settings().output;
-        if let Some(before) = changed.filter(|_| runs)
-            && let Err(reason) = self.is_taken(wanted)
-        {
-            let mut settings = lock(&self.settings);
-            // Unless another one was asked for meanwhile.
-            if settings.frame.output == wanted {
-                settings.frame.output = before;
-            }
-            (set, changed) = (Err(reason), None);
-        }
         let for_now = gst::PARAM_FLAG_MUTABLE_PLAYING | gst::PARAM_FLAG_CONTROLLABLE;
         if runs && !pspec.flags().intersects(for_now) {
             gst::element_imp_warning!(
@@ -43,7 +39,7 @@ impl UNetSegment {
             );
         }
         // Whoever hears of it may read properties, so that nothing is locked here.
-        if changed.is_some() {
+        if changed {
             self.obj().reconfigure_src();
         }
         match set {
