@@ -223,7 +223,7 @@ impl BaseTransformImpl for UNetSegment {
             let model = &settings.model;
             (model.mode, model.frames_in_flight as usize)
         };
-        self.loader.reset();
+        self.loader.begin();
         self.latency.reset();
         self.position.reset();
         *lock(&self.refused) = None;
@@ -239,6 +239,7 @@ impl BaseTransformImpl for UNetSegment {
         let loaded = match Opening::new(self, &settings) {
             Ok(opening) => self.loader.load_first(self, opening),
             Err((error, reason)) => {
+                self.loader.reset();
                 self.flow.stop();
                 return Err(gst::error_msg!(error, ("{reason}")));
             }

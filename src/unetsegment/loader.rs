@@ -94,6 +94,12 @@ impl Loader {
         before.cancel();
     }
 
+    /// As [`reset`](Self::reset), for a start whose model is to [come](Self::load_first) before any other.
+    pub fn begin(&self) {
+        self.reset();
+        lock(&self.wanted).first = First::Loading { awaited: true };
+    }
+
     /// Ends what is loaded for this start.
     pub fn canceller(&self) -> Canceller {
         lock(&self.wanted).canceller.clone()
@@ -199,7 +205,10 @@ impl Loader {
             return None;
         }
         let of_start = wanted.of_start.take().map(Request::OfStart);
-        let request = of_start.or_else(|| wanted.next.take().map(Request::Next));
+        // Were another one there before it, it would take that one's place, and that beside the thread that infers.
+        let waits = matches!(wanted.first, First::Loading { .. });
+        let next = wanted.next.take_if(|_| of_start.is_none() && !waits);
+        let request = of_start.or(next.map(Request::Next));
         wanted.loading = request.is_some();
         if request.is_none() {
             // Whoever waits for a model to stand in for that of the start waits in vain.
@@ -259,6 +268,37 @@ impl Loader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unetsegment;
+    use crate::unetsegment::settings::Settings;
+
+    #[test]
+    fn no_other_model_comes_before_that_of_the_start() {
+        gst::init().unwrap();
+        let element: unetsegment::UNetSegment = glib::Object::new();
+        let opening = |path: &str| {
+            let mut settings = Settings::default();
+            settings.model.model_file = Some(path.into());
+            let opening = Opening::new(element.imp(), &settings);
+            opening.map_err(|(_, reason)| reason).unwrap()
+        };
+        let loader = Loader::default();
+        loader.begin();
+        let generation = lock(&loader.wanted).generation;
+        // It is set once the element runs, and before its start has asked for the model.
+        lock(&loader.wanted).next = Some(opening("other.onnx"));
+        assert!(loader.take(generation).is_none());
+        lock(&loader.wanted).of_start = Some(opening("first.onnx"));
+        let first = loader.take(generation);
+        assert!(
+            matches!(first, Some(Request::OfStart(opening)) if opening.path.ends_with("first.onnx"))
+        );
+        loader.first_done(generation, Ok(()));
+        let next = loader.take(generation);
+        assert!(
+            matches!(next, Some(Request::Next(opening)) if opening.path.ends_with("other.onnx"))
+        );
+        assert!(loader.take(generation).is_none());
+    }
 
     #[test]
     fn nobody_waits_for_a_model_whose_loading_has_ended_in_a_panic() {
