@@ -105,6 +105,11 @@ impl Loader {
         lock(&self.wanted).canceller.clone()
     }
 
+    /// Which start, or stop, the one of now is.
+    pub fn generation(&self) -> u64 {
+        lock(&self.wanted).generation
+    }
+
     /// Ends what is being loaded, and the waiting for it.
     pub fn cancel(&self) {
         self.interrupt();

@@ -24,6 +24,7 @@ const OVERTAKEN: &str = "another model-file was set before it was in use";
 impl UNetSegment {
     /// Loads the model that `model-file` was set to while frames flow, as `settings` say.
     pub fn load_another(&self, settings: &Settings) {
+        let generation = self.loader.generation();
         match Opening::new(self, settings) {
             Ok(opening) => {
                 let overtaken = self.loader.load_next(self, opening);
@@ -31,7 +32,7 @@ impl UNetSegment {
             }
             Err((_, reason)) => {
                 let path = settings.model.model_file.clone().unwrap_or_default();
-                self.refuse(&path, &reason);
+                self.refuse(&path, &reason, generation);
             }
         }
     }
@@ -58,6 +59,8 @@ impl UNetSegment {
 
     /// Loads the model of the start.
     fn load_first(&self, opening: Opening, generation: u64) {
+        // That of the loader may be another start's by the time when it is asked.
+        let canceller = opening.canceller().clone();
         let opened = opening.open();
         if let Ok(segmenter) = &opened {
             open::announce(self, segmenter);
@@ -73,7 +76,7 @@ impl UNetSegment {
             return;
         };
         // One that was cancelled is no fault.
-        if let Some(error) = untold.filter(|_| !self.loader.canceller().is_cancelled()) {
+        if let Some(error) = untold.filter(|_| !canceller.is_cancelled()) {
             self.post_error_message(errors::start(&error));
         } else if late && let Some(model) = self.flow.model() {
             messages::post_swap(&self.obj(), &Swap::Done(&model));
@@ -82,7 +85,7 @@ impl UNetSegment {
 
     /// Loads a model that is to take the place of the one of now.
     fn load_in_place(&self, opening: Opening, generation: u64) {
-        let canceller = self.loader.canceller();
+        let canceller = opening.canceller().clone();
         let size = self.frame_size();
         let loaded = opening
             .open()
@@ -101,7 +104,7 @@ impl UNetSegment {
             }
             // One that was cancelled is no fault.
             Err(_) if canceller.is_cancelled() => (),
-            Err(reason) => self.refuse(&opening.path, &reason),
+            Err(reason) => self.refuse(&opening.path, &reason, generation),
         }
     }
 
@@ -124,9 +127,11 @@ impl UNetSegment {
         })
     }
 
-    /// Says that the model in `path` can't be used, and that the one before stays.
-    fn refuse(&self, path: &Path, reason: &str) {
-        let restored = {
+    /// Says that the model in `path` can't be used, and that the one before stays, unless there was another start since
+    /// the one of this generation, or a stop.
+    fn refuse(&self, path: &Path, reason: &str, generation: u64) {
+        let of_start = self.loader.path_of_first();
+        let restore = || {
             let mut settings = lock(&self.settings);
             // The property says what is in use, unless it names a wish that is newer.
             let named = settings
@@ -138,10 +143,12 @@ impl UNetSegment {
             if restored {
                 let newest = self.flow.newest_model();
                 let in_use = newest.map(|model| model.path.clone());
-                let in_use = in_use.unwrap_or_else(|| self.loader.path_of_first());
-                settings.model.model_file = Some(in_use);
+                settings.model.model_file = Some(in_use.unwrap_or(of_start));
             }
             restored
+        };
+        let Some(restored) = self.loader.if_of_now(generation, restore) else {
+            return;
         };
         if restored {
             self.obj().notify("model-file");
@@ -174,4 +181,40 @@ fn tried(
         prepared.map_err(|error| error.to_string())?;
     }
     Ok(segmenter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unetsegment;
+
+    #[test]
+    fn a_load_of_the_start_before_is_no_refusal_of_now() {
+        gst::init().unwrap();
+        let element: unetsegment::UNetSegment = glib::Object::new();
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        let (imp, path) = (element.imp(), Path::new("there/is/no/such.onnx"));
+        let opening = || {
+            let mut settings = lock(&imp.settings);
+            settings.model.model_file = Some(path.into());
+            let opening = Opening::new(imp, &settings);
+            opening.map_err(|(_, reason)| reason).unwrap()
+        };
+        let (before, ended) = (imp.loader.generation(), opening());
+        // A stop, and another start.
+        imp.loader.reset();
+        imp.loader.begin();
+        imp.load_in_place(ended, before);
+        // Nor one that was asked for at that moment.
+        imp.load_in_place(opening(), before);
+        assert!(bus.pop().is_none());
+        assert_eq!(lock(&imp.settings).model.model_file.as_deref(), Some(path));
+        imp.load_in_place(opening(), imp.loader.generation());
+        let message = bus.pop_filtered(&[gst::MessageType::Element]);
+        let message = message.expect("no refusal");
+        let fields = message.structure().unwrap();
+        assert_eq!(fields.name(), "unetsegment-model");
+        assert_eq!(fields.get("loaded"), Ok(false));
+    }
 }

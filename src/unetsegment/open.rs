@@ -68,6 +68,11 @@ impl Opening {
         })
     }
 
+    /// Ends it, with all else that is opened for the same start.
+    pub fn canceller(&self) -> &Canceller {
+        &self.options.canceller
+    }
+
     /// Opens the model for as long as `canceller` lets it.
     pub fn open_until(&self, canceller: Canceller) -> Result<Segmenter, ModelError> {
         let options = Options {
