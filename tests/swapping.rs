@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::frames::{HEIGHT, WIDTH, frame};
-use common::watch::{bus_of, loads, model_hash, stats, wait};
+use common::watch::{bus_of, loads, model_hash, stats, wait, warnings};
 use common::{Files, SMALL, element, harness, mask_of, short_or_long};
 use gst::prelude::*;
 use gstreamer as gst;
@@ -177,9 +177,13 @@ fn each_of_many_wishes_is_told_of() {
         assert_eq!(stats.get::<String>("model-file").unwrap(), second);
         assert_eq!(model_file(&element), second);
     }
-    // Where a good one waits for a frame, that is the one to come back to.
+    // Where a good one waits for a frame, that is the one to come back to. Once it waits, it is told that it has no
+    // class 9 either.
+    drop(warnings(&bus));
+    element.set_property("show-classes", "1,9");
+    assert_eq!(warnings(&bus).len(), 1);
     element.set_property("model-file", &first);
-    std::thread::sleep(Duration::from_millis(500));
+    wait("the load", || !warnings(&bus).is_empty());
     element.set_property("model-file", &bad);
     let start = Instant::now();
     while loaded(&bus).is_empty() {
