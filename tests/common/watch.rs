@@ -1,7 +1,7 @@
 //! What an element that plays tells: its statistics, and what it posts on its bus.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -96,6 +96,36 @@ pub fn assert_nothing_of_before(passed: &[Passed], first: impl Fn(u64) -> u64, w
         if let Some(Passed::Frame { is_discont, .. }) = section.first() {
             assert!(is_discont, "{what}, after {flush} flushes: {section:?}");
         }
+    }
+}
+
+/// Holds the network of an element up, once it has seen a frame and before anybody gets the mask, until it is dropped:
+/// the thread that runs it can't be done with telling of the seams of the first frame. It takes `check-seams=true`, and
+/// an element that posts on a [bus of its own](bus_of).
+pub struct Hold(Arc<(Mutex<bool>, Condvar)>);
+
+impl Hold {
+    pub fn network(bus: &gst::Bus) -> Self {
+        let held = Arc::new((Mutex::new(true), Condvar::new()));
+        let holding = held.clone();
+        bus.set_sync_handler(move |_, message| {
+            let told = message.structure();
+            if told.is_some_and(|told| told.name() == "unetsegment-seams") {
+                let (held, released) = &*holding;
+                let held = held.lock().unwrap();
+                drop(released.wait_while(held, |held| *held).unwrap());
+            }
+            gst::BusSyncReply::Pass
+        });
+        Hold(held)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let (held, released) = &*self.0;
+        *held.lock().unwrap() = false;
+        released.notify_all();
     }
 }
 
