@@ -334,6 +334,45 @@ fn class_0_is_refused() {
     }
 }
 
+/// Of a class that no model has nothing can be shown: that is told when the model is there, and when it is set.
+#[test]
+fn classes_that_the_model_lacks_are_told() {
+    let files = Files::new();
+    let element = element(&files.model(&SMALL), &[("show-classes", "1,7")]);
+    let bus = bus_of(&element);
+    assert!(warnings(&bus).is_empty());
+    element.set_state(gst::State::Paused).unwrap();
+    let mut told = Vec::new();
+    wait("a warning", || {
+        told.extend(warnings(&bus));
+        !told.is_empty()
+    });
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    element.set_bus(Some(&bus));
+    for _ in 0..3 {
+        let frame = gray8(&picture(), WIDTH, HEIGHT);
+        drop(harness.push_and_pull(frame).unwrap());
+    }
+    told.extend(warnings(&bus));
+    let [text] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(
+        text.contains("show-classes=1,7") && text.contains("no class 7"),
+        "{text}"
+    );
+    for (classes, lacking) in [("1", None), ("all", None), ("2", Some("no class 2"))] {
+        element.set_property("show-classes", classes);
+        let told = warnings(&bus);
+        assert_eq!(told.len(), usize::from(lacking.is_some()), "{told:?}");
+        assert!(
+            told.iter()
+                .zip(lacking)
+                .all(|(text, what)| text.contains(what))
+        );
+    }
+}
+
 #[test]
 fn what_is_read_at_the_start_says_so() {
     let files = Files::new();
