@@ -7,9 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::pipelines::{end, launch};
-use common::process::alone;
-use common::watch::stats;
-use common::{Files, SLOW, SMALL, begin_segment, cells, element, gray8, harness, short_or_long};
+use common::process::{alone, assert_quick};
+use common::watch::{assert_nothing_of_before, passed, stats};
+use common::{
+    Files, SLOW, SMALL, begin_segment, cells, element, gray8, harness, short_or_long, timed,
+};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstunetsegment::unet::UNet;
@@ -112,6 +114,7 @@ fn stopping_is_quick_at_any_moment() {
         model.display()
     );
     let mut random = StdRng::seed_from_u64(3);
+    let mut times = Vec::new();
     for round in 0..short_or_long(20, 200) {
         let pipeline = launch(&text);
         pipeline.set_state(gst::State::Playing).unwrap();
@@ -123,9 +126,9 @@ fn stopping_is_quick_at_any_moment() {
         }
         let start = Instant::now();
         pipeline.set_state(gst::State::Null).unwrap();
-        let took = start.elapsed();
-        assert!(took < Duration::from_millis(500), "round {round}: {took:?}");
+        times.push(start.elapsed());
     }
+    assert_quick(&times, Duration::from_millis(500));
 }
 
 /// Flushes in the middle of the network's work, and ends with frames on their way.
@@ -139,27 +142,36 @@ fn flushes_and_ends_are_quick() {
         let element = element(&model, &[("mode", mode), ("frames-in-flight", in_flight)]);
         let mut harness = harness(&element, "GRAY8", 400, 300);
         let pad = element.static_pad("sink").unwrap();
+        let noted = passed(&element);
         let picture = cells(400, 300, 1);
+        let frame = |number| timed(&picture, 400, 300, number);
         let start = Instant::now();
-        drop(harness.push_and_pull(gray8(&picture, 400, 300)).unwrap());
+        drop(harness.push_and_pull(frame(0)).unwrap());
         let a_frame = start.elapsed();
-        for round in 0..short_or_long(34, 334) {
-            let (sent, buffer) = (pad.clone(), gray8(&picture, 400, 300));
+        let rounds = short_or_long(34, 334);
+        let mut times = Vec::new();
+        for round in 0..rounds {
+            let (sent, buffer) = (pad.clone(), frame(1 + round));
             let pushing = thread::spawn(move || sent.chain(buffer));
             thread::sleep(a_frame.mul_f64(random.random()));
             let start = Instant::now();
             assert!(pad.send_event(gst::event::FlushStart::new()));
             let _ = pushing.join().unwrap();
             assert!(pad.send_event(gst::event::FlushStop::new(true)));
-            let took = start.elapsed();
-            assert!(took < Duration::from_millis(100), "round {round}: {took:?}");
+            times.push(start.elapsed());
             begin_segment(&mut harness);
         }
-        let [came, seen] = ["in", "frames"].map(|name| stats(&element, name));
-        assert!(seen < came, "{mode}: no flush has met the network at work");
+        assert_quick(&times, Duration::from_millis(100));
+        // With mode=latest frames are left out for newer ones, too.
+        let [came, seen, overtaken] =
+            ["in", "frames", "overtaken"].map(|name| stats(&element, name));
+        assert!(
+            seen + overtaken < came,
+            "{mode}: no flush has met the network at work"
+        );
         while harness.try_pull().is_some() {}
-        for _ in 0..3 {
-            harness.push(gray8(&picture, 400, 300)).unwrap();
+        for number in 1..=3 {
+            harness.push(frame(rounds + number)).unwrap();
         }
         let start = Instant::now();
         assert!(harness.push_event(gst::event::Eos::new()));
@@ -167,6 +179,8 @@ fn flushes_and_ends_are_quick() {
         assert!(took < Duration::from_secs(1), "the end took {took:?}");
         // The end comes when the frames are out.
         assert_eq!(harness.buffers_in_queue(), 3);
+        let what = format!("{mode} {in_flight}");
+        assert_nothing_of_before(&noted.lock().unwrap(), |flush| 2 + flush, &what);
     }
 }
 

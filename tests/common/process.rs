@@ -2,11 +2,24 @@
 
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What a process takes can be told only while one test runs.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Nothing took as long as `limit`. In the short form, which runs beside other programs, one thing may have: it may have
+/// been preempted.
+pub fn assert_quick(times: &[Duration], limit: Duration) {
+    let slow: Vec<_> = times.iter().filter(|time| **time >= limit).collect();
+    let allowed = super::short_or_long(1, 0);
+    assert!(
+        slow.len() <= allowed,
+        "{slow:?} of {} are {limit:?} or more",
+        times.len()
+    );
 }
 
 /// Memory of this process in KiB, by the names of `/proc/self/status`: `VmRSS` is what it has, `VmHWM` the most it had.
