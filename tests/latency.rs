@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::frames::{HEIGHT, WIDTH, frame};
+use common::process::alone;
 use common::watch::{bus_of, messages, on_frames, wait};
 use common::{Files, SLOW, SMALL, cells, element, harness, mask_of};
 use gst::prelude::*;
@@ -17,6 +18,7 @@ use gstunetsegment::unet::UNet;
 
 #[test]
 fn latency_is_what_was_measured() {
+    let _alone = alone();
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[]);
     let bus = bus_of(&element);
@@ -38,6 +40,7 @@ fn latency_is_what_was_measured() {
 /// What downstream takes for a frame is no latency of the element, however long it is.
 #[test]
 fn downstream_is_no_latency_of_ours() {
+    let _alone = alone();
     let files = Files::new();
     for in_flight in ["1", "3"] {
         let properties = [("frames-in-flight", in_flight), ("max-latency", "900")];
@@ -63,6 +66,7 @@ fn downstream_is_no_latency_of_ours() {
 /// What the network gives up so that masks are not late, in the promised order; and that it all comes back.
 #[test]
 fn a_latency_is_held_at_the_price_that_is_told() {
+    let _alone = alone();
     let files = Files::new();
     let model = files.model(&UNet {
         padded: true,
@@ -146,6 +150,7 @@ fn a_latency_is_held_at_the_price_that_is_told() {
 /// What can be held is held: of a camera that is faster than the network.
 #[test]
 fn a_latency_that_can_be_held_is_held() {
+    let _alone = alone();
     let files = Files::new();
     let properties = [("frames-in-flight", "4"), ("output", "none")];
     let element = element(&files.model(&SLOW), &properties);
