@@ -1,5 +1,6 @@
 //! A network and what changes it.
 
+use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
@@ -12,6 +13,7 @@ use super::augment::Tile;
 use super::cpu::optimizer::{EPSILON, Optimizer, Rule};
 use super::cpu::{Answers, Dropout, Engine, Pictures};
 use super::loss::weighted_cross_entropy;
+use super::muon::OfConvolutions;
 use super::network::Network;
 use super::values;
 use crate::onnx::export::Parameters;
@@ -66,7 +68,7 @@ impl Learner {
         let place = match *device == Device::flex() {
             true => Place::Cpu {
                 engine: Box::new(Engine::new(unet)),
-                optimizer: Optimizer::new(teaching.rule, &values),
+                optimizer: Optimizer::new(teaching.rule, &unet.layers(), &values),
                 values,
             },
             false => {
@@ -74,7 +76,7 @@ impl Learner {
                 let network = Network::new(unet, &values, teaching.dropout, &device);
                 Place::Device {
                     network: Box::new(network),
-                    optimizer: optimizer(teaching.rule),
+                    optimizer: optimizer(teaching.rule, &unet),
                     device,
                 }
             }
@@ -166,13 +168,20 @@ impl Learner {
     }
 }
 
-/// burn's optimizer of a rule.
-fn optimizer(rule: Rule) -> ModuleOptimizer {
+/// burn's optimizer of a rule, for networks of shape `unet`.
+fn optimizer(rule: Rule, unet: &UNet) -> ModuleOptimizer {
+    let adamw = |decay| {
+        let adamw = AdamWConfig::new().with_weight_decay(decay);
+        adamw.with_epsilon(EPSILON).init()
+    };
     match rule {
-        Rule::Adamw { decay } => AdamWConfig::new()
-            .with_weight_decay(decay)
-            .with_epsilon(EPSILON)
-            .init(),
+        Rule::Muon { decay } => {
+            let inner = 1..unet.layers().len() - 1;
+            let weights = inner.map(|layer| format!("layers.{layer}.weight"));
+            let group = ParamGroup::from_paths(weights.collect::<Vec<_>>());
+            adamw(decay).with_group(group, OfConvolutions::new(decay), None)
+        }
+        Rule::Adamw { decay } => adamw(decay),
         // The last change counts in full, as in the paper; burn would take a tenth off what is new.
         Rule::Sgd { momentum, decay } => SgdConfig::new()
             .with_momentum(Some(
@@ -245,5 +254,87 @@ impl Shown {
             tensor(self.numbers, [tiles, unet.channels, self.input, self.input]),
             tensor(targets, [tiles, unet.classes, self.output, self.output]),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::Rng;
+
+    use super::*;
+    use crate::train::plane::Plane;
+    use crate::train::values::initial;
+
+    const UNET: UNet = UNet {
+        channels: 1,
+        classes: 2,
+        width: 4,
+        depth: 2,
+        padded: true,
+    };
+
+    fn tile(rng: &mut StdRng) -> Tile {
+        const SIDE: usize = 16;
+        let mut plane = |range: std::ops::Range<f32>| Plane {
+            height: SIDE,
+            width: SIDE,
+            data: (0..SIDE * SIDE)
+                .map(|_| rng.random_range(range.clone()))
+                .collect(),
+        };
+        let (image, weights) = (plane(-1.0..1.0), plane(0.5..2.0));
+        Tile {
+            classes: Plane {
+                height: SIDE,
+                width: SIDE,
+                data: image.data.iter().map(|x| u8::from(*x > 0.3)).collect(),
+            },
+            image: vec![image],
+            weights,
+        }
+    }
+
+    #[test]
+    fn every_rule_changes_a_network_alike_on_a_cpu_and_on_a_device() {
+        for rule in [
+            Rule::Muon { decay: 0.1 },
+            Rule::Adamw { decay: 0.1 },
+            Rule::Sgd {
+                momentum: 0.9,
+                decay: 0.1,
+            },
+        ] {
+            let rng = &mut StdRng::seed_from_u64(8);
+            let start = initial(&UNET, rng);
+            let teaching = Teaching { dropout: 0.0, rule };
+            let mut cpu = Learner::new(UNET, start.clone(), teaching, &Device::flex());
+            let device = Device::flex().autodiff();
+            let place = Place::Device {
+                network: Box::new(Network::new(UNET, &start, 0.0, &device)),
+                optimizer: optimizer(rule, &UNET),
+                device,
+            };
+            let mut burn = Learner {
+                unet: UNET,
+                teaching,
+                place,
+            };
+            for seed in 0..3 {
+                let tiles = [tile(rng)];
+                let [loss, expected] = [&mut cpu, &mut burn].map(|it| it.step(&tiles, 0.02, seed));
+                assert!(
+                    (loss - expected).abs() < 1e-3,
+                    "{rule:?}: {loss} {expected}"
+                );
+            }
+            for (layer, (found, expected)) in cpu.values().iter().zip(burn.values()).enumerate() {
+                let pairs = found.weight.iter().zip(&expected.weight);
+                let pairs = pairs.chain(found.bias.iter().zip(&expected.bias));
+                for (found, expected) in pairs {
+                    let text = format!("{rule:?}, layer {layer}: {found} for {expected}");
+                    assert!((found - expected).abs() < 5e-3, "{text}");
+                }
+            }
+        }
     }
 }

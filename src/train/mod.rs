@@ -26,6 +26,7 @@ pub mod loss;
 pub mod metrics;
 pub mod model;
 pub mod model_file;
+mod muon;
 pub mod network;
 pub mod options;
 pub mod plane;

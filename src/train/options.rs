@@ -140,8 +140,9 @@ struct Learning {
     /// What the network is computed on
     #[arg(long, value_enum, default_value_t = DeviceKind::default())]
     device: DeviceKind,
-    /// What changes the weights: AdamW, or stochastic gradient descent as in the paper
-    #[arg(long, value_enum, default_value_t = OptimizerKind::Adamw)]
+    /// What changes the weights: Muon, which learns most from few steps, AdamW, or stochastic gradient descent as
+    /// in the paper
+    #[arg(long, value_enum, default_value_t = OptimizerKind::Muon)]
     optimizer: OptimizerKind,
     /// Largest learning rate; it rises for 2 % of the run, then falls to 0 [default: 7e-4, with --start-from 2e-4]
     #[arg(

@@ -79,6 +79,9 @@ impl Settings {
         Teaching {
             dropout: self.dropout,
             rule: match self.optimizer {
+                OptimizerKind::Muon => Rule::Muon {
+                    decay: self.weight_decay,
+                },
                 OptimizerKind::Adamw => Rule::Adamw {
                     decay: self.weight_decay,
                 },
@@ -94,6 +97,8 @@ impl Settings {
 /// What changes the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum OptimizerKind {
+    /// Steps that move all directions of a layer alike; AdamW for the first layer and the last
+    Muon,
     /// Adam with decoupled weight decay
     Adamw,
     /// Stochastic gradient descent with momentum, as in the paper

@@ -36,7 +36,7 @@ fn typed_counts_more_than_file_than_preset_than_default() {
     let images = folder.path().join("a");
     assert_eq!(options.0["images"].as_str(), images.to_str());
     let options = config(&["--config", file, "--preset", "default", "--steps=7"]).unwrap();
-    assert_eq!(get(&options, "optimizer"), "\"adamw\"");
+    assert_eq!(get(&options, "optimizer"), "\"muon\"");
     assert_eq!(options.0.get("minutes"), None);
 }
 
@@ -157,7 +157,7 @@ fn what_is_wrong_is_said_with_file_and_key() {
             "width = 1.5: it must be a number in 1..=1024",
         ),
         ("padded = 3", "padded = 3: it must be one of true, false"),
-        ("optimizer = 'adam'", "it must be one of adamw, sgd"),
+        ("optimizer = 'adam'", "it must be one of muon, adamw, sgd"),
         (
             "preset = 'best'",
             "it must be one of default, paper2015, freiburg2019",

@@ -6,10 +6,18 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::onnx::export::Parameters;
+use crate::train::muon::{self, orthogonal};
+use crate::unet::Layer;
 
 /// How a gradient changes a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
+    /// [Muon](muon) for weights between the first layer and the last; [`Rule::Adamw`] for those two, which
+    /// see pixels and make scores, and for biases.
+    Muon {
+        /// Decay of the weights, in units of the learning rate.
+        decay: f32,
+    },
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
     Adamw {
         /// Decay of the weights, in units of the learning rate.
@@ -35,26 +43,35 @@ pub const EPSILON: f32 = 1e-8;
 pub struct Optimizer {
     rule: Rule,
     steps: u64,
+    /// Rows of each layer's weights as a matrix; `None` where they are changed number by number.
+    rows: Vec<Option<usize>>,
     /// What is remembered of each layer's gradients: two numbers for each weight and bias, or one.
     memory: Vec<[Parameters; 2]>,
 }
 
 impl Optimizer {
-    /// For layers with these values.
-    pub fn new(rule: Rule, values: &[Parameters]) -> Self {
+    /// For `layers` with these values.
+    pub fn new(rule: Rule, layers: &[Layer], values: &[Parameters]) -> Self {
+        let inner = 1..layers.len().saturating_sub(1);
+        let rows = layers.iter().enumerate().map(|(at, layer)| {
+            let is_turned = matches!(rule, Rule::Muon { .. }) && inner.contains(&at);
+            is_turned.then(|| layer.shape()[0])
+        });
+        let rows: Vec<_> = rows.collect();
         let none =
             |values: &[f32], is_kept: bool| vec![0.0; if is_kept { values.len() } else { 0 }];
-        let second = matches!(rule, Rule::Adamw { .. });
-        let memory = |values: &Parameters| {
-            [true, second].map(|is_kept| Parameters {
-                weight: none(&values.weight, is_kept),
-                bias: none(&values.bias, is_kept),
+        let squares = !matches!(rule, Rule::Sgd { .. });
+        let memory = |(values, rows): (&Parameters, &Option<usize>)| {
+            [(true, true), (squares && rows.is_none(), squares)].map(|(weight, bias)| Parameters {
+                weight: none(&values.weight, weight),
+                bias: none(&values.bias, bias),
             })
         };
         Optimizer {
             rule,
             steps: 0,
-            memory: values.iter().map(memory).collect(),
+            memory: values.iter().zip(&rows).map(memory).collect(),
+            rows,
         }
     }
 
@@ -67,9 +84,13 @@ impl Optimizer {
             steps: self.steps as f64,
         };
         let layers = values.par_iter_mut().zip(gradients).zip(&mut self.memory);
-        layers.for_each(|((values, gradients), [first, second])| {
-            let memory = [&mut first.weight[..], &mut second.weight];
-            step.change(&mut values.weight, &gradients.weight, memory);
+        let layers = layers.zip(&self.rows);
+        layers.for_each(|(((values, gradients), [first, second]), rows)| {
+            let (weight, gradient) = (&mut values.weight, &gradients.weight);
+            match *rows {
+                Some(rows) => step.turn(weight, gradient, &mut first.weight, rows),
+                None => step.change(weight, gradient, [&mut first.weight, &mut second.weight]),
+            }
             let memory = [&mut first.bias[..], &mut second.bias];
             step.change(&mut values.bias, &gradients.bias, memory);
         });
@@ -117,6 +138,28 @@ impl Step {
     /// Numbers of a layer that one thread changes at a time.
     const TOGETHER: usize = 1 << 16;
 
+    /// Changes the weights of a layer by Muon, as a matrix of so many rows.
+    fn turn(self, values: &mut [f32], gradients: &[f32], momentum: &mut [f32], rows: usize) {
+        let numbers = momentum.iter_mut().zip(gradients);
+        // What the momentum will be after another such gradient (Nesterov).
+        let ahead = numbers.map(|(momentum, gradient)| {
+            *momentum = muon::MOMENTUM * *momentum + gradient;
+            muon::MOMENTUM * *momentum + gradient
+        });
+        let turned = orthogonal(ahead.collect(), rows);
+        let length = self.rate * muon::length(rows, values.len() / rows);
+        let kept = 1.0 - self.rate * self.decay();
+        for (value, turned) in values.iter_mut().zip(turned) {
+            *value = *value * kept - length * turned;
+        }
+    }
+
+    fn decay(self) -> f32 {
+        match self.rule {
+            Rule::Muon { decay } | Rule::Adamw { decay } | Rule::Sgd { decay, .. } => decay,
+        }
+    }
+
     fn change(self, values: &mut [f32], gradients: &[f32], [first, second]: [&mut [f32]; 2]) {
         let arch = Arch::new();
         let together = Self::TOGETHER;
@@ -125,7 +168,7 @@ impl Step {
             .zip(gradients.par_chunks(together))
             .zip(first.par_chunks_mut(together));
         match self.rule {
-            Rule::Adamw { decay } => {
+            Rule::Muon { decay } | Rule::Adamw { decay } => {
                 let corrections =
                     KEPT.map(|kept| 1.0 / (1.0 - f64::from(kept).powf(self.steps)) as f32);
                 let kept = 1.0 - self.rate * decay;
@@ -167,6 +210,7 @@ mod tests {
     use burn::tensor::{Device, Tensor};
 
     use super::*;
+    use crate::unet::Kind;
 
     /// Numbers after three steps by burn's optimizer.
     fn of_burn(
@@ -206,18 +250,26 @@ mod tests {
                 },
                 sgd,
             ),
-            (Rule::Adamw { decay: 0.3 }, adamw),
+            (Rule::Adamw { decay: 0.3 }, adamw.clone()),
+            // A layer that is the last one is no layer between.
+            (Rule::Muon { decay: 0.3 }, adamw),
         ] {
             let expected = of_burn(optimizer, start, gradients);
             let mut values = vec![Parameters {
                 weight: start.to_vec(),
                 bias: Vec::new(),
             }];
-            let mut optimizer = Optimizer::new(rule, &values);
+            let layers = [Layer {
+                name: "last".into(),
+                kind: Kind::Last,
+                inputs: 3,
+                outputs: 1,
+            }];
+            let mut optimizer = Optimizer::new(rule, &layers, &values);
             for gradient in gradients {
                 // What is written down and read back goes on alike.
                 let bytes = optimizer.bytes();
-                optimizer = Optimizer::new(rule, &values);
+                optimizer = Optimizer::new(rule, &layers, &values);
                 optimizer.remember(&bytes).unwrap();
                 assert!(optimizer.remember(&bytes[1..]).is_err());
                 optimizer.remember(&bytes).unwrap();
