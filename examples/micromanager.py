@@ -22,7 +22,8 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
 from gi.repository import Gst, GstApp  # noqa: E402, F401 - GstApp gives appsrc its methods
 
-SECONDS = 10
+# At most.
+SECONDS = 60
 # Begins to hold at 25 objects and ends below 15, so that a count between them does not switch to and fro.
 TRIGGER = "objects >= 25 until 15"
 # What GStreamer calls pictures of so many bytes a pixel.
@@ -51,11 +52,12 @@ def rows(picture):
 
 
 def steer(core, fields):
-    """Sets the exposure by a message of the trigger."""
+    """Sets the exposure by a message of the trigger; whether it begins to hold."""
     begins = fields.get_value("active")
     core.setExposure(SHORT if begins else LONG)
     what = "begins" if begins else "ends"
     print(f"trigger {what} at {fields.get_value('value'):.0f} objects: exposure {core.getExposure():.0f} ms", flush=True)
+    return begins
 
 
 def main():
@@ -72,6 +74,8 @@ def main():
     segment = pipeline.get_by_name("segment")
     segment.set_property("model-file", sys.argv[1])
     segment.set_property("trigger", TRIGGER)
+    # In ms: by a mask that is older no condition holds. A slow processor takes a second for each.
+    segment.set_property("max-mask-age", 10_000)
     form = FORMATS.get(core.getBytesPerPixel())
     if form is None:
         sys.exit("the camera has to give grey pictures of 8 or 16 bits")
@@ -88,13 +92,9 @@ def main():
 
 
 def run(core, source, bus):
-    start = time.monotonic()
-    emptied = False
-    while (passed := time.monotonic() - start) < SECONDS:
-        if passed > SECONDS / 2 and not emptied:
-            # As if the stage had gone to a place with fewer beads.
-            core.setProperty("Camera", "BeadDensity", "10")
-            emptied = True
+    """Goes on until the condition has begun to hold and ended."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
         while core.getRemainingImageCount() > 0:
             source.push_buffer(Gst.Buffer.new_wrapped(rows(core.popNextImage())))
         message = bus.timed_pop_filtered(Gst.MSECOND, Gst.MessageType.ELEMENT | Gst.MessageType.ERROR)
@@ -102,8 +102,12 @@ def run(core, source, bus):
             continue
         if message.type == Gst.MessageType.ERROR:
             sys.exit(f"error: {message.parse_error()[0].message}")
-        if message.get_structure().get_name() == "unetsegment-trigger":
-            steer(core, message.get_structure())
+        if message.get_structure().get_name() != "unetsegment-trigger":
+            continue
+        if not steer(core, message.get_structure()):
+            return
+        # As if the stage went to a place with fewer beads.
+        core.setProperty("Camera", "BeadDensity", "10")
 
 
 if __name__ == "__main__":
