@@ -30,4 +30,5 @@ pub use error::ModelError;
 pub use model::Model;
 pub use options::Options;
 pub use provider::Provider;
+pub use session::multiplies_8_bits;
 pub use stopper::Stopper;

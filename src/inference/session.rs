@@ -136,7 +136,7 @@ fn builder(environment: &Environment, options: &Options) -> ort::Result<SessionB
 }
 
 /// Whether the processor adds up products of 8 bits in 32, which models in integers of 8 bits are made for.
-fn multiplies_8_bits() -> bool {
+pub fn multiplies_8_bits() -> bool {
     #[cfg(target_arch = "x86_64")]
     let does = is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni");
     #[cfg(not(target_arch = "x86_64"))]
