@@ -178,7 +178,7 @@ fn a_run_begins_with_the_network_of_a_model() {
     let [_, error] = begin(&["--start-from", "cells.onnx", "--classes", "cell,background"]);
     assert!(error.contains("in other places"), "{error}");
     // Steps that are far too large spoil it, and it stays the best.
-    let [text, _] = begin(&["--start-from", "cells.onnx", "--learning-rate", "0.5"]);
+    let [text, _] = begin(&["--start-from", "cells.onnx", "--learning-rate", "100"]);
     let [first, last] = reports(&text)[..] else {
         panic!("{text}")
     };
