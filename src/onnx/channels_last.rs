@@ -63,14 +63,7 @@ fn write(graph: &mut Graph, node: &Node, weights: &Tensor, bias: &Tensor) {
         integers("channels", &[outputs]),
     ]);
     let mut add = |op: &str, inputs: &[&str], result: &str, attribute: Vec<Attribute>| {
-        graph.node.push(Node {
-            input: inputs.iter().map(|name| (*name).to_owned()).collect(),
-            output: vec![result.into()],
-            name: format!("{op}/{result}"),
-            op_type: op.into(),
-            attribute,
-            ..Default::default()
-        });
+        graph.node.push(Node::new(op, inputs, result, attribute));
     };
     let perm = |order: &[i64]| vec![Attribute::ints("perm", order)];
     // [batch, 4 channels, height, width]

@@ -136,14 +136,7 @@ impl Builder {
         attribute: Vec<Attribute>,
     ) -> String {
         let output = output.into();
-        self.nodes.push(Node {
-            input: inputs.iter().map(|name| (*name).to_owned()).collect(),
-            output: vec![output.clone()],
-            name: format!("{op}/{output}"),
-            op_type: op.into(),
-            attribute,
-            ..Default::default()
-        });
+        self.nodes.push(Node::new(op, inputs, &output, attribute));
         output
     }
 

@@ -103,6 +103,18 @@ pub struct Node {
 }
 
 impl Node {
+    /// An operator of ONNX with one output, by which it is named.
+    pub fn new(op: &str, inputs: &[&str], output: &str, attribute: Vec<Attribute>) -> Self {
+        Node {
+            input: inputs.iter().map(|name| (*name).to_owned()).collect(),
+            output: vec![output.into()],
+            name: format!("{op}/{output}"),
+            op_type: op.into(),
+            attribute,
+            ..Default::default()
+        }
+    }
+
     /// The list of integers under `name`, empty where there is none.
     pub fn ints(&self, name: &str) -> &[i64] {
         self.attribute

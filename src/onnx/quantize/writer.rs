@@ -162,14 +162,7 @@ impl<'a> Writer<'a> {
             Tensor::of_floats(named("units"), &[outputs as i64, 1, 1], &units),
         ]);
         let mut add = |op: &str, inputs: &[&str], result: &str, attribute: Vec<Attribute>| {
-            self.nodes.push(Node {
-                input: inputs.iter().map(|name| (*name).to_owned()).collect(),
-                output: vec![result.into()],
-                name: format!("{op}/{result}"),
-                op_type: op.into(),
-                attribute,
-                ..Default::default()
-            });
+            self.nodes.push(Node::new(op, inputs, result, attribute));
         };
         let perm = |order: &[i64]| vec![Attribute::ints("perm", order)];
         let float = vec![Attribute::int("to", DataType::Float as i64)];
