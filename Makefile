@@ -1,26 +1,26 @@
-# What a person types here; `make help` lists it. Each command installs what it lacks, saying what, and
-# leaves alone what is there. Rust itself has to be there already.
+# The commands for people; `make help` lists them. Each installs what is missing, names it, and leaves alone what is
+# there. Rust itself has to be installed already.
 
-# What the programs are built from: the trainer is built again when one of these is newer.
+# Sources of the programs: the trainer is rebuilt when one of these is newer.
 sources := Cargo.toml Cargo.lock $(shell find src -name '*.rs' -o -name '*.toml')
 
-# One profile for building, testing and measuring, so that the dependencies are compiled once.
+# One profile for building, testing and benchmarks, so that the dependencies are compiled once.
 flags := --release --locked
 trainer := --no-default-features --features train
 
-# The build of ONNX Runtime for `make setup` and `make env`: cpu, gpu or openvino. Tests take cpu's.
+# The build of ONNX Runtime for `make setup` and `make env`: cpu, gpu or openvino. Tests use the one for cpu.
 ORT ?= cpu
 
-# Real pictures for the tests, which may not be redistributed.
-pictures := $(or $(UNETSEGMENT_DATA),../shared/data)
+# The folder of real pictures for the tests; they may not be redistributed.
+pictures := $(or $(UNETSEGMENT_DATA),$(wildcard data),$(wildcard ../shared/data),data)
 
-# Lets what takes GStreamer 1.26 be looked at where it is not, though not be linked.
+# Allows checking code that needs GStreamer 1.26 where an older one is installed, though not linking it.
 without_1_26 := $(foreach library,GSTREAMER GSTREAMER_ANALYTICS,SYSTEM_DEPS_$(library)_1_0_NO_PKG_CONFIG=1 SYSTEM_DEPS_$(library)_1_0_LIB=none)
 
-# Every path below counts on this folder, whatever the user's own settings of cargo say.
+# Every path below relies on this folder, whatever the user's own Cargo settings say.
 export CARGO_TARGET_DIR := $(CURDIR)/target
-# Tests and demo see the plugin and the ONNX Runtime of this folder, also in a shell that exports others,
-# and leave the user's registry of plugins alone.
+# Tests and demo use the plugin and the ONNX Runtime of this folder, even in a shell that exports others, and leave the
+# user's plugin registry alone.
 export ORT_DYLIB_PATH := $(CURDIR)/.cache/onnxruntime/libonnxruntime.so
 export GST_REGISTRY := $(CURDIR)/target/gst-registry.bin
 unexport GST_PLUGIN_PATH
@@ -29,14 +29,14 @@ unexport GST_PLUGIN_PATH
 build: installed target/release/unet-train ## Build the plugin and the trainer (the default)
 	cargo build $(flags) --lib
 
-# Two builds, for the trainer is not to need GStreamer, nor the plugin what the trainer needs. Building the
-# trainer overwrites the library with one that has no elements, so the plugin always comes last.
+# Two builds, because the trainer must not need GStreamer, nor the plugin what the trainer needs. Building the trainer
+# overwrites the library with one that has no elements, so the plugin is always built last.
 target/release/unet-train: $(sources) | installed
 	cargo build $(flags) $(trainer) --bin unet-train
 	@touch $@
 
 .PHONY: test
-test: check ## Check and test all but what check-* and soak do
+test: check ## Check and test everything except what check-* and soak cover
 	@scripts/packages.sh build run examples cameras
 	@scripts/onnxruntime.sh
 	@scripts/software-adapter.sh
@@ -45,11 +45,11 @@ test: check ## Check and test all but what check-* and soak do
 	cargo build $(flags) --lib
 	cargo test $(flags)
 	scripts/fuzz.sh 5
-	@[ -d "$(pictures)" ] || echo 'Skipped: the tests on real pictures, for there are none in $(pictures) (UNETSEGMENT_DATA).'
+	@[ -d "$(pictures)" ] || echo 'Skipped: the tests on real pictures, because there are none in $(pictures) (UNETSEGMENT_DATA).'
 	@echo 'All checks and tests have passed.'
 
 .PHONY: check
-check: rust ## Check the formatting and the lints alone
+check: rust ## Check only the formatting and the lints
 	@scripts/packages.sh build
 	@scripts/lint-tools.sh
 	cargo fmt --check
@@ -58,28 +58,28 @@ check: rust ## Check the formatting and the lints alone
 	cargo clippy $(flags) --all-targets --features train -- -D warnings
 	$(without_1_26) cargo clippy $(flags) --features analytics --lib --test analytics -- -D warnings
 
-# Not a part of `make check`: what learning on graphics cards needs compiles for a quarter of an hour.
+# Not part of `make check`: what training on graphics cards needs takes a quarter of an hour to compile.
 .PHONY: check-gpu
-check-gpu: rust ## Check `--device wgpu` on a Vulkan adapter, also one in software
+check-gpu: rust ## Check `--device wgpu` on a Vulkan adapter (one in software will do)
 	@scripts/packages.sh build gpu
 	cargo test $(flags) $(trainer),wgpu --lib device
 
-# Nor this: memcheck takes hundreds of times as long as the tests themselves.
+# Not part of `make test`: memcheck takes hundreds of times as long as the tests themselves.
 .PHONY: check-memory
 check-memory: rust ## Run tests of the element under Valgrind's memcheck
 	@scripts/packages.sh build run memcheck
 	@scripts/onnxruntime.sh
 	scripts/memcheck.sh flow unetmask palette
 
-# Not a part of `make test` either, for 250 MB of libraries.
+# Not part of it either: it downloads 250 MB of libraries.
 .PHONY: check-openvino
-check-openvino: rust ## Compare the masks that OpenVINO finds with those of the processor
+check-openvino: rust ## Compare OpenVINO's masks with those of the CPU provider
 	@scripts/packages.sh build run
 	@scripts/onnxruntime.sh openvino
 	ORT_DYLIB_PATH=$(CURDIR)/.cache/onnxruntime-openvino/libonnxruntime.so \
 		cargo test $(flags) --test providers -- --ignored openvino
 
-# Nor this, for 600 MB of Python.
+# Nor is this: it downloads 600 MB of Python packages.
 .PHONY: check-bioimageio
 check-bioimageio: target/release/unet-train ## Let bioimageio.core test packages of the models, and compare masks with it
 	@scripts/packages.sh build run examples
@@ -87,37 +87,37 @@ check-bioimageio: target/release/unet-train ## Let bioimageio.core test packages
 	cargo build $(flags) --lib
 	tests/bioimageio/check.sh
 
-# Nor this, for 400 MB of Python.
+# Nor is this: it downloads 400 MB of Python packages.
 .PHONY: check-objects
-check-objects: rust ## Compare objects with those of scikit-image, and let py-ctcmetrics mark how they are followed
+check-objects: rust ## Compare objects with those of scikit-image, and let py-ctcmetrics score the tracking
 	@scripts/packages.sh build run examples
 	@scripts/onnxruntime.sh
 	@scripts/python-packages.sh objects
 	cargo build $(flags) --lib
 	UNETSEGMENT_DATA=$(abspath $(pictures)) tests/objects/check.sh
 
-# Nor this: Debian 12 and Ubuntu 24.04 have an older GStreamer.
+# Nor is this: Debian 12 and Ubuntu 24.04 have an older GStreamer.
 .PHONY: check-analytics
-check-analytics: rust ## Check the feature `analytics`, which takes GStreamer 1.26 (Debian 13)
+check-analytics: rust ## Check the feature `analytics`, which needs GStreamer 1.26 (Debian 13)
 	@scripts/packages.sh build run
-	@pkg-config --atleast-version=1.26 gstreamer-1.0 || { echo "error: the feature analytics takes GStreamer 1.26, as in Debian 13; here is $$(pkg-config --modversion gstreamer-1.0)." >&2; exit 1; }
+	@pkg-config --atleast-version=1.26 gstreamer-1.0 || { echo "error: the feature analytics needs GStreamer 1.26, as in Debian 13; the installed version is $$(pkg-config --modversion gstreamer-1.0)." >&2; exit 1; }
 	@scripts/packages.sh analytics
 	@scripts/onnxruntime.sh
 	@scripts/lint-tools.sh
 	cargo clippy $(flags) --features analytics --lib --test analytics -- -D warnings
 	cargo test $(flags) --features analytics --test analytics --test allocations
 
-# Nor this, for 350 MB of browser.
+# Nor is this: it downloads a browser of 350 MB.
 .PHONY: check-browser
-check-browser: rust ## Let Chromium look at the page of examples/browser.py
+check-browser: rust ## Open the page of examples/browser.py in Chromium
 	@scripts/packages.sh build run examples browser
 	@scripts/onnxruntime.sh
 	cargo build $(flags) --lib
 	tests/browser/check.sh
 
-# Hours.
+# Forty minutes, thirty of them for the cameras.
 .PHONY: soak
-soak: rust ## Run the tests of reliability in their long form
+soak: rust ## Run the reliability tests in their long form
 	@scripts/packages.sh build run examples cameras
 	@scripts/onnxruntime.sh
 	@scripts/python-packages.sh micromanager
@@ -126,7 +126,7 @@ soak: rust ## Run the tests of reliability in their long form
 		--test failing --test flow --test hostile --test latency --test live --test loading --test memory \
 		--test reliability --test stopping --test swapping -- --nocapture
 
-# The trainer first, as for `make build`.
+# The trainer first, as in `make build`.
 .PHONY: deb
 deb: build ## Make a Debian package of plugin, trainer, models and ONNX Runtime, in target/debian
 	@cargo deb --version >/dev/null 2>&1 || { echo 'error: cargo-deb is missing: cargo install cargo-deb --locked' >&2; exit 1; }
@@ -134,7 +134,7 @@ deb: build ## Make a Debian package of plugin, trainer, models and ONNX Runtime,
 	cargo deb --no-build --strip --multiarch=foreign --locked
 
 .PHONY: docs
-docs: rust ## Write docs/elements.md anew, from the elements themselves
+docs: rust ## Rewrite docs/elements.md from the elements themselves
 	@scripts/packages.sh build run
 	UNETSEGMENT_WRITE_REFERENCE=1 cargo test $(flags) --test reference
 
@@ -154,22 +154,22 @@ demo: rust ## Segment a time-lapse into demo/; INPUT=folder-or-file and MODEL=fi
 bench: rust ## Measure the speed
 	@scripts/packages.sh build run
 	@scripts/onnxruntime.sh
-	cargo bench --locked --bench stages --bench overhead --bench reuse --bench scaling
+	cargo bench --locked --bench stages --bench drawing --bench overhead --bench reuse --bench scaling
 	cargo bench --locked --no-run --bench throughput
-	@echo 'BENCHMARKS.md has the commands that compare with other programs.'
+	@echo 'BENCHMARKS.md has the commands for comparisons with other programs.'
 
 .PHONY: examples
-examples: ## Install what the programs in examples/ need besides what `make build` installs
+examples: ## Install what the programs in examples/ need in addition to `make build`
 	@scripts/packages.sh build run examples cameras
 	@scripts/python-packages.sh micromanager
 
 .PHONY: env
-env: ## Print what a shell exports to use the plugin: eval "$(make -s env)"
+env: ## Print what a shell has to export to use the plugin: eval "$(make -s env)"
 	@scripts/onnxruntime.sh $(ORT)
 	@scripts/env.sh $(ORT)
 
 .PHONY: setup
-setup: rust ## Install and download what the others need, except check-* and deb; ORT=gpu or openvino for that runtime, too
+setup: rust ## Install and download what the other commands need, except check-* and deb; ORT=gpu or openvino adds that runtime
 	@scripts/packages.sh build run show demo examples cameras fuzz
 	@scripts/onnxruntime.sh
 	@scripts/onnxruntime.sh $(ORT)
@@ -193,7 +193,7 @@ installed: rust
 	@scripts/packages.sh build run show demo
 	@scripts/onnxruntime.sh
 
-# Ends everything with one line when the Rust toolchain is missing or too old.
+# Stops everything with one line if the Rust toolchain is missing or too old.
 rust-problem = $(shell scripts/rust-problem.sh)
 .PHONY: rust
 rust:

@@ -1,207 +1,153 @@
-//! Colours of classes.
+//! Colours of one's own, in place of those of the model or of [`INSTANCE_COLORS`].
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
-/// A colour, `#rrggbb` in text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Color(pub [u8; 3]);
+use super::palette::{Color, FIRST_INK, INSTANCE_COLORS, instance_value};
 
-impl TryFrom<String> for Color {
-    type Error = String;
+/// As many colours as there are map values between the background and the inks.
+const MOST: usize = FIRST_INK as usize - 1;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let wrong = || format!("\"{text}\" is not a colour of the form #rrggbb");
-        let digits = text
-            .strip_prefix('#')
-            .filter(|digits| digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
-            .ok_or_else(wrong)?;
-        let [_, r, g, b] = u32::from_str_radix(digits, 16)
-            .map_err(|_| wrong())?
-            .to_be_bytes();
-        Ok(Color([r, g, b]))
+/// Colours that classes and objects take in turn; the default has none, so that they have the colours that they
+/// have without it. `#rrggbb,#rrggbb,...` in text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColorList {
+    /// The first `count` of them.
+    colors: [Color; MOST],
+    count: usize,
+}
+
+impl Default for ColorList {
+    fn default() -> Self {
+        ColorList {
+            colors: [Color([0; 3]); MOST],
+            count: 0,
+        }
     }
 }
 
-impl From<Color> for String {
-    fn from(Color([r, g, b]): Color) -> String {
-        format!("#{r:02x}{g:02x}{b:02x}")
+impl ColorList {
+    fn colors(&self) -> &[Color] {
+        &self.colors[..self.count]
+    }
+
+    /// The colour of a class; none for the background and for classes after the last colour, which keep their own.
+    pub fn of_class(&self, class: u8) -> Option<Color> {
+        let index = usize::from(class).checked_sub(1)?;
+        self.colors().get(index).copied()
+    }
+
+    /// The colour of a map value of [`instance_value`](Self::instance_value); none for the background.
+    pub fn of_instance(&self, value: u8) -> Option<Color> {
+        let index = usize::from(value).checked_sub(1)?;
+        match self.count {
+            0 => INSTANCE_COLORS.get(usize::from(value)).copied(),
+            count => self.colors().get(index % count).copied(),
+        }
+    }
+
+    /// The map value of object `number`, as [`instance_value`] gives it for the built-in colours: again and again
+    /// as many as are no inks, in whole rounds of the colours; 0, the background, for 0.
+    pub fn instance_value(&self, number: u32) -> u8 {
+        if self.count == 0 {
+            return instance_value(number);
+        }
+        let values = (MOST / self.count * self.count) as u32;
+        match number.checked_sub(1) {
+            None => 0,
+            // It is asked for each pixel, and a division takes as long as all the rest; few numbers need it.
+            Some(index) if index < values => 1 + index as u8,
+            Some(index) => 1 + (index % values) as u8,
+        }
     }
 }
 
-/// Colours for classes that name none, background first: the palette of Okabe and Ito (2008), which
-/// people with the common kinds of colour blindness can tell apart.
-pub const DEFAULT_COLORS: [Color; 8] = [
-    Color([0x00, 0x00, 0x00]),
-    Color([0xe6, 0x9f, 0x00]),
-    Color([0x56, 0xb4, 0xe9]),
-    Color([0x00, 0x9e, 0x73]),
-    Color([0xf0, 0xe4, 0x42]),
-    Color([0x00, 0x72, 0xb2]),
-    Color([0xd5, 0x5e, 0x00]),
-    Color([0xcc, 0x79, 0xa7]),
-];
+impl FromStr for ColorList {
+    type Err = String;
 
-/// The default colour of class `index`; the palette repeats after its last colour, without the
-/// background's.
-pub fn default_color(index: usize) -> Color {
-    let foreground = DEFAULT_COLORS.len() - 1;
-    match index {
-        0 => DEFAULT_COLORS[0],
-        _ => DEFAULT_COLORS[1 + (index - 1) % foreground],
+    /// Colours with commas between them; no text is no colour.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut list = ColorList::default();
+        if text.trim().is_empty() {
+            return Ok(list);
+        }
+        for color in text.split(',') {
+            let color = Color::try_from(color.trim().to_owned()).map_err(|error| {
+                format!("{error}; a palette is colours with commas between them, such as #e69f00,#56b4e9, or nothing")
+            })?;
+            let Some(place) = list.colors.get_mut(list.count) else {
+                return Err(format!("a palette has {MOST} colours at most"));
+            };
+            *place = color;
+            list.count += 1;
+        }
+        Ok(list)
     }
 }
 
-/// The first map value that is an ink: text, bars and the like, drawn as they are.
-pub const FIRST_INK: u8 = 248;
-
-/// The ink of rims, black.
-pub const INK_BLACK: u8 = 254;
-
-/// The ink of letters, white.
-pub const INK_WHITE: u8 = 255;
-
-/// The colour of an ink, [`FIRST_INK`] to 255: white, black, grey below them, and for the rest the
-/// first default colours of classes. Values that are no inks have the colour of the first ink.
-pub fn ink_color(value: u8) -> Color {
-    match value {
-        INK_WHITE => Color([255; 3]),
-        INK_BLACK => Color([0; 3]),
-        253 => Color([128; 3]),
-        _ => default_color(1 + usize::from(value.saturating_sub(FIRST_INK))),
+impl fmt::Display for ColorList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let colors: Vec<String> = self.colors().iter().map(|color| (*color).into()).collect();
+        f.write_str(&colors.join(","))
     }
-}
-
-/// Instance colours repeat after so many numbers.
-const HUES: usize = DEFAULT_COLORS.len() - 1;
-
-/// Values of [`instance_value`]: as many as are no inks, in whole rounds of the colours.
-const INSTANCE_VALUES: usize = (FIRST_INK as usize - 1) / HUES * HUES;
-
-/// The colours of the values that [`instance_value`] gives, background first, for
-/// [`draw`](super::draw): those of [`DEFAULT_COLORS`], in an order in which consecutive numbers, and
-/// the next but one, look as different as these colours can to people with any kind of colour
-/// blindness.
-pub const INSTANCE_COLORS: [Color; 1 + INSTANCE_VALUES] = {
-    const ORDER: [usize; HUES] = [1, 2, 5, 7, 4, 3, 6];
-    let mut colors = [DEFAULT_COLORS[0]; 1 + INSTANCE_VALUES];
-    let mut value = 1;
-    while value < colors.len() {
-        colors[value] = DEFAULT_COLORS[ORDER[(value - 1) % HUES]];
-        value += 1;
-    }
-    colors
-};
-
-/// The map value of object `number`: 1 to 245, again and again; 0, the background, for 0. There are
-/// more values than colours, so that objects of the same colour that touch keep the outline between
-/// them.
-pub fn instance_value(number: u32) -> u8 {
-    match number.checked_sub(1) {
-        None => 0,
-        Some(index) => 1 + (index % INSTANCE_VALUES as u32) as u8,
-    }
-}
-
-/// The colour of object `number`, and the background's for 0.
-pub fn instance_color(number: u32) -> Color {
-    INSTANCE_COLORS[usize::from(instance_value(number))]
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::palette::instance_color;
     use super::*;
 
+    const RED: Color = Color([255, 0, 0]);
+    const BLUE: Color = Color([0, 0, 255]);
+
     #[test]
-    fn colours_are_read_and_refused() {
-        assert_eq!(
-            Color::try_from("#e69f00".to_owned()),
-            Ok(Color([0xe6, 0x9f, 0]))
-        );
-        for wrong in ["e69f00", "#e69f0", "#+69f00", "#é9f00", "#gg0000"] {
-            assert!(Color::try_from(wrong.to_owned()).is_err(), "{wrong}");
+    fn colours_are_read_as_they_are_written() {
+        for text in ["", "#ff0000", "#ff0000,#0000ff,#ff0000"] {
+            assert_eq!(text.parse::<ColorList>().unwrap().to_string(), text);
         }
-    }
-
-    #[test]
-    fn inks_have_their_colours() {
-        assert_eq!(ink_color(INK_WHITE), Color([255; 3]));
-        assert_eq!(ink_color(INK_BLACK), Color([0; 3]));
-        for ink in FIRST_INK..253 {
-            assert!(DEFAULT_COLORS[1..].contains(&ink_color(ink)));
+        let spaced: ColorList = " #FF0000 , #0000fF ".parse().unwrap();
+        assert_eq!(spaced.to_string(), "#ff0000,#0000ff");
+        assert_eq!(" ".parse(), Ok(ColorList::default()));
+        for (wrong, named) in [
+            ("red", "\"red\""),
+            ("#ff0000;#00ff00", "\"#ff0000;#00ff00\""),
+            ("#ff0000,", "\"\""),
+            ("#ff0000,#0f0", "\"#0f0\""),
+        ] {
+            let error = wrong.parse::<ColorList>().unwrap_err();
+            assert!(error.starts_with(named), "{error}");
+            assert!(error.contains("such as #e69f00,#56b4e9"), "{error}");
         }
+        let many = |count| vec!["#123456"; count].join(",").parse::<ColorList>();
+        assert!(many(MOST).is_ok());
+        assert!(many(MOST + 1).unwrap_err().contains("247"));
     }
 
     #[test]
-    fn instances_have_values_that_are_no_inks() {
-        assert_eq!([0, 1, 2, 245, 246].map(instance_value), [0, 1, 2, 245, 1]);
-        assert!((1..FIRST_INK).contains(&instance_value(u32::MAX)));
-        assert_eq!(instance_color(0), DEFAULT_COLORS[0]);
-        for number in 1..1000 {
-            let colors = [1, 2].map(|more| instance_color(number + more));
-            assert!(!colors.contains(&instance_color(number)), "{number}");
-        }
+    fn classes_take_them_in_turn_as_far_as_they_go() {
+        let list: ColorList = "#ff0000,#0000ff".parse().unwrap();
+        let colors = [0, 1, 2, 3, 255].map(|class| list.of_class(class));
+        assert_eq!(colors, [None, Some(RED), Some(BLUE), None, None]);
+        assert_eq!(ColorList::default().of_class(1), None);
     }
 
-    /// A colour as CIE 1976 L*a*b*, seen with complete protanopia, deuteranopia or tritanopia: the matrices
-    /// of Machado, Oliveira and Fernandes (2009) for a severity of 1.
-    fn seen(Color(color): Color, sight: [[f64; 3]; 3]) -> [f64; 3] {
-        let times = |matrix: [[f64; 3]; 3], v: [f64; 3]| {
-            matrix.map(|row| row[0] * v[0] + row[1] * v[1] + row[2] * v[2])
-        };
-        let linear = color.map(|sample| match f64::from(sample) / 255.0 {
-            low @ ..=0.04045 => low / 12.92,
-            high => ((high + 0.055) / 1.055).powf(2.4),
-        });
-        let xyz = [
-            [0.4124, 0.3576, 0.1805],
-            [0.2126, 0.7152, 0.0722],
-            [0.0193, 0.1192, 0.9505],
-        ];
-        let [x, y, z] = times(
-            xyz,
-            times(sight, linear).map(|sample| sample.clamp(0.0, 1.0)),
-        );
-        let [x, y, z] = [x / 0.9505, y, z / 1.089].map(|t| match t {
-            0.008856.. => t.cbrt(),
-            _ => 7.787 * t + 16.0 / 116.0,
-        });
-        [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
-    }
-
-    /// Any two colours differ by 16 times what can just be seen, those of numbers that follow each other
-    /// by 17.
     #[test]
-    fn colour_blind_people_can_tell_instances_apart() {
-        let sights = [
-            [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
-            [
-                [0.152286, 1.052583, -0.204868],
-                [0.114503, 0.786281, 0.099216],
-                [-0.003882, -0.048116, 1.051998],
-            ],
-            [
-                [0.367322, 0.860646, -0.227968],
-                [0.280085, 0.672501, 0.047413],
-                [-0.011820, 0.042940, 0.968881],
-            ],
-            [
-                [1.255528, -0.076749, -0.178779],
-                [-0.078411, 0.930809, 0.147602],
-                [0.004733, 0.691367, 0.303900],
-            ],
-        ];
-        for sight in sights {
-            let seen = |number| seen(instance_color(number), sight);
-            for (a, b) in (1..=7).flat_map(|a| (a + 1..a + 7).map(move |b| (a, b))) {
-                let squares = seen(a)
-                    .into_iter()
-                    .zip(seen(b))
-                    .map(|(a, b)| (a - b).powi(2));
-                let distance = squares.sum::<f64>().sqrt();
-                let least = if b - a <= 2 { 17.0 } else { 16.0 };
-                assert!(distance > least, "{a} {b} {distance} {sight:?}");
+    fn objects_take_them_again_and_again() {
+        let some = "#ff0000,#0000ff,#00ff00".parse().unwrap();
+        let most = vec!["#ff0000"; MOST].join(",").parse().unwrap();
+        for list in [some, most, ColorList::default()] {
+            assert_eq!((list.instance_value(0), list.of_instance(0)), (0, None));
+            for number in (1..1000).chain([u32::MAX]) {
+                let value = list.instance_value(number);
+                assert!((1..FIRST_INK).contains(&value));
+                let expected = match list.count {
+                    0 => instance_color(number),
+                    count => list.colors[(number - 1) as usize % count],
+                };
+                assert_eq!(list.of_instance(value), Some(expected), "{number}");
             }
         }
+        // There are more values than colours, so that objects of the same colour that touch keep their outline.
+        assert_ne!(some.instance_value(1), some.instance_value(4));
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod discs;
 pub mod frames;
+pub mod manners;
 mod models;
 pub mod pipelines;
 pub mod process;
@@ -247,19 +248,21 @@ pub fn error_on(bus: &gst::Bus) -> String {
 
 /// The folder of real pictures, or `None` with the reason printed: they may not be redistributed.
 pub fn data(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("UNETSEGMENT_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
-        PathBuf::from,
-    );
-    let folder = folder.join(name);
-    if folder.is_dir() {
-        return Some(folder);
+    let folders = match std::env::var_os("UNETSEGMENT_DATA") {
+        Some(folder) => vec![PathBuf::from(folder)],
+        None => ["data", "../shared/data"]
+            .map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+            .to_vec(),
+    };
+    let mut places = folders.iter().map(|folder| folder.join(name));
+    let found = places.find(|place| place.is_dir());
+    if found.is_none() {
+        println!(
+            "skipped: no pictures in {} (set UNETSEGMENT_DATA)",
+            folders[0].join(name).display()
+        );
     }
-    println!(
-        "skipped: no pictures in {} (set UNETSEGMENT_DATA)",
-        folder.display()
-    );
-    None
+    found
 }
 
 /// The first `count` pictures of a folder, as 8-bit grey: pixels, width, height.

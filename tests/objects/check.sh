@@ -4,8 +4,8 @@
 . "$(dirname "$0")/../../scripts/common.sh"
 
 [ -e "$cache/objects/complete" ] || die "scikit-image and py-ctcmetrics are not there: scripts/python-packages.sh objects"
-export PYTHONPATH=$cache/objects PYTHONDONTWRITEBYTECODE=1 GST_PLUGIN_PATH=$root/target/release
-/usr/bin/python3 tests/objects/labels.py models "${UNETSEGMENT_DATA:-../shared/data}"
+export PYTHONPATH=$cache/objects:$root/examples PYTHONDONTWRITEBYTECODE=1 GST_PLUGIN_PATH=$root/target/release
+/usr/bin/python3 tests/objects/labels.py models "${UNETSEGMENT_DATA:-data}"
 
 # The nuclei of `make demo`, and their labels.
 nuclei=$cache/tracks
