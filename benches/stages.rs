@@ -2,7 +2,8 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use gstunetsegment::contract::{Activation, Channels, Geometry, Normalization, Sizes};
 use gstunetsegment::labels::{Labeller, Rules, Split};
 use gstunetsegment::picture::{
@@ -36,6 +37,8 @@ fn picture() -> Vec<u16> {
     (0..SIZE.area()).map(value).collect()
 }
 
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
+
 fn stages(criterion: &mut Criterion) {
     let values = picture();
     let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -45,38 +48,49 @@ fn stages(criterion: &mut Criterion) {
     };
     let coding = YuvCoding::default();
     let frame = Frame::new(Format::Gray16Le, SIZE.width, SIZE.height, &[plane], coding).unwrap();
-    let mut mask: Vec<u8> = values.iter().map(|value| u8::from(*value > 900)).collect();
+    let mask: Vec<u8> = values.iter().map(|value| u8::from(*value > 900)).collect();
     let mut group = criterion.benchmark_group("2088x1560");
     group.throughput(Throughput::Elements(SIZE.area() as u64));
     group.sample_size(20);
+    statistics(&mut group, &frame);
+    filling(&mut group, &frame);
+    stitching(&mut group);
+    changes(&mut group, &frame);
+    objects(&mut group, &values, &mask);
+    overlay(&mut group, &frame, &mask);
+    group.finish();
+}
 
+fn statistics(group: &mut Group, frame: &Frame) {
     let mut normalizer = Normalizer::new(Normalization::ZScore);
     group.bench_function("statistics", |bencher| {
-        bencher.iter(|| black_box(normalizer.scaling(&frame, Channels::Gray)));
+        bencher.iter(|| black_box(normalizer.scaling(frame, Channels::Gray)));
     });
+}
 
+/// The tiles of a frame.
+fn plan(blend: Blend) -> Plan {
     let max_pixels = 1 << 20;
-    let size = TileSize::Planned { max_pixels };
-    let plan = Plan::new(SIZE, &GEOMETRY, Blend::Crop, size).unwrap();
+    Plan::new(SIZE, &GEOMETRY, blend, TileSize::Planned { max_pixels }).unwrap()
+}
+
+fn filling(group: &mut Group, frame: &Frame) {
+    let plan = plan(Blend::Crop);
     let mut input = vec![0.0; plan.outer.area()];
     group.bench_function("pixels into mirrored tiles", |bencher| {
         bencher.iter(|| {
             for tile in plan.tiles() {
                 let scaling = Scaling::IDENTITY;
-                fill(
-                    &frame,
-                    Channels::Gray,
-                    scaling,
-                    tile,
-                    plan.outer,
-                    &mut input,
-                );
+                fill(frame, Channels::Gray, scaling, tile, plan.outer, &mut input);
             }
         });
     });
+}
 
+fn stitching(group: &mut Group) {
+    let mut mask = vec![0; SIZE.area()];
     for blend in [Blend::Crop, Blend::Gaussian] {
-        let plan = Plan::new(SIZE, &GEOMETRY, blend, size).unwrap();
+        let plan = plan(blend);
         let decision = Decision::new(Activation::Softmax, 2, 0.5);
         let mut stitcher = Stitcher::new(&plan, decision).unwrap();
         let values = 0..2 * plan.output.area();
@@ -92,21 +106,19 @@ fn stages(criterion: &mut Criterion) {
             });
         });
     }
+}
 
-    let mut kept = Kept::new(
-        Reuse::Threshold { most_frames: 1000 },
-        &plan,
-        &GEOMETRY,
-        true,
-    )
-    .unwrap();
+fn changes(group: &mut Group, frame: &Frame) {
+    let reuse = Reuse::Threshold { most_frames: 1000 };
+    let mut kept = Kept::new(reuse, &plan(Blend::Crop), &GEOMETRY, true).unwrap();
     group.bench_function("what changed, by more than noise", |bencher| {
         bencher.iter(|| {
-            black_box(kept.look(&frame, Channels::Gray, Scaling::IDENTITY));
+            black_box(kept.look(frame, Channels::Gray, Scaling::IDENTITY));
         });
     });
+}
 
-    let mask: Vec<u8> = values.iter().map(|value| u8::from(*value > 900)).collect();
+fn objects(group: &mut Group, values: &[u16], mask: &[u8]) {
     // Surest in the middle of each disc, so that there are cores.
     let probability: Vec<f32> = values
         .iter()
@@ -125,11 +137,13 @@ fn stages(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let map = Some(&probability[..]);
-                black_box(labeller.label(&mask, map, SIZE.width, &rules)).unwrap();
+                black_box(labeller.label(mask, map, SIZE.width, &rules)).unwrap();
             });
         });
     }
+}
 
+fn overlay(group: &mut Group, frame: &Frame, mask: &[u8]) {
     let mut drawn = vec![0; 3 * SIZE.area()];
     let colors: Vec<_> = (0..2).map(default_color).collect();
     group.bench_function("overlay, grey of 16 bits to RGB", |bencher| {
@@ -138,12 +152,13 @@ fn stages(criterion: &mut Criterion) {
                 data: &mut drawn[..],
                 stride: 3 * SIZE.width,
             };
+            let coding = YuvCoding::default();
             let target = FrameMut::new(Format::Rgb, SIZE.width, SIZE.height, [plane], coding);
             let mut target = target.unwrap();
             draw(
-                Some(&frame),
+                Some(frame),
                 &mut target,
-                &mask,
+                mask,
                 &colors,
                 Style::default(),
                 Levels::IDENTITY,
@@ -151,7 +166,6 @@ fn stages(criterion: &mut Criterion) {
             .unwrap();
         });
     });
-    group.finish();
 }
 
 criterion_group!(benches, stages);

@@ -172,68 +172,60 @@ fn what_comes_after_the_network_is_taken_in() {
     );
 }
 
+/// The text with which a package is refused whose description has `to` instead of `from`.
+fn refused(from: &str, to: &str) -> String {
+    let files = Files::new();
+    let text = description("", "", &brightness());
+    assert!(text.contains(from));
+    refusal(&element(&folder(&files, &text.replace(from, to)), &[]))
+}
+
 #[test]
-fn what_can_t_be_honoured_is_refused() {
-    let refused = |change: &dyn Fn(&mut String, &Path)| {
-        let files = Files::new();
-        let mut text = description("", "", &brightness());
-        let folder = folder(&files, &text);
-        change(&mut text, &folder);
-        std::fs::write(folder.join("rdf.yaml"), &text).unwrap();
-        refusal(&element(&folder, &[]))
-    };
-    let replaced = |from: &'static str, to: &'static str| {
-        refused(&move |text: &mut String, _: &Path| {
-            assert!(text.contains(from));
-            *text = text.replace(from, to);
-        })
-    };
-    for (from, to, what) in [
+fn unsupported_steps_are_refused() {
+    let before = "preprocessing: []";
+    let after = "postprocessing: []";
+    for (from, steps, why) in [
+        (before, "{id: stardist}", "this step is not supported"),
         (
-            "preprocessing: []",
-            "preprocessing: [{id: stardist}]",
-            "nobody here knows this step",
-        ),
-        (
-            "preprocessing: []",
-            "preprocessing: [{id: zero_mean_unit_variance, kwargs: {mode: per_dataset}}]",
+            before,
+            "{id: zero_mean_unit_variance, kwargs: {mode: per_dataset}}",
             "whole data set",
         ),
         (
-            "preprocessing: []",
-            "preprocessing: [{id: clip, kwargs: {min: 1}}, {id: zero_mean_unit_variance}]",
+            before,
+            "{id: clip, kwargs: {min: 1}}, {id: zero_mean_unit_variance}",
             "move it to the front",
         ),
         (
-            "preprocessing: []",
-            "preprocessing: [{id: clip, kwargs: {min_percentile: 1, max_percentile: 99}}]",
+            before,
+            "{id: clip, kwargs: {min_percentile: 1, max_percentile: 99}}",
             "clip at fixed values",
         ),
         (
-            "preprocessing: []",
-            "preprocessing: [{id: zero_mean_unit_variance}, {id: ensure_dtype, kwargs: {dtype: uint8}}]",
+            before,
+            "{id: zero_mean_unit_variance}, {id: ensure_dtype, kwargs: {dtype: uint8}}",
             "would be rounded",
         ),
         (
-            "postprocessing: []",
-            "postprocessing: [{id: sigmoid}, {id: ensure_dtype, kwargs: {dtype: uint8}}]",
+            after,
+            "{id: sigmoid}, {id: ensure_dtype, kwargs: {dtype: uint8}}",
             "would be rounded",
         ),
-        (
-            "postprocessing: []",
-            "postprocessing: [{id: zero_mean_unit_variance}]",
-            "each pixel alone",
-        ),
-        (
-            "weights/net.onnx",
-            "../net.onnx",
-            "not a plain file within the package",
-        ),
-        (
-            "weights/net.onnx",
-            "https://example.org/net.onnx",
-            "not a plain file within the package",
-        ),
+        (after, "{id: zero_mean_unit_variance}", "each pixel alone"),
+    ] {
+        let to = from.replace("[]", &format!("[{steps}]"));
+        let text = refused(from, &to);
+        assert!(text.contains(why), "{to}: {text}");
+        assert!(text.contains("package"), "{to}: {text}");
+    }
+}
+
+#[test]
+fn packages_of_other_things_are_refused() {
+    let outside = "not a plain file within the package";
+    for (from, to, why) in [
+        ("weights/net.onnx", "../net.onnx", outside),
+        ("weights/net.onnx", "https://example.org/net.onnx", outside),
         ("id: y, size: {min", "id: z, size: {min", "its axes are"),
         ("type: model", "type: dataset", "only a model"),
         (
@@ -245,21 +237,26 @@ fn what_can_t_be_honoured_is_refused() {
         ("sha256: ", "sha256: 00", "SHA-256"),
         ("name: what", "name: [what", "can't be read"),
     ] {
-        let text = replaced(from, to);
-        assert!(text.contains(what), "{to}: {text}");
+        let text = refused(from, to);
+        assert!(text.contains(why), "{to}: {text}");
         assert!(text.contains("package"), "{to}: {text}");
     }
-    #[cfg(unix)]
-    {
-        let outside = Files::new();
-        let target = outside.write("net.onnx", &brightness());
-        let text = refused(&|_: &mut String, folder: &Path| {
-            let link = folder.join("weights/net.onnx");
-            std::fs::remove_file(&link).unwrap();
-            std::os::unix::fs::symlink(&target, link).unwrap();
-        });
-        assert!(text.contains("within the package"), "{text}");
-    }
+}
+
+#[cfg(unix)]
+#[test]
+fn weights_outside_of_the_package_are_refused() {
+    let (files, outside) = (Files::new(), Files::new());
+    let folder = folder(&files, &description("", "", &brightness()));
+    let link = folder.join("weights/net.onnx");
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(outside.write("net.onnx", &brightness()), link).unwrap();
+    let text = refusal(&element(&folder, &[]));
+    assert!(text.contains("within the package"), "{text}");
+}
+
+#[test]
+fn a_folder_without_a_description_is_refused() {
     let empty = Files::new();
     let text = refusal(&element(&empty.path(""), &[]));
     assert!(text.contains("no rdf.yaml"), "{text}");

@@ -5,15 +5,13 @@ mod common;
 use std::time::Instant;
 
 use common::frames::{HEIGHT, WIDTH, frame};
+use common::manners::{ALONE, MANNERS, OVERLAPPING};
 use common::watch::{bus_of, has_failed, wait};
 use common::{Files, SLOW, SMALL, begin_segment, caps, element, error_on, harness, mask_of};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
 use gstunetsegment::mask_meta;
-
-/// In which manners frames pass: mode and frames in flight.
-const MANNERS: [(&str, &str); 3] = [("sync", "1"), ("sync", "2"), ("latest", "1")];
 
 /// Caps of more pixels than anybody can count in 32 bits.
 fn too_large(format: &str) -> gst::Event {
@@ -42,17 +40,11 @@ fn is_played(harness: &mut Harness) {
 fn the_caps_of_before_go_on_after_refused_ones() {
     let files = Files::new();
     let model = files.model(&SMALL);
-    for (mode, in_flight) in MANNERS {
+    for manner in MANNERS {
         for output in ["none", "mask", "overlay"] {
             for come_again in [true, false] {
-                let properties = [
-                    ("mode", mode),
-                    ("frames-in-flight", in_flight),
-                    ("output", output),
-                ];
-                let element = element(&model, &properties);
-                let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-                let bus = bus_of(&element);
+                let (element, mut harness, bus) =
+                    manner.start(&model, &[("output", output)], (WIDTH, HEIGHT));
                 if output != "mask" {
                     is_played(&mut harness);
                 }
@@ -63,7 +55,7 @@ fn the_caps_of_before_go_on_after_refused_ones() {
                 if come_again {
                     assert!(sink.send_event(usual()));
                 }
-                if output == "mask" && mode == "latest" {
+                if output == "mask" && manner.is_latest() {
                     wait("a mask", || {
                         harness.push(frame(1)).unwrap();
                         harness.try_pull().is_some()
@@ -71,7 +63,7 @@ fn the_caps_of_before_go_on_after_refused_ones() {
                 } else {
                     is_played(&mut harness);
                 }
-                assert!(!has_failed(&bus), "{mode} {in_flight} {output}");
+                assert!(!has_failed(&bus), "{manner} {output}");
             }
         }
     }
@@ -106,11 +98,9 @@ fn a_flush_in_the_middle_of_other_caps_leaves_those_of_before() {
     // A while for a frame of the other caps.
     let model = files.model(&SLOW);
     let other = || gst::event::Caps::new(&caps("GRAY8", 400, 400));
-    for in_flight in ["1", "2"] {
-        let properties = [("frames-in-flight", in_flight), ("output", "none")];
-        let element = element(&model, &properties);
-        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-        let bus = bus_of(&element);
+    for manner in [ALONE, OVERLAPPING] {
+        let (element, mut harness, bus) =
+            manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
         let sink = element.static_pad("sink").unwrap();
         let start = Instant::now();
         assert!(sink.send_event(other()));
@@ -132,6 +122,6 @@ fn a_flush_in_the_middle_of_other_caps_leaves_those_of_before() {
             }
             !taken
         });
-        assert!(!has_failed(&bus), "{in_flight}");
+        assert!(!has_failed(&bus), "{manner}");
     }
 }

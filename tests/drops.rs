@@ -5,6 +5,7 @@ mod common;
 use std::thread;
 
 use common::frames::{HEIGHT, WIDTH, frame};
+use common::manners::{ALONE, LATEST, Manner, OVERLAPPING};
 use common::watch::{Hold, bus_of, dropped, messages, stats, wait};
 use common::{Files, SMALL, element, harness};
 use gst::prelude::*;
@@ -18,21 +19,15 @@ fn last_dropped(bus: &gst::Bus) -> Option<(i64, i64)> {
     told.last().map(|(_, out, dropped)| (*out, *dropped))
 }
 
-/// In which manners frames pass: mode and frames in flight.
-const MANNERS: [(&str, &str); 3] = [("sync", "1"), ("sync", "4"), ("latest", "1")];
-
-/// The element in one of these, in a harness.
-fn start(files: &Files, (mode, in_flight): (&str, &str)) -> (gst::Element, Harness, gst::Bus) {
-    let properties = [
-        ("mode", mode),
-        ("frames-in-flight", in_flight),
-        ("output", "none"),
-    ];
-    let element = element(&files.model(&SMALL), &properties);
-    let harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-    let bus = bus_of(&element);
-    (element, harness, bus)
-}
+/// Where frames overlap, there is room for those that come behind one that is held up.
+const MANNERS: [Manner; 3] = [
+    ALONE,
+    Manner {
+        in_flight: "4",
+        ..OVERLAPPING
+    },
+    LATEST,
+];
 
 /// Every frame that came in has gone out, as far as `harness` got it, or was dropped, and the last message says so.
 fn all_are_counted(element: &gst::Element, harness: &Harness, bus: &gst::Bus, what: &str) {
@@ -48,8 +43,10 @@ fn all_are_counted(element: &gst::Element, harness: &Harness, bus: &gst::Bus, wh
 #[test]
 fn what_a_flush_throws_away_is_told() {
     let files = Files::new();
+    let model = files.model(&SMALL);
     for manner in MANNERS {
-        let (element, mut harness, bus) = start(&files, manner);
+        let (element, mut harness, bus) =
+            manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
         let [sink, src] = ["sink", "src"].map(|name| element.static_pad(name).unwrap());
         drop(harness.push_and_pull(frame(0)).unwrap());
         // The next frame gets as far as the pad, and the others are behind it.
@@ -66,7 +63,7 @@ fn what_a_flush_throws_away_is_told() {
         pushing.join().unwrap();
         assert!(sink.send_event(gst::event::FlushStop::new(true)));
         src.remove_probe(held.unwrap());
-        all_are_counted(&element, &harness, &bus, &format!("{manner:?}"));
+        all_are_counted(&element, &harness, &bus, &manner.to_string());
     }
 }
 
@@ -74,8 +71,10 @@ fn what_a_flush_throws_away_is_told() {
 #[test]
 fn what_nobody_takes_is_told() {
     let files = Files::new();
+    let model = files.model(&SMALL);
     for manner in MANNERS {
-        let (element, mut harness, bus) = start(&files, manner);
+        let (element, mut harness, bus) =
+            manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
         drop(harness.push_and_pull(frame(0)).unwrap());
         let src = element.static_pad("src").unwrap();
         src.add_probe(gst::PadProbeType::BUFFER, |_, info| {
@@ -85,8 +84,8 @@ fn what_nobody_takes_is_told() {
         // Where frames overlap, those that come after it hear of it.
         let mut pushed = (1..10).map(|number| harness.push(frame(number)));
         let heard = pushed.find(Result::is_err);
-        assert_eq!(heard, Some(Err(gst::FlowError::Eos)), "{manner:?}");
-        all_are_counted(&element, &harness, &bus, &format!("{manner:?}"));
+        assert_eq!(heard, Some(Err(gst::FlowError::Eos)), "{manner}");
+        all_are_counted(&element, &harness, &bus, &manner.to_string());
     }
 }
 
@@ -94,19 +93,9 @@ fn what_nobody_takes_is_told() {
 fn without_a_mask_none_goes_out() {
     let files = Files::new();
     let model = files.model(&SMALL);
-    for (output, format, passes) in [
-        ("overlay", "GRAY8", true),
-        ("none", "GRAY8", true),
-        ("mask", "GRAY8", false),
-    ] {
-        let properties = [
-            ("mode", "latest"),
-            ("output", output),
-            ("check-seams", "true"),
-        ];
-        let element = element(&model, &properties);
-        let mut harness = harness(&element, format, WIDTH, HEIGHT);
-        let bus = bus_of(&element);
+    for (output, passes) in [("overlay", true), ("none", true), ("mask", false)] {
+        let properties = [("output", output), ("check-seams", "true")];
+        let (element, mut harness, bus) = LATEST.start(&model, &properties, (WIDTH, HEIGHT));
         let _held = Hold::network(&bus);
         harness.push(frame(0)).unwrap();
         assert_eq!(last_dropped(&bus), (!passes).then_some((0, 1)), "{output}");
@@ -172,19 +161,12 @@ fn frames_are_numbered_as_they_come_in() {
             })
             .collect::<Vec<_>>()
     };
-    let start = |mode: &str, output: &str| {
-        let properties = [
-            ("mode", mode),
-            ("output", output),
-            ("post-messages", "true"),
-        ];
-        let element = element(&model, &properties);
-        let harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-        let bus = bus_of(&element);
-        (element, harness, bus)
+    let start = |manner: Manner, output: &str| {
+        let properties = [("output", output), ("post-messages", "true")];
+        manner.start(&model, &properties, (WIDTH, HEIGHT))
     };
     // Where maps go out, the first frames do not.
-    let (element, mut harness, bus) = start("latest", "mask");
+    let (element, mut harness, bus) = start(LATEST, "mask");
     let mut number = 0;
     wait("a mask", || {
         harness.push(frame(number)).unwrap();
@@ -197,7 +179,7 @@ fn frames_are_numbered_as_they_come_in() {
         assert_eq!(timestamp, 40_000_000 * frame);
     }
     // Neither do late ones.
-    let (_element, mut harness, bus) = start("sync", "none");
+    let (_element, mut harness, bus) = start(OVERLAPPING, "none");
     drop(harness.push_and_pull(frame(0)).unwrap());
     be_late(&mut harness);
     for number in 1..=4 {

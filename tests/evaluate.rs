@@ -4,16 +4,16 @@
 use std::fs;
 
 use gstunetsegment::onnx::Model;
+use gstunetsegment::unet::UNet;
 use image::{GrayImage, Luma};
 use prost::Message;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
-mod program;
+mod trainer;
 
-use gstunetsegment::unet::UNet;
-use program::{Bench, bright, squares};
+use trainer::{Bench, bright, draw_disc, squares};
 
 /// Four cells and three found: one true cell is black in the image, another is found in half.
 fn draw_cells(bench: &Bench) {
@@ -106,13 +106,8 @@ fn draw_noisy_cells(bench: &Bench, count: usize) {
     for index in 0..count {
         let mut mask = GrayImage::new(80, 64);
         for cell in 1..=6 {
-            let (x, y): (u32, u32) = (random.random_range(0..80), random.random_range(0..64));
-            let radius: u32 = random.random_range(3..9);
-            for (column, row, pixel) in mask.enumerate_pixels_mut() {
-                if column.abs_diff(x).pow(2) + row.abs_diff(y).pow(2) <= radius.pow(2) {
-                    *pixel = Luma([cell]);
-                }
-            }
+            let (x, y) = (random.random_range(0..80), random.random_range(0..64));
+            draw_disc(&mut mask, (x, y), random.random_range(3..9), cell);
         }
         let image = GrayImage::from_fn(80, 64, |x, y| {
             let speck = random.random_bool(0.004);
@@ -189,91 +184,6 @@ fn cells_of_another_class_are_not_found() {
     };
     assert!(score(1).iter().all(|score| *score > 0.9));
     assert_eq!(score(2), [0.0; 3]);
-}
-
-/// Two bright cells with a pale seam between them, and two that are all as pale but for their middles. No
-/// threshold finds all four.
-fn draw_pale_cells(bench: &Bench) {
-    let places = [(5, 5), (12, 5), (30, 30), (45, 30)];
-    let truth = squares(&places, 6, |i| i as u8 + 1);
-    let seen = GrayImage::from_fn(64, 48, |x, y| {
-        let within = |(left, top): (u32, u32), side| {
-            (left..left + side).contains(&x) && (top..top + side).contains(&y)
-        };
-        let sure = [
-            within((5, 5), 6),
-            within((12, 5), 6),
-            within((32, 32), 2),
-            within((47, 32), 2),
-        ];
-        let seam = x == 11 && (5..11).contains(&y);
-        let pale = seam || places.iter().any(|place| within(*place, 6));
-        // The network finds the pale ones with a probability between 0.5 and 0.6.
-        Luma([match (sure.contains(&true), pale) {
-            (true, _) => 200,
-            (_, true) => 23,
-            _ => 0,
-        }])
-    });
-    seen.save(bench.path("images/a.png")).unwrap();
-    truth.save(bench.path("masks/a.png")).unwrap();
-}
-
-#[test]
-fn tuning_finds_the_cores_of_cells_and_writes_them_into_the_model() {
-    let bench = Bench::new();
-    bench.model(|contract| contract.min_area = Some(100));
-    draw_pale_cells(&bench);
-    let data = "--images images --masks masks";
-    let said = bench.says(&format!(
-        "tune --model model.onnx {data} --output tuned.onnx"
-    ));
-    assert!(
-        said.contains("with cores above 0.6: F1@0.5 1.0000"),
-        "{said}"
-    );
-    let contract = |model: &str| {
-        let info: Value =
-            serde_json::from_str(&bench.says(&format!("info {model} --json"))).unwrap();
-        info["contract"].clone()
-    };
-    assert!(contract("model.onnx")["core_threshold"].is_null());
-    let tuned = contract("tuned.onnx");
-    assert_eq!(tuned["scores"]["F1@0.5"], 1.0);
-    assert!((tuned["core_threshold"].as_f64().unwrap() - 0.6).abs() < 1e-6);
-    assert!(tuned["pictures"]["bright"].is_array());
-
-    bench.says(&format!(
-        "tune --model model.onnx {data} --output known.onnx --pictures-only"
-    ));
-    let known = contract("known.onnx");
-    assert_eq!(known["pictures"], tuned["pictures"]);
-    for same in ["scores", "core_threshold", "min_area"] {
-        assert_eq!(known[same], contract("model.onnx")[same], "{same}");
-    }
-
-    // Whoever reads the new model finds them, too; the mask has a gap where nothing else would show it.
-    let evaluate = format!("evaluate --model tuned.onnx {data} --json scores.json");
-    for (option, cells, merged) in [("", 4, 0), (" --whole", 3, 2)] {
-        bench.says(&format!("{evaluate}{option}"));
-        let total = &bench.json("scores.json")["total"];
-        assert_eq!(total["cells"][1], cells, "{total}");
-        assert_eq!(total["merged"], merged, "{total}");
-    }
-    bench.says("segment --model tuned.onnx --images images --output found");
-    let mask = image::open(bench.path("found/a.png")).unwrap().into_luma8();
-    for y in 5..11 {
-        assert!((10..13).any(|x| mask.get_pixel(x, y).0[0] == 0), "row {y}");
-    }
-    // A model of others would lose what this program does not know.
-    let mut file = Model::decode(&fs::read(bench.path("tuned.onnx")).unwrap()[..]).unwrap();
-    file.producer_name = "somebody".into();
-    fs::write(bench.path("theirs.onnx"), file.encode_to_vec()).unwrap();
-    let error = bench.refuses(&format!("tune --model theirs.onnx {data}"));
-    assert!(
-        error.contains("is no model that unet-train wrote"),
-        "{error}"
-    );
 }
 
 #[test]
@@ -407,69 +317,4 @@ fn a_contract_is_shown_and_a_foreign_model_is_probed() {
     let text = bench.says("info foreign.onnx");
     assert!(text.contains("found out by trying"), "{text}");
     assert!(text.contains("tiles begin     every 2 pixels"), "{text}");
-}
-
-#[test]
-fn what_is_wrong_is_said_with_the_files_name() {
-    let bench = Bench::new();
-    bench.model(|_| ());
-    draw_cells(&bench);
-    let evaluate = "evaluate --model model.onnx --images images --masks masks";
-    GrayImage::new(5, 4)
-        .save(bench.path("masks/man_seg008.png"))
-        .unwrap();
-    let error = bench.refuses(evaluate);
-    assert!(error.contains("man_seg008.png has no partner"), "{error}");
-    GrayImage::new(64, 48)
-        .save(bench.path("images/t008.png"))
-        .unwrap();
-    let error = bench.refuses(evaluate);
-    assert!(
-        error.contains("t008.png is 64x48 pixels") && error.contains("is 5x4"),
-        "{error}"
-    );
-
-    // What can't be written is said before anything is computed,
-    for command in [
-        "evaluate --model nowhere.onnx --images nowhere --masks masks --json nowhere/x",
-        "tune --model model.onnx --images nowhere --masks masks --output nowhere/x",
-        "quantize --model model.onnx --images nowhere --output nowhere/x",
-        "export --checkpoint nowhere.run --output nowhere/x",
-    ] {
-        let error = bench.refuses(command);
-        assert!(
-            error.contains("can't write nowhere/x"),
-            "{command}: {error}"
-        );
-    }
-    // folders within a file and files that have the name of a folder among it,
-    for command in [
-        "segment --model model.onnx --images images --output images/t007.png/x",
-        "export --bioimageio --model nowhere.onnx --output images/t007.png/x",
-        "export --bioimageio --model nowhere.onnx --output images/t007.png/x.zip",
-    ] {
-        let error = bench.refuses(command);
-        assert!(
-            error.contains("can't write images/t007.png/x"),
-            "{command}: {error}"
-        );
-    }
-    fs::write(bench.path("empty/images/a.png"), b"\x89PNG\r\n\x1a\n").unwrap();
-    fs::create_dir_all(bench.path("out/a.png")).unwrap();
-    let error = bench.refuses(
-        "segment --model model.onnx --images empty/images --output out --overwrite --what mask",
-    );
-    assert!(error.contains("can't write out/a.png"), "{error}");
-    assert_eq!(fs::read_dir(bench.path("out")).unwrap().count(), 1);
-    // and before a damaged image is looked at, that there is nothing to find.
-    GrayImage::new(64, 48)
-        .save(bench.path("empty/masks/a.png"))
-        .unwrap();
-    let error = bench.refuses("tune --model model.onnx --images empty --output tuned.onnx");
-    assert!(error.contains("none of the masks shows a cell"), "{error}");
-
-    let error = bench.refuses("info images/t007.png");
-    assert!(error.contains("t007.png is not an ONNX file"), "{error}");
-    let error = bench.refuses(&format!("{evaluate} --threshold 2"));
-    assert!(error.contains("must be in 0.0..=1.0"), "{error}");
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::frames::{HEIGHT, WIDTH};
 use common::process::child;
@@ -56,7 +57,7 @@ fn follow(graph: &mut Graph, nodes: impl FnOnce(&str) -> Vec<Node>) {
 /// How a network fails.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
-    /// Its scores are no finite numbers.
+    /// Its scores are not finite.
     NotFinite,
     /// ONNX Runtime ends the run with an error.
     Run,
@@ -66,7 +67,7 @@ impl Fault {
     /// What is told of it.
     fn reason(self) -> &'static str {
         match self {
-            Fault::NotFinite => "no finite",
+            Fault::NotFinite => "not finite",
             Fault::Run => "out of data bounds",
         }
     }
@@ -105,10 +106,13 @@ impl Fault {
 
     /// A model that fails where a picture is bright.
     fn write(self, files: &Files) -> PathBuf {
-        files.write(
-            "fails.onnx",
-            &foreign(&SMALL, |graph| self.on_bright(graph)),
-        )
+        // No two are the same, so that tests that run at one time share no session.
+        static WRITTEN: AtomicU32 = AtomicU32::new(0);
+        let bytes = foreign(&SMALL, |graph| {
+            self.on_bright(graph);
+            graph.name = format!("fails {}", WRITTEN.fetch_add(1, Ordering::Relaxed));
+        });
+        files.write("fails.onnx", &bytes)
     }
 }
 

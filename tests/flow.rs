@@ -5,6 +5,7 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use common::frames::{HEIGHT, WIDTH, frame};
+use common::manners::{ALONE, LATEST, MANNERS, Manner, OVERLAPPING};
 use common::watch::{
     Passed, assert_nothing_of_before, bus_of, conditions, has_failed, passed, wait,
 };
@@ -100,17 +101,16 @@ fn frames_and_events_go_out_as_they_came() {
 fn nothing_from_before_a_flush_comes_after_it() {
     let files = Files::new();
     let model = files.model(&SLOW);
-    for (mode, in_flight) in [("sync", "1"), ("sync", "4"), ("latest", "1")] {
+    // More than are on their way when a flush begins.
+    let overlapping = Manner {
+        in_flight: "4",
+        ..OVERLAPPING
+    };
+    for manner in [ALONE, overlapping, LATEST] {
         for begins in [true, false] {
-            let what = format!("{mode} {in_flight} {begins}");
-            let properties = [
-                ("mode", mode),
-                ("frames-in-flight", in_flight),
-                ("output", "none"),
-            ];
-            let element = element(&model, &properties);
-            let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-            let bus = bus_of(&element);
+            let what = format!("{manner} {begins}");
+            let (element, mut harness, bus) =
+                manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
             let seen = passed(&element);
             let sink = element.static_pad("sink").unwrap();
             let rounds = 8;
@@ -173,17 +173,13 @@ fn a_frame_that_fails_takes_none_along_that_came_before() {
 fn a_stream_that_starts_has_masks_of_its_own() {
     let files = Files::new();
     let model = files.model(&SMALL);
-    for (mode, in_flight) in [("sync", "1"), ("sync", "2"), ("latest", "1")] {
-        let properties = [
-            ("mode", mode),
-            ("frames-in-flight", in_flight),
-            ("inference-interval", "1000"),
-            ("output", "none"),
-            ("trigger", "objects < 1000000"),
-        ];
-        let element = element(&model, &properties);
-        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-        let bus = bus_of(&element);
+    let properties = [
+        ("inference-interval", "1000"),
+        ("output", "none"),
+        ("trigger", "objects < 1000000"),
+    ];
+    for manner in MANNERS {
+        let (_element, mut harness, bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
         let mut states: Vec<bool> = Vec::new();
         let mut of = None;
         let mut push = |harness: &mut Harness, number| {
@@ -200,11 +196,11 @@ fn a_stream_that_starts_has_masks_of_its_own() {
         let first = push(&mut harness, 7);
         assert!(
             first.is_none_or(|of| of == 7),
-            "{mode}: a mask of frame {first:?}"
+            "{manner}: a mask of frame {first:?}"
         );
         wait("another mask", || push(&mut harness, 7) == Some(7));
         // What held of the one before holds of it no more, and begins anew.
-        assert_eq!(states, [true, false, true], "{mode} {in_flight}");
+        assert_eq!(states, [true, false, true], "{manner}");
     }
 }
 
@@ -235,14 +231,9 @@ fn the_position_is_that_of_the_frames_that_go_out() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let ms = gst::ClockTime::from_mseconds;
-    for (mode, in_flight) in [("sync", "1"), ("sync", "2"), ("latest", "1")] {
-        let properties = [
-            ("mode", mode),
-            ("frames-in-flight", in_flight),
-            ("output", "none"),
-        ];
-        let element = element(&model, &properties);
-        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    for manner in MANNERS {
+        let (element, mut harness, _bus) =
+            manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
         let pad = element.static_pad("src").unwrap();
         let position = || pad.query_position::<gst::ClockTime>();
         let push = |harness: &mut Harness, number| {
@@ -250,21 +241,21 @@ fn the_position_is_that_of_the_frames_that_go_out() {
             frame.get_mut().unwrap().set_duration(ms(40));
             harness.push_and_pull(frame).unwrap();
         };
-        assert_eq!(position(), Some(ms(0)), "{mode} {in_flight}");
+        assert_eq!(position(), Some(ms(0)), "{manner}");
         for number in 0..4 {
             push(&mut harness, number);
             let end = ms(40 * number + 40);
-            assert_eq!(position(), Some(end), "{mode} {in_flight}");
+            assert_eq!(position(), Some(end), "{manner}");
         }
         let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
         segment.set_start(ms(400));
         segment.set_position(ms(400));
         segment.set_time(ms(1_000));
         assert!(harness.push_event(gst::event::Segment::new(&segment)));
-        assert_eq!(position(), Some(ms(1_000)), "{mode} {in_flight}");
+        assert_eq!(position(), Some(ms(1_000)), "{manner}");
         push(&mut harness, 11);
-        assert_eq!(position(), Some(ms(1_080)), "{mode} {in_flight}");
+        assert_eq!(position(), Some(ms(1_080)), "{manner}");
         flush(&mut harness);
-        assert_eq!(position(), Some(ms(0)), "{mode} {in_flight}");
+        assert_eq!(position(), Some(ms(0)), "{manner}");
     }
 }

@@ -63,6 +63,39 @@ fn downstream_is_no_latency_of_ours() {
     }
 }
 
+/// What is told on `bus`, apart from counts.
+fn told(bus: &gst::Bus) -> impl Iterator<Item = gst::Structure> {
+    let messages = std::iter::from_fn(move || bus.pop());
+    let structures = messages.filter_map(|message| Some(message.structure()?.to_owned()));
+    structures.filter(|fields| fields.name() != "unetsegment")
+}
+
+/// The first of these steps hold the latency and the last does not, and what is given up is so in the promised order.
+fn assert_all_given_up(steps: &[gst::Structure], mode: &str) {
+    let held = |step: &gst::Structure| step.get::<bool>("held").unwrap();
+    assert!(
+        !held(steps.last().unwrap()) && held(&steps[0]),
+        "{mode}: {steps:?}"
+    );
+    let values = |name: &str| -> Vec<u32> {
+        let values = steps.iter().map(|step| step.get::<u32>(name).unwrap());
+        values.collect()
+    };
+    let (intervals, overlaps) = (values("inference-interval"), values("overlap"));
+    let averaging: Vec<bool> = steps
+        .iter()
+        .map(|step| step.get("averaging").unwrap())
+        .collect();
+    assert!(intervals.is_sorted(), "{mode}: {intervals:?}");
+    assert!(overlaps.is_sorted_by(|a, b| a >= b), "{mode}: {overlaps:?}");
+    assert_eq!(overlaps.last(), Some(&0), "{mode}: {overlaps:?}");
+    // Averaging goes before overlap.
+    for (averages, overlap) in averaging.iter().zip(&overlaps) {
+        assert!(!averages || overlap == &overlaps[0], "{mode}: {steps:?}");
+    }
+    assert!(!averaging.last().unwrap(), "{mode}");
+}
+
 /// What the network gives up so that masks are not late, in the promised order; and that it all comes back.
 #[test]
 fn a_latency_is_held_at_the_price_that_is_told() {
@@ -84,11 +117,6 @@ fn a_latency_is_held_at_the_price_that_is_told() {
         drop(harness.push_and_pull(frame(0)).unwrap());
         // One that nothing can hold: the time of a frame is more than none.
         element.set_property("max-latency", 1_u32);
-        let told = || {
-            let messages = std::iter::from_fn(|| bus.pop());
-            let structures = messages.filter_map(|message| Some(message.structure()?.to_owned()));
-            structures.filter(|fields| fields.name() != "unetsegment")
-        };
         let (mut steps, mut warned) = (Vec::new(), false);
         let mut number = 0;
         let mut push = |harness: &mut Harness| {
@@ -99,47 +127,27 @@ fn a_latency_is_held_at_the_price_that_is_told() {
         wait("all given up", || {
             push(&mut harness);
             let (of_pace, others): (Vec<_>, Vec<_>) =
-                told().partition(|fields| fields.name() == "unetsegment-latency");
+                told(&bus).partition(|fields| fields.name() == "unetsegment-latency");
             steps.extend(of_pace);
             warned |= others
                 .iter()
                 .any(|fields| fields.name() == "GstMessageWarning");
             warned
         });
-        let held = |step: &gst::Structure| step.get::<bool>("held").unwrap();
-        assert!(
-            !held(steps.last().unwrap()) && held(&steps[0]),
-            "{mode}: {steps:?}"
-        );
-        let values = |name: &str| -> Vec<u32> {
-            let values = steps.iter().map(|step| step.get::<u32>(name).unwrap());
-            values.collect()
-        };
-        let (intervals, overlaps) = (values("inference-interval"), values("overlap"));
-        let averaging: Vec<bool> = steps
-            .iter()
-            .map(|step| step.get("averaging").unwrap())
-            .collect();
-        assert!(intervals.is_sorted(), "{mode}: {intervals:?}");
-        assert!(overlaps.is_sorted_by(|a, b| a >= b), "{mode}: {overlaps:?}");
-        assert_eq!(overlaps.last(), Some(&0), "{mode}: {overlaps:?}");
-        // Averaging goes before overlap.
-        for (averages, overlap) in averaging.iter().zip(&overlaps) {
-            assert!(!averages || overlap == &overlaps[0], "{mode}: {steps:?}");
-        }
-        assert!(!averaging.last().unwrap(), "{mode}");
+        assert_all_given_up(&steps, mode);
 
         element.set_property("max-latency", 0_u32);
         let mut back = Vec::new();
         wait("all taken back", || {
             push(&mut harness);
-            back.extend(told().filter(|fields| fields.name() == "unetsegment-latency"));
+            back.extend(told(&bus).filter(|fields| fields.name() == "unetsegment-latency"));
             !back.is_empty()
         });
         let now = &back[0];
         assert_eq!(now.get("inference-interval"), Ok(1_u32), "{mode}");
         assert_eq!(now.get("averaging"), Ok(true), "{mode}");
-        assert_eq!(now.get::<u32>("overlap").unwrap(), overlaps[0], "{mode}");
+        let all = steps[0].get::<u32>("overlap");
+        assert_eq!(now.get::<u32>("overlap"), all, "{mode}");
         wait("the mask of before", || {
             let out = harness.push_and_pull(frame(0)).unwrap();
             mask_meta::of(&out).is_some() && mask_of(&out).0 == expected

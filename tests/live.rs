@@ -5,8 +5,9 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::frames::{HEIGHT, WIDTH, frame};
+use common::manners::{ALONE, MANNERS, OVERLAPPING};
 use common::process::alone;
-use common::watch::{bus_of, loads, stats, wait};
+use common::watch::{loads, stats, wait};
 use common::{Files, SLOW, SMALL, cells, element, flush, gray8, harness, mask_of};
 use gst::prelude::*;
 use gstreamer as gst;
@@ -99,14 +100,10 @@ fn an_old_mask_says_so_and_looks_so() {
 fn the_network_sees_every_third_frame() {
     let _alone = alone();
     let files = Files::new();
-    for in_flight in ["1", "2"] {
-        let properties = [
-            ("inference-interval", "3"),
-            ("output", "probability"),
-            ("frames-in-flight", in_flight),
-        ];
-        let element = element(&files.model(&SMALL), &properties);
-        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let model = files.model(&SMALL);
+    let properties = [("inference-interval", "3"), ("output", "probability")];
+    for manner in [ALONE, OVERLAPPING] {
+        let (element, mut harness, _bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
         for number in 0..9 {
             let out = harness.push_and_pull(frame(number)).unwrap();
             let mask = mask_meta::of(&out).unwrap();
@@ -123,21 +120,17 @@ fn the_first_frame_after_a_flush_or_a_swap_is_seen() {
     let _alone = alone();
     let files = Files::new();
     let model = files.model(&SMALL);
-    for (mode, in_flight) in [("sync", "1"), ("sync", "2"), ("latest", "2")] {
-        let properties = [
-            ("mode", mode),
-            ("frames-in-flight", in_flight),
-            ("inference-interval", "1000"),
-            ("output", "none"),
-            ("max-mask-age", "0"),
-        ];
-        let element = element(&model, &properties);
-        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-        let bus = bus_of(&element);
+    let properties = [
+        ("inference-interval", "1000"),
+        ("output", "none"),
+        ("max-mask-age", "0"),
+    ];
+    for manner in MANNERS {
+        let (element, mut harness, bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
         // Of which frame the mask is that a frame carries, once the network has seen as many.
         let seen = |harness: &mut Harness, number: u64, frames: u64| {
             let out = harness.push_and_pull(frame(number)).unwrap();
-            if mode == "sync" {
+            if !manner.is_latest() {
                 return mask_meta::of(&out).unwrap().timestamp;
             }
             wait("the network", || stats(&element, "frames") == frames);
@@ -149,18 +142,18 @@ fn the_first_frame_after_a_flush_or_a_swap_is_seen() {
             });
             of.flatten()
         };
-        assert_eq!(seen(&mut harness, 0, 1), frame(0).pts(), "{mode}");
+        assert_eq!(seen(&mut harness, 0, 1), frame(0).pts(), "{manner}");
         flush(&mut harness);
-        assert_eq!(seen(&mut harness, 7, 2), frame(7).pts(), "{mode}");
+        assert_eq!(seen(&mut harness, 7, 2), frame(7).pts(), "{manner}");
         element.set_property("model-file", model.to_str().unwrap());
         let mut number = 10;
         wait("the swap", || {
             number += 2;
             let of = harness.push_and_pull(frame(number)).unwrap();
             let done = loads(&bus).iter().any(|(loaded, _)| *loaded);
-            if done && mode == "sync" {
+            if done && !manner.is_latest() {
                 let mask = mask_meta::of(&of).unwrap();
-                assert_eq!(mask.timestamp, frame(number).pts(), "{in_flight}");
+                assert_eq!(mask.timestamp, frame(number).pts(), "{manner}");
             }
             done
         });

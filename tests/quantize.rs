@@ -12,9 +12,9 @@ use prost::Message;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-mod program;
+mod trainer;
 
-use program::{Bench, SMALL, opened, random_weights};
+use trainer::{Bench, SMALL, opened, random_weights};
 
 const PADDED: UNet = UNet {
     padded: true,

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::path::Path;
 
 use gst::prelude::*;
@@ -19,7 +19,6 @@ fn reference() -> String {
         let element = factory.create().build().unwrap();
         let about = factory.metadata("description").unwrap();
         write!(text, "\n## {name}\n\n{about}.\n").unwrap();
-        let mut choices = String::new();
         let base = gst::glib::Type::from_name("GstBaseTransform").unwrap();
         for property in element.list_properties() {
             if base.is_a(property.owner_type()) {
@@ -28,9 +27,7 @@ fn reference() -> String {
             let blurb = property.blurb().unwrap_or("");
             write!(text, "\n### {}\n\n{blurb}.\n\n", property.name()).unwrap();
             writeln!(text, "{}", describe(&property)).unwrap();
-            choices.push_str(&values(&property));
-            text.push_str(&choices);
-            choices.clear();
+            text.push_str(&values(&property));
         }
     }
     text
@@ -38,19 +35,12 @@ fn reference() -> String {
 
 /// Kind, range, default, and when it may be set.
 fn describe(property: &gst::glib::ParamSpec) -> String {
-    let default = property.default_value().transform::<String>();
-    let default = default
-        .ok()
-        .and_then(|value| value.get::<Option<String>>().unwrap());
-    let kind = kind(property);
     let flags = property.flags();
-    let mut parts = vec![kind];
-    match default {
-        _ if !flags.contains(gst::glib::ParamFlags::WRITABLE) => parts.push("read only".into()),
-        Some(default) if !default.is_empty() => {
-            parts.push(format!("`{}` by default", plain(&default, property)))
-        }
-        _ => (),
+    let mut parts = vec![kind(property)];
+    if flags.contains(gst::glib::ParamFlags::WRITABLE) {
+        parts.extend(default(property).map(|value| format!("{value} by default")));
+    } else {
+        parts.push("read only".into());
     }
     if flags.contains(gst::PARAM_FLAG_MUTABLE_PLAYING) {
         parts.push("may be set at any time".into());
@@ -63,37 +53,56 @@ fn describe(property: &gst::glib::ParamSpec) -> String {
     parts.join("; ")
 }
 
-/// The nick of an enumeration's value, and a number without a tail of zeros.
-fn plain(default: &str, property: &gst::glib::ParamSpec) -> String {
-    if let Some(value) = property.downcast_ref::<gst::glib::ParamSpecEnum>() {
-        let value = value.default_value_as_i32();
-        let class = gst::glib::EnumClass::with_type(property.value_type()).unwrap();
-        return class.value(value).unwrap().nick().to_owned();
+/// What a property is at first, where that is to be said: nicks of an enumeration's values, and a number without a tail
+/// of zeros.
+fn default(property: &gst::glib::ParamSpec) -> Option<String> {
+    use gst::glib::{EnumClass, FlagsClass, ParamSpecEnum, ParamSpecFlags};
+    let r#type = property.value_type();
+    if let Some(property) = property.downcast_ref::<ParamSpecEnum>() {
+        let class = EnumClass::with_type(r#type).unwrap();
+        let value = class.value(property.default_value_as_i32()).unwrap();
+        return Some(format!("`{}`", value.nick()));
     }
-    if property.is::<gst::glib::ParamSpecFlags>() {
-        return "0".into();
+    if let Some(property) = property.downcast_ref::<ParamSpecFlags>() {
+        let class = FlagsClass::with_type(r#type).unwrap();
+        let nicks = class.to_nick_string(property.default_value_as_u32());
+        return Some(match nicks.is_empty() {
+            true => "nothing".into(),
+            false => format!("`{}`", nicks.replace('|', "+")),
+        });
     }
-    default
-        .parse::<f64>()
-        .map_or(default.to_lowercase(), |number| number.to_string())
+    let value = property.default_value().transform::<String>().ok()?;
+    let text = value.get::<Option<String>>().unwrap()?;
+    if text.is_empty() {
+        return None;
+    }
+    let number = text.parse::<f64>().map(|number| number.to_string());
+    Some(format!(
+        "`{}`",
+        number.unwrap_or_else(|_| text.to_lowercase())
+    ))
+}
+
+/// A number of this range.
+fn number(least: impl Display, most: impl Display, is_unbounded: bool) -> String {
+    match is_unbounded {
+        true => format!("Number from {least}"),
+        false => format!("Number from {least} to {most}"),
+    }
 }
 
 fn kind(property: &gst::glib::ParamSpec) -> String {
     use gst::glib::{ParamSpecDouble, ParamSpecInt, ParamSpecUInt};
     if let Some(range) = property.downcast_ref::<ParamSpecUInt>() {
-        return match range.maximum() {
-            u32::MAX => format!("Number from {}", range.minimum()),
-            most => format!("Number from {} to {most}", range.minimum()),
-        };
+        let most = range.maximum();
+        return number(range.minimum(), most, most == u32::MAX);
     }
     if let Some(range) = property.downcast_ref::<ParamSpecInt>() {
-        return match range.maximum() {
-            i32::MAX => format!("Number from {}", range.minimum()),
-            most => format!("Number from {} to {most}", range.minimum()),
-        };
+        let most = range.maximum();
+        return number(range.minimum(), most, most == i32::MAX);
     }
     if let Some(range) = property.downcast_ref::<ParamSpecDouble>() {
-        return format!("Number from {} to {}", range.minimum(), range.maximum());
+        return number(range.minimum(), range.maximum(), false);
     }
     let r#type = property.value_type();
     if r#type.is_a(gst::glib::Type::ENUM) {

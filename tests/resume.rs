@@ -2,54 +2,42 @@
 //! program.
 #![cfg(feature = "train")]
 
-mod program;
+mod trainer;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use program::{draw_cells, opened};
-use tempfile::TempDir;
+use trainer::{Bench, draw_cells, opened};
 
 /// Options of a run of 300 steps with dropout, which takes seconds.
 const OPTIONS: &str = "train --images images --masks masks --output cells.onnx --width 4 --depth 2 \
                        --tile 76 --validation 0.25 --steps 300 --validate-every 20 --elastic 2 \
                        --learning-rate 0.003";
 
-const GO_ON: [&str; 4] = ["train", "--config", "cells.run/config.toml", "--resume"];
+const GO_ON: &str = "train --config cells.run/config.toml --resume";
+
+/// [`OPTIONS`], some of them with other values.
+fn changed(values: &[(&str, &str)]) -> String {
+    let mut words: Vec<_> = OPTIONS.split_whitespace().collect();
+    for &(option, value) in values {
+        let at = words.iter().position(|word| *word == option).unwrap();
+        words[at + 1] = value;
+    }
+    words.join(" ")
+}
 
 /// A folder with images and masks.
-fn data() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    draw_cells(folder.path(), 4);
-    folder
-}
-
-fn program(folder: &Path) -> Command {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_unet-train"));
-    program.current_dir(folder);
-    program
-}
-
-/// Runs the program to its end, which must be a good one.
-fn finish(folder: &Path, arguments: &[&str]) -> String {
-    let output = program(folder).args(arguments).output().unwrap();
-    let [text, error] = [output.stdout, output.stderr].map(|t| String::from_utf8(t).unwrap());
-    assert!(output.status.success(), "{text}{error}");
-    text
-}
-
-fn refusal(folder: &Path, arguments: &[&str]) -> String {
-    let output: Output = program(folder).args(arguments).output().unwrap();
-    assert!(!output.status.success());
-    String::from_utf8(output.stderr).unwrap()
+fn data() -> Bench {
+    let bench = Bench::new();
+    draw_cells(&bench, 4);
+    bench
 }
 
 /// Starts the run, and waits until it has been validated after 40 steps.
-fn begun(folder: &Path, options: &[&str]) -> Child {
-    let mut child = program(folder)
-        .args(options)
+fn begun(bench: &Bench, options: &str) -> Child {
+    let mut child = bench
+        .command(options)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -67,190 +55,177 @@ fn signal(child: &Child, name: &str) {
     assert!(status.unwrap().success());
 }
 
+/// A run that was stopped soon after its start.
+fn stopped() -> Bench {
+    let bench = data();
+    let mut child = begun(&bench, OPTIONS);
+    signal(&child, "INT");
+    assert!(child.wait().unwrap().success());
+    bench
+}
+
 /// The model, and the columns of the tables that don't tell the time.
-fn result(folder: &Path) -> (Vec<u8>, Vec<String>) {
+fn result(bench: &Bench) -> (Vec<u8>, Vec<String>) {
     let without_time = |line: &str, column: usize| {
         let mut fields: Vec<_> = line.split(',').collect();
         fields.remove(column);
         fields.join(",")
     };
     let table = |name: &str, column| {
-        let text = fs::read_to_string(folder.join("cells.run").join(name)).unwrap();
+        let text = fs::read_to_string(bench.path("cells.run").join(name)).unwrap();
         let lines = text.lines().map(|line| without_time(line, column));
         lines.collect::<Vec<_>>()
     };
     let tables = [table("log.csv", 3), table("validations.csv", 1)].concat();
-    (fs::read(folder.join("cells.onnx")).unwrap(), tables)
+    (fs::read(bench.path("cells.onnx")).unwrap(), tables)
 }
 
 #[test]
 fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
-    let options: Vec<_> = OPTIONS.split_whitespace().collect();
     let whole = data();
-    finish(whole.path(), &options);
-    let expected = result(whole.path());
+    whole.says(OPTIONS);
+    let expected = result(&whole);
     assert_eq!(expected.1.len(), 1 + 300 + 1 + 15);
 
-    let stopped = data();
-    let mut child = begun(stopped.path(), &options);
-    signal(&child, "INT");
-    assert!(child.wait().unwrap().success());
-    let steps = result(stopped.path()).1.len();
+    let stopped = stopped();
+    let steps = result(&stopped).1.len();
     assert!(steps < 300, "{steps} lines: stopped too late to tell");
-    assert!(stopped.path().join("cells.onnx").exists());
-    let text = finish(stopped.path(), &GO_ON);
+    assert!(stopped.path("cells.onnx").exists());
+    let text = stopped.says(GO_ON);
     assert!(text.contains("goes on after "), "{text}");
-    assert!(result(stopped.path()) == expected);
+    assert!(result(&stopped) == expected);
 
     let killed = data();
-    let mut child = begun(killed.path(), &options);
+    let mut child = begun(&killed, OPTIONS);
     signal(&child, "KILL");
     assert!(!child.wait().unwrap().success());
-    finish(killed.path(), &[&options[..], &["--resume"]].concat());
+    killed.says(&format!("{OPTIONS} --resume"));
     // The config in the folder is that of the command line, and so is what the models say of it.
-    assert!(result(killed.path()) == expected);
+    assert!(result(&killed) == expected);
 }
 
 #[test]
 fn a_run_goes_on_without_the_model_that_it_began_with() {
-    let folder = data();
-    let options: Vec<_> = OPTIONS.split_whitespace().collect();
-    let mut child = begun(folder.path(), &options);
-    signal(&child, "INT");
-    child.wait().unwrap();
-    let model = folder.path().join("model.onnx");
-    fs::rename(folder.path().join("cells.onnx"), &model).unwrap();
-    let begin = ["--start-from", "model.onnx", "--overwrite"];
-    let mut child = begun(folder.path(), &[&options[..], &begin].concat());
+    let bench = stopped();
+    let model = bench.path("model.onnx");
+    fs::rename(bench.path("cells.onnx"), &model).unwrap();
+    let begin = format!("{OPTIONS} --start-from model.onnx --overwrite");
+    let mut child = begun(&bench, &begin);
     signal(&child, "INT");
     child.wait().unwrap();
     fs::remove_file(model).unwrap();
-    let text = finish(folder.path(), &GO_ON);
+    let text = bench.says(GO_ON);
     assert!(text.contains("goes on after "), "{text}");
 }
 
 #[test]
-fn only_what_was_begun_and_is_not_at_its_end_goes_on() {
-    let folder = data();
-    let folder = folder.path();
-    let options: Vec<_> = OPTIONS.split_whitespace().collect();
-    let resumed = |more: &[&str]| refusal(folder, &[&options[..], &["--resume"], more].concat());
-    let error = resumed(&[]);
+fn only_what_was_begun_goes_on() {
+    let bench = data();
+    let error = bench.refuses(&format!("{OPTIONS} --resume"));
     assert!(
         error.contains("there is no checkpoint in cells.run"),
         "{error}"
     );
-
     // A model that no run has made is kept.
-    fs::write(folder.join("cells.onnx"), "precious").unwrap();
-    let error = refusal(folder, &options);
+    fs::write(bench.path("cells.onnx"), "precious").unwrap();
+    let error = bench.refuses(OPTIONS);
     assert!(error.contains("cells.onnx is there already"), "{error}");
-    assert_eq!(fs::read(folder.join("cells.onnx")).unwrap(), b"precious");
-    fs::remove_file(folder.join("cells.onnx")).unwrap();
+    assert_eq!(fs::read(bench.path("cells.onnx")).unwrap(), b"precious");
+}
 
-    let mut child = begun(folder, &options);
-    signal(&child, "INT");
-    child.wait().unwrap();
+#[test]
+fn a_run_goes_on_as_it_was_begun_and_until_its_end() {
+    let bench = stopped();
     // With an image less others would be held back.
-    let image = fs::read_dir(folder.join("images")).unwrap().next();
+    let image = fs::read_dir(bench.path("images")).unwrap().next();
     let image = image.unwrap().unwrap().path();
-    let away = folder.join("away.png");
-    fs::rename(&image, &away).unwrap();
-    let mask = folder.join("masks").join(image.file_name().unwrap());
-    let mask_away = folder.join("away-mask.png");
-    fs::rename(&mask, &mask_away).unwrap();
-    let error = resumed(&[]);
+    let mask = bench.path("masks").join(image.file_name().unwrap());
+    let moved = [
+        (image, bench.path("away.png")),
+        (mask, bench.path("away-mask.png")),
+    ];
+    for (place, away) in &moved {
+        fs::rename(place, away).unwrap();
+    }
+    let error = bench.refuses(&format!("{OPTIONS} --resume"));
     assert!(error.contains("other images or masks"), "{error}");
-    fs::rename(&away, &image).unwrap();
-    fs::rename(&mask_away, &mask).unwrap();
+    for (place, away) in &moved {
+        fs::rename(away, place).unwrap();
+    }
 
-    let error = refusal(folder, &options);
+    let error = bench.refuses(OPTIONS);
     assert!(
         error.contains("cells.run holds a run that stopped after"),
         "{error}"
     );
-    let error = refusal(
-        folder,
-        &[&GO_ON[..], &["--seed", "4", "--width", "5"]].concat(),
-    );
+    let error = bench.refuses(&format!("{GO_ON} --seed 4 --width 5"));
     assert!(
         error.contains("begun with other options: seed was 1, now 4; width was 4, now 5"),
         "{error}"
     );
 
-    let checkpoint = folder.join("cells.run/last.checkpoint");
+    let checkpoint = bench.path("cells.run/last.checkpoint");
     let bytes = fs::read(&checkpoint).unwrap();
     fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
-    let error = refusal(folder, &GO_ON);
+    let error = bench.refuses(GO_ON);
     assert!(
         error.contains("last.checkpoint is no checkpoint"),
         "{error}"
     );
     fs::write(&checkpoint, &bytes).unwrap();
+    bench.says(GO_ON);
+    is_at_its_end(&bench);
+}
 
-    finish(folder, &GO_ON);
-    let error = refusal(folder, &GO_ON);
+/// The run goes on no more, and its model is not lost by a command that is typed again.
+fn is_at_its_end(bench: &Bench) {
+    let error = bench.refuses(GO_ON);
     assert!(error.contains("is at its end, after 300 steps"), "{error}");
-
-    // Nor is it lost by a command that is typed again.
-    let model = fs::read(folder.join("cells.onnx")).unwrap();
-    let error = refusal(folder, &options);
+    let model = fs::read(bench.path("cells.onnx")).unwrap();
+    let error = bench.refuses(OPTIONS);
     assert!(
         error.contains("holds a run that ended after 300 steps"),
         "{error}"
     );
-    assert_eq!(fs::read(folder.join("cells.onnx")).unwrap(), model);
-    let text = finish(
-        folder,
-        &[&options[..], &["--overwrite", "--seed", "4"]].concat(),
-    );
+    assert_eq!(fs::read(bench.path("cells.onnx")).unwrap(), model);
+    let text = bench.says(&format!("{OPTIONS} --overwrite --seed 4"));
     assert!(text.contains("300 steps in"), "{text}");
     let kept = "cells.onnx stays what it is until a network of this run is validated";
     assert!(text.contains(kept), "{text}");
-    assert_ne!(fs::read(folder.join("cells.onnx")).unwrap(), model);
+    assert_ne!(fs::read(bench.path("cells.onnx")).unwrap(), model);
 }
 
 #[test]
 fn nobody_has_to_read_what_a_run_says() {
-    let folder = data();
-    let folder = folder.path();
-    let mut child = program(folder)
-        .args(OPTIONS.split_whitespace())
+    let bench = data();
+    let mut child = bench
+        .command(OPTIONS)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
     // The list of what was held back is one that `evaluate` takes.
-    let held_back = fs::read_to_string(folder.join("cells.run/held-back.txt")).unwrap();
+    let held_back = fs::read_to_string(bench.path("cells.run/held-back.txt")).unwrap();
     assert_eq!(held_back.lines().count(), 1, "{held_back}");
 }
 
 #[test]
 fn a_run_ends_when_it_gets_no_better() {
-    let folder = data();
-    let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
-    options.extend(["--patience", "2"]);
-    let learning_rate = options.iter().position(|o| *o == "0.003").unwrap();
     // Nothing is learned, so that no validation is better than the first.
-    options[learning_rate] = "1e-9";
-    let text = finish(folder.path(), &options);
+    let options = changed(&[("--learning-rate", "1e-9")]);
+    let text = data().says(&format!("{options} --patience 2"));
     assert!(text.contains("60 steps in"), "{text}");
     assert!(text.contains("best after 20"), "{text}");
 }
 
 #[test]
 fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
-    let folder = data();
-    let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
-    let learning_rate = options.iter().position(|o| *o == "0.003").unwrap();
-    options[learning_rate] = "1e30";
-    let validate_every = options.iter().position(|o| *o == "20").unwrap();
-    options[validate_every] = "100000";
+    let bench = data();
     // A checkpoint after each step; the model is one of an earlier run.
-    options.extend(["--checkpoint-every", "0", "--overwrite"]);
-    fs::write(folder.path().join("cells.onnx"), "of an earlier run").unwrap();
-    let error = refusal(folder.path(), &options);
+    let options = changed(&[("--learning-rate", "1e30"), ("--validate-every", "100000")]);
+    fs::write(bench.path("cells.onnx"), "of an earlier run").unwrap();
+    let error = bench.refuses(&format!("{options} --checkpoint-every 0 --overwrite"));
     assert!(error.contains("training has diverged"), "{error}");
     let whose = "cells.onnx is still the one that was there before";
     assert!(error.contains(whose), "{error}");
@@ -259,62 +234,52 @@ fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
         .and_then(|(_, step)| step.split([' ', ':']).next())
         .map(|step| step.parse().unwrap())
         .unwrap();
-    let log = fs::read_to_string(folder.path().join("cells.run/log.csv")).unwrap();
+    let log = fs::read_to_string(bench.path("cells.run/log.csv")).unwrap();
     // The steps until then are written down.
     assert!(log.lines().count() > 1, "{log}");
-    assert!(folder.path().join("cells.run/report.html").exists());
-    let model = fs::read(folder.path().join("cells.onnx")).unwrap();
+    assert!(bench.path("cells.run/report.html").exists());
+    let model = fs::read(bench.path("cells.onnx")).unwrap();
     assert_eq!(model, b"of an earlier run");
     // The checkpoint is that of the step before, and its network is one.
-    let last = "export --checkpoint cells.run --network last --output last.onnx";
-    let last: Vec<_> = last.split(' ').collect();
-    finish(folder.path(), &last);
-    let (model, contract) = opened(&folder.path().join("last.onnx"));
+    bench.says("export --checkpoint cells.run --network last --output last.onnx");
+    let (model, contract) = opened(&bench.path("last.onnx"));
     assert_eq!(contract.training.unwrap().steps, step - 1);
     let tensors = model.graph.unwrap().initializer;
     let mut numbers = tensors.iter().flat_map(|tensor| tensor.floats());
     assert!(numbers.all(f32::is_finite));
     // From there the run ends alike.
-    let error = refusal(folder.path(), &GO_ON);
+    let error = bench.refuses(GO_ON);
     assert!(error.contains("training has diverged"), "{error}");
 }
 
 #[test]
 fn weights_that_are_none_are_told_from_a_loss_that_is_none() {
-    let folder = data();
-    let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
-    let learning_rate = options.iter().position(|o| *o == "0.003").unwrap();
+    let bench = data();
     // The rate of the first step is more than 32 bits hold, while its loss is that of the weights before.
-    options[learning_rate] = "1e40";
-    options.extend(["--checkpoint-every", "0"]);
-    let error = refusal(folder.path(), &options);
+    let options = changed(&[("--learning-rate", "1e40")]);
+    let error = bench.refuses(&format!("{options} --checkpoint-every 0"));
     assert!(
         error.contains("the weights are not finite after step 1: training has diverged"),
         "{error}"
     );
     assert!(error.contains("no network was validated yet"), "{error}");
     // What happened is written down, and the run can be looked at.
-    let log = fs::read_to_string(folder.path().join("cells.run/log.csv")).unwrap();
+    let log = fs::read_to_string(bench.path("cells.run/log.csv")).unwrap();
     assert_eq!(log.lines().count(), 2, "{log}");
-    assert!(folder.path().join("cells.run/report.html").exists());
-    assert!(!folder.path().join("cells.onnx").exists());
+    assert!(bench.path("cells.run/report.html").exists());
+    assert!(!bench.path("cells.onnx").exists());
 }
 
 #[test]
 fn a_run_stopped_before_its_first_validation_leaves_a_model() {
-    let folder = data();
-    let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
-    options.extend(["--checkpoint-every", "0"]);
-    let every = options.iter().position(|o| *o == "20").unwrap();
-    options[every] = "100000";
-    let steps = options.iter().position(|o| *o == "300").unwrap();
-    options[steps] = "100000";
-    let mut child = program(folder.path())
-        .args(&options)
+    let bench = data();
+    let options = changed(&[("--validate-every", "100000"), ("--steps", "100000")]);
+    let mut child = bench
+        .command(&format!("{options} --checkpoint-every 0"))
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let log = folder.path().join("cells.run/log.csv");
+    let log = bench.folder().join("cells.run/log.csv");
     let lines = || fs::read_to_string(&log).unwrap_or_default().lines().count();
     while lines() < 4 {
         assert!(child.try_wait().unwrap().is_none());
@@ -322,56 +287,24 @@ fn a_run_stopped_before_its_first_validation_leaves_a_model() {
     }
     signal(&child, "TERM");
     assert!(child.wait().unwrap().success());
-    assert!(folder.path().join("cells.onnx").exists());
+    assert!(bench.path("cells.onnx").exists());
     assert_eq!(
-        fs::read_to_string(folder.path().join("cells.run/validations.csv")).unwrap(),
+        fs::read_to_string(bench.path("cells.run/validations.csv")).unwrap(),
         "step,seconds\n"
     );
 }
 
 #[test]
 fn the_folder_of_a_run_gives_its_networks() {
-    let folder = data();
-    let folder = folder.path();
-    let mut options: Vec<_> = OPTIONS.split_whitespace().collect();
-    let steps = options.iter().position(|o| *o == "300").unwrap();
-    options[steps] = "50";
-    finish(folder, &options);
-    finish(
-        folder,
-        &[
-            "export",
-            "--checkpoint",
-            "cells.run",
-            "--output",
-            "best.onnx",
-        ],
-    );
-    let [best, written] = ["best.onnx", "cells.onnx"].map(|n| fs::read(folder.join(n)).unwrap());
+    let bench = data();
+    bench.says(&changed(&[("--steps", "50")]));
+    bench.says("export --checkpoint cells.run --output best.onnx");
+    let [best, written] = ["best.onnx", "cells.onnx"].map(|n| fs::read(bench.path(n)).unwrap());
     assert!(best == written);
-    let package = [
-        "export",
-        "--bioimageio",
-        "--checkpoint",
-        "cells.run",
-        "--output",
-        "p",
-    ];
-    let error = refusal(folder, &package);
+    let error = bench.refuses("export --bioimageio --checkpoint cells.run --output p");
     assert!(error.contains("cannot be used with"), "{error}");
-    finish(
-        folder,
-        &[
-            "export",
-            "--checkpoint",
-            "cells.run",
-            "--network",
-            "last",
-            "--output",
-            "last.onnx",
-        ],
-    );
-    let (_, contract) = opened(&folder.join("last.onnx"));
+    bench.says("export --checkpoint cells.run --network last --output last.onnx");
+    let (_, contract) = opened(&bench.path("last.onnx"));
     let training = contract.training.unwrap();
     assert_eq!(training.steps, 50);
     assert!(
@@ -379,22 +312,19 @@ fn the_folder_of_a_run_gives_its_networks() {
             .command
             .starts_with("unet-train train --images images")
     );
-    let error = refusal(
-        folder,
-        &["export", "--checkpoint", "images", "--output", "x.onnx"],
-    );
+    let error = bench.refuses("export --checkpoint images --output x.onnx");
     assert!(
         error.contains("there is no checkpoint in images"),
         "{error}"
     );
 
-    let page = fs::read_to_string(folder.join("cells.run/report.html")).unwrap();
+    let page = fs::read_to_string(bench.path("cells.run/report.html")).unwrap();
     // The curves and the one image held back.
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 2);
     assert!(page.contains("<tr><th>width</th><td>4</td></tr>"), "{page}");
-    let held_back = fs::read_to_string(folder.join("cells.run/held-back.txt")).unwrap();
+    let held_back = fs::read_to_string(bench.path("cells.run/held-back.txt")).unwrap();
     let sample = format!("cells.run/sample-{}.png", held_back.trim());
-    assert!(image::open(folder.join(sample)).unwrap().width() > 3 * 64);
-    let curves = image::open(folder.join("cells.run/curves.png")).unwrap();
+    assert!(image::open(bench.path(&sample)).unwrap().width() > 3 * 64);
+    let curves = image::open(bench.path("cells.run/curves.png")).unwrap();
     assert_eq!((curves.width(), curves.height()), (960, 840));
 }

@@ -4,8 +4,9 @@ mod common;
 
 use std::path::Path;
 
+use common::manners::MANNERS;
 use common::watch::{bus_of, model_hash, stats, wait, warnings};
-use common::{Files, SMALL, append, data, element, foreign, gray8, harness, pictures, segment};
+use common::{Files, SMALL, append, data, element, foreign, gray8, pictures, segment};
 use gstreamer::prelude::*;
 use gstunetsegment::onnx;
 use gstunetsegment::unet::UNet;
@@ -140,16 +141,9 @@ fn seams_of_another_model_are_told() {
     let second = files.write("normalising.onnx", &normalising);
     let (width, height) = (200, 140);
     let picture = common::cells(width, height, 1);
-    for (mode, in_flight) in [("sync", "1"), ("sync", "2"), ("latest", "1")] {
-        let properties = [
-            ("mode", mode),
-            ("frames-in-flight", in_flight),
-            ("tile-size", "32"),
-            ("output", "none"),
-        ];
-        let element = element(&first, &properties);
-        let mut harness = harness(&element, "GRAY8", width, height);
-        let bus = bus_of(&element);
+    let properties = [("tile-size", "32"), ("output", "none")];
+    for manner in MANNERS {
+        let (element, mut harness, bus) = manner.start(&first, &properties, (width, height));
         let mut push = || {
             drop(
                 harness
@@ -165,7 +159,7 @@ fn seams_of_another_model_are_told() {
             });
         };
         inferred(&mut push, 2);
-        assert!(warnings(&bus).is_empty(), "{mode}");
+        assert!(warnings(&bus).is_empty(), "{manner}");
         let before = model_hash(&element);
         element.set_property("model-file", second.to_str().unwrap());
         wait("the other model", || {
@@ -174,7 +168,7 @@ fn seams_of_another_model_are_told() {
         });
         inferred(&mut push, 3);
         let told = warnings(&bus);
-        assert_eq!(told.len(), 1, "{mode} {in_flight}: {told:?}");
+        assert_eq!(told.len(), 1, "{manner}: {told:?}");
         assert!(told[0].contains("InstanceNormalization"), "{told:?}");
     }
 }

@@ -12,9 +12,9 @@ use gstunetsegment::train::apply::turn::Turn;
 use gstunetsegment::unet::UNet;
 use image::{DynamicImage, ImageBuffer, Luma, RgbImage};
 
-mod program;
+mod trainer;
 
-use program::{Bench, SMALL, noise, options, random_weights, squares};
+use trainer::{Bench, SMALL, noise, options, random_weights, squares};
 
 pub fn gray16(picture: &ImageBuffer<Luma<u16>, Vec<u16>>) -> Picture {
     let bytes = picture.as_raw().iter().flat_map(|v| v.to_le_bytes());

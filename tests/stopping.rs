@@ -6,6 +6,7 @@ mod common;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::manners::{ALONE, LATEST, Manner, OVERLAPPING};
 use common::pipelines::{end, launch};
 use common::process::{alone, assert_quick};
 use common::watch::{assert_nothing_of_before, passed, stats};
@@ -138,9 +139,13 @@ fn flushes_and_ends_are_quick() {
     let files = Files::new();
     let model = files.model(&UNet { width: 8, ..SMALL });
     let mut random = StdRng::seed_from_u64(3);
-    for (mode, in_flight) in [("sync", "1"), ("sync", "3"), ("latest", "1")] {
-        let element = element(&model, &[("mode", mode), ("frames-in-flight", in_flight)]);
-        let mut harness = harness(&element, "GRAY8", 400, 300);
+    // As many as are on their way at the end.
+    let overlapping = Manner {
+        in_flight: "3",
+        ..OVERLAPPING
+    };
+    for manner in [ALONE, overlapping, LATEST] {
+        let (element, mut harness, _bus) = manner.start(&model, &[], (400, 300));
         let pad = element.static_pad("sink").unwrap();
         let noted = passed(&element);
         let picture = cells(400, 300, 1);
@@ -167,7 +172,7 @@ fn flushes_and_ends_are_quick() {
             ["in", "frames", "overtaken"].map(|name| stats(&element, name));
         assert!(
             seen + overtaken < came,
-            "{mode}: no flush has met the network at work"
+            "{manner}: no flush has met the network at work"
         );
         while harness.try_pull().is_some() {}
         for number in 1..=3 {
@@ -179,8 +184,8 @@ fn flushes_and_ends_are_quick() {
         assert!(took < Duration::from_secs(1), "the end took {took:?}");
         // The end comes when the frames are out.
         assert_eq!(harness.buffers_in_queue(), 3);
-        let what = format!("{mode} {in_flight}");
-        assert_nothing_of_before(&noted.lock().unwrap(), |flush| 2 + flush, &what);
+        let noted = noted.lock().unwrap();
+        assert_nothing_of_before(&noted, |flush| 2 + flush, &manner.to_string());
     }
 }
 

@@ -6,25 +6,26 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::discs::objects;
+use common::manners::{ALONE, LATEST, Manner, OVERLAPPING};
 use common::watch::{bus_of, messages};
 use common::{BRIGHTNESS, Files, brightness, caps, element, gray8, pixels};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
-use gstunetsegment::mask_meta;
+use gstunetsegment::mask_meta::{self, Mask};
 
 const WIDTH: usize = 61;
 const HEIGHT: usize = 40;
 
-type Properties = &'static [(&'static str, &'static str)];
+/// In which manner frames pass, and of how many the network sees one.
+type Asked = (Manner, &'static str);
 
-/// Frames for which the network is asked, and how.
-const MANNERS: [Properties; 5] = [
-    &[],
-    &[("inference-interval", "4")],
-    &[("inference-interval", "4"), ("frames-in-flight", "1")],
-    &[("mode", "latest")],
-    &[("mode", "latest"), ("inference-interval", "100000")],
+const ASKED: [Asked; 5] = [
+    (OVERLAPPING, "1"),
+    (OVERLAPPING, "4"),
+    (ALONE, "4"),
+    (LATEST, "1"),
+    (LATEST, "100000"),
 ];
 
 /// A pale square, of which the network is not sure, and a bright one, of which it is.
@@ -42,11 +43,18 @@ fn frame() -> gst::Buffer {
 /// The element, and a harness that takes any format, or one.
 fn start(
     model: &Path,
-    properties: &[(&str, &str)],
+    (manner, interval): Asked,
+    output: &str,
     format: Option<&str>,
 ) -> (gst::Element, Harness) {
-    let usual = [BRIGHTNESS[0], BRIGHTNESS[1], ("max-mask-age", "0")];
-    let element = element(model, &[&usual, properties].concat());
+    let properties = [
+        BRIGHTNESS[0],
+        BRIGHTNESS[1],
+        ("max-mask-age", "0"),
+        ("inference-interval", interval),
+        ("output", output),
+    ];
+    let element = element(model, &[&manner.properties()[..], &properties].concat());
     let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
     let came = caps("GRAY8", WIDTH, HEIGHT);
     match format {
@@ -57,8 +65,8 @@ fn start(
 }
 
 /// The frames that come out with a mask of the next one that does; all do where frames wait for theirs.
-fn next_shown(harness: &mut Harness, manner: Properties, what: &str) -> Vec<gst::Buffer> {
-    if !is_latest(manner) {
+fn next_shown(harness: &mut Harness, manner: Manner, what: &str) -> Vec<gst::Buffer> {
+    if !manner.is_latest() {
         return vec![harness.push_and_pull(frame()).unwrap()];
     }
     let start = Instant::now();
@@ -75,10 +83,6 @@ fn next_shown(harness: &mut Harness, manner: Properties, what: &str) -> Vec<gst:
     }
 }
 
-fn is_latest(manner: Properties) -> bool {
-    manner.contains(&("mode", "latest"))
-}
-
 /// Goes from every output to every other one.
 fn switch(outputs: &[&str], format: Option<&str>) {
     common::init();
@@ -87,17 +91,16 @@ fn switch(outputs: &[&str], format: Option<&str>) {
     let expected: Vec<_> = outputs
         .iter()
         .map(|output| {
-            let (_element, mut harness) = start(&model, &[("output", output)], format);
+            let (_element, mut harness) = start(&model, ASKED[0], output, format);
             let out = harness.push_and_pull(frame()).unwrap();
             pixels(&harness, &out)
         })
         .collect();
-    for manner in MANNERS {
+    for (manner, interval) in ASKED {
         for (from, first) in outputs.iter().zip(&expected) {
             for (to, then) in outputs.iter().zip(&expected) {
-                let what = format!("{manner:?} {format:?} {from} -> {to}");
-                let all = [manner, &[("output", *from)]].concat();
-                let (element, mut harness) = start(&model, &all, format);
+                let what = format!("{manner} {interval} {format:?} {from} -> {to}");
+                let (element, mut harness) = start(&model, (manner, interval), from, format);
                 let mut shows = |expected: &(Vec<u8>, String), times: usize| {
                     for _ in 0..times {
                         for out in next_shown(&mut harness, manner, &what) {
@@ -140,89 +143,138 @@ fn outputs_of_16_bits_follow_one_another() {
     switch(&["labels", "probability", "uncertainty"], Some("GRAY16_LE"));
 }
 
-/// Frames with an older mask, which has no probability, end no stream of probabilities.
-#[test]
-fn probabilities_may_be_asked_for_at_any_time() {
+/// Runs `test` on an element of each manner, once it has shown a frame with nothing but its mask.
+fn when_shown(test: impl Fn(&gst::Element, &mut Shown)) {
     common::init();
     let files = Files::new();
     let model = files.write("brightness.onnx", &brightness());
-    for manner in MANNERS {
-        let all = [manner, &[("output", "none")]].concat();
-        let (element, mut harness) = start(&model, &all, None);
-        next_shown(&mut harness, manner, "none");
-        element.set_property("keep-probability", true);
-        for _ in 0..3 {
-            for out in next_shown(&mut harness, manner, "none") {
-                let mask = mask_meta::of(&out).unwrap();
-                assert!(mask.probability.is_some(), "{manner:?}");
-            }
-        }
+    for (manner, interval) in ASKED {
+        let (element, harness) = start(&model, (manner, interval), "none", None);
+        let bus = bus_of(&element);
+        let mut shown = Shown {
+            manner,
+            what: format!("{manner} {interval}"),
+            harness,
+            bus,
+        };
+        shown.masks();
+        test(&element, &mut shown);
     }
 }
 
-/// Objects, too, with all that is to be known of them; other rules hold soon.
+/// What an element shows, and tells.
+struct Shown {
+    manner: Manner,
+    /// Says which one it is.
+    what: String,
+    harness: Harness,
+    bus: gst::Bus,
+}
+
+impl Shown {
+    /// The masks of the next frames that have one.
+    fn masks(&mut self) -> Vec<Mask> {
+        let frames = next_shown(&mut self.harness, self.manner, &self.what);
+        let masks = frames.iter().map(|frame| mask_meta::of(frame).unwrap());
+        masks.collect()
+    }
+
+    /// What is told of the next frames.
+    fn reports(&mut self) -> Vec<gst::Structure> {
+        self.masks();
+        let reports = messages(&self.bus, "unetsegment");
+        assert!(!reports.is_empty(), "{}", self.what);
+        reports
+    }
+}
+
+/// Frames with an older mask, which has no probability, end no stream of probabilities.
+#[test]
+fn probabilities_may_be_asked_for_at_any_time() {
+    when_shown(|element, shown| {
+        element.set_property("keep-probability", true);
+        for _ in 0..3 {
+            for mask in shown.masks() {
+                assert!(mask.probability.is_some(), "{}", shown.what);
+            }
+        }
+    });
+}
+
 #[test]
 fn objects_may_be_asked_for_at_any_time() {
-    common::init();
-    let files = Files::new();
-    let model = files.write("brightness.onnx", &brightness());
-    for manner in MANNERS {
-        let all = [manner, &[("output", "none")]].concat();
-        let (element, mut harness) = start(&model, &all, None);
-        let bus = bus_of(&element);
-        next_shown(&mut harness, manner, "nothing");
+    when_shown(|element, shown| {
         element.set_property("find-objects", true);
-        for out in next_shown(&mut harness, manner, "objects") {
-            let mask = mask_meta::of(&out).unwrap();
-            assert_eq!(mask.objects, Some(2), "{manner:?}");
-            assert!(mask.labels.is_some(), "{manner:?}");
+        for mask in shown.masks() {
+            assert_eq!(mask.objects, Some(2), "{}", shown.what);
+            assert!(mask.labels.is_some(), "{}", shown.what);
         }
-        element.set_property("post-objects", true);
-        element.set_property("post-messages", true);
-        let mut reports = |what: &str| {
-            next_shown(&mut harness, manner, what);
-            let reports = messages(&bus, "unetsegment");
-            assert!(!reports.is_empty(), "{manner:?} {what}");
-            reports
-        };
-        for report in reports("measures") {
+        // Nobody asks any more.
+        element.set_property("find-objects", false);
+        for mask in shown.masks() {
+            let has_none = mask.objects.is_none() && mask.labels.is_none();
+            assert!(has_none, "{}", shown.what);
+        }
+    });
+}
+
+/// With all that is to be known of objects.
+#[test]
+fn messages_may_be_asked_for_at_any_time() {
+    when_shown(|element, shown| {
+        element.set_property("find-objects", true);
+        shown.masks();
+        for property in ["post-objects", "post-messages"] {
+            element.set_property(property, true);
+        }
+        for report in shown.reports() {
             let measured: Vec<f64> = objects(&report)
                 .iter()
                 .map(|object| {
-                    assert!(object.get::<f64>("perimeter").unwrap() > 0.0, "{manner:?}");
+                    assert!(object.get::<f64>("perimeter").unwrap() > 0.0, "{report:?}");
                     object.get("intensity").unwrap()
                 })
                 .collect();
-            assert_eq!(measured, [135.0, 200.0], "{manner:?}");
+            assert_eq!(measured, [135.0, 200.0], "{}", shown.what);
         }
         element.set_property("track", true);
-        let tracked = reports("numbers");
+        let tracked = shown.reports();
         assert!(tracked.iter().all(|report| report.has_field("births")));
         let births: gst::Array = tracked[0].get("births").unwrap();
-        assert_eq!(births.len(), 2, "{manner:?}");
+        assert_eq!(births.len(), 2, "{}", shown.what);
         element.set_property("measure-uncertainty", true);
-        let uncertain = reports("uncertainty");
-        assert!(
-            uncertain
-                .iter()
-                .all(|report| report.has_field("uncertainty"))
-        );
-        // The pale one is smaller than that.
-        element.set_property("min-area", 400);
-        let start = Instant::now();
-        while reports("rules").last().unwrap().get("objects") != Ok(1_u32) {
-            assert!(is_latest(manner) && start.elapsed() < Duration::from_secs(60));
-        }
+        let mut uncertain = shown.reports().into_iter();
+        assert!(uncertain.all(|report| report.has_field("uncertainty")));
         // Nobody asks any more.
         for property in ["find-objects", "post-messages", "track"] {
             element.set_property(property, false);
         }
-        for out in next_shown(&mut harness, manner, "nothing again") {
-            let mask = mask_meta::of(&out).unwrap();
-            assert!(
-                mask.objects.is_none() && mask.labels.is_none(),
-                "{manner:?}"
-            );
+        for mask in shown.masks() {
+            let has_none = mask.objects.is_none() && mask.labels.is_none();
+            assert!(has_none, "{}", shown.what);
         }
-    }
+    });
+}
+
+/// Of objects that are followed and measured, too.
+#[test]
+fn other_rules_hold_soon() {
+    when_shown(|element, shown| {
+        for property in [
+            "find-objects",
+            "post-objects",
+            "post-messages",
+            "track",
+            "measure-uncertainty",
+        ] {
+            element.set_property(property, true);
+        }
+        shown.reports();
+        // The pale one is smaller than that.
+        element.set_property("min-area", 400);
+        let start = Instant::now();
+        while shown.reports().last().unwrap().get("objects") != Ok(1_u32) {
+            assert!(shown.manner.is_latest() && start.elapsed() < Duration::from_secs(60));
+        }
+    });
 }

@@ -7,6 +7,7 @@ use common::watch::{bus_of, messages, wait};
 use common::{Files, bright, flush, harness, timed};
 use gst::prelude::*;
 use gstreamer as gst;
+use gstreamer_check::Harness;
 use gstunetsegment::mask_meta;
 
 #[test]
@@ -204,18 +205,72 @@ fn an_object_that_flickers_does_not_die() {
     }
 }
 
+/// Side of the picture of specks.
+const SPECKLED: usize = 400;
+/// Of each four of its pixels one.
+const SPECKS: u16 = 40_000;
+
+/// Pushes a picture of specks and three without any, in which those die, until each has its own mask, and tells whether
+/// numbers have begun anew meanwhile, and how many warnings there were.
+fn round(harness: &mut Harness, bus: &gst::Bus, round: u64, what: &str) -> (bool, usize) {
+    let speck = |at: usize| at % SPECKLED % 2 == 0 && at / SPECKLED % 2 == 0;
+    let pixels = 0..SPECKLED * SPECKLED;
+    let specks: Vec<u8> = pixels.map(|at| if speck(at) { 255 } else { 0 }).collect();
+    let nothing = vec![0; SPECKLED * SPECKLED];
+    let (mut renumbered, mut warnings) = (false, 0);
+    let pictures = [
+        (&specks, SPECKS),
+        (&nothing, 0),
+        (&nothing, 0),
+        (&nothing, 0),
+    ];
+    for (number, (picture, expected)) in (4 * round..).zip(pictures) {
+        let sent = timed(picture, SPECKLED, SPECKLED, number);
+        wait("its mask", || {
+            let out = harness.push_and_pull(sent.copy()).unwrap();
+            let mask = mask_meta::of(&out);
+            let own = mask.filter(|mask| mask.timestamp == sent.pts());
+            let Some((labels, _)) = own.and_then(|mask| mask.labels) else {
+                return false;
+            };
+            let most = labels_of(&labels).into_iter().max();
+            assert_eq!(most, Some(expected), "{what} {number}");
+            true
+        });
+        let (anew, warned) = told(bus, what);
+        renumbered |= anew;
+        warnings += warned;
+    }
+    (renumbered, warnings)
+}
+
+/// Whether a message on `bus` says that numbers begin anew, and how many warnings say why.
+fn told(bus: &gst::Bus, what: &str) -> (bool, usize) {
+    let (mut renumbered, mut warnings) = (false, 0);
+    for message in std::iter::from_fn(|| bus.pop()) {
+        match message.view() {
+            gst::MessageView::Error(error) => panic!("{what}: {error:?}"),
+            gst::MessageView::Warning(warning) => {
+                let text = warning.error().to_string();
+                assert!(text.contains("All 65535 numbers of objects"), "{text}");
+                warnings += 1;
+            }
+            _ => (),
+        }
+        let fields = message.structure();
+        let told = fields.filter(|fields| fields.name() == "unetsegment");
+        if let Some(told) = told.filter(|told| told.get("renumbered") == Ok(true)) {
+            renumbered = true;
+            let births = numbers(&told.to_owned(), "births");
+            assert!(births.into_iter().eq(1..=u32::from(SPECKS)), "{what}");
+        }
+    }
+    (renumbered, warnings)
+}
+
 /// When all numbers are given, they begin at 1 again and the stream goes on: messages say so, and one warning does.
 #[test]
 fn numbers_that_are_used_up_begin_anew() {
-    const SIDE: usize = 400;
-    // Of each four pixels one.
-    let specks: Vec<u8> = (0..SIDE * SIDE)
-        .map(|at| match (at % SIDE % 2, at / SIDE % 2) {
-            (0, 0) => 255,
-            _ => 0,
-        })
-        .collect();
-    let nothing = vec![0; SIDE * SIDE];
     let files = Files::new();
     for (mode, output) in [("sync", "labels"), ("sync", "none"), ("latest", "none")] {
         let properties = [
@@ -226,51 +281,15 @@ fn numbers_that_are_used_up_begin_anew() {
             ("max-mask-age", "0"),
         ];
         let element = bright(&files, &properties);
-        let mut harness = harness(&element, "GRAY8", SIDE, SIDE);
+        let mut harness = harness(&element, "GRAY8", SPECKLED, SPECKLED);
         let bus = bus_of(&element);
-        let (mut rounds, mut warnings) = (Vec::new(), 0);
-        for round in 0..3 {
-            let mut renumbered = false;
-            // Those of the round before die meanwhile.
-            let pictures = [&specks, &nothing, &nothing, &nothing];
-            for (number, picture) in (4 * round..).zip(pictures) {
-                let sent = timed(picture, SIDE, SIDE, number);
-                wait("its mask", || {
-                    let out = harness.push_and_pull(sent.copy()).unwrap();
-                    let mask = mask_meta::of(&out);
-                    let own = mask.filter(|mask| mask.timestamp == sent.pts());
-                    let Some((labels, _)) = own.and_then(|mask| mask.labels) else {
-                        return false;
-                    };
-                    let most = labels_of(&labels).into_iter().max();
-                    let expected = if number % 4 == 0 { 40_000 } else { 0 };
-                    assert_eq!(most, Some(expected), "{mode} {output} {number}");
-                    true
-                });
-                for message in std::iter::from_fn(|| bus.pop()) {
-                    match message.view() {
-                        gst::MessageView::Error(error) => panic!("{mode} {output}: {error:?}"),
-                        gst::MessageView::Warning(warning) => {
-                            let text = warning.error().to_string();
-                            assert!(text.contains("All 65535 numbers of objects"), "{text}");
-                            warnings += 1;
-                        }
-                        _ => (),
-                    }
-                    let fields = message.structure();
-                    let told = fields.filter(|fields| fields.name() == "unetsegment");
-                    if let Some(told) = told.filter(|told| told.get("renumbered") == Ok(true)) {
-                        renumbered = true;
-                        let births = numbers(&told.to_owned(), "births");
-                        assert!(births.into_iter().eq(1..=40_000), "{mode} {output}");
-                    }
-                }
-            }
-            rounds.push(renumbered);
-        }
+        let what = format!("{mode} {output}");
+        let rounds = [0, 1, 2].map(|number| round(&mut harness, &bus, number, &what));
         // There are 65,535.
-        assert_eq!(rounds, [false, true, true], "{mode} {output}");
-        assert_eq!(warnings, 1, "{mode} {output}");
+        let renumbered = rounds.map(|(renumbered, _)| renumbered);
+        assert_eq!(renumbered, [false, true, true], "{what}");
+        let warnings: usize = rounds.iter().map(|(_, warnings)| warnings).sum();
+        assert_eq!(warnings, 1, "{what}");
     }
 }
 

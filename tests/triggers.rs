@@ -3,6 +3,7 @@
 mod common;
 
 use common::discs::{finder, frame};
+use common::manners::MANNERS;
 use common::watch::{conditions, messages, wait};
 use gst::prelude::*;
 use gstreamer as gst;
@@ -81,16 +82,15 @@ fn a_trigger_on_births_follows_objects_by_itself() {
 /// do themselves.
 #[test]
 fn a_stale_mask_begins_no_condition_and_ends_one() {
-    for (mode, in_flight) in [("sync", "1"), ("sync", "2"), ("latest", "1")] {
-        let (element, mut harness, bus) = finder(&[
-            ("mode", mode),
-            ("frames-in-flight", in_flight),
-            ("output", "none"),
-            ("trigger", "objects > 0"),
-            ("post-messages", "true"),
-            ("inference-interval", "1000"),
-            ("max-mask-age", "0"),
-        ]);
+    let properties = [
+        ("output", "none"),
+        ("trigger", "objects > 0"),
+        ("post-messages", "true"),
+        ("inference-interval", "1000"),
+        ("max-mask-age", "0"),
+    ];
+    for manner in MANNERS {
+        let (element, mut harness, bus) = finder(&[&manner.properties()[..], &properties].concat());
         let mut number = 0;
         // Whether the next frame's mask is stale, where it has one, and which conditions begin and end with it.
         let mut next = || {
@@ -108,7 +108,7 @@ fn a_stale_mask_begins_no_condition_and_ends_one() {
                     _ => (),
                 }
             }
-            assert_eq!(told, stale, "{mode}");
+            assert_eq!(told, stale, "{manner}");
             (stale, changes)
         };
         wait("a mask", || {
@@ -116,7 +116,7 @@ fn a_stale_mask_begins_no_condition_and_ends_one() {
             assert_eq!(changes, vec![true; usize::from(stale.is_some())]);
             stale.is_some()
         });
-        assert_eq!(next(), (Some(false), vec![]), "{mode}");
+        assert_eq!(next(), (Some(false), vec![]), "{manner}");
         element.set_property("max-mask-age", 100_u32);
         let mut all = Vec::new();
         wait("a stale mask", || {
@@ -124,11 +124,11 @@ fn a_stale_mask_begins_no_condition_and_ends_one() {
             all.extend(changes);
             stale == Some(true)
         });
-        assert_eq!(all, [false], "{mode}");
+        assert_eq!(all, [false], "{manner}");
         // Nor does another condition begin.
         element.set_property("trigger", "coverage > 0.01");
-        assert_eq!(next(), (Some(true), vec![]), "{mode}");
+        assert_eq!(next(), (Some(true), vec![]), "{manner}");
         element.set_property("max-mask-age", 0_u32);
-        assert_eq!(next(), (Some(false), vec![true]), "{mode}");
+        assert_eq!(next(), (Some(false), vec![true]), "{manner}");
     }
 }

@@ -9,17 +9,11 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
 from gi.repository import Gst, GstApp  # noqa: E402, F401 - GstApp gives appsrc its methods
 
+# check.sh says where the examples are.
+from log import plain  # noqa: E402
+
 Gst.init(None)
 FORMATS = {1: "GRAY8", 2: "GRAY16_LE"}
-
-
-def plain(value):
-    """A value of a message as Python has it."""
-    if isinstance(value, Gst.Structure):
-        return {value.nth_field_name(n): plain(value.get_value(value.nth_field_name(n))) for n in range(value.n_fields())}
-    if isinstance(value, Gst.ValueArray):
-        return [plain(part) for part in value]
-    return value
 
 
 def array(buffer, caps, kind):

@@ -1,5 +1,4 @@
-//! What the tests of `unet-train` on files share: models with known weights, pictures, and the program
-//! in a folder of its own.
+//! What the tests of `unet-train` share: models with known weights, pictures, and the program in a folder of its own.
 #![allow(dead_code)] // Each test is a program of its own and uses a part of this.
 
 use std::collections::BTreeMap;
@@ -28,23 +27,24 @@ pub const SMALL: UNet = UNet {
     padded: false,
 };
 
-/// ONNX Runtime where the environment says, or where `make` has put it.
-pub fn runtime() -> PathBuf {
+/// ONNX Runtime where the environment says, or where `make` puts it.
+fn library() -> PathBuf {
     let name = format!(
         "{}onnxruntime{}",
         std::env::consts::DLL_PREFIX,
         std::env::consts::DLL_SUFFIX
     );
     let filled = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/onnxruntime");
-    let library = std::env::var_os("ORT_DYLIB_PATH").map_or(filled.join(name), PathBuf::from);
-    assert!(library.exists(), "no ONNX Runtime: run `make setup`");
-    library
+    std::env::var_os("ORT_DYLIB_PATH").map_or(filled.join(name), PathBuf::from)
 }
 
 pub fn options() -> Options {
+    let library = library();
+    assert!(library.exists(), "no ONNX Runtime: run `make setup`");
+
     Options {
         library: Search {
-            explicit: Some(runtime()),
+            explicit: Some(library),
             ..Search::default()
         },
         ..Options::default()
@@ -107,6 +107,11 @@ impl Bench {
         Bench(TempDir::new().unwrap())
     }
 
+    pub fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// A path in the folder, whose own folder is there.
     pub fn path(&self, name: &str) -> PathBuf {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -135,21 +140,26 @@ impl Bench {
         path
     }
 
-    pub fn run(&self, arguments: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_unet-train"))
+    /// The program in this folder, with arguments between spaces.
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_unet-train"));
+        program
             .current_dir(self.0.path())
-            .env("ORT_DYLIB_PATH", runtime())
-            .args(arguments.split_whitespace())
-            .output()
-            .unwrap()
+            .env("ORT_DYLIB_PATH", library())
+            .args(arguments.split_whitespace());
+        program
+    }
+
+    pub fn run(&self, arguments: &str) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     /// What the program prints where all goes well.
     pub fn says(&self, arguments: &str) -> String {
         let output = self.run(arguments);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments}: {error}");
-        String::from_utf8(output.stdout).unwrap()
+        let [text, error] = [output.stdout, output.stderr].map(|t| String::from_utf8(t).unwrap());
+        assert!(output.status.success(), "{arguments}: {text}{error}");
+        text
     }
 
     /// What the program complains of.
@@ -192,23 +202,24 @@ pub fn noise(width: u32, height: u32, seed: u64) -> ImageBuffer<Luma<u16>, Vec<u
     })
 }
 
-/// Bright discs on a dark, noisy ground, with masks.
-pub fn draw_cells(folder: &Path, count: usize) {
+/// Draws the disc of a cell into a mask.
+pub fn draw_disc(mask: &mut GrayImage, (x, y): (u32, u32), radius: u32, cell: u8) {
+    for (column, row, pixel) in mask.enumerate_pixels_mut() {
+        if column.abs_diff(x).pow(2) + row.abs_diff(y).pow(2) <= radius.pow(2) {
+            *pixel = Luma([cell]);
+        }
+    }
+}
+
+/// Images of bright discs on a dark, noisy ground, and masks.
+pub fn draw_cells(bench: &Bench, count: usize) {
     const SIZE: u32 = 72;
     let mut rng = StdRng::seed_from_u64(1);
-    for name in ["images", "masks"] {
-        fs::create_dir(folder.join(name)).unwrap();
-    }
     for index in 0..count {
         let mut mask = GrayImage::new(SIZE, SIZE);
         for cell in 1..=5 {
             let (r, c) = (rng.random_range(0..SIZE), rng.random_range(0..SIZE));
-            let radius: u32 = rng.random_range(4..9);
-            for (x, y, pixel) in mask.enumerate_pixels_mut() {
-                if x.abs_diff(c).pow(2) + y.abs_diff(r).pow(2) <= radius.pow(2) {
-                    *pixel = Luma([cell]);
-                }
-            }
+            draw_disc(&mut mask, (c, r), rng.random_range(4..9), cell);
         }
         let mut image = GrayImage::new(SIZE, SIZE);
         for (pixel, cell) in image.pixels_mut().zip(mask.pixels()) {
@@ -216,9 +227,9 @@ pub fn draw_cells(folder: &Path, count: usize) {
             *pixel = Luma([brightness + rng.random_range(0..30)]);
         }
         image
-            .save(folder.join(format!("images/{index}.png")))
+            .save(bench.path(&format!("images/{index}.png")))
             .unwrap();
-        mask.save(folder.join(format!("masks/{index}.png")))
+        mask.save(bench.path(&format!("masks/{index}.png")))
             .unwrap();
     }
 }

@@ -1,0 +1,125 @@
+//! What masks say: labels, and classes.
+
+use image::{GrayAlphaImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage};
+use tiff::encoder::colortype::{Gray32, Gray32Float, Gray64, GrayI16};
+
+use crate::{Data, PIXELS, SIZE, contains, two_cells};
+
+#[test]
+fn masks_whose_values_are_no_labels() {
+    let data = Data::good();
+    data.remove("masks/b.png")
+        .tiff::<Gray32Float>("masks/b.tif", &[vec![0.5; PIXELS]]);
+    contains(
+        &data.refusal("masks/b.tif"),
+        "row 0, column 0 is 0.5: labels are whole numbers",
+    );
+    data.tiff::<GrayI16>("masks/b.tif", &[vec![-3; PIXELS]]);
+    contains(
+        &data.refusal("masks/b.tif"),
+        "is -3: labels are whole numbers",
+    );
+    data.tiff::<Gray64>("masks/b.tif", &[vec![1 << 40; PIXELS]]);
+    contains(
+        &data.refusal("masks/b.tif"),
+        "labels are whole numbers from 0 to 4294967295",
+    );
+}
+
+#[test]
+fn labels_above_65535_work() {
+    let data = Data::good();
+    let mask: Vec<u32> = (0..PIXELS as u32)
+        .map(|at| 65_536 * u32::from(at % SIZE < 9))
+        .collect();
+    data.remove("masks/b.png")
+        .tiff::<Gray32>("masks/b.tif", &[mask]);
+    data.works("");
+}
+
+#[test]
+fn masks_that_are_all_empty() {
+    let data = Data::good();
+    for name in ["a", "b", "c", "d"] {
+        data.gray(&format!("masks/{name}.png"), |_, _| 0);
+    }
+    contains(&data.refusal("masks"), "every mask in masks is empty");
+    // One that is empty is an image without cells, from which much is to be learned.
+    let data = Data::good();
+    data.gray("masks/b.png", |_, _| 0).works("");
+}
+
+#[test]
+fn a_mask_in_colour() {
+    let data = Data::good();
+    let mask = RgbImage::from_fn(SIZE, SIZE, |x, _| Rgb([x as u8, 9, 9]));
+    mask.save(data.path("masks/c.png")).unwrap();
+    contains(&data.refusal("masks/c.png"), "coloured; a mask is grey");
+    // Grey that is stored as colour is still grey.
+    let mask = RgbImage::from_fn(SIZE, SIZE, |x, y| Rgb([two_cells(x, y); 3]));
+    mask.save(data.path("masks/c.png")).unwrap();
+    data.works("");
+}
+
+#[test]
+fn a_mask_that_is_partly_transparent() {
+    let data = Data::good();
+    let mask = GrayAlphaImage::from_fn(SIZE, SIZE, |x, y| {
+        LumaA([two_cells(x, y), if x < 3 { 0 } else { 255 }])
+    });
+    mask.save(data.path("masks/c.png")).unwrap();
+    contains(&data.refusal("masks/c.png"), "transparent");
+}
+
+#[test]
+fn a_class_that_nobody_has_named() {
+    let data = Data::good();
+    data.gray("masks/c.png", |x, y| {
+        if (x, y) == (4, 3) { 3 } else { two_cells(x, y) }
+    });
+    let error = data.refusal_of("masks/c.png", "--classes ground,nucleus,rim");
+    contains(
+        &error,
+        "the value 3 at row 3, column 4, but with 3 classes the largest is 2",
+    );
+    data.works("--classes ground,nucleus,rim --ignore 3");
+}
+
+#[test]
+fn a_class_that_no_mask_shows() {
+    let error = Data::good().refusal_of("masks", "--classes ground,nucleus,rim,wall");
+    contains(
+        &error,
+        "no mask in masks has a pixel of the class wall (value 3)",
+    );
+}
+
+#[test]
+fn a_class_mask_of_16_bits_beyond_all_classes() {
+    let data = Data::good();
+    let mask = ImageBuffer::<Luma<u16>, _>::from_pixel(SIZE, SIZE, Luma([700]));
+    mask.save(data.path("masks/b.png")).unwrap();
+    let error = data.refusal_of("masks/b.png", "--kind classes --classes no,yes,more");
+    contains(&error, "the value 700 at row 0, column 0");
+}
+
+#[test]
+fn masks_to_judge_by_need_not_show_all_classes() {
+    let data = Data::good();
+    data.gray("better/d.png", |x, y| two_cells(x, y) % 2)
+        .write("list.txt", b"d.PNG\n");
+    let classes = "--classes ground,nucleus,rim";
+    data.works(&format!(
+        "{classes} --validation-list list.txt --validation-masks better"
+    ));
+}
+
+#[test]
+fn masks_of_nothing_but_what_is_to_be_ignored() {
+    let data = Data::good();
+    for name in ["a", "b", "c", "d"] {
+        data.gray(&format!("masks/{name}.png"), |_, _| 255);
+    }
+    let error = data.refusal_of("masks", "--ignore 255");
+    contains(&error, "nothing but 255, the value to ignore");
+}
