@@ -21,7 +21,7 @@ use crate::mask_meta::Mask;
 
 type RelationMeta<'a> = gst::MetaRefMut<'a, AnalyticsRelationMeta, Standalone>;
 
-/// How sure a class is, where nobody has said so.
+/// How sure a class is, where that is not known.
 const UNDEFINED: f32 = -1.0;
 
 /// The buffer with a meta that says that it is a picture in rows without padding, as a segmentation wants it.
@@ -123,7 +123,7 @@ fn add_regions(
     let (width, height) = (picture.width(), picture.height());
     let mask = mask.clone().into_glib_ptr();
     let mut handle = MaybeUninit::uninit();
-    // SAFETY: `meta` is borrowed for writing, so nobody else has it. The numbers are copied and not changed. The mask
+    // SAFETY: `meta` is borrowed for writing, so no other thread has it. The numbers are copied and not changed. The mask
     // is a buffer with a video meta, as asked for, and the reference to it is the meta's from now on. `handle` has
     // room for what is written there.
     let added = unsafe {

@@ -28,7 +28,7 @@ pub const METADATA_KEY: &str = "unetsegment";
 /// Version of the contract that this code writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
 
-/// Most classes a mask of one byte a pixel can tell apart.
+/// Most classes that a mask of one byte per pixel can tell apart.
 pub const MAX_CLASSES: usize = 256;
 
 /// Everything a program has to know to use a network on a picture.
@@ -44,7 +44,7 @@ pub struct Contract {
     pub classes: Vec<Class>,
     /// What has to be done to the network's output to get probabilities.
     pub activation: Activation,
-    /// Sizes the network takes and the border it eats.
+    /// Sizes the network takes and the border it takes away.
     pub geometry: Geometry,
     /// How pixels become the network's input.
     pub normalization: Normalization,
@@ -61,8 +61,8 @@ pub struct Contract {
     /// what touches is one. Found like `threshold`; in `threshold..=1`, for networks of two classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub core_threshold: Option<f32>,
-    /// What the pictures are like that were learned from, so that unlike ones are noticed; empty where nobody
-    /// knows.
+    /// What the pictures are like that were learned from, so that unlike ones are noticed; empty where that
+    /// is not known.
     #[serde(default, skip_serializing_if = "Pictures::is_empty")]
     pub pictures: Pictures,
     /// Size of a pixel of the training pictures in micrometres.
@@ -112,7 +112,7 @@ pub enum Precision {
     F32,
     /// Floating point of 16 bits, where what it runs on has it.
     F16,
-    /// Integers of 8 bits, but for some layers.
+    /// Integers of 8 bits, except for some layers.
     Int8,
 }
 
@@ -136,12 +136,12 @@ impl fmt::Display for Precision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
-    /// The output is one score a class; probabilities are its softmax over the classes.
+    /// The output is one score per class; probabilities are its softmax over the classes.
     Softmax,
     /// The output is one channel, the score of the foreground; its probability is the logistic
     /// function of it.
     Sigmoid,
-    /// The output is probabilities already: one channel a class, or one for the foreground alone.
+    /// The output is probabilities already: one channel per class, or one for the foreground alone.
     None,
 }
 
@@ -162,7 +162,37 @@ pub enum ContractError {
 }
 
 impl Contract {
+    /// The contract of a network of which no more is known: unnamed `classes`, z-score, threshold 0.5.
+    pub fn new(
+        name: &str,
+        channels: Channels,
+        classes: usize,
+        activation: Activation,
+        geometry: Geometry,
+    ) -> Self {
+        Contract {
+            version: VERSION,
+            name: name.to_owned(),
+            channels,
+            classes: unnamed_classes(classes),
+            activation,
+            geometry,
+            normalization: Normalization::ZScore,
+            threshold: half(),
+            min_area: None,
+            core_threshold: None,
+            pictures: Pictures::default(),
+            pixel_size: None,
+            precision: Precision::F32,
+            training: None,
+            scores: BTreeMap::new(),
+        }
+    }
+
     /// Reads a contract from its JSON and checks that its values can be true together.
+    ///
+    /// # Errors
+    /// Where it is not the JSON of a contract, a newer version wrote it, or its values contradict each other.
     pub fn from_json(json: &str) -> Result<Self, ContractError> {
         /// Read first, so that a newer contract is called too new, not malformed.
         #[derive(Deserialize)]
@@ -184,7 +214,7 @@ impl Contract {
         serde_json::to_string(self).expect("a contract holds nothing that JSON can't")
     }
 
-    /// The output channels that the network may have: one a class, and for two classes whose output
+    /// The output channels that the network may have: one per class, and for two classes whose output
     /// needs no softmax one for the foreground alone.
     pub fn outputs(&self) -> RangeInclusive<usize> {
         match (self.activation, self.classes.len()) {
@@ -235,19 +265,12 @@ mod tests {
     use crate::unet::UNet;
 
     fn paper() -> Contract {
-        let unet = UNet {
-            channels: 1,
-            classes: 2,
-            width: 64,
-            depth: 4,
-            padded: false,
-        };
         Contract {
             min_area: Some(12),
             core_threshold: Some(0.75),
             pixel_size: Some(0.65),
             scores: BTreeMap::from([("SEG".into(), 0.9)]),
-            ..unet.contract("cells")
+            ..UNet::PAPER.contract("cells")
         }
     }
 
@@ -266,15 +289,7 @@ mod tests {
 
     #[test]
     fn a_contract_without_the_optional_parts_is_read_and_written_without_them() {
-        let json = UNet {
-            channels: 1,
-            classes: 2,
-            width: 4,
-            depth: 2,
-            padded: true,
-        }
-        .contract("bare")
-        .to_json();
+        let json = UNet::SMALL.contract("bare").to_json();
         assert!(!json.contains("min_area") && !json.contains("pixel_size"));
         assert_eq!(Contract::from_json(&json).unwrap().min_area, None);
     }

@@ -1,4 +1,4 @@
-//! A net under what glib, or a thread of ours, calls without one.
+//! A net under what glib, or one of the plugin's own threads, calls without one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -5,8 +5,8 @@
 //! [`onnx`] are pure; [`inference`] alone names ONNX Runtime; [`segmenter`] puts them together; the
 //! element and the trainer use that.
 
-// What lives inside somebody's acquisition must not take it down. Its outer modules deny indexing, too; inside them loops over
-// pixels keep to sizes that were checked.
+// What lives inside an acquisition program must not take it down. The outer modules deny indexing, too; inside them
+// loops over pixels keep to sizes that were checked.
 #![cfg_attr(
     not(test),
     deny(

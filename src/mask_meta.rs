@@ -10,10 +10,10 @@
 //! | `inference-time` | `guint64` | nanoseconds that the network took for this mask |
 //! | `age` | `guint64` | nanoseconds between the arrival of the frame that the mask was made from and that of this one; 0 where it is the same |
 //! | `stale` | `gboolean` | whether the mask is older than `max-mask-age` allows |
-//! | `labels` | `GstBuffer` | two bytes a pixel, little-endian: the number of its object, 0 where there is none; missing where nobody asked for objects |
+//! | `labels` | `GstBuffer` | two bytes a pixel, little-endian: the number of its object, 0 where there is none; missing where objects were not asked for |
 //! | `labels-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `labels` |
-//! | `objects` | `guint` | how many there are, also where they are more than the 65535 that labels tell apart; missing where nobody asked for objects |
-//! | `probability` | `GstBuffer` | two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, of all classes but the background where there are more than two; missing where nobody asked for it (`keep-probability`) |
+//! | `objects` | `guint` | how many there are, also where they are more than the 65535 that labels tell apart; missing where objects were not asked for |
+//! | `probability` | `GstBuffer` | two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, of all classes but the background where there are more than two; missing where it was not asked for (`keep-probability`) |
 //! | `probability-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `probability` |
 //! | `timestamp` | `guint64` | timestamp of the frame that the mask was made from, in nanoseconds; missing where it has none |
 //!
@@ -33,7 +33,7 @@ use crate::times::nanoseconds;
 /// Name of the meta.
 pub const NAME: &str = "GstUNetSegmentMask";
 
-/// Fields of maps that ride along where somebody asked for them, each with that of its caps.
+/// Fields of maps that ride along where they were asked for, each with that of its caps.
 const LABELS: [&str; 2] = ["labels", "labels-caps"];
 const PROBABILITY: [&str; 2] = ["probability", "probability-caps"];
 
@@ -132,7 +132,7 @@ pub fn attach(buffer: &mut gst::BufferRef, mask: Mask) -> Result<(), glib::BoolE
 /// Takes the mask from `buffer` that it carries, if it carries one.
 pub fn remove(buffer: &mut gst::BufferRef) {
     if let Ok(meta) = CustomMeta::from_mut_buffer(buffer, NAME) {
-        // It fails for a meta that is locked, which ours never is.
+        // It fails for a meta that is locked, which this one never is.
         let _ = meta.remove();
     }
 }

@@ -1,5 +1,6 @@
 //! A frame in, a mask out: what the element and `unet-train` call.
 
+mod averaging;
 mod batch;
 mod giving_up;
 mod planning;
@@ -49,25 +50,32 @@ impl Default for Tiles {
 /// Why a frame can't be segmented.
 #[derive(Debug, thiserror::Error)]
 pub enum SegmentError {
+    /// The model can't be opened, or a run of it has failed.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Frames of this size can't be cut into tiles for this network.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// Memory is short for maps and tiles.
     #[error("there is not enough memory for the tiles of a frame of this size: {0}")]
     Space(#[from] TryReserveError),
+    /// A frame came whose size was not [prepared](Segmenter::prepare).
     #[error("no tiles are planned for frames of this size")]
     Unprepared,
     /// The caller's memory for the result has not the size of the frame.
     #[error("{what} has {found} pixels, and the frame has {expected}")]
     Size {
+        /// Which result.
         what: &'static str,
+        /// Its pixels.
         found: usize,
+        /// The frame's pixels.
         expected: usize,
     },
 }
 
 impl SegmentError {
-    /// Whether it is memory that lacks.
+    /// Whether memory is short.
     pub fn is_out_of_memory(&self) -> bool {
         match self {
             Self::Space(_) => true,
@@ -102,6 +110,9 @@ pub struct Spent {
 
 impl Segmenter {
     /// Opens the model in the file `path`.
+    ///
+    /// # Errors
+    /// As [`Model::open`], and where the model leaves no memory for anything else.
     pub fn open(path: &Path, options: &Options, tiles: Tiles) -> Result<Segmenter, ModelError> {
         let model = Model::open(path, options)?;
         let nothing = Size {
@@ -160,6 +171,10 @@ impl Segmenter {
     /// Segments `frame`: writes the class of each pixel into `mask` and, where asked for, the
     /// probability that it is not background into `probability`. Both are rows of the frame's width
     /// without gaps.
+    ///
+    /// # Errors
+    /// If `mask` or `probability` has another size than the frame, the network can't be moved over frames of that size,
+    /// memory is short even for small tiles, or a run fails.
     pub fn segment(
         &mut self,
         frame: &Frame,
@@ -167,12 +182,17 @@ impl Segmenter {
         mask: &mut [u8],
         probability: Option<&mut [f32]>,
     ) -> Result<Spent, SegmentError> {
+        let scaling = self.scaling(frame, normalization);
+        self.segment_scaled(frame, scaling, mask, probability)
+    }
+
+    /// How the pixels of `frame` become the network's input.
+    fn scaling(&mut self, frame: &Frame, normalization: Normalization) -> Scaling {
         if self.normalizer.normalization() != normalization {
             self.normalizer = Normalizer::new(normalization);
         }
         let channels = self.model.contract().channels;
-        let scaling = self.normalizer.scaling(frame, channels);
-        self.segment_scaled(frame, scaling, mask, probability)
+        self.normalizer.scaling(frame, channels)
     }
 
     /// As [`segment`](Self::segment), for a frame of which it is known how its pixels become the network's

@@ -4,14 +4,9 @@
 //! The trainer builds the network that learns from this list, and the [export](crate::onnx::export)
 //! writes the ONNX graph from it, so that the two can't drift apart.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{
-    Activation, Channels, Contract, Geometry, Normalization, Pictures, Precision, Sizes, VERSION,
-    unnamed_classes,
-};
+use crate::contract::{Activation, Channels, Contract, Geometry, Sizes};
 
 /// Shape of a U-Net. The paper's is `channels: 1, classes: 2, width: 64, depth: 4, padded: false`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,44 +173,43 @@ impl UNet {
         (0..self.depth).fold(1 + 4, |size, _| size * 2 + 4)
     }
 
-    /// The contract of this network before it has learnt anything: unnamed classes, z-score,
-    /// threshold 0.5. Three input channels are taken for red, green and blue, any other count for
-    /// grey.
+    /// The contract of this network before it has learned anything. Three input channels are taken
+    /// for red, green and blue, any other count for grey.
     pub fn contract(&self, name: &str) -> Contract {
-        Contract {
-            version: VERSION,
-            name: name.to_owned(),
-            channels: match self.channels {
-                3 => Channels::Rgb,
-                _ => Channels::Gray,
-            },
-            classes: unnamed_classes(self.classes),
-            activation: Activation::Softmax,
-            geometry: self.geometry(),
-            normalization: Normalization::ZScore,
-            threshold: 0.5,
-            min_area: None,
-            core_threshold: None,
-            pictures: Pictures::default(),
-            pixel_size: None,
-            precision: Precision::F32,
-            training: None,
-            scores: BTreeMap::new(),
-        }
+        let channels = match self.channels {
+            3 => Channels::Rgb,
+            _ => Channels::Gray,
+        };
+        let activation = Activation::Softmax;
+        Contract::new(name, channels, self.classes, activation, self.geometry())
     }
 }
 
+/// Networks of the tests.
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PAPER: UNet = UNet {
+impl UNet {
+    /// The paper's.
+    pub(crate) const PAPER: UNet = UNet {
         channels: 1,
         classes: 2,
         width: 64,
         depth: 4,
         padded: false,
     };
+
+    /// A small one of the paper's kind.
+    pub(crate) const SMALL: UNet = UNet {
+        width: 4,
+        depth: 2,
+        ..UNet::PAPER
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAPER: UNet = UNet::PAPER;
 
     /// Output size of the network by following a picture through it; `None` where a pooling layer
     /// meets an odd size or nothing is left.

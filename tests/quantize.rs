@@ -1,10 +1,12 @@
 //! `unet-train quantize` on networks with random weights, through the real program and ONNX Runtime.
 #![cfg(feature = "train")]
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use gstunetsegment::contract::Precision;
 use gstunetsegment::onnx::DataType;
+use gstunetsegment::onnx::export::Parameters;
 use gstunetsegment::onnx::survey::survey;
 use gstunetsegment::unet::UNet;
 use image::{GrayImage, ImageBuffer, Luma};
@@ -27,10 +29,14 @@ const VALID: UNet = UNet {
     ..PADDED
 };
 
-/// A model, and pictures of blobs of all sizes of noise.
+/// A model of random weights, and pictures of blobs of all sizes of noise.
 fn bench(unet: &UNet) -> Bench {
+    bench_of(unet, &random_weights(unet))
+}
+
+fn bench_of(unet: &UNet, parameters: &BTreeMap<String, Parameters>) -> Bench {
     let bench = Bench::new();
-    bench.described(unet, &random_weights(unet), |_| ());
+    bench.described(unet, parameters, |_| ());
     let mut random = StdRng::seed_from_u64(3);
     for index in 0..3 {
         let coarse = GrayImage::from_fn(20, 16, |_, _| Luma([random.random()]));
@@ -113,9 +119,36 @@ fn layers_that_change_too_much_stay_as_they_are() {
     assert!(agreement(&exact, &light).0 < 1e-4);
 }
 
+/// The last layer tells two classes apart by less than a step between two codes, and background by much more.
+#[test]
+fn classes_that_are_confused_are_noticed() {
+    let unet = UNet {
+        classes: 3,
+        ..PADDED
+    };
+    let mut parameters = random_weights(&unet);
+    let weights = [1270.0, 100.0, 200.0, 300.0, 50.0, 80.0];
+    let mut other = weights.map(|weight| weight + 4.0);
+    other[0] = weights[0];
+    let last = Parameters {
+        weight: [[0.0; 6], weights, other].concat(),
+        bias: vec![-1e4, 0.0, 0.0],
+    };
+    parameters.insert("last".into(), last);
+    let text = bench_of(&unet, &parameters).says("quantize --model model.onnx --images images");
+    let line = text.lines().find(|line| line.starts_with("scores "));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert!(line.ends_with("stays in floating point"), "{text}");
+}
+
 #[test]
 fn floating_point_of_16_bits_takes_half_the_space() {
     let bench = bench(&VALID);
+    let error = bench.refuses("quantize --model model.onnx --to fp16 --images nowhere");
+    assert!(
+        error.contains("--images has no effect with --to fp16"),
+        "{error}"
+    );
     bench.says("quantize --model model.onnx --to fp16 --output half.onnx");
     let (exact, light) = (
         probabilities(&bench, "model.onnx"),

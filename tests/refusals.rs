@@ -97,4 +97,6 @@ fn wrong_files_and_options_are_named() {
     assert!(error.contains("t007.png is not an ONNX file"), "{error}");
     let error = bench.refuses(&format!("{EVALUATE} --threshold 2"));
     assert!(error.contains("must be in 0.0..=1.0"), "{error}");
+    let error = bench.refuses(&format!("{EVALUATE} --truth silver"));
+    assert!(error.contains("cannot be used with '--masks"), "{error}");
 }

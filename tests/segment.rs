@@ -102,6 +102,49 @@ fn averages_are_the_mean_over_the_versions() {
     }
 }
 
+/// With all eight versions none of them comes first, of more than two classes neither.
+#[test]
+fn averages_of_classes_turn_with_the_picture() {
+    let bench = Bench::new();
+    let unet = UNet {
+        classes: 3,
+        ..SMALL
+    };
+    let model = bench.described(&unet, &random_weights(&unet), |_| ());
+    let picture = gray16(&noise(61, 40, 2));
+    let predict = |picture: &Picture, averages| {
+        let how = Use {
+            rotations: averages,
+            mirrors: averages,
+            ..Use::default()
+        };
+        let mut predictor = Predictor::open(&model, &options(), how).unwrap();
+        predictor.predict(picture).unwrap()
+    };
+    let averaged = predict(&picture, true);
+    let turns = Turn::all(true, true);
+    let mut mean = vec![0.0; 61 * 40];
+    let mut once_unlike = 0;
+    for turn in &turns {
+        let [once, turned] = [false, true].map(|all| predict(&picture.turned(*turn), all));
+        for (here, at) in turn.sources(picture.size()).enumerate() {
+            assert_eq!(turned.mask.data[here], averaged.mask.data[at], "{turn:?}");
+            let difference = turned.probability.data[here] - averaged.probability.data[at];
+            assert!(difference.abs() < 1e-5, "{turn:?}: {difference}");
+            mean[at] += once.probability.data[here] / turns.len() as f32;
+            once_unlike += usize::from(once.mask.data[here] != averaged.mask.data[at]);
+        }
+    }
+    assert!(once_unlike > 100, "{once_unlike} pixels");
+    for (found, expected) in averaged.probability.data.iter().zip(&mean) {
+        assert!((found - expected).abs() < 1e-5, "{found} for {expected}");
+    }
+    squares(&[(3, 3)], 5, |_| 90)
+        .save(bench.path("images/a.png"))
+        .unwrap();
+    bench.says("segment --model model.onnx --images images --output out --rotations --mirrors");
+}
+
 #[test]
 fn objects_are_numbered_and_small_ones_left_out() {
     let bench = Bench::new();
@@ -233,6 +276,6 @@ fn what_is_wrong_is_said() {
         ..SMALL
     };
     bench.described(&unet, &random_weights(&unet), |_| ());
-    let error = bench.refuses(&format!("{segment} --output out --mirrors"));
+    let error = bench.refuses(&format!("{segment} --output out --threshold 0.4"));
     assert!(error.contains("has 3 classes"), "{error}");
 }

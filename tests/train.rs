@@ -10,7 +10,7 @@ use gstunetsegment::contract::{Activation, Contract, Normalization};
 use gstunetsegment::train::config::Config;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::terminal::Terminal;
-use gstunetsegment::train::validate::Limits;
+use gstunetsegment::train::limits::Limits;
 use gstunetsegment::unet::UNet;
 use trainer::{Bench, draw_cells, opened};
 

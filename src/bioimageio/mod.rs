@@ -1,7 +1,7 @@
 //! Models as packages of the BioImage Model Zoo: a description (`rdf.yaml`) beside the weights, in a folder or a zip
 //! archive (<https://bioimage.io/docs>, formats 0.4 and 0.5).
 //!
-//! A package is written by somebody else, as a model is. Only the description and the file that it names for ONNX are
+//! A package comes from strangers, as a model does. Only the description and the file that it names for ONNX are
 //! read, and only from within the package.
 
 mod description;
@@ -19,20 +19,28 @@ use crate::onnx::read::ReadError;
 /// Why a package can't be used. The caller names it.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
+    /// The file can't be read.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// It is another kind of file.
     #[error("it is neither an ONNX file nor a package of BioImage.IO: there is no rdf.yaml in it")]
     NoDescription,
-    #[error("it is no zip archive that can be read: {0}")]
+    /// The archive is damaged.
+    #[error("it is not a zip archive that can be read: {0}")]
     Archive(#[from] zip::result::ZipError),
+    /// `rdf.yaml` is not YAML, or not of this form.
     #[error("its description can't be read: {0}")]
     Yaml(String),
+    /// A field of `rdf.yaml` asks for what can't be done.
     #[error("{field} of its description: {reason}")]
     Field { field: String, reason: String },
+    /// `rdf.yaml` names a file that is somewhere else, or not a file.
     #[error("{0} is not a plain file within the package")]
     Outside(String),
+    /// A file has more bytes than such files need.
     #[error("{file} has more than {most} bytes")]
     TooLarge { file: String, most: u64 },
+    /// A file swells to very much when it is unpacked.
     #[error(
         "{file} is packed into {packed} bytes and has {size}: weights can't be packed that much, and nothing else needs to be that large"
     )]

@@ -74,6 +74,7 @@ const AS_IT_IS: Normalization = Normalization::Fixed {
 const ROUNDED: &str = "values would be rounded, which the element does not do: remove it";
 
 impl Before {
+    /// Those of `preprocessing`; an error where the element can't do them.
     pub(super) fn of(steps: &[Step]) -> Result<Self, PackageError> {
         let mut before = Before {
             normalization: AS_IT_IS,
@@ -107,6 +108,7 @@ impl Before {
 }
 
 impl After {
+    /// Those of `postprocessing`; an error where the element can't do them.
     pub(super) fn of(steps: &[Step]) -> Result<Self, PackageError> {
         let mut after = After::default();
         for step in steps {
@@ -200,7 +202,11 @@ impl Step {
                 Some(thresholds) => Known::Pixel(Pointwise::Binarize(thresholds)),
                 None => return wrong("it has no threshold"),
             },
-            _ => return wrong("nobody here knows this step"),
+            _ => {
+                return wrong(
+                    "this step is not supported; docs/bioimageio.md lists those that are",
+                );
+            }
         })
     }
 

@@ -56,7 +56,7 @@ fn is_usual_edge(edge: &usize) -> bool {
 }
 
 impl Geometry {
-    /// The edge of networks that pad their convolutions and were trained here: they have learnt to cope with
+    /// The edge of networks that pad their convolutions and were trained here: they have learned to cope with
     /// the zeros beyond. With the three models that are shipped 32 pixels give the scores of the whole halo
     /// to the last digit, and 0 cost the phase-contrast one 0.014 of its SEG. Networks of others see the whole
     /// halo.
@@ -76,6 +76,7 @@ impl Geometry {
             } => (h >= height && w >= width).then_some((h, w)),
         }
     }
+
     /// What is wrong with it.
     pub(super) fn check(&self) -> Result<(), String> {
         let Geometry {

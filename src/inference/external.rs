@@ -24,6 +24,7 @@ const EXTERNAL: i32 = 1;
 pub(super) struct Beside {
     /// As the model calls it.
     pub name: String,
+    /// All of it.
     pub bytes: Arc<[u8]>,
 }
 

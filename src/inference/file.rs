@@ -20,9 +20,11 @@ pub(super) const LARGEST: u64 = 2 << 30;
 
 /// A model as it was read.
 pub(super) struct ModelFile {
+    /// What ONNX Runtime is given.
     pub bytes: Bytes,
+    /// The same, decoded.
     pub model: onnx::Model,
-    /// What else belongs to it.
+    /// The files with weights that belong to it.
     pub beside: Vec<Beside>,
     /// SHA-256 of the file.
     pub hash: [u8; 32],
@@ -32,7 +34,9 @@ pub(super) struct ModelFile {
 
 /// Reads the files of a model, until it is told to stop.
 pub(super) struct Reader<'a> {
+    /// The model's file, which errors name.
     pub path: &'a Path,
+    /// Whether it is to stop.
     pub stopped: &'a dyn Fn() -> bool,
 }
 
@@ -146,6 +150,7 @@ impl Reader<'_> {
         read.map_err(|error| told(path, error))
     }
 
+    /// SHA-256 of `bytes`.
     pub fn hash(&self, bytes: &[u8]) -> Result<[u8; 32], ModelError> {
         read::hash(bytes, self.stopped).map_err(|error| self.told(error))
     }
@@ -186,7 +191,7 @@ fn told(path: &Path, error: ReadError) -> ModelError {
     }
 }
 
-/// Opens a regular file, and nothing else: opening a pipe waits for somebody to write into it, and opening a device
+/// Opens a regular file, and nothing else: opening a pipe waits for a program to write into it, and opening a device
 /// may do anything. What it is is looked at before and, for it may have been exchanged, after.
 pub(super) fn open_regular(path: &Path, follow: bool) -> Result<(File, Metadata), ModelError> {
     let io = |source| ModelError::Io {

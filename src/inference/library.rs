@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use ort::environment::Environment;
 pub use ort::logging::LogLevel;
 
-use super::ending;
+use super::stopping::process_exit;
 use crate::lock::lock;
 
 /// Oldest ONNX Runtime that works.
@@ -62,7 +62,9 @@ pub enum LibraryError {
         "ONNX Runtime: {source_of_path} names {path}, which is not a file. Name the library itself (libonnxruntime.so, .dylib or onnxruntime.dll), or nothing to have it searched"
     )]
     NotAFile {
+        /// The property or the variable that names it.
         source_of_path: &'static str,
+        /// What it names.
         path: PathBuf,
     },
     /// The dynamic loader found no library, or one that it can't use.
@@ -98,7 +100,7 @@ pub fn environment(search: &Search) -> Result<Environment, LibraryError> {
     }
     let path = find(search)?;
     let environment = start(&path, search.log)?;
-    ending::watch();
+    process_exit::watch();
     *runtime = Some((environment.clone(), path));
     Ok(environment)
 }

@@ -6,8 +6,6 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
-mod canceller;
-mod ending;
 mod error;
 mod external;
 mod file;
@@ -20,15 +18,13 @@ mod probe;
 pub mod provider;
 mod session;
 mod shared;
-mod stopper;
+mod stopping;
 #[cfg(feature = "train")]
 pub mod trace;
-mod watchdog;
 
-pub use canceller::Canceller;
 pub use error::ModelError;
 pub use model::Model;
 pub use options::Options;
 pub use provider::Provider;
 pub use session::multiplies_8_bits;
-pub use stopper::Stopper;
+pub use stopping::{Canceller, Stopper};

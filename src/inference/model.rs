@@ -6,16 +6,16 @@ mod shaping;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 
-use super::ending;
-use super::error::{ModelError, lost, run_error};
+use super::error::{ModelError, run_error};
 use super::options::Options;
 use super::provider::Provider;
-use super::shared::{self, SharedSession};
-use super::stopper::Stopper;
+use super::shared::{self, NoTurn, SharedSession};
+use super::stopping::{Stopper, process_exit};
 use crate::contract::Contract;
 use crate::onnx::survey::Survey;
 
@@ -23,6 +23,8 @@ use crate::onnx::survey::Survey;
 pub struct Model {
     path: PathBuf,
     session: Arc<SharedSession>,
+    /// Whether it was this model that the session has failed for.
+    has_failed: AtomicBool,
     hash: [u8; 32],
     contract: Contract,
     described: bool,
@@ -50,10 +52,19 @@ struct Shape {
     width: usize,
 }
 
+/// What a run is for, by which its failure is judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A mask.
+    Frame,
+    /// To find out whether the network takes inputs of some shape, which many do not.
+    Trial,
+}
+
 impl Drop for Model {
     /// What ONNX Runtime has made can't be given back to it once it is taken down.
     fn drop(&mut self) {
-        if ending::is_ending() {
+        if process_exit::is_ending() {
             mem::forget(mem::take(&mut self.tensors));
             mem::forget((self.session.clone(), self.stopper.clone()));
         }
@@ -87,7 +98,7 @@ impl Model {
         plugin.unwrap_or(self.session.provider.name())
     }
 
-    /// The providers that [`Provider::Auto`] tried in vain before, each with its reason.
+    /// The providers that [`Provider::Auto`] tried before and that refused the model, each with its reason.
     pub fn refused(&self) -> &[ModelError] {
         &self.session.refused
     }
@@ -121,21 +132,48 @@ impl Model {
     /// What `work` makes of the session, once it is this model's turn.
     fn in_turn<R>(
         &self,
+        purpose: Purpose,
         work: impl FnOnce(&mut Session) -> Result<R, ModelError>,
     ) -> Result<R, ModelError> {
         let stopped = || self.stopper.is_stopped();
-        match self.session.with(stopped, work) {
-            Some(Err(ModelError::Run { .. })) | None if stopped() => Err(ModelError::Stopped {
+        let done = self.session.with(stopped, |session| {
+            work(session).inspect_err(|error| self.meet_failure(error, purpose))
+        });
+        match done {
+            Ok(Err(ModelError::Run { .. })) | Err(_) if stopped() => Err(ModelError::Stopped {
                 path: self.path.clone(),
             }),
-            Some(result) => {
-                if matches!(result, Err(ModelError::Run { .. })) {
-                    // Nobody can tell what is left of it.
-                    shared::withdraw(&self.session);
-                }
-                result
+            Ok(result) => result,
+            Err(refusal) => Err(self.without_turn(refusal)),
+        }
+    }
+
+    /// Takes in the failure of a run, in its turn. After a fault what is left of the session can't be told; a lack of
+    /// memory leaves it as it was.
+    fn meet_failure(&self, error: &ModelError, purpose: Purpose) {
+        let is_fault = match error {
+            ModelError::NotFinite { .. } => true,
+            ModelError::Run { .. } => !self.stopper.is_stopped() && !error.is_out_of_memory(),
+            _ => false,
+        };
+        match purpose {
+            Purpose::Frame if is_fault => {
+                self.has_failed.store(true, Ordering::Relaxed);
+                self.session.fail();
             }
-            None => Err(lost(&self.path)),
+            Purpose::Trial if is_fault => shared::withdraw(&self.session),
+            _ => (),
+        }
+    }
+
+    /// The error where the session gives no turn.
+    fn without_turn(&self, refusal: NoTurn) -> ModelError {
+        match refusal {
+            NoTurn::Failed if self.has_failed.load(Ordering::Relaxed) => ModelError::Run {
+                path: self.path.clone(),
+                reason: "its session has failed before".into(),
+            },
+            refusal => refusal.error(&self.path),
         }
     }
 
@@ -163,46 +201,47 @@ impl Model {
         }
     }
 
-    /// Runs the network on its input and returns what came out, \[batch, outputs, height, width\].
+    /// Runs the network on its input and returns its scores, \[batch, outputs, height, width\].
+    ///
+    /// # Errors
+    /// Where ONNX Runtime ends the run with an error, or scores are not finite. After that neither this model nor one
+    /// that [shares its session](Self::shares_session_with) runs again until it is opened anew, unless memory was short.
     pub fn run(&mut self) -> Result<&[f32], ModelError> {
-        let path = &self.path;
-        let failed = |error: ort::Error| run_error(path, &error);
-        let Some(tensors) = self.tensors.last_mut() else {
+        self.run_for(Purpose::Frame)
+    }
+
+    fn run_for(&mut self, purpose: Purpose) -> Result<&[f32], ModelError> {
+        self.hand_over_input()?;
+        let Some(tensors) = self.tensors.last() else {
             return Err(ModelError::Run {
-                path: path.clone(),
+                path: self.path.clone(),
                 reason: "it has not been given a shape".into(),
             });
         };
-        if self.session.provider != Provider::Cpu {
-            // A device has a copy of the input, made when it is bound.
-            tensors
+        self.in_turn(purpose, |session| {
+            session
+                .run_binding_with_options(&tensors.binding, &self.stopper.options)
+                .map(drop)
+                .map_err(|error| run_error(&self.path, &error))?;
+            // It is looked at before the turn ends, so that no other model runs a session that makes no numbers.
+            match are_finite(tensors.output.extract_tensor().1) {
+                true => Ok(()),
+                false => Err(ModelError::NotFinite {
+                    path: self.path.clone(),
+                }),
+            }
+        })?;
+        Ok(tensors.output.extract_tensor().1)
+    }
+
+    /// Gives the input to the device, which has a copy of it, made when it is bound.
+    fn hand_over_input(&mut self) -> Result<(), ModelError> {
+        match self.tensors.last_mut() {
+            Some(tensors) if self.session.provider != Provider::Cpu => tensors
                 .binding
                 .bind_input(&self.session.input, &tensors.input)
-                .map_err(failed)?;
-        }
-        let run = |session: &mut Session| {
-            let ran = session.run_binding_with_options(&tensors.binding, &self.stopper.options);
-            ran.map(drop)
-        };
-        let stopped = || self.stopper.is_stopped();
-        match self.session.with(stopped, run) {
-            Some(Ok(())) => (),
-            Some(Err(error)) if !stopped() => {
-                // Nobody can tell what is left of it.
-                shared::withdraw(&self.session);
-                return Err(failed(error));
-            }
-            _ if stopped() => return Err(ModelError::Stopped { path: path.clone() }),
-            _ => return Err(lost(path)),
-        }
-        let scores = tensors.output.extract_tensor().1;
-        match are_finite(scores) {
-            true => Ok(scores),
-            false => {
-                // What makes no numbers may be in the session, as where a device has lost its weights.
-                shared::withdraw(&self.session);
-                Err(ModelError::NotFinite { path: path.clone() })
-            }
+                .map_err(|error| run_error(&self.path, &error)),
+            _ => Ok(()),
         }
     }
 }

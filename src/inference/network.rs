@@ -7,16 +7,18 @@ use crate::contract::Contract;
 
 /// Input and output of a network, as its file declares them.
 pub(super) struct Network {
+    /// Input channels, 1 (grey) or 3 (red, green, blue).
     pub channels: usize,
     /// Whether it takes several pictures at once, as far as its file declares.
     pub batches: bool,
     /// Output channels, where the file fixes them.
     pub outputs: Option<usize>,
-    /// Height and width, where the file fixes them.
+    /// Height and width in pixels, where the file fixes them.
     pub fixed: Option<(usize, usize)>,
 }
 
 impl Network {
+    /// That of `session`; says what is wrong where it is not one from a picture to maps of classes.
     pub fn of(session: &Session) -> Result<Network, String> {
         let [input] = session.inputs() else {
             return Err(format!(
@@ -54,6 +56,7 @@ impl Network {
         })
     }
 
+    /// Says what is wrong where the file declares other channels than `contract` promises.
     pub fn agrees_with(&self, contract: &Contract) -> Result<(), String> {
         let promised = contract.channels.count();
         if self.channels != promised {

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::canceller::Canceller;
 use super::error::ModelError;
 use super::library::Search;
 use super::provider::Provider;
+use super::stopping::Canceller;
 
 /// How to open a model.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ pub struct Options {
     pub threads: usize,
     /// Library of an execution provider that the runtime was not built with, to be used instead.
     pub ep_library: Option<PathBuf>,
-    /// Options for the provider, by its own names; they come before ours.
+    /// Options for the provider, by its own names; they override those of this project.
     pub provider_options: Vec<(String, String)>,
     /// Whether weights may lie in files beside the model.
     pub allow_external_data: bool,
@@ -49,13 +49,13 @@ impl Options {
                 self.provider
             )));
         }
-        let nobody_takes_them = match self.provider {
+        let are_for_none = match self.provider {
             Provider::Auto => self.ep_library.is_none(),
             named => !named.takes_options(),
         };
-        if nobody_takes_them && !self.provider_options.is_empty() {
+        if are_for_none && !self.provider_options.is_empty() {
             return Err(wrong(&format!(
-                "nobody takes provider-options: they are for one provider, and {} has none. Set execution-provider to the one they are meant for",
+                "provider-options are for one provider, and {} takes none: set execution-provider to the one they are meant for",
                 self.provider
             )));
         }

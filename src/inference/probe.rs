@@ -6,10 +6,7 @@ use ort::value::Tensor;
 
 use super::memory;
 use super::network::{Network, dimensions};
-use crate::contract::{
-    Activation, Channels, Contract, Geometry, MAX_CLASSES, Normalization, Pictures, Precision,
-    Sizes, VERSION, unnamed_classes,
-};
+use crate::contract::{Activation, Channels, Contract, Geometry, MAX_CLASSES, Sizes};
 use crate::onnx::survey::Survey;
 
 /// Halo of a network whose reach can't be told from its graph: what a U-Net of four levels needs.
@@ -50,33 +47,19 @@ pub(super) fn contract(
             "it has {classes} output channels, where {MAX_CLASSES} classes are possible"
         ));
     }
+    let channels = match network.channels {
+        1 => Channels::Gray,
+        _ => Channels::Rgb,
+    };
     let halo = halo(margin, survey);
-    Ok(Contract {
-        version: VERSION,
-        name: name.to_owned(),
-        channels: match network.channels {
-            1 => Channels::Gray,
-            _ => Channels::Rgb,
-        },
-        classes: unnamed_classes(classes),
-        activation,
-        geometry: Geometry {
-            margin,
-            halo,
-            edge: halo,
-            stride: survey.stride,
-            sizes,
-        },
-        normalization: Normalization::ZScore,
-        threshold: 0.5,
-        min_area: None,
-        core_threshold: None,
-        pictures: Pictures::default(),
-        pixel_size: None,
-        precision: Precision::F32,
-        training: None,
-        scores: Default::default(),
-    })
+    let geometry = Geometry {
+        margin,
+        halo,
+        edge: halo,
+        stride: survey.stride,
+        sizes,
+    };
+    Ok(Contract::new(name, channels, classes, activation, geometry))
 }
 
 /// Context around a tile: the margin is all that a network without padding sees. One that pads needs

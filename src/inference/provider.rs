@@ -105,7 +105,7 @@ impl Provider {
             Provider::TensorRt => configured(tensor_rt(options), options).build(),
             Provider::MiGraphX => ep::MIGraphX::default().with_device_id(device).build(),
             Provider::OpenVino => {
-                // Its own choice of a device leaves operators to nobody where there is no graphics card.
+                // Its own choice of a device leaves operators without any where there is no graphics card.
                 let mut openvino = ep::OpenVINO::default().with_device_type(match device {
                     0 => "CPU".to_owned(),
                     device => format!("GPU.{}", device - 1),
@@ -142,7 +142,7 @@ fn tensor_rt(options: &Options) -> ep::TensorRT {
         .with_timing_cache_path(&cache)
 }
 
-/// The user's own options come last, so that they override ours.
+/// The user's own options come last, so that they override those of this project.
 fn configured<P: ArbitrarilyConfigurableExecutionProvider>(provider: P, options: &Options) -> P {
     let own = options.provider_options.iter();
     own.fold(provider, |provider, (key, value)| {

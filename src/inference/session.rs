@@ -7,24 +7,26 @@ use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
-use super::ending;
 use super::error::ModelError;
 use super::file::ModelFile;
 use super::library;
 use super::options::Options;
 use super::provider::Provider;
-use super::watchdog::{self, Watchdog};
+use super::stopping::process_exit;
+use super::stopping::time_limit::{self, Watchdog};
 use crate::lock::lock;
 
 /// A session with what it runs on.
 pub(super) struct Started {
+    /// What ONNX Runtime has made.
     pub session: Session,
+    /// What it runs on; never [`Provider::Auto`].
     pub provider: Provider,
     /// The device that was asked for, by its number.
     pub device: i32,
     /// The provider's own name, where it comes from a library of its own.
     pub plugin: Option<String>,
-    /// Those that were tried in vain before, each with its reason.
+    /// Those that were tried before and refused the model, each with its reason.
     pub refused: Vec<ModelError>,
 }
 
@@ -55,7 +57,7 @@ pub(super) fn start(
             Ok(session) => {
                 if provider != Provider::Cpu {
                     // Its library has only now been loaded.
-                    ending::watch();
+                    process_exit::watch();
                 }
                 return Ok(Started {
                     session,
@@ -170,7 +172,7 @@ fn commit(
         builder =
             builder.with_external_initializer_file_in_memory(&beside.name, beside.bytes.clone())?;
     }
-    let limit = watchdog::limit(provider);
+    let limit = time_limit::limit(provider);
     let (end, canceler) = (builder.canceler(), builder.canceler());
     let watchdog = Watchdog::new(limit, move || {
         // It fails when the model is loaded, after all.
@@ -226,7 +228,7 @@ fn on_plugin(
         .and_then(|builder| Ok(builder.with_disable_cpu_fallback()?))
         .and_then(|builder| commit(builder, file, options, Provider::Plugin))
         .map_err(|error| failed(error.to_string()))?;
-    ending::watch();
+    process_exit::watch();
     Ok(Started {
         session,
         provider: Provider::Plugin,

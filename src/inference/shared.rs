@@ -3,45 +3,70 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ort::session::Session;
 
-use super::ending;
-use super::error::ModelError;
+use super::error::{ModelError, lost};
 use super::options::Options;
 use super::provider::Provider;
 use super::session::Started;
+use super::stopping::process_exit;
 use crate::lock::lock;
 
 /// A session in use by one or more models, of which one runs it at a time, in the order of their asking.
 pub(super) struct SharedSession {
     turns: Mutex<Turns>,
     changed: Condvar,
-    /// Names of its input and output, which are asked for while another model runs it.
+    /// Names of its input and output, which may be asked for while another model runs it.
     pub input: String,
     pub output: String,
     /// What it runs on, and the name of that where it comes from a library of its own.
     pub provider: Provider,
     device: i32,
     pub plugin: Option<String>,
-    /// The providers that were tried in vain before, each with its reason.
+    /// The providers that were tried before and refused the model, each with its reason.
     pub refused: Vec<ModelError>,
 }
 
 struct Turns {
-    /// The session, unless somebody has it.
+    /// The session, unless a model runs it.
     session: Option<Session>,
-    /// Who waits for it, in order.
+    /// The tickets of the models that wait for it, in order.
     waiting: VecDeque<u64>,
     next: u64,
     /// Whether a panic has taken the session along.
     lost: bool,
+    /// Whether a run on a frame has failed, so that no model may take masks from it any more.
+    failed: bool,
 }
 
-/// Says so to those who wait, where it is dropped by a panic.
+/// Why a model gets no turn on a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoTurn {
+    /// It was stopped while it waited.
+    Stopped,
+    /// A panic has taken the session along, or the process ends.
+    Lost,
+    /// A run on a frame has [failed](SharedSession::fail).
+    Failed,
+}
+
+impl NoTurn {
+    /// The error of the model in the file `path`, which has not failed itself.
+    pub fn error(self, path: &Path) -> ModelError {
+        let owned = || path.to_owned();
+        match self {
+            NoTurn::Stopped => ModelError::Stopped { path: owned() },
+            NoTurn::Lost => lost(path),
+            NoTurn::Failed => ModelError::SharedFault { path: owned() },
+        }
+    }
+}
+
+/// Tells the models that wait that the session is lost, where a panic drops it.
 struct OnPanic<'a>(&'a SharedSession);
 
 impl Drop for OnPanic<'_> {
@@ -51,10 +76,11 @@ impl Drop for OnPanic<'_> {
     }
 }
 
-/// How often one who waits looks whether he was stopped.
+/// How often a model that waits looks whether it was stopped.
 const LOOK: Duration = Duration::from_millis(10);
 
 impl SharedSession {
+    /// One that no model runs yet.
     pub fn new(started: Started) -> Self {
         let Started {
             session,
@@ -78,6 +104,7 @@ impl SharedSession {
                 waiting: VecDeque::with_capacity(16),
                 next: 0,
                 lost: false,
+                failed: false,
             }),
             changed: Condvar::new(),
         }
@@ -93,44 +120,61 @@ impl SharedSession {
         }
     }
 
-    /// Runs `work` on the session once it is its turn, with nothing locked. Returns nothing if `stopped` said
-    /// so while it waited, if a panic has taken the session along, or if the process ends.
+    /// Runs `work` on the session once it is its turn, with nothing locked; `stopped` ends the waiting.
     pub fn with<R>(
         &self,
         stopped: impl Fn() -> bool,
         work: impl FnOnce(&mut Session) -> R,
-    ) -> Option<R> {
+    ) -> Result<R, NoTurn> {
         let mut session = self.take(stopped)?;
-        let inside = ending::enter();
+        let inside = process_exit::enter();
         let on_panic = OnPanic(self);
         let result = inside.is_some().then(|| work(&mut session));
         mem::forget(on_panic);
         drop(inside);
         self.lock().session = Some(session);
         self.changed.notify_all();
-        result
+        result.ok_or(NoTurn::Lost)
     }
 
-    fn take(&self, stopped: impl Fn() -> bool) -> Option<Session> {
+    /// Gives no more turns: a run on a frame has failed, and what is left of the session can't be told. To be called in
+    /// the turn of that run, so that none comes after it.
+    pub fn fail(&self) {
+        self.lock().failed = true;
+    }
+
+    fn take(&self, stopped: impl Fn() -> bool) -> Result<Session, NoTurn> {
         let mut turns = self.lock();
         let ticket = turns.next;
         turns.next += 1;
         turns.waiting.push_back(ticket);
         loop {
-            if turns.waiting.front() == Some(&ticket)
+            if !turns.failed
+                && turns.waiting.front() == Some(&ticket)
                 && let Some(session) = turns.session.take()
             {
                 turns.waiting.pop_front();
-                return Some(session);
+                return Ok(session);
             }
-            if turns.lost || stopped() {
+            let refusal = match (turns.failed, turns.lost) {
+                (true, _) => Some(NoTurn::Failed),
+                (_, true) => Some(NoTurn::Lost),
+                _ => stopped().then_some(NoTurn::Stopped),
+            };
+            if let Some(refusal) = refusal {
                 turns.waiting.retain(|waiting| *waiting != ticket);
                 self.changed.notify_all();
-                return None;
+                return Err(refusal);
             }
             let woken = self.changed.wait_timeout(turns, LOOK);
             turns = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Whether there are turns on it still.
+    fn is_sound(&self) -> bool {
+        let turns = self.lock();
+        !turns.lost && !turns.failed
     }
 
     fn lock(&self) -> MutexGuard<'_, Turns> {
@@ -151,7 +195,7 @@ pub(super) struct Key {
 
 impl Key {
     /// Of the file of this `hash` that is opened with `options`; none where the session is not to be shared:
-    /// whoever says how many threads work for him wants them for himself.
+    /// a user who says how many threads work for an element wants them for that one alone.
     pub fn new(hash: [u8; 32], options: &Options) -> Option<Self> {
         (options.threads == 0).then_some(Key {
             hash,
@@ -178,7 +222,7 @@ static MAKING: Mutex<Vec<Key>> = Mutex::new(Vec::new());
 /// Tells that one of them is made, or can't be.
 static MADE: Condvar = Condvar::new();
 
-/// The right to make the session of a key. Others wait for it, until it is dropped at the latest.
+/// The right to make the session of a key. Other models wait for it, until it is dropped at the latest.
 pub(super) struct Making(Key);
 
 impl Making {
@@ -199,15 +243,15 @@ impl Drop for Making {
 
 /// What there is of a session.
 pub(super) enum Found {
-    /// Somebody has it.
+    /// Another model has it.
     Made(Arc<SharedSession>),
-    /// It is whoever asked that makes it.
+    /// The model that asked is to make it.
     Yours(Making),
 }
 
-/// The session of `key`, once nobody else makes it, or the right to make it; none if `stopped` says so meanwhile.
+/// The session of `key`, once no other model makes it, or the right to make it; none if `stopped` says so meanwhile.
 ///
-/// Sixteen elements that start at once would otherwise all find none, and make sixteen.
+/// Otherwise sixteen elements that start at once would all find none, and make sixteen.
 pub(super) fn find_or_make(key: &Key, stopped: impl Fn() -> bool) -> Option<Found> {
     let mut making = making();
     loop {
@@ -230,7 +274,7 @@ fn making() -> MutexGuard<'static, Vec<Key>> {
     lock(&MAKING)
 }
 
-/// The session of `key` that somebody has already.
+/// The session of `key` that a model has already, and that has not failed.
 fn find(key: &Key) -> Option<Arc<SharedSession>> {
     let mut offers = offers();
     offers.retain(|offer| offer.session.strong_count() > 0);
@@ -238,10 +282,10 @@ fn find(key: &Key) -> Option<Arc<SharedSession>> {
         .iter()
         .filter(|offer| offer.key == *key)
         .filter_map(|offer| offer.session.upgrade());
-    sessions.find(|session| !session.lock().lost)
+    sessions.find(|session| session.is_sound())
 }
 
-/// Lets nobody else find `session`: a run of it has failed.
+/// Offers `session` to no further model: a trial of it has failed. Those that have it may go on with it.
 pub(super) fn withdraw(session: &Arc<SharedSession>) {
     offers().retain(|offer| !std::ptr::eq(offer.session.as_ptr(), Arc::as_ptr(session)));
 }

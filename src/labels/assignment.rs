@@ -12,7 +12,7 @@ const MOST_OF_A_GROUP: usize = 256;
 /// What is one in the whole numbers of the assignment.
 const ONE: f64 = 1_000_000.0;
 
-/// An object of before and one of now that may be the same.
+/// An object of the frame before and one of this frame that may be the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
     /// Index of the one.
@@ -41,7 +41,7 @@ pub fn assigned(pairs: &[Pair]) -> Vec<(usize, usize)> {
             chosen.extend(heaviest_first(group));
             continue;
         }
-        // As many columns as rows at least; those that are added stand for nobody.
+        // As many columns as rows at least; those that are added stand for no object.
         let columns = nows.len().max(befores.len());
         let mut weights = Matrix::new(befores.len(), columns, 0_i64);
         for pair in &group {
@@ -124,7 +124,7 @@ mod tests {
             pair(5, 7, 0.1),
         ];
         assert_eq!(assigned(&pairs), [(0, 0), (1, 1), (5, 7)]);
-        // More objects of before than of now.
+        // More objects in the frame before than in this one.
         let pairs = [pair(0, 3, 1.0), pair(1, 3, 1.5), pair(2, 3, 0.5)];
         assert_eq!(assigned(&pairs), [(1, 3)]);
         assert!(assigned(&[]).is_empty());

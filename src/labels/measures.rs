@@ -56,6 +56,7 @@ impl Object {
         self.rows.1 = y;
     }
 
+    /// Makes means of the sums.
     pub(super) fn finish(&mut self) {
         let area = self.area.max(1) as f64;
         self.centroid = (self.centroid.0 / area, self.centroid.1 / area);

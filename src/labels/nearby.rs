@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::measures::Object;
 
-/// Objects by where they are, so that nobody has to look at all of them.
+/// Objects by where they are, so that not all of them have to be looked at.
 pub(super) struct Nearby {
     /// Side of a square.
     side: f64,

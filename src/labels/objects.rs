@@ -80,11 +80,15 @@ pub enum Split {
 #[error(
     "there are {0} objects in a frame, and labels go up to {MOST_OBJECTS}: set min-area, so that specks don't count"
 )]
-pub struct TooMany(pub usize);
+pub struct TooMany(
+    /// How many there are.
+    pub usize,
+);
 
 /// What was found in a mask.
 #[derive(Clone, Debug, Default)]
 pub struct Labelled {
+    /// Those that count, in the order of their first pixels, row by row.
     pub objects: Vec<Object>,
     /// The number of the object of each pixel, 0 where there is none.
     pub labels: Vec<u32>,
@@ -152,7 +156,7 @@ impl Labeller {
     /// Tells objects apart that touch.
     fn part(&mut self, probability: Option<&[f32]>, width: usize, rules: &Rules) {
         let parting = match (rules.split, probability) {
-            // Without probabilities nobody knows what is sure.
+            // Without probabilities it is not known what is sure.
             (Split::Off, _) | (Split::Cores, None) => return,
             (Split::Distance | Split::Probability, _) => Parting::Depth(rules.split_depth),
             (Split::Cores, Some(_)) => Parting::Cores {
@@ -190,7 +194,7 @@ impl Labeller {
         &self.labels
     }
 
-    /// Both, for whoever gives other numbers: a label's object is the one of its place in the list, from 1 on.
+    /// Both, for a [`Tracker`](super::Tracker), which gives other numbers: a label's object is the one of its place in the list, from 1 on.
     pub fn parts_mut(&mut self) -> (&mut [Object], &mut [u32]) {
         (&mut self.objects, &mut self.labels)
     }

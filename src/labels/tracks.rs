@@ -13,10 +13,10 @@ const REACH: f64 = 1.5;
 /// Frames for which an object that was not found is looked for again.
 const PATIENCE: u32 = 2;
 
-/// Both parts of an object that has divided cover at least this share of it.
+/// The new part of an object that has divided covers at least this share of it.
 const LEAST_OF_A_HALF: f64 = 0.15;
 
-/// The larger part of an object that has divided is at most this much of it.
+/// Neither part of an object that has divided has more than this share of its area.
 const MOST_OF_A_HALF: f64 = 0.8;
 
 /// Gives objects numbers that they keep. Two objects of neighbouring frames are taken for the same by how much they
@@ -28,7 +28,8 @@ pub struct Tracker {
     known: Vec<Known>,
     /// Numbers that were given.
     given: u32,
-    /// Pixels that an object of before and one of now have in common: indices of both, and how many.
+    /// Pixels that an object of the frame before and one of this frame have in common: the number of the one, the label
+    /// of the other, and how many.
     overlaps: Vec<(u32, u32, usize)>,
     pairs: Vec<Pair>,
     events: Events,
@@ -59,15 +60,15 @@ pub struct Events {
     pub begun_anew: bool,
     /// Objects that were not there before; halves of one that has divided are not among them.
     pub births: Vec<u32>,
-    /// Objects that were looked for in vain: their numbers are given up.
+    /// Objects that were not found again: their numbers are given up.
     pub deaths: Vec<u32>,
     /// Objects that have divided, and what became of them.
     pub divisions: Vec<(u32, [u32; 2])>,
 }
 
 impl Events {
-    /// Adds what happened later. What happened before numbers began anew goes, for they mean other objects now; so
-    /// there is an end to it.
+    /// Adds what happened later. What happened before numbers began anew goes, since they mean other objects now; so
+    /// the lists don't grow without end.
     pub fn append(&mut self, later: &Events) {
         if later.begun_anew {
             self.clear();
@@ -78,6 +79,7 @@ impl Events {
         self.divisions.extend_from_slice(&later.divisions);
     }
 
+    /// Forgets all of them.
     pub fn clear(&mut self) {
         self.begun_anew = false;
         self.births.clear();
@@ -94,7 +96,7 @@ impl Tracker {
         self.given = 0;
     }
 
-    /// Forgets the objects, as nobody follows them for a while, but not which numbers were given.
+    /// Forgets the objects, which are not followed for a while, but not which numbers were given.
     pub fn lose_sight(&mut self) {
         if !self.known.is_empty() {
             self.known.clear();
@@ -103,8 +105,8 @@ impl Tracker {
     }
 
     /// Gives `objects` of a frame, and their pixels in `labels`, the numbers of those they were in the frame
-    /// before, and others new ones. Frames of another size begin anew. Where they come from the mask of the frame
-    /// before once more, and it is no new one, nothing is missing for longer by that.
+    /// before, and others new ones. Frames of another size begin anew. Unless the mask `is_new`, it is the one of the
+    /// frame before once more, and objects that are lost are not lost for longer by it.
     ///
     /// No number is given twice until all are given. Then they begin at 1 again, and so does all else.
     pub fn follow(&mut self, objects: &mut [Object], labels: &mut [u32], is_new: bool) -> &Events {
@@ -155,7 +157,7 @@ impl Tracker {
         numbers
     }
 
-    /// Counts the pixels that objects of before and of now have in common.
+    /// Counts the pixels that objects of the frame before and of this one have in common.
     fn overlap(&mut self, labels: &[u32]) {
         let pixels = self.before.iter().zip(labels);
         let both = pixels.filter(|(before, now)| **before != 0 && **now != 0);
@@ -228,9 +230,10 @@ impl Tracker {
         self.pairs.retain(|pair| pair.weight > 0.0);
     }
 
-    /// Takes two objects for the halves of one, where one of them is new and both lie on it.
+    /// Takes two objects for the parts of one that has divided, where one of them is new and lies on it, and the other
+    /// would have its number.
     fn divide(&mut self, objects: &[Object], numbers: &mut [u32]) {
-        // The object of before that each has most pixels in common with.
+        // The object of the frame before that each has most pixels in common with.
         let mut parents = vec![(0, 0); objects.len()];
         for (parent, label, pixels) in &self.overlaps {
             let most = (*label as usize)

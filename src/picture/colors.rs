@@ -1,4 +1,4 @@
-//! Colours of classes.
+//! Colours of classes, of objects, and of the inks that text and bars are drawn with.
 
 use serde::{Deserialize, Serialize};
 

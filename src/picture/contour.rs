@@ -1,7 +1,7 @@
 //! Where regions of a mask end, and how strongly their pixels are painted.
 
 use super::codes::CHUNK;
-use super::palette::FIRST_INK;
+use super::colors::FIRST_INK;
 use super::style::Style;
 
 /// Weight of a colour that hides what is below.

@@ -22,7 +22,7 @@ pub enum DisplayRange {
     },
 }
 
-/// Why a text is no [`DisplayRange`].
+/// The text that is not a [`DisplayRange`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "\"{0}\" is no range: it is \"auto\" or two counts, such as \"100,4095\", from 0 to 65535 and the \
@@ -83,6 +83,7 @@ impl Levels {
         }
     }
 
+    /// The 8 bits of a grey value.
     pub(super) fn apply(self, code: u16) -> u8 {
         // Adding 2^23 rounds to an integer, which then lies in the lowest bits. Unlike a conversion
         // the compiler can do this to several pixels at once.

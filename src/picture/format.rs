@@ -121,6 +121,7 @@ impl Format {
         }
     }
 
+    /// Where its samples lie.
     pub(super) fn layout(self) -> Layout {
         TABLE[self as usize].2
     }

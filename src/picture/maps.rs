@@ -18,6 +18,7 @@ pub struct WriteError {
 }
 
 impl WriteError {
+    /// For `what` into `target`.
     pub(super) fn new(what: &'static str, target: &FrameMut) -> Self {
         WriteError {
             what,

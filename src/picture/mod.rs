@@ -24,7 +24,10 @@ mod traits;
 mod yuv;
 
 pub use codes::{LUMA, for_each_row, seen_channels, value_of_codes};
-pub use colors::ColorList;
+pub use colors::{
+    Color, DEFAULT_COLORS, FIRST_INK, INK_BLACK, INK_WHITE, INSTANCE_COLORS, default_color,
+    ink_color, instance_color, instance_value,
+};
 pub use display::{DisplayRange, DisplayRangeError, LevelTracker, Levels};
 pub use format::Format;
 pub use frame::{Frame, FrameError, FrameMut, Plane, PlaneMut};
@@ -34,10 +37,7 @@ pub use maps::{
 pub use normalize::{Normalizer, Scaling, scaling};
 pub use objects::keep_objects;
 pub use overlay::draw;
-pub use palette::{
-    Color, DEFAULT_COLORS, FIRST_INK, INK_BLACK, INK_WHITE, INSTANCE_COLORS, default_color,
-    ink_color, instance_color, instance_value,
-};
+pub use palette::Palette;
 pub use read::fill;
 pub use stale::{STALE_COLORS, mark_stale};
 pub use statistics::Statistics;

@@ -49,7 +49,7 @@ impl Scaling {
     }
 }
 
-/// How a frame of these statistics is normalised. The result is finite for every frame; one of a
+/// How a frame of these statistics is normalized. The result is finite for every frame; one of a
 /// single value becomes 0 everywhere, unless the range is fixed.
 ///
 /// Where two percentiles coincide, as they do on a dark frame with few bright spots, the smallest
@@ -98,7 +98,7 @@ impl Normalizer {
         self.normalization
     }
 
-    /// How the frame is normalised for a network of `channels`.
+    /// How the frame is normalized for a network of `channels`.
     pub fn scaling(&mut self, frame: &Frame, channels: Channels) -> Scaling {
         match self.normalization {
             Normalization::Fixed { .. } => {}

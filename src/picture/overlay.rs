@@ -1,13 +1,13 @@
 //! The mask drawn over the picture.
 
 use super::codes::{self, CHUNK, Channel};
+use super::colors::{Color, FIRST_INK, default_color, ink_color};
 use super::contour::{Contour, OPAQUE};
 use super::display::Levels;
 use super::format::Layout;
 use super::frame::{Frame, FrameMut};
 use super::maps::WriteError;
 use super::overlay_yuv;
-use super::palette::{Color, FIRST_INK, default_color, ink_color};
 use super::style::Style;
 
 /// Draws the classes of `mask` (rows of the frame's width without gaps) in a style: regions filled
@@ -41,18 +41,18 @@ pub fn draw(
         return Err(WriteError::new("an overlay", target));
     }
     let contour = Contour::new(&mask[..width * height], width, height, style);
-    let palette = Palette::new(target, colors);
+    let table = ColorTable::new(target, colors);
     match (source, target.format().layout()) {
         (Some(source), Layout::Packed { bytes, .. }) => {
             if bytes == 3 {
-                draw_gray::<3>(source, target, &contour, &palette, levels);
+                draw_gray::<3>(source, target, &contour, &table, levels);
             } else {
-                draw_gray::<4>(source, target, &contour, &palette, levels);
+                draw_gray::<4>(source, target, &contour, &table, levels);
             }
         }
-        (None, Layout::Packed { bytes, .. }) => draw_packed(target, bytes, &contour, &palette),
+        (None, Layout::Packed { bytes, .. }) => draw_packed(target, bytes, &contour, &table),
         (None, Layout::Yuv { chroma, step }) => {
-            overlay_yuv::draw(target, (chroma, step), &contour, &palette);
+            overlay_yuv::draw(target, (chroma, step), &contour, &table);
         }
         _ => return Err(WriteError::new("an overlay", target)),
     }
@@ -61,11 +61,11 @@ pub fn draw(
 
 /// The colour of each class in the samples of a picture, in their order: that of the bytes of a
 /// pixel, or luma and both kinds of chroma.
-pub(super) struct Palette([[u8; 3]; 256]);
+pub(super) struct ColorTable([[u8; 3]; 256]);
 
-impl Palette {
+impl ColorTable {
     fn new(target: &FrameMut, colors: &[Color]) -> Self {
-        Palette(std::array::from_fn(|class| {
+        ColorTable(std::array::from_fn(|class| {
             let Color(color) = match (u8::try_from(class), colors.get(class)) {
                 (Ok(ink @ FIRST_INK..), _) => ink_color(ink),
                 (_, Some(color)) => *color,
@@ -84,6 +84,7 @@ impl Palette {
         }))
     }
 
+    /// The samples of a class.
     pub fn of(&self, class: u8) -> [u8; 3] {
         self.0[usize::from(class)]
     }
@@ -99,7 +100,7 @@ fn draw_gray<const BYTES: usize>(
     source: &Frame,
     target: &mut FrameMut,
     contour: &Contour,
-    palette: &Palette,
+    table: &ColorTable,
     levels: Levels,
 ) {
     let (mut codes, mut weights, mut shown) = ([0; CHUNK], [0; CHUNK], [0; CHUNK]);
@@ -118,13 +119,13 @@ fn draw_gray<const BYTES: usize>(
             }
             let weights = &mut weights[..pixels.len()];
             if contour.weights(y, x, weights) {
-                paint(pixels, weights, contour.classes(y, x), palette);
+                paint(pixels, weights, contour.classes(y, x), table);
             }
         }
     }
 }
 
-fn draw_packed(target: &mut FrameMut, bytes: usize, contour: &Contour, palette: &Palette) {
+fn draw_packed(target: &mut FrameMut, bytes: usize, contour: &Contour, table: &ColorTable) {
     let mut weights = [0; CHUNK];
     for y in 0..target.height() {
         for x in (0..target.width()).step_by(CHUNK) {
@@ -135,9 +136,9 @@ fn draw_packed(target: &mut FrameMut, bytes: usize, contour: &Contour, palette: 
             let classes = contour.classes(y, x);
             let row = &mut target.row(0, y)[bytes * x..];
             if bytes == 3 {
-                paint(row.as_chunks_mut::<3>().0, weights, classes, palette);
+                paint(row.as_chunks_mut::<3>().0, weights, classes, table);
             } else {
-                paint(row.as_chunks_mut::<4>().0, weights, classes, palette);
+                paint(row.as_chunks_mut::<4>().0, weights, classes, table);
             }
         }
     }
@@ -147,11 +148,11 @@ fn paint<const BYTES: usize>(
     pixels: &mut [[u8; BYTES]],
     weights: &[u16],
     classes: &[u8],
-    palette: &Palette,
+    table: &ColorTable,
 ) {
     for ((pixel, weight), class) in pixels.iter_mut().zip(weights).zip(classes) {
         if *weight > 0 {
-            for (sample, color) in pixel.iter_mut().zip(palette.of(*class)) {
+            for (sample, color) in pixel.iter_mut().zip(table.of(*class)) {
                 *sample = blend(*sample, color, *weight);
             }
         }

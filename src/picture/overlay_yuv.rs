@@ -3,7 +3,7 @@
 use super::codes::CHUNK;
 use super::contour::{Contour, OPAQUE};
 use super::frame::FrameMut;
-use super::overlay::{Palette, blend};
+use super::overlay::{ColorTable, blend};
 
 /// Two rows of at most [`CHUNK`] pixels, of which each block of 2 x 2 pixels shares chroma. At an odd
 /// end of the frame the last row or column stands twice, which leaves the mean of a block what it is.
@@ -19,7 +19,7 @@ pub(super) fn draw(
     target: &mut FrameMut,
     (chroma, step): ([(usize, usize); 2], usize),
     contour: &Contour,
-    palette: &Palette,
+    table: &ColorTable,
 ) {
     let mut strip = Strip {
         weights: [[0; CHUNK]; 2],
@@ -34,12 +34,12 @@ pub(super) fn draw(
             }
             for index in 0..rows {
                 let luma = &mut target.row(0, y + index)[x..x + columns];
-                strip.paint_luma(index, palette, luma);
+                strip.paint_luma(index, table, luma);
             }
             for (kind, (plane, offset)) in [1, 2].into_iter().zip(chroma) {
                 let samples = &mut target.row(plane, y / 2)[x / 2 * step + offset..];
                 let samples = samples.iter_mut().step_by(step).take(columns.div_ceil(2));
-                strip.paint_chroma(kind, palette, samples);
+                strip.paint_chroma(kind, table, samples);
             }
         }
     }
@@ -74,20 +74,20 @@ impl Strip {
         painted
     }
 
-    fn paint_luma(&self, index: usize, palette: &Palette, samples: &mut [u8]) {
+    fn paint_luma(&self, index: usize, table: &ColorTable, samples: &mut [u8]) {
         let pixels = self.weights[index].iter().zip(&self.classes[index]);
         for (sample, (weight, class)) in samples.iter_mut().zip(pixels) {
             if *weight > 0 {
-                *sample = blend(*sample, palette.of(*class)[0], *weight);
+                *sample = blend(*sample, table.of(*class)[0], *weight);
             }
         }
     }
 
-    /// `kind` is the place of the samples in the palette's colours.
+    /// `kind` is the place of the samples in a row of the table.
     fn paint_chroma<'a>(
         &self,
         kind: usize,
-        palette: &Palette,
+        table: &ColorTable,
         samples: impl Iterator<Item = &'a mut u8>,
     ) {
         const ALL: u32 = 4 * OPAQUE as u32;
@@ -104,7 +104,7 @@ impl Strip {
             let classes = [class[0], class[1], class_below[0], class_below[1]];
             let colors = weights.iter().zip(classes);
             let color: u32 = colors
-                .map(|(weight, class)| weight * u32::from(palette.of(class)[kind]))
+                .map(|(weight, class)| weight * u32::from(table.of(class)[kind]))
                 .sum();
             let kept = u32::from(*sample) * (ALL - painted);
             *sample = ((kept + color + ALL / 2) / ALL) as u8;

@@ -1,9 +1,9 @@
-//! Colours of one's own, in place of those of the model or of [`INSTANCE_COLORS`].
+//! The user's own colours, in place of those of the model or of [`INSTANCE_COLORS`].
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::palette::{Color, FIRST_INK, INSTANCE_COLORS, instance_value};
+use super::colors::{Color, FIRST_INK, INSTANCE_COLORS, instance_value};
 
 /// As many colours as there are map values between the background and the inks.
 const MOST: usize = FIRST_INK as usize - 1;
@@ -11,22 +11,22 @@ const MOST: usize = FIRST_INK as usize - 1;
 /// Colours that classes and objects take in turn; the default has none, so that they have the colours that they
 /// have without it. `#rrggbb,#rrggbb,...` in text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ColorList {
+pub struct Palette {
     /// The first `count` of them.
     colors: [Color; MOST],
     count: usize,
 }
 
-impl Default for ColorList {
+impl Default for Palette {
     fn default() -> Self {
-        ColorList {
+        Palette {
             colors: [Color([0; 3]); MOST],
             count: 0,
         }
     }
 }
 
-impl ColorList {
+impl Palette {
     fn colors(&self) -> &[Color] {
         &self.colors[..self.count]
     }
@@ -62,30 +62,30 @@ impl ColorList {
     }
 }
 
-impl FromStr for ColorList {
+impl FromStr for Palette {
     type Err = String;
 
     /// Colours with commas between them; no text is no colour.
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut list = ColorList::default();
+        let mut palette = Palette::default();
         if text.trim().is_empty() {
-            return Ok(list);
+            return Ok(palette);
         }
         for color in text.split(',') {
             let color = Color::try_from(color.trim().to_owned()).map_err(|error| {
                 format!("{error}; a palette is colours with commas between them, such as #e69f00,#56b4e9, or nothing")
             })?;
-            let Some(place) = list.colors.get_mut(list.count) else {
+            let Some(place) = palette.colors.get_mut(palette.count) else {
                 return Err(format!("a palette has {MOST} colours at most"));
             };
             *place = color;
-            list.count += 1;
+            palette.count += 1;
         }
-        Ok(list)
+        Ok(palette)
     }
 }
 
-impl fmt::Display for ColorList {
+impl fmt::Display for Palette {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let colors: Vec<String> = self.colors().iter().map(|color| (*color).into()).collect();
         f.write_str(&colors.join(","))
@@ -94,7 +94,7 @@ impl fmt::Display for ColorList {
 
 #[cfg(test)]
 mod tests {
-    use super::super::palette::instance_color;
+    use super::super::colors::instance_color;
     use super::*;
 
     const RED: Color = Color([255, 0, 0]);
@@ -103,48 +103,51 @@ mod tests {
     #[test]
     fn colours_are_read_as_they_are_written() {
         for text in ["", "#ff0000", "#ff0000,#0000ff,#ff0000"] {
-            assert_eq!(text.parse::<ColorList>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Palette>().unwrap().to_string(), text);
         }
-        let spaced: ColorList = " #FF0000 , #0000fF ".parse().unwrap();
+        let spaced: Palette = " #FF0000 , #0000fF ".parse().unwrap();
         assert_eq!(spaced.to_string(), "#ff0000,#0000ff");
-        assert_eq!(" ".parse(), Ok(ColorList::default()));
+        assert_eq!(" ".parse(), Ok(Palette::default()));
         for (wrong, named) in [
             ("red", "\"red\""),
             ("#ff0000;#00ff00", "\"#ff0000;#00ff00\""),
             ("#ff0000,", "\"\""),
             ("#ff0000,#0f0", "\"#0f0\""),
         ] {
-            let error = wrong.parse::<ColorList>().unwrap_err();
+            let error = wrong.parse::<Palette>().unwrap_err();
             assert!(error.starts_with(named), "{error}");
             assert!(error.contains("such as #e69f00,#56b4e9"), "{error}");
         }
-        let many = |count| vec!["#123456"; count].join(",").parse::<ColorList>();
+        let many = |count| vec!["#123456"; count].join(",").parse::<Palette>();
         assert!(many(MOST).is_ok());
         assert!(many(MOST + 1).unwrap_err().contains("247"));
     }
 
     #[test]
     fn classes_take_them_in_turn_as_far_as_they_go() {
-        let list: ColorList = "#ff0000,#0000ff".parse().unwrap();
-        let colors = [0, 1, 2, 3, 255].map(|class| list.of_class(class));
+        let palette: Palette = "#ff0000,#0000ff".parse().unwrap();
+        let colors = [0, 1, 2, 3, 255].map(|class| palette.of_class(class));
         assert_eq!(colors, [None, Some(RED), Some(BLUE), None, None]);
-        assert_eq!(ColorList::default().of_class(1), None);
+        assert_eq!(Palette::default().of_class(1), None);
     }
 
     #[test]
     fn objects_take_them_again_and_again() {
         let some = "#ff0000,#0000ff,#00ff00".parse().unwrap();
         let most = vec!["#ff0000"; MOST].join(",").parse().unwrap();
-        for list in [some, most, ColorList::default()] {
-            assert_eq!((list.instance_value(0), list.of_instance(0)), (0, None));
+        for palette in [some, most, Palette::default()] {
+            assert_eq!(
+                (palette.instance_value(0), palette.of_instance(0)),
+                (0, None)
+            );
             for number in (1..1000).chain([u32::MAX]) {
-                let value = list.instance_value(number);
+                let value = palette.instance_value(number);
                 assert!((1..FIRST_INK).contains(&value));
-                let expected = match list.count {
+                let expected = match palette.count {
                     0 => instance_color(number),
-                    count => list.colors[(number - 1) as usize % count],
+                    count => palette.colors[(number - 1) as usize % count],
                 };
-                assert_eq!(list.of_instance(value), Some(expected), "{number}");
+                assert_eq!(palette.of_instance(value), Some(expected), "{number}");
             }
         }
         // There are more values than colours, so that objects of the same colour that touch keep their outline.

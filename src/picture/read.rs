@@ -1,4 +1,4 @@
-//! One tile of a frame as the network's input: read, converted, normalised and mirrored in one go.
+//! One tile of a frame as the network's input: read, converted, normalized and mirrored in one go.
 
 use super::codes::{self, CHUNK, Channel};
 use super::frame::Frame;
@@ -97,7 +97,7 @@ impl Linear {
 mod tests {
     use super::super::format::Format;
     use super::super::normalize::Normalizer;
-    use super::super::testing::{Picture, noise, places};
+    use super::super::testing::{PACKED_FORMATS, Picture, noise, places};
     use super::super::yuv::{YuvCoding, YuvRange};
     use super::*;
     use crate::contract::{Geometry, Normalization, Sizes};
@@ -175,14 +175,7 @@ mod tests {
         let expected: Vec<f32> = (0..3)
             .flat_map(|channel| places(size).map(move |(y, x)| f32::from(color(x, y)[channel])))
             .collect();
-        for format in [
-            Format::Rgb,
-            Format::Bgr,
-            Format::Rgba,
-            Format::Bgra,
-            Format::Rgbx,
-            Format::Bgrx,
-        ] {
+        for format in PACKED_FORMATS {
             let picture = Picture::color(format, size, FULL, color);
             let got = filled(&picture, Channels::Rgb, Scaling::IDENTITY, (0, 0));
             assert_eq!(got, expected, "{format:?}");

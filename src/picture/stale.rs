@@ -1,6 +1,6 @@
 //! A mask that is too old to be taken for what is on the picture, made to look like it.
 
-use super::palette::Color;
+use super::colors::Color;
 
 /// Classes of a marked mask: what was found, and the two kinds of stripes.
 const FOUND: u8 = 1;
@@ -15,7 +15,7 @@ pub const STALE_COLORS: [Color; 4] = [
 ];
 
 /// Draws the outlines of what is on `mask`, rows of `width` pixels, into `marked` of the same size, in a frame of
-/// stripes: whoever looks at the picture sees that the mask belongs to another one.
+/// stripes: it can be seen that the mask belongs to another picture.
 pub fn mark_stale(mask: &[u8], width: usize, marked: &mut [u8]) {
     if width == 0 {
         return;

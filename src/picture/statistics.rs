@@ -6,7 +6,7 @@ use super::histogram::Histogram;
 use crate::contract::Channels;
 
 /// What a frame's values are like: those that a network sees, of all its channels together, before
-/// normalising. 0..=255, or 0..=65535 for pictures of 16 bits.
+/// normalizing. 0..=255, or 0..=65535 for pictures of 16 bits.
 ///
 /// One is made once and measures frame after frame; then it allocates nothing.
 #[derive(Clone, Debug, Default)]
@@ -124,7 +124,7 @@ fn for_chunks(frame: &Frame, channel: codes::Channel, mut act: impl FnMut(&[u16]
 #[cfg(test)]
 mod tests {
     use super::super::format::Format;
-    use super::super::testing::{Picture, noise, places};
+    use super::super::testing::{PACKED_FORMATS, Picture, noise, places};
     use super::super::yuv::{YuvCoding, YuvRange};
     use super::*;
 
@@ -212,14 +212,7 @@ mod tests {
                 ((77.0 * r + 150.0 * g + 29.0 * b) / 256.0).floor()
             })
             .collect();
-        for format in [
-            Format::Rgb,
-            Format::Bgr,
-            Format::Rgba,
-            Format::Bgra,
-            Format::Rgbx,
-            Format::Bgrx,
-        ] {
+        for format in PACKED_FORMATS {
             let picture = Picture::color(format, size, FULL, color);
             close(measured(&picture, Channels::Rgb), naive(&joint));
             close(measured(&picture, Channels::Gray), naive(&luma));

@@ -4,6 +4,16 @@ use super::format::{Format, Layout};
 use super::frame::{Frame, FrameMut, Plane, PlaneMut};
 use super::yuv::YuvCoding;
 
+/// The formats of red, green and blue in one plane.
+pub const PACKED_FORMATS: [Format; 6] = [
+    Format::Rgb,
+    Format::Bgr,
+    Format::Rgba,
+    Format::Bgra,
+    Format::Rgbx,
+    Format::Bgrx,
+];
+
 /// A picture that owns its bytes. Rows lie an odd number of bytes further apart than they need to,
 /// and the last row ends with its last pixel.
 #[derive(Clone, Debug, PartialEq)]

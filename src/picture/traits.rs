@@ -15,7 +15,7 @@ const ROWS: usize = 64;
 /// Pictures of fewer pixels on a side are not measured: a few values say nothing.
 const LEAST_SIDE: usize = 32;
 
-/// What pictures are compared by. All are made of what the network sees, after normalising, so that
+/// What pictures are compared by. All are made of what the network sees, after normalizing, so that
 /// with z-score the unit is a standard deviation of the picture and exposure or bits make no difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -84,6 +84,7 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
+    /// For pictures of this coding.
     pub fn new(coding: YuvCoding) -> Self {
         let fixed = |factor: f64| (factor * 65_536.0).round() as i32;
         let (black, white) = coding.luma();

@@ -10,7 +10,9 @@ pub const LEAST_SIDE: usize = 16;
 pub struct Grid<T> {
     /// Side of a block in pixels.
     pub side: usize,
+    /// Blocks from top to bottom.
     pub rows: usize,
+    /// Blocks from left to right.
     pub columns: usize,
     cells: Vec<T>,
 }
@@ -27,14 +29,17 @@ impl<T: Copy> Grid<T> {
         }
     }
 
+    /// Sets all blocks.
     pub fn fill(&mut self, value: T) {
         self.cells.fill(value);
     }
 
+    /// The cells, row by row.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.cells.iter()
     }
 
+    /// The same, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.cells.iter_mut()
     }
@@ -44,6 +49,7 @@ impl<T: Copy> Grid<T> {
         &self.cells[row * self.columns..][..self.columns]
     }
 
+    /// The same, to be changed.
     pub fn row_mut(&mut self, row: usize) -> &mut [T] {
         &mut self.cells[row * self.columns..][..self.columns]
     }

@@ -14,11 +14,13 @@ const MOST: usize = 32;
 /// A part of a frame that is inferred by itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patch {
+    /// Its pixels from top to bottom.
     pub rows: Span,
+    /// Its pixels from left to right.
     pub columns: Span,
-    /// The network's input.
+    /// The network's input, in pixels.
     pub outer: Size,
-    /// The network's output.
+    /// The network's output, in pixels.
     pub output: Size,
 }
 

@@ -79,7 +79,7 @@ impl Batches {
 
 impl Segmenter {
     /// Plans the tiles for frames of `frame` pixels and makes all memory that they need. Frames of
-    /// another size do that on their own, and take longer for it.
+    /// another size do that by themselves, and take longer for it.
     ///
     /// Where memory lacks for tiles that were planned, smaller ones are tried, for frames of this size.
     pub fn prepare(&mut self, frame: Size) -> Result<&Plan, SegmentError> {
@@ -111,7 +111,7 @@ impl Segmenter {
             }
         };
         let wanted = match (&kept, self.tiles.batch) {
-            // How many tiles have changed, nobody knows before.
+            // How many tiles have changed is not known before.
             (Some(_), _) => 1,
             (None, 0) => self.batches.of(&plan).unwrap_or(0),
             (None, wanted) => wanted,
@@ -149,7 +149,7 @@ impl Segmenter {
         Ok(())
     }
 
-    /// Bytes that tiles take at most, where those that were asked for are not to be had for the frames of now.
+    /// Bytes that tiles take at most, where those that were asked for are not to be had for the current frames.
     pub fn short_of_memory(&self) -> Option<u64> {
         let frame = self.prepared.as_ref()?.plan.frame;
         let shortage = self.shortage.filter(|shortage| shortage.frame == frame)?;
@@ -211,7 +211,7 @@ impl Segmenter {
     }
 }
 
-/// Makes sure that the network has left memory for frames of this size: whoever else asks for it may not be
+/// Makes sure that the network has left memory for frames of this size: other code that asks for memory may not be
 /// prepared to get none.
 pub(super) fn leave_room(frame: Size) -> Result<(), TryReserveError> {
     let mut room: Vec<u8> = Vec::new();

@@ -39,6 +39,38 @@ impl Decision {
         self.outputs
     }
 
+    /// The probabilities of all channels, of scores \[outputs\]\[pixels\] and in the same order.
+    pub fn probabilities(&self, scores: &[f32]) -> Vec<f32> {
+        if self.probabilities {
+            return scores.to_vec();
+        }
+        if self.outputs == 1 {
+            return scores.iter().map(|score| logistic(*score)).collect();
+        }
+        let pixels = scores.len() / self.outputs;
+        let row = Row::new(scores, pixels, 0, pixels);
+        let (mut total, mut largest) = (vec![0.0; pixels], vec![0.0; pixels]);
+        self.totals(row, &mut total, &mut largest);
+        let of_pixels = || total.iter().zip(&largest);
+        (0..self.outputs)
+            .flat_map(|output| row.of(output).iter().zip(of_pixels()))
+            .map(|(score, (total, largest))| exp(score - largest) / total)
+            .collect()
+    }
+
+    /// Writes the class of each pixel, and the probability that it is not background, of scores
+    /// \[outputs\]\[pixels\].
+    ///
+    /// # Panics
+    /// If there are fewer scores or probabilities than pixels in `mask`.
+    pub fn decide(&self, scores: &[f32], mask: &mut [u8], probability: &mut [f32]) {
+        let pixels = mask.len();
+        let row = Row::new(scores, pixels, 0, pixels);
+        let mut space = vec![0.0; pixels];
+        self.classes(row, &mut space, mask);
+        self.foreground(row, &mut space, &mut probability[..pixels]);
+    }
+
     /// Writes the class of each pixel. `best` is working space at least as long.
     pub(super) fn classes(&self, scores: Row, best: &mut [f32], mask: &mut [u8]) {
         let t = self.threshold;
@@ -149,8 +181,9 @@ impl Decision {
         }
     }
 
-    /// What decides about the sums that [`add`](Self::add) leaves, once their weights are complete.
-    pub(super) fn of_sums(&self) -> Self {
+    /// What decides about the sums that [`add`](Self::add) leaves, once their weights are complete, and about means
+    /// of such sums.
+    pub fn of_sums(&self) -> Self {
         Decision {
             probabilities: true,
             outputs: self.planes(),
@@ -201,11 +234,8 @@ mod tests {
     fn decide<const N: usize>(decision: Decision, pixels: &[[f32; N]]) -> (Vec<u8>, Vec<f32>) {
         let channel = |channel| pixels.iter().map(move |pixel| pixel[channel]);
         let tensor: Vec<f32> = (0..N).flat_map(channel).collect();
-        let row = Row::new(&tensor, pixels.len(), 0, pixels.len());
-        let mut space = vec![f32::NAN; pixels.len()];
         let (mut mask, mut p) = (vec![9; pixels.len()], vec![f32::NAN; pixels.len()]);
-        decision.classes(row, &mut space, &mut mask);
-        decision.foreground(row, &mut space, &mut p);
+        decision.decide(&tensor, &mut mask, &mut p);
         (mask, p)
     }
 
@@ -262,6 +292,21 @@ mod tests {
         let (mask, p) = decide(Decision::new(Activation::None, 3, 0.9), &pixels);
         assert_eq!(mask, [0, 1, 0]);
         close(&p, &[0.0, 0.8, 0.5]);
+    }
+
+    #[test]
+    fn probabilities_are_those_of_the_definition() {
+        let of = |activation, outputs, scores: &[f32]| {
+            Decision::new(activation, outputs, 0.5).probabilities(scores)
+        };
+        close(&of(Activation::Sigmoid, 1, &[0.0, 2.0]), &[0.5, 0.880_797]);
+        assert_eq!(of(Activation::None, 2, &[0.3, 0.7]), [0.3, 0.7]);
+        let found = of(Activation::Softmax, 2, &[0.0, 1.0, 2.0, -1.0]);
+        close(&found, &[0.119_203, 0.880_797, 0.880_797, 0.119_203]);
+        // Of three classes, and of scores whose powers no number can hold.
+        let found = of(Activation::Softmax, 3, &[1.0, 900.0, 1.0, 900.0, 1.0, -900.0]);
+        let third = 1.0 / 3.0;
+        close(&found, &[third, 0.5, third, 0.5, third, 0.0]);
     }
 
     #[test]

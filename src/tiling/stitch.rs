@@ -16,8 +16,10 @@ pub struct Stitcher {
     of_sums: Decision,
     frame: [usize; 2],
     /// Weighted probabilities, \[planes\]\[height\]\[width\] of the frame; empty where the plan
-    /// doesn't blend.
+    /// doesn't blend and nobody asks for them.
     sums: Vec<f32>,
+    /// The weights of a row of pixels that are summed though the plan has no weights.
+    ones: Vec<f32>,
     /// Two rows of working space.
     space: [Vec<f32>; 2],
 }
@@ -28,20 +30,38 @@ impl Stitcher {
     /// # Errors
     /// If there is not enough memory for the sums of a plan that blends.
     pub fn new(plan: &Plan, decision: Decision) -> Result<Self, TryReserveError> {
-        let of_sums = decision.of_sums();
-        let mut sums = Vec::new();
-        if plan.blends() {
-            let length = of_sums.outputs() * plan.frame.area();
-            sums.try_reserve_exact(length)?;
-            sums.resize(length, 0.0);
+        match plan.blends() {
+            true => Stitcher::summing(plan, decision),
+            false => Ok(Stitcher::with_sums(plan, decision, Vec::new())),
         }
-        Ok(Stitcher {
+    }
+
+    /// As [`new`](Self::new), but with the [probabilities](Self::into_probabilities) of a frame, whether the plan blends
+    /// or not.
+    ///
+    /// # Errors
+    /// If there is not enough memory for them.
+    pub fn summing(plan: &Plan, decision: Decision) -> Result<Self, TryReserveError> {
+        let mut sums = Vec::new();
+        let length = decision.of_sums().outputs() * plan.frame.area();
+        sums.try_reserve_exact(length)?;
+        sums.resize(length, 0.0);
+        let mut stitcher = Stitcher::with_sums(plan, decision, sums);
+        if !plan.blends() {
+            stitcher.ones = vec![1.0; plan.frame.width];
+        }
+        Ok(stitcher)
+    }
+
+    fn with_sums(plan: &Plan, decision: Decision, sums: Vec<f32>) -> Self {
+        Stitcher {
             decision,
-            of_sums,
+            of_sums: decision.of_sums(),
             frame: [plan.frame.height, plan.frame.width],
             sums,
+            ones: Vec::new(),
             space: [vec![0.0; plan.frame.width], vec![0.0; plan.frame.width]],
-        })
+        }
     }
 
     /// Decides otherwise from the next frame on. The network and its activation have to be the same.
@@ -78,7 +98,11 @@ impl Stitcher {
                 let part = probability.as_deref_mut().map(|p| &mut p[range.clone()]);
                 self.write(self.decision, scores, &mut mask[range], part);
             } else {
-                self.blend(scores, (y, rows.weights[index]), columns);
+                let weight = match self.ones.is_empty() {
+                    true => rows.weights[index],
+                    false => 1.0,
+                };
+                self.blend(scores, (y, weight), columns);
             }
         }
     }
@@ -103,6 +127,13 @@ impl Stitcher {
         self.sums = sums;
     }
 
+    /// The probabilities of a frame whose tiles are all added, \[planes\]\[height\]\[width\], of a stitcher that is
+    /// [`summing`](Self::summing): a plane for each channel, or for the foreground alone where scores tell two classes
+    /// apart. [`Decision::of_sums`] decides about them, and about the mean over several frames.
+    pub fn into_probabilities(self) -> Vec<f32> {
+        self.sums
+    }
+
     fn write(
         &mut self,
         decision: Decision,
@@ -123,7 +154,11 @@ impl Stitcher {
         let at = y * width + columns.target.start;
         let planes = self.sums.chunks_exact_mut(height * width);
         let rows = planes.map(|plane| &mut plane[at..at + columns.target.len()]);
-        let weights = (weight, columns.weights.as_slice());
+        let weights = match self.ones.is_empty() {
+            true => &columns.weights[..],
+            false => &self.ones[..columns.target.len()],
+        };
+        let weights = (weight, weights);
         self.decision.add(scores, weights, [total, largest], rows);
     }
 }

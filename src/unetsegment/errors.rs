@@ -24,6 +24,7 @@ pub fn start(error: &ModelError) -> gst::ErrorMessage {
         }
         ModelError::Run { .. }
         | ModelError::NotFinite { .. }
+        | ModelError::SharedFault { .. }
         | ModelError::Slow { .. }
         | ModelError::Stopped { .. } => {
             gst::error_msg!(gst::StreamError::Failed, ("{text}"))
@@ -65,6 +66,24 @@ pub fn post(element: &UNetSegment, error: &ProcessError) {
         }
     };
     element.obj().post_error_message(message);
+}
+
+/// Posts, as a source does, by which answer the stream has ended, where whoever brings frames does not hear it.
+pub fn post_flow(element: &UNetSegment, flow: gst::FlowError) {
+    if matches!(flow, gst::FlowError::Flushing | gst::FlowError::Eos) {
+        // Nothing is wrong.
+        return;
+    }
+    let code = flow as i32;
+    // By this field programs tell it from what has led to it.
+    let details = gst::Structure::builder("details").field("flow-return", code);
+    gst::element_imp_error!(
+        element,
+        gst::StreamError::Failed,
+        ("Internal data stream error."),
+        ["streaming stopped, reason {flow:?} ({code})"],
+        details: details.build()
+    );
 }
 
 /// The text of an error, starting as a sentence does.

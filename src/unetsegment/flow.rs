@@ -92,6 +92,8 @@ impl Flow {
         self.flushing.store(false, Ordering::SeqCst);
         *lock(&self.manner) = Some(manner);
         *lock(&self.stats) = Stats::default();
+        *lock(&self.pace) = Pace::default();
+        *lock(&self.change) = None;
         // One that came too late for the stop is not wanted any more.
         let late = lock(&self.next).take();
         drop(late);
@@ -195,6 +197,31 @@ impl Flow {
         self.forget_masks();
         self.discontinuous.store(true, Ordering::Relaxed);
         self.writer.with(Writer::forget)?
+    }
+
+    /// Takes in that no frame comes any more. What there is to tell of that.
+    pub fn end(&self) -> Option<gst::Structure> {
+        self.writer.with(Writer::end)?
+    }
+
+    /// Most frames that came in and are kept at a time.
+    pub fn most_kept(&self) -> usize {
+        match self.manner() {
+            // One that passes, one that waits for the network, one that it sees or that is to have its objects found, and
+            // one that has.
+            Some(Manner::Latest(_)) => 4,
+            // Those on their way, and the one on which objects are measured while others show its mask.
+            Some(Manner::Overlapping(line)) => line.limit() + 1,
+            Some(Manner::Alone) | None => 2,
+        }
+    }
+
+    /// What went wrong where frames overlap, once, if nobody has heard of it.
+    pub fn check(&self) -> Result<(), gst::FlowError> {
+        match self.manner() {
+            Some(Manner::Overlapping(line)) => line.check(),
+            Some(Manner::Latest(_) | Manner::Alone) | None => Ok(()),
+        }
     }
 
     /// Waits until all frames that came in are out; whether they are, and were not thrown away.

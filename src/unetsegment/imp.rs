@@ -11,6 +11,7 @@ use gst_base::subclass::base_transform::GenerateOutputSuccess;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
+use super::allocation;
 use super::caps;
 use super::errors;
 use super::flow::Flow;
@@ -20,7 +21,7 @@ use super::messages;
 use super::negotiation::Negotiation;
 use super::open::Opening;
 use super::passing::OnThreads;
-use super::position::{self, Position};
+use super::position::{self, Position, Times};
 use super::properties;
 use super::qos;
 use super::settings::{FrameSettings, Settings};
@@ -60,7 +61,7 @@ impl UNetSegment {
     }
 
     /// Tells that frames were dropped, if any were since the last time; `times` are those of the last one.
-    pub(super) fn tell_dropped(&self, times: qos::Times) {
+    pub(super) fn tell_dropped(&self, times: Times) {
         if let Some(gone) = self.flow.untold() {
             qos::post(self, times, gone);
         }
@@ -73,6 +74,14 @@ impl UNetSegment {
             && let Some(gone) = self.flow.untold()
         {
             qos::correct(self, late, gone);
+        }
+    }
+
+    /// Tells what went wrong with the last frames, where these overlap: whoever brings frames hears of it with the next
+    /// one, and there may be none.
+    fn tell_unheard(&self) {
+        if let Err(flow) = self.flow.check() {
+            errors::post_flow(self, flow);
         }
     }
 
@@ -299,11 +308,13 @@ impl BaseTransformImpl for UNetSegment {
         decide_query: Option<&gst::query::Allocation>,
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
-        self.parent_propose_allocation(decide_query, query)?;
-        // Where frames go out in the buffers that they came in, downstream has said how rows may lie.
+        // Where frames go out in the buffers that they came in, it asks downstream, which need not answer.
+        let _ = self.parent_propose_allocation(decide_query, query);
+        // There, downstream has said how rows may lie.
         if decide_query.is_some() {
             query.add_allocation_meta::<gst_video::VideoMeta>(None);
         }
+        allocation::add_kept(query, self.flow.most_kept());
         Ok(())
     }
 
@@ -340,10 +351,11 @@ impl BaseTransformImpl for UNetSegment {
     }
 
     fn sink_event(&self, event: gst::Event) -> bool {
-        match event.type_() {
+        let drained = match event.type_() {
             gst::EventType::FlushStart => {
                 self.flow.begin_flush();
                 self.loader.interrupt();
+                false
             }
             gst::EventType::FlushStop => {
                 // None may have begun, and then frames are on their way still.
@@ -351,18 +363,24 @@ impl BaseTransformImpl for UNetSegment {
                 self.loader.resume();
                 self.tell(self.flow.end_flush());
                 self.position.reset();
-                self.tell_dropped(qos::Times::default());
+                self.tell_dropped(Times::default());
+                false
             }
-            _ if event.is_serialized() => {
-                // It may not overtake the frames before it.
-                self.flow.drain();
-            }
-            _ => (),
-        }
+            // It may not overtake the frames before it.
+            _ if event.is_serialized() => self.flow.drain(),
+            _ => false,
+        };
         match event.type_() {
+            gst::EventType::Segment => self.position.reset(),
+            // A flush has come in between. Frames may be at work still, and its end forgets them.
+            _ if !drained => (),
             // The same caps may come again with it, and what was found in the stream before is not of this one.
             gst::EventType::StreamStart => self.tell(self.flow.forget()),
-            gst::EventType::Segment => self.position.reset(),
+            gst::EventType::Eos => {
+                self.tell(self.flow.end());
+                self.tell_unheard();
+            }
+            gst::EventType::SegmentDone => self.tell_unheard(),
             _ => (),
         }
         match event.type_() {
@@ -408,7 +426,7 @@ impl BaseTransformImpl for UNetSegment {
             return Ok(GenerateOutputSuccess::NoOutput);
         };
         let inside = lock(&self.entering).take();
-        let times = qos::Times::of(&input);
+        let times = Times::of(&input);
         let passed = self.pass(input, inside);
         // A flush tells at its end of what it has thrown away.
         if !matches!(passed, Ok(()) | Err(gst::FlowError::Flushing)) {

@@ -2,9 +2,10 @@
 
 use std::collections::TryReserveError;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use super::Output;
+use super::arrival::Arrival;
 use super::frame::PlacementError;
 use super::loaded::Loaded;
 use super::objects::{Basis, Objects};
@@ -48,7 +49,18 @@ impl ProcessError {
         let Self::Segment(SegmentError::Model(error)) = self else {
             return false;
         };
-        matches!(error, ModelError::Run { .. } | ModelError::NotFinite { .. })
+        matches!(
+            error,
+            ModelError::Run { .. } | ModelError::NotFinite { .. } | ModelError::SharedFault { .. }
+        )
+    }
+
+    /// Whether another element's network has failed, in the session that this one's shares.
+    pub fn is_of_others(&self) -> bool {
+        let Self::Segment(SegmentError::Model(error)) = self else {
+            return false;
+        };
+        matches!(error, ModelError::SharedFault { .. })
     }
 
     /// Whether nothing is wrong but that the work was stopped.
@@ -74,9 +86,10 @@ pub struct Job {
     /// How its pixels become the input of a network, and of which.
     pub scaling: Option<(Arc<Loaded>, Scaling)>,
     /// When it came in.
-    pub arrived: Instant,
-    /// When the network was done with it, or let it pass.
-    pub ready: Instant,
+    pub arrived: Arrival,
+    /// How long it took until the network was done with it; nothing where it passes at once. Downstream holds it up
+    /// besides: when there is no buffer to go out in, and until it takes it.
+    pub until_ready: Duration,
     /// Whether the network is to see it.
     pub due: bool,
     /// What goes out with it.
@@ -100,7 +113,7 @@ pub struct Found {
     pub spent: Spent,
     pub model: Arc<Loaded>,
     /// When the frame came in.
-    pub arrived: Instant,
+    pub arrived: Arrival,
     pub timestamp: Option<gst::ClockTime>,
     /// The frame itself, where objects are to be measured on it while others show the mask.
     pub frame: Option<gst::Buffer>,

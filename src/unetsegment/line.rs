@@ -175,6 +175,11 @@ impl<J: Send + 'static> Line<J> {
         state.failure.take().map_or(Ok(()), Err)
     }
 
+    /// Most jobs at work.
+    pub fn limit(&self) -> usize {
+        self.shared.lock().limit
+    }
+
     /// Whether jobs are thrown away.
     pub fn is_flushing(&self) -> bool {
         self.shared.lock().phase != Phase::Open

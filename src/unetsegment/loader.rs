@@ -34,6 +34,8 @@ struct Wanted {
     loading: bool,
     /// Counts starts and stops of the element: what was asked for in another generation is not wanted any more.
     generation: u64,
+    /// Whether the one of now is a start.
+    started: bool,
     /// Ends what is loaded for this start.
     canceller: Canceller,
     first: First,
@@ -82,6 +84,7 @@ impl Loader {
         let before = {
             let mut wanted = lock(&self.wanted);
             wanted.generation += 1;
+            wanted.started = false;
             wanted.of_start = None;
             wanted.next = None;
             // A thread that still loads for the start before ends on its own.
@@ -97,7 +100,9 @@ impl Loader {
     /// As [`reset`](Self::reset), for a start whose model is to [come](Self::load_first) before any other.
     pub fn begin(&self) {
         self.reset();
-        lock(&self.wanted).first = First::Loading { awaited: true };
+        let mut wanted = lock(&self.wanted);
+        wanted.started = true;
+        wanted.first = First::Loading { awaited: true };
     }
 
     /// Ends what is loaded for this start.
@@ -105,9 +110,10 @@ impl Loader {
         lock(&self.wanted).canceller.clone()
     }
 
-    /// Which start, or stop, the one of now is.
-    pub fn generation(&self) -> u64 {
-        lock(&self.wanted).generation
+    /// The number of the start of now; none when the element is stopped.
+    pub fn generation(&self) -> Option<u64> {
+        let wanted = lock(&self.wanted);
+        wanted.started.then_some(wanted.generation)
     }
 
     /// Ends what is being loaded, and the waiting for it.
@@ -137,6 +143,7 @@ impl Loader {
             wanted.first = First::Loading { awaited: true };
             wanted.path = opening.path.clone();
             wanted.of_start = Some(opening);
+            true
         });
         let wanted = lock(&self.wanted);
         let is_loading = |wanted: &mut Wanted| matches!(wanted.first, First::Loading { .. });
@@ -154,10 +161,22 @@ impl Loader {
         }
     }
 
-    /// Has another model loaded, which is to follow; one that was to and that nobody has begun with comes back.
-    pub fn load_next(&self, element: &UNetSegment, opening: Opening) -> Option<Opening> {
+    /// Has another model loaded, which is to follow, unless the start of this generation is over; one that was to and
+    /// that nobody has begun with comes back.
+    pub fn load_next(
+        &self,
+        element: &UNetSegment,
+        opening: Opening,
+        generation: u64,
+    ) -> Option<Opening> {
         let mut overtaken = None;
-        self.load(element, |wanted| overtaken = wanted.next.replace(opening));
+        self.load(element, |wanted| {
+            let of_now = wanted.generation == generation;
+            if of_now {
+                overtaken = wanted.next.replace(opening);
+            }
+            of_now
+        });
         overtaken
     }
 
@@ -176,12 +195,11 @@ impl Loader {
         matches!(wanted.first, First::Loaded)
     }
 
-    /// Has what `ask` puts among what is wanted loaded for `element`.
-    fn load(&self, element: &UNetSegment, ask: impl FnOnce(&mut Wanted)) {
+    /// Has what `ask` puts among what is wanted loaded for `element`, if it puts anything there.
+    fn load(&self, element: &UNetSegment, ask: impl FnOnce(&mut Wanted) -> bool) {
         let generation = {
             let mut wanted = lock(&self.wanted);
-            ask(&mut wanted);
-            if std::mem::replace(&mut wanted.loading, true) {
+            if !ask(&mut wanted) || std::mem::replace(&mut wanted.loading, true) {
                 return;
             }
             wanted.generation
@@ -303,6 +321,34 @@ mod tests {
             matches!(next, Some(Request::Next(opening)) if opening.path.ends_with("other.onnx"))
         );
         assert!(loader.take(generation).is_none());
+    }
+
+    /// Whoever sets one may be overtaken by a stop, from the moment on when the element was seen to run.
+    #[test]
+    fn nothing_is_loaded_for_an_element_that_was_stopped_meanwhile() {
+        gst::init().unwrap();
+        let element: unetsegment::UNetSegment = glib::Object::new();
+        let (imp, loader) = (element.imp(), &element.imp().loader);
+        let mut settings = Settings::default();
+        settings.model.model_file = Some("other.onnx".into());
+        let opening = || Opening::new(imp, &settings).map_err(|(_, reason)| reason);
+        let asked_for = || {
+            let wanted = lock(&loader.wanted);
+            wanted.loading || wanted.next.is_some()
+        };
+        loader.begin();
+        let generation = loader.generation().unwrap();
+        loader.reset();
+        assert_eq!(loader.generation(), None);
+        imp.load_another(&settings);
+        loader.load_next(imp, opening().unwrap(), generation);
+        assert!(!asked_for());
+        // Nor for another start.
+        loader.begin();
+        loader.load_next(imp, opening().unwrap(), generation);
+        assert!(!asked_for());
+        loader.load_next(imp, opening().unwrap(), loader.generation().unwrap());
+        assert!(asked_for());
     }
 
     #[test]

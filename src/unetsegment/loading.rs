@@ -24,10 +24,13 @@ const OVERTAKEN: &str = "another model-file was set before it was in use";
 impl UNetSegment {
     /// Loads the model that `model-file` was set to while frames flow, as `settings` say.
     pub fn load_another(&self, settings: &Settings) {
-        let generation = self.loader.generation();
+        let Some(generation) = self.loader.generation() else {
+            // The next start sees it, as if it had been set after the stop.
+            return;
+        };
         match Opening::new(self, settings) {
             Ok(opening) => {
-                let overtaken = self.loader.load_next(self, opening);
+                let overtaken = self.loader.load_next(self, opening, generation);
                 self.tell_overtaken(overtaken);
             }
             Err((_, reason)) => {
@@ -201,7 +204,8 @@ mod tests {
             let opening = Opening::new(imp, &settings);
             opening.map_err(|(_, reason)| reason).unwrap()
         };
-        let (before, ended) = (imp.loader.generation(), opening());
+        imp.loader.begin();
+        let (before, ended) = (imp.loader.generation().unwrap(), opening());
         // A stop, and another start.
         imp.loader.reset();
         imp.loader.begin();
@@ -210,7 +214,7 @@ mod tests {
         imp.load_in_place(opening(), before);
         assert!(bus.pop().is_none());
         assert_eq!(lock(&imp.settings).model.model_file.as_deref(), Some(path));
-        imp.load_in_place(opening(), imp.loader.generation());
+        imp.load_in_place(opening(), imp.loader.generation().unwrap());
         let message = bus.pop_filtered(&[gst::MessageType::Element]);
         let message = message.expect("no refusal");
         let fields = message.structure().unwrap();

@@ -12,6 +12,8 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+mod allocation;
+mod arrival;
 mod caps;
 mod choices;
 mod drawing;

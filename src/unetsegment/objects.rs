@@ -1,9 +1,9 @@
 //! The objects of a mask: found once, and followed from frame to frame.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Output;
+use super::arrival::Arrival;
 use super::job::{Found, Job, ProcessError};
 use super::settings::FrameSettings;
 use super::stream::Stream;
@@ -33,7 +33,7 @@ pub struct Objects {
 #[derive(Clone, Copy, PartialEq)]
 pub struct Basis {
     /// When the frame came in whose mask it is.
-    arrived: Instant,
+    arrived: Arrival,
     rules: Rules,
     measures: bool,
     measures_uncertainty: bool,
@@ -63,7 +63,7 @@ pub struct Finder {
     /// What the frames are of whose objects are followed, and their stream.
     scene: Option<(u64, Arc<Stream>)>,
     /// When the frame came in of the mask whose objects were followed last.
-    followed: Option<Instant>,
+    followed: Option<Arrival>,
     /// What was found last.
     last: Option<Arc<Objects>>,
     /// All that was found, with its room: what no frame shows any more is written anew.
@@ -212,7 +212,7 @@ impl Finder {
     }
 
     /// Gives the objects of the mask of the frame that came in `arrived` the numbers that they had before.
-    fn follow(&mut self, arrived: Instant) -> Events {
+    fn follow(&mut self, arrived: Arrival) -> Events {
         let (objects, labels) = self.labeller.parts_mut();
         let is_new = self.followed.replace(arrived) != Some(arrived);
         self.tracker.follow(objects, labels, is_new).clone()

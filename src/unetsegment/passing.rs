@@ -14,19 +14,23 @@ use super::imp::{CAT, UNetSegment};
 use super::job::{Job, ProcessError};
 use super::line::Stages;
 use super::messages::{self, Swap};
-use super::qos;
+use super::position::Times;
 use super::stats::Inside;
 use super::writer::Written;
 use crate::lock::lock;
 use crate::segmenter::SegmentError;
 
-/// A frame that is to go out.
-struct Leaving {
-    buffer: gst::Buffer,
-    /// What counts it until then.
-    inside: Option<Inside>,
-    /// Age of its mask, where it has one.
-    mask_age: Option<Duration>,
+/// What goes out for a frame.
+enum Leaving {
+    Frame {
+        buffer: gst::Buffer,
+        /// What counts it until then.
+        inside: Option<Inside>,
+        /// Age of its mask, where it has one.
+        mask_age: Option<Duration>,
+    },
+    /// Nothing, which has to be told: others may wait for what is shown at this time.
+    Gap(Times),
 }
 
 /// The element as the threads see it on which frames overlap.
@@ -41,7 +45,7 @@ impl Stages<Job> for OnThreads {
                 Some(Manner::Latest(_)) => imp.infer_beside(job),
                 _ => {
                     let inferred = imp.infer(job);
-                    job.ready = Instant::now();
+                    job.until_ready = job.arrived.elapsed();
                     inferred
                 }
             }
@@ -54,7 +58,7 @@ impl Stages<Job> for OnThreads {
         let out = gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
             match imp.flow.manner() {
                 Some(Manner::Latest(_)) => imp.keep(job).map(|()| None),
-                _ => imp.write(job),
+                _ => imp.write(job).map(Some),
             }
         });
         match out? {
@@ -198,21 +202,25 @@ impl UNetSegment {
     }
 
     /// After the network has failed on `job`: loads it anew, once. Should that not help, things go on as
-    /// `on-error` says.
+    /// `on-error` says. What has failed for another element that shares the session is loaded anew each time.
     fn recover(&self, job: &mut Job, error: ProcessError) -> Result<(), gst::FlowError> {
         gst::warning!(CAT, imp = self, "{error}");
-        let rebuilt = self.flow.rebuild();
+        let rebuilt = self.flow.rebuild(error.is_of_others());
         let error = match rebuilt {
             Ok(false) => error,
             Ok(true) => match self.flow.infer(job) {
                 Ok(()) => {
-                    gst::element_imp_warning!(
-                        self,
-                        gst::StreamError::Failed,
-                        ("The network failed on a frame, and does its work again since the model was loaded anew: {error}")
-                    );
+                    let what = match error.is_of_others() {
+                        true => "The model was loaded anew",
+                        false => {
+                            "The network failed on a frame, and does its work again since the model was loaded anew"
+                        }
+                    };
+                    gst::element_imp_warning!(self, gst::StreamError::Failed, ("{what}: {error}"));
                     return Ok(());
                 }
+                // Another element has failed in the new session, too.
+                Err(error) if error.is_of_others() => return self.recover(job, error),
                 Err(error) if !error.is_fault() => return Err(self.fail(&error)),
                 Err(error) => error,
             },
@@ -253,13 +261,13 @@ impl UNetSegment {
         Ok(())
     }
 
-    /// What goes out of `job`, if anything; tells what there is to tell of it.
-    fn write(&self, mut job: Job) -> Result<Option<Leaving>, gst::FlowError> {
+    /// What goes out for `job`; tells what there is to tell of it.
+    fn write(&self, mut job: Job) -> Result<Leaving, gst::FlowError> {
         // While a frame waits to be let out, it is downstream that holds it up.
-        let until_ready = job.ready.saturating_duration_since(job.arrived);
+        let until_ready = job.until_ready;
         let begun = Instant::now();
         let inside = job.inside.take();
-        let times = qos::Times::of(job.frame());
+        let times = Times::of(job.frame());
         self.timed(&job, until_ready);
         self.flow.share_mask(&mut job);
         // Where frames do not wait, those of the newest mask are found by now.
@@ -279,25 +287,31 @@ impl UNetSegment {
             self.flow.leave_gap();
             drop(inside);
             self.tell_dropped(times);
-            return Ok(None);
+            return Ok(Leaving::Gap(times));
         };
         self.took(until_ready + begun.elapsed());
-        Ok(Some(Leaving {
+        Ok(Leaving::Frame {
             buffer,
             inside,
             mask_age: age,
-        }))
+        })
     }
 
-    /// Lets a frame go out; it counts as dropped where nobody takes it.
+    /// Lets a frame go out, or the gap in its place; a frame counts as dropped where nobody takes it.
     fn push(&self, leaving: Leaving) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let Leaving {
-            buffer,
-            inside,
-            mask_age,
-        } = leaving;
+        let (buffer, inside, mask_age) = match leaving {
+            Leaving::Frame {
+                buffer,
+                inside,
+                mask_age,
+            } => (buffer, inside, mask_age),
+            Leaving::Gap(times) => {
+                self.push_gap(times);
+                return Ok(gst::FlowSuccess::Ok);
+            }
+        };
         let left = inside.map(|inside| inside.leave(mask_age));
-        self.position.meet(&buffer);
+        self.position.meet(Times::of(&buffer));
         let pushed = self.obj().src_pad().push(buffer);
         if pushed.is_err() {
             self.flow.leave_gap();
@@ -308,6 +322,17 @@ impl UNetSegment {
         pushed
     }
 
+    /// Tells downstream that nothing goes out at these times. Where they are not known, nobody waits for them.
+    fn push_gap(&self, times: Times) {
+        let Some(timestamp) = times.timestamp else {
+            return;
+        };
+        self.position.meet(times);
+        let gap = gst::event::Gap::builder(timestamp).duration(times.duration);
+        // What downstream has to say against it, it says of the next frame, too.
+        self.obj().src_pad().push_event(gap.build());
+    }
+
     /// Lets a frame pass in the manner of now, and out: the base class would not say whether anybody took it.
     pub fn pass(&self, input: gst::Buffer, inside: Option<Inside>) -> Result<(), gst::FlowError> {
         let mut job = match self.flow.manner().ok_or(gst::FlowError::Flushing)? {
@@ -315,7 +340,7 @@ impl UNetSegment {
                 let waited = line.wait_for_room()?;
                 let mut job = self.read_for_mask(input)?;
                 // It came in before that.
-                job.arrived = job.arrived.checked_sub(waited).unwrap_or(job.arrived);
+                job.arrived = job.arrived.before(waited);
                 job.enter(inside);
                 line.put(job);
                 return Ok(());
@@ -336,14 +361,12 @@ impl UNetSegment {
             Manner::Alone => {
                 let mut job = self.read_for_mask(input)?;
                 self.infer(&mut job)?;
-                job.ready = Instant::now();
+                job.until_ready = job.arrived.elapsed();
                 job
             }
         };
         job.enter(inside);
-        if let Some(leaving) = self.write(job)? {
-            self.push(leaving)?;
-        }
-        Ok(())
+        let leaving = self.write(job)?;
+        self.push(leaving).map(drop)
     }
 }

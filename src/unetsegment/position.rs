@@ -7,7 +7,7 @@ use gst::prelude::*;
 /// Stands for no time.
 const NONE: u64 = u64::MAX;
 
-/// The end of the last frame that went out.
+/// The end of the last frame that went out, or of the gap in its place.
 pub struct Position(AtomicU64);
 
 impl Default for Position {
@@ -17,10 +17,10 @@ impl Default for Position {
 }
 
 impl Position {
-    /// Takes in a frame that goes out.
-    pub fn meet(&self, frame: &gst::BufferRef) {
-        if let Some(begin) = frame.pts() {
-            let end = begin.saturating_add(frame.duration().unwrap_or(gst::ClockTime::ZERO));
+    /// Takes in a frame that goes out, or a gap, with these times.
+    pub fn meet(&self, times: Times) {
+        if let Some(begin) = times.timestamp {
+            let end = begin.saturating_add(times.duration.unwrap_or(gst::ClockTime::ZERO));
             self.0.store(end.nseconds(), Ordering::Relaxed);
         }
     }
@@ -37,6 +37,23 @@ impl Position {
         // The last frame may be cut off there.
         let end = segment.stop().map_or(end, |stop| end.min(stop));
         segment.to_stream_time(end)
+    }
+}
+
+/// When a frame is shown, and for how long, where it is known.
+#[derive(Clone, Copy, Default)]
+pub struct Times {
+    pub timestamp: Option<gst::ClockTime>,
+    pub duration: Option<gst::ClockTime>,
+}
+
+impl Times {
+    /// Those of `frame`.
+    pub fn of(frame: &gst::BufferRef) -> Self {
+        Times {
+            timestamp: frame.pts(),
+            duration: frame.duration(),
+        }
     }
 }
 
@@ -64,15 +81,14 @@ mod tests {
         segment.set_time(ms(3_000));
         let position = Position::default();
         assert_eq!(position.in_stream(&segment), None);
-        let mut frame = gst::Buffer::new();
         // Without a time it tells nothing.
-        position.meet(&frame);
+        position.meet(Times::default());
         assert_eq!(position.in_stream(&segment), None);
-        let mut meet = |begin, duration: Option<gst::ClockTime>| {
-            let frame = frame.make_mut();
-            frame.set_pts(ms(begin));
-            frame.set_duration(duration);
-            position.meet(frame);
+        let meet = |begin, duration| {
+            position.meet(Times {
+                timestamp: Some(ms(begin)),
+                duration,
+            });
             position.in_stream(&segment)
         };
         assert_eq!(meet(140, None), Some(ms(3_040)));

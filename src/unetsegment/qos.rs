@@ -4,7 +4,7 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 
 use super::imp::UNetSegment;
-use super::position;
+use super::position::{self, Times};
 use super::stats::Gone;
 
 /// The quality that elements name which do not vary it.
@@ -45,21 +45,4 @@ fn finish(element: &UNetSegment, message: gst::message::QosBuilder, gone: Gone) 
         .build();
     // Past our own method, which holds back those of the base class. It fails only where nobody listens.
     let _ = element.parent_post_message(message);
-}
-
-/// When a frame is shown, and for how long, where it is known.
-#[derive(Clone, Copy, Default)]
-pub struct Times {
-    timestamp: Option<gst::ClockTime>,
-    duration: Option<gst::ClockTime>,
-}
-
-impl Times {
-    /// Those of `frame`.
-    pub fn of(frame: &gst::BufferRef) -> Self {
-        Times {
-            timestamp: frame.pts(),
-            duration: frame.duration(),
-        }
-    }
 }

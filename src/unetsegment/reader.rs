@@ -1,9 +1,10 @@
 //! The first stage: a frame that came in becomes a job.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use super::Output;
+use super::arrival::Arrival;
 use super::job::{Job, ProcessError};
 use super::loaded::Loaded;
 use super::settings::FrameSettings;
@@ -100,7 +101,7 @@ impl Reader {
         output: gst::Buffer,
         settings: FrameSettings,
     ) -> Result<Job, ProcessError> {
-        let arrived = Instant::now();
+        let arrived = Arrival::now();
         let (stream, kind) = self.stream.clone().ok_or(ProcessError::NoCaps)?;
         Ok(Job {
             stream,
@@ -111,7 +112,7 @@ impl Reader {
             output,
             scaling: None,
             arrived,
-            ready: arrived,
+            until_ready: Duration::ZERO,
             due: false,
             found: None,
             after_gap: false,

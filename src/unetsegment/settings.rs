@@ -10,7 +10,7 @@ use super::values::text_of;
 use super::{Blend, ExecutionProvider, Mode, NormalizationMode, OnError, Output, Reuse};
 use crate::contract::{Contract, Normalization};
 use crate::labels::{self, Rules};
-use crate::picture::{ColorList, DisplayRange, Format};
+use crate::picture::{DisplayRange, Format, Palette};
 use crate::{reuse, segmenter};
 
 /// Values of the properties. Their defaults are the element's.
@@ -108,7 +108,7 @@ pub struct FrameSettings {
     /// Micrometres; 0: as the model says.
     pub pixel_size: f64,
     pub color_by: ColorBy,
-    pub palette: ColorList,
+    pub palette: Palette,
     /// Pixels; `None` by the frame's size.
     pub outline: Option<u32>,
     pub annotations: Annotations,
@@ -150,7 +150,7 @@ impl Default for FrameSettings {
             track: false,
             pixel_size: 0.0,
             color_by: ColorBy::default(),
-            palette: ColorList::default(),
+            palette: Palette::default(),
             outline: None,
             annotations: Annotations::default(),
             show_classes: Classes::ALL,

@@ -61,6 +61,11 @@ impl Writer {
     /// Forgets the frames before: those to come are others. What there is to tell of that.
     pub fn forget(&mut self) -> Option<gst::Structure> {
         self.untold.clear();
+        self.end()
+    }
+
+    /// Takes in that no frame comes any more. What there is to tell of that.
+    pub fn end(&mut self) -> Option<gst::Structure> {
         self.lose_sight(self.last, None)
     }
 
@@ -99,9 +104,7 @@ impl Writer {
                 age: None,
             });
         }
-        let age = found
-            .as_ref()
-            .map(|found| arrived.saturating_duration_since(found.arrived));
+        let age = found.as_ref().map(|found| arrived.since(found.arrived));
         let drawing = Drawing {
             stream: &stream,
             settings: &settings,

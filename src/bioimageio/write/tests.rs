@@ -5,13 +5,6 @@ use crate::unet::UNet;
 /// What is written is read as what the contract says.
 #[test]
 fn a_description_is_read_as_it_was_meant() {
-    let unet = UNet {
-        channels: 1,
-        classes: 2,
-        width: 4,
-        depth: 2,
-        padded: false,
-    };
     let source = |name: &str| Source {
         source: name.into(),
         sha256: "0".repeat(64),
@@ -36,7 +29,7 @@ fn a_description_is_read_as_it_was_meant() {
         let contract = Contract {
             normalization,
             pixel_size: Some(0.65),
-            ..unet.contract("small cells")
+            ..UNet::SMALL.contract("small cells")
         };
         let about = About {
             name: "small: cells".into(),

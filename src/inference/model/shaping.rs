@@ -6,19 +6,22 @@ use ort::memory::Allocator;
 use ort::session::RunOptions;
 use ort::value::Tensor;
 
-use super::{Model, Shape, Tensors};
+use super::{Model, Purpose, Shape, Tensors};
 use crate::inference::error::{ModelError, run_error, unfit};
 use crate::inference::memory;
 use crate::inference::network::{dimensions, promised_outputs};
-use crate::inference::watchdog;
+use crate::inference::stopping::time_limit;
 
 /// Shapes that tensors are kept of.
 const SHAPES: usize = 24;
 
 impl Model {
     /// Makes tensors for inputs of `height` x `width` pixels, and sees by a run of the network that what comes out has
-    /// the promised shape. Shapes that were asked for before are still there, but for the oldest where they are many;
+    /// the promised shape. Shapes that were asked for before are still there, except the oldest where they are many;
     /// see [`forget_shapes`](Self::forget_shapes).
+    ///
+    /// # Errors
+    /// Where memory is short, the run fails, or its output has another shape than the contract promises.
     pub fn shape(&mut self, height: usize, width: usize) -> Result<(), ModelError> {
         self.shape_of_batch(1, height, width)
     }
@@ -86,7 +89,9 @@ impl Model {
         };
         let outputs = self.promised(&found, shape)?;
         let mut output = Tensor::<f32>::new(&allocator, found).map_err(failed)?;
-        let mut binding = self.in_turn(|session| session.create_binding().map_err(failed))?;
+        let mut binding = self.in_turn(Purpose::Trial, |session| {
+            session.create_binding().map_err(failed)
+        })?;
         let bound = binding
             .bind_input(&self.session.input, &input)
             .and_then(|()| binding.bind_output(&self.session.output, &mut output));
@@ -103,8 +108,8 @@ impl Model {
     /// The lengths of what the network makes of `input`, which it is shown within the time that a first run may take.
     fn see_outputs(&self, input: &Tensor<f32>) -> Result<Vec<usize>, ModelError> {
         let provider = self.session.provider;
-        self.in_turn(|session| {
-            watchdog::in_time((&self.path, provider), &self.stopper, || {
+        self.in_turn(Purpose::Trial, |session| {
+            time_limit::in_time((&self.path, provider), &self.stopper, || {
                 let outputs = session
                     .run_with_options(ort::inputs![input], &*self.stopper.options)
                     .map_err(|error| run_error(&self.path, &error))?;
@@ -113,27 +118,30 @@ impl Model {
         })
     }
 
-    /// Runs the network on a black picture of the shape in use, so that everything it allocates for this shape is there
-    /// and what comes out is made of numbers; how long that took.
+    /// Runs the network on a black picture of the shape in use, so that everything it allocates for this shape is there,
+    /// and sees that its scores are finite. Returns how long that took.
+    ///
+    /// # Errors
+    /// Where the run fails, or its scores are not finite.
     pub fn try_out(&mut self) -> Result<Duration, ModelError> {
         self.input().fill(0.0);
         let start = Instant::now();
-        let ran = self.run().map(|_| ());
+        let ran = self.run_for(Purpose::Trial).map(|_| ());
         if ran.is_err() {
             self.tensors.pop();
         }
-        // Weights that are no numbers would give masks without any foreground, and no error.
+        // Weights that are not numbers would give masks without any foreground, and no error.
         ran.map_err(|error| match error {
             ModelError::NotFinite { path } => unfit(
                 &path,
-                "for a black picture its output holds values that are no finite numbers: its weights are damaged, or its training has failed".into(),
+                "for a black picture its output has values that are not finite: its weights are damaged, or its training has failed".into(),
             ),
             other => other,
         })?;
         Ok(start.elapsed())
     }
 
-    /// Gives back the memory for all shapes, also what ONNX Runtime keeps for their feature maps.
+    /// Gives back the memory for all shapes, even what ONNX Runtime keeps for their feature maps.
     pub fn forget_shapes(&mut self) {
         if self.tensors.is_empty() {
             return;
@@ -159,7 +167,7 @@ impl Model {
         options
             .set("memory.enable_memory_arena_shrinkage", arena)
             .map_err(failed)?;
-        self.in_turn(|session| {
+        self.in_turn(Purpose::Trial, |session| {
             let outputs = session.run_with_options(ort::inputs![&input], &options);
             outputs.map(drop).map_err(failed)
         })

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::lock::lock;
 
-/// Ends what takes long while a model is opened, from another thread and once for all; its clones do the same.
+/// Ends what takes long while a model is opened, from another thread and for good; its clones do the same.
 #[derive(Clone, Default)]
 pub struct Canceller(Arc<Mutex<State>>);
 

@@ -1,5 +1,5 @@
 //! The end of the process. ONNX Runtime takes its own state down in `exit`, while other threads still run; one that is
-//! inside it then crashes. So whoever enters it says so, and `exit` waits for them and lets nobody in any more.
+//! inside it then crashes. So threads that enter it say so, and `exit` waits for these and lets no other in any more.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -8,24 +8,24 @@ use std::time::{Duration, Instant};
 
 use crate::lock::lock;
 
-/// How many are inside ONNX Runtime.
+/// How many threads are inside ONNX Runtime.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
 static ENDING: AtomicBool = AtomicBool::new(false);
 
-/// How long `exit` waits for them at most: somewhat more than an operator takes, after which a run that was ended ends.
+/// How long `exit` waits for these threads at most: somewhat more than an operator takes, after which a run that was ended ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whether the process ends, so that what goes wrong in ONNX Runtime is no fault.
-pub(super) fn is_ending() -> bool {
+/// Whether the process ends, so that what goes wrong in ONNX Runtime is not the model's fault.
+pub(in crate::inference) fn is_ending() -> bool {
     ENDING.load(Ordering::SeqCst)
 }
 
-/// Somebody who is inside ONNX Runtime, until it is dropped.
-pub(super) struct Inside(());
+/// A thread that is inside ONNX Runtime, until this is dropped.
+pub(in crate::inference) struct Inside(());
 
 /// Enters ONNX Runtime, unless the process ends.
-pub(super) fn enter() -> Option<Inside> {
+pub(in crate::inference) fn enter() -> Option<Inside> {
     INSIDE.fetch_add(1, Ordering::SeqCst);
     let inside = Inside(());
     (!is_ending()).then_some(inside)
@@ -43,9 +43,10 @@ type End = Box<dyn Fn() + Send>;
 static ENDS: Mutex<Vec<(u64, End)>> = Mutex::new(Vec::new());
 
 /// Has `end` called when the process ends, until it is dropped.
-pub(super) struct OnEnd(u64);
+pub(in crate::inference) struct OnEnd(u64);
 
 impl OnEnd {
+    /// Registers `end`, which may be called on any thread and must not wait.
     pub fn new(end: impl Fn() + Send + 'static) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -64,9 +65,9 @@ fn ends() -> MutexGuard<'static, Vec<(u64, End)>> {
     lock(&ENDS)
 }
 
-/// Has `exit` wait, before it takes down any library that is loaded by now: what was told last is done first. To be
+/// Has `exit` wait before it takes down any library that is loaded by now; it runs its handlers in reverse order. To be
 /// called again once more libraries are there.
-pub(super) fn watch() {
+pub(in crate::inference) fn watch() {
     // On Windows other threads are gone before a library is taken down.
     #[cfg(unix)]
     {

@@ -1,32 +1,33 @@
-//! Ending the runs of a model.
+//! Ending the runs of an opened model.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ort::session::RunOptions;
 
-use super::ending::{self, OnEnd};
+use super::process_exit::{self, OnEnd};
 use crate::lock::lock;
 
 /// Ends the runs of a model from another thread.
 #[derive(Clone)]
 pub struct Stopper {
     /// What its runs are given.
-    pub(super) options: Arc<RunOptions>,
+    pub(in crate::inference) options: Arc<RunOptions>,
     reasons: Arc<Mutex<Reasons>>,
     _on_end: Arc<OnEnd>,
 }
 
-/// Why runs are stopped. Each goes away on its own: that time is up no longer does not undo what somebody wants.
+/// Why runs are stopped. Each reason goes away on its own: when time is no longer up, a stop that is wanted stays.
 #[derive(Default)]
 struct Reasons {
-    /// Somebody wants it.
+    /// [`Stopper::stop`] was called.
     wanted: bool,
     /// Time is up.
     expired: bool,
 }
 
 impl Stopper {
-    pub(super) fn new() -> ort::Result<Self> {
+    /// One for the runs of one model, which are given its options.
+    pub(in crate::inference) fn new() -> ort::Result<Self> {
         let options = Arc::new(RunOptions::new()?);
         let ended = options.clone();
         Ok(Stopper {
@@ -51,7 +52,7 @@ impl Stopper {
         self.change(|reasons| reasons.expired = true);
     }
 
-    /// Lets runs begin again whose time was up, unless somebody has stopped them.
+    /// Lets runs begin again whose time was up, unless they were [stopped](Self::stop).
     pub(super) fn forgive(&self) {
         self.change(|reasons| reasons.expired = false);
     }
@@ -62,7 +63,7 @@ impl Stopper {
             let reasons = self.lock();
             reasons.wanted || reasons.expired
         };
-        stopped || ending::is_ending()
+        stopped || process_exit::is_ending()
     }
 
     fn change(&self, change: impl FnOnce(&mut Reasons)) {

@@ -1,23 +1,23 @@
-//! An end for what may take for ever.
+//! A limit for what may take for ever: loading a model, and its first run.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::error::ModelError;
-use super::provider::Provider;
-use super::stopper::Stopper;
+use super::runs::Stopper;
+use crate::inference::error::ModelError;
+use crate::inference::provider::Provider;
 use crate::lock::lock;
 
 /// How long a model may take to load on the processor, and how long its first run may take there.
 const ON_PROCESSOR: Duration = Duration::from_secs(120);
 
-/// The same on other providers, some of which compile the whole network first.
+/// The same on other providers, some of which first compile the whole network.
 const ELSEWHERE: Duration = Duration::from_secs(1800);
 
 /// How long loading a model on `provider` may take, and a first run of it.
-pub(super) fn limit(provider: Provider) -> Duration {
+pub(in crate::inference) fn limit(provider: Provider) -> Duration {
     match provider {
         Provider::Cpu => ON_PROCESSOR,
         _ => ELSEWHERE,
@@ -27,8 +27,8 @@ pub(super) fn limit(provider: Provider) -> Duration {
 /// What `work` makes, a first run of the model in the file `path`, which is ended through `stopper` when it takes
 /// longer on `provider` than it may.
 ///
-/// To be called in the turn of the run: how long others take that share the session is nothing that tells of it.
-pub(super) fn in_time<R>(
+/// To be called in the turn of the run, so that runs of other models in the same session don't count.
+pub(in crate::inference) fn in_time<R>(
     (path, provider): (&Path, Provider),
     stopper: &Stopper,
     work: impl FnOnce() -> Result<R, ModelError>,
@@ -48,7 +48,7 @@ pub(super) fn in_time<R>(
 }
 
 /// Acts when time is up, unless it is dropped before.
-pub(super) struct Watchdog(Arc<(Mutex<State>, Condvar)>);
+pub(in crate::inference) struct Watchdog(Arc<(Mutex<State>, Condvar)>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -58,7 +58,7 @@ enum State {
 }
 
 impl Watchdog {
-    /// Calls `act` after `limit`. Where no thread can be had for that, nobody watches.
+    /// Calls `act` after `limit`. Where no thread can be had for that, nothing watches.
     pub fn new(limit: Duration, act: impl FnOnce() + Send + 'static) -> Self {
         let shared = Arc::new((Mutex::new(State::Waiting), Condvar::new()));
         let watched = shared.clone();
@@ -70,7 +70,8 @@ impl Watchdog {
             let (mut state, _) = waiting.unwrap_or_else(PoisonError::into_inner);
             if *state == State::Waiting {
                 *state = State::Acted;
-                // Before anybody sees that it has acted, and undoes it. It waits for nobody who waits for this lock.
+                // Before the thread that it watches sees that it has acted, and undoes it. `act` takes no lock that the
+                // other thread holds while it waits for this one.
                 act();
             }
         };
@@ -123,7 +124,7 @@ mod tests {
         assert!(heard.recv().is_err(), "the dismissed one has acted");
     }
 
-    /// Whoever sees that it has acted may undo what it has done.
+    /// The thread that sees that it has acted may undo what it has done.
     #[test]
     fn it_is_done_once_it_is_seen_to_have_acted() {
         let done = Arc::new(AtomicBool::new(false));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::picture::palette::FIRST_INK;
+use crate::picture::colors::FIRST_INK;
 
 /// A map of values, as a mask has them: rows of `width` pixels without gaps, `height` of them. Rows
 /// that `map` is too short for are not drawn upon.

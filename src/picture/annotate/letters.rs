@@ -8,7 +8,7 @@ use embedded_graphics::mono_font::{MonoFont, iso_8859_1 as fonts};
 use embedded_graphics::pixelcolor::BinaryColor;
 
 use super::canvas::{Canvas, Rect};
-use crate::picture::palette::{INK_BLACK, INK_WHITE};
+use crate::picture::colors::{INK_BLACK, INK_WHITE};
 
 /// The fonts, the largest first. Bold ones, where there are, keep their shape over a picture.
 const FONTS: [&MonoFont; 7] = [

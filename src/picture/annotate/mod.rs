@@ -26,7 +26,7 @@ pub use scale_bar::scale_bar;
 use canvas::Rect;
 use letters::Lettering;
 
-use super::palette::INK_BLACK;
+use super::colors::INK_BLACK;
 
 /// Draws numbers of objects, each with its middle at a place (x, y) in pixels, or as near to it as the frame
 /// has room. Places that are no numbers are left out, and so are those where a number stands already: one

@@ -2,7 +2,7 @@
 
 use super::canvas::{Canvas, Corner, Rect};
 use super::letters::{Lettering, Short};
-use crate::picture::palette::{INK_BLACK, INK_WHITE};
+use crate::picture::colors::{INK_BLACK, INK_WHITE};
 
 /// Draws a scale bar with its length into a corner, on a ground that hides what is below: 1, 2 or 5 times a power of ten of micrometres or
 /// millimetres, about a fifth of the frame's width. Nothing is drawn where that is less than a

@@ -10,7 +10,7 @@ use crate::segmenter::Segmenter;
 use crate::unetsegment::inferrer::Inferrer;
 use crate::unetsegment::loaded::Loaded;
 use crate::unetsegment::open::Opening;
-use crate::unetsegment::pace::Pace;
+use crate::unetsegment::pace::Change;
 
 impl Flow {
     /// Takes the first model.
@@ -71,15 +71,16 @@ impl Flow {
         self.inferrer.set(Some(inferrer));
         let old = lock(&self.model).replace((model, opening));
         drop(old);
-        // It has given up nothing yet.
-        *lock(&self.pace) = Pace::default();
-        *lock(&self.change) = None;
+        // It has given up nothing yet, which is news where the one before had.
+        let before = std::mem::take(&mut *lock(&self.pace));
+        let is_news = before.is_reduced() || before.is_exhausted();
+        *lock(&self.change) = is_news.then_some(Change::Rate);
     }
 
-    /// Opens the model anew after it has failed, once; whether that was possible. A flush ends it, and then it may be
-    /// done once more.
-    pub fn rebuild(&self) -> Result<bool, ModelError> {
-        if self.rebuilt.swap(true, Ordering::Relaxed) {
+    /// Opens the model anew after it has failed, once, or any number of times where it has failed `for_others` that
+    /// share its session; whether that was possible. A flush ends it, and then it may be done once more.
+    pub fn rebuild(&self, for_others: bool) -> Result<bool, ModelError> {
+        if !for_others && self.rebuilt.swap(true, Ordering::Relaxed) {
             return Ok(false);
         }
         let Some((model, opening)) = lock(&self.model).clone() else {
@@ -92,7 +93,7 @@ impl Flow {
         }
         let opened = opening.open_until(canceller);
         *lock(&self.rebuilding) = None;
-        if opened.is_err() && self.is_flushing() {
+        if !for_others && opened.is_err() && self.is_flushing() {
             self.rebuilt.store(false, Ordering::Relaxed);
         }
         let inferrer = Inferrer::new(opened?);

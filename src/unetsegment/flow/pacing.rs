@@ -35,7 +35,8 @@ impl Flow {
         let change = lock(&self.change).take();
         if settings.latency_limit().is_none() {
             let before = std::mem::take(&mut *lock(&self.pace));
-            if !before.is_reduced() {
+            // By then another model may have taken the place of the one that had given up something.
+            if !before.is_reduced() && change != Some(Change::Rate) {
                 return None;
             }
             let all = |inferrer: &mut Inferrer| inferrer.segmenter.take_all_back();

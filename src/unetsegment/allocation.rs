@@ -1,0 +1,29 @@
+//! How many buffers frames come in.
+
+/// Adds to `query`, by which upstream asks what buffers it needs, those of frames that the element keeps so many of at
+/// most: a source with a fixed number of buffers would have none left, and stand still.
+pub fn add_kept(query: &mut gst::query::Allocation, kept: usize) {
+    let kept = u32::try_from(kept).unwrap_or(u32::MAX);
+    // Frames that go out in the buffers that they came in are kept downstream besides.
+    let pools: Vec<_> = query.allocation_pools().collect();
+    let mut downstream = 0;
+    let mut offered = false;
+    for (pool, size, min, max) in pools {
+        query.remove_nth_allocation_pool(0);
+        let all = min.saturating_add(kept);
+        // One that can't have as many is of no use.
+        if max == 0 || all <= max {
+            query.add_allocation_pool(pool.as_ref(), size, all, max);
+            offered = true;
+        }
+        downstream = downstream.max(min);
+    }
+    let caps = query.get_owned().0;
+    let info = caps.and_then(|caps| gst_video::VideoInfo::from_caps(&caps).ok());
+    if let Some(size) = info.and_then(|info| u32::try_from(info.size()).ok())
+        && !offered
+    {
+        let all = downstream.saturating_add(kept);
+        query.add_allocation_pool(None::<&gst::BufferPool>, size, all, 0);
+    }
+}

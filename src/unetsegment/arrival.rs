@@ -1,0 +1,97 @@
+//! When frames come in, by two clocks. That of [`Instant`] stands still on Linux while the machine sleeps, so that it
+//! tells for how long the element was at work on a frame. How old a mask is the other one tells, which goes on: by the
+//! first a mask of before would be a fresh one after waking up.
+
+use std::time::{Duration, Instant};
+
+/// When a frame came in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arrival {
+    awake: Instant,
+    /// Time since the machine has started, sleep included, where there is a clock for that.
+    since_boot: Option<Duration>,
+}
+
+impl Arrival {
+    pub fn now() -> Self {
+        Arrival {
+            awake: Instant::now(),
+            since_boot: since_boot(),
+        }
+    }
+
+    /// So long before it.
+    pub fn before(self, time: Duration) -> Self {
+        Arrival {
+            awake: self.awake.checked_sub(time).unwrap_or(self.awake),
+            since_boot: self.since_boot.map(|since| since.saturating_sub(time)),
+        }
+    }
+
+    /// For how long the machine was awake since.
+    pub fn elapsed(self) -> Duration {
+        self.awake.elapsed()
+    }
+
+    /// How much later it is than `earlier`, also where the machine slept in between.
+    pub fn since(self, earlier: Arrival) -> Duration {
+        match (self.since_boot, earlier.since_boot) {
+            (Some(now), Some(then)) => now.saturating_sub(then),
+            _ => self.awake.saturating_duration_since(earlier.awake),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn since_boot() -> Option<Duration> {
+    let mut time = std::mem::MaybeUninit::uninit();
+    // SAFETY: it writes a time there, and has done so where it returns 0.
+    let time: libc::timespec = unsafe {
+        match libc::clock_gettime(libc::CLOCK_BOOTTIME, time.as_mut_ptr()) {
+            0 => time.assume_init(),
+            _ => return None,
+        }
+    };
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanoseconds = u32::try_from(time.tv_nsec).ok()?;
+    Some(Duration::new(seconds, nanoseconds))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Option<Duration> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn what_slept_is_older_and_was_not_at_work() {
+        let before = Arrival::now().before(40 * MS);
+        let sleep = Duration::from_secs(8 * 3600);
+        let after = Arrival {
+            awake: before.awake + 40 * MS,
+            since_boot: before.since_boot.map(|since| since + 40 * MS + sleep),
+        };
+        let slept = after.since_boot.map_or(Duration::ZERO, |_| sleep);
+        assert_eq!(after.since(before), 40 * MS + slept);
+        assert!(before.elapsed() < sleep);
+        // Nothing is younger than new.
+        assert_eq!(before.since(after), Duration::ZERO);
+    }
+
+    #[test]
+    fn both_clocks_tell_the_same_of_a_machine_that_is_awake() {
+        let first = Arrival::now();
+        std::thread::sleep(20 * MS);
+        let second = Arrival::now();
+        assert_eq!(first.since_boot.is_some(), cfg!(target_os = "linux"));
+        assert!(second.since(first) >= 20 * MS && first.elapsed() >= 20 * MS);
+        assert_eq!(second.before(5 * MS).since(second), Duration::ZERO);
+        assert_eq!(second.since(second.before(5 * MS)), 5 * MS);
+        assert_eq!(second, second.before(Duration::ZERO));
+    }
+}

@@ -1,0 +1,119 @@
+//! Buffers of others, of which there may be few: how many the element keeps of upstream's is told, and what it waits for
+//! downstream's is no latency of its own.
+
+mod common;
+
+use std::thread;
+use std::time::Duration;
+
+use common::frames::{HEIGHT, WIDTH, frame};
+use common::manners::{ALONE, LATEST, MANNERS, Manner, OVERLAPPING};
+use common::process::alone;
+use common::watch::wait;
+use common::{Files, SMALL, element, harness, info};
+use gst::prelude::*;
+use gstreamer as gst;
+use gstreamer_check::Harness;
+
+/// Lets downstream offer a pool of buffers of `size` bytes, of which it needs `min` and has `max`, or any number of them
+/// with 0.
+fn offer(element: &gst::Element, (size, min, max): (usize, u32, u32)) -> gst::BufferPool {
+    let offered = gst::BufferPool::new();
+    let (pool, size) = (offered.clone(), u32::try_from(size).unwrap());
+    let pad = element.static_pad("src").unwrap();
+    pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, move |_, info| {
+        if let Some(query) = info.query_mut()
+            && let gst::QueryViewMut::Allocation(query) = query.view_mut()
+        {
+            query.add_allocation_pool(Some(&pool), size, min, max);
+            return gst::PadProbeReturn::Handled;
+        }
+        gst::PadProbeReturn::Ok
+    });
+    offered
+}
+
+/// A pool, if there is one, with the size of its buffers, how many are needed, and the most.
+type Pool = (Option<gst::BufferPool>, u32, u32, u32);
+
+/// Which pools upstream is told of.
+fn asked(harness: &Harness) -> Vec<Pool> {
+    let caps = common::caps("GRAY8", WIDTH, HEIGHT);
+    let mut query = gst::query::Allocation::new(Some(&caps), true);
+    assert!(harness.srcpad().unwrap().peer_query(&mut query));
+    query.allocation_pools().collect()
+}
+
+#[test]
+fn upstream_is_told_how_many_buffers_are_kept() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let size = info("GRAY8", WIDTH, HEIGHT).size() as u32;
+    let many = Manner {
+        in_flight: "5",
+        ..OVERLAPPING
+    };
+    for (manner, kept) in [(ALONE, 2), (OVERLAPPING, 3), (many, 6), (LATEST, 4)] {
+        // In place, where downstream is asked, and not.
+        for output in ["none", "mask"] {
+            let properties = [("output", output)];
+            let (_element, harness, _bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
+            let expected: Pool = (None, size, kept, 0);
+            assert_eq!(asked(&harness), [expected], "{manner} {output}");
+        }
+    }
+}
+
+/// Where frames go out in the buffers that they came in, downstream keeps some of them, too. A pool of its own that
+/// can't have as many is not offered.
+#[test]
+fn what_downstream_keeps_is_needed_besides() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let size = info("GRAY8", WIDTH, HEIGHT).size();
+    for (max, suffices) in [(0, true), (4, true), (3, false)] {
+        let properties = [("output", "none"), ("frames-in-flight", "1")];
+        let element = element(&model, &properties);
+        let pool = offer(&element, (size, 2, max));
+        let harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        let expected: Pool = match suffices {
+            true => (Some(pool), size as u32, 4, max),
+            false => (None, size as u32, 4, 0),
+        };
+        assert_eq!(asked(&harness), [expected], "{max}");
+    }
+}
+
+/// How long a buffer takes to come back.
+const HELD: Duration = Duration::from_millis(300);
+
+#[test]
+fn waiting_for_buffers_of_downstream_is_no_latency_of_ours() {
+    let _alone = alone();
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    for manner in MANNERS {
+        let element = element(&model, &manner.properties());
+        let pool = offer(&element, (info("RGBA", WIDTH, HEIGHT).size(), 2, 2));
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        wait("the model", || {
+            let provider: Option<String> = element.property("active-provider");
+            provider.is_some()
+        });
+        drop(harness.push_and_pull(frame(0)).unwrap());
+        assert!(pool.is_active(), "no buffer is taken of it");
+        let pad = element.static_pad("sink").unwrap();
+        let pushing = thread::spawn(move || {
+            for number in 1..=4 {
+                pad.chain(frame(number)).unwrap();
+            }
+        });
+        for _ in 0..4 {
+            thread::sleep(HELD);
+            drop(harness.pull().unwrap());
+        }
+        pushing.join().unwrap();
+        let latency = harness.query_latency().unwrap();
+        assert!(Duration::from(latency) < HELD, "{manner}: {latency}");
+    }
+}
