@@ -213,7 +213,7 @@ const SPECKS: u16 = 40_000;
 /// Pushes a picture of specks and three without any, in which those die, until each has its own mask, and tells whether
 /// numbers have begun anew meanwhile, and how many warnings there were.
 fn round(harness: &mut Harness, bus: &gst::Bus, round: u64, what: &str) -> (bool, usize) {
-    let speck = |at: usize| at % SPECKLED % 2 == 0 && at / SPECKLED % 2 == 0;
+    let speck = |at: usize| (at % SPECKLED).is_multiple_of(2) && (at / SPECKLED).is_multiple_of(2);
     let pixels = 0..SPECKLED * SPECKLED;
     let specks: Vec<u8> = pixels.map(|at| if speck(at) { 255 } else { 0 }).collect();
     let nothing = vec![0; SPECKLED * SPECKLED];
