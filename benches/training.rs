@@ -11,7 +11,7 @@ use gstunetsegment::train::cpu::optimizer::Rule;
 use gstunetsegment::train::learner::{Learner, Teaching};
 use gstunetsegment::train::network::Scorer;
 use gstunetsegment::train::plane::Plane;
-use gstunetsegment::train::values;
+use gstunetsegment::train::weights;
 use gstunetsegment::unet::UNet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -46,7 +46,7 @@ fn main() {
             decay: 0.0,
         },
     };
-    let values = values::initial(&unet, rng);
+    let values = weights::initial(&unet, rng);
     let mut learner = Learner::new(unet, values, teaching, &Device::flex());
     let output = size - 2 * unet.geometry().margin;
     let tiles: Vec<Tile> = (0..batch)

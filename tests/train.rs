@@ -8,9 +8,9 @@ use std::sync::atomic::AtomicBool;
 
 use gstunetsegment::contract::{Activation, Contract, Normalization};
 use gstunetsegment::train::config::Config;
+use gstunetsegment::train::limits::Limits;
 use gstunetsegment::train::run::run;
 use gstunetsegment::train::terminal::Terminal;
-use gstunetsegment::train::limits::Limits;
 use gstunetsegment::unet::UNet;
 use trainer::{Bench, draw_cells, opened};
 

@@ -12,6 +12,7 @@ use gstunetsegment::train::apply::info::Info;
 use gstunetsegment::train::apply::quantize::Quantize;
 use gstunetsegment::train::apply::segment::Segment;
 use gstunetsegment::train::apply::tune::Tune;
+use gstunetsegment::train::arguments::quoted;
 use gstunetsegment::train::config::{Config, ConfigError, expanded};
 use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
@@ -94,7 +95,7 @@ fn train(options: Train, matches: &ArgMatches) -> Result<()> {
         let config = RunFolder::beside(&settings.output).config();
         say(&format!(
             "stopped; to go on: unet-train train --config {} --resume",
-            config.display()
+            quoted(&config.to_string_lossy())
         ));
     }
     Ok(())

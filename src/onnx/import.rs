@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
     use crate::onnx::export::export;
-    use crate::train::values::{initial, named};
+    use crate::train::weights::{initial, named};
 
     fn written(unet: UNet, change: impl FnOnce(&mut Contract)) -> (Model, Vec<Parameters>) {
         let values = initial(&unet, &mut StdRng::seed_from_u64(1));

@@ -1,8 +1,13 @@
-//! ONNX files: the part of their protobuf schema that a U-Net needs, `export` that writes the paper's network and
-//! `import` that reads it back, `quantize` and `half_precision` that make its arithmetic lighter, `scan` that
-//! refuses what a segmentation network does not need and could do harm, `wire` and `read` that look at bytes before
-//! they are parsed, and `survey` that reads what a foreign one
-//! does to sizes.
+//! ONNX files.
+//!
+//! The types here are the part of their protobuf schema that a U-Net needs. Modules:
+//!
+//! - [`export`] writes the paper's network, `import` reads it back;
+//! - `quantize`, with `channels_last`, makes its arithmetic one of 8 bits, `half_precision` one of 16;
+//! - [`wire`] and [`read`] look at the bytes of a file before they are parsed;
+//! - [`scan`] refuses what a segmentation network does not need and could do harm;
+//! - [`survey`] reads from a foreign network's graph what it does to sizes, and `reach` how far each of its operators
+//!   sees.
 //!
 //! Field numbers are those of `onnx.proto3`; fields that are not listed are skipped on reading.
 

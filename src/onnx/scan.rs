@@ -4,9 +4,9 @@
 //! code of others (operators of other domains), or take all memory while it is loaded, from a file of a hundred
 //! bytes (constants that are computed, sizes that nothing bounds).
 
+mod empty;
 mod following;
 mod integers;
-mod nothing;
 mod numbers;
 mod rules;
 mod shapes;

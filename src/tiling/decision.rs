@@ -304,7 +304,11 @@ mod tests {
         let found = of(Activation::Softmax, 2, &[0.0, 1.0, 2.0, -1.0]);
         close(&found, &[0.119_203, 0.880_797, 0.880_797, 0.119_203]);
         // Of three classes, and of scores whose powers no number can hold.
-        let found = of(Activation::Softmax, 3, &[1.0, 900.0, 1.0, 900.0, 1.0, -900.0]);
+        let found = of(
+            Activation::Softmax,
+            3,
+            &[1.0, 900.0, 1.0, 900.0, 1.0, -900.0],
+        );
         let third = 1.0 / 3.0;
         close(&found, &[third, 0.5, third, 0.5, third, 0.0]);
     }

@@ -162,3 +162,56 @@ impl Stitcher {
         self.decision.add(scores, weights, [total, largest], rows);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Activation, Geometry, Sizes};
+    use crate::tiling::{Blend, TileSize};
+
+    /// Scores of three classes from a place of the frame on.
+    fn scores((top, left): (isize, isize), size: Size) -> Vec<f32> {
+        let Size { width, height } = size;
+        let score = |class: usize, y: usize, x: usize| {
+            let (y, x) = (top + y as isize, left + x as isize);
+            (3 * class as isize + 2 * y + x).rem_euclid(7) as f32
+        };
+        let places = (0..3).flat_map(|class| (0..height).map(move |y| (class, y)));
+        places
+            .flat_map(|(class, y)| (0..width).map(move |x| score(class, y, x)))
+            .collect()
+    }
+
+    #[test]
+    fn probabilities_of_tiles_are_those_of_the_frame() {
+        let frame = Size {
+            width: 40,
+            height: 24,
+        };
+        let geometry = Geometry {
+            margin: 0,
+            halo: 8,
+            edge: Geometry::EDGE,
+            stride: 8,
+            sizes: Sizes::Steps { min: 8, step: 8 },
+        };
+        let decision = Decision::new(Activation::Softmax, 3, 0.5);
+        let expected = decision.probabilities(&scores((0, 0), frame));
+        for blend in [Blend::Crop, Blend::Average] {
+            let plan = Plan::new(frame, &geometry, blend, TileSize::Inner(16)).unwrap();
+            assert!(plan.len() > 1);
+            let mut stitcher = Stitcher::summing(&plan, decision).unwrap();
+            stitcher.begin();
+            for tile in plan.tiles() {
+                let first = |span: &Span| span.target.start as isize - span.source as isize;
+                let scores = scores((first(tile.0), first(tile.1)), plan.output);
+                stitcher.add(tile, (&scores, plan.output), &mut [], None);
+            }
+            let found = stitcher.into_probabilities();
+            assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
+            }
+        }
+    }
+}

@@ -21,7 +21,7 @@ const BEGIN: &[u8] = b"unet-train checkpoint 2\n";
 pub struct Checkpoint {
     /// How far it is.
     pub state: State,
-    /// The network, as [`values::bytes`](super::values::bytes) writes it.
+    /// The network, as [`weights::bytes`](super::weights::bytes) writes it.
     pub network: Vec<u8>,
     /// What the optimizer remembers, as [`Learner::memory`](super::learner::Learner::memory) writes it.
     pub optimizer: Vec<u8>,
@@ -87,7 +87,7 @@ pub enum CheckpointError {
     #[error("{} is no checkpoint of this version of unet-train, or it is damaged", .0.display())]
     Form(PathBuf),
     /// What it says about the run can't be understood.
-    #[error("{} says what this version of unet-train does not know: {error}", file.display())]
+    #[error("{} was written by another version of unet-train: {error}", file.display())]
     State {
         /// The file.
         file: PathBuf,
@@ -98,8 +98,16 @@ pub enum CheckpointError {
     #[error("can't write down what the optimizer remembers: {0}")]
     Record(#[from] RecordError),
     /// Network or optimizer can't be read back.
-    #[error("can't read back the network or its optimizer: {0}")]
-    Restore(#[from] RestoreError),
+    #[error(
+        "can't read back the network or its optimizer from {}: {error}. A run goes on only on a device like that on which it was begun, and --device auto may have found another one",
+        file.display()
+    )]
+    Restore {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: RestoreError,
+    },
     /// What is known about the run can't be written.
     #[error("can't write down how far the run is: {0}")]
     Write(#[from] toml::ser::Error),
@@ -166,8 +174,8 @@ fn parts(bytes: &[u8]) -> Option<[&[u8]; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::limits::Limits;
     use crate::train::metrics::{Scores, cells, membranes};
-    use crate::train::validate::Limits;
 
     #[test]
     fn what_is_written_is_read_back() {

@@ -95,6 +95,14 @@ pub enum ConfigError {
         /// What it may be.
         why: String,
     },
+    /// An option that was typed, beside others by which it changes nothing.
+    #[error("--{option} has no effect {why}")]
+    NoEffect {
+        /// The option.
+        option: &'static str,
+        /// Beside which others.
+        why: String,
+    },
     /// What can't be written into a file of options.
     #[error("{} is not valid UTF-8, as all that a run is told has to be: rename it", .0.display())]
     NotUtf8(PathBuf),

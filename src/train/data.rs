@@ -36,7 +36,7 @@ impl Data {
             words += &format!("\nmasks to judge by show {}", better.kind.words());
             split = split.judged_by(better)?;
         }
-        split.check()?;
+        split.check(&source.class_names())?;
         Ok(Data {
             split,
             measure: kind.into(),
@@ -70,15 +70,48 @@ mod tests {
 
     use super::*;
 
+    /// A picture of a row in `folder`.
+    fn write(folder: &Path, name: &str, values: [u8; 8]) {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let picture = GrayImage::from_raw(8, 1, values.to_vec()).unwrap();
+        picture.save(path).unwrap();
+    }
+
+    #[test]
+    fn a_class_that_only_images_held_back_show_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for (name, class) in [("a", 1), ("b", 2), ("c", 1)] {
+            let file = format!("{name}.png");
+            write(&path("images"), &file, [0, 9, 9, 9, 0, 0, 9, 0]);
+            write(&path("masks"), &file, [0, 1, 1, 1, 0, 0, class, 0]);
+        }
+        let source = Source {
+            classes: ["ground", "one", "two"].map(str::to_owned).to_vec(),
+            ..Source::new(path("images"), path("masks"))
+        };
+        let read = |name: &str| {
+            fs::write(path("list.txt"), name).unwrap();
+            let holdout = Holdout {
+                validation_list: Some(path("list.txt")),
+                ..Holdout::default()
+            };
+            Data::read(&source, &holdout, &mut StdRng::seed_from_u64(1))
+        };
+        let error = read("b").unwrap_err().to_string();
+        assert!(
+            error.contains("no image to learn from shows the class two (value 2)"),
+            "{error}"
+        );
+        // Those held back need not show all.
+        read("c").unwrap();
+    }
+
     #[test]
     fn masks_to_judge_by_may_be_painted_in_another_way() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, values: [u8; 8]| {
-            let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            let picture = GrayImage::from_raw(8, 1, values.to_vec()).unwrap();
-            picture.save(path).unwrap();
-        };
+        let write = |name: &str, values| write(folder.path(), name, values);
         // Two cells that touch, and one by itself.
         for name in ["a", "b"] {
             write(&format!("images/{name}.png"), [0, 9, 9, 9, 0, 0, 9, 0]);

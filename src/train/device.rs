@@ -145,7 +145,7 @@ mod tests {
 
         use crate::train::cpu::Pictures;
         use crate::train::network::Scorer;
-        use crate::train::values::initial;
+        use crate::train::weights::initial;
         use crate::unet::UNet;
 
         let Ok(Found { device, name }) = DeviceKind::Wgpu.find() else {

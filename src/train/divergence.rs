@@ -1,4 +1,4 @@
-//! What is said of a run whose numbers are none any more.
+//! What is said of a run whose numbers are no longer finite.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -74,8 +74,9 @@ impl fmt::Display for Kept {
 mod tests {
     use super::*;
     use crate::train::checkpoint::Judged;
+    use crate::train::limits::Limits;
     use crate::train::metrics::{Scores, cells};
-    use crate::train::validate::{Limits, Verdict};
+    use crate::train::validate::Verdict;
 
     #[test]
     fn the_model_that_is_there_is_said_to_be_whose_it_is() {

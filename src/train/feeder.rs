@@ -15,7 +15,7 @@ const AHEAD: usize = 4;
 pub struct Feeder(Receiver<Vec<Tile>>);
 
 /// What batches are made of.
-pub struct Food {
+pub struct BatchSource {
     /// What tiles are cut from; at least one.
     pub examples: Vec<Example>,
     /// How they are varied.
@@ -33,14 +33,14 @@ impl Feeder {
     ///
     /// An image gives as many tiles as its area holds, so that one round through all images shows each
     /// pixel about once, whether it is part of a large or a small image.
-    pub fn start(food: Food, first: usize) -> Self {
+    pub fn start(source: BatchSource, first: usize) -> Self {
         let (sender, receiver) = mpsc::sync_channel(AHEAD);
         thread::spawn(move || {
-            let round = round(&food.examples, food.size);
-            let mut order = Order::new(round, food.seed);
+            let round = round(&source.examples, source.size);
+            let mut order = Order::new(round, source.seed);
             for batch in first.. {
-                let numbers = batch * food.batch..(batch + 1) * food.batch;
-                let tiles = numbers.map(|number| food.tile(number, &mut order));
+                let numbers = batch * source.batch..(batch + 1) * source.batch;
+                let tiles = numbers.map(|number| source.tile(number, &mut order));
                 // Nobody takes any more.
                 if sender.send(tiles.collect()).is_err() {
                     return;
@@ -58,7 +58,7 @@ impl Feeder {
     }
 }
 
-impl Food {
+impl BatchSource {
     fn tile(&self, number: usize, order: &mut Order) -> Tile {
         let example = &self.examples[order.example(number)];
         let mut rng = numbers(self.seed, Purpose::Tile, number as u64);
@@ -135,14 +135,14 @@ mod tests {
             input: 20,
             output: 10,
         };
-        let food = Food {
+        let source = BatchSource {
             examples: vec![example(10, 10, 1.0), example(20, 15, 2.0)],
             augmentation: Augmentation::NONE,
             size,
             batch: 2,
             seed: 1,
         };
-        let feeder = Feeder::start(food, 0);
+        let feeder = Feeder::start(source, 0);
         let mut seen: Vec<_> = (0..4)
             .flat_map(|_| feeder.next())
             .map(|tile| tile.image[0].data[0])
@@ -162,14 +162,14 @@ mod tests {
             *x = (at % 37) as f32;
         }
         let batches = |seed, range: std::ops::Range<usize>| {
-            let food = Food {
+            let source = BatchSource {
                 examples: vec![image.clone()],
                 augmentation: Augmentation::default(),
                 size,
                 batch: 2,
                 seed,
             };
-            let feeder = Feeder::start(food, range.start);
+            let feeder = Feeder::start(source, range.start);
             let batches = range.flat_map(|_| feeder.next());
             batches.map(|tile| tile.image).collect::<Vec<_>>()
         };

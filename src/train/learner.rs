@@ -15,7 +15,7 @@ use super::cpu::{Answers, Dropout, Engine, Pictures};
 use super::loss::weighted_cross_entropy;
 use super::muon::OfConvolutions;
 use super::network::Network;
-use super::values;
+use super::weights;
 use crate::onnx::export::Parameters;
 use crate::unet::UNet;
 
@@ -138,9 +138,9 @@ impl Learner {
         })
     }
 
-    /// The learner that had these values, as [`values::bytes`] writes them, and this [memory](Self::memory).
+    /// The learner that had these values, as [`weights::bytes`] writes them, and this [memory](Self::memory).
     pub fn restored(self, values: &[u8], memory: &[u8]) -> Result<Self, RestoreError> {
-        let values = values::from_bytes(&self.unet, values).ok_or(RestoreError::Form)?;
+        let values = weights::from_bytes(&self.unet, values).ok_or(RestoreError::Form)?;
         let place = match self.place {
             Place::Cpu {
                 engine,
@@ -263,7 +263,7 @@ mod tests {
 
     use super::*;
     use crate::train::plane::Plane;
-    use crate::train::values::initial;
+    use crate::train::weights::initial;
 
     const UNET: UNet = UNet {
         channels: 1,

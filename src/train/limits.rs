@@ -1,7 +1,9 @@
-//! Finds the threshold, the smallest object and the cores of objects that suit a network, on images that
-//! it doesn't learn from; all go into its [contract](crate::contract::Contract).
+//! The limits that decide which pixels are objects: the threshold, the smallest object and the cores of objects, and
+//! which of these suit a network on images that it doesn't learn from. All go into its
+//! [contract](crate::contract::Contract).
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::components::{components, objects};
 use super::metrics::cells::{self, Overlaps};
@@ -9,7 +11,7 @@ use super::metrics::membranes::Separation;
 use super::metrics::{Measure, Scores, thin};
 use super::plane::Plane;
 use super::target::Truth;
-use super::validate::{Found, Limits};
+use super::validate::Found;
 
 /// Thresholds that are tried, in twentieths: all but the certain ones.
 const TWENTIETHS: std::ops::Range<u8> = 1..20;
@@ -22,6 +24,46 @@ const CORES: [f32; 7] = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9];
 
 /// What [`Tuned::worth`] has to gain by cores, so that objects grow from them: they cost time in every frame.
 const WORTHWHILE: f64 = 0.001;
+
+/// What decides which pixels are objects; see [`Contract`](crate::contract::Contract).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Probability above which a pixel is foreground, in `0..=1`.
+    pub threshold: f32,
+    /// Pixels of the smallest object that counts; `None` for all.
+    pub min_area: Option<usize>,
+    /// Probability above which pixels are of the core of an object, where objects grow from cores.
+    #[serde(default)]
+    pub core_threshold: Option<f32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            threshold: 0.5,
+            min_area: None,
+            core_threshold: None,
+        }
+    }
+}
+
+impl Limits {
+    /// What they are, for a network of so many classes: of more than two the likeliest decides, and no threshold.
+    pub fn words(&self, classes: usize) -> String {
+        let threshold = (classes == 2).then(|| format!("threshold {}", self.threshold));
+        let area = self.min_area;
+        let area = area.map(|area| format!("objects of at least {area} pixels"));
+        let words: Vec<_> = threshold.into_iter().chain(area).collect();
+        let words = match words.is_empty() {
+            true => "objects of any size".to_owned(),
+            false => words.join(", "),
+        };
+        match self.core_threshold {
+            Some(core) => format!("{words} with cores above {core}"),
+            None => words,
+        }
+    }
+}
 
 /// What suits a network best.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -173,6 +215,25 @@ fn best(tried: impl Iterator<Item = Tuned>) -> Tuned {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_told_as_far_as_there_are_any() {
+        let limits = Limits {
+            threshold: 0.35,
+            min_area: Some(16),
+            core_threshold: None,
+        };
+        let expected = "threshold 0.35, objects of at least 16 pixels";
+        assert_eq!(limits.words(2), expected);
+        assert_eq!(limits.words(3), "objects of at least 16 pixels");
+        let cores = Limits {
+            core_threshold: Some(0.7),
+            ..limits
+        };
+        assert_eq!(cores.words(2), format!("{expected} with cores above 0.7"));
+        assert_eq!(Limits::default().words(2), "threshold 0.5");
+        assert_eq!(Limits::default().words(3), "objects of any size");
+    }
 
     /// Probabilities in tenths, with what is truly there.
     fn answer(probability: &[&str], cells: &[&str]) -> (Found, Truth) {

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::model::in_file;
+use super::trained_model::in_file;
 use super::validate::Verdict;
 
 /// All steps and validations of a run so far.
@@ -197,8 +197,8 @@ fn lines<T>(file: &Path, read: impl Fn(&[&str], &[&str]) -> Option<T>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::limits::Limits;
     use crate::train::metrics::{Scores, cells};
-    use crate::train::validate::Limits;
 
     #[test]
     fn limits_are_those_of_the_models_file() {

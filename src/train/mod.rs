@@ -4,10 +4,11 @@
 //! ```text
 //! dataset -> weight_map -> feeder(augment(field, grey)) -> network -> loss -> optimizer
 //!                                                             |
-//!                                            validate(metrics) -> model, checkpoint
+//!                                            validate(metrics) -> trained_model, checkpoint
 //! ```
 
 pub mod apply;
+pub mod arguments;
 pub mod augment;
 pub mod checkpoint;
 pub mod components;
@@ -20,11 +21,10 @@ pub mod distance;
 pub mod divergence;
 pub mod feeder;
 pub mod learner;
-pub mod learning;
+pub mod limits;
 pub mod log;
 pub mod loss;
 pub mod metrics;
-pub mod model;
 pub mod model_file;
 mod muon;
 pub mod network;
@@ -43,7 +43,8 @@ pub mod show;
 pub mod start_from;
 pub mod target;
 pub mod terminal;
-pub mod tune;
+pub mod trained_model;
+pub mod training_loop;
 pub mod validate;
-pub mod values;
 pub mod weight_map;
+pub mod weights;

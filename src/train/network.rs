@@ -246,7 +246,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::train::values::initial;
+    use crate::train::weights::initial;
 
     const SMALL: UNet = UNet {
         channels: 1,

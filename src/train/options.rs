@@ -1,14 +1,12 @@
 //! The options of `unet-train train`.
 
-use std::fmt::Debug;
-use std::ops::RangeBounds;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::ArgPredicate;
 use clap::{ArgAction, Args};
 
+use super::arguments::{command_line, number};
 use super::augment::Augmentation;
 use super::config::{Base, Config};
 use super::dataset::{Holdout, Source};
@@ -150,10 +148,10 @@ struct Learning {
         default_value = "7e-4",
         default_value_if("start_from", ArgPredicate::IsPresent, "2e-4"),
         hide_default_value = true,
-        value_parser = number(1e-9..)
+        value_parser = number(1e-9..=1e300)
     )]
     learning_rate: f64,
-    /// Share of the last change that sgd repeats in each step
+    /// Share of the last change that is repeated in each step; only with --optimizer sgd
     #[arg(long, default_value_t = 0.99, value_parser = number(0.0..1.0))]
     momentum: f64,
     /// Decay of the weights, in units of the learning rate
@@ -341,68 +339,23 @@ impl Tiles {
     }
 }
 
-/// Reads a number that must lie in `range`.
-pub(super) fn number<T, R>(range: R) -> impl Fn(&str) -> Result<T, String> + Clone
-where
-    T: FromStr + PartialOrd,
-    R: RangeBounds<T> + Debug + Clone,
-{
-    move |text| {
-        let number = text
-            .parse()
-            .map_err(|_| format!("it must be a number in {range:?}"))?;
-        match range.contains(&number) {
-            true => Ok(number),
-            false => Err(format!("it must be in {range:?}")),
-        }
-    }
-}
-
-/// The command line as it could be typed again, with the program's name alone.
-fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
-    let mut arguments = arguments.into_iter();
-    let program = arguments.next().unwrap_or_default();
-    let program = Path::new(&program).file_name().unwrap_or_default();
-    let known = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
-    let is_plain = |argument: &str| !argument.is_empty() && argument.chars().all(known);
-    let quoted = arguments.map(|argument| match is_plain(&argument) {
-        true => argument,
-        false => format!("'{}'", argument.replace('\'', r"'\''")),
-    });
-    std::iter::once(program.to_string_lossy().into_owned())
-        .chain(quoted)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::Command;
+
     use super::*;
 
     #[test]
-    fn numbers_outside_their_range_are_refused() {
-        let share = number(0.0..1.0);
-        assert_eq!(share("0.25"), Ok(0.25));
-        for wrong in ["1", "-0.1", "NaN", "half"] {
-            assert!(share(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(number(1_usize..)("0").unwrap_err(), "it must be in 1..");
-    }
-
-    #[test]
-    fn a_command_line_can_be_typed_again() {
-        let typed = |arguments: &[&str]| {
-            let program = "/usr/bin/unet-train".to_owned();
-            let arguments = arguments.iter().map(|argument| (*argument).to_owned());
-            command_line(std::iter::once(program).chain(arguments))
+    fn learning_rates_are_finite() {
+        let is_taken = |rate: &str| {
+            let typed = ["train", "--images", "images", "--output", "cells.onnx"];
+            let typed = typed.into_iter().chain(["--learning-rate", rate]);
+            let command = Train::augment_args(Command::new("train"));
+            command.try_get_matches_from(typed).is_ok()
         };
-        assert_eq!(
-            typed(&["train", "--data", "Ann's cells, CC0"]),
-            r"unet-train train --data 'Ann'\''s cells, CC0'"
-        );
-        assert_eq!(
-            typed(&["train", "--data", "", "--name", "a"]),
-            "unet-train train --data '' --name a"
-        );
+        assert!(is_taken("3e-3") && is_taken("1e40"));
+        for wrong in ["inf", "1.8e308", "nan", "0"] {
+            assert!(!is_taken(wrong), "{wrong}");
+        }
     }
 }

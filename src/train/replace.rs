@@ -43,10 +43,11 @@ pub fn check(path: &Path) -> Result<(), WriteError> {
 /// The same of the file `name` in `folder`, which is made later where it is missing.
 pub fn check_in(folder: &Path, name: &str) -> Result<(), WriteError> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
-    // What is missing can be made where a file can be written.
+    // What is missing can be made where a file of this name can be written.
     let missing = folder.ancestors().take_while(is_missing).last();
     let file = folder.join(name);
-    try_beside(missing.unwrap_or(&file)).map_err(|error| WriteError {
+    let place = missing.map_or(file.clone(), |missing| missing.with_file_name(name));
+    try_beside(&place).map_err(|error| WriteError {
         file: file.clone(),
         error,
     })
@@ -57,15 +58,24 @@ fn try_beside(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let trial = beside(path, &format!(".{}.trial", std::process::id()));
+    // As long as the ending of a part, so that a name which is too long is too long here, too.
+    let trial = beside(path, &format!(".{:04x}", std::process::id() & 0xffff));
     File::create_new(&trial)?;
     fs::remove_file(trial)
 }
 
-/// The first of these files that is there already, unless they may be replaced.
-pub fn kept(files: impl IntoIterator<Item = PathBuf>, overwrite: bool) -> Option<PathBuf> {
+/// A file that would be lost.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
+pub struct Exists(PathBuf);
+
+/// Refuses to write where one of these files is there already, unless they may be replaced.
+pub fn allow(files: impl IntoIterator<Item = PathBuf>, overwrite: bool) -> Result<(), Exists> {
     let mut files = files.into_iter().filter(|_| !overwrite);
-    files.find(|file| file.exists())
+    match files.find(|file| file.exists()) {
+        Some(file) => Err(Exists(file)),
+        None => Ok(()),
+    }
 }
 
 /// The file that is written first.
@@ -118,10 +128,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_there_is_lost_only_where_it_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = || ["a.png", "b.png"].map(|name| folder.path().join(name));
+        allow(files(), false).unwrap();
+        fs::write(&files()[1], "precious").unwrap();
+        let error = allow(files(), false).unwrap_err().to_string();
+        assert!(error.contains("b.png is there already: name"), "{error}");
+        allow(files(), true).unwrap();
+    }
+
+    #[test]
     fn folders_are_tried_and_not_made() {
         let folder = tempfile::tempdir().unwrap();
         check_in(folder.path(), "a.png").unwrap();
         check_in(&folder.path().join("not/there"), "a.png").unwrap();
+        // 255 bytes with the ending of a part, and one more.
+        let name = "a".repeat(250);
+        check_in(&folder.path().join("not/there"), &name).unwrap();
+        check_in(&folder.path().join("not/there"), &(name + "a")).unwrap_err();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
         fs::write(folder.path().join("file"), "no folder").unwrap();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use super::arguments::quoted;
 use super::augment::TileSize;
 use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
 use super::config::Difference;
@@ -15,9 +16,8 @@ use super::data::Data;
 use super::dataset::{self, DatasetError, Sample, Split};
 use super::device::{DeviceError, Found};
 use super::divergence::{Diverged, Kept};
-use super::feeder::{Feeder, Food};
+use super::feeder::{BatchSource, Feeder};
 use super::learner::{Learner, RestoreError};
-use super::learning::Learning;
 use super::log::{Log, LogError};
 use super::prepare::prepare;
 use super::replace::{self, WriteError};
@@ -25,9 +25,11 @@ use super::report::ReportError;
 use super::run_folder::{LockError, RunFolder};
 use super::settings::Settings;
 use super::start_from::{self, StartError};
+use super::training_loop::Learning;
 use super::validate::Verdict;
-use super::values;
+use super::weights;
 use crate::onnx::export::{ExportError, Parameters};
+use crate::onnx::import::Imported;
 use crate::tiling::PlanError;
 use crate::unet::UNet;
 
@@ -43,7 +45,7 @@ pub enum RunError {
     /// There is no such device.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// Its numbers are none any more.
+    /// Its numbers are no longer finite.
     #[error(transparent)]
     Diverged(#[from] Diverged),
     /// A file can't be written.
@@ -106,7 +108,7 @@ pub enum RunError {
         "--resume: the run in {} was begun with other options: {}; go on with its own by --config {}",
         folder.path().display(),
         differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("; "),
-        folder.config().display()
+        quoted(&folder.config().to_string_lossy())
     )]
     Differs {
         /// Its folder.
@@ -197,39 +199,13 @@ pub fn run(
     let before = before(settings, &folder)?;
     let Found { device, name } = settings.device.find()?;
     let mut rng = StdRng::seed_from_u64(settings.seed);
-    let Data {
-        split,
-        measure,
-        words,
-        near_copies,
-    } = Data::read(&settings.source, &settings.holdout, &mut rng)?;
-    let (values, learned) = match (&settings.start_from, &before) {
-        (Some(model), None) => {
-            let classes = settings.source.class_names();
-            let start = start_from::network(model, &settings.unet, &classes)?;
-            (start.values, Some((start.training, start.pictures)))
-        }
-        // Of a run that goes on they are replaced.
-        _ => (values::initial(&settings.unet, &mut rng), None),
-    };
+    let data = Data::read(&settings.source, &settings.holdout, &mut rng)?;
+    let (values, model) = beginning(settings, before.is_some(), &mut rng)?;
     let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
-    let mut state = state_of(settings, before.as_ref(), &split)
+    let state = state_of(settings, before.as_ref(), &data.split, model)
         .ok_or_else(|| RunError::OtherData(folder.path().to_owned()))?;
-    if let Some((training, pictures)) = learned {
-        state.before = training.map(Box::new);
-        state.pictures.join(&pictures);
-    }
-    observer.start(&Start {
-        data: words,
-        training: split.training.len(),
-        validation: split.validation.iter().map(|s| s.name.clone()).collect(),
-        near_copies,
-        parameters: settings.unet.parameters(),
-        tile,
-        device: name,
-        steps: state.steps,
-        kept: Kept::of(&state, &settings.output),
-    });
+    observer.start(&start(settings, &data, &state, tile, name));
+    let Data { split, measure, .. } = data;
     let feeder = feeder(settings, split.training, tile, state.steps);
     let learner = Learner::new(settings.unet, values, settings.teaching(), &device);
     if stop.load(Ordering::Relaxed) {
@@ -265,6 +241,44 @@ pub fn run(
     .go(&feeder, observer)
 }
 
+/// The values that the network begins with, and the model that they are from, if any; those of a run that `goes_on`
+/// are replaced.
+fn beginning(
+    settings: &Settings,
+    goes_on: bool,
+    rng: &mut StdRng,
+) -> Result<(Vec<Parameters>, Option<Imported>), RunError> {
+    match &settings.start_from {
+        Some(model) if !goes_on => {
+            let classes = settings.source.class_names();
+            let mut model = start_from::network(model, &settings.unet, &classes)?;
+            Ok((std::mem::take(&mut model.values), Some(model)))
+        }
+        _ => Ok((weights::initial(&settings.unet, rng), None)),
+    }
+}
+
+/// What there is to tell before the first step.
+fn start(settings: &Settings, data: &Data, state: &State, tile: TileSize, device: String) -> Start {
+    let Data {
+        split,
+        words,
+        near_copies,
+        ..
+    } = data;
+    Start {
+        data: words.clone(),
+        training: split.training.len(),
+        validation: split.validation.iter().map(|s| s.name.clone()).collect(),
+        near_copies: *near_copies,
+        parameters: settings.unet.parameters(),
+        tile,
+        device,
+        steps: state.steps,
+        kept: Kept::of(state, &settings.output),
+    }
+}
+
 /// Makes the folder of the model, which can't have the name of the run's folder.
 fn make_place(model: &Path) -> Result<(), WriteError> {
     let refused = |error| WriteError {
@@ -282,31 +296,45 @@ fn make_place(model: &Path) -> Result<(), WriteError> {
 
 /// Batches from the one for the step after `steps` on.
 fn feeder(settings: &Settings, training: Vec<Sample>, size: TileSize, steps: usize) -> Feeder {
-    let food = Food {
+    let batches = BatchSource {
         examples: prepare(training, &settings.weighting),
         augmentation: settings.augmentation,
         size,
         batch: settings.batch,
         seed: settings.seed,
     };
-    Feeder::start(food, steps)
+    Feeder::start(batches, steps)
 }
 
-/// How far the run is that goes on, or one that has not begun; `None` if it was begun with other images or masks.
-fn state_of(settings: &Settings, before: Option<&Checkpoint>, split: &Split) -> Option<State> {
+/// How far the run is that goes on, or one that has not begun, with the values of `model`; `None` if it was begun with
+/// other images or masks.
+fn state_of(
+    settings: &Settings,
+    before: Option<&Checkpoint>,
+    split: &Split,
+    model: Option<Imported>,
+) -> Option<State> {
     let data = dataset::fingerprint(split);
     match before {
         Some(Checkpoint { state, .. }) => {
             (state.data.is_empty() || state.data == data).then(|| state.clone())
         }
-        None => Some(State {
-            data,
-            images: split.training.len(),
-            pictures: dataset::pictures(&split.training),
-            command: settings.command.clone(),
-            config: settings.config.clone(),
-            ..State::default()
-        }),
+        None => {
+            let mut pictures = dataset::pictures(&split.training);
+            let before = model.and_then(|model| {
+                pictures.join(&model.pictures);
+                model.training.map(Box::new)
+            });
+            Some(State {
+                data,
+                images: split.training.len(),
+                pictures,
+                command: settings.command.clone(),
+                config: settings.config.clone(),
+                before,
+                ..State::default()
+            })
+        }
     }
 }
 
@@ -318,12 +346,16 @@ fn restored(
     folder: &RunFolder,
 ) -> Result<(Learner, Option<Vec<Parameters>>, Log), RunError> {
     let log = Log::read(&folder.steps(), &folder.validations(), before.state.steps)?;
-    let values = |bytes| values::from_bytes(unet, bytes).ok_or(RestoreError::Form);
+    let values = |bytes| weights::from_bytes(unet, bytes).ok_or(RestoreError::Form);
     let best = before.best.as_deref().map(values).transpose();
-    let best = best.map_err(CheckpointError::from)?;
+    let refused = |error| CheckpointError::Restore {
+        file: folder.checkpoint(),
+        error,
+    };
+    let best = best.map_err(refused)?;
     let learner = learner
         .restored(&before.network, &before.optimizer)
-        .map_err(CheckpointError::from)?;
+        .map_err(refused)?;
     Ok((learner, best, log))
 }
 

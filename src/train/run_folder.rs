@@ -42,16 +42,14 @@ impl RunFolder {
     }
 
     /// Writes the options of the run and the names of the images that are held back, and removes what an
-    /// earlier run has told of itself.
+    /// earlier run has told of itself: its checkpoint first, for one that is killed here must not go on with that.
     pub fn begin<'a>(
         &self,
         config: &Config,
         held_back: impl Iterator<Item = &'a str>,
     ) -> Result<(), WriteError> {
-        for file in [self.report(), self.curves()]
-            .into_iter()
-            .chain(self.samples())
-        {
+        let files = [self.checkpoint(), self.report(), self.curves()];
+        for file in files.into_iter().chain(self.samples()) {
             match fs::remove_file(&file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(WriteError { file, error });
@@ -99,10 +97,11 @@ impl RunFolder {
         self.0.join("report.html")
     }
 
-    /// What the best network finds in the held-back image of this name; its slashes become dashes.
-    pub fn sample(&self, name: &str) -> PathBuf {
-        let name = name.replace('/', "-");
-        self.0.join(format!("{SAMPLE}{name}.png"))
+    /// What the best network finds in a held-back image: sample `number` of the run, of the image of this name, whose
+    /// slashes become dashes. Of a long name only the beginning is told.
+    pub fn sample(&self, number: usize, name: &str) -> PathBuf {
+        let name = name[..name.floor_char_boundary(LONGEST)].replace('/', "-");
+        self.0.join(format!("{SAMPLE}{number}-{name}.png"))
     }
 
     /// The files of all samples that are there.
@@ -125,6 +124,9 @@ const LOCK: &str = "lock";
 
 /// What the names of samples begin with.
 const SAMPLE: &str = "sample-";
+
+/// Bytes of the name of an image that the file of its sample has for its own; file systems take 255 for all of it.
+const LONGEST: usize = 100;
 
 /// Keeps other programs out of the folder of a run.
 #[derive(Debug)]
@@ -181,12 +183,27 @@ mod tests {
         assert!(!run.path().exists());
 
         let lock = run.lock().unwrap();
-        fs::write(run.sample("01/t000"), "of an earlier run").unwrap();
-        fs::write(run.report(), "of an earlier run").unwrap();
+        let earlier = [run.checkpoint(), run.report(), run.sample(0, "01/t000")];
+        for file in &earlier {
+            fs::write(file, "of an earlier run").unwrap();
+        }
         run.begin(&Config::default(), ["a", "b"].into_iter())
             .unwrap();
         drop(lock);
         assert_eq!(fs::read_to_string(run.held_back()).unwrap(), "a\nb\n");
-        assert!(!run.sample("01/t000").exists() && !run.report().exists());
+        assert!(!earlier.iter().any(|file| file.exists()));
+    }
+
+    #[test]
+    fn samples_have_names_of_their_own_that_a_file_can_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::at(folder.path());
+        // 240 bytes, and two names that are one without their slashes.
+        let names = ["細胞".repeat(40), "01/t0".into(), "01-t0".into()];
+        for (number, name) in names.iter().enumerate() {
+            replace(&run.sample(number, name), name.as_bytes()).unwrap();
+        }
+        assert_eq!(run.samples().count(), 3);
+        assert!(run.path().join("sample-1-01-t0.png").exists());
     }
 }

@@ -7,8 +7,8 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use super::checkpoint::Judged;
 use super::divergence::Kept;
 use super::metrics::Scores;
-use super::model::in_file;
 use super::run::{Observer, Start, Step};
+use super::trained_model::in_file;
 use super::validate::Verdict;
 
 /// Writes a line. Nobody has to read it: a closed pipe is no reason to stop.
@@ -132,8 +132,8 @@ impl Observer for Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::limits::Limits;
     use crate::train::metrics::cells;
-    use crate::train::validate::Limits;
 
     #[test]
     fn the_best_network_is_told_as_its_file_has_it() {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::checkpoint::{Judged, State};
+use super::limits::Limits;
 use super::metrics::Scores;
 use super::settings::Settings;
-use super::validate::Limits;
-use super::values::named;
+use super::weights::named;
 use crate::contract::{Contract, Pictures, Training};
 use crate::onnx::export::{ExportError, Parameters, export};
 
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
     use crate::inference::{Model, Options, library};
     use crate::train::network::Network;
-    use crate::train::values::initial;
+    use crate::train::weights::initial;
     use crate::unet::UNet;
 
     #[test]
@@ -200,6 +200,13 @@ mod tests {
         // Scores of probability 0.2 differ by ln(0.2 / 0.8).
         let gained = lead(&moved) - lead(&values);
         assert!((gained - 4.0_f32.ln()).abs() < 1e-6, "{gained}");
+
+        // Of more classes the largest score decides in any case.
+        let three = UNet { classes: 3, ..unet };
+        let values = initial(&three, &mut StdRng::seed_from_u64(1));
+        let mut moved = values.clone();
+        at_one_half(&mut moved, 0.2);
+        assert_eq!(moved, values);
     }
 
     /// ONNX Runtime alone, which also takes several pictures at once.
@@ -221,10 +228,17 @@ mod tests {
         let device = Device::flex();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.onnx");
-        for (depth, padded) in [(1, false), (3, false), (4, false), (2, true)] {
+        for (channels, classes, depth, padded) in [
+            (1, 2, 1, false),
+            (1, 2, 3, false),
+            (1, 2, 4, false),
+            (1, 2, 2, true),
+            (3, 3, 2, false),
+            (3, 3, 2, true),
+        ] {
             let unet = UNet {
-                channels: 1,
-                classes: 2,
+                channels,
+                classes,
                 width: 6,
                 depth,
                 padded,
@@ -244,16 +258,17 @@ mod tests {
             for (batch, height, width) in [(1, 200, 230), (2, 204, 188), (3, 220, 260)] {
                 let (height, width) = unet.geometry().legal(height, width).unwrap();
                 let normal = Distribution::Normal(0.0, 1.0);
-                let image = Tensor::<4>::random([batch, 1, height, width], normal, &device);
+                let shape = [batch, channels, height, width];
+                let image = Tensor::<4>::random(shape, normal, &device);
                 let learned: Vec<f32> = network.forward(image.clone()).into_data().iter().collect();
                 let pixels: Vec<f32> = image.into_data().iter().collect();
-                let input = ([batch, 1, height, width], pixels.clone());
-                let input = ort::value::Tensor::from_array(input).unwrap();
+                let input = ort::value::Tensor::from_array((shape, pixels.clone())).unwrap();
                 let outputs = session.run(ort::inputs![input]).unwrap();
                 same(outputs[0].try_extract_tensor().unwrap().1, &learned);
 
                 model.shape(height, width).unwrap();
-                model.input().copy_from_slice(&pixels[..height * width]);
+                let first = &pixels[..channels * height * width];
+                model.input().copy_from_slice(first);
                 same(model.run().unwrap(), &learned[..learned.len() / batch]);
             }
         }

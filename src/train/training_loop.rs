@@ -12,7 +12,6 @@ use super::feeder::Feeder;
 use super::learner::Learner;
 use super::log::{Log, StepLine, ValidationLine};
 use super::metrics::Measure;
-use super::model::{self, Progress};
 use super::network::Scorer;
 use super::random::{Purpose, number};
 use super::replace::{WriteError, replace};
@@ -21,8 +20,9 @@ use super::run_folder::RunFolder;
 use super::schedule::learning_rate;
 use super::settings::Settings;
 use super::show::draw_found;
+use super::trained_model::{self, Progress};
 use super::validate::{segment, validate};
-use super::{report, values};
+use super::{report, weights};
 use crate::onnx::export::Parameters;
 
 /// Images that the report shows.
@@ -171,7 +171,7 @@ impl Learning<'_> {
 
     /// Refuses a network that can't be used any more, though its last loss was a number.
     fn check(&self) -> Result<(), RunError> {
-        match values::are_finite(&self.learner.values()) {
+        match weights::are_finite(&self.learner.values()) {
             true => Ok(()),
             false => Err(self.diverged(Sign::Weights(self.state.steps))),
         }
@@ -201,7 +201,7 @@ impl Learning<'_> {
     /// Writes the network as it is.
     fn write_model(&self, judged: &Judged) -> Result<(), RunError> {
         let progress = Progress::judged(&self.state, judged);
-        let bytes = model::onnx(self.settings, &self.learner.values(), &progress)?;
+        let bytes = trained_model::onnx(self.settings, &self.learner.values(), &progress)?;
         replace(&self.settings.output, &bytes)?;
         Ok(())
     }
@@ -252,9 +252,9 @@ impl Learning<'_> {
     fn checkpoint(&self) -> Result<Checkpoint, CheckpointError> {
         Ok(Checkpoint {
             state: self.state.clone(),
-            network: values::bytes(&self.learner.values()),
+            network: weights::bytes(&self.learner.values()),
             optimizer: self.learner.memory()?,
-            best: self.best.as_deref().map(values::bytes),
+            best: self.best.as_deref().map(weights::bytes),
         })
     }
 }

@@ -6,54 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::components::{by_class, grown, objects};
 use super::cpu::{BLOCK, Pictures};
 use super::dataset::Sample;
+use super::limits::{Limits, Tuned, tune};
 use super::metrics::{Measure, Scores, Tally};
 use super::network::Scorer;
 use super::plane::Plane;
 use super::target::Truth;
-use super::tune::{Tuned, tune};
 use crate::contract::Activation;
 use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
 use crate::unet::UNet;
-
-/// What decides which pixels are objects; see [`Contract`](crate::contract::Contract).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Probability above which a pixel is foreground, in `0..=1`.
-    pub threshold: f32,
-    /// Pixels of the smallest object that counts; `None` for all.
-    pub min_area: Option<usize>,
-    /// Probability above which pixels are of the core of an object, where objects grow from cores.
-    #[serde(default)]
-    pub core_threshold: Option<f32>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            threshold: 0.5,
-            min_area: None,
-            core_threshold: None,
-        }
-    }
-}
-
-impl Limits {
-    /// What they are, for a network of so many classes: of more than two the likeliest decides, and no threshold.
-    pub fn words(&self, classes: usize) -> String {
-        let threshold = (classes == 2).then(|| format!("threshold {}", self.threshold));
-        let area = self.min_area;
-        let area = area.map(|area| format!("objects of at least {area} pixels"));
-        let words: Vec<_> = threshold.into_iter().chain(area).collect();
-        let words = match words.is_empty() {
-            true => "objects of any size".to_owned(),
-            false => words.join(", "),
-        };
-        match self.core_threshold {
-            Some(core) => format!("{words} with cores above {core}"),
-            None => words,
-        }
-    }
-}
 
 /// What a network is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -173,26 +133,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::train::values::initial;
-
-    #[test]
-    fn limits_are_told_as_far_as_there_are_any() {
-        let limits = Limits {
-            threshold: 0.35,
-            min_area: Some(16),
-            core_threshold: None,
-        };
-        let expected = "threshold 0.35, objects of at least 16 pixels";
-        assert_eq!(limits.words(2), expected);
-        assert_eq!(limits.words(3), "objects of at least 16 pixels");
-        let cores = Limits {
-            core_threshold: Some(0.7),
-            ..limits
-        };
-        assert_eq!(cores.words(2), format!("{expected} with cores above 0.7"));
-        assert_eq!(Limits::default().words(2), "threshold 0.5");
-        assert_eq!(Limits::default().words(3), "objects of any size");
-    }
+    use crate::train::weights::initial;
 
     #[test]
     fn a_mask_has_the_size_of_its_image() {

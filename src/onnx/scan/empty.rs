@@ -1,28 +1,8 @@
-//! What operators do not survive: groups that do not fit, and tensors of no elements.
+//! Tensors of no elements, which some operators do not survive.
 
 use super::rules::Inputs;
 use super::value::Value;
-use super::windows::weights_at;
-use super::{Refusal, called};
 use crate::onnx::Node;
-
-/// Refuses a convolution whose groups do not go into its channels.
-pub(super) fn groups(node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refusal> {
-    let Some(weights) = weights_at(&node.op_type) else {
-        return Ok(());
-    };
-    let group = node.integer("group", 1);
-    // Its first dimension counts the kernels of all groups, or the channels that they are given.
-    let channels = Inputs(inputs).dims(weights).and_then(|dims| dims.first());
-    let fits = channels.is_none_or(|channels| *channels % group as f64 == 0.0);
-    match group >= 1 && fits {
-        true => Ok(()),
-        false => Err(Refusal::Groups {
-            node: called(node),
-            group,
-        }),
-    }
-}
 
 /// What may be given nothing: what computes shapes, which has to do with lists of no numbers.
 const TAKES_NOTHING: [&str; 20] = [

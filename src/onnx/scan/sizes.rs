@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::empty::{is_given_nothing, makes_nothing};
 use super::following::Known;
 use super::integers;
-use super::nothing::{groups, is_given_nothing, makes_nothing};
 use super::numbers;
 use super::rules::{Size, scale, size};
 use super::value::{Value, fixes_a_side, is_fixed};
-use super::windows::{scratch, vanishes};
+use super::windows::{groups, scratch, vanishes};
 use super::{LARGEST_CONSTANT, LARGEST_SCALE, MOST_DIMS, Refusal, called, work};
 use crate::onnx::{Graph, Node};
 

@@ -2,6 +2,7 @@
 
 use super::rules::{Inputs, Size};
 use super::value::Value;
+use super::{Refusal, called};
 use crate::onnx::Node;
 
 /// Whether `op` moves a window over a picture.
@@ -15,6 +16,24 @@ pub(super) fn weights_at(op: &str) -> Option<usize> {
         "Conv" | "ConvInteger" | "ConvTranspose" => Some(1),
         "QLinearConv" => Some(3),
         _ => None,
+    }
+}
+
+/// Refuses a convolution whose groups do not go into its channels, which does not survive that.
+pub(super) fn groups(node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refusal> {
+    let Some(weights) = weights_at(&node.op_type) else {
+        return Ok(());
+    };
+    let group = node.integer("group", 1);
+    // Its first dimension counts the kernels of all groups, or the channels that they are given.
+    let channels = Inputs(inputs).dims(weights).and_then(|dims| dims.first());
+    let fits = channels.is_none_or(|channels| *channels % group as f64 == 0.0);
+    match group >= 1 && fits {
+        true => Ok(()),
+        false => Err(Refusal::Groups {
+            node: called(node),
+            group,
+        }),
     }
 }
 

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::options::{ModelDecides, RuntimeOptions, UseOptions, of_model};
+use super::options::{Annotations, AnnotationsError, RuntimeOptions, UseOptions};
 use super::picture::Picture;
-use super::predictor::{PredictError, Predictor};
+use super::predictor::{PagePredictError, PredictError, Predictor};
 use super::report::{Report, Row};
 use crate::train::components::by_class;
-use crate::train::dataset::{Annotated, DatasetError, Page, Reader, Source, annotations};
+use crate::train::dataset::{Annotated, DatasetError, Reader};
 use crate::train::metrics::cells::drop_border;
 use crate::train::metrics::{Measure, Tally};
 use crate::train::plane::Plane;
@@ -35,21 +35,13 @@ use crate::train::terminal::say;
 ///
 ///   unet-train evaluate --model cells.onnx --images test/images --masks test/masks --per-image
 #[derive(Args, Debug)]
-#[command(
-    verbatim_doc_comment,
-    // The model says what these are.
-    mut_arg("classes", |arg| arg.hide(true)),
-    mut_arg("channels", |arg| arg.hide(true)),
-)]
+#[command(verbatim_doc_comment)]
 pub struct Evaluate {
     /// The model: an ONNX file of this program or of another
     #[arg(long, value_name = "FILE.onnx")]
     model: PathBuf,
     #[command(flatten)]
-    source: Source,
-    /// Score only the images whose names this file lists, one a line
-    #[arg(long, value_name = "FILE")]
-    only: Option<PathBuf>,
+    annotations: Annotations,
     /// Leave out cells that lie within so many pixels of the edge (the Cell Tracking Challenge's field
     /// of interest)
     #[arg(long, value_name = "PIXELS", default_value_t = 0)]
@@ -78,23 +70,18 @@ pub struct Evaluate {
 /// Why a model can't be scored.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
-    /// Images or masks can't be used.
+    /// Images can't be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// Images or masks can't be used, or not with this model.
+    #[error(transparent)]
+    Annotations(#[from] AnnotationsError),
     /// The model can't be used.
     #[error(transparent)]
     Model(PredictError),
     /// A picture can't be segmented.
-    #[error("can't segment {page}: {error}")]
-    Predict {
-        /// The picture.
-        page: Page,
-        /// Why.
-        error: PredictError,
-    },
-    /// An option that is the model's to decide.
     #[error(transparent)]
-    Contract(#[from] ModelDecides),
+    Predict(#[from] PagePredictError),
     /// An option that has no meaning for membranes.
     #[error("--border leaves out cells at the edge; it has no meaning for membranes")]
     Border,
@@ -134,10 +121,7 @@ impl Evaluate {
             .how
             .predictor(&self.model, &self.runtime)
             .map_err(EvaluateError::Model)?;
-        let mut dataset = annotations(&of_model(&self.source, predictor.contract())?)?;
-        if let Some(list) = &self.only {
-            dataset = dataset.only(list)?;
-        }
+        let dataset = self.annotations.dataset(predictor.contract())?;
         let measure = dataset.kind.into();
         if measure == Measure::Membranes && self.border > 0 {
             return Err(EvaluateError::Border);
@@ -200,7 +184,7 @@ impl Evaluate {
         let contract = predictor.contract();
         let picture = reader.read(&sample.image, |raster| Picture::of(raster, contract))?;
         sample.fits(picture.size().height, picture.size().width)?;
-        let failed = |error| EvaluateError::Predict {
+        let failed = |error| PagePredictError {
             page: sample.image.clone(),
             error,
         };
@@ -213,7 +197,7 @@ impl Evaluate {
             let mask = prediction.probability.map(|p| u8::from(p > threshold));
             let found = predictor.objects(&mask, &prediction.probability);
             let found = found.map_err(|error| failed(error.into()))?;
-            Ok::<_, EvaluateError>(counting(sample.truth.judged(found)))
+            Ok::<_, PagePredictError>(counting(sample.truth.judged(found)))
         };
         Ok(Compared {
             truth: counting(sample.truth.objects()),

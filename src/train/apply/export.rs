@@ -8,11 +8,10 @@ use super::package::{self, PackageError, PackageOptions};
 use crate::onnx::export::ExportError;
 use crate::train::checkpoint::{Checkpoint, CheckpointError};
 use crate::train::config::ConfigError;
-use crate::train::learner::RestoreError;
-use crate::train::model::{self, Progress};
-use crate::train::replace::{WriteError, check, kept, replace};
+use crate::train::replace::{Exists, WriteError, allow, check, replace};
 use crate::train::run_folder::RunFolder;
-use crate::train::values;
+use crate::train::trained_model::{self, Progress};
+use crate::train::weights;
 
 /// Write a network of a run as a model, or a model as a package of BioImage.IO.
 ///
@@ -40,7 +39,7 @@ pub struct Export {
     #[arg(long)]
     overwrite: bool,
     /// Which network of the run
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, conflicts_with = "model")]
     network: Which,
     #[command(flatten)]
     package: PackageOptions,
@@ -59,6 +58,9 @@ enum Which {
 /// Why there is no model.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportRunError {
+    /// A file, such as the model of the run.
+    #[error("{} is a file: name the folder of the run, which is cells.run beside cells.onnx", .0.display())]
+    NoFolder(PathBuf),
     /// The folder is not one of a run.
     #[error("there is no checkpoint in {}", .0.display())]
     NoRun(PathBuf),
@@ -81,8 +83,8 @@ pub enum ExportRunError {
     #[error(transparent)]
     Package(#[from] PackageError),
     /// A file would be lost.
-    #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
-    Exists(PathBuf),
+    #[error(transparent)]
+    Exists(#[from] Exists),
 }
 
 impl Export {
@@ -98,9 +100,7 @@ impl Export {
                 vec![self.output.clone()]
             }
         };
-        if let Some(file) = kept(files, self.overwrite) {
-            return Err(ExportRunError::Exists(file));
-        }
+        allow(files, self.overwrite)?;
         match (&self.package.model, self.checkpoint) {
             (Some(model), _) => Ok(self.package.write(model, &self.output)?),
             (None, Some(folder)) => write_network(folder, self.network, self.output),
@@ -112,6 +112,9 @@ impl Export {
 
 /// Writes a network of the run in `folder`.
 fn write_network(folder: PathBuf, network: Which, output: PathBuf) -> Result<(), ExportRunError> {
+    if folder.is_file() {
+        return Err(ExportRunError::NoFolder(folder));
+    }
     let file = RunFolder::at(&folder).checkpoint();
     let checkpoint = Checkpoint::read(&file)?;
     let checkpoint = checkpoint.ok_or_else(|| ExportRunError::NoRun(folder.clone()))?;
@@ -126,9 +129,9 @@ fn write_network(folder: PathBuf, network: Which, output: PathBuf) -> Result<(),
             best.ok_or(ExportRunError::NoBest(folder))?
         }
     };
-    let values = values::from_bytes(&settings.unet, &network);
-    let values = values.ok_or_else(|| CheckpointError::from(RestoreError::Form))?;
-    let bytes = model::onnx(&settings, &values, &progress)?;
+    let values = weights::from_bytes(&settings.unet, &network);
+    let values = values.ok_or(CheckpointError::Form(file))?;
+    let bytes = trained_model::onnx(&settings, &values, &progress)?;
     replace(&output, &bytes)?;
     Ok(())
 }

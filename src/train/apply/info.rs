@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::options::RuntimeOptions;
-use crate::contract::{Activation, Channels, Contract, Sizes, Training};
+use crate::contract::{Activation, Channels, Class, Contract, Sizes, Training};
 use crate::inference::{Model, ModelError};
 use crate::train::terminal::say;
 
@@ -97,23 +97,8 @@ fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -
     line(text, "normalization", &contract.normalization.to_string())?;
     line(text, "output", output)?;
     line(text, "computes with", &contract.precision.to_string())?;
-    for (index, class) in contract.classes.iter().enumerate() {
-        let color = String::from(class.color);
-        line(
-            text,
-            &format!("class {index}"),
-            &format!("{}, {color}", class.name),
-        )?;
-    }
-    if contract.classes.len() == 2 {
-        line(text, "threshold", &contract.threshold.to_string())?;
-    }
-    if let Some(area) = contract.min_area {
-        line(text, "smallest object", &pixels(area))?;
-    }
-    if let Some(core) = contract.core_threshold {
-        line(text, "cores", &format!("above {core}"))?;
-    }
+    write_classes(text, &contract.classes)?;
+    write_limits(text, contract)?;
     if let Some(size) = contract.pixel_size {
         line(text, "pixel size", &format!("{size} micrometres"))?;
     }
@@ -129,6 +114,33 @@ fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -
     }
     for (name, score) in &contract.scores {
         line(text, name, &score.to_string())?;
+    }
+    Ok(())
+}
+
+/// The values of the mask.
+fn write_classes(text: &mut String, classes: &[Class]) -> fmt::Result {
+    for (index, class) in classes.iter().enumerate() {
+        let color = String::from(class.color);
+        line(
+            text,
+            &format!("class {index}"),
+            &format!("{}, {color}", class.name),
+        )?;
+    }
+    Ok(())
+}
+
+/// What decides which pixels are objects.
+fn write_limits(text: &mut String, contract: &Contract) -> fmt::Result {
+    if contract.classes.len() == 2 {
+        line(text, "threshold", &contract.threshold.to_string())?;
+    }
+    if let Some(area) = contract.min_area {
+        line(text, "smallest object", &pixels(area))?;
+    }
+    if let Some(core) = contract.core_threshold {
+        line(text, "cores", &format!("above {core}"))?;
     }
     Ok(())
 }

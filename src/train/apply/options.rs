@@ -9,8 +9,10 @@ use super::predictor::{PredictError, Predictor, Use};
 use crate::contract::{Channels, Contract};
 use crate::inference::library::Search;
 use crate::inference::{Options, Provider};
-use crate::train::dataset::{InputChannels, MaskKind, Source};
-use crate::train::options::number;
+use crate::train::arguments::number;
+use crate::train::dataset::{
+    Annotated, Dataset, DatasetError, InputChannels, MaskKind, Source, annotations,
+};
 
 /// What a model runs on.
 #[derive(Args, Debug)]
@@ -32,11 +34,11 @@ pub struct RuntimeOptions {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Using the model")]
 pub struct UseOptions {
-    /// Average over the four rotations of each image by quarter turns, for models of two classes;
-    /// with --mirrors over eight versions (the paper took the mean over seven rotated ones)
+    /// Average over the four rotations of each image by quarter turns; with --mirrors over eight
+    /// versions (the paper took the mean over seven rotated ones)
     #[arg(long)]
     rotations: bool,
-    /// Average over each image and its mirror image, for models of two classes
+    /// Average over each image and its mirror image
     #[arg(long)]
     mirrors: bool,
     /// Probability above which a pixel is foreground, for models of two classes [default: the model's]
@@ -85,16 +87,50 @@ impl UseOptions {
     }
 }
 
-/// An option that is the model's to decide.
+/// Images and masks to judge a model by.
+#[derive(Args, Debug)]
+#[command(
+    // The model says what these are.
+    mut_arg("classes", |arg| arg.hide(true)),
+    mut_arg("channels", |arg| arg.hide(true)),
+    // It chooses among masks that are found, not named.
+    mut_arg("truth", |arg| arg.conflicts_with("masks")),
+)]
+pub struct Annotations {
+    #[command(flatten)]
+    source: Source,
+    /// Use only the images whose names this file lists, one a line
+    #[arg(long, value_name = "FILE")]
+    only: Option<PathBuf>,
+}
+
+/// Why there are no images and masks to judge a model by.
 #[derive(Debug, thiserror::Error)]
-#[error("--classes and --channels are for training: the model says what they are")]
-pub struct ModelDecides;
+pub enum AnnotationsError {
+    /// They can't be used.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// An option that is the model's to decide.
+    #[error("--classes and --channels are for training: the model says what they are")]
+    ModelDecides,
+}
+
+impl Annotations {
+    /// Those that the options name, as the model with `contract` was made for.
+    pub fn dataset(&self, contract: &Contract) -> Result<Dataset<Annotated>, AnnotationsError> {
+        let dataset = annotations(&of_model(&self.source, contract)?)?;
+        Ok(match &self.only {
+            Some(list) => dataset.only(list)?,
+            None => dataset,
+        })
+    }
+}
 
 /// Images and masks as the model with `contract` was made for.
-pub fn of_model(source: &Source, contract: &Contract) -> Result<Source, ModelDecides> {
+fn of_model(source: &Source, contract: &Contract) -> Result<Source, AnnotationsError> {
     let mut source = source.clone();
     if !source.classes.is_empty() || source.channels != InputChannels::default() {
-        return Err(ModelDecides);
+        return Err(AnnotationsError::ModelDecides);
     }
     if source.kind.is_none() && contract.classes[0].name == "membrane" {
         source.kind = Some(MaskKind::Membranes);

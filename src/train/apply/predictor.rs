@@ -10,6 +10,7 @@ use crate::labels::TooMany;
 use crate::picture::FrameError;
 use crate::segmenter::{SegmentError, Segmenter, Tiles};
 use crate::train::components::{grown, objects};
+use crate::train::dataset::Page;
 use crate::train::plane::Plane;
 use crate::train::weight_map::separated;
 
@@ -43,11 +44,21 @@ pub enum PredictError {
     /// There are too many objects.
     #[error(transparent)]
     TooMany(#[from] TooMany),
-    /// A threshold, or an average, of more than one probability a pixel.
+    /// A threshold where there is more than one probability a pixel.
     #[error(
-        "the model has {0} classes: a threshold and averages over rotations and mirror images are for models of two"
+        "--threshold cuts the probability of foreground; the model has {0} classes, of which the likeliest counts"
     )]
-    Classes(usize),
+    Threshold(usize),
+}
+
+/// A picture that can't be segmented.
+#[derive(Debug, thiserror::Error)]
+#[error("can't segment {page}: {error}")]
+pub struct PagePredictError {
+    /// The picture.
+    pub page: Page,
+    /// Why.
+    pub error: PredictError,
 }
 
 /// What a model finds in a picture.
@@ -78,9 +89,8 @@ impl Predictor {
         let mut segmenter = Segmenter::open(path, options, Tiles::default())?;
         let contract = segmenter.contract();
         let classes = contract.classes.len();
-        let turns = Turn::all(how.rotations, how.mirrors);
-        if classes > 2 && (turns.len() > 1 || how.threshold.is_some()) {
-            return Err(PredictError::Classes(classes));
+        if classes > 2 && how.threshold.is_some() {
+            return Err(PredictError::Threshold(classes));
         }
         let min_area = how.min_area.or(contract.min_area).unwrap_or(0);
         let core_threshold = contract.core_threshold.filter(|_| !how.whole);
@@ -89,7 +99,7 @@ impl Predictor {
         }
         Ok(Predictor {
             segmenter,
-            turns,
+            turns: Turn::all(how.rotations, how.mirrors),
             min_area,
             core_threshold,
         })
@@ -120,8 +130,8 @@ impl Predictor {
         self.turns.len()
     }
 
-    /// Segments a picture. Without averages the mask is the segmenter's, pixel by pixel; otherwise a
-    /// pixel is foreground where its mean probability is above the threshold.
+    /// Segments a picture. Without averages the mask is the segmenter's, pixel by pixel; otherwise mean
+    /// probabilities decide: of two classes that of the foreground, by the threshold, of more the largest.
     pub fn predict(&mut self, picture: &Picture) -> Result<Prediction, PredictError> {
         let size = picture.size();
         let mut mask = Plane::filled(size.height, size.width, 0);
@@ -129,9 +139,9 @@ impl Predictor {
         match self.turns[..] {
             [_] => self.segment(picture, &mut mask.data, &mut probability.data)?,
             _ => {
-                self.average(picture, &mut probability.data)?;
-                let threshold = self.threshold();
-                mask = probability.map(|p| u8::from(p > threshold));
+                let mean = self.average(picture)?;
+                let segmenter = &self.segmenter;
+                segmenter.decide(&mean, &mut mask.data, &mut probability.data);
             }
         }
         let objects = self.objects(&mask, &probability)?;
@@ -175,16 +185,25 @@ impl Predictor {
         Ok(())
     }
 
-    /// The mean over all turns, each turned back.
-    fn average(&mut self, picture: &Picture, mean: &mut [f32]) -> Result<(), PredictError> {
-        let (mut mask, mut turned) = (vec![0; mean.len()], vec![0.0; mean.len()]);
+    /// The mean of [`Segmenter::probabilities`] over all turns, each turned back.
+    fn average(&mut self, picture: &Picture) -> Result<Vec<f32>, PredictError> {
+        let normalization = self.contract().normalization;
+        let area = picture.size().area();
         let share = 1.0 / self.turns.len() as f32;
-        for turn in self.turns.clone() {
-            self.segment(&picture.turned(turn), &mut mask, &mut turned)?;
-            for (at, p) in turn.sources(picture.size()).zip(&turned) {
-                mean[at] += share * p;
+        let mut mean = Vec::new();
+        for turn in &self.turns {
+            let turned = picture.turned(*turn);
+            let found = self
+                .segmenter
+                .probabilities(&turned.frame()?, normalization)?;
+            mean.resize(found.len(), 0.0);
+            let planes = mean.chunks_exact_mut(area).zip(found.chunks_exact(area));
+            for (mean, found) in planes {
+                for (at, p) in turn.sources(picture.size()).zip(found) {
+                    mean[at] += share * p;
+                }
             }
         }
-        Ok(())
+        Ok(mean)
     }
 }

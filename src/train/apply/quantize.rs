@@ -16,11 +16,11 @@ use crate::onnx::quantize::{Range, layers, measured, quantized};
 use crate::onnx::{DataType, Graph, Model, TensorType, Type, ValueInfo};
 use crate::onnx::{channels_last, half_precision};
 use crate::picture::{FrameError, Normalizer, fill};
-use crate::tiling::{Blend, Plan, PlanError, TileSize};
+use crate::tiling::{Blend, Decision, Plan, PlanError, TileSize};
+use crate::train::arguments::number;
 use crate::train::dataset::{DatasetError, Page, Reader, in_order, spread};
 use crate::train::model_file::{self, FileError};
-use crate::train::options::number;
-use crate::train::replace::{WriteError, check, kept, replace};
+use crate::train::replace::{Exists, WriteError, allow, check, replace};
 use crate::train::terminal::say;
 
 /// What a layer is called here, behind the kind of its operator.
@@ -28,6 +28,12 @@ const KIND: &str = "Conv/";
 
 /// Side of the part of a picture that is looked at, in pixels.
 const PART: usize = 256;
+
+/// Pictures that are looked at, where nothing else is said.
+const COUNT: usize = 32;
+
+/// Mean change of a pixel's probability that a layer may cause, where nothing else is said.
+const TOLERANCE: f64 = 0.002;
 
 /// Pictures by which layers are judged, spread evenly: to tell the sensitive ones takes fewer than to find all ranges.
 const JUDGED: usize = 8;
@@ -54,7 +60,7 @@ pub struct Quantize {
     /// What to compute with
     #[arg(long, value_enum, default_value_t)]
     to: To,
-    /// Images: a folder of PNG and TIFF files, or a TIFF stack
+    /// Images: a folder of PNG and TIFF files, or a TIFF stack; for integers alone, like --count and --tolerance
     #[arg(
         long,
         value_name = "PATH",
@@ -68,12 +74,12 @@ pub struct Quantize {
     /// Replace the file that would be written
     #[arg(long)]
     overwrite: bool,
-    /// How many of the images to look at, spread evenly over all of them
-    #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = number(1_usize..))]
-    count: usize,
-    /// Mean change of a pixel's probability that a layer may cause
-    #[arg(long, value_name = "0..1", default_value_t = 0.002, value_parser = number(0.0..=1.0))]
-    tolerance: f64,
+    /// How many of the images to look at, spread evenly over all of them [default: 32]
+    #[arg(long, value_name = "COUNT", value_parser = number(1_usize..))]
+    count: Option<usize>,
+    /// Mean change of a pixel's probability that a layer may cause [default: 0.002]
+    #[arg(long, value_name = "0..1", value_parser = number(0.0..=1.0))]
+    tolerance: Option<f64>,
     #[command(flatten)]
     runtime: RuntimeOptions,
 }
@@ -91,6 +97,9 @@ enum To {
 /// Why there is no lighter model.
 #[derive(Debug, thiserror::Error)]
 pub enum QuantizeError {
+    /// An option that is for integers alone.
+    #[error("--{0} has no effect with --to fp16, which looks at no images")]
+    NoEffect(&'static str),
     /// The model can't be used.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -104,8 +113,8 @@ pub enum QuantizeError {
     #[error("--output is the model itself, {}, and its weights of 32 bits would be lost: name another file", .0.display())]
     Same(PathBuf),
     /// A file would be lost.
-    #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
-    Exists(PathBuf),
+    #[error(transparent)]
+    Exists(#[from] Exists),
     /// The images can't be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -136,6 +145,9 @@ fn same_file(one: &Path, other: &Path) -> bool {
 impl Quantize {
     /// Writes the model.
     pub fn run(&self) -> Result<(), QuantizeError> {
+        if let (To::Fp16, Some(option)) = (self.to, self.of_images()) {
+            return Err(QuantizeError::NoEffect(option));
+        }
         // What can't be used at all is said by the words for that.
         let opened = Opened::open(&self.model, &self.runtime.options())?;
         let foreign = || QuantizeError::Foreign(self.model.clone());
@@ -151,10 +163,12 @@ impl Quantize {
         let (graph, precision) = match (self.to, &self.images) {
             (To::Int8, Some(images)) => {
                 let pictures = self.pictures(images, contract)?;
-                let classes = contract.classes.len();
+                let outputs = *contract.outputs().end();
+                let decision = Decision::new(contract.activation, outputs, contract.threshold);
                 let calibration =
-                    Calibration::new(&model, &graph, &pictures, &self.runtime, classes)?;
-                (calibration.int8(self.tolerance)?, Precision::Int8)
+                    Calibration::new(&model, &graph, &pictures, &self.runtime, decision)?;
+                let tolerance = self.tolerance.unwrap_or(TOLERANCE);
+                (calibration.int8(tolerance)?, Precision::Int8)
             }
             _ => (half_precision::halved(&graph), Precision::F16),
         };
@@ -180,6 +194,17 @@ impl Quantize {
         Ok(())
     }
 
+    /// An option about images that was given.
+    fn of_images(&self) -> Option<&'static str> {
+        let given = [
+            ("images", self.images.is_some()),
+            ("count", self.count.is_some()),
+            ("tolerance", self.tolerance.is_some()),
+        ];
+        let (option, _) = given.into_iter().find(|(_, is_given)| *is_given)?;
+        Some(option)
+    }
+
     /// The file to write, where nothing is lost by it.
     fn output(&self) -> Result<PathBuf, QuantizeError> {
         let ending = match self.to {
@@ -191,10 +216,8 @@ impl Quantize {
         if same_file(&output, &self.model) {
             return Err(QuantizeError::Same(output));
         }
-        match kept([output.clone()], self.overwrite) {
-            Some(file) => Err(QuantizeError::Exists(file)),
-            None => Ok(output),
-        }
+        allow([output.clone()], self.overwrite)?;
+        Ok(output)
     }
 
     /// What the network would be shown of the middle of some images.
@@ -203,7 +226,7 @@ impl Quantize {
         let mut reader = Reader::default();
         let mut normalizer = Normalizer::new(contract.normalization);
         let mut shown = Vec::new();
-        for (_, page) in spread(&pages, self.count) {
+        for (_, page) in spread(&pages, self.count.unwrap_or(COUNT)) {
             let picture = reader.read(page, |raster| Picture::of(raster, contract))?;
             let frame = picture.frame().map_err(|error| QuantizeError::Frame {
                 page: page.clone(),
@@ -232,7 +255,8 @@ struct Calibration<'a> {
     ranges: HashMap<String, Range>,
     pictures: &'a [Shown],
     runtime: &'a RuntimeOptions,
-    classes: usize,
+    /// What makes probabilities of scores.
+    decision: Decision,
     /// Probabilities of the network as it is.
     exact: Vec<Vec<f32>>,
 }
@@ -243,7 +267,7 @@ impl<'a> Calibration<'a> {
         graph: &Graph,
         pictures: &'a [Shown],
         runtime: &'a RuntimeOptions,
-        classes: usize,
+        decision: Decision,
     ) -> Result<Self, QuantizeError> {
         let graph = channels_last::up_convolutions(graph);
         let names = measured(&graph).into_iter();
@@ -281,7 +305,7 @@ impl<'a> Calibration<'a> {
             ranges,
             pictures,
             runtime,
-            classes,
+            decision,
             exact: Vec::new(),
         };
         calibration.exact = calibration.probabilities(&calibration.graph)?;
@@ -309,38 +333,31 @@ impl<'a> Calibration<'a> {
         Ok(graph)
     }
 
-    /// The mean change of a pixel's probabilities when these layers are computed in 8 bits.
+    /// The mean change of a pixel's probabilities when these layers are computed in 8 bits: how much of them goes from
+    /// some classes to others.
     fn change(&self, layers: &HashSet<&str>) -> Result<f64, QuantizeError> {
         let found = self.probabilities(&quantized(&self.graph, &self.ranges, layers))?;
         let pairs = self.exact.iter().flatten().zip(found.iter().flatten());
         let (sum, count) = pairs.fold((0.0, 0_usize), |(sum, count), (exact, found)| {
             (sum + f64::from((exact - found).abs()), count + 1)
         });
-        Ok(sum / count.max(1) as f64)
+        // What one class loses another one gains, so that all of it is counted twice.
+        let pixels = count as f64 / self.decision.outputs() as f64;
+        Ok(sum / 2.0 / pixels.max(1.0))
     }
 
-    /// The probabilities that a graph gives for [`JUDGED`] of the pictures.
+    /// The probabilities of all classes that a graph gives for [`JUDGED`] of the pictures.
     fn probabilities(&self, graph: &Graph) -> Result<Vec<Vec<f32>>, QuantizeError> {
         let library = self.runtime.options().library;
         let mut trace = Trace::open(&encoded(self.model, graph), &library)?;
         let mut all = Vec::new();
         for Shown { pixels, shape } in spread(self.pictures, JUDGED) {
             trace.run(pixels, *shape, |_, scores| {
-                all.push(foreground(scores, self.classes))
+                all.push(self.decision.probabilities(scores))
             })?;
         }
         Ok(all)
     }
-}
-
-/// The probability of each pixel that it is not background, of the scores \[classes\]\[pixels\].
-fn foreground(scores: &[f32], classes: usize) -> Vec<f32> {
-    let pixels = scores.len() / classes;
-    let of_background = |at: usize| {
-        let scores = (0..classes).map(|class| scores[class * pixels + at] - scores[at]);
-        1.0 / scores.map(f32::exp).sum::<f32>()
-    };
-    (0..pixels).map(|at| 1.0 - of_background(at)).collect()
 }
 
 /// A file with `graph` and the rest of `model`.

@@ -10,13 +10,13 @@ use image::ImageError;
 use super::options::{RuntimeOptions, UseOptions};
 use super::picture::Picture;
 use super::png::{self, DrawError, Png};
-use super::predictor::{PredictError, Prediction};
+use super::predictor::{PagePredictError, PredictError, Prediction};
 use crate::contract::Contract;
 use crate::picture::{Color, DisplayRange};
+use crate::train::arguments::number;
 use crate::train::dataset::{DatasetError, Page, Reader, in_order, is_taken};
-use crate::train::options::number;
 use crate::train::plane::Plane;
-use crate::train::replace::{WriteError, check_in, kept, replace};
+use crate::train::replace::{Exists, WriteError, allow, check_in, replace};
 use crate::train::terminal::say;
 
 /// Segment images.
@@ -99,19 +99,14 @@ pub enum SegmentError {
     #[error(transparent)]
     Model(PredictError),
     /// A picture can't be segmented.
-    #[error("can't segment {page}: {error}")]
-    Predict {
-        /// The picture.
-        page: Page,
-        /// Why.
-        error: PredictError,
-    },
+    #[error(transparent)]
+    Predict(#[from] PagePredictError),
     /// The images would be replaced.
     #[error("--output names the folder of the images, {}, where results would take their names: name another", .0.display())]
     Same(PathBuf),
     /// A file would be lost.
-    #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
-    Exists(PathBuf),
+    #[error(transparent)]
+    Exists(#[from] Exists),
     /// Two results would have one name.
     #[error("{} and {} would both be written as {name}.png: rename one", pages[0], pages[1])]
     Twice {
@@ -175,11 +170,10 @@ impl Segment {
             let names = pages.iter().map(|(name, _)| name);
             names.map(move |name| folder.join(format!("{name}.png")))
         });
-        if let Some(file) = kept(files, self.overwrite) {
-            return Err(SegmentError::Exists(file));
-        }
+        allow(files, self.overwrite)?;
         for (_, folder) in &folders {
-            if let Some((name, _)) = pages.first() {
+            // Of all names the longest may be too long.
+            if let Some((name, _)) = pages.iter().max_by_key(|(name, _)| name.len()) {
                 check_in(folder, &format!("{name}.png"))?;
             }
             fs::create_dir_all(folder).map_err(|error| WriteError {
@@ -191,13 +185,11 @@ impl Segment {
         for (name, page) in &pages {
             let contract = predictor.contract();
             let picture = reader.read(page, |raster| Picture::of(raster, contract))?;
-            let prediction =
-                predictor
-                    .predict(&picture)
-                    .map_err(|error| SegmentError::Predict {
-                        page: page.clone(),
-                        error,
-                    })?;
+            let failed = |error| PagePredictError {
+                page: page.clone(),
+                error,
+            };
+            let prediction = predictor.predict(&picture).map_err(failed)?;
             found += largest(&prediction.objects);
             for (what, folder) in &folders {
                 let png = self.png(*what, page, &picture, &prediction, predictor.contract())?;

@@ -5,18 +5,17 @@ use std::path::PathBuf;
 use clap::Args;
 use prost::Message;
 
-use super::evaluate::EvaluateError;
-use super::options::{RuntimeOptions, of_model};
+use super::options::{Annotations, AnnotationsError, RuntimeOptions};
 use super::picture::Picture;
-use super::predictor::{PredictError, Predictor, Use};
+use super::predictor::{PagePredictError, PredictError, Predictor, Use};
 use crate::contract::{Contract, METADATA_KEY};
 use crate::picture::{FrameError, Gauge, Normalizer};
-use crate::train::dataset::{DatasetError, Reader, Source, annotations};
-use crate::train::model::rounded;
+use crate::train::dataset::{DatasetError, Reader};
 use crate::train::model_file::{self, FileError};
-use crate::train::replace::{WriteError, check, kept, replace};
+use crate::train::replace::{Exists, WriteError, allow, check, replace};
 use crate::train::target::Truth;
 use crate::train::terminal::say;
+use crate::train::trained_model::rounded;
 use crate::train::validate::{Found, Verdict};
 
 /// Adapt what counts as an object, without learning anew.
@@ -30,21 +29,13 @@ use crate::train::validate::{Found, Verdict};
 ///
 ///   unet-train tune --model cells.onnx --images images --masks masks --output mine.onnx
 #[derive(Args, Debug)]
-#[command(
-    verbatim_doc_comment,
-    // The model says what these are.
-    mut_arg("classes", |arg| arg.hide(true)),
-    mut_arg("channels", |arg| arg.hide(true)),
-)]
+#[command(verbatim_doc_comment)]
 pub struct Tune {
     /// The model: an ONNX file that this program wrote
     #[arg(long, value_name = "FILE.onnx")]
     model: PathBuf,
     #[command(flatten)]
-    source: Source,
-    /// Use only the images whose names this file lists, one a line
-    #[arg(long, value_name = "FILE")]
-    only: Option<PathBuf>,
+    annotations: Annotations,
     /// Leave threshold, smallest object, cores and scores as they are; only remember what the pictures are like. Masks
     /// are needed all the same: they say for which pictures somebody knows the truth
     #[arg(long)]
@@ -69,31 +60,32 @@ pub enum TuneError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A file would be lost.
-    #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
-    Exists(PathBuf),
+    #[error(transparent)]
+    Exists(#[from] Exists),
     /// Whatever finds nothing would be best.
     #[error("none of the masks shows a cell, so that a model which finds none would suit best")]
     NothingToFind,
-    /// The model or the images can't be used.
+    /// Images can't be used.
     #[error(transparent)]
-    Evaluate(#[from] EvaluateError),
+    Dataset(#[from] DatasetError),
+    /// Images or masks can't be used, or not with this model.
+    #[error(transparent)]
+    Annotations(#[from] AnnotationsError),
+    /// The model can't be used.
+    #[error(transparent)]
+    Model(PredictError),
+    /// A picture can't be segmented.
+    #[error(transparent)]
+    Predict(#[from] PagePredictError),
     /// The model can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
-impl From<DatasetError> for TuneError {
-    fn from(error: DatasetError) -> Self {
-        TuneError::Evaluate(error.into())
-    }
-}
-
 impl Tune {
     /// Finds what suits the model and writes it.
     pub fn run(&self) -> Result<(), TuneError> {
-        if let Some(file) = kept(self.output.clone(), self.overwrite) {
-            return Err(TuneError::Exists(file));
-        }
+        allow(self.output.clone(), self.overwrite)?;
         // Each pixel counts here, and what touches is whole: that is what is looked for.
         let how = Use {
             min_area: Some(0),
@@ -101,7 +93,7 @@ impl Tune {
             ..Use::default()
         };
         let open = Predictor::open(&self.model, &self.runtime.options(), how);
-        let mut predictor = open.map_err(EvaluateError::Model)?;
+        let mut predictor = open.map_err(TuneError::Model)?;
         let (_, mut model) = model_file::read(&self.model)?;
         let ours = model.producer_name == env!("CARGO_PKG_NAME");
         let mut entries = model.metadata_props.iter_mut();
@@ -119,11 +111,7 @@ impl Tune {
     /// The contract of the model with what suits it, and its scores with that.
     fn tuned(&self, predictor: &mut Predictor) -> Result<Contract, TuneError> {
         let contract = predictor.contract().clone();
-        let mut dataset =
-            annotations(&of_model(&self.source, &contract).map_err(EvaluateError::from)?)?;
-        if let Some(list) = &self.only {
-            dataset = dataset.only(list)?;
-        }
+        let dataset = self.annotations.dataset(&contract)?;
         let mut truths = dataset.samples.iter().map(|sample| &sample.truth);
         if !self.pictures_only && !truths.any(Truth::shows_cells) {
             return Err(TuneError::NothingToFind);
@@ -134,7 +122,7 @@ impl Tune {
         for sample in &dataset.samples {
             let picture = reader.read(&sample.image, |raster| Picture::of(raster, &contract))?;
             sample.fits(picture.size().height, picture.size().width)?;
-            let failed = |error: PredictError| EvaluateError::Predict {
+            let failed = |error: PredictError| PagePredictError {
                 page: sample.image.clone(),
                 error,
             };

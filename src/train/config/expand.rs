@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::builder::ValueHint;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{Arg, Command, FromArgMatches, ValueEnum};
+use clap::{Arg, ArgMatches, Command, FromArgMatches, ValueEnum};
 use toml::{Table, Value};
 
 use super::{ConfigError, Preset, flag, flags, keys, options, text, utf8};
 use crate::train::dataset::Source;
+use crate::train::settings::OptimizerKind;
 use crate::train::start_from::{self, StartError};
 
 /// The arguments of `program` with those that --config and --preset stand for: all that they say to
@@ -61,12 +62,43 @@ pub fn expanded(
     leave_out(&mut all, &options, command, is_typed);
     arguments.splice(2..2, flags(&all));
     let known = lenient.try_get_matches_from(&arguments[2..]);
+    if let Ok(known) = &known {
+        check_effects(known, is_typed)?;
+    }
     let source = known.and_then(|known| Source::from_arg_matches(&known));
     if source.is_ok_and(|source| source.names_membranes()) {
         // Said, so that the names of the classes and the options of the run are those of membranes, too.
         arguments.insert(2, "--kind=membranes".into());
     }
     Ok(arguments)
+}
+
+/// Refuses what was typed, but changes nothing beside the options that `all` holds. A file may say it: that of a run
+/// holds all options.
+fn check_effects(all: &ArgMatches, is_typed: impl Fn(&str) -> bool) -> Result<(), ConfigError> {
+    let is_there = |id: &str| all.try_contains_id(id).unwrap_or(false);
+    let optimizer = all.try_get_one::<OptimizerKind>("optimizer").ok().flatten();
+    if is_typed("momentum") && optimizer.is_some_and(|kind| *kind != OptimizerKind::Sgd) {
+        return Err(ConfigError::NoEffect {
+            option: "momentum",
+            why: "without --optimizer sgd".into(),
+        });
+    }
+    for (option, other) in [
+        ("validation", "validation_list"),
+        ("validation", "validation_sequence"),
+        ("split", "validation_list"),
+        ("split", "validation_sequence"),
+        ("truth", "masks"),
+    ] {
+        if is_typed(option) && is_there(other) {
+            return Err(ConfigError::NoEffect {
+                option,
+                why: format!("beside --{}", other.replace('_', "-")),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Leaves out of `table` what `command` has no option for, what was typed, and what excludes that.

@@ -57,6 +57,46 @@ fn what_excludes_a_typed_option_is_left_out() {
 }
 
 #[test]
+fn what_would_change_nothing_is_refused_where_it_is_typed() {
+    let typed = |more: &str| {
+        let all = format!("--images=i --output=o {more}");
+        config(&all.split_whitespace().collect::<Vec<_>>())
+    };
+    for (more, expected) in [
+        (
+            "--momentum=0.9",
+            "--momentum has no effect without --optimizer sgd",
+        ),
+        (
+            "--split=time --validation-list=l",
+            "--split has no effect beside --validation-list",
+        ),
+        (
+            "--validation=0.3 --validation-sequence=01",
+            "--validation has no effect beside --validation-sequence",
+        ),
+        (
+            "--truth=silver --masks=m",
+            "--truth has no effect beside --masks",
+        ),
+    ] {
+        assert_eq!(typed(more).unwrap_err().to_string(), expected);
+    }
+    typed("--momentum=0.9 --optimizer=sgd").unwrap();
+    typed("--momentum=0.9 --preset=paper2015").unwrap();
+    typed("--split=time --validation=0.3").unwrap();
+
+    // The file of a run has all options, and is one to begin and to go on with.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let written = typed("--masks=m --validation-list=l").unwrap();
+    assert!(["momentum", "split", "truth"].map(|key| written.0.contains_key(key)) == [true; 3]);
+    fs::write(&file, written.to_string()).unwrap();
+    let read = config(&["--config", file.to_str().unwrap()]).unwrap();
+    assert_eq!(read.differences(&written), []);
+}
+
+#[test]
 fn the_stacks_of_isbi_2012_show_membranes_unless_something_else_is_said() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["train-volume.tif", "train-labels.tif"] {

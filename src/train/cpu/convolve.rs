@@ -3,7 +3,7 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::map::{Map, Pixel};
+use super::feature_map::{Map, Pixel};
 use super::sums::{Sums, Task};
 
 /// Tasks that a convolution is cut into at least, where it is large enough.

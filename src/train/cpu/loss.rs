@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::map::{BLOCK, Map};
+use super::feature_map::{BLOCK, Map};
 
 /// Pixels that one thread looks at, about. The losses of so many each are added up in their order, so that
 /// the sum does not depend on how many threads there are.

@@ -1,31 +1,31 @@
 //! The network on a CPU: forward pass, loss and backward pass, in an order of memory made for vectors.
 //!
 //! burn computes the same, layer by layer, on any device; on a CPU it takes several times as long. What
-//! makes the difference: sums of many pixels and channels stay in registers ([`sums`], [`weigh`]); the
-//! maps lie so that nothing is unfolded, cropped or joined before it is read ([`map`]); bias, ReLU and the
-//! way back through it are part of the convolutions; and all maps are kept from step to step ([`maps`]).
+//! makes the difference: sums of many pixels and channels stay in registers ([`sums`], [`weight_gradients`]); the
+//! maps lie so that nothing is unfolded, cropped or joined before it is read ([`feature_map`]); bias, ReLU and the
+//! way back through it are part of the convolutions; and all maps are kept from step to step ([`workspace`]).
 
 mod convolve;
+mod feature_map;
 mod loss;
-mod map;
-mod maps;
 pub mod optimizer;
 mod pack;
 mod pass;
 mod pool;
 mod sums;
 mod vectors;
-mod weigh;
+mod weight_gradients;
+mod workspace;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 
-pub use map::BLOCK;
-use map::Map;
-use maps::{Borders, Maps, Shape};
+pub use feature_map::BLOCK;
+use feature_map::Map;
 use pack::Packed;
 use pass::{Backward, Forward, Of};
+use workspace::{Borders, Maps, Shape};
 
 use crate::onnx::export::Parameters;
 use crate::unet::{Layer, UNet};

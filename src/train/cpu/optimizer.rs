@@ -206,10 +206,13 @@ mod tests {
     use burn::module::Param;
     use burn::optim::decay::WeightDecayConfig;
     use burn::optim::momentum::MomentumConfig;
-    use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
-    use burn::tensor::{Device, Tensor};
+    use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, Optimizer as _, SgdConfig};
+    use burn::tensor::{Device, Tensor, TensorData};
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
 
     use super::*;
+    use crate::train::muon::OfConvolutions;
     use crate::unet::Kind;
 
     /// Numbers after three steps by burn's optimizer.
@@ -285,6 +288,62 @@ mod tests {
                     "{rule:?}: {found} for {expected}"
                 );
             }
+        }
+    }
+
+    /// A convolution between the first layer and the last: of two channels to four.
+    #[test]
+    fn matrices_change_as_by_burns_muon() {
+        const SHAPE: [usize; 4] = [4, 2, 3, 3];
+        const RULE: Rule = Rule::Muon { decay: 0.3 };
+        let rng = &mut StdRng::seed_from_u64(6);
+        let mut random = || -> Vec<f32> {
+            let count: usize = SHAPE.iter().product();
+            (0..count).map(|_| rng.random_range(-1.0..1.0)).collect()
+        };
+        let start = random();
+        // Much alike, as those of a network are, so that what is remembered of them counts.
+        let common = random();
+        let gradients: Vec<Vec<f32>> = (0..3)
+            .map(|_| common.iter().zip(random()).map(|(a, b)| a + b).collect())
+            .collect();
+
+        let device = Device::flex();
+        let tensor = |numbers: &[f32]| {
+            Tensor::<4>::from_data(TensorData::new(numbers.to_vec(), SHAPE), &device)
+        };
+        let burn = OfConvolutions::new(0.3);
+        let (mut expected, mut state) = (tensor(&start), None);
+        for gradient in &gradients {
+            (expected, state) = burn.step(0.1, expected, tensor(gradient), state);
+        }
+        let expected: Vec<f32> = expected.into_data().try_into_vec().unwrap();
+
+        let layer = |kind| Layer {
+            name: "any".into(),
+            kind,
+            inputs: SHAPE[1],
+            outputs: SHAPE[0],
+        };
+        let layers = [Kind::Convolution, Kind::Convolution, Kind::Last].map(layer);
+        let in_the_middle = |weight: &[f32]| {
+            let parameters = |weight| Parameters {
+                weight,
+                bias: Vec::new(),
+            };
+            [Vec::new(), weight.to_vec(), Vec::new()].map(parameters)
+        };
+        let mut values = in_the_middle(&start);
+        let mut optimizer = Optimizer::new(RULE, &layers, &values);
+        for gradient in &gradients {
+            // What is written down and read back goes on alike.
+            let bytes = optimizer.bytes();
+            optimizer = Optimizer::new(RULE, &layers, &values);
+            optimizer.remember(&bytes).unwrap();
+            optimizer.step(0.1, &mut values, &in_the_middle(gradient));
+        }
+        for (found, expected) in values[1].weight.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-5, "{found} for {expected}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::map::{BLOCK, Pixel};
+use super::feature_map::{BLOCK, Pixel};
 use crate::unet::Kind;
 
 /// The weights of a layer as those of a convolution.

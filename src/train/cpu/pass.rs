@@ -6,10 +6,10 @@ use std::slice::Iter;
 use rayon::prelude::*;
 
 use super::convolve::{Finish, Source, Target, convolve};
-use super::map::{Map, Pixel};
+use super::feature_map::{Map, Pixel};
 use super::pack::{Kernel, Packed};
 use super::pool;
-use super::weigh::weigh;
+use super::weight_gradients::weight_gradients;
 use crate::onnx::export::Parameters;
 use crate::unet::{Kind, Layer};
 
@@ -178,7 +178,8 @@ impl<'a> Backward<'a> {
     /// Finds the gradients of a layer's values.
     fn find(&mut self, kernel: &Kernel, sources: &[Source], gradient: &Map) {
         let size = (gradient.height, gradient.width);
-        let (weights, biases) = weigh(sources, kernel.side(), read(gradient, 0, 0), size);
+        let (weights, biases) =
+            weight_gradients(sources, kernel.side(), read(gradient, 0, 0), size);
         self.found.push(Found {
             kernel: kernel.clone(),
             weights,

@@ -4,7 +4,7 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::map::{BLOCK, Map, Pixel};
+use super::feature_map::{BLOCK, Map, Pixel};
 
 /// The largest of each square of 2x2 pixels.
 pub fn max_pool(from: &Map, to: &mut Map) {

@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::convolve::{Finish, Source};
-use super::map::{BLOCK, Pixel};
+use super::feature_map::{BLOCK, Pixel};
 use super::vectors::{Place, each_count, load, places, store};
 
 /// Some rows of a pair of blocks of channels.

@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 use super::*;
 use crate::train::loss::weighted_cross_entropy;
 use crate::train::network::Network;
-use crate::train::values::initial;
+use crate::train::weights::initial;
 
 const SMALL: UNet = UNet {
     channels: 1,

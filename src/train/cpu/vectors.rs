@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use super::map::{BLOCK, Pixel};
+use super::feature_map::{BLOCK, Pixel};
 
 /// Does a step with a count from 1 to 14 as a constant: sums stay in registers only if the compiler knows
 /// how many there are.

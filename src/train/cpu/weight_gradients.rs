@@ -5,7 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::convolve::Source;
-use super::map::{BLOCK, Pixel};
+use super::feature_map::{BLOCK, Pixel};
 use super::vectors::{Place, load, places};
 
 /// Tasks that the sums are cut into at least. The sums of the tasks are added up in their order, so that
@@ -17,7 +17,7 @@ const CACHED: usize = 1 << 15;
 /// Gradients of the weights of a convolution of `sources` with a square of `side` x `side` weights, packed
 /// as [`pack`](super::pack) has it, and of the biases, a pixel for each block of outputs. `gradient` is that
 /// of the results, of which there are `size` rows and columns.
-pub fn weigh(
+pub fn weight_gradients(
     sources: &[Source],
     side: usize,
     gradient: Source,

@@ -1,6 +1,6 @@
 //! All maps of a network.
 
-use super::map::{BLOCK, Map};
+use super::feature_map::{BLOCK, Map};
 use crate::unet::UNet;
 
 /// The maps of a network, or their gradients. They are kept as long as pictures have the same size.

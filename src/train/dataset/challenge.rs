@@ -31,9 +31,10 @@ fn is_sequence(path: &Path) -> bool {
 }
 
 /// Finds the truth of each frame in all sequences of `root`. Frames without any are left out, as the
-/// challenge has it.
-pub fn find(root: &Path, truth: Standard) -> Result<Found, DatasetError> {
+/// challenge has it; sequences without any if `annotated_only`.
+pub fn find(root: &Path, truth: Standard, annotated_only: bool) -> Result<Found, DatasetError> {
     let mut found = Found::new(Layout::CellTracking, root);
+    let mut without_truth = None;
     for sequence in sequences(root) {
         let name = name(&sequence);
         let folder = |kind| {
@@ -46,10 +47,16 @@ pub fn find(root: &Path, truth: Standard) -> Result<Found, DatasetError> {
             Standard::Gold => vec![folder("GT")],
             Standard::Silver => vec![folder("ST")],
         };
-        add(&sequence, &folders, &mut found)?;
+        match add(&sequence, &folders, &mut found) {
+            Err(error @ DatasetError::NoTruth { .. }) if annotated_only => {
+                found.without_mask += files::pictures(&sequence)?.len();
+                without_truth.get_or_insert(error);
+            }
+            added => added?,
+        }
     }
     match found.pairs.is_empty() {
-        true => Err(DatasetError::NoSequence(root.into())),
+        true => Err(without_truth.unwrap_or_else(|| DatasetError::NoSequence(root.into()))),
         false => Ok(found),
     }
 }

@@ -38,7 +38,10 @@ pub enum DatasetError {
     #[error("{} holds no sequence of the Cell Tracking Challenge: a folder like 01 with t000.tif in it", .0.display())]
     NoSequence(PathBuf),
     /// A sequence without truth.
-    #[error("{} has no truth of the kind that was asked for: no man_seg*.tif in {}", sequence.display(), looked_in.join(" or "))]
+    #[error(
+        "{} has no truth of the kind that was asked for: no man_seg*.tif in {}; beside sequences that have it, --annotated-only leaves such a one out",
+        sequence.display(), looked_in.join(" or ")
+    )]
     NoTruth {
         /// The folder of frames.
         sequence: PathBuf,
@@ -55,8 +58,16 @@ pub enum DatasetError {
     #[error("the name of {} is not valid UTF-8: rename it", .0.display())]
     Name(PathBuf),
     /// Two files that differ in their ending only.
-    #[error("{} and {} have the same name: remove one", .0.display(), .1.display())]
+    #[error("{} and {} have the same name apart from the extension: remove one", .0.display(), .1.display())]
     Twice(PathBuf, PathBuf),
+    /// Two images that would have one name in lists and reports, such as a file and a page of a stack.
+    #[error("{} and {} would both be the image {name}: rename one", pages[0], pages[1])]
+    SameName {
+        /// The name.
+        name: String,
+        /// The images.
+        pages: Box<[Page; 2]>,
+    },
     /// An image without a mask, or a mask without an image.
     #[error(
         "{} has no partner of the same name in {}{}", file.display(), folder.display(),
@@ -146,23 +157,36 @@ pub enum DatasetError {
         /// The value.
         value: u32,
     },
-    /// Nothing would be left to learn from or to judge by.
-    #[error(
-        "{images} image(s), of which {held_back} would be held back for validation: at least one must be on each side"
-    )]
-    Share {
+    /// Nothing would be left to learn from.
+    #[error("{option} would hold back all of {images} image(s): at least one must be on each side")]
+    AllHeldBack {
+        /// The option that says what is held back.
+        option: String,
         /// How many images there are.
         images: usize,
-        /// How many of them would be held back.
-        held_back: usize,
     },
+    /// Nothing would be left at all.
+    #[error(
+        "--leave-out names all of {0} image(s): at least two must be left, to learn from and to judge by"
+    )]
+    AllLeftOut(usize),
     /// Nothing to learn from.
     #[error(
         "none of the {0} images to learn from shows a cell: all that do are held back. Hold back others, by --validation-list"
     )]
     NothingToLearn(usize),
+    /// A class that nothing can be learned about, though somebody has annotated it.
+    #[error(
+        "no image to learn from shows the class {name} (value {value}): all that do are held back or left out. Hold back others, by --validation-list"
+    )]
+    ClassHeldBack {
+        /// Name of the class.
+        name: String,
+        /// Its number.
+        value: usize,
+    },
     /// Nothing to judge by.
-    #[error("no image held back shows a cell ({}), so that a network which finds none would be the best: hold back others, by another --seed or --validation-list", .0.join(" "))]
+    #[error("no image held back shows a cell ({}), so that a network which finds none would be the best: hold back others, by --validation-list", .0.join(" "))]
     NothingToFind(Vec<String>),
     /// A sequence to hold back that is not there.
     #[error("--validation-sequence {sequence}: there is no such sequence; {}",

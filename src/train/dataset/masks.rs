@@ -104,20 +104,24 @@ impl Meaning {
         if !truths.clone().any(Truth::shows_cells) {
             return Err(DatasetError::NoCells(masks));
         }
-        let mut seen = vec![false; self.names.len()];
-        for plane in truths.filter_map(|truth| truth.classes.as_ref()) {
-            let classes = plane.data.iter();
-            classes.for_each(|class| seen[usize::from(*class)] = true);
-        }
-        let classes = self.names.iter().zip(seen).enumerate().skip(1);
-        let mut unseen = classes.filter(|(_, (_, seen))| self.kind == MaskKind::Classes && !seen);
-        match unseen.next() {
-            Some((value, (name, _))) => Err(DatasetError::Unseen {
+        match unseen(self.names.len(), truths) {
+            Some(value) => Err(DatasetError::Unseen {
                 masks,
-                name: name.clone(),
+                name: self.names[value].clone(),
                 value,
             }),
             None => Ok(()),
         }
     }
+}
+
+/// The first of so many classes besides the background that none of these truths shows, if classes are painted there.
+pub fn unseen<'a>(classes: usize, truths: impl Iterator<Item = &'a Truth>) -> Option<usize> {
+    let mut planes = truths.filter_map(|truth| truth.classes.as_ref()).peekable();
+    planes.peek()?;
+    let mut seen = vec![false; classes];
+    for class in planes.flat_map(|plane| &plane.data) {
+        seen[usize::from(*class)] = true;
+    }
+    (1..classes).find(|class| !seen[*class])
 }

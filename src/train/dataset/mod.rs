@@ -11,22 +11,23 @@ mod fingerprint;
 mod folders;
 mod masks;
 mod natural;
+mod overwriting;
 mod page;
 mod source;
 mod split;
 mod stacks;
-mod taken;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use error::DatasetError;
 pub use fingerprint::fingerprint;
+pub use overwriting::{holds_data, is_taken};
 pub use page::{Page, Reader};
 pub use source::{InputChannels, Layout, MaskKind, Source, Standard};
 pub use split::{Holdout, Order, Split};
 pub use stacks::in_order;
-pub use taken::{holds_data, is_taken};
 
 use super::plane::Plane;
 use super::target::Truth;
@@ -60,6 +61,8 @@ pub struct Dataset<S = Sample> {
     pub kind: MaskKind,
     /// Images that were left out since they have no mask.
     pub without_mask: usize,
+    /// The number to ignore, if no mask holds it.
+    pub nowhere_ignored: Option<u32>,
 }
 
 impl<S> Dataset<S> {
@@ -74,6 +77,7 @@ impl<S> Dataset<S> {
             layout: self.layout,
             kind: self.kind,
             without_mask: self.without_mask,
+            nowhere_ignored: self.nowhere_ignored,
         })
     }
 }
@@ -205,6 +209,7 @@ fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), Dataset
     let source = &source.settled();
     source.check()?;
     let found = find(source)?;
+    check_names(&found.pairs)?;
     let mut reader = Reader::default();
     let read = |pair: Pair| Ok((reader.read(&pair.mask, |raster| raster.labels())?, pair));
     let masks: Vec<_> = found
@@ -222,13 +227,30 @@ fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), Dataset
             mask: pair.mask,
         })
     };
+    let samples: Vec<_> = masks.into_iter().map(annotated).collect::<Result<_, _>>()?;
+    let is_ignored = |sample: &Annotated| sample.truth.ignored.is_some();
     let dataset = Dataset {
-        samples: masks.into_iter().map(annotated).collect::<Result<_, _>>()?,
         layout: found.layout,
         kind: meaning.kind,
         without_mask: found.without_mask,
+        nowhere_ignored: source.ignore.filter(|_| !samples.iter().any(is_ignored)),
+        samples,
     };
     Ok((dataset, meaning))
+}
+
+/// Refuses two images of one name: lists would not tell them apart, and one could be judged by that was learned from.
+fn check_names(pairs: &[Pair]) -> Result<(), DatasetError> {
+    let mut images = BTreeMap::new();
+    for Pair { name, image, .. } in pairs {
+        if let Some(other) = images.insert(name, image) {
+            return Err(DatasetError::SameName {
+                name: name.clone(),
+                pages: Box::new([other.clone(), image.clone()]),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The files in the layout that was chosen, or that is there.
@@ -264,7 +286,7 @@ fn find(source: &Source) -> Result<Found, DatasetError> {
     } else if source.layout == Some(Layout::CellTracking)
         || allows(source, Layout::CellTracking) && !challenge::sequences(images).is_empty()
     {
-        challenge::find(images, source.truth)
+        challenge::find(images, source.truth, source.annotated_only)
     } else {
         Err(DatasetError::NoMasks(images.clone()))
     }
@@ -309,8 +331,12 @@ impl<S> fmt::Display for Dataset<S> {
             self.kind.words()
         )?;
         match self.without_mask {
-            0 => Ok(()),
-            count => write!(f, "; {count} images without a mask left out"),
+            0 => (),
+            count => write!(f, "; {count} images without a mask left out")?,
+        }
+        match self.nowhere_ignored {
+            None => Ok(()),
+            Some(value) => write!(f, "; no mask holds {value}, the number to ignore"),
         }
     }
 }

@@ -35,10 +35,11 @@ pub struct Source {
     /// What the network sees: brightness, or red, green and blue
     #[arg(long, value_enum, default_value_t)]
     pub channels: InputChannels,
-    /// Which truth of the Cell Tracking Challenge counts
+    /// Which truth of the Cell Tracking Challenge counts, if --masks is not given
     #[arg(long, value_enum, default_value_t)]
     pub truth: Standard,
-    /// Leave out images that have no mask, instead of refusing them
+    /// Leave out images that have no mask, and sequences of the Cell Tracking Challenge that have no truth, instead of
+    /// refusing them
     #[arg(
         long,
         value_name = "BOOL",

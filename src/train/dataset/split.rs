@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
+use super::masks::unseen;
 use super::{Annotated, Dataset, DatasetError, Sample, files};
 
 /// Which samples are held back for validation. Neighbouring frames of a time-lapse or of a volume are
@@ -81,6 +82,20 @@ impl Holdout {
             && self.validation_list.is_none()
             && self.validation_sequence.is_empty()
     }
+
+    /// The option that says what is held back.
+    fn option(&self) -> String {
+        match &self.validation_list {
+            Some(list) => format!("--validation-list {}", list.display()),
+            None if !self.validation_sequence.is_empty() => {
+                format!(
+                    "--validation-sequence {}",
+                    self.validation_sequence.join(",")
+                )
+            }
+            None => format!("--validation {}", self.validation),
+        }
+    }
 }
 
 /// Reads a share between 0 and 1.
@@ -98,7 +113,8 @@ impl Dataset {
     /// [`Holdout::validation_masks`] are not looked at here, see [`Split::judged_by`].
     pub fn split(self, holdout: &Holdout, rng: &mut impl Rng) -> Result<Split, DatasetError> {
         let samples = without(self.samples, &holdout.leave_out)?;
-        if let Some(list) = &holdout.validation_list {
+        let images = samples.len();
+        let split = if let Some(list) = &holdout.validation_list {
             let names: Vec<_> = samples.iter().map(|sample| sample.name.as_str()).collect();
             let listed = listed(list, &names)?;
             divide(samples, |at, _| listed.contains(&at))
@@ -111,18 +127,32 @@ impl Dataset {
                 Order::Random => at_random(samples, holdout.validation, rng),
                 Order::Time => last(samples, holdout.validation),
             }
+        };
+        match split.training.is_empty() {
+            true => Err(DatasetError::AllHeldBack {
+                option: holdout.option(),
+                images,
+            }),
+            false => Ok(split),
         }
     }
 }
 
 impl Split {
-    /// Refuses samples of which nothing can be learned, or that no network can be judged by: one that finds nothing
-    /// would have the best of all scores.
-    pub fn check(&self) -> Result<(), DatasetError> {
+    /// Refuses samples of which nothing can be learned about cells or one of the `classes`, or that no network can be
+    /// judged by: one that finds nothing would have the best of all scores.
+    pub fn check(&self, classes: &[String]) -> Result<(), DatasetError> {
         let shows = |sample: &Sample| sample.truth.shows_cells();
         let names = |samples: &[Sample]| samples.iter().map(|s| s.name.clone()).collect();
         if !self.training.iter().any(shows) {
             return Err(DatasetError::NothingToLearn(self.training.len()));
+        }
+        let truths = self.training.iter().map(|sample| &sample.truth);
+        if let Some(value) = unseen(classes.len(), truths) {
+            return Err(DatasetError::ClassHeldBack {
+                name: classes[value].clone(),
+                value,
+            });
         }
         match self.validation.iter().any(shows) {
             true => Ok(()),
@@ -151,9 +181,6 @@ impl Dataset<Annotated> {
             .map(|sample| sample.name.as_str())
             .collect();
         let listed = listed(list, &names)?;
-        if listed.is_empty() {
-            return Err(DatasetError::EmptyList(list.into()));
-        }
         let mut at = 0..;
         self.samples
             .retain(|_| at.next().is_some_and(|at| listed.contains(&at)));
@@ -161,19 +188,29 @@ impl Dataset<Annotated> {
     }
 }
 
-/// The samples that `names` does not name.
-fn without(mut samples: Vec<Sample>, names: &[String]) -> Result<Vec<Sample>, DatasetError> {
-    for name in names {
-        let count = samples.len();
-        samples.retain(|sample| sample.name != *name && sample.name != plain(name));
-        if samples.len() == count {
-            return Err(DatasetError::NothingLeftOut {
-                name: name.clone(),
-                first: samples.first().map(|s| s.name.clone()).unwrap_or_default(),
-            });
-        }
+/// The samples that are not to be left out, of which there is at least one.
+fn without(samples: Vec<Sample>, left_out: &[String]) -> Result<Vec<Sample>, DatasetError> {
+    let names: Vec<_> = samples.iter().map(|sample| sample.name.as_str()).collect();
+    let place_of = |name: &String| {
+        place(&names, name).ok_or_else(|| DatasetError::NothingLeftOut {
+            name: name.clone(),
+            first: names.first().copied().unwrap_or_default().into(),
+        })
+    };
+    let left_out: BTreeSet<_> = left_out.iter().map(place_of).collect::<Result<_, _>>()?;
+    if left_out.len() == samples.len() {
+        return Err(DatasetError::AllLeftOut(samples.len()));
     }
-    Ok(samples)
+    let rest = samples.into_iter().enumerate();
+    let rest = rest.filter(|(at, _)| !left_out.contains(at));
+    Ok(rest.map(|(_, sample)| sample).collect())
+}
+
+/// Which of `names` is `name`, or is what that is without the ending of a picture: `a.tif` is the image of the file
+/// `a.tif.png` where there is one, else that of `a.tif`.
+fn place(names: &[&str], name: &str) -> Option<usize> {
+    let is = |name: &str| names.iter().position(|known| *known == name);
+    is(name).or_else(|| is(plain(name)))
 }
 
 /// The name of an image without the ending of a picture.
@@ -189,26 +226,17 @@ fn part(count: usize, share: f64) -> usize {
     ((count as f64 * share).round() as usize).max(1)
 }
 
-fn at_random(
-    mut samples: Vec<Sample>,
-    share: f64,
-    rng: &mut impl Rng,
-) -> Result<Split, DatasetError> {
-    let images = samples.len();
-    let held_back = part(images, share);
-    if held_back >= images {
-        return Err(DatasetError::Share { images, held_back });
-    }
+fn at_random(mut samples: Vec<Sample>, share: f64, rng: &mut impl Rng) -> Split {
     samples.shuffle(rng);
-    let training = samples.split_off(held_back);
-    Ok(Split {
+    let training = samples.split_off(part(samples.len(), share));
+    Split {
         training,
         validation: samples,
-    })
+    }
 }
 
 /// Holds back the last samples of each sequence, those without one taken together: images may lie between stacks.
-fn last(samples: Vec<Sample>, share: f64) -> Result<Split, DatasetError> {
+fn last(samples: Vec<Sample>, share: f64) -> Split {
     let mut sequences: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, sample) in samples.iter().enumerate() {
         sequences.entry(&sample.sequence).or_default().push(at);
@@ -221,26 +249,16 @@ fn last(samples: Vec<Sample>, share: f64) -> Result<Split, DatasetError> {
 }
 
 /// Holds back the samples for which `is_held_back` of their place and themselves is true.
-fn divide(
-    samples: Vec<Sample>,
-    is_held_back: impl Fn(usize, &Sample) -> bool,
-) -> Result<Split, DatasetError> {
-    let images = samples.len();
+fn divide(samples: Vec<Sample>, is_held_back: impl Fn(usize, &Sample) -> bool) -> Split {
     let (validation, training): (Vec<_>, Vec<_>) = samples
         .into_iter()
         .enumerate()
         .partition(|(at, sample)| is_held_back(*at, sample));
-    if validation.is_empty() || training.is_empty() {
-        return Err(DatasetError::Share {
-            images,
-            held_back: validation.len(),
-        });
-    }
     let plain = |samples: Vec<(usize, Sample)>| samples.into_iter().map(|(_, s)| s).collect();
-    Ok(Split {
+    Split {
         training: plain(training),
         validation: plain(validation),
-    })
+    }
 }
 
 /// Refuses a sequence that is not there.
@@ -259,8 +277,8 @@ fn known(sequences: &[String], samples: &[Sample]) -> Result<(), DatasetError> {
     }
 }
 
-/// Places of the samples that the file `list` names: by their names, with or without the ending of a
-/// picture. Other lines that are empty or begin with # are passed over.
+/// Places of the samples that the file `list` names, at least one: by their names, with or without the ending of
+/// a picture. Other lines that are empty or begin with # are passed over.
 fn listed(list: &Path, names: &[&str]) -> Result<BTreeSet<usize>, DatasetError> {
     let text = fs::read_to_string(list).map_err(|error| DatasetError::List {
         list: list.into(),
@@ -269,8 +287,10 @@ fn listed(list: &Path, names: &[&str]) -> Result<BTreeSet<usize>, DatasetError> 
     let mut places = BTreeSet::new();
     // Some editors begin a file with a mark that is no part of its text.
     let text = text.trim_start_matches('\u{feff}');
-    for (line, name) in text.lines().map(str::trim).enumerate() {
-        match names.iter().position(|n| *n == plain(name) || *n == name) {
+    for (line, written) in text.lines().enumerate() {
+        let name = written.trim();
+        // Spaces at the ends may be part of a name, too.
+        match place(names, written).or_else(|| place(names, name)) {
             Some(place) => places.insert(place),
             None if name.is_empty() || name.starts_with('#') => continue,
             None => {
@@ -283,7 +303,10 @@ fn listed(list: &Path, names: &[&str]) -> Result<BTreeSet<usize>, DatasetError> 
             }
         };
     }
-    Ok(places)
+    match places.is_empty() {
+        true => Err(DatasetError::EmptyList(list.into())),
+        false => Ok(places),
+    }
 }
 
 #[cfg(test)]

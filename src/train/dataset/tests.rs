@@ -1,16 +1,13 @@
+mod as_shown;
+
 use std::fs::{self, File};
 
-use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
+use image::{GrayImage, ImageBuffer, Luma};
 use tempfile::TempDir;
 use tiff::encoder::TiffEncoder;
-use tiff::encoder::colortype::{Gray8, Gray32Float};
+use tiff::encoder::colortype::Gray8;
 
 use super::*;
-use crate::contract::{Channels, Normalization};
-use crate::picture::{self, Format, Frame, Normalizer, YuvCoding};
-use crate::tiling::{Blend, Plan, Size, TileSize};
-use crate::train::apply::picture::Picture;
-use crate::unet::UNet;
 
 /// A folder that is deleted in the end.
 struct Folder(TempDir);
@@ -108,6 +105,51 @@ fn images_without_masks_are_left_out_when_that_is_asked_for() {
             .to_string()
             .contains("1 images without a mask left out")
     );
+}
+
+#[test]
+fn sequences_without_truth_are_left_out_when_that_is_asked_for() {
+    let folder = Folder::new();
+    for frame in ["01/t000.tif", "01/t001.tif", "02/t000.tif", "02/t001.tif"] {
+        folder.image(frame);
+    }
+    let annotated_only = Source {
+        annotated_only: true,
+        ..folder.source()
+    };
+    let refusal = |source: &Source| load(source).unwrap_err().to_string();
+    let error = refusal(&annotated_only);
+    assert!(error.contains("01 has no truth"), "{error}");
+
+    folder.mask("01_GT/SEG/man_seg001.tif", [0, 0, 1, 0, 0, 9]);
+    let error = refusal(&folder.source());
+    assert!(
+        error.contains("02 has no truth") && error.contains("--annotated-only"),
+        "{error}"
+    );
+    let dataset = load(&annotated_only).unwrap();
+    assert_eq!(names(&dataset.samples), ["01/t001"]);
+    let text = dataset.to_string();
+    assert!(text.contains("3 images without a mask left out"), "{text}");
+}
+
+/// A file and a page of a stack, one of which could be judged by while the other is learned from.
+#[test]
+fn two_images_of_one_name_are_refused() {
+    let folder = Folder::new();
+    folder
+        .stack("images/a.tif", &[[5; 6], [6; 6]])
+        .image("images/a-001.png");
+    folder
+        .stack("masks/a.tif", &[[1; 6], [0; 6]])
+        .mask("masks/a-001.png", [0; 6]);
+    let error = folder.load().unwrap_err().to_string();
+    for part in [
+        "a.tif (page 1, the first is 0) and ",
+        "a-001.png would both be the image a-001",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
 }
 
 #[test]
@@ -292,6 +334,24 @@ fn pixels_that_nobody_has_judged_are_no_cells() {
 }
 
 #[test]
+fn a_number_to_ignore_that_no_mask_holds_is_told() {
+    let folder = Folder::new();
+    folder
+        .image("images/a.png")
+        .mask("masks/a.png", [1, 0, 255, 255, 1, 1]);
+    let words = |ignore| {
+        let source = Source {
+            ignore: Some(ignore),
+            ..folder.source()
+        };
+        load(&source).unwrap().to_string()
+    };
+    let told = "; no mask holds 225, the number to ignore";
+    assert!(words(225).ends_with(told), "{}", words(225));
+    assert!(!words(255).contains("no mask holds"), "{}", words(255));
+}
+
+#[test]
 fn options_that_contradict_each_other_are_refused() {
     let folder = Folder::new();
     let refusal = |names: &str, kind| {
@@ -313,93 +373,6 @@ fn options_that_contradict_each_other_are_refused() {
     assert!(refusal("a,b,c", Some(MaskKind::Binary)).contains("3 names"));
 }
 
-/// What the element gives a network that sees all of a frame, without its margin.
-fn element(frame: &Frame, channels: Channels) -> Vec<f32> {
-    let unet = UNet {
-        channels: channels.count(),
-        classes: 2,
-        width: 1,
-        depth: 1,
-        padded: true,
-    };
-    let size = Size {
-        width: frame.width(),
-        height: frame.height(),
-    };
-    let plan = Plan::new(size, &unet.geometry(), Blend::Crop, TileSize::Inner(64)).unwrap();
-    let (rows, columns) = plan.tiles().next().unwrap();
-    let mut input = vec![0.0; channels.count() * plan.outer.area()];
-    let scaling = Normalizer::new(Normalization::ZScore).scaling(frame, channels);
-    picture::fill(
-        frame,
-        channels,
-        scaling,
-        (rows, columns),
-        plan.outer,
-        &mut input,
-    );
-    let planes = input.chunks_exact(plan.outer.area());
-    planes
-        .flat_map(|plane| {
-            let lines = plane.chunks_exact(plan.outer.width).skip(rows.source);
-            let lines = lines.take(size.height);
-            lines.flat_map(|line| line[columns.source..][..size.width].to_vec())
-        })
-        .collect()
-}
-
-#[test]
-fn the_network_learns_from_what_the_element_shows_it() {
-    const SIZE: (u32, u32) = (32, 24);
-    let folder = Folder::new();
-    let noise = |at: usize| (at as u32).wrapping_mul(2_654_435_761) >> 12;
-    let count = (SIZE.0 * SIZE.1) as usize;
-    let rgb: Vec<u8> = (0..3 * count)
-        .map(|at| (noise(at) % 200 + at as u32 % 3 * 20) as u8)
-        .collect();
-    let deep: Vec<u16> = (0..count)
-        .map(|at| (33_000 + noise(at) % 900) as u16)
-        .collect();
-    let picture = RgbImage::from_raw(SIZE.0, SIZE.1, rgb.clone()).unwrap();
-    picture.save(folder.path("images/rgb.png")).unwrap();
-    let picture = ImageBuffer::<Luma<u16>, _>::from_raw(SIZE.0, SIZE.1, deep.clone()).unwrap();
-    picture.save(folder.path("images/deep.tif")).unwrap();
-    for name in ["deep", "rgb"] {
-        let mask = GrayImage::from_pixel(SIZE.0, SIZE.1, Luma([1]));
-        mask.save(folder.path(&format!("masks/{name}.png")))
-            .unwrap();
-    }
-    let deep: Vec<u8> = deep.into_iter().flat_map(u16::to_le_bytes).collect();
-    for channels in [InputChannels::Gray, InputChannels::Rgb] {
-        let source = Source {
-            channels,
-            ..folder.source()
-        };
-        let samples = load(&source).unwrap().samples;
-        for (sample, (format, bytes)) in samples
-            .iter()
-            .zip([(Format::Gray16Le, &deep), (Format::Rgb, &rgb)])
-        {
-            let stride = bytes.len() / SIZE.1 as usize;
-            let planes = [picture::Plane {
-                data: bytes,
-                stride,
-            }];
-            let size = (SIZE.0 as usize, SIZE.1 as usize);
-            let frame = Frame::new(format, size.0, size.1, &planes, YuvCoding::BT601).unwrap();
-            let expected = element(&frame, channels.into());
-            let found: Vec<f32> = sample.image.iter().flat_map(|p| p.data.clone()).collect();
-            assert_eq!(found.len(), expected.len());
-            for (found, expected) in found.iter().zip(expected) {
-                assert!(
-                    (found - expected).abs() < 1e-5,
-                    "{found} {expected} {format:?}"
-                );
-            }
-        }
-    }
-}
-
 #[test]
 fn some_of_many_are_spread_over_all_of_them() {
     let all: Vec<usize> = (0..33).collect();
@@ -408,62 +381,4 @@ fn some_of_many_are_spread_over_all_of_them() {
     assert_eq!(some(3), [0, 11, 22]);
     assert_eq!(some(50), all);
     assert!(some(0).is_empty());
-}
-
-#[test]
-fn values_that_no_frame_holds_are_learned_as_they_are_shown() {
-    let folder = Folder::new();
-    let deep = ImageBuffer::<Rgb<u16>, _>::from_fn(9, 6, |x, y| {
-        let (x, y) = (x as u16, y as u16);
-        Rgb([900 * x, 700 * y + x, 65_000 - 31 * x * y])
-    });
-    deep.save(folder.path("images/deep.png")).unwrap();
-    let fractions: Vec<f32> = (0..54)
-        .map(|at| (at * at % 37) as f32 / 7.0 - 2.0)
-        .collect();
-    let mut encoder =
-        TiffEncoder::new(File::create(folder.path("images/float.tif")).unwrap()).unwrap();
-    encoder
-        .write_image::<Gray32Float>(9, 6, &fractions)
-        .unwrap();
-    for name in ["deep", "float"] {
-        let mask = GrayImage::from_pixel(9, 6, Luma([1]));
-        mask.save(folder.path(&format!("masks/{name}.png")))
-            .unwrap();
-    }
-    for channels in [InputChannels::Gray, InputChannels::Rgb] {
-        let source = Source {
-            channels,
-            ..folder.source()
-        };
-        let unet = UNet {
-            channels: source.channels().count(),
-            classes: 2,
-            width: 1,
-            depth: 1,
-            padded: true,
-        };
-        let contract = unet.contract("any");
-        let files = annotations(&source).unwrap().samples;
-        for (sample, file) in load(&source).unwrap().samples.iter().zip(&files) {
-            let picture = Reader::default().read(&file.image, |r| Picture::of(r, &contract));
-            let picture = picture.unwrap();
-            let expected = element(&picture.frame().unwrap(), source.channels());
-            let found: Vec<f32> = sample.image.iter().flat_map(|p| p.data.clone()).collect();
-            assert_eq!(found.len(), expected.len());
-            for (found, expected) in found.iter().zip(expected) {
-                let name = &sample.name;
-                assert!(
-                    (found - expected).abs() < 1e-5,
-                    "{found} {expected} {name} {channels:?}"
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn a_constant_image_is_finite() {
-    let flat = standardised(vec![Plane::filled(4, 4, 7.0)]);
-    assert_eq!(flat[0].data, [0.0; 16]);
 }

@@ -2,8 +2,8 @@
 //! and nothing is scaled.
 
 mod png;
+mod samples;
 mod tiff;
-mod values;
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek};
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use ::png::DecodingError;
 use ::tiff::TiffError;
-pub use values::fit;
+pub use samples::fit;
 
 /// A picture as its file has it.
 #[derive(Clone, Debug, PartialEq)]

@@ -32,6 +32,9 @@ const COLORS: [RGBColor; 4] = [
 /// How much a step counts in the smoothed loss.
 const SMOOTHING: f64 = 0.02;
 
+/// Values beyond this are not drawn: an axis that ends at infinity would never be finished.
+const MOST: f64 = 1e300;
+
 /// Why curves can't be drawn.
 pub type PlotError = DrawingAreaErrorKind<Infallible>;
 
@@ -99,7 +102,7 @@ fn plot(
         .build_cartesian_2d(0.0..last, values)?;
     let digits = |value: &f64| match value.abs() {
         0.0 => "0".to_owned(),
-        small if small < 0.01 => format!("{value:.1e}"),
+        other if !(0.01..1e6).contains(&other) => format!("{value:.1e}"),
         _ => format!("{value:.2}"),
     };
     chart
@@ -142,6 +145,7 @@ fn losses(log: &Log) -> Vec<Curve> {
         .steps
         .iter()
         .map(|line| (line.step as f64, f64::from(line.loss)))
+        .filter(is_drawn)
         .collect();
     let mut mean = 0.0;
     let smooth = raw.iter().zip(1_u32..).map(|((step, loss), number)| {
@@ -192,8 +196,12 @@ fn learning_rates(log: &Log) -> Vec<Curve> {
         color: COLORS[0],
         strength: 1.0,
         dots: 0,
-        points: points.collect(),
+        points: points.filter(is_drawn).collect(),
     }]
+}
+
+fn is_drawn((_, value): &(f64, f64)) -> bool {
+    value.abs() <= MOST
 }
 
 fn highest(points: &[(f64, f64)]) -> f64 {
@@ -256,5 +264,23 @@ mod tests {
         assert_eq!(count(&after, COLORS[2]), 0);
         // Nothing has happened yet.
         draw(&Log::default()).unwrap();
+    }
+
+    #[test]
+    fn curves_end_whatever_the_values() {
+        let wild = [f64::INFINITY, f64::MAX, 1e300, f64::NAN, 1e-3];
+        let step = |(step, learning_rate): (usize, f64)| StepLine {
+            step,
+            loss: learning_rate as f32,
+            learning_rate,
+            seconds: 0.0,
+        };
+        for count in 1..=wild.len() {
+            let log = Log {
+                steps: (1..).zip(wild).take(count).map(step).collect(),
+                validations: vec![],
+            };
+            assert_eq!(draw(&log).unwrap().dimensions(), SIZE);
+        }
     }
 }

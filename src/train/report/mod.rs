@@ -11,9 +11,9 @@ use self::curves::PlotError;
 use self::page::{Page, png};
 use super::checkpoint::{Judged, State};
 use super::log::Log;
-use super::model::in_file;
 use super::replace::{WriteError, replace};
 use super::run_folder::RunFolder;
+use super::trained_model::in_file;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +64,9 @@ pub fn write(
         page.paragraph(
             "Each as it is, with the true outlines (green), and with those that the best network finds (orange).",
         );
-        for Sample { name, picture } in samples {
+        for (number, Sample { name, picture }) in samples.iter().enumerate() {
             let picture = png(picture)?;
-            replace(&folder.sample(name), &picture)?;
+            replace(&folder.sample(number, name), &picture)?;
             page.image(&picture, name);
         }
     }
@@ -98,8 +98,9 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::train::limits::Limits;
     use crate::train::metrics::{Scores, cells};
-    use crate::train::validate::{Limits, Verdict};
+    use crate::train::validate::Verdict;
 
     #[test]
     fn the_limits_are_those_of_the_models_file() {

@@ -1,17 +1,15 @@
 //! `unet-train augment`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::canvas::{Brightness, Canvas, scale, weight_color};
-use super::{ShowError, make, write};
+use super::{PictureOptions, ShowError};
 use crate::picture::default_color;
+use crate::train::arguments::number;
 use crate::train::augment::{Tile, TileSize};
-use crate::train::config::Base;
-use crate::train::dataset::{Source, load};
-use crate::train::feeder::{Feeder, Food};
-use crate::train::options::{Network, Tiles, Weights, number};
+use crate::train::dataset::load;
+use crate::train::feeder::{BatchSource, Feeder};
+use crate::train::options::{Network, Tiles, Weights};
 use crate::train::plane::Plane;
 use crate::train::prepare::prepare;
 
@@ -29,17 +27,8 @@ use crate::train::prepare::prepare;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct ShowTiles {
-    /// Read by [`expanded`](crate::train::config::expanded) alone.
     #[command(flatten)]
-    _base: Base,
-    #[command(flatten)]
-    source: Source,
-    /// Folder for the pictures; it is made where it is missing
-    #[arg(long, alias = "out", value_name = "FOLDER")]
-    output: PathBuf,
-    /// Replace pictures of the same names that are there already
-    #[arg(long)]
-    overwrite: bool,
+    pictures: PictureOptions,
     /// How many tiles
     #[arg(long, default_value_t = 20, value_name = "TILES", value_parser = number(1_usize..))]
     count: usize,
@@ -57,37 +46,38 @@ pub struct ShowTiles {
 impl ShowTiles {
     /// Draws the tiles; tells `say` what the data were taken for, and what was drawn.
     pub fn run(self, mut say: impl FnMut(&str)) -> Result<(), ShowError> {
-        let dataset = load(&self.source)?;
+        let PictureOptions { source, output, .. } = &self.pictures;
+        let dataset = load(source)?;
         say(&dataset.to_string());
         let names: Vec<_> = (0..self.count)
             .map(|index| format!("tile-{index:03}"))
             .collect();
-        make(&self.output, &self.source, &names, self.overwrite)?;
-        let unet = self.network.unet(&self.source);
+        self.pictures.make(&names)?;
+        let unet = self.network.unet(source);
         let size = TileSize::legal(&unet.geometry(), self.tiles.side());
         let examples = prepare(dataset.samples, &self.weights.weighting(unet.classes));
         // One for all tiles: with one of its own each tile would hide what was done to its grey values.
         let brightness = Brightness::of(examples.iter().flat_map(|example| &example.image));
-        let food = Food {
+        let batches = BatchSource {
             examples,
             augmentation: self.tiles.augmentation(),
             size,
             batch: 1,
             seed: self.seed,
         };
-        let feeder = Feeder::start(food, 0);
+        let feeder = Feeder::start(batches, 0);
         let tiles: Vec<Tile> = (0..self.count).flat_map(|_| feeder.next()).collect();
         let weights = tiles.iter().flat_map(|tile| &tile.weights.data);
         let most = weights.copied().fold(0.0, f32::max);
         for (name, tile) in names.iter().zip(&tiles) {
-            write(&draw(tile, brightness, most), &self.output, name)?;
+            self.pictures.write(&draw(tile, brightness, most), name)?;
         }
         say(&format!(
             "{} tiles of {} -> {} pixels in {}",
             self.count,
             size.input,
             size.output,
-            self.output.display()
+            output.display()
         ));
         Ok(())
     }

@@ -1,15 +1,12 @@
 //! `unet-train weight-map`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::canvas::{Brightness, Canvas, GREY, scale, weight_color};
-use super::{ShowError, make, write};
+use super::{PictureOptions, ShowError};
 use crate::picture::default_color;
 use crate::train::augment::Example;
-use crate::train::config::Base;
-use crate::train::dataset::{Source, load};
+use crate::train::dataset::load;
 use crate::train::options::Weights;
 use crate::train::plane::Plane;
 use crate::train::prepare::prepare;
@@ -28,17 +25,8 @@ use crate::train::weight_map::separated;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct ShowWeightMaps {
-    /// Read by [`expanded`](crate::train::config::expanded) alone.
     #[command(flatten)]
-    _base: Base,
-    #[command(flatten)]
-    source: Source,
-    /// Folder for the pictures; it is made where it is missing
-    #[arg(long, alias = "out", value_name = "FOLDER")]
-    output: PathBuf,
-    /// Replace pictures of the same names that are there already
-    #[arg(long)]
-    overwrite: bool,
+    pictures: PictureOptions,
     #[command(flatten)]
     weights: Weights,
 }
@@ -47,11 +35,12 @@ impl ShowWeightMaps {
     /// Draws all weight maps. Tells `say` what the data were taken for, then of each image how its
     /// weights lie.
     pub fn run(self, mut say: impl FnMut(&str)) -> Result<(), ShowError> {
-        let dataset = load(&self.source)?;
+        let source = &self.pictures.source;
+        let dataset = load(source)?;
         say(&dataset.to_string());
         let names: Vec<_> = dataset.samples.iter().map(|s| s.name.clone()).collect();
-        make(&self.output, &self.source, &names, self.overwrite)?;
-        let classes = self.source.class_names().len();
+        self.pictures.make(&names)?;
+        let classes = source.class_names().len();
         let examples = prepare(dataset.samples, &self.weights.weighting(classes));
         let weights: Vec<_> = examples.iter().map(weights).collect();
         let largest = |plane: &Plane<f32>| plane.data.iter().copied().fold(0.0, f32::max);
@@ -63,7 +52,7 @@ impl ShowWeightMaps {
                 weights.map(|weight| weight_color(weight, most)),
                 scale(most, weights.height),
             ]);
-            write(&canvas, &self.output, name)?;
+            self.pictures.write(&canvas, name)?;
             let mean = weights.data.iter().sum::<f32>() / weights.data.len() as f32;
             say(&format!(
                 "{name}  mean weight {mean:.3}  largest {:.3}",

@@ -7,10 +7,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::PackageError;
-use crate::contract::{Activation, Channels};
+use crate::contract::Channels;
 use crate::inference::Model;
 use crate::picture::{Format, FrameError, Normalizer, Scaling};
-use crate::tiling::Size;
+use crate::tiling::{Decision, Size};
 use crate::train::apply::picture::Picture;
 
 /// Bright discs and rings on a dark, noisy ground.
@@ -52,30 +52,15 @@ pub fn tested(model: &mut Model, picture: &Picture) -> Result<(Vec<u8>, Vec<u8>)
         .input()
         .copy_from_slice(&picture.shown(channels, scaling)?);
     let outputs = model.outputs();
-    let scores = probabilities(model.run()?, outputs, contract.activation);
+    // What the steps behind the network make of its scores.
+    let decision = Decision::new(contract.activation, outputs, contract.threshold);
+    let scores = decision.probabilities(model.run()?);
     let margin = 2 * contract.geometry.margin;
     let shape = [1, outputs, height - margin, width - margin];
     Ok((
         npy(&raw, [1, channels.count(), height, width])?,
         npy(&scores, shape)?,
     ))
-}
-
-/// What the steps behind the network make of its scores, \[outputs\]\[pixels\].
-fn probabilities(scores: &[f32], outputs: usize, activation: Activation) -> Vec<f32> {
-    match activation {
-        Activation::None => scores.to_vec(),
-        Activation::Sigmoid => scores.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
-        Activation::Softmax => {
-            let pixels = scores.len() / outputs.max(1);
-            let share = |at: usize| {
-                let others =
-                    (0..outputs).map(|other| scores[other * pixels + at % pixels] - scores[at]);
-                1.0 / others.map(f32::exp).sum::<f32>()
-            };
-            (0..scores.len()).map(share).collect()
-        }
-    }
 }
 
 fn npy(values: &[f32], shape: [usize; 4]) -> io::Result<Vec<u8>> {
@@ -88,20 +73,4 @@ fn npy(values: &[f32], shape: [usize; 4]) -> io::Result<Vec<u8>> {
     writer.extend(values.iter().copied())?;
     writer.finish()?;
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn probabilities_are_those_of_the_definition() {
-        let scores = [0.0, 1.0, 2.0, -1.0];
-        let found = probabilities(&scores, 2, Activation::Softmax);
-        let expected = 1.0 / (1.0 + 2.0_f32.exp());
-        assert!((found[0] - expected).abs() < 1e-6, "{found:?}");
-        assert!(
-            (found[0] + found[2] - 1.0).abs() < 1e-6 && (found[1] + found[3] - 1.0).abs() < 1e-6
-        );
-    }
 }

@@ -26,7 +26,17 @@ fn dataset(sequences: &[(&str, usize)]) -> Dataset {
         layout: Layout::Folders,
         kind: MaskKind::Instances,
         without_mask: 0,
+        nowhere_ignored: None,
     }
+}
+
+/// Images of these names.
+fn images(names: &[&str]) -> Dataset {
+    let mut dataset = dataset(&[("", names.len())]);
+    for (sample, name) in dataset.samples.iter_mut().zip(names) {
+        sample.name = (*name).into();
+    }
+    dataset
 }
 
 fn split(dataset: Dataset, holdout: &Holdout, seed: u64) -> Result<[Vec<String>; 2], String> {
@@ -60,10 +70,10 @@ fn a_seed_decides_the_split() {
     };
     assert_eq!(held_back(2, 0.01), Ok(1));
     assert!(held_back(1, 0.5).unwrap_err().contains("1 image(s)"));
+    let error = held_back(4, 0.99).unwrap_err();
     assert!(
-        held_back(4, 0.99)
-            .unwrap_err()
-            .contains("4 would be held back")
+        error.contains("--validation 0.99 would hold back all of 4 image(s)"),
+        "{error}"
     );
 }
 
@@ -104,7 +114,11 @@ fn sequences_are_held_back_by_name() {
         error.contains("sequence 03") && error.contains("there is 01, 02"),
         "{error}"
     );
-    assert!(split(dataset(&[("01", 2)]), &holdout("01"), 1).is_err());
+    let error = split(dataset(&[("01", 2)]), &holdout("01"), 1).unwrap_err();
+    assert!(
+        error.contains("--validation-sequence 01 would hold back all of 2 image(s)"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -113,12 +127,21 @@ fn what_is_left_out_is_on_neither_side() {
         leave_out: vec![name.into(), "a/3".into()],
         ..share(0.5, Order::Time)
     };
+    let all = |count| Holdout {
+        leave_out: (0..count).map(|frame| format!("a/{frame}")).collect(),
+        ..Holdout::default()
+    };
     let [training, validation] = split(dataset(&[("a", 6)]), &holdout("a/2.tif"), 1).unwrap();
     assert_eq!(training, ["a/0", "a/1"]);
     assert_eq!(validation, ["a/4", "a/5"]);
     let error = split(dataset(&[("a", 6)]), &holdout("a/9"), 1).unwrap_err();
     assert!(
         error.contains("--leave-out a/9") && error.contains("a/0"),
+        "{error}"
+    );
+    let error = split(dataset(&[("a", 4)]), &all(4), 1).unwrap_err();
+    assert!(
+        error.contains("--leave-out names all of 4 image(s)"),
         "{error}"
     );
 }
@@ -172,5 +195,42 @@ fn a_list_names_images_with_or_without_ending() {
         "{error}"
     );
     fs::write(&list, "# nobody\n").unwrap();
-    assert!(split(dataset(&[("a", 4)]), &holdout, 1).is_err());
+    let error = split(dataset(&[("a", 4)]), &holdout, 1).unwrap_err();
+    assert!(
+        error.contains("held-back.txt names no image: one name a line"),
+        "{error}"
+    );
+    fs::write(&list, "a/0\na/1\n").unwrap();
+    let error = split(dataset(&[("a", 2)]), &holdout, 1).unwrap_err();
+    assert!(
+        error.contains("--validation-list") && error.contains("all of 2 image(s)"),
+        "{error}"
+    );
+}
+
+/// `a.tif` is the image of the file `a.tif.png`, and `a` that of `a.png`.
+#[test]
+fn a_name_is_first_of_all_that_of_an_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("held-back.txt");
+    let all = ["a", "a.tif", " b", "b "];
+    for name in all {
+        fs::write(&list, format!("{name}\r\n")).unwrap();
+        let listed = Holdout {
+            validation_list: Some(list.clone()),
+            ..Holdout::default()
+        };
+        let [_, validation] = split(images(&all), &listed, 1).unwrap();
+        assert_eq!(validation, [name]);
+        let without = Holdout {
+            leave_out: vec![name.into()],
+            ..Holdout::default()
+        };
+        let sides = split(images(&all), &without, 1).unwrap();
+        let mut left = sides.concat();
+        left.sort_unstable();
+        let mut expected: Vec<_> = all.into_iter().filter(|other| *other != name).collect();
+        expected.sort_unstable();
+        assert_eq!(left, expected);
+    }
 }
