@@ -15,6 +15,10 @@ use gstreamer_check::Harness;
 
 const MODEL: &str = "models/cells-phase-contrast.onnx";
 
+/// Photons for each of 255 grey values: little light, more, and what a camera sees that holds 30,000 electrons a pixel
+/// and is exposed so that white fills it.
+const PHOTONS: [f64; 3] = [8.0, 64.0, 118.0];
+
 /// Frames; several times the 100 after which all is inferred anew would be the same again.
 const FRAMES: usize = 200;
 
@@ -23,7 +27,7 @@ fn main() {
     let Some(folder) = common::data("u373_video/images") else {
         return;
     };
-    for photons in [8.0, 64.0] {
+    for photons in PHOTONS {
         measure(&folder, photons);
     }
 }
