@@ -20,6 +20,11 @@ const RUNTIME_SHARE: f64 = 2.8;
 /// ONNX Runtime makes up for it.
 const RUNTIME_SHARE_OF_INTEGERS: [f64; 2] = [4.0, 7.6];
 
+/// Bytes that ONNX Runtime takes whatever the tiles: code, threads, weights. They count as memory of the network, too,
+/// but never for more than this part of what it may take.
+const RUNTIME_ITSELF: u64 = 48 << 20;
+const MOST_FOR_ITSELF: u64 = 6;
+
 /// Multiplications of one operator at one time at most, where tiles are planned: a few tenths of a second on two
 /// cores, for which a flush or a stop has to wait. The paper's network has room for tiles of 960 x 960 pixels.
 const WORK_AT_ONCE: f64 = (1_u64 << 36) as f64;
@@ -200,7 +205,9 @@ impl Segmenter {
             false => RUNTIME_SHARE,
         };
         let bytes = survey.bytes_per_pixel.max(1.0) * share;
-        let in_memory = (self.memory_for(frame) as f64 / bytes) as usize;
+        let memory = self.memory_for(frame);
+        let of_tiles = memory - RUNTIME_ITSELF.min(memory / MOST_FOR_ITSELF);
+        let in_memory = (of_tiles as f64 / bytes) as usize;
         in_memory.min((WORK_AT_ONCE / survey.work_per_pixel.max(1.0)) as usize)
     }
 

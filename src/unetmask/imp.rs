@@ -9,7 +9,7 @@ use gst_base::subclass::base_transform::GenerateOutputSuccess;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
-use super::lack::{Lack, Lacks};
+use super::missing_masks::{Lack, Lacks};
 use super::rows::Target;
 use super::{What, WithoutMask};
 use crate::guard::guarded;

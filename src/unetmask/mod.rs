@@ -14,7 +14,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod imp;
-mod lack;
+mod missing_masks;
 mod rows;
 
 use gst::prelude::*;

@@ -1,14 +1,15 @@
 //! How many buffers frames come in.
 
-/// Adds to `query`, by which upstream asks what buffers it needs, those of frames that the element keeps so many of at
-/// most: a source with a fixed number of buffers would have none left, and stand still.
+/// Adds to `query`, by which upstream asks how many buffers frames need, the `kept` ones that the element holds at
+/// most: a source with too few would have none left, and stand still.
 pub fn add_kept(query: &mut gst::query::Allocation, kept: usize) {
     let kept = u32::try_from(kept).unwrap_or(u32::MAX);
-    // Frames that go out in the buffers that they came in are kept downstream besides.
+    // Where frames go out in the buffers that they came in, downstream has said how many it holds.
     let pools: Vec<_> = query.allocation_pools().collect();
     let mut downstream = 0;
     let mut offered = false;
     for (pool, size, min, max) in pools {
+        // Each goes from the front; those of use come back at the end.
         query.remove_nth_allocation_pool(0);
         let all = min.saturating_add(kept);
         // One that can't have as many is of no use.

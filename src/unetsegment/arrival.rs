@@ -1,6 +1,6 @@
-//! When frames come in, by two clocks. That of [`Instant`] stands still on Linux while the machine sleeps, so that it
-//! tells for how long the element was at work on a frame. How old a mask is the other one tells, which goes on: by the
-//! first a mask of before would be a fresh one after waking up.
+//! When frames come in, by two clocks. That of [`Instant`] stands still on Linux while the machine sleeps: it tells for
+//! how long the element was at work on a frame. The other one goes on and tells how old a mask is: by the first, a mask
+//! from before the sleep would pass for a fresh one.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ pub struct Arrival {
 }
 
 impl Arrival {
+    /// Of a frame that comes in now.
     pub fn now() -> Self {
         Arrival {
             awake: Instant::now(),
@@ -20,7 +21,7 @@ impl Arrival {
         }
     }
 
-    /// So long before it.
+    /// Earlier by `time`.
     pub fn before(self, time: Duration) -> Self {
         Arrival {
             awake: self.awake.checked_sub(time).unwrap_or(self.awake),
@@ -28,12 +29,12 @@ impl Arrival {
         }
     }
 
-    /// For how long the machine was awake since.
+    /// For how long the machine has been awake since then.
     pub fn elapsed(self) -> Duration {
         self.awake.elapsed()
     }
 
-    /// How much later it is than `earlier`, also where the machine slept in between.
+    /// How much later it is than `earlier`, even where the machine slept in between.
     pub fn since(self, earlier: Arrival) -> Duration {
         match (self.since_boot, earlier.since_boot) {
             (Some(now), Some(then)) => now.saturating_sub(then),

@@ -76,7 +76,7 @@ pub fn transform(output: Output, direction: gst::PadDirection, caps: &gst::CapsR
     transformed
 }
 
-/// The formats of ours that a structure names; all where it names none.
+/// The formats that a structure names, of those that the element has; all of these where it names none.
 fn formats(structure: &gst::StructureRef) -> Vec<Format> {
     if let Ok(name) = structure.get::<&str>("format") {
         return Format::from_name(name).into_iter().collect();

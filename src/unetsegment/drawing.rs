@@ -81,8 +81,8 @@ impl Drawer {
     }
 
     /// Makes the map of what is shown of `mask`, with all that is written on it; where there is more to objects than
-    /// connected pixels, `chosen`, what counts. A stale mask is no more than grey outlines, in a frame that nobody
-    /// overlooks; where there is none, nothing is shown.
+    /// connected pixels, `chosen`, what counts. A stale mask is no more than grey outlines, in a striped frame; where
+    /// there is none, nothing is shown.
     fn make_map(
         &mut self,
         drawing: &Drawing,

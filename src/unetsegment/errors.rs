@@ -68,7 +68,7 @@ pub fn post(element: &UNetSegment, error: &ProcessError) {
     element.obj().post_error_message(message);
 }
 
-/// Posts, as a source does, by which answer the stream has ended, where whoever brings frames does not hear it.
+/// Posts, as a source does, by which answer the stream has ended, where upstream does not hear it.
 pub fn post_flow(element: &UNetSegment, flow: gst::FlowError) {
     if matches!(flow, gst::FlowError::Flushing | gst::FlowError::Eos) {
         // Nothing is wrong.

@@ -1,9 +1,9 @@
 //! How frames pass the three stages: one after the other on the stream's own thread, or overlapping on the threads
 //! of a [`Line`].
 
+mod latency_limit;
 mod masks;
 mod models;
-mod pacing;
 mod slot;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex};
 use super::Mode;
 use super::inferrer::{Inferrer, Prepared};
 use super::job::{Found, Job, Maps, ProcessError};
+use super::latency_limit::{Change, Pace};
 use super::likeness::Look;
 use super::line::{Line, Stages};
-use super::loaded::Loaded;
+use super::loading::Opening;
 use super::messages::Seams;
+use super::model::Loaded;
 use super::objects::Finder;
-use super::open::Opening;
-use super::pace::{Change, Pace};
 use super::reader::{Reader, Shown};
 use super::settings::FrameSettings;
 use super::stats::{Gone, Inside, Stats};
@@ -207,8 +207,8 @@ impl Flow {
     /// Most frames that came in and are kept at a time.
     pub fn most_kept(&self) -> usize {
         match self.manner() {
-            // One that passes, one that waits for the network, one that it sees or that is to have its objects found, and
-            // one that has.
+            // One that passes, one that waits for the network, one that it sees or that is to have its objects found,
+            // and one that has.
             Some(Manner::Latest(_)) => 4,
             // Those on their way, and the one on which objects are measured while others show its mask.
             Some(Manner::Overlapping(line)) => line.limit() + 1,
@@ -216,7 +216,7 @@ impl Flow {
         }
     }
 
-    /// What went wrong where frames overlap, once, if nobody has heard of it.
+    /// What went wrong where frames overlap, once, if upstream has not heard of it.
     pub fn check(&self) -> Result<(), gst::FlowError> {
         match self.manner() {
             Some(Manner::Overlapping(line)) => line.check(),
@@ -241,14 +241,9 @@ impl Flow {
         work: impl FnOnce(&mut Reader, Option<&mut Inferrer>, &mut Writer, Option<Shown>) -> R,
     ) -> Option<R> {
         let latest = match self.manner()? {
-            Manner::Alone => None,
-            Manner::Overlapping(line) => {
-                if !line.drain() {
-                    return None;
-                }
-                None
-            }
+            Manner::Overlapping(line) if !line.drain() => return None,
             Manner::Latest(line) if line.is_flushing() => return None,
+            Manner::Alone | Manner::Overlapping(_) => None,
             Manner::Latest(line) => Some(line),
         };
         let all = |reader: &mut Reader| {
@@ -287,7 +282,7 @@ impl Flow {
     /// Lets the network work on `job`, if that is wanted still, where frames do not wait for it. Only the thread that
     /// infers may call it.
     pub fn resume_for(&self, job: &Job) -> bool {
-        // Whoever stops it does so after the stream has ended, or the flush has begun.
+        // It is stopped after the stream has ended, or the flush has begun.
         let stopper = lock(&self.stopper);
         let wanted = !job.stream.is_ended() && !self.is_flushing();
         if let Some(stopper) = stopper.as_ref().filter(|_| wanted) {

@@ -1,5 +1,5 @@
-//! The GObject side of `unetsegment`: properties, caps, events, states. What happens to a frame is in
-//! [`super::flow`] and the stages that it names.
+//! The GObject side of `unetsegment`: properties, caps, states. What happens to a frame is in [`super::flow`] and the
+//! stages that it names, what happens to a query or an event in [`super::events`].
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,17 +13,13 @@ use once_cell::sync::Lazy;
 
 use super::allocation;
 use super::caps;
-use super::errors;
 use super::flow::Flow;
 use super::latency::Latency;
-use super::loader::Loader;
-use super::messages;
+use super::loading::Loader;
 use super::negotiation::Negotiation;
-use super::open::Opening;
 use super::passing::OnThreads;
-use super::position::{self, Position, Times};
+use super::position::{Position, Times};
 use super::properties;
-use super::qos;
 use super::settings::{FrameSettings, Settings};
 use super::stats::{Inside, Stats};
 use crate::guard::guarded;
@@ -48,11 +44,11 @@ pub struct UNetSegment {
     pub(super) negotiation: Mutex<Option<Negotiation>>,
     /// How far the frames that go out have come.
     pub(super) position: Position,
-    latency: Latency,
-    /// The frame that the base class has taken, until we get it.
+    pub(super) latency: Latency,
+    /// Counts the frame that the base class has taken, until that hands it over.
     entering: Mutex<Option<Inside>>,
     /// What the base class has to tell of a late frame, until that is counted.
-    late: Mutex<Option<gst::Message>>,
+    pub(super) late: Mutex<Option<gst::Message>>,
 }
 
 impl UNetSegment {
@@ -60,58 +56,10 @@ impl UNetSegment {
         lock(&self.settings).frame
     }
 
-    /// Tells that frames were dropped, if any were since the last time; `times` are those of the last one.
-    pub(super) fn tell_dropped(&self, times: Times) {
-        if let Some(gone) = self.flow.untold() {
-            qos::post(self, times, gone);
-        }
-    }
-
-    /// Tells what the base class had to tell of a late frame, which is counted by now.
-    fn tell_late(&self) {
-        let held = lock(&self.late).take();
-        if let Some(gst::MessageView::Qos(late)) = held.as_ref().map(|message| message.view())
-            && let Some(gone) = self.flow.untold()
-        {
-            qos::correct(self, late, gone);
-        }
-    }
-
-    /// Tells what went wrong with the last frames, where these overlap: whoever brings frames hears of it with the next
-    /// one, and there may be none.
-    fn tell_unheard(&self) {
-        if let Err(flow) = self.flow.check() {
-            errors::post_flow(self, flow);
-        }
-    }
-
-    /// Posts an element message, if there is one.
-    fn tell(&self, message: Option<gst::Structure>) {
-        if let Some(message) = message {
-            messages::post_structure(&self.obj(), message);
-        }
-    }
-
     /// Says why tiles may show, where they may.
     pub(super) fn warn_of_seams(&self, seams: Option<String>) {
         if let Some(text) = seams {
             gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
-        }
-    }
-
-    /// Answers how far the stream has come; whether that is known.
-    fn tell_position(&self, query: &mut gst::QueryRef) -> bool {
-        let gst::QueryViewMut::Position(query) = query.view_mut() else {
-            return false;
-        };
-        let segment = position::segment_of(self.obj().src_pad());
-        match segment.and_then(|segment| self.position.in_stream(&segment)) {
-            Some(time) if query.format() == gst::Format::Time => {
-                query.set(time);
-                true
-            }
-            // Before the first frame the base class tells where the segment begins.
-            _ => false,
         }
     }
 
@@ -172,7 +120,7 @@ impl ElementImpl for UNetSegment {
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         if transition == gst::StateChange::PausedToReady {
-            // Pads are shut only when nobody works behind them.
+            // Pads are shut only when no thread works behind them.
             self.loader.cancel();
             self.flow.begin_flush();
         }
@@ -225,7 +173,7 @@ impl BaseTransformImpl for UNetSegment {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let manner = {
             let settings = lock(&self.settings);
-            // Where the element was made by a line of text, nobody heard of it when it was set.
+            // Where the element was made by a line of text, there was no bus to hear of it when it was set.
             if let Some(reason) = settings.refusal() {
                 return Err(gst::error_msg!(gst::ResourceError::Settings, ("{reason}")));
             }
@@ -243,23 +191,11 @@ impl BaseTransformImpl for UNetSegment {
                 ("The element's threads can't be started: {error}")
             )
         })?;
-        // A model-file that is set from now on is loaded beside this one.
-        let settings = lock(&self.settings).clone();
-        let loaded = match Opening::new(self, &settings) {
-            Ok(opening) => self.loader.load_first(self, opening),
-            Err((error, reason)) => {
-                self.loader.reset();
-                self.flow.stop();
-                return Err(gst::error_msg!(error, ("{reason}")));
-            }
-        };
-        if let Some(Err(error)) = loaded {
+        self.load_for_start().inspect_err(|_| {
             // A model-file that was set in the meantime goes, too.
             self.loader.reset();
             self.flow.stop();
-            return Err(errors::start(&error));
-        }
-        Ok(())
+        })
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
@@ -319,74 +255,11 @@ impl BaseTransformImpl for UNetSegment {
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
-        if direction == gst::PadDirection::Sink && query.is_serialized() {
-            self.flow.drain();
-        }
-        let answered = match query.type_() {
-            gst::QueryType::Position if self.tell_position(query) => true,
-            gst::QueryType::Caps | gst::QueryType::AcceptCaps => {
-                self.with_one_output(|_| BaseTransformImplExt::parent_query(self, direction, query))
-            }
-            // It may begin with agreeing on caps anew.
-            gst::QueryType::Allocation if direction == gst::PadDirection::Sink => {
-                self.with_one_output(|output| {
-                    // What is wrong there, the next frame meets, too.
-                    let _ = self.follow(output);
-                    BaseTransformImplExt::parent_query(self, direction, query)
-                })
-            }
-            _ => BaseTransformImplExt::parent_query(self, direction, query),
-        };
-        if !answered {
-            return false;
-        }
-        if direction == gst::PadDirection::Src
-            && let gst::QueryViewMut::Latency(latency) = query.view_mut()
-        {
-            let (live, min, max) = latency.result();
-            let own = gst::ClockTime::try_from(self.latency.told()).unwrap_or(gst::ClockTime::ZERO);
-            latency.set(live, min + own, max.map(|max| max + own));
-        }
-        true
+        self.answer(direction, query)
     }
 
     fn sink_event(&self, event: gst::Event) -> bool {
-        let drained = match event.type_() {
-            gst::EventType::FlushStart => {
-                self.flow.begin_flush();
-                self.loader.interrupt();
-                false
-            }
-            gst::EventType::FlushStop => {
-                // None may have begun, and then frames are on their way still.
-                self.flow.begin_flush();
-                self.loader.resume();
-                self.tell(self.flow.end_flush());
-                self.position.reset();
-                self.tell_dropped(Times::default());
-                false
-            }
-            // It may not overtake the frames before it.
-            _ if event.is_serialized() => self.flow.drain(),
-            _ => false,
-        };
-        match event.type_() {
-            gst::EventType::Segment => self.position.reset(),
-            // A flush has come in between. Frames may be at work still, and its end forgets them.
-            _ if !drained => (),
-            // The same caps may come again with it, and what was found in the stream before is not of this one.
-            gst::EventType::StreamStart => self.tell(self.flow.forget()),
-            gst::EventType::Eos => {
-                self.tell(self.flow.end());
-                self.tell_unheard();
-            }
-            gst::EventType::SegmentDone => self.tell_unheard(),
-            _ => (),
-        }
-        match event.type_() {
-            gst::EventType::Caps => self.with_one_output(|_| self.parent_sink_event(event)),
-            _ => self.parent_sink_event(event),
-        }
+        self.take_event(event)
     }
 
     /// A change of the output that leaves the caps as they are brings no new caps.
@@ -420,7 +293,7 @@ impl BaseTransformImpl for UNetSegment {
         Ok(submitted)
     }
 
-    /// Frames go out on this thread or, where they overlap, on one of ours, and none by the base class.
+    /// Frames go out on this thread or, where they overlap, on one of the element's own, and none by the base class.
     fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
         let Some(input) = self.take_queued_buffer() else {
             return Ok(GenerateOutputSuccess::NoOutput);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::imp::CAT;
 use super::job::{Found, Job, ProcessError};
 use super::likeness::{Likeness, Look};
-use super::loaded::Loaded;
 use super::messages::Seams;
+use super::model::Loaded;
 use super::reader;
 use super::stream::Stream;
 use crate::inference::Model;
@@ -37,6 +37,7 @@ pub struct Inferrer {
 }
 
 impl Inferrer {
+    /// Puts a model to work.
     pub fn new(segmenter: Segmenter) -> Self {
         Inferrer {
             model: Arc::new(Loaded::of(segmenter.model())),
@@ -149,7 +150,7 @@ impl Inferrer {
             let bytes = buffer.map_readable()?;
             let placement = stream.input.placement(buffer)?;
             let frame = stream.input.frame(&placement, &bytes)?;
-            // The pool has just handed it out to us alone.
+            // The pool has just handed it out: there is no other reference.
             let mut pixels = mask.make_mut().map_writable()?;
             let map = probability.as_mut().and_then(Arc::get_mut);
             self.segmenter.segment_scaled(
@@ -183,7 +184,7 @@ impl Inferrer {
 struct Checked(VecDeque<Size>);
 
 impl Checked {
-    /// Most sizes that are remembered: whoever sees more has them compared again.
+    /// Most sizes that are remembered: of more than these, some are compared again.
     const MOST: usize = 256;
 
     /// Takes in a size; whether it is none of those before.
@@ -204,7 +205,7 @@ fn samples(stream: &Stream, probability: &[f32]) -> Result<gst::Buffer, ProcessE
     let Size { width, height } = stream.input.size();
     let mut buffer = stream.wide_map()?;
     {
-        // The pool has just handed it out to us alone.
+        // The pool has just handed it out: there is no other reference.
         let mut bytes = buffer.make_mut().map_writable()?;
         let (data, stride) = (bytes.as_mut_slice(), 2 * width);
         let plane = PlaneMut { data, stride };
@@ -228,7 +229,7 @@ fn seams(model: &Model, tiles: usize, halo: Size) -> Option<String> {
     let operator = model.survey().global.as_deref()?;
     (!model.is_described()).then(|| {
         format!(
-            "{seams}: nobody can tell how far {operator} in this model sees. Raise tile-memory or tile-size until one tile holds a frame"
+            "{seams}: it is not known how far {operator} in this model sees. Raise tile-memory or tile-size until one tile holds a frame"
         )
     })
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::Output;
 use super::arrival::Arrival;
-use super::frame::PlacementError;
-use super::loaded::Loaded;
+use super::buffers::PlacementError;
+use super::model::Loaded;
 use super::objects::{Basis, Objects};
 use super::settings::FrameSettings;
 use super::stats::Inside;
@@ -44,31 +44,34 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
+    /// What is wrong with the model, if that is it.
+    fn of_model(&self) -> Option<&ModelError> {
+        match self {
+            Self::Segment(SegmentError::Model(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Whether the network itself has failed on a frame, so that its session can't be trusted any more.
     pub fn is_fault(&self) -> bool {
-        let Self::Segment(SegmentError::Model(error)) = self else {
-            return false;
-        };
         matches!(
-            error,
-            ModelError::Run { .. } | ModelError::NotFinite { .. } | ModelError::SharedFault { .. }
+            self.of_model(),
+            Some(
+                ModelError::Run { .. }
+                    | ModelError::NotFinite { .. }
+                    | ModelError::SharedFault { .. }
+            )
         )
     }
 
     /// Whether another element's network has failed, in the session that this one's shares.
     pub fn is_of_others(&self) -> bool {
-        let Self::Segment(SegmentError::Model(error)) = self else {
-            return false;
-        };
-        matches!(error, ModelError::SharedFault { .. })
+        matches!(self.of_model(), Some(ModelError::SharedFault { .. }))
     }
 
     /// Whether nothing is wrong but that the work was stopped.
     pub fn is_stop(&self) -> bool {
-        let Self::Segment(SegmentError::Model(error)) = self else {
-            return false;
-        };
-        matches!(error, ModelError::Stopped { .. })
+        matches!(self.of_model(), Some(ModelError::Stopped { .. }))
     }
 }
 
@@ -87,8 +90,8 @@ pub struct Job {
     pub scaling: Option<(Arc<Loaded>, Scaling)>,
     /// When it came in.
     pub arrived: Arrival,
-    /// How long it took until the network was done with it; nothing where it passes at once. Downstream holds it up
-    /// besides: when there is no buffer to go out in, and until it takes it.
+    /// How long it took until the network was done with it; nothing where it passes at once. What comes after that is
+    /// not the element's time: downstream may have no buffer for it yet, or not take it yet.
     pub until_ready: Duration,
     /// Whether the network is to see it.
     pub due: bool,

@@ -96,8 +96,8 @@ impl<J: Send + 'static> Line<J> {
         Ok(())
     }
 
-    /// Waits until there is room for one more job; how long that took without a job in the second stage, of which
-    /// nobody can tell how long others hold it there.
+    /// Waits until there is room for one more job; how long that took without a job in the second stage, since it
+    /// is not known how long downstream holds it there.
     ///
     /// # Errors
     ///

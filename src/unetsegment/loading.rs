@@ -1,6 +1,9 @@
 //! Loading models: the first, and others that take its place while frames flow. These are tried on frames of the size
 //! of now, and come in between two frames.
 
+mod opening;
+mod requests;
+
 use std::path::Path;
 
 use gst::subclass::prelude::*;
@@ -8,20 +11,34 @@ use gst_base::prelude::*;
 
 use super::errors;
 use super::imp::UNetSegment;
-use super::loader::Request;
 use super::messages::{self, Swap};
-use super::open::{self, Opening};
 use super::settings::Settings;
 use crate::guard::guarded;
 use crate::inference::Canceller;
 use crate::lock::lock;
 use crate::segmenter::Segmenter;
 use crate::tiling::Size;
+pub use opening::Opening;
+use opening::announce;
+pub use requests::Loader;
+use requests::Request;
 
 /// Why a model that was asked for is not used, though nothing is wrong with it.
 const OVERTAKEN: &str = "another model-file was set before it was in use";
 
 impl UNetSegment {
+    /// Has the model of a start loaded, as the settings are by now: a `model-file` that is set after that is loaded
+    /// beside it.
+    pub fn load_for_start(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = lock(&self.settings).clone();
+        let opening = Opening::new(self, &settings)
+            .map_err(|(error, reason)| gst::error_msg!(error, ("{reason}")))?;
+        match self.loader.load_first(self, opening) {
+            Some(Err(error)) => Err(errors::start(&error)),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
     /// Loads the model that `model-file` was set to while frames flow, as `settings` say.
     pub fn load_another(&self, settings: &Settings) {
         let Some(generation) = self.loader.generation() else {
@@ -50,7 +67,7 @@ impl UNetSegment {
         true
     }
 
-    /// As [`load_next`](Self::load_next); a panic is an error on the bus, and nobody waits any more for what it
+    /// As [`load_next`](Self::load_next); a panic is an error on the bus, and no thread waits any more for what it
     /// has ended.
     pub fn load_next_guarded(&self, generation: u64) -> bool {
         let loaded = guarded(self, None, || Some(self.load_next(generation)));
@@ -66,7 +83,7 @@ impl UNetSegment {
         let canceller = opening.canceller().clone();
         let opened = opening.open();
         if let Ok(segmenter) = &opened {
-            open::announce(self, segmenter);
+            announce(self, segmenter);
         }
         let begin = || opened.map(|segmenter| self.flow.begin(segmenter, opening));
         let Some(result) = self.loader.if_of_now(generation, begin) else {
@@ -96,7 +113,7 @@ impl UNetSegment {
             .and_then(|segmenter| tried(segmenter, size, &canceller));
         match loaded {
             Ok(segmenter) => {
-                open::announce(self, &segmenter);
+                announce(self, &segmenter);
                 let offer = || self.flow.offer(segmenter, opening);
                 let Some(overtaken) = self.loader.if_of_now(generation, offer) else {
                     return;
@@ -112,7 +129,7 @@ impl UNetSegment {
     }
 
     /// Says which classes are to be shown that the newest model does not have. It is in use, or waits for a frame, so
-    /// that whoever sets them from now on finds it.
+    /// that it is found when they are set from now on.
     pub(super) fn warn_of_classes(&self) {
         let shown = self.frame_settings().show_classes;
         if let Some(model) = self.flow.newest_model() {
@@ -137,18 +154,14 @@ impl UNetSegment {
         let restore = || {
             let mut settings = lock(&self.settings);
             // The property says what is in use, unless it names a wish that is newer.
-            let named = settings
-                .model
-                .model_file
-                .as_deref()
-                .unwrap_or(Path::new(""));
-            let restored = named == path;
-            if restored {
-                let newest = self.flow.newest_model();
-                let in_use = newest.map(|model| model.path.clone());
-                settings.model.model_file = Some(in_use.unwrap_or(of_start));
+            let named = settings.model.model_file.as_deref();
+            if named.unwrap_or(Path::new("")) != path {
+                return false;
             }
-            restored
+            let newest = self.flow.newest_model();
+            let in_use = newest.map_or(of_start, |model| model.path.clone());
+            settings.model.model_file = Some(in_use);
+            true
         };
         let Some(restored) = self.loader.if_of_now(generation, restore) else {
             return;

@@ -8,7 +8,7 @@ use gst::prelude::*;
 use super::UNetSegment;
 use super::choices::Classes;
 use super::likeness::Look;
-use super::loaded::Loaded;
+use super::model::Loaded;
 use super::objects::Objects;
 use super::settings::FrameSettings;
 use super::trigger::Change;
@@ -41,15 +41,17 @@ impl Occasion {
     }
 }
 
-/// The element message `unetsegment`: what one frame holds. Its fields are `frame` (guint64), `timestamp` (guint64,
-/// nanoseconds; missing where the frame has none), `mask-age` (guint64, nanoseconds), `stale` (gboolean, whether that is
-/// more than `max-mask-age`), `objects` (guint), `coverage` (gdouble, share of the frame that is not background),
-/// `class-areas` (array of guint64, pixels of each class of the model, the background first), with `measure-uncertainty`
-/// `uncertainty` (gdouble, bits) and, with `track`, what has happened since the message before: `births`, `deaths` (arrays
-/// of guint), `divisions` (array of arrays of guint: the object that has divided, and both that it became) and
-/// `renumbered` (gboolean, whether numbers began at 1 again).
+/// The element message `unetsegment`: what one frame holds. Its fields are
 ///
-/// With `post-objects` it has `object-list`, an array of structures, see [`object`].
+/// - `frame` (guint64), `timestamp` (guint64, nanoseconds; missing where the frame has none),
+/// - `mask-age` (guint64, nanoseconds), `stale` (gboolean, whether that is more than `max-mask-age`),
+/// - `objects` (guint), `coverage` (gdouble, share of the frame that is not background),
+/// - `class-areas` (array of guint64, pixels of each class of the model, the background first),
+/// - with `measure-uncertainty`, `uncertainty` (gdouble, bits),
+/// - with `track`, what has happened since the message before: `births`, `deaths` (arrays of guint), `divisions` (array
+///   of arrays of guint: the object that has divided, and both that it became) and `renumbered` (gboolean, whether
+///   numbers began at 1 again),
+/// - with `post-objects`, `object-list` (array of structures, see [`object`]).
 pub fn report(
     occasion: &Occasion,
     (objects, events): (&Objects, &Events),
@@ -116,8 +118,8 @@ fn object(found: &Object, micrometres: Option<f64>) -> gst::Structure {
 }
 
 /// The element message `unetsegment-trigger`, when the condition of `trigger` begins to hold, and when it ends or
-/// another one takes its place: `trigger` (gchararray), `active` (gboolean), `value` (gdouble, what was compared), `frame`, `timestamp` and
-/// `mask-age` as in [`report`].
+/// another one takes its place: `trigger` (gchararray), `active` (gboolean), `value` (gdouble, what was compared),
+/// `frame`, `timestamp` and `mask-age` as in [`report`].
 pub fn triggered(occasion: &Occasion, change: &Change) -> gst::Structure {
     occasion
         .fields("unetsegment-trigger")
@@ -160,7 +162,7 @@ pub struct Seams {
     pub tiles: usize,
     /// Pixels of a frame.
     pub pixels: usize,
-    /// How many of them have another class, or why nobody can tell.
+    /// How many of them have another class, or why that is not known.
     pub differing: Result<usize, String>,
 }
 
@@ -238,8 +240,8 @@ pub fn warn_of_classes(element: &UNetSegment, model: &Loaded, shown: &Classes) {
 }
 
 /// Posts an element message named `unetsegment-seams`: `tiles` (guint) of a frame, and, where one run over the whole
-/// frame was possible, `differing` (guint64, pixels of another class than in that run's mask) and `share` (gdouble, of all
-/// pixels); otherwise `reason` (gchararray).
+/// frame was possible, `differing` (guint64, pixels of another class than in that run's mask) and `share` (gdouble, of
+/// all pixels); otherwise `reason` (gchararray).
 pub fn post_seams(element: &UNetSegment, seams: &Seams) {
     let fields = gst::Structure::builder("unetsegment-seams")
         .field("tiles", u32::try_from(seams.tiles).unwrap_or(u32::MAX));
@@ -289,6 +291,6 @@ pub fn post_structure(element: &UNetSegment, structure: gst::Structure) {
     let message = gst::message::Element::builder(structure)
         .src(element)
         .build();
-    // It fails only where nobody listens.
+    // It fails only without a bus.
     let _ = element.post_message(message);
 }

@@ -57,7 +57,7 @@ impl UNetSegment {
     }
 
     /// Begins the stream of the caps that the pads have, where it is another one: others were refused since, or a flush
-    /// came between. Should these follow again, the base class takes them for known, and tells nobody.
+    /// came between. Should these follow again, the base class takes them for known, and does not call `set_caps`.
     pub(super) fn settle(&self) -> Result<(), gst::FlowError> {
         let element = self.obj();
         let caps = [element.sink_pad(), element.src_pad()].map(|pad| pad.current_caps());
@@ -82,8 +82,8 @@ impl UNetSegment {
         Ok(())
     }
 
-    /// Lets `output` go out from now on, if the caps allow it as they are. It has to be said before the base class looks
-    /// for buffers, which it takes from downstream only where frames are written anew.
+    /// Lets `output` go out from now on, if the caps allow it as they are. It has to be said before the base class
+    /// looks for buffers, which it takes from downstream only where frames are written anew.
     pub(super) fn follow(&self, output: Output) -> Result<(), ProcessError> {
         let in_place = self.flow.with_reader(|reader| reader.follow(output))?;
         self.obj().set_in_place(in_place);
@@ -96,22 +96,13 @@ impl UNetSegment {
             return Ok(());
         };
         let wanted = caps::transform(output, gst::PadDirection::Sink, &incaps);
-        match self
-            .obj()
-            .src_pad()
-            .peer_query_caps(Some(&wanted))
-            .is_empty()
-        {
-            false => Ok(()),
-            true => {
-                let formats = wanted.iter().filter_map(|one| one.value("format").ok());
-                let formats: Vec<_> = formats.map(|format| format!("{format:?}")).collect();
-                Err(format!(
-                    "what would go out, {}, downstream does not take",
-                    formats.join(" or ")
-                ))
-            }
+        let possible = self.obj().src_pad().peer_query_caps(Some(&wanted));
+        if !possible.is_empty() {
+            return Ok(());
         }
+        let formats = wanted.iter().filter_map(|one| one.value("format").ok());
+        let formats: Vec<_> = formats.map(|format| format!("{format:?}")).collect();
+        Err(format!("downstream does not take {}", formats.join(" or ")))
     }
 
     /// Takes in that caps are refused; whether they are others than those that were told of last: the same ones come
@@ -134,7 +125,10 @@ impl UNetSegment {
         // Where frames wait for their masks, they wait for the model.
         let latest = matches!(self.flow.manner(), Some(Manner::Latest(_)));
         if !latest && !self.loader.wait() {
-            return Err(gst::loggable_error!(CAT, "there is no model"));
+            return Err(gst::loggable_error!(
+                CAT,
+                "there is no model: an error before says why, unless a flush ended the waiting for it"
+            ));
         }
         let configured = self
             .flow
@@ -158,7 +152,7 @@ impl UNetSegment {
         let Some(configured) = configured else {
             return Err(gst::loggable_error!(
                 CAT,
-                "caps while the element is stopped or flushed"
+                "caps arrived while the element is stopped or flushing"
             ));
         };
         let (in_place, prepared) = configured.map_err(|error: ProcessError| {

@@ -140,7 +140,7 @@ impl Finder {
         Ok((room, events))
     }
 
-    /// Room for objects that nobody shows.
+    /// Room for objects: that of earlier ones which no frame shows any more, or new room.
     fn room(&mut self, basis: Basis) -> Arc<Objects> {
         let free = |room: &Arc<Objects>| Arc::strong_count(room) == 1;
         match self.rooms.iter().position(free) {

@@ -29,7 +29,7 @@ enum Leaving {
         /// Age of its mask, where it has one.
         mask_age: Option<Duration>,
     },
-    /// Nothing, which has to be told: others may wait for what is shown at this time.
+    /// Nothing, which has to be told: downstream may wait for what is shown at this time.
     Gap(Times),
 }
 
@@ -69,7 +69,7 @@ impl Stages<Job> for OnThreads {
 }
 
 impl UNetSegment {
-    /// Says what went wrong with a frame; what to tell whoever brought it.
+    /// Says what went wrong with a frame; what to tell upstream.
     pub fn fail(&self, error: &ProcessError) -> gst::FlowError {
         if error.is_stop() {
             return gst::FlowError::Flushing;
@@ -205,8 +205,7 @@ impl UNetSegment {
     /// `on-error` says. What has failed for another element that shares the session is loaded anew each time.
     fn recover(&self, job: &mut Job, error: ProcessError) -> Result<(), gst::FlowError> {
         gst::warning!(CAT, imp = self, "{error}");
-        let rebuilt = self.flow.rebuild(error.is_of_others());
-        let error = match rebuilt {
+        let error = match self.flow.rebuild(error.is_of_others()) {
             Ok(false) => error,
             Ok(true) => match self.flow.infer(job) {
                 Ok(()) => {
@@ -263,7 +262,7 @@ impl UNetSegment {
 
     /// What goes out for `job`; tells what there is to tell of it.
     fn write(&self, mut job: Job) -> Result<Leaving, gst::FlowError> {
-        // While a frame waits to be let out, it is downstream that holds it up.
+        // Between the two, a frame waits for downstream: that is not the element's time.
         let until_ready = job.until_ready;
         let begun = Instant::now();
         let inside = job.inside.take();
@@ -278,7 +277,7 @@ impl UNetSegment {
         let Written {
             buffer,
             messages,
-            age,
+            age: mask_age,
         } = written;
         for message in messages.into_iter().flatten() {
             messages::post_structure(&self.obj(), message);
@@ -293,36 +292,37 @@ impl UNetSegment {
         Ok(Leaving::Frame {
             buffer,
             inside,
-            mask_age: age,
+            mask_age,
         })
     }
 
-    /// Lets a frame go out, or the gap in its place; a frame counts as dropped where nobody takes it.
+    /// Lets a frame go out, or the gap in its place; a frame counts as dropped where downstream does not take it.
     fn push(&self, leaving: Leaving) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let (buffer, inside, mask_age) = match leaving {
+        match leaving {
             Leaving::Frame {
                 buffer,
                 inside,
                 mask_age,
-            } => (buffer, inside, mask_age),
+            } => {
+                let left = inside.map(|inside| inside.leave(mask_age));
+                self.position.meet(Times::of(&buffer));
+                let pushed = self.obj().src_pad().push(buffer);
+                if pushed.is_err() {
+                    self.flow.leave_gap();
+                    if let Some(left) = left {
+                        left.take_back();
+                    }
+                }
+                pushed
+            }
             Leaving::Gap(times) => {
                 self.push_gap(times);
-                return Ok(gst::FlowSuccess::Ok);
-            }
-        };
-        let left = inside.map(|inside| inside.leave(mask_age));
-        self.position.meet(Times::of(&buffer));
-        let pushed = self.obj().src_pad().push(buffer);
-        if pushed.is_err() {
-            self.flow.leave_gap();
-            if let Some(left) = left {
-                left.take_back();
+                Ok(gst::FlowSuccess::Ok)
             }
         }
-        pushed
     }
 
-    /// Tells downstream that nothing goes out at these times. Where they are not known, nobody waits for them.
+    /// Tells downstream that nothing goes out at these times. Where they are not known, it does not wait for them.
     fn push_gap(&self, times: Times) {
         let Some(timestamp) = times.timestamp else {
             return;
@@ -333,7 +333,7 @@ impl UNetSegment {
         self.obj().src_pad().push_event(gap.build());
     }
 
-    /// Lets a frame pass in the manner of now, and out: the base class would not say whether anybody took it.
+    /// Lets a frame pass in the manner of now, and out: the base class would not say whether downstream took it.
     pub fn pass(&self, input: gst::Buffer, inside: Option<Inside>) -> Result<(), gst::FlowError> {
         let mut job = match self.flow.manner().ok_or(gst::FlowError::Flushing)? {
             Manner::Overlapping(line) => {

@@ -4,21 +4,26 @@ use gst::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::choices::Annotations;
+use super::gvalues::{AUTOMATIC, MODELS_THRESHOLD};
 use super::settings::{FrameSettings, ModelSettings, Settings};
-use super::values::{AUTOMATIC, MODELS_THRESHOLD};
 
 /// Every property.
 pub static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
     let Settings { model, frame, .. } = Settings::default();
     let mut properties = model_properties(&model);
+    properties.extend(told_properties());
     properties.extend(tile_properties(&model));
     properties.extend(live_properties(&model, &frame));
     properties.extend(frame_properties(&frame));
     properties.extend(object_properties(&frame));
+    properties.extend(split_properties(&frame));
+    properties.extend(extra_properties(&frame));
+    properties.extend(message_properties(&frame));
     properties.extend(overlay_properties(&frame));
     properties
 });
 
+/// The model, and what it runs on.
 fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
     vec![
         glib::ParamSpecString::builder("model-file")
@@ -50,7 +55,7 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>("provider-options")
             .nick("Provider options")
-            .blurb("Options of the execution provider by its own names, which come before ours: options,gpu_mem_limit=2147483648")
+            .blurb("Options of the execution provider by its own names, which overrule the element's own: options,gpu_mem_limit=2147483648")
             .mutable_ready()
             .build(),
         glib::ParamSpecString::builder("cache-directory")
@@ -71,6 +76,12 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.threads)
             .mutable_ready()
             .build(),
+    ]
+}
+
+/// What the element tells of itself.
+fn told_properties() -> Vec<glib::ParamSpec> {
+    vec![
         glib::ParamSpecString::builder("active-provider")
             .nick("Active provider")
             .blurb("The execution provider in use, none before the model is loaded")
@@ -84,6 +95,7 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
     ]
 }
 
+/// How frames are cut into tiles, and which of these the network sees.
 fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
     vec![
         glib::ParamSpecUInt::builder("tile-size")
@@ -171,6 +183,7 @@ fn live_properties(model: &ModelSettings, frame: &FrameSettings) -> Vec<glib::Pa
     ]
 }
 
+/// What the network is given of a frame, and what goes out for it.
 fn frame_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
     vec![
         glib::ParamSpecEnum::builder_with_default("normalization", default.normalization)
@@ -213,7 +226,7 @@ fn frame_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
     ]
 }
 
-/// What counts as an object, and what is told of it.
+/// What counts as an object.
 fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
     vec![
         glib::ParamSpecDouble::builder("threshold")
@@ -257,6 +270,12 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.exclude_border)
             .mutable_playing()
             .build(),
+    ]
+}
+
+/// How objects that touch are told apart.
+fn split_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
+    vec![
         glib::ParamSpecEnum::builder_with_default("split", default.split)
             .nick("Split")
             .blurb("How objects that touch are told apart, by a watershed; the mask stays as it is")
@@ -280,6 +299,12 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .controllable()
             .mutable_playing()
             .build(),
+    ]
+}
+
+/// What is found out of a frame besides its mask.
+fn extra_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
+    vec![
         glib::ParamSpecBoolean::builder("find-objects")
             .nick("Find objects")
             .blurb("Whether objects are looked for in any case, so that their labels ride on every frame; they are where an output, a message or the overlay needs them")
@@ -310,6 +335,12 @@ fn object_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.check_pictures)
             .mutable_playing()
             .build(),
+    ]
+}
+
+/// What messages tell of objects, and when.
+fn message_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
+    vec![
         glib::ParamSpecBoolean::builder("track")
             .nick("Track")
             .blurb("Whether objects keep their numbers from frame to frame")

@@ -6,13 +6,33 @@ use gst_base::prelude::*;
 use super::imp::UNetSegment;
 use super::position::{self, Times};
 use super::stats::Gone;
+use crate::lock::lock;
 
 /// The quality that elements name which do not vary it.
 const FULL: i32 = 1_000_000;
 
+impl UNetSegment {
+    /// Tells that frames were dropped, if any were since the last time; `times` are those of the last one.
+    pub(super) fn tell_dropped(&self, times: Times) {
+        if let Some(gone) = self.flow.untold() {
+            post(self, times, gone);
+        }
+    }
+
+    /// Tells what the base class had to tell of a late frame, which is counted by now.
+    pub(super) fn tell_late(&self) {
+        let held = lock(&self.late).take();
+        if let Some(gst::MessageView::Qos(late)) = held.as_ref().map(|message| message.view())
+            && let Some(gone) = self.flow.untold()
+        {
+            correct(self, late, gone);
+        }
+    }
+}
+
 /// Posts a message of the base class that a frame comes too late. That class counts frames only which it has let out
 /// itself, and so the numbers become `gone`.
-pub fn correct(element: &UNetSegment, late: &gst::message::Qos, gone: Gone) {
+fn correct(element: &UNetSegment, late: &gst::message::Qos, gone: Gone) {
     let (live, running_time, stream_time, timestamp, duration) = late.get();
     let (jitter, proportion, quality) = late.values();
     let message = gst::message::Qos::builder(live)
@@ -25,7 +45,7 @@ pub fn correct(element: &UNetSegment, late: &gst::message::Qos, gone: Gone) {
 }
 
 /// Posts that a frame was dropped, or several were where no `times` of one are given.
-pub fn post(element: &UNetSegment, times: Times, gone: Gone) {
+fn post(element: &UNetSegment, times: Times, gone: Gone) {
     let segment = position::segment_of(element.obj().src_pad());
     let segment = segment.as_ref();
     let message = gst::message::Qos::builder(false)
@@ -43,6 +63,6 @@ fn finish(element: &UNetSegment, message: gst::message::QosBuilder, gone: Gone) 
         .stats(frames(gone.out), frames(gone.dropped))
         .src(&*element.obj())
         .build();
-    // Past our own method, which holds back those of the base class. It fails only where nobody listens.
+    // Past the element's own method, which holds back those of the base class. It fails only without a bus.
     let _ = element.parent_post_message(message);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Output;
 use super::arrival::Arrival;
 use super::job::{Job, ProcessError};
-use super::loaded::Loaded;
+use super::model::Loaded;
 use super::settings::FrameSettings;
 use super::stream::Stream;
 use crate::contract::Normalization;
@@ -121,7 +121,7 @@ impl Reader {
         })
     }
 
-    /// Finds out how the pixels of `job` become the input of `model`, so that whoever runs it need not.
+    /// Finds out how the pixels of `job` become the input of `model`, so that the thread that runs it need not.
     pub fn scale(&mut self, job: &mut Job, model: Arc<Loaded>) -> Result<(), ProcessError> {
         let scaling = scaling(&mut self.normalizer, job, &model)?;
         job.scaling = Some((model, scaling));

@@ -38,7 +38,7 @@ impl UNetSegment {
                 ("{name} counts from the next start on: it was set while the element runs")
             );
         }
-        // Whoever hears of it may read properties, so that nothing is locked here.
+        // A program that hears of it may read properties, so that nothing is locked here.
         if changed {
             self.obj().reconfigure_src();
         }

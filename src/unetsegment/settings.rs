@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::choices::{Annotations, Classes, ColorBy, Connectivity, Split};
+use super::gvalues::text_of;
 use super::trigger::Trigger;
-use super::values::text_of;
 use super::{Blend, ExecutionProvider, Mode, NormalizationMode, OnError, Output, Reuse};
 use crate::contract::{Contract, Normalization};
 use crate::labels::{self, Rules};
@@ -18,33 +18,43 @@ use crate::{reuse, segmenter};
 pub struct Settings {
     pub model: ModelSettings,
     pub frame: FrameSettings,
-    /// Properties that were last set to a text which says nothing, and what is wrong with it, where nobody has
-    /// heard of it.
+    /// Properties that were last set to a text which says nothing, and what is wrong with it, where the bus was not
+    /// told.
     pub(super) refused: BTreeMap<String, String>,
 }
 
 /// What is read when the element starts.
 #[derive(Clone, Debug)]
 pub struct ModelSettings {
+    /// `None`: a start fails.
     pub model_file: Option<PathBuf>,
+    /// `None`: it is searched for.
     pub runtime_library: Option<PathBuf>,
     pub execution_provider: ExecutionProvider,
+    /// Number of the provider's device, from 0.
     pub device: i32,
+    /// `None`: the provider is one that ONNX Runtime was built with.
     pub ep_library: Option<PathBuf>,
+    /// By the names of the provider; `None`: none.
     pub provider_options: Option<gst::Structure>,
+    /// `None`: what is compiled is not kept.
     pub cache_directory: Option<PathBuf>,
     pub allow_external_data: bool,
+    /// 0 to 1024; 0: one for each core.
     pub threads: u32,
     pub mode: Mode,
+    /// Frames, 1 to 16.
     pub frames_in_flight: u32,
     pub on_error: OnError,
+    /// Pixels, 0 to 65 536; 0: planned by cost.
     pub tile_size: u32,
-    /// MiB
+    /// MiB, from 1.
     pub tile_memory: u32,
+    /// Tiles, 0 to 256; 0: chosen by the provider, at the start.
     pub batch_size: u32,
     pub blend: Blend,
     pub reuse: Reuse,
-    /// Frames
+    /// Frames, from 1.
     pub reuse_limit: u32,
 }
 
@@ -77,27 +87,32 @@ impl Default for ModelSettings {
 #[derive(Clone, Copy, Debug)]
 pub struct FrameSettings {
     pub normalization: NormalizationMode,
+    /// Counts; `Auto`: the model's, else all that the format holds.
     pub value_range: DisplayRange,
     pub output: Output,
+    /// 0 to 1; 0: outlines only.
     pub opacity: f64,
+    /// Counts; `Auto`: percentiles of the frames.
     pub display_range: DisplayRange,
     pub post_messages: bool,
-    /// Frames
+    /// Frames, 1 to 100 000.
     pub message_interval: u32,
     pub post_objects: bool,
+    /// `None`: none is watched.
     pub trigger: Option<Trigger>,
-    /// `None` where the model says it.
+    /// Probability, 0 to 1; `None`: the model's.
     pub threshold: Option<f64>,
-    /// Pixels; `None` where the model says it.
+    /// Pixels, from 0; `None`: the model's.
     pub min_area: Option<u32>,
-    /// Pixels; 0: any.
+    /// Pixels, from 0; 0: any number.
     pub max_area: u32,
     pub connectivity: Connectivity,
     pub fill_holes: bool,
     pub exclude_border: bool,
     pub split: Split,
+    /// Share of half the width or of the probability, 0 to 1, see [`Rules`].
     pub split_depth: f64,
-    /// Probability above which pixels are of the core of an object; `None` as the model says.
+    /// Probability above which pixels are of the core of an object, 0 to 1; `None`: the model's, else 0.75.
     pub core_threshold: Option<f64>,
     pub find_objects: bool,
     pub keep_probability: bool,
@@ -105,19 +120,20 @@ pub struct FrameSettings {
     pub check_seams: bool,
     pub check_pictures: bool,
     pub track: bool,
-    /// Micrometres; 0: as the model says.
+    /// Micrometres, 0 to 1 000 000; 0: the model's.
     pub pixel_size: f64,
     pub color_by: ColorBy,
+    /// Empty: the model's for classes, seven fixed ones for objects.
     pub palette: Palette,
-    /// Pixels; `None` by the frame's size.
+    /// Pixels, 0 to 16; 0: no outlines; `None`: by the frame's size.
     pub outline: Option<u32>,
     pub annotations: Annotations,
     pub show_classes: Classes,
-    /// The network sees every N-th frame.
+    /// Frames, 1 to 100 000: the network sees every N-th.
     pub inference_interval: u32,
-    /// Milliseconds; 0: any age.
+    /// Milliseconds, from 0; 0: masks of any age count.
     pub max_mask_age: u32,
-    /// Milliseconds; 0: any.
+    /// Milliseconds, from 0; 0: nothing is given up.
     pub max_latency: u32,
 }
 
@@ -185,7 +201,7 @@ impl ModelSettings {
             .map(|(name, value)| match text_of(value) {
                 Some(text) => Ok((name.to_string(), text)),
                 None => Err(format!(
-                    "provider-options: {name} is of the type {}, which is no text, number or truth value",
+                    "provider-options: {name} is a {}; only strings, numbers and booleans can be passed on",
                     value.type_()
                 )),
             })

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::loaded::Loaded;
+use super::model::Loaded;
 use crate::lock::lock;
 use crate::segmenter::Spent;
 use crate::times::nanoseconds;
@@ -185,7 +185,7 @@ impl Inside {
         self.after_gap
     }
 
-    /// Counts it as gone out, with a mask of this age, before it is handed on: whoever gets it finds it counted.
+    /// Counts it as gone out, with a mask of this age, before it is handed on: downstream finds it counted.
     pub fn leave(mut self, mask_age: Option<Duration>) -> Left {
         let left = Left(self.stats.clone());
         self.end(|stats| {
@@ -215,7 +215,7 @@ impl Drop for Inside {
 pub struct Left(Option<Arc<Mutex<Stats>>>);
 
 impl Left {
-    /// Counts it as dropped after all: nobody has taken it.
+    /// Counts it as dropped after all: downstream has not taken it.
     pub fn take_back(self) {
         if let Some(stats) = self.0 {
             let mut stats = lock(&stats);

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use gst::prelude::*;
 
 use super::Output;
+use super::buffers::Picture;
 use super::caps;
-use super::frame::Picture;
 use super::job::ProcessError;
 use crate::lock::lock;
 
@@ -72,7 +72,7 @@ impl Stream {
         self.ended.store(true, Ordering::SeqCst);
     }
 
-    /// Whether other caps have come, so that nobody wants masks of these any more.
+    /// Whether other caps have come, so that masks of these are not wanted any more.
     pub fn is_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }

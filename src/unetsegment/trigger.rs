@@ -12,7 +12,7 @@ pub enum Quantity {
     Coverage,
     /// Objects that were not there in the frame before.
     Births,
-    /// Objects that were looked for in vain.
+    /// Objects that were not found any more.
     Deaths,
     /// Objects that have divided.
     Divisions,
@@ -79,8 +79,8 @@ pub struct Change {
 }
 
 impl Watch {
-    /// What changes with a frame, in this order. A condition that held and is another one's turn now, or nobody's,
-    /// ends: whoever acts upon it would wait for that forever. The other one begins as if none had held.
+    /// What changes with a frame, in this order. A condition that held and that another one or none takes the place of
+    /// ends: a program that acts upon it would wait for that forever. The other one begins as if none had held.
     pub fn see(&mut self, trigger: Option<Trigger>, frame: &Held) -> [Option<Change>; 2] {
         let gone = self.held.take_if(|(held, _)| Some(*held) != trigger);
         let gone = gone.map(|(trigger, value)| Change {
@@ -175,12 +175,12 @@ impl FromStr for Trigger {
         };
         let at = text
             .find(['<', '>'])
-            .ok_or_else(|| wrong("nothing is compared"))?;
+            .ok_or_else(|| wrong("it has no <, <=, > or >="))?;
         let (name, rest) = text.split_at(at);
         let (quantity, _) = NAMES
             .into_iter()
             .find(|(_, known)| *known == name.trim())
-            .ok_or_else(|| wrong("nobody knows what is compared"))?;
+            .ok_or_else(|| wrong("unknown quantity"))?;
         let (comparison, sign) = COMPARISONS
             .into_iter()
             .find(|(_, sign)| rest.starts_with(sign))
@@ -323,8 +323,8 @@ mod tests {
             assert_eq!(text.parse::<Trigger>().unwrap().to_string(), text);
         }
         for (text, what) in [
-            ("objects 5", "nothing is compared"),
-            ("cells > 5", "nobody knows"),
+            ("objects 5", "it has no <"),
+            ("cells > 5", "unknown quantity"),
             ("objects > many", "no number"),
             ("objects > nan", "no number"),
             ("objects > 5 until 6", "before it begins"),

@@ -38,6 +38,7 @@ pub struct Written {
 }
 
 impl Writer {
+    /// A writer that has seen no frame.
     pub fn new() -> Self {
         Writer {
             drawer: Drawer::default(),
@@ -86,13 +87,7 @@ impl Writer {
         if let Some(found) = &found {
             self.untold.append(&found.events);
         }
-        // One that was found when less was asked for is none: nothing takes the place of what it lacks.
-        let mut found = found.filter(|found| found.serves(kind, &settings));
-        if let Some(found) = &mut found
-            && !settings.wants_objects(kind, &found.model.contract)
-        {
-            found.objects = None;
-        }
+        let found = usable(found, kind, &settings);
         let ended = match found {
             Some(_) => None,
             None => self.lose_sight(number, output.pts()),
@@ -130,7 +125,7 @@ impl Writer {
         })
     }
 
-    /// Tells that a condition ends that held: on a frame without a mask nobody sees whether it does.
+    /// Tells that a condition ends that held: on a frame without a mask it can't be seen whether it does.
     fn lose_sight(
         &mut self,
         frame: u64,
@@ -171,7 +166,7 @@ impl Writer {
         buffer: &mut gst::BufferRef,
     ) -> Result<[Option<gst::Structure>; 3], ProcessError> {
         let (Some(found), Some(age)) = (drawing.found, drawing.age) else {
-            // One that an element further up has put there would pass for ours.
+            // One that an element further up has put there would pass for that of this element.
             mask_meta::remove(buffer);
             return Ok([None, None, None]);
         };
@@ -268,13 +263,23 @@ impl Writer {
             self.untold.clear();
         }
         let held = objects.map(|objects| objects.held(&found.events));
-        // Nor does anybody see it by a mask that is too old.
+        // Nor can it be seen by a mask that is too old.
         let trigger = settings.trigger.filter(|_| !occasion.stale);
         let changes = self.watch.see(trigger, &held.unwrap_or_default());
         let [ended, changed] =
             changes.map(|change| change.map(|change| messages::triggered(occasion, &change)));
         [report, ended, changed]
     }
+}
+
+/// What was found, as far as it is of use for a frame of which `kind` goes out by `settings`.
+fn usable(found: Option<Found>, kind: Output, settings: &FrameSettings) -> Option<Found> {
+    // One that was found when less was asked for is none: nothing takes the place of what it lacks.
+    let mut found = found.filter(|found| found.serves(kind, settings))?;
+    if !settings.wants_objects(kind, &found.model.contract) {
+        found.objects = None;
+    }
+    Some(found)
 }
 
 /// What was found that long ago, as it rides on a frame; with its objects, where they were looked for.

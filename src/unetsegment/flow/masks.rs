@@ -48,9 +48,9 @@ impl Flow {
         })
     }
 
-    /// Finds the objects of what was found for `job`, where it wants them; whether their numbers begin anew, and that is
-    /// news. Only the thread may call it on which frames go out or, where they do not wait for masks, are behind the
-    /// network.
+    /// Finds the objects of what was found for `job`, where it wants them; whether their numbers begin anew, and that
+    /// is news. Only the thread may call it on which frames go out or, where they do not wait for masks, are behind
+    /// the network.
     pub fn find_objects(&self, job: &mut Job) -> Result<bool, ProcessError> {
         let done = self.finder.with(|finder| finder.find(job));
         done.unwrap_or(Err(ProcessError::NoCaps))

@@ -8,9 +8,9 @@ use crate::inference::{Canceller, ModelError};
 use crate::lock::lock;
 use crate::segmenter::Segmenter;
 use crate::unetsegment::inferrer::Inferrer;
-use crate::unetsegment::loaded::Loaded;
-use crate::unetsegment::open::Opening;
-use crate::unetsegment::pace::Change;
+use crate::unetsegment::latency_limit::Change;
+use crate::unetsegment::loading::Opening;
+use crate::unetsegment::model::Loaded;
 
 impl Flow {
     /// Takes the first model.
@@ -60,14 +60,14 @@ impl Flow {
         let stopper = inferrer.segmenter.model().stopper();
         {
             let mut current = lock(&self.stopper);
-            // What is thrown away needs no network, and whoever throws it away waits for its end.
+            // What is thrown away needs no network, and the thread that throws it away waits for its end.
             if self.is_flushing() {
                 stopper.stop();
             }
             *current = Some(stopper);
         }
         let model = inferrer.model.clone();
-        // First the network itself: whoever sees its name lets it see frames.
+        // First the network itself: a thread that sees its name lets it see frames.
         self.inferrer.set(Some(inferrer));
         let old = lock(&self.model).replace((model, opening));
         drop(old);

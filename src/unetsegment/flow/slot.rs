@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use crate::lock::lock;
 
-/// A stage between start and stop. Whoever works with it takes it out, so that nothing is locked meanwhile.
+/// A stage between start and stop. A thread that works with it takes it out, so that nothing is locked meanwhile.
 pub(super) struct Slot<T>(Mutex<Option<Box<T>>>);
 
 impl<T> Default for Slot<T> {

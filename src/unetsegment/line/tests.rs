@@ -5,7 +5,7 @@ use super::*;
 
 /// Stages that note what passed, and fail where they are told to.
 struct Noting {
-    /// Lets one job through the first stage for each `()`; none is held where nobody can send.
+    /// Lets one job through the first stage for each `()`; none is held where the sender is gone.
     gate: Mutex<Option<Receiver<()>>>,
     fails_to_infer: Option<usize>,
     at_work: AtomicUsize,
@@ -71,7 +71,8 @@ fn jobs_keep_their_order_and_overlap_no_more_than_allowed() {
     line.close();
 }
 
-/// Where jobs take the place of those that wait, they do so before the first stage: it does nothing in vain.
+/// Where jobs take the place of those that wait, they do so before the first stage: it does nothing that is thrown
+/// away.
 #[test]
 fn the_first_stage_does_not_run_ahead_of_the_second() {
     let (line, stages, out) = line(1, None, None);

@@ -6,7 +6,7 @@ use super::job::ProcessError;
 use crate::picture::{Format, Frame, FrameMut, Plane, PlaneMut, YuvCoding, YuvRange};
 use crate::tiling::Size;
 
-/// Most planes that a format of ours has.
+/// Most planes of a format.
 const PLANES: usize = 3;
 
 /// What the caps say of a picture.

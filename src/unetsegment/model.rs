@@ -21,6 +21,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// What is known of `model`.
     pub fn of(model: &Model) -> Self {
         let contract = model.contract().clone();
         let mut hash = String::with_capacity(64);

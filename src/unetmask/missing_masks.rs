@@ -1,6 +1,6 @@
 //! Frames of which no mask goes out, and what there is to say of many in a row.
 
-/// Frames in a row after which somebody is told.
+/// Frames in a row after which a warning says so.
 const SUSPICIOUS: u32 = 100;
 
 /// Why a frame has no mask that counts.
@@ -17,7 +17,7 @@ impl Lack {
     fn text(self) -> String {
         match self {
             Lack::None => format!(
-                "{SUSPICIOUS} frames in a row carry no mask: unetsegment has to come before, and nothing that scales, crops or turns frames in between"
+                "{SUSPICIOUS} frames in a row carry no mask: put unetsegment upstream, with nothing in between that scales, crops or rotates frames"
             ),
             Lack::Stale => format!(
                 "{SUSPICIOUS} frames in a row carry a stale mask, which does not count with drop-stale=true: masks are older than max-mask-age of unetsegment allows. Raise that, lower inference-interval, or take a faster network"

@@ -6,8 +6,8 @@ use super::Flow;
 use crate::lock::lock;
 use crate::tiling::Blend;
 use crate::unetsegment::inferrer::Inferrer;
+use crate::unetsegment::latency_limit::Change;
 use crate::unetsegment::messages::Paced;
-use crate::unetsegment::pace::Change;
 use crate::unetsegment::settings::FrameSettings;
 
 impl Flow {

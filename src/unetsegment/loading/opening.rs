@@ -1,16 +1,16 @@
-//! Opening the model.
+//! Opening one model: how, by the settings, and what is said of it then.
 
 use std::path::PathBuf;
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
-use super::imp::{CAT, UNetSegment};
-use super::settings::Settings;
-use super::{Blend, Reuse};
 use crate::inference::library::{Log, LogLevel, Search};
 use crate::inference::{Canceller, ModelError, Options};
 use crate::segmenter::{Segmenter, Tiles};
+use crate::unetsegment::imp::{CAT, UNetSegment};
+use crate::unetsegment::settings::Settings;
+use crate::unetsegment::{Blend, Reuse};
 
 /// What is wrong with the settings.
 type Refusal = (gst::ResourceError, String);

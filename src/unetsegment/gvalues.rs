@@ -1,4 +1,4 @@
-//! Values of GObject as settings, and back.
+//! Values of GObject (`GValue`) as settings, and back.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub fn read<'v, T: FromValue<'v>>(value: &'v glib::Value, setting: &mut T) {
     }
 }
 
-/// A number of pixels, unless it is left to somebody else.
+/// A number of pixels, unless it is left to the model or to the size of the frame.
 pub fn whole(value: &glib::Value) -> Option<u32> {
     let number: i32 = value.get().unwrap_or(AUTOMATIC);
     u32::try_from(number).ok()
@@ -29,7 +29,7 @@ pub fn share(value: &glib::Value) -> Option<f64> {
     (share >= 0.0).then_some(share)
 }
 
-/// The value of a number of pixels that may be left to somebody else.
+/// The value of a number of pixels, as [`whole`] reads it.
 pub fn or_automatic(number: Option<u32>) -> glib::Value {
     let number = number.and_then(|number| i32::try_from(number).ok());
     number.unwrap_or(AUTOMATIC).to_value()
@@ -46,7 +46,7 @@ pub fn path(value: &glib::Value) -> Option<PathBuf> {
 pub fn text_in(value: &glib::Value) -> Result<Option<String>, &'static str> {
     let bytes: Option<PathBuf> = value.get().unwrap_or_default();
     let text = bytes.map(|bytes| bytes.into_os_string().into_string());
-    text.transpose().map_err(|_| "it is no text in UTF-8")
+    text.transpose().map_err(|_| "it is not valid UTF-8")
 }
 
 /// A text, number or truth value as a text.

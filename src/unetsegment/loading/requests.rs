@@ -1,17 +1,17 @@
-//! What the thread that loads models is asked for, and who waits for them: the model of the start, and others that
-//! are to take its place. What becomes of each is in `loading`.
+//! What the thread that loads models is asked for, and which threads wait for them: the model of the start, and others
+//! that are to take its place. What becomes of each is in [`super`].
 
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use gst::subclass::prelude::*;
 
-use super::imp::{CAT, UNetSegment};
-use super::open::Opening;
+use super::Opening;
 use crate::inference::{Canceller, ModelError};
 use crate::lock::lock;
+use crate::unetsegment::imp::{CAT, UNetSegment};
 
 /// How long a start waits for its model. Most take less, and then whatever is wrong with it fails the change of
 /// state; no program hangs for the others.
@@ -41,7 +41,7 @@ struct Wanted {
     first: First,
     /// Where the model of the start is.
     path: PathBuf,
-    /// Whether nobody is to wait for it now.
+    /// Whether no thread is to wait for it now.
     interrupted: bool,
 }
 
@@ -61,7 +61,7 @@ enum First {
 }
 
 impl Wanted {
-    /// Whether whoever waits for a model may still get one.
+    /// Whether a thread that waits for a model may still get one.
     fn may_come(&self) -> bool {
         match self.first {
             First::Loading { .. } => true,
@@ -133,18 +133,22 @@ impl Loader {
         lock(&self.wanted).interrupted = false;
     }
 
+    /// What is wanted, unless there was another start since that of this generation, or a stop.
+    fn of_now(&self, generation: u64) -> Option<MutexGuard<'_, Wanted>> {
+        Some(lock(&self.wanted)).filter(|wanted| wanted.generation == generation)
+    }
+
     /// Has the first model loaded, and waits a moment for it; none where it takes longer.
     pub fn load_first(
         &self,
         element: &UNetSegment,
         opening: Opening,
     ) -> Option<Result<(), ModelError>> {
-        self.load(element, |wanted| {
-            wanted.first = First::Loading { awaited: true };
-            wanted.path = opening.path.clone();
-            wanted.of_start = Some(opening);
-            true
-        });
+        let mut wanted = lock(&self.wanted);
+        wanted.first = First::Loading { awaited: true };
+        wanted.path = opening.path.clone();
+        wanted.of_start = Some(opening);
+        self.load(element, wanted);
         let wanted = lock(&self.wanted);
         let is_loading = |wanted: &mut Wanted| matches!(wanted.first, First::Loading { .. });
         let waited = self
@@ -161,22 +165,17 @@ impl Loader {
         }
     }
 
-    /// Has another model loaded, which is to follow, unless the start of this generation is over; one that was to and
-    /// that nobody has begun with comes back.
+    /// Has another model loaded, which is to follow, unless the start of this generation is over; one that was to
+    /// follow and that is not being loaded yet comes back.
     pub fn load_next(
         &self,
         element: &UNetSegment,
         opening: Opening,
         generation: u64,
     ) -> Option<Opening> {
-        let mut overtaken = None;
-        self.load(element, |wanted| {
-            let of_now = wanted.generation == generation;
-            if of_now {
-                overtaken = wanted.next.replace(opening);
-            }
-            of_now
-        });
+        let mut wanted = self.of_now(generation)?;
+        let overtaken = wanted.next.replace(opening);
+        self.load(element, wanted);
         overtaken
     }
 
@@ -195,15 +194,13 @@ impl Loader {
         matches!(wanted.first, First::Loaded)
     }
 
-    /// Has what `ask` puts among what is wanted loaded for `element`, if it puts anything there.
-    fn load(&self, element: &UNetSegment, ask: impl FnOnce(&mut Wanted) -> bool) {
-        let generation = {
-            let mut wanted = lock(&self.wanted);
-            if !ask(&mut wanted) || std::mem::replace(&mut wanted.loading, true) {
-                return;
-            }
-            wanted.generation
-        };
+    /// Has what is `wanted` loaded for `element`, by the thread that is at it already or by a new one.
+    fn load(&self, element: &UNetSegment, mut wanted: MutexGuard<'_, Wanted>) {
+        if std::mem::replace(&mut wanted.loading, true) {
+            return;
+        }
+        let generation = wanted.generation;
+        drop(wanted);
         let weak = element.obj().downgrade();
         let thread = thread::Builder::new().name("unetsegment:load".into());
         let spawned = thread.spawn(move || {
@@ -215,7 +212,7 @@ impl Loader {
         });
         if let Err(error) = spawned {
             lock(&self.wanted).loading = false;
-            // Then whoever asked waits for it.
+            // Then the thread that asks for it loads it.
             gst::warning!(CAT, imp = element, "no thread to load a model: {error}");
             while element.load_next_guarded(generation) {}
         }
@@ -223,10 +220,7 @@ impl Loader {
 
     /// What a thread of that generation is to load next. Where there is nothing, it ends.
     pub fn take(&self, generation: u64) -> Option<Request> {
-        let mut wanted = lock(&self.wanted);
-        if wanted.generation != generation {
-            return None;
-        }
+        let mut wanted = self.of_now(generation)?;
         let of_start = wanted.of_start.take().map(Request::OfStart);
         // Were another one there before it, it would take that one's place, and that beside the thread that infers.
         let waits = matches!(wanted.first, First::Loading { .. });
@@ -234,7 +228,7 @@ impl Loader {
         let request = of_start.or(next.map(Request::Next));
         wanted.loading = request.is_some();
         if request.is_none() {
-            // Whoever waits for a model to stand in for that of the start waits in vain.
+            // No model will stand in for that of the start: threads that wait for one are not to wait longer.
             self.changed.notify_all();
         }
         request
@@ -242,8 +236,9 @@ impl Loader {
 
     /// Takes in that a model waits for a frame: where that of the start can't be used, it stands in for it.
     pub fn offered(&self, generation: u64) {
-        let mut wanted = lock(&self.wanted);
-        if wanted.generation == generation && matches!(wanted.first, First::Failed(None)) {
+        if let Some(mut wanted) = self.of_now(generation)
+            && matches!(wanted.first, First::Failed(None))
+        {
             wanted.first = First::Loaded;
             self.changed.notify_all();
         }
@@ -251,9 +246,10 @@ impl Loader {
 
     /// Ends the waiting for a model whose loading has ended in a panic.
     pub fn broken_off(&self, generation: u64) {
-        let mut wanted = lock(&self.wanted);
-        let lost = matches!(wanted.first, First::Loading { .. }) && wanted.of_start.is_none();
-        if wanted.generation == generation && lost {
+        if let Some(mut wanted) = self.of_now(generation)
+            && matches!(wanted.first, First::Loading { .. })
+            && wanted.of_start.is_none()
+        {
             wanted.first = First::Failed(None);
             self.changed.notify_all();
         }
@@ -261,8 +257,8 @@ impl Loader {
 
     /// Does `work` unless there was another start since, or a stop; none of them comes in between.
     pub fn if_of_now<T>(&self, generation: u64, work: impl FnOnce() -> T) -> Option<T> {
-        let wanted = lock(&self.wanted);
-        (wanted.generation == generation).then(work)
+        let _unchanged = self.of_now(generation)?;
+        Some(work())
     }
 
     /// Says what became of the first model. Returns whether the start has not waited for it, with the error that it
@@ -272,10 +268,7 @@ impl Loader {
         generation: u64,
         result: Result<(), ModelError>,
     ) -> Option<(bool, Option<ModelError>)> {
-        let mut wanted = lock(&self.wanted);
-        if wanted.generation != generation {
-            return None;
-        }
+        let mut wanted = self.of_now(generation)?;
         let late = matches!(wanted.first, First::Loading { awaited: false });
         let (first, untold) = match result {
             Ok(()) => (First::Loaded, None),
@@ -323,7 +316,7 @@ mod tests {
         assert!(loader.take(generation).is_none());
     }
 
-    /// Whoever sets one may be overtaken by a stop, from the moment on when the element was seen to run.
+    /// A thread that sets one may be overtaken by a stop, once it has seen that the element runs.
     #[test]
     fn nothing_is_loaded_for_an_element_that_was_stopped_meanwhile() {
         gst::init().unwrap();
