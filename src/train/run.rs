@@ -96,7 +96,7 @@ pub enum RunError {
     #[error("--resume: the run in {} was begun with other images or masks, so that it would be judged by what it has learned from. Bring back what has changed, or begin anew with --overwrite or another --output", .0.display())]
     OtherData(PathBuf),
     /// There is a model that no run here has written.
-    #[error("{} is there already, and no run in {} has written it: name another --output, or replace it by --overwrite", model.display(), folder.display())]
+    #[error("{} is there already, and {} holds no checkpoint of a run that wrote it: name another --output, or replace it by --overwrite", model.display(), folder.display())]
     ModelExists {
         /// The model.
         model: PathBuf,

@@ -31,7 +31,7 @@ pub const OVERLAPPING: Manner = Manner {
 /// Frames pass at once, with the newest mask, however many may be in flight.
 pub const LATEST: Manner = Manner {
     mode: "latest",
-    in_flight: "1",
+    in_flight: "2",
 };
 
 pub const MANNERS: [Manner; 3] = [ALONE, OVERLAPPING, LATEST];

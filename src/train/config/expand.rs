@@ -61,10 +61,12 @@ pub fn expanded(
     all.extend(table);
     leave_out(&mut all, &options, command, is_typed);
     arguments.splice(2..2, flags(&all));
-    let known = lenient.try_get_matches_from(&arguments[2..]);
-    if let Ok(known) = &known {
-        check_effects(known, is_typed)?;
+    // Of arguments that are wrong, what is read says nothing about the others.
+    let strict = command.clone().no_binary_name(true);
+    if let Ok(known) = strict.try_get_matches_from(&arguments[2..]) {
+        check_effects(&known, is_typed)?;
     }
+    let known = lenient.try_get_matches_from(&arguments[2..]);
     let source = known.and_then(|known| Source::from_arg_matches(&known));
     if source.is_ok_and(|source| source.names_membranes()) {
         // Said, so that the names of the classes and the options of the run are those of membranes, too.
@@ -72,6 +74,9 @@ pub fn expanded(
     }
     Ok(arguments)
 }
+
+/// Ways to say what is held back, image by image, beside which a share and its kind have no effect.
+const NAMED: [&str; 2] = ["validation_list", "validation_sequence"];
 
 /// Refuses what was typed, but changes nothing beside the options that `all` holds. A file may say it: that of a run
 /// holds all options.
@@ -85,10 +90,10 @@ fn check_effects(all: &ArgMatches, is_typed: impl Fn(&str) -> bool) -> Result<()
         });
     }
     for (option, other) in [
-        ("validation", "validation_list"),
-        ("validation", "validation_sequence"),
-        ("split", "validation_list"),
-        ("split", "validation_sequence"),
+        ("validation", NAMED[0]),
+        ("validation", NAMED[1]),
+        ("split", NAMED[0]),
+        ("split", NAMED[1]),
         ("truth", "masks"),
     ] {
         if is_typed(option) && is_there(other) {
@@ -101,7 +106,7 @@ fn check_effects(all: &ArgMatches, is_typed: impl Fn(&str) -> bool) -> Result<()
     Ok(())
 }
 
-/// Leaves out of `table` what `command` has no option for, what was typed, and what excludes that.
+/// Leaves out of `table` what `command` has no option for, what was typed, and what excludes that or takes its effect.
 fn leave_out(
     table: &mut Table,
     options: &Command,
@@ -113,12 +118,16 @@ fn leave_out(
         .filter(|option| is_typed(option.get_id().as_str()))
         .collect();
     let excludes = |one: &Arg, other: &Arg| options.get_arg_conflicts_with(one).contains(&other);
+    let takes_effect = |option: &Arg| {
+        let share = is_typed("validation") || is_typed("split");
+        share && NAMED.contains(&option.get_id().as_str())
+    };
     for (key, option) in keys(options) {
         let counts_more =
             |typed: &&Arg| *typed == option || excludes(typed, option) || excludes(option, typed);
         // What a run writes is a model; what the other commands write into a folder are pictures.
         let is_foreign = !has(command, key) || key == "output" && command.get_name() != "train";
-        if is_foreign || typed.iter().any(counts_more) {
+        if is_foreign || takes_effect(option) || typed.iter().any(counts_more) {
             table.remove(key);
         }
     }

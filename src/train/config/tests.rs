@@ -54,6 +54,12 @@ fn what_excludes_a_typed_option_is_left_out() {
     let options = read("validation-list = 'list.txt'", "--validation-sequence=02");
     assert_eq!(options.0.get("validation-list"), None);
     assert_eq!(get(&options, "validation-sequence"), "[\"02\"]");
+    for typed in ["--validation=0.3", "--split=time"] {
+        let options = read("validation-list = 'list.txt'", typed);
+        assert_eq!(options.0.get("validation-list"), None, "{typed}");
+        let options = read("validation-sequence = ['02']", typed);
+        assert_eq!(get(&options, "validation-sequence"), "[]", "{typed}");
+    }
 }
 
 #[test]
@@ -82,6 +88,9 @@ fn what_would_change_nothing_is_refused_where_it_is_typed() {
     ] {
         assert_eq!(typed(more).unwrap_err().to_string(), expected);
     }
+    // What is wrong comes first, whatever stands behind it.
+    let error = typed("--momentum=0.9 --batch=x --optimizer=sgd").unwrap_err();
+    assert!(error.to_string().contains("--batch"), "{error}");
     typed("--momentum=0.9 --optimizer=sgd").unwrap();
     typed("--momentum=0.9 --preset=paper2015").unwrap();
     typed("--split=time --validation=0.3").unwrap();
