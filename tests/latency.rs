@@ -29,12 +29,21 @@ fn latency_is_what_was_measured() {
         bus.pop_filtered(&[gst::MessageType::Latency]).is_some(),
         "no latency message"
     );
-    harness.push_and_pull(frame(1)).unwrap();
+    let took = (0..20).map(|number| {
+        let start = Instant::now();
+        harness.push_and_pull(frame(number)).unwrap();
+        start.elapsed()
+    });
+    let slowest = took.max().unwrap();
     let mut query = gst::query::Latency::new();
     assert!(element.static_pad("src").unwrap().query(&mut query));
-    let (_, min, _) = query.result();
-    assert!(min > gst::ClockTime::from_mseconds(7), "{min}");
-    assert!(min < gst::ClockTime::from_seconds(60), "{min}");
+    let (_, least, _) = query.result();
+    let own = Duration::from(least).saturating_sub(Duration::from_millis(7));
+    // Some is kept in reserve, and a black frame may have taken longer before the first of these.
+    assert!(
+        !own.is_zero() && own < 3 * slowest + Duration::from_millis(100),
+        "{own:?} of {slowest:?}"
+    );
 }
 
 /// What downstream takes for a frame is no latency of the element, however long it is.

@@ -80,8 +80,8 @@ pub enum ModelError {
     /// ONNX Runtime does not take the model.
     #[error("model {path} can't be loaded: {reason}")]
     Load { path: PathBuf, reason: String },
-    /// ONNX Runtime has ended a run with an error. After one on a frame there are no more runs in that session: the
-    /// model has to be opened again.
+    /// ONNX Runtime has ended a run with an error. After one on a frame there are no more runs in that session, but
+    /// where memory was short: the model has to be opened again.
     #[error("model {path}: inference failed: {reason}")]
     Run { path: PathBuf, reason: String },
     /// As [`Run`](Self::Run), where the scores hold infinities or NaN.
@@ -89,9 +89,7 @@ pub enum ModelError {
     NotFinite { path: PathBuf },
     /// Another model has failed on a frame in the session that both
     /// [share](super::Model::shares_session_with). Opened again, this one gets another session.
-    #[error(
-        "model {path}: the session that it shares with another element has failed in a run of that one"
-    )]
+    #[error("model {path}: the session that it shares has failed in a run of another user")]
     SharedFault { path: PathBuf },
     /// The first run took longer than it may: `seconds`.
     #[error(

@@ -52,6 +52,7 @@ pub fn post(element: &UNetSegment, error: &ProcessError) {
             gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{}", sentence(error)))
         }
         ProcessError::Segment(_)
+        | ProcessError::Reload { .. }
         | ProcessError::Memory(_)
         | ProcessError::Pool(_)
         | ProcessError::TooMany(_)

@@ -23,6 +23,9 @@ use crate::segmenter::{SegmentError, Spent};
 pub enum ProcessError {
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// The network has failed for `cause`, and can't be loaded anew.
+    #[error("{cause}; and it can't be loaded again: {reload}")]
+    Reload { cause: String, reload: ModelError },
     #[error("caps that the element can't work with: {0}")]
     Caps(String),
     #[error("a frame came before its caps")]

@@ -14,9 +14,9 @@ use super::imp::UNetSegment;
 use super::messages::{self, Swap};
 use super::settings::Settings;
 use crate::guard::guarded;
-use crate::inference::Canceller;
+use crate::inference::{Canceller, ModelError};
 use crate::lock::lock;
-use crate::segmenter::Segmenter;
+use crate::segmenter::{SegmentError, Segmenter};
 use crate::tiling::Size;
 pub use opening::Opening;
 use opening::announce;
@@ -107,11 +107,7 @@ impl UNetSegment {
     fn load_in_place(&self, opening: Opening, generation: u64) {
         let canceller = opening.canceller().clone();
         let size = self.frame_size();
-        let loaded = opening
-            .open()
-            .map_err(|error| error.to_string())
-            .and_then(|segmenter| tried(segmenter, size, &canceller));
-        match loaded {
+        match opened_and_tried(&opening, size, &canceller) {
             Ok(segmenter) => {
                 announce(self, &segmenter);
                 let offer = || self.flow.offer(segmenter, opening);
@@ -124,7 +120,7 @@ impl UNetSegment {
             }
             // One that was cancelled is no fault.
             Err(_) if canceller.is_cancelled() => (),
-            Err(reason) => self.refuse(&opening.path, &reason, generation),
+            Err(error) => self.refuse(&opening.path, &error.to_string(), generation),
         }
     }
 
@@ -185,18 +181,26 @@ impl UNetSegment {
 }
 
 /// A model that has run on a frame of `size`, if that is known.
-fn tried(
-    mut segmenter: Segmenter,
+fn opened_and_tried(
+    opening: &Opening,
     size: Option<Size>,
     canceller: &Canceller,
-) -> Result<Segmenter, String> {
-    if let Some(size) = size {
+) -> Result<Segmenter, SegmentError> {
+    loop {
+        let mut segmenter = opening.open()?;
+        let Some(size) = size else {
+            return Ok(segmenter);
+        };
         let stopper = segmenter.model().stopper();
-        let prepared =
-            canceller.during(move || stopper.stop(), || segmenter.prepare(size).map(drop));
-        prepared.map_err(|error| error.to_string())?;
+        let stop = move || stopper.stop();
+        match canceller.during(stop, || segmenter.prepare(size).map(drop)) {
+            Ok(()) => return Ok(segmenter),
+            // Its session has failed for another user meanwhile, and is shared no more.
+            Err(SegmentError::Model(ModelError::SharedFault { .. }))
+                if !canceller.is_cancelled() => {}
+            Err(error) => return Err(error),
+        }
     }
-    Ok(segmenter)
 }
 
 #[cfg(test)]

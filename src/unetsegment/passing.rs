@@ -18,7 +18,6 @@ use super::position::Times;
 use super::stats::Inside;
 use super::writer::Written;
 use crate::lock::lock;
-use crate::segmenter::SegmentError;
 
 /// What goes out for a frame.
 enum Leaving {
@@ -97,15 +96,14 @@ impl UNetSegment {
     /// Makes a job of a frame that waits for its own mask, unless it is to do with an earlier one.
     fn read_for_mask(&self, input: gst::Buffer) -> Result<Job, gst::FlowError> {
         let mut job = self.read(input)?;
-        let model = self.flow.model().filter(|_| !self.flow.is_broken());
+        let model = self.flow.model();
         let scaled = self.flow.with_reader(|reader| {
-            job.due = reader.is_due(self.flow.interval(&job.settings));
+            let due = reader.is_due(self.flow.interval(&job.settings));
+            job.due = due && model.is_some();
             match model {
-                Some(model) if job.due => reader.scale(&mut job, model),
-                _ => {
-                    job.due = false;
-                    Ok(())
-                }
+                // By the time of a network that has failed another one may be there.
+                Some(model) if due && !self.flow.is_broken() => reader.scale(&mut job, model),
+                _ => Ok(()),
             }
         });
         scaled.map_err(|error| self.fail(&error))?;
@@ -218,14 +216,19 @@ impl UNetSegment {
                     gst::element_imp_warning!(self, gst::StreamError::Failed, ("{what}: {error}"));
                     return Ok(());
                 }
-                // Another element has failed in the new session, too.
-                Err(error) if error.is_of_others() => return self.recover(job, error),
-                Err(error) if !error.is_fault() => return Err(self.fail(&error)),
-                Err(error) => error,
+                // Another user of the new session has failed, too, or this is the first fault of this element's own.
+                Err(again) if again.is_of_others() || error.is_of_others() && again.is_fault() => {
+                    return self.recover(job, again);
+                }
+                Err(again) if !again.is_fault() => return Err(self.fail(&again)),
+                Err(again) => again,
             },
             // A flush has ended it, or a stop.
             Err(_) if self.flow.is_flushing() => return Err(gst::FlowError::Flushing),
-            Err(error) => ProcessError::from(SegmentError::from(error)),
+            Err(reload) => ProcessError::Reload {
+                cause: error.to_string(),
+                reload,
+            },
         };
         let first = self.flow.give_up();
         let on_error = lock(&self.settings).model.on_error;
