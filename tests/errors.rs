@@ -282,7 +282,10 @@ fn bytes_that_are_no_text_name_files_and_nothing_else() {
             unreachable!()
         };
         let text = warning.error().to_string();
-        assert!(text.contains(name) && text.contains("no text"), "{text}");
+        assert!(
+            text.contains(name) && text.contains("not valid UTF-8"),
+            "{text}"
+        );
     }
     assert!(bus.pop_filtered(&[gst::MessageType::Error]).is_none());
 }
