@@ -55,7 +55,7 @@ impl Options {
         };
         if are_for_none && !self.provider_options.is_empty() {
             return Err(wrong(&format!(
-                "provider-options are for one provider, and {} takes none: set execution-provider to the one they are meant for",
+                "execution provider {} takes no provider-options: name the one they are for",
                 self.provider
             )));
         }
