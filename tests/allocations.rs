@@ -166,7 +166,7 @@ fn frames_allocate_nothing() {
             ("GRAY16_LE", vec![("frames-in-flight", "1")]),
             ("GRAY8", vec![("inference-interval", "2")]),
             ("GRAY8", vec![("max-latency", "60000")]),
-            ("GRAY8", vec![("trigger", "coverage > 2")]),
+            ("GRAY8", vec![("trigger", "coverage > 0.99")]),
             ("GRAY8", vec![("mode", "latest"), ("output", "none")]),
             ("GRAY8", vec![("mode", "latest"), ("color-by", "object")]),
             ("RGB", vec![("mode", "latest"), ("max-mask-age", "1")]),

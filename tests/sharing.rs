@@ -85,7 +85,7 @@ fn an_element_goes_on_in_another_session_when_its_own_has_failed_for_another_ele
     }
     let told = warnings(&bus_of_sound);
     assert!(
-        told.len() == 1 && told[0].contains("loaded anew") && told[0].contains("another element"),
+        told.len() == 1 && told[0].contains("loaded anew") && told[0].contains("another user"),
         "{told:?}"
     );
     assert!(!has_failed(&bus_of_failing) && !has_failed(&bus_of_sound));
