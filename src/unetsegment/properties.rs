@@ -107,7 +107,7 @@ fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecUInt::builder("tile-memory")
             .nick("Tile memory")
-            .blurb("Memory that the network may take to run on one planned tile or batch of tiles, in MiB, about")
+            .blurb("Memory that the network may take to run on one planned tile or batch of tiles, in MiB, about; up to a sixth of it, at most 48 MiB, is meant for ONNX Runtime itself")
             .minimum(1)
             .default_value(default.tile_memory)
             .mutable_ready()
