@@ -17,7 +17,8 @@ use crate::picture::{Frame, Normalizer, Scaling};
 use crate::reuse::Reuse;
 use crate::tiling::{Blend, Decision, PlanError, Size};
 use giving_up::GivenUp;
-use planning::{Batches, Prepared, Shortage, leave_room};
+pub(crate) use planning::leave_room;
+use planning::{Batches, Prepared, Shortage};
 use task::Task;
 
 /// How frames are cut into tiles.

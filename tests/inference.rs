@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Instant;
+
 use common::{Files, SMALL, append, foreign};
 use gstunetsegment::contract::{Activation, Sizes};
 use gstunetsegment::inference::{Model, ModelError, Options, Provider};
@@ -219,6 +221,31 @@ fn a_fixed_size_is_kept() {
         }
     );
     model.shape(76, 92).unwrap();
+}
+
+/// Its smallest tile is its only one: a run to give memory back would hold up other caps, and free nothing.
+#[test]
+fn a_fixed_size_is_given_back_without_a_run() {
+    let unet = UNet { width: 32, ..SMALL };
+    let (height, width) = unet.geometry().legal(400, 400).unwrap();
+    let bytes = foreign(&unet, |graph| {
+        for (axis, length) in [(2, height), (3, width)] {
+            set_extent(
+                &mut graph.input[0],
+                axis,
+                onnx::Extent::Value(length as i64),
+            );
+        }
+    });
+    let mut model = open(&bytes).unwrap();
+    model.shape(height, width).unwrap();
+    let start = Instant::now();
+    model.run().unwrap();
+    let a_run = start.elapsed();
+    let start = Instant::now();
+    model.forget_shapes();
+    let took = start.elapsed();
+    assert!(took < a_run / 4, "{took:?}, where a run takes {a_run:?}");
 }
 
 #[test]

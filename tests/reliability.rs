@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::pipelines::{end, launch};
-use common::process::alone;
+use common::process::{alone, assert_quick};
 use common::watch::{bus_of, counted, dropped, stats, wait};
 use common::{
     Files, SLOW, SMALL, bright, cells, element, flush, gray8, harness, short_or_long, timed,
@@ -162,15 +162,18 @@ fn seeks_are_followed() {
         });
         pipeline.set_state(gst::State::Playing).unwrap();
         let mut random = StdRng::seed_from_u64(13);
-        let to = |begin: u64, frames: Option<u64>| {
+        let mut times = Vec::new();
+        let mut to = |begin: u64, frames: Option<u64>| {
             let time = |number: u64| gst::ClockTime::from_mseconds(40 * number);
             let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE;
             let stop = frames.map(|frames| time(begin + frames));
             let set = gst::SeekType::Set;
+            let start = Instant::now();
             let sought = pipeline.seek(1.0, flags, set, time(begin), set, stop);
+            times.push(start.elapsed());
             sought.unwrap();
         };
-        for _ in 0..short_or_long(5, 100) {
+        for _ in 0..short_or_long(5, 170) {
             for _ in 0..random.random_range(0..5) {
                 to(random.random_range(0..1000), None);
                 thread::sleep(Duration::from_millis(random.random_range(0..30)));
@@ -188,6 +191,7 @@ fn seeks_are_followed() {
             );
         }
         pipeline.set_state(gst::State::Null).unwrap();
+        assert_quick(&times, Duration::from_millis(100));
     }
 }
 

@@ -110,14 +110,19 @@ fn stopping_is_quick_at_any_moment() {
         ..SMALL
     };
     let another = files.write("another.onnx", &common::foreign(&another, |_| ()));
-    let text = format!(
-        "videotestsrc ! video/x-raw,format=GRAY8,width=696,height=520 ! unetsegment name=unet model-file={} ! fakesink",
-        model.display()
-    );
+    let text = |mode: &str| {
+        format!(
+            "videotestsrc is-live={} ! video/x-raw,format=GRAY8,width=696,height=520 ! \
+             unetsegment name=unet mode={mode} model-file={} ! fakesink",
+            mode == "latest",
+            model.display()
+        )
+    };
+    let texts = ["sync", "latest"].map(text);
     let mut random = StdRng::seed_from_u64(3);
     let mut times = Vec::new();
-    for round in 0..short_or_long(20, 200) {
-        let pipeline = launch(&text);
+    for round in 0..short_or_long(20, 400) {
+        let pipeline = launch(&texts[round / 2 % 2]);
         pipeline.set_state(gst::State::Playing).unwrap();
         thread::sleep(Duration::from_millis(random.random_range(0..300)));
         if round % 2 == 0 {

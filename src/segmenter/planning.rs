@@ -220,7 +220,7 @@ impl Segmenter {
 
 /// Makes sure that the network has left memory for frames of this size: other code that asks for memory may not be
 /// prepared to get none.
-pub(super) fn leave_room(frame: Size) -> Result<(), TryReserveError> {
+pub(crate) fn leave_room(frame: Size) -> Result<(), TryReserveError> {
     let mut room: Vec<u8> = Vec::new();
     let for_frames = frame.area().saturating_mul(ROOM_PER_PIXEL);
     room.try_reserve_exact(for_frames.saturating_add(ROOM))

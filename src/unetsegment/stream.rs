@@ -10,6 +10,7 @@ use super::buffers::Picture;
 use super::caps;
 use super::job::ProcessError;
 use crate::lock::lock;
+use crate::segmenter::leave_room;
 
 /// A stream of frames of one format and size.
 pub struct Stream {
@@ -36,6 +37,7 @@ impl Stream {
     pub fn new(incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<Self, ProcessError> {
         let (input, output) = (Picture::of(incaps)?, Picture::of(outcaps)?);
         let size = input.size();
+        leave_room(size)?;
         let (width, height) = (input.info().width(), input.info().height());
         let caps_of = |format| {
             let info = gst_video::VideoInfo::builder(format, width, height).build();
@@ -49,8 +51,9 @@ impl Stream {
             output,
             mask_caps,
             wide_caps,
-            wide_maps: pool(2 * size.area())?,
-            masks: pool(size.area())?,
+            // Most streams need none.
+            wide_maps: pool(2 * size.area(), 0)?,
+            masks: pool(size.area(), 2)?,
             probabilities: Mutex::default(),
             ended: AtomicBool::new(false),
             prepared: AtomicBool::new(false),
@@ -159,12 +162,12 @@ impl Stream {
     }
 }
 
-/// Buffers of `size` bytes.
-fn pool(size: usize) -> Result<gst::BufferPool, ProcessError> {
+/// Buffers of `size` bytes, of which the pool makes `least` at once.
+fn pool(size: usize, least: u32) -> Result<gst::BufferPool, ProcessError> {
     let pool = gst::BufferPool::new();
     let mut config = pool.config();
     let size = u32::try_from(size).map_err(|_| ProcessError::Caps(format!("{size} pixels")))?;
-    config.set_params(None, size, 2, 0);
+    config.set_params(None, size, least, 0);
     pool.set_config(config)?;
     pool.set_active(true)?;
     Ok(pool)

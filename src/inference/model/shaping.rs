@@ -7,6 +7,7 @@ use ort::session::RunOptions;
 use ort::value::Tensor;
 
 use super::{Model, Purpose, Shape, Tensors};
+use crate::contract::Sizes;
 use crate::inference::error::{ModelError, run_error, unfit};
 use crate::inference::memory;
 use crate::inference::network::{dimensions, promised_outputs};
@@ -154,13 +155,13 @@ impl Model {
     }
 
     /// Runs the network on the smallest tile there is, at the end of which the runtime frees what that did not
-    /// need.
+    /// need. Of a network that takes one size only it needs all of it, and for no other size it would need more.
     fn shrink(&self, arena: &str) -> Result<(), ModelError> {
         let failed = |error: ort::Error| run_error(&self.path, &error);
-        let Some((height, width)) = self.contract.geometry.legal(1, 1) else {
+        let Sizes::Steps { min, .. } = self.contract.geometry.sizes else {
             return Ok(());
         };
-        let shape = [1, self.contract.channels.count(), height, width];
+        let shape = [1, self.contract.channels.count(), min, min];
         let mut input = Tensor::<f32>::new(&Allocator::default(), shape).map_err(failed)?;
         input.extract_tensor_mut().1.fill(0.0);
         let mut options = RunOptions::new().map_err(failed)?;
@@ -168,8 +169,11 @@ impl Model {
             .set("memory.enable_memory_arena_shrinkage", arena)
             .map_err(failed)?;
         self.in_turn(Purpose::Trial, |session| {
-            let outputs = session.run_with_options(ort::inputs![&input], &options);
-            outputs.map(drop).map_err(failed)
+            let shrunk = self.stopper.with_options(options, |options| {
+                let outputs = session.run_with_options(ort::inputs![&input], options);
+                outputs.map(drop).map_err(failed)
+            });
+            shrunk.unwrap_or(Ok(()))
         })
     }
 

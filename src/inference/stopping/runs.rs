@@ -23,6 +23,14 @@ struct Reasons {
     wanted: bool,
     /// Time is up.
     expired: bool,
+    /// What a run is given that goes on with options of its own.
+    others: Option<Arc<RunOptions>>,
+}
+
+impl Reasons {
+    fn are_there(&self) -> bool {
+        self.wanted || self.expired
+    }
 }
 
 impl Stopper {
@@ -59,21 +67,40 @@ impl Stopper {
 
     /// Whether runs are stopped, as all are when the process ends.
     pub fn is_stopped(&self) -> bool {
-        let stopped = {
-            let reasons = self.lock();
-            reasons.wanted || reasons.expired
-        };
-        stopped || process_exit::is_ending()
+        self.lock().are_there() || process_exit::is_ending()
+    }
+
+    /// Does `run`, which has `options` of its own, so that it can be stopped as well; nothing where runs are stopped.
+    pub(in crate::inference) fn with_options<T>(
+        &self,
+        options: RunOptions,
+        run: impl FnOnce(&RunOptions) -> T,
+    ) -> Option<T> {
+        let options = Arc::new(options);
+        let ended = options.clone();
+        let _on_end = OnEnd::new(move || drop(ended.terminate()));
+        {
+            let mut reasons = self.lock();
+            if reasons.are_there() || process_exit::is_ending() {
+                return None;
+            }
+            reasons.others = Some(options.clone());
+        }
+        let done = run(&options);
+        self.lock().others = None;
+        Some(done)
     }
 
     fn change(&self, change: impl FnOnce(&mut Reasons)) {
         let mut reasons = self.lock();
         change(&mut reasons);
-        // Both fail for a null pointer only.
-        let _ = match reasons.wanted || reasons.expired {
-            true => self.options.terminate(),
-            false => self.options.unterminate(),
-        };
+        for options in [Some(&self.options), reasons.others.as_ref()] {
+            // Both fail for a null pointer only.
+            let _ = options.map(|options| match reasons.are_there() {
+                true => options.terminate(),
+                false => options.unterminate(),
+            });
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Reasons> {
