@@ -65,7 +65,7 @@ impl Object {
 }
 
 /// Adds to `lengths`, by label, how long the edge of each is.
-pub(super) fn perimeters(labels: &[u32], width: usize, mut add: impl FnMut(u32, f64)) {
+pub(super) fn perimeters(labels: &[u16], width: usize, mut add: impl FnMut(u16, f64)) {
     if width == 0 {
         return;
     }
@@ -75,7 +75,7 @@ pub(super) fn perimeters(labels: &[u32], width: usize, mut add: impl FnMut(u32, 
         false => 0,
     };
     // A pixel of an object of which one of the four beside it is none of it; beyond the frame nothing is.
-    let is_edge = |x: usize, y: usize, label: u32| {
+    let is_edge = |x: usize, y: usize, label: u16| {
         at(x, y) == label
             && (at(x.wrapping_sub(1), y) != label
                 || at(x + 1, y) != label

@@ -4,13 +4,16 @@ use super::components::{Components, Connectivity};
 use super::distance::Distance;
 use super::holes::Holes;
 use super::measures::{Object, perimeters};
-use super::watershed::{Parting, Watershed};
+use super::watershed::{Heights, Parting, Watershed};
 
 /// Most objects of a frame: labels are numbers of 16 bits.
 pub const MOST_OBJECTS: usize = u16::MAX as usize;
 
-/// Of probabilities, whose differences are small, one is as high as this many pixels of distance.
-const HEIGHT_OF_PROBABILITY: f32 = 256.0;
+/// Steps that a watershed sorts in, for each pixel of distance.
+const STEPS_OF_DISTANCE: f32 = 16.0;
+
+/// The same for probabilities, from 0 to 1.
+const STEPS_OF_PROBABILITY: f32 = 4096.0;
 
 /// What counts as an object.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,7 +94,7 @@ pub struct Labelled {
     /// Those that count, in the order of their first pixels, row by row.
     pub objects: Vec<Object>,
     /// The number of the object of each pixel, 0 where there is none.
-    pub labels: Vec<u32>,
+    pub labels: Vec<u16>,
     /// The mask with its holes filled, where rules ask for that.
     pub filled: Vec<u8>,
 }
@@ -104,10 +107,12 @@ pub struct Labeller {
     distance: Distance,
     watershed: Watershed,
     filled: Vec<u8>,
-    heights: Vec<f32>,
-    labels: Vec<u32>,
+    distances: Vec<f32>,
+    /// The number that each pixel has at first, with what will be left out: there may be more than labels.
+    regions: Vec<u32>,
+    labels: Vec<u16>,
     objects: Vec<Object>,
-    /// By the number that it has at first, the one that it gets; 0 for what is left out.
+    /// By the number of a region, the one that it gets; 0 for what is left out.
     numbers: Vec<u32>,
 }
 
@@ -144,10 +149,10 @@ impl Labeller {
         width: usize,
         rules: &Rules,
     ) -> Result<(), TooMany> {
-        self.labels.clear();
-        self.labels.resize(mask.len(), 0);
+        self.regions.clear();
+        self.regions.resize(mask.len(), 0);
         self.components.set_connectivity(rules.connectivity);
-        self.components.label(mask, width, 0, &mut self.labels);
+        self.components.label(mask, width, 0, &mut self.regions);
         self.part(probability.filter(|p| p.len() == mask.len()), width, rules);
         self.measure(mask, width);
         self.choose(width, rules)
@@ -160,23 +165,27 @@ impl Labeller {
             (Split::Off, _) | (Split::Cores, None) => return,
             (Split::Distance | Split::Probability, _) => Parting::Depth(rules.split_depth),
             (Split::Cores, Some(_)) => Parting::Cores {
-                level: rules.core_threshold * HEIGHT_OF_PROBABILITY,
+                level: rules.core_threshold,
                 area: rules.min_area,
             },
         };
-        match (rules.split, probability) {
-            (Split::Probability | Split::Cores, Some(probability)) => {
-                self.heights.clear();
-                let heights = probability.iter().map(|p| p * HEIGHT_OF_PROBABILITY);
-                self.heights.extend(heights);
+        let heights = match (rules.split, probability) {
+            (Split::Probability | Split::Cores, Some(values)) => Heights {
+                values,
+                steps: STEPS_OF_PROBABILITY,
+            },
+            _ => {
+                self.distance
+                    .transform(&self.regions, width, &mut self.distances);
+                Heights {
+                    values: &self.distances,
+                    steps: STEPS_OF_DISTANCE,
+                }
             }
-            _ => self
-                .distance
-                .transform(&self.labels, width, &mut self.heights),
-        }
-        let (labels, heights) = (&mut self.labels, &self.heights);
+        };
+        let regions = &mut self.regions;
         self.watershed
-            .split(labels, width, heights, parting, rules.connectivity);
+            .split(regions, width, heights, parting, rules.connectivity);
     }
 
     /// The mask of the last objects with its holes filled, where rules ask for that.
@@ -189,13 +198,13 @@ impl Labeller {
         &self.objects
     }
 
-    /// The number of the object of each pixel, 0 where there is none.
-    pub fn labels(&self) -> &[u32] {
+    /// The number of the object of each pixel, 0 where there is none. Where there were too many, objects share numbers.
+    pub fn labels(&self) -> &[u16] {
         &self.labels
     }
 
     /// Both, for a [`Tracker`](super::Tracker), which gives other numbers: a label's object is the one of its place in the list, from 1 on.
-    pub fn parts_mut(&mut self) -> (&mut [Object], &mut [u32]) {
+    pub fn parts_mut(&mut self) -> (&mut [Object], &mut [u16]) {
         (&mut self.objects, &mut self.labels)
     }
 
@@ -210,7 +219,7 @@ impl Labeller {
     pub fn measure_perimeters(&mut self, width: usize) {
         let objects = &mut self.objects;
         perimeters(&self.labels, width, |number, length| {
-            if let Some(object) = objects.get_mut(number as usize - 1) {
+            if let Some(object) = objects.get_mut(usize::from(number) - 1) {
                 object.perimeter += length;
             }
         });
@@ -230,7 +239,7 @@ impl Labeller {
         pixels(&mut |y, x, values| {
             let here = labels.get(y * width + x..).unwrap_or(&[]);
             for (label, value) in here.iter().zip(values) {
-                let object = (*label as usize).checked_sub(1);
+                let object = usize::from(*label).checked_sub(1);
                 if let Some(object) = object.and_then(|index| objects.get_mut(index)) {
                     let sum = object.intensity.get_or_insert(0.0);
                     *sum += f64::from(*value);
@@ -243,13 +252,13 @@ impl Labeller {
         }
     }
 
-    /// Measures what has a number, in the order in which these come first.
+    /// Measures the regions, in the order of their first pixels.
     fn measure(&mut self, mask: &[u8], width: usize) {
         self.objects.clear();
         self.numbers.clear();
-        let most = self.labels.iter().max().map_or(0, |most| *most as usize);
+        let most = self.regions.iter().max().map_or(0, |most| *most as usize);
         self.numbers.resize(most + 1, 0);
-        let rows = self.labels.chunks_exact(width.max(1));
+        let rows = self.regions.chunks_exact(width.max(1));
         for (y, (row, classes)) in rows.zip(mask.chunks_exact(width.max(1))).enumerate() {
             let mut start = 0;
             for run in row.chunk_by(|left, right| left == right) {
@@ -275,7 +284,7 @@ impl Labeller {
 
     /// Leaves out what does not count, and numbers the rest.
     fn choose(&mut self, width: usize, rules: &Rules) -> Result<(), TooMany> {
-        let height = self.labels.len() / width.max(1);
+        let height = self.regions.len() / width.max(1);
         let mut count = 0;
         for object in &mut self.objects {
             let counts = (rules.min_area..=rules.max_area).contains(&object.area)
@@ -286,19 +295,31 @@ impl Labeller {
                 object.number = count;
             }
         }
-        if count as usize > MOST_OBJECTS {
-            self.objects.clear();
-            return Err(TooMany(count as usize));
-        }
         for number in &mut self.numbers {
             let object = (*number as usize).checked_sub(1);
             *number = object.map_or(0, |index| self.objects[index].number);
         }
-        for label in &mut self.labels {
-            *label = self.numbers[*label as usize];
+        self.labels.clear();
+        let numbers = self
+            .regions
+            .iter()
+            .map(|region| self.numbers[*region as usize]);
+        if count as usize > MOST_OBJECTS {
+            self.labels.extend(numbers.map(shared_label));
+            self.objects.clear();
+            return Err(TooMany(count as usize));
         }
+        self.labels.extend(numbers.map(|number| number as u16));
         self.objects.retain(|object| object.number != 0);
         Ok(())
+    }
+}
+
+/// A label for one of too many objects, which others have too: enough to draw them apart.
+fn shared_label(number: u32) -> u16 {
+    match number.checked_sub(1) {
+        Some(index) => 1 + (index % MOST_OBJECTS as u32) as u16,
+        None => 0,
     }
 }
 

@@ -24,7 +24,7 @@ const MOST_OF_A_HALF: f64 = 0.8;
 #[derive(Debug, Default)]
 pub struct Tracker {
     /// The numbers of the frame before, pixel by pixel, with those of objects that were lost lately.
-    before: Vec<u32>,
+    before: Vec<u16>,
     known: Vec<Known>,
     /// Numbers that were given.
     given: u32,
@@ -109,7 +109,7 @@ impl Tracker {
     /// frame before once more, and objects that are lost are not lost for longer by it.
     ///
     /// No number is given twice until all are given. Then they begin at 1 again, and so does all else.
-    pub fn follow(&mut self, objects: &mut [Object], labels: &mut [u32], is_new: bool) -> &Events {
+    pub fn follow(&mut self, objects: &mut [Object], labels: &mut [u16], is_new: bool) -> &Events {
         if self.before.len() != labels.len() {
             self.reset();
             self.before.resize(labels.len(), 0);
@@ -125,8 +125,10 @@ impl Tracker {
             object.number = *number;
         }
         for label in labels.iter_mut() {
-            let index = (*label as usize).checked_sub(1);
-            *label = index.and_then(|at| numbers.get(at)).map_or(0, |n| *n);
+            let index = usize::from(*label).checked_sub(1);
+            *label = index
+                .and_then(|at| numbers.get(at))
+                .map_or(0, |n| *n as u16);
         }
         self.remember(objects, labels, is_new);
         &self.events
@@ -158,15 +160,16 @@ impl Tracker {
     }
 
     /// Counts the pixels that objects of the frame before and of this one have in common.
-    fn overlap(&mut self, labels: &[u32]) {
+    fn overlap(&mut self, labels: &[u16]) {
         let pixels = self.before.iter().zip(labels);
         let both = pixels.filter(|(before, now)| **before != 0 && **now != 0);
         self.overlaps.clear();
         for (before, now) in both {
+            let pair = (u32::from(*before), u32::from(*now));
             match self.overlaps.last_mut() {
                 // Most neighbours are of the same pair.
-                Some((b, n, count)) if (*b, *n) == (*before, *now) => *count += 1,
-                _ => self.overlaps.push((*before, *now, 1)),
+                Some((b, n, count)) if (*b, *n) == pair => *count += 1,
+                _ => self.overlaps.push((pair.0, pair.1, 1)),
             }
         }
         self.overlaps.sort_unstable();
@@ -275,7 +278,7 @@ impl Tracker {
     }
 
     /// Keeps what the next frame needs.
-    fn remember(&mut self, objects: &[Object], labels: &[u32], is_new: bool) {
+    fn remember(&mut self, objects: &[Object], labels: &[u16], is_new: bool) {
         let mut there: Vec<u32> = objects.iter().map(|object| object.number).collect();
         there.sort_unstable();
         let is_there = |number: u32| there.binary_search(&number).is_ok();
@@ -294,9 +297,12 @@ impl Tracker {
         });
         // What was lost stays where nothing else is. They are still in the order of their numbers.
         let lost = &self.known;
-        let is_lost = |number: &u32| lost.binary_search_by_key(number, |l| l.number).is_ok();
+        let is_lost = |number: u16| {
+            let number = u32::from(number);
+            lost.binary_search_by_key(&number, |l| l.number).is_ok()
+        };
         for (before, now) in self.before.iter_mut().zip(labels) {
-            let stays = *now == 0 && *before != 0 && is_lost(before);
+            let stays = *now == 0 && *before != 0 && is_lost(*before);
             if !stays {
                 *before = *now;
             }

@@ -2,11 +2,17 @@
 
 use super::components::Connectivity;
 
-/// Steps that heights are sorted in, for each unit.
-const STEPS: f32 = 16.0;
-
-/// Most steps; whatever is higher is as high.
+/// Most steps that heights are sorted in; whatever is higher is as high.
 const MOST_STEPS: usize = 1 << 16;
+
+/// How high each pixel is.
+#[derive(Clone, Copy, Debug)]
+pub struct Heights<'a> {
+    /// Row by row, in any unit.
+    pub values: &'a [f32],
+    /// Steps that they are sorted in, for each unit: pixels of one step are flooded in the order of their place.
+    pub steps: f32,
+}
 
 /// Which of two basins that meet stay apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,9 +34,9 @@ pub enum Parting {
 #[derive(Debug, Default)]
 pub struct Watershed {
     /// Where the pixels of each height begin.
-    starts: Vec<usize>,
-    /// Pixels from the highest on.
-    order: Vec<usize>,
+    starts: Vec<u32>,
+    /// Pixels from the highest on. Like labels, they are numbers of 32 bits: the list takes half the memory.
+    order: Vec<u32>,
     /// The basin of each pixel that was flooded.
     basins: Vec<u32>,
     /// For each basin the one that it became part of, or itself.
@@ -48,7 +54,7 @@ impl Watershed {
         &mut self,
         labels: &mut [u32],
         width: usize,
-        heights: &[f32],
+        heights: Heights<'_>,
         parting: Parting,
         connectivity: Connectivity,
     ) {
@@ -65,7 +71,8 @@ impl Watershed {
         // Number 0 is none.
         self.begin(0.0);
         for index in 0..self.order.len() {
-            let at = self.order[index];
+            let at = self.order[index] as usize;
+            let height = heights.values[at];
             let mut own = 0;
             for next in neighbours(at, width, labels.len(), connectivity) {
                 if self.basins[next] == 0 || labels[next] != labels[at] {
@@ -75,13 +82,13 @@ impl Watershed {
                 own = match own {
                     0 => basin,
                     _ if own == basin => own,
-                    _ => self.meet(own, basin, heights[at], parting),
+                    _ => self.meet(own, basin, height, parting),
                 };
             }
             if own == 0 {
-                own = self.begin(heights[at]);
+                own = self.begin(height);
             }
-            self.cores[own as usize] += usize::from(heights[at] > level);
+            self.cores[own as usize] += usize::from(height > level);
             self.basins[at] = own;
         }
         for (at, label) in labels.iter_mut().enumerate() {
@@ -135,10 +142,12 @@ impl Watershed {
     }
 
     /// Sorts the pixels of regions by height, the highest first, and those of one height by place.
-    fn sort(&mut self, labels: &[u32], heights: &[f32]) {
-        // What is no number is as low as can be.
-        let step =
-            |at: usize| MOST_STEPS - ((heights[at] * STEPS).max(0.0) as usize).min(MOST_STEPS);
+    fn sort(&mut self, labels: &[u32], heights: Heights<'_>) {
+        let step = |at: usize| {
+            // What is no number is as low as can be.
+            let height = (heights.values[at] * heights.steps).max(0.0) as usize;
+            MOST_STEPS - height.min(MOST_STEPS)
+        };
         self.starts.clear();
         self.starts.resize(MOST_STEPS + 2, 0);
         let inside = || (0..labels.len()).filter(|at| labels[*at] != 0);
@@ -149,10 +158,10 @@ impl Watershed {
             self.starts[index] += self.starts[index - 1];
         }
         self.order.clear();
-        self.order.resize(self.starts[MOST_STEPS + 1], 0);
+        self.order.resize(self.starts[MOST_STEPS + 1] as usize, 0);
         for at in inside() {
             let place = &mut self.starts[step(at)];
-            self.order[*place] = at;
+            self.order[*place as usize] = at as u32;
             *place += 1;
         }
     }
@@ -192,6 +201,13 @@ mod tests {
     use super::super::distance::Distance;
     use super::*;
 
+    fn heights(values: &[f32]) -> Heights<'_> {
+        Heights {
+            values,
+            steps: 16.0,
+        }
+    }
+
     /// Discs in one region, each a centre and a radius; how many pieces it falls into.
     fn pieces(discs: &[(f32, f32, f32)], depth: f32) -> usize {
         let (width, height) = (90, 40);
@@ -202,11 +218,12 @@ mod tests {
         };
         let mut labels: Vec<u32> = (0..width * height).map(inside).collect();
         let before = labels.clone();
-        let mut heights = Vec::new();
-        Distance::default().transform(&labels, width, &mut heights);
+        let mut distances = Vec::new();
+        Distance::default().transform(&labels, width, &mut distances);
         let mut watershed = Watershed::default();
         let parting = Parting::Depth(depth);
-        watershed.split(&mut labels, width, &heights, parting, Connectivity::Edges);
+        let heights = heights(&distances);
+        watershed.split(&mut labels, width, heights, parting, Connectivity::Edges);
         for (label, before) in labels.iter().zip(&before) {
             assert_eq!(*label == 0, *before == 0);
         }
@@ -230,23 +247,32 @@ mod tests {
     #[test]
     fn regions_stay_apart() {
         let mut labels = vec![1, 1, 2, 2, 0, 3];
-        let heights = [1.0, 2.0, 2.0, 1.0, 0.0, f32::NAN];
+        let heights = heights(&[1.0, 2.0, 2.0, 1.0, 0.0, f32::NAN]);
         let parting = Parting::Depth(0.9);
-        Watershed::default().split(&mut labels, 6, &heights, parting, Connectivity::Edges);
+        Watershed::default().split(&mut labels, 6, heights, parting, Connectivity::Edges);
         assert_eq!(labels[0], labels[1]);
         assert_eq!(labels[2], labels[3]);
         assert_eq!(labels[4], 0);
         assert!(labels[1] != labels[2] && labels[5] != labels[2] && labels[5] != 0);
-        Watershed::default().split(&mut [], 0, &[], parting, Connectivity::Corners);
+        Watershed::default().split(
+            &mut [],
+            0,
+            Heights {
+                values: &[],
+                ..heights
+            },
+            parting,
+            Connectivity::Corners,
+        );
     }
 
     /// One row of heights from 0 to 9, and the pieces by their letters.
-    fn cores(heights: &str, area: usize) -> String {
-        let heights: Vec<f32> = heights
+    fn cores(digits: &str, area: usize) -> String {
+        let values: Vec<f32> = digits
             .bytes()
             .map(|digit| f32::from(digit - b'0'))
             .collect();
-        let mut labels: Vec<u32> = heights
+        let mut labels: Vec<u32> = values
             .iter()
             .map(|height| u32::from(*height > 2.0))
             .collect();
@@ -254,8 +280,8 @@ mod tests {
         let mut watershed = Watershed::default();
         watershed.split(
             &mut labels,
-            heights.len(),
-            &heights,
+            values.len(),
+            heights(&values),
             parting,
             Connectivity::Edges,
         );

@@ -46,12 +46,11 @@ pub fn write_mask(mask: &[u8], target: &mut FrameMut) -> Result<(), WriteError> 
     Ok(())
 }
 
-/// Writes the numbers of objects, rows of the frame's width without gaps, into a picture in GRAY16_LE. What has no
-/// room in 16 bits becomes 0.
+/// Writes the numbers of objects, rows of the frame's width without gaps, into a picture in GRAY16_LE.
 ///
 /// # Errors
 /// If the picture is in another format, or `labels` is shorter than it.
-pub fn write_labels(labels: &[u32], target: &mut FrameMut) -> Result<(), WriteError> {
+pub fn write_labels(labels: &[u16], target: &mut FrameMut) -> Result<(), WriteError> {
     let width = target.width();
     if target.format() != Format::Gray16Le || labels.len() < width * target.height() {
         return Err(WriteError::new("labels", target));
@@ -59,7 +58,7 @@ pub fn write_labels(labels: &[u32], target: &mut FrameMut) -> Result<(), WriteEr
     for y in 0..target.height() {
         let (samples, _) = target.row(0, y).as_chunks_mut();
         for (bytes, label) in samples.iter_mut().zip(&labels[y * width..]) {
-            *bytes = u16::try_from(*label).unwrap_or(0).to_le_bytes();
+            *bytes = label.to_le_bytes();
         }
     }
     Ok(())

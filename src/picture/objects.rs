@@ -3,7 +3,7 @@
 /// Leaves of `map`, values of pixels in rows of `width`, what is part of an object of `labels` (one number for each,
 /// 0 for none), with a line of background between objects that touch. Nothing changes where `labels` are of another
 /// size.
-pub fn keep_objects(map: &mut [u8], labels: &[u32], width: usize) {
+pub fn keep_objects(map: &mut [u8], labels: &[u16], width: usize) {
     if width == 0 || map.len() != labels.len() {
         return;
     }
@@ -17,7 +17,7 @@ pub fn keep_objects(map: &mut [u8], labels: &[u32], width: usize) {
         let right = here.iter().skip(1).chain(here.last());
         let neighbours = right.zip(below);
         for ((value, label), (right, below)) in values.iter_mut().zip(here).zip(neighbours) {
-            let meets = |other: &u32| *other != 0 && other != label;
+            let meets = |other: &u16| *other != 0 && other != label;
             if *label == 0 || meets(right) || meets(below) {
                 *value = 0;
             }

@@ -81,7 +81,7 @@ pub fn grown(
     Ok(Plane {
         height: mask.height,
         width: mask.width,
-        data: labeller.labels().to_vec(),
+        data: labeller.labels().iter().copied().map(u32::from).collect(),
     })
 }
 

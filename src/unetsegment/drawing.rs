@@ -116,7 +116,7 @@ impl Drawer {
                     let labels = objects.map_or(&[][..], Objects::labels);
                     for ((value, class), label) in self.map.iter_mut().zip(mask).zip(labels) {
                         if settings.show_classes.contain(*class) {
-                            *value = settings.palette.instance_value(*label);
+                            *value = settings.palette.instance_value(u32::from(*label));
                         }
                     }
                 }

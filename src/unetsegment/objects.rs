@@ -252,7 +252,7 @@ impl Objects {
             let mut bytes = buffer.make_mut().map_writable()?;
             let (samples, _) = bytes.as_chunks_mut();
             for (sample, label) in samples.iter_mut().zip(&self.labelled.labels) {
-                *sample = u16::try_from(*label).unwrap_or(0).to_le_bytes();
+                *sample = label.to_le_bytes();
             }
         }
         Ok(buffer)
@@ -265,7 +265,7 @@ impl Objects {
     }
 
     /// The number of the object of each pixel.
-    pub fn labels(&self) -> &[u32] {
+    pub fn labels(&self) -> &[u16] {
         &self.labelled.labels
     }
 

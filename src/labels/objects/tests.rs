@@ -8,7 +8,7 @@ const MASK: [u8; 40] = [
     0, 0, 0, 0, 0, 0, 1, 0,
 ];
 
-fn found(rules: Rules) -> (Vec<Object>, Vec<u32>) {
+fn found(rules: Rules) -> (Vec<Object>, Vec<u16>) {
     let mut labeller = Labeller::default();
     labeller.label(&MASK, None, 8, &rules).unwrap();
     labeller.measure_perimeters(8);
@@ -18,7 +18,9 @@ fn found(rules: Rules) -> (Vec<Object>, Vec<u32>) {
 fn areas(rules: Rules) -> Vec<usize> {
     let (objects, labels) = found(rules);
     for object in &objects {
-        let pixels = labels.iter().filter(|label| **label == object.number);
+        let pixels = labels
+            .iter()
+            .filter(|label| u32::from(**label) == object.number);
         assert_eq!(pixels.count(), object.area);
     }
     objects.iter().map(|object| object.area).collect()

@@ -19,7 +19,7 @@ fn frame(tracker: &mut Tracker, boxes: &[(usize, usize, usize, usize)]) -> (Vec<
     let mut labels = labeller.labels().to_vec();
     let mut objects = labeller.objects().to_vec();
     let events = tracker.follow(&mut objects, &mut labels, true).clone();
-    let at = |(x, y, ..): &(usize, usize, usize, usize)| labels[y * WIDTH + x];
+    let at = |(x, y, ..): &(usize, usize, usize, usize)| u32::from(labels[y * WIDTH + x]);
     (boxes.iter().map(at).collect(), events)
 }
 
