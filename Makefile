@@ -14,6 +14,10 @@ ORT ?= cpu
 # The folder of real pictures for the tests; they may not be redistributed.
 pictures := $(or $(UNETSEGMENT_DATA),$(wildcard data),$(wildcard ../shared/data),data)
 
+# Makes tests fail, instead of being skipped, for lack of what `make` has installed; some of it can't be had everywhere.
+require := UNETSEGMENT_REQUIRE=python,aravis$$(for name in micromanager webgpu; do \
+	[ ! -e .cache/$$name/complete ] || printf ,%s $$name; done)
+
 # Allows checking code that needs GStreamer 1.26 where an older one is installed, though not linking it.
 without_1_26 := $(foreach library,GSTREAMER GSTREAMER_ANALYTICS,SYSTEM_DEPS_$(library)_1_0_NO_PKG_CONFIG=1 SYSTEM_DEPS_$(library)_1_0_LIB=none)
 
@@ -43,7 +47,7 @@ test: check ## Check and test everything except what check-* and soak cover
 	@scripts/python-packages.sh micromanager
 	cargo test $(flags) $(trainer)
 	cargo build $(flags) --lib
-	cargo test $(flags)
+	$(require) cargo test $(flags)
 	scripts/fuzz.sh 5
 	@[ -d "$(pictures)" ] || echo 'Skipped: the tests on real pictures, because there are none in $(pictures) (UNETSEGMENT_DATA).'
 	@echo 'All checks and tests have passed.'
@@ -115,16 +119,19 @@ check-browser: rust ## Open the page of examples/browser.py in Chromium
 	cargo build $(flags) --lib
 	tests/browser/check.sh
 
+# The files of tests in the table of RELIABILITY.md.
+promises := allocations buffers cameras caps control drops embedding endings errors failing flow frugality gaps hostile \
+	latency live loading memory pools reliability sharing stopping swapping tracking triggers
+
 # Forty minutes, thirty of them for the cameras.
 .PHONY: soak
-soak: rust ## Run the reliability tests in their long form
+soak: rust ## Run the reliability tests, in their long form where they have one
 	@scripts/packages.sh build run examples cameras
 	@scripts/onnxruntime.sh
 	@scripts/python-packages.sh micromanager
 	cargo build $(flags) --lib
-	UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 cargo test $(flags) --test cameras --test control --test embedding \
-		--test failing --test flow --test hostile --test latency --test live --test loading --test memory \
-		--test reliability --test stopping --test swapping -- --nocapture
+	$(require) UNETSEGMENT_SOAK=1 UNETSEGMENT_MUTATED=20000 \
+		cargo test $(flags) $(addprefix --test ,$(promises)) -- --nocapture
 
 # The trainer first, as in `make build`.
 .PHONY: deb
@@ -134,8 +141,9 @@ deb: build ## Make a Debian package of plugin, trainer, models and ONNX Runtime,
 	cargo deb --no-build --strip --multiarch=foreign --locked
 
 .PHONY: docs
-docs: rust ## Rewrite docs/elements.md from the elements themselves
+docs: rust ## Rewrite docs/elements.md and docs/unet-train.md from the programs themselves
 	@scripts/packages.sh build run
+	UNETSEGMENT_WRITE_REFERENCE=1 cargo test $(flags) $(trainer) --test trainer_reference
 	UNETSEGMENT_WRITE_REFERENCE=1 cargo test $(flags) --test reference
 
 .PHONY: fuzz

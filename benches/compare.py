@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the element and other ways to segment the same frames in turns, and prints how they compare.
+"""Alternates the element with other ways to segment the same frames, and prints a comparison.
 
 usage: compare.py MODEL.onnx FRAMES --peer PEER.py [--how tiles,whole,monai,torch] [--rounds 5]
     [--openvino libonnxruntime.so]
@@ -7,8 +7,8 @@ usage: compare.py MODEL.onnx FRAMES --peer PEER.py [--how tiles,whole,monai,torc
 PEER.py takes `MODEL FRAMES --how HOW --limit N --mosaic N`, prints a line with `fps F`, `p50 T ms` and
 `peak M MiB`, and is run by the Python that runs this. A round is one process of each; every ratio is that of two
 processes of one round, and the median over the rounds is shown with the smallest and the largest.
-`cargo bench --no-run --bench throughput` comes first; its program is found in target/release/deps.
-needs: numpy pillow tifffile, and what PEER.py needs
+Run `cargo bench --no-run --bench throughput` first; its program is found in target/release/deps.
+needs: numpy pillow tifffile, and the packages of PEER.py
 """
 
 import argparse
@@ -32,16 +32,16 @@ parser.add_argument("frames")
 parser.add_argument("--peer", required=True)
 parser.add_argument("--how", default="tiles,whole,monai,torch")
 parser.add_argument("--rounds", type=int, default=5)
-parser.add_argument("--limit", type=int, default=5, help="frames of a process")
+parser.add_argument("--limit", type=int, default=5, help="frames per process")
 parser.add_argument("--mosaic", type=int, default=1)
 parser.add_argument(
-    "--square", type=int, help="cut squares of so many pixels from the mosaic, of 16 bits"
+    "--square", type=int, help="cut 16-bit squares of this side from the mosaic"
 )
 parser.add_argument(
-    "--property", action="append", default=[], help="of the element, as name=value"
+    "--property", action="append", default=[], help="property of the element, as name=value"
 )
-parser.add_argument("--other-model", help="let the element run this one as well")
-parser.add_argument("--openvino", help="let the element run with this ONNX Runtime on OpenVINO as well")
+parser.add_argument("--other-model", help="also run the element with this model")
+parser.add_argument("--openvino", help="also run the element with this ONNX Runtime on OpenVINO")
 parser.add_argument("--masks", action="store_true", help="compare the masks of the first frame")
 options = parser.parse_args()
 
@@ -50,12 +50,12 @@ def throughput():
     found = glob.glob("target/release/deps/throughput-*")
     programs = [file for file in found if "." not in os.path.basename(file)]
     if not programs:
-        sys.exit("build it first: cargo bench --no-run --bench throughput")
+        sys.exit("build the throughput benchmark first: cargo bench --no-run --bench throughput")
     return max(programs, key=os.path.getmtime)
 
 
 def squares(folder, side):
-    """Frames of 16 bits made of those in `folder`, with the noise that 8 bits have lost."""
+    """16-bit frames made from those in `folder`, with the noise that 8 bits have lost."""
     made = tempfile.mkdtemp()
     random = numpy.random.default_rng(1)
     for index, file in enumerate(sorted(glob.glob(f"{folder}/*.png"))[: options.limit]):
@@ -98,9 +98,9 @@ for number in range(options.rounds):
         results[way].append(run(command, options.limit))
         print(f"round {number + 1}: {way} {results[way][-1]}", file=sys.stderr, flush=True)
 
-# Whatever is the element, each as many times as fast as the other ways.
+# How many times as fast each run of the element is as the others.
 own = [way for way in ways if way.startswith("element")]
-print("| | frames/s | ms a frame | peak memory, MiB |", " | ".join(f"{way} is faster by" for way in own), "|")
+print("| | frames/s | ms per frame | peak memory, MiB |", " | ".join(f"{way} is faster by" for way in own), "|")
 print("| --- | --- | --- | --- |" + " --- |" * len(own))
 for way, runs in results.items():
     fps, p50, peak = (statistics.median(column) for column in zip(*runs))

@@ -1,4 +1,4 @@
-//! What drawing costs, each kind alone, on a frame of 696x520 pixels with two hundred cells.
+//! Time of each kind of drawing, on a frame of 696x520 pixels with two hundred cells.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gstunetsegment::picture::annotate::{self, Canvas, Corner};
@@ -8,7 +8,7 @@ use gstunetsegment::picture::{
 
 const WIDTH: usize = 696;
 const HEIGHT: usize = 520;
-/// Pixels from a cell to the next.
+/// Pixels from one cell to the next.
 const PITCH: usize = 40;
 
 fn mask() -> Vec<u8> {
@@ -20,7 +20,7 @@ fn mask() -> Vec<u8> {
     (0..WIDTH * HEIGHT).map(class).collect()
 }
 
-/// Draws the mask in a style, on grey and in place.
+/// Draws the mask in several styles, from grey and in place.
 fn styles(criterion: &mut Criterion) {
     let (coding, levels) = (YuvCoding::default(), Levels::IDENTITY);
     let (mask, colors) = (mask(), &INSTANCE_COLORS[..2]);
@@ -40,8 +40,8 @@ fn styles(criterion: &mut Criterion) {
             thickness,
             ..Style::default()
         };
-        for (name, source) in [("grey to RGB", Some(&frame)), ("RGB", None)] {
-            group.bench_function(format!("{name}, thickness {thickness}"), |bencher| {
+        for (name, source) in [("grey to RGB", Some(&frame)), ("RGB in place", None)] {
+            group.bench_function(format!("{name}, outline={thickness}"), |bencher| {
                 bencher.iter(|| {
                     let plane = PlaneMut {
                         data: &mut rgb[..],
@@ -52,7 +52,7 @@ fn styles(criterion: &mut Criterion) {
                 });
             });
         }
-        group.bench_function(format!("I420, thickness {thickness}"), |bencher| {
+        group.bench_function(format!("I420 in place, outline={thickness}"), |bencher| {
             bencher.iter(|| {
                 let (luma, chroma) = i420.split_at_mut(WIDTH * HEIGHT);
                 let (u, v) = chroma.split_at_mut(WIDTH * HEIGHT / 4);
@@ -66,7 +66,7 @@ fn styles(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Draws upon the mask.
+/// Draws annotations on the mask.
 fn annotations(criterion: &mut Criterion) {
     let mut map = mask();
     let mut canvas = Canvas {
@@ -84,10 +84,10 @@ fn annotations(criterion: &mut Criterion) {
         )
     });
     let mut group = criterion.benchmark_group("696x520");
-    group.bench_function("numbers of 200 objects", |bencher| {
+    group.bench_function("200 object numbers", |bencher| {
         bencher.iter(|| annotate::numbers(&mut canvas, middles.clone()));
     });
-    group.bench_function("legend, scale bar and two lines", |bencher| {
+    group.bench_function("legend, scale bar and two lines of text", |bencher| {
         bencher.iter(|| {
             let lines = ["192 cells", "mask 240 ms old"];
             let entries = [("interphase", 1), ("mitosis", 2), ("dead", 3)];

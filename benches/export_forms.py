@@ -2,8 +2,8 @@
 """Compare forms of the up-convolution and of the crop in an exported network, on ONNX Runtime.
 
 usage: export_forms.py MODEL.onnx [--size N] [--threads N] [--rounds N]
-SIZE is a legal input size. Each form computes the same scores; the forms take turns, and the table shows
-the median of their times as a ratio to that of the file as it is. needs: numpy, onnx, onnxruntime
+SIZE is a legal input size. Each form computes the same scores; the forms alternate, and the table shows
+the median of their times as a ratio to that of the original file. needs: numpy, onnx, onnxruntime
 """
 import argparse, statistics, time
 
@@ -21,7 +21,7 @@ arguments = parser.parse_args()
 
 
 def rewritten(change):
-    """The model with each node replaced by what `change(node, weights)` gives: nodes and new weights."""
+    """The model with each node replaced by the nodes and new weights that `change(node, weights)` returns."""
     model = onnx.load(arguments.model)
     graph = model.graph
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -41,7 +41,7 @@ def keep(node, _):
 
 
 def depth_to_space(node, weights):
-    """Up-convolution: a 1x1 convolution to four times the channels, and a sorting."""
+    """Up-convolution: a 1x1 convolution to four times the channels, and DepthToSpace."""
     if node.op_type != "ConvTranspose":
         return [node], {}
     source, weight, bias = node.input
@@ -56,7 +56,7 @@ def depth_to_space(node, weights):
 
 
 def negative_pads(node, weights):
-    """Crop: padding by less than nothing."""
+    """Crop: negative padding."""
     if node.op_type != "Slice":
         return [node], {}
     border = int(weights[node.input[1]][0])
@@ -66,7 +66,7 @@ def negative_pads(node, weights):
 
 
 def two_convolutions():
-    """Crop: no joining, but a convolution of each half, and their sum."""
+    """Crop: the sum of one convolution of each half instead of Concat."""
     joined = {}
 
     def change(node, weights):
@@ -99,7 +99,7 @@ forms = {
 }
 options = ort.SessionOptions()
 options.intra_op_num_threads = arguments.threads
-options.log_severity_level = 3  # weights that a form has no use for
+options.log_severity_level = 3  # ignore warnings about unused weights
 sessions = {name: ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             for name, model in forms.items()}
 image = np.random.default_rng(1).normal(size=(1, 1, arguments.size, arguments.size)).astype(np.float32)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How many times as fast as a model ONNX Runtime runs other forms of it, in turns.
+"""Speed of other forms of a model relative to the model, on ONNX Runtime, alternating.
 
 usage: forms.py MODEL.onnx FORM.onnx... [--size 584x760] [--rounds 7]
 
-SIZE is height x width of the input. Prints for each form the median, the smallest and the largest of the ratios of runs
-that follow each other.
+SIZE is height x width of the input. Prints for each form the median, the smallest and the largest ratio of
+consecutive runs.
 needs: numpy onnxruntime
 """
 

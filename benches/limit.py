@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How near ONNX Runtime comes to what the processor can: runs of a network in turns with products of matrices.
+"""How close ONNX Runtime comes to the limit of the CPU: runs of a network, alternating with matrix products.
 
 usage: limit.py MODEL.onnx [--sizes 592x768,...] [--rounds 11] [--side 3072]
 
-Prints for each size, height x width of the network's input, the multiplications and additions of its convolutions, the
-time a megapixel, and the share of the speed of numpy's products that it computes with: median, smallest and largest of
-the ratios of neighbours.
+Prints for each size, height x width of the network's input, the multiplications and additions of its convolutions,
+the time per megapixel, and its speed as a share of that of numpy's matrix products: median, smallest and largest
+ratio of consecutive runs.
 needs: numpy onnx onnxruntime
 """
 
@@ -21,12 +21,12 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("model")
 parser.add_argument("--sizes", default="592x768")
 parser.add_argument("--rounds", type=int, default=11)
-parser.add_argument("--side", type=int, default=3072, help="of the matrices")
+parser.add_argument("--side", type=int, default=3072, help="side of the matrices")
 options = parser.parse_args()
 
 
 def operations(height, width):
-    """Those of all convolutions, two for each weight that a pixel meets."""
+    """Operations of all convolutions: two per weight and pixel."""
     model = onnx.load(options.model)
     for dim, extent in zip(model.graph.input[0].type.tensor_type.shape.dim, (1, 1, height, width)):
         dim.dim_value = extent
@@ -39,7 +39,7 @@ def operations(height, width):
     total = 0
     for node in graph.node:
         if node.op_type in ("Conv", "ConvTranspose"):
-            # The one reads each weight for each pixel that it makes, the other for each that it is given.
+            # Conv applies each weight to every output pixel, ConvTranspose to every input pixel.
             pixels = shapes[node.output[0] if node.op_type == "Conv" else node.input[0]][2:]
             total += 2 * numpy.prod(weights[node.input[1]]) * numpy.prod(pixels)
     return int(total)
@@ -54,7 +54,7 @@ def timed(work):
 session = onnxruntime.InferenceSession(options.model, providers=["CPUExecutionProvider"])
 name = session.get_inputs()[0].name
 one, other = numpy.random.default_rng(1).random((2, options.side, options.side), dtype=numpy.float32)
-print("| input | GFLOP a megapixel | ms a megapixel | share of the speed of matrix products |")
+print("| input | GFLOP per megapixel | ms per megapixel | share of the speed of matrix products |")
 print("| --- | --- | --- | --- |")
 for size in options.sizes.split(","):
     height, width = map(int, size.split("x"))

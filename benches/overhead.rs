@@ -1,6 +1,6 @@
-//! What the element costs beside the network: a frame through the element against the bare runs of the network
-//! on tensors of the same shapes, in turn, so that a machine whose speed drifts does not decide. Then a whole
-//! pipeline, in which pictures are decoded and drawn upon on threads of their own.
+//! Overhead of the element: a frame through the element compared with bare runs of the network on tensors of the same
+//! shapes, alternating, so that drifting machine speed doesn't affect the ratio. Then a whole pipeline, which decodes
+//! and draws on threads of its own.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -13,32 +13,33 @@ use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
 use gstunetsegment::inference::{Model, Options};
-use gstunetsegment::segmenter::{Segmenter, Tiles};
+use gstunetsegment::segmenter::{Segmenter, TileOptions};
 use gstunetsegment::tiling::Size;
 
-/// The shipped model of most weights, as seen from the package.
+/// The shipped model with most weights, relative to the package.
 const MODEL: &str = "models/nuclei-fluo.onnx";
 
-/// Frames of a microscope's usual cameras.
+/// Frame sizes of usual microscope cameras.
 const SIZES: [(usize, usize); 2] = [(696, 520), (2088, 1560)];
 
-/// Frames of the pipeline.
+/// Number of frames in the pipeline.
 const FRAMES: usize = 12;
 
 /// The network alone.
 struct Bare {
     model: Model,
-    /// Runs that a frame takes.
+    /// Runs per frame.
     runs: usize,
 }
 
 impl Bare {
-    /// With tensors of the shape that the element plans for frames of `size`.
+    /// Uses tensors of the shape that the element plans for frames of `size`.
     fn new(path: &Path, size: Size) -> Self {
-        let mut segmenter = Segmenter::open(path, &Options::default(), Tiles::default()).unwrap();
+        let (options, tiles) = (Options::default(), TileOptions::default());
+        let mut segmenter = Segmenter::open(path, &options, tiles).unwrap();
         let plan = segmenter.prepare(size).unwrap();
         let (runs, outer) = (plan.len(), plan.outer);
-        let mut model = Model::open(path, &Options::default()).unwrap();
+        let mut model = Model::open(path, &options).unwrap();
         model.shape(outer.height, outer.width).unwrap();
         Bare { model, runs }
     }
@@ -58,7 +59,7 @@ fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// A frame of 16 bits.
+/// A 16-bit frame.
 fn frame(size: Size) -> gst::Buffer {
     let picture = common::cells(size.width, size.height, 1);
     let bytes: Vec<u8> = picture
@@ -73,7 +74,7 @@ fn element(path: &Path, output: &str, size: Size) -> Harness {
     common::harness(&element, "GRAY16_LE", size.width, size.height)
 }
 
-/// Median, smallest and largest.
+/// Median, smallest and largest value as text.
 fn spread(mut ratios: Vec<f64>) -> String {
     ratios.sort_by(f64::total_cmp);
     let (first, last) = (ratios[0], ratios[ratios.len() - 1]);
@@ -97,7 +98,7 @@ fn frames(path: &Path, size: Size, pairs: usize) {
         };
         let ratios = spread((0..pairs).map(|_| ratio()).collect());
         println!(
-            "{}x{}, output={output}: element / {} bare run(s), {pairs} pairs: {ratios}",
+            "{}x{}, output={output}: time in the element / {} bare run(s), {pairs} pairs: {ratios}",
             size.width, size.height, bare.runs,
         );
     }
@@ -148,7 +149,7 @@ fn main() {
         alone.as_secs_f64() / pipeline(&path, &pictures).as_secs_f64()
     });
     println!(
-        "decode ! queue ! unetsegment ! queue ! convert: frames a second / those of bare runs, 5 pairs: {}",
+        "decode ! queue ! unetsegment ! queue ! convert: frames per second / those of bare runs, 5 pairs: {}",
         spread(ratios.collect())
     );
 }

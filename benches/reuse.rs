@@ -1,6 +1,6 @@
-//! What `reuse=threshold` saves where little moves: a frame of a time-lapse with new noise in each frame and one
-//! cell that wanders over it, through one element that infers all of it and one that infers what changed, in
-//! turns. The pictures are those that the tests use (`UNETSEGMENT_DATA`).
+//! Time saved by `reuse=threshold` if little moves: a frame of a time-lapse, with new noise each time and one moving
+//! cell, alternating through an element that infers the whole frame and one that infers only what changed. The
+//! pictures are those of the tests (`UNETSEGMENT_DATA`).
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -15,11 +15,11 @@ use gstreamer_check::Harness;
 
 const MODEL: &str = "models/cells-phase-contrast.onnx";
 
-/// Photons for each of 255 grey values: little light, more, and what a camera sees that holds 30,000 electrons a pixel
-/// and is exposed so that white fills it.
+/// Photons per grey value (of 255): little light, more, and a camera with a full well of 30,000 electrons, reached at
+/// white.
 const PHOTONS: [f64; 3] = [8.0, 64.0, 118.0];
 
-/// Frames; several times the 100 after which all is inferred anew would be the same again.
+/// Number of frames. After 100 everything is inferred again, so more than a few hundred add nothing.
 const FRAMES: usize = 200;
 
 fn main() {
@@ -32,7 +32,7 @@ fn main() {
     }
 }
 
-/// With so many photons for each grey value.
+/// Measures with `photons` per grey value.
 fn measure(folder: &Path, photons: f64) {
     let mut scene = Scene::real(folder, photons).expect("t000.png");
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join(MODEL);
@@ -61,20 +61,17 @@ fn measure(folder: &Path, photons: f64) {
     }
     let stats: gst::Structure = elements[1].property("stats");
     println!(
-        "{photons} photons a grey value, {FRAMES} frames: {:.2} times the frames a second, {:.1} % reused",
+        "{photons} photons per grey value, {FRAMES} frames: {:.2} times as fast, {:.1} % reused",
         total[0].as_secs_f64() / total[1].as_secs_f64(),
         100.0 * stats.get::<f64>("reused").unwrap(),
     );
-    let said = |name: &str, values: &[f64]| {
+    let report = |name: &str, values: &[f64]| {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let least = values.iter().copied().fold(1.0, f64::min);
         println!("  IoU of {name}: {mean:.4} on average, {least:.4} at least");
     };
-    said("reusing and inferring all of a frame", &own);
-    said(
-        "inferring all of it twice, with noise of its own each time",
-        &of_noise,
-    );
+    report("reuse=threshold with reuse=off", &own);
+    report("reuse=off with itself, with different noise", &of_noise);
 }
 
 fn segment(harness: &mut Harness, frame: Vec<u8>) -> Vec<u8> {
@@ -82,7 +79,7 @@ fn segment(harness: &mut Harness, frame: Vec<u8>) -> Vec<u8> {
     common::mask_of(&harness.push_and_pull(buffer).unwrap()).0
 }
 
-/// Intersection over union of what is not background.
+/// Intersection over union of the foreground.
 fn iou(a: &[u8], b: &[u8]) -> f64 {
     let pairs = || a.iter().zip(b);
     let both = pairs().filter(|(a, b)| **a > 0 && **b > 0).count();

@@ -1,5 +1,5 @@
-//! What a megapixel costs, from a quarter to 16 of them in a frame: the element with its usual memory for a
-//! tile, and with little.
+//! Time per megapixel, for frames of a quarter to 16 megapixels: the element with its default `tile-memory`, and with
+//! less.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -14,7 +14,7 @@ const MODEL: &str = "models/cells-phase-contrast.onnx";
 /// Sides of square frames, in pixels.
 const SIDES: [usize; 6] = [512, 768, 1024, 2048, 3072, 4096];
 
-/// Rounds over all sizes, so that a machine whose speed drifts does not decide.
+/// Rounds over all sizes, so that drifting machine speed affects all of them.
 const ROUNDS: usize = 3;
 
 fn main() {
@@ -30,15 +30,15 @@ fn main() {
         let medians = times.iter_mut().map(|times| median(times));
         let medians: Vec<f64> = medians.collect();
         let middle = median(&mut medians.clone());
-        println!("tile-memory={memory}, seconds a megapixel:");
+        println!("tile-memory={memory}, seconds per megapixel:");
         for (side, seconds) in SIDES.into_iter().zip(medians) {
-            let beside = 100.0 * (seconds / middle - 1.0);
-            println!("  {side}x{side}: {seconds:.3}, {beside:+.0} % of the median");
+            let deviation = 100.0 * (seconds / middle - 1.0);
+            println!("  {side}x{side}: {seconds:.3}, {deviation:+.0} % from the median");
         }
     }
 }
 
-/// Seconds a megapixel that a frame takes after the first one.
+/// Seconds per megapixel, after the first frame.
 fn per_megapixel(model: &Path, memory: &str, side: usize) -> f64 {
     let element = common::element(model, &[("output", "mask"), ("tile-memory", memory)]);
     let mut harness = common::harness(&element, "GRAY8", side, side);
@@ -54,7 +54,7 @@ fn per_megapixel(model: &Path, memory: &str, side: usize) -> f64 {
     total / frames as f64 / (side * side) as f64 * 1e6
 }
 
-/// The middle one; sorts them.
+/// The median; sorts the values.
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

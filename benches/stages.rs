@@ -1,16 +1,16 @@
-//! What the stages of a frame cost beside the network, each alone: a picture of 2088x1560 pixels.
+//! Time of each stage of a frame outside the network, for a picture of 2088x1560 pixels.
 
 use std::hint::black_box;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use gstunetsegment::contract::{Activation, Channels, Geometry, Normalization, Sizes};
-use gstunetsegment::labels::{Labeller, Rules, Split};
+use gstunetsegment::labels::{Labeller, ObjectRules, Split};
 use gstunetsegment::picture::{
     Format, Frame, FrameMut, Levels, Normalizer, Plane, PlaneMut, Scaling, Style, YuvCoding,
-    default_color, draw, fill,
+    default_color, draw, fill_tile_input,
 };
-use gstunetsegment::reuse::{Kept, Reuse};
+use gstunetsegment::reuse::{Reuse, ReuseCache};
 use gstunetsegment::tiling::{Blend, Decision, Plan, Size, Stitcher, TileSize};
 
 const SIZE: Size = Size {
@@ -26,7 +26,7 @@ const GEOMETRY: Geometry = Geometry {
     sizes: Sizes::Steps { min: 16, step: 16 },
 };
 
-/// Discs on a grid, and a texture in between.
+/// Discs on a grid, with texture in between.
 fn picture() -> Vec<u16> {
     let value = |at: usize| {
         let (y, x) = (at / SIZE.width, at % SIZE.width);
@@ -63,7 +63,7 @@ fn stages(criterion: &mut Criterion) {
 
 fn statistics(group: &mut Group, frame: &Frame) {
     let mut normalizer = Normalizer::new(Normalization::ZScore);
-    group.bench_function("statistics", |bencher| {
+    group.bench_function("statistics of 16-bit pixels", |bencher| {
         bencher.iter(|| black_box(normalizer.scaling(frame, Channels::Gray)));
     });
 }
@@ -77,11 +77,11 @@ fn plan(blend: Blend) -> Plan {
 fn filling(group: &mut Group, frame: &Frame) {
     let plan = plan(Blend::Crop);
     let mut input = vec![0.0; plan.outer.area()];
-    group.bench_function("pixels into mirrored tiles", |bencher| {
+    group.bench_function("fill mirrored tiles", |bencher| {
         bencher.iter(|| {
             for tile in plan.tiles() {
                 let scaling = Scaling::IDENTITY;
-                fill(frame, Channels::Gray, scaling, tile, plan.outer, &mut input);
+                fill_tile_input(frame, Channels::Gray, scaling, tile, plan.outer, &mut input);
             }
         });
     });
@@ -89,50 +89,53 @@ fn filling(group: &mut Group, frame: &Frame) {
 
 fn stitching(group: &mut Group) {
     let mut mask = vec![0; SIZE.area()];
-    for blend in [Blend::Crop, Blend::Gaussian] {
+    for (name, blend) in [("crop", Blend::Crop), ("gaussian", Blend::Gaussian)] {
         let plan = plan(blend);
         let decision = Decision::new(Activation::Softmax, 2, 0.5);
         let mut stitcher = Stitcher::new(&plan, decision).unwrap();
         let values = 0..2 * plan.output.area();
         let scores: Vec<f32> = values.map(|at| (at % 7) as f32).collect();
         let scores = &scores[..];
-        group.bench_function(format!("stitch, {blend:?}"), |bencher| {
-            bencher.iter(|| {
-                stitcher.begin();
-                for tile in plan.tiles() {
-                    stitcher.add(tile, (scores, plan.output), &mut mask, None);
-                }
-                stitcher.finish(&mut mask, None);
-            });
-        });
+        group.bench_function(
+            format!("stitch scores into a mask, blend={name}"),
+            |bencher| {
+                bencher.iter(|| {
+                    stitcher.begin();
+                    for tile in plan.tiles() {
+                        stitcher.add(tile, (scores, plan.output), &mut mask, None);
+                    }
+                    stitcher.finish(&mut mask, None);
+                });
+            },
+        );
     }
 }
 
 fn changes(group: &mut Group, frame: &Frame) {
     let reuse = Reuse::Threshold { most_frames: 1000 };
-    let mut kept = Kept::new(reuse, &plan(Blend::Crop), &GEOMETRY, true).unwrap();
-    group.bench_function("what changed, by more than noise", |bencher| {
+    let mut cache = ReuseCache::new(reuse, &plan(Blend::Crop), &GEOMETRY, true).unwrap();
+    group.bench_function("find changes, reuse=threshold", |bencher| {
         bencher.iter(|| {
-            black_box(kept.look(frame, Channels::Gray, Scaling::IDENTITY));
+            black_box(cache.update(frame, Channels::Gray, Scaling::IDENTITY));
         });
     });
 }
 
 fn objects(group: &mut Group, values: &[u16], mask: &[u8]) {
-    // Surest in the middle of each disc, so that there are cores.
+    // Highest in the middle of each disc, so that there are cores.
     let probability: Vec<f32> = values
         .iter()
         .map(|value| f32::from(*value) / 1500.0)
         .collect();
     for (name, split) in [
-        ("objects", Split::Off),
-        ("objects from cores", Split::Cores),
+        ("find objects", Split::Off),
+        ("find objects, split=cores", Split::Cores),
     ] {
         let mut labeller = Labeller::default();
-        let rules = Rules {
+        let rules = ObjectRules {
             split,
             min_area: 16,
-            ..Rules::default()
+            ..ObjectRules::default()
         };
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
@@ -146,7 +149,7 @@ fn objects(group: &mut Group, values: &[u16], mask: &[u8]) {
 fn overlay(group: &mut Group, frame: &Frame, mask: &[u8]) {
     let mut drawn = vec![0; 3 * SIZE.area()];
     let colors: Vec<_> = (0..2).map(default_color).collect();
-    group.bench_function("overlay, grey of 16 bits to RGB", |bencher| {
+    group.bench_function("draw overlay, 16-bit grey to RGB", |bencher| {
         bencher.iter(|| {
             let plane = PlaneMut {
                 data: &mut drawn[..],

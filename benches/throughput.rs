@@ -1,14 +1,13 @@
-//! How many frames a second one process segments, and what memory it takes:
+//! Frames per second and peak memory of one process:
 //!
 //! ```sh
 //! cargo bench --bench throughput -- MODEL.onnx FRAMES [--mosaic 3] [--repeat 2] [--limit 5]
 //!     [--out FOLDER] [--property tile-memory=256]...
 //! ```
 //!
-//! FRAMES is a folder of grey PNG or TIFF files of 8 or 16 bits, read before the clock starts; `--mosaic 3` puts
-//! nine copies of each together. The first frame is segmented once before, too. Prints one line: frames a
-//! second, median and 95th percentile of the time of a frame, peak memory. `benches/compare.py` runs it in
-//! turns with other programs.
+//! FRAMES is a folder of grey PNG or TIFF files of 8 or 16 bits, read before the clock starts; `--mosaic 3` combines
+//! nine copies of each. The first frame is also segmented once before. Prints one line: frames per second, median and
+//! 95th percentile of the time of a frame, peak memory. `benches/compare.py` alternates it with other programs.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -20,18 +19,18 @@ use clap::Parser;
 use gstreamer as gst;
 use image::{DynamicImage, GrayImage};
 
-/// What to measure.
+/// Command line.
 #[derive(Parser)]
 struct Options {
     model: PathBuf,
     frames: PathBuf,
-    /// Copies of a frame side by side, and below each other
+    /// Copies of a frame in each direction
     #[arg(long, default_value_t = 1)]
     mosaic: usize,
-    /// How often to go through the frames
+    /// Number of passes through the frames
     #[arg(long, default_value_t = 1)]
     repeat: usize,
-    /// Use no more than the first so many frames; 0: all
+    /// Use only this many frames; 0: all
     #[arg(long, default_value_t = 0)]
     limit: usize,
     /// Write the masks into this folder
@@ -40,7 +39,7 @@ struct Options {
     /// Property of the element, as name=value
     #[arg(long = "property")]
     properties: Vec<String>,
-    /// What cargo says to every benchmark
+    /// Passed by cargo to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -103,7 +102,7 @@ fn mosaic(bytes: &[u8], stride: usize, count: usize) -> Vec<u8> {
     rows.repeat(count)
 }
 
-/// Most memory that this process ever took, in MiB.
+/// Peak memory of this process, in MiB.
 fn peak() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

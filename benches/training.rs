@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use gstunetsegment::train::augment::Tile;
-use gstunetsegment::train::cpu::Pictures;
-use gstunetsegment::train::cpu::optimizer::Rule;
-use gstunetsegment::train::learner::{Learner, Teaching};
+use gstunetsegment::train::cpu::InputBatch;
+use gstunetsegment::train::cpu::optimizer::UpdateRule;
+use gstunetsegment::train::learner::{Learner, LearnerSettings};
 use gstunetsegment::train::network::Scorer;
 use gstunetsegment::train::plane::Plane;
 use gstunetsegment::train::weights;
@@ -16,7 +16,7 @@ use gstunetsegment::unet::UNet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// Measured of each, after one that is not.
+/// Measured runs of each, after a warm-up.
 const RUNS: usize = 7;
 
 fn main() {
@@ -39,15 +39,15 @@ fn main() {
         "the next legal size"
     );
     let rng = &mut StdRng::seed_from_u64(1);
-    let teaching = Teaching {
+    let settings = LearnerSettings {
         dropout: 0.0,
-        rule: Rule::Sgd {
+        rule: UpdateRule::Sgd {
             momentum: 0.99,
             decay: 0.0,
         },
     };
     let values = weights::initial(&unet, rng);
-    let mut learner = Learner::new(unet, values, teaching, &Device::flex());
+    let mut learner = Learner::new(unet, values, settings, &Device::flex());
     let output = size - 2 * unet.geometry().margin;
     let tiles: Vec<Tile> = (0..batch)
         .map(|_| Tile {
@@ -62,7 +62,7 @@ fn main() {
     let numbers: Vec<f32> = tiles.iter().flat_map(|t| t.image[0].data.clone()).collect();
     let mut scorer = Scorer::new(unet, learner.values(), &Device::flex());
     let forward = median(|| {
-        scorer.scores(Pictures {
+        scorer.scores(InputBatch {
             numbers: &numbers,
             batch,
             size: (size, size),

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A GenICam camera: prints what is found on each frame, at the camera's rate whatever the network's. Without the name of
-# a camera it starts a simulated one, a GigE camera on this machine whose picture is a moving pattern.
+# A GenICam camera: prints the number of objects on each frame, at the camera's rate, however slow the network is. If no
+# camera is named, it starts a simulated one: a GigE camera on this machine whose picture is a moving pattern.
 #   examples/aravis.sh models/nuclei-fluo.int8.onnx [CAMERA]
-# Debian's packages: aravis-tools (which brings aravissrc along), gstreamer1.0-tools.
+# Debian's packages: aravis-tools (which also installs aravissrc), gstreamer1.0-tools.
 set -euo pipefail
 
 [ $# -ge 1 ] || { echo "usage: aravis.sh MODEL.onnx [CAMERA]" >&2; exit 1; }
@@ -14,12 +14,12 @@ size=
 
 if [ -z "$camera" ]; then
     camera=Aravis-UNET
-    # Larger frames don't fit the 208 KiB that Linux keeps for a socket, unless net.core.rmem_default is raised.
+    # Larger frames don't fit into the 208 KiB that Linux reserves for a socket, unless net.core.rmem_default is raised.
     size=,width=240,height=180,framerate=20/1
     arv-fake-gv-camera-0.8 --interface 127.0.0.1 --serial UNET >/dev/null &
     trap 'kill %1' EXIT
     sleep 1
-    # With the right to read packets as they come, root's, Aravis misses those of a camera on the same machine.
+    # With the right to read raw packets, which root has, Aravis misses those of a camera on the same machine.
     [ "$(id -u)" != 0 ] || as_user=(setpriv --inh-caps=-net_raw --bounding-set=-net_raw)
 fi
 

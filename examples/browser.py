@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""Shows the overlay in a browser, on this machine or another, with the count beside it: motion JPEG, which every browser
+"""Shows the overlay in a browser, on this machine or another, with the count below it: motion JPEG, which every browser
 shows without a plugin, and the element's messages as server-sent events.
 
     python3 examples/browser.py models/nuclei-fluo.int8.onnx "videotestsrc is-live=true pattern=ball" 8080
 
-Then open http://localhost:8080/. Whoever reaches the port sees the picture: keep it to a network that you trust.
+Then open http://localhost:8080/. Anyone who can reach the port sees the picture: use it only on a network that you
+trust.
 """
 
 import json
@@ -19,9 +20,10 @@ gi.require_version("GstApp", "1.0")
 from gi.repository import GLib, Gst, GstApp  # noqa: E402, F401 - GstApp gives appsink its methods
 
 SOURCE = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=512,height=512,framerate=10/1"
-# The picture that follows. A browser shows one when it has read the head of the next, so that goes out right behind it.
+# Comes before each picture. A browser shows a picture only when it has read the head of the next one, so that is sent
+# right after it.
 HEAD = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n"
-# The icon is empty: browsers would ask for one.
+# The icon is empty, because browsers would request one.
 PAGE = b"""<!doctype html>
 <title>unetsegment</title>
 <link rel="icon" href="data:,">
@@ -38,7 +40,7 @@ new EventSource("/counts").onmessage = (event) => {
 
 
 class Latest:
-    """The newest of something; whoever is slow misses what came meanwhile."""
+    """The newest value of something; slow readers miss those in between."""
 
     def __init__(self):
         self.changed = threading.Condition()
@@ -76,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             send()
         except (BrokenPipeError, ConnectionResetError):
-            # The browser has gone.
+            # The browser has closed the connection.
             pass
 
     def page(self):
@@ -99,8 +101,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def listening(port):
-    """A server at a port, which is a text of the user's."""
+def listen(port):
+    """Starts a server at a port, given as text."""
     if not port.isdecimal() or int(port) > 65535:
         sys.exit(f"error: PORT has to be a number from 0 to 65535, not {port}")
     try:
@@ -126,7 +128,7 @@ def main():
     except GLib.Error as error:
         sys.exit(f"error: {error.message}")
     pipeline.get_by_name("segment").set_property("model-file", model)
-    print(f"http://localhost:{listening(port).server_port}/", flush=True)
+    print(f"http://localhost:{listen(port).server_port}/", flush=True)
     pipeline.set_state(Gst.State.PLAYING)
     try:
         run(pipeline)
@@ -137,7 +139,7 @@ def main():
 
 
 def run(pipeline):
-    """Hands pictures and counts on until the stream ends."""
+    """Passes pictures and counts to the server until the stream ends."""
     jpegs, bus = pipeline.get_by_name("jpegs"), pipeline.get_bus()
     wanted = Gst.MessageType.ELEMENT | Gst.MessageType.ERROR | Gst.MessageType.EOS
     while True:

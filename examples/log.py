@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Writes what the element's messages tell as a table: a line for each object of each frame, as CSV, or all fields as JSON
-lines where the file ends in .jsonl. Columns in micrometres have something in them where --pixel-size or the model says how
-large a pixel is.
+"""Writes the element's messages to a file: as CSV with a line for each object of each frame, or, if the file's name
+ends in .jsonl, as JSON lines with all fields. Columns in micrometres are empty unless --pixel-size or the model gives
+the size of a pixel.
 
     python3 examples/log.py models/nuclei-fluo.onnx cells.csv "videotestsrc num-buffers=20 pattern=ball" --pixel-size 0.65
 """
@@ -23,7 +23,7 @@ OF_OBJECT += ["area-um2", "x-um", "y-um", "perimeter-um"]
 
 
 def plain(value):
-    """A value of a message as Python and JSON have it."""
+    """A value of a message as a Python value that JSON can hold."""
     if isinstance(value, Gst.Structure):
         return {value.nth_field_name(n): plain(value.get_value(value.nth_field_name(n))) for n in range(value.n_fields())}
     if isinstance(value, Gst.ValueArray):
@@ -31,12 +31,12 @@ def plain(value):
     return value
 
 
-def asked_for():
+def arguments():
     parser = argparse.ArgumentParser(description="A table of every object.")
     parser.add_argument("model", metavar="MODEL.onnx")
     parser.add_argument("file", metavar="FILE.csv|FILE.jsonl")
-    parser.add_argument("source", metavar="SOURCE", nargs="?", default=SOURCE, help="the pipeline's first part")
-    parser.add_argument("--pixel-size", type=float, default=0, help="micrometres of a pixel; 0: as the model says")
+    parser.add_argument("source", metavar="SOURCE", nargs="?", default=SOURCE, help="the first part of the pipeline")
+    parser.add_argument("--pixel-size", type=float, default=0, help="micrometres per pixel; 0: as the model says")
     return parser.parse_args()
 
 
@@ -53,24 +53,24 @@ def messages(bus):
             yield plain(message.get_structure())
 
 
-def write(told, file):
+def write(messages, file):
     with open(file, "w", newline="") as out:
         if file.endswith(".jsonl"):
-            out.writelines(json.dumps(fields) + "\n" for fields in told)
+            out.writelines(json.dumps(fields) + "\n" for fields in messages)
             return
         table = csv.writer(out)
         table.writerow(OF_FRAME + OF_OBJECT)
-        for fields in told:
+        for fields in messages:
             of_frame = [fields.get(name, "") for name in OF_FRAME]
             table.writerows(of_frame + [found.get(name, "") for name in OF_OBJECT] for found in fields["object-list"])
 
 
 def main():
-    asked = asked_for()
+    args = arguments()
     Gst.init(None)
-    # videoconvert leaves alone what the element takes: 16 bits stay.
+    # videoconvert passes formats that the element accepts unchanged: 16 bits stay.
     text = (
-        f"{asked.source} ! videoconvert ! "
+        f"{args.source} ! videoconvert ! "
         "unetsegment name=segment output=none track=true post-messages=true post-objects=true ! fakesink sync=false"
     )
     try:
@@ -78,11 +78,11 @@ def main():
     except GLib.Error as error:
         sys.exit(f"error: {error.message}")
     segment = pipeline.get_by_name("segment")
-    segment.set_property("model-file", asked.model)
-    segment.set_property("pixel-size", asked.pixel_size)
+    segment.set_property("model-file", args.model)
+    segment.set_property("pixel-size", args.pixel_size)
     try:
         pipeline.set_state(Gst.State.PLAYING)
-        write(messages(pipeline.get_bus()), asked.file)
+        write(messages(pipeline.get_bus()), args.file)
     except OSError as error:
         sys.exit(f"error: {error}")
     finally:

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
-"""Lets what is seen steer a microscope: Micro-Manager's frames go through the element as they come, and its `trigger`
-sets the exposure: short from the moment on that there is much to see, long again when there is little. Nothing is counted
-here: the element says when the condition begins to hold, and when it ends. The camera is Micro-Manager's DemoCamera, which
-shows beads; another one is a matter of `core.loadSystemConfiguration("my.cfg")`.
+"""Lets the contents of the picture control a microscope: Micro-Manager's frames go through the element as they come,
+and messages of its `trigger` set the exposure: short while there are many objects, long otherwise. The program counts
+nothing itself: the element reports when the condition starts and stops holding. The camera is Micro-Manager's
+DemoCamera, which shows beads; for another one, call `core.loadSystemConfiguration("my.cfg")` instead.
 
     pip install pymmcore-plus mm-test-adapters numpy
     python3 examples/micromanager.py models/nuclei-fluo.int8.onnx
 
-Python has to be one that has GStreamer: Debian's python3-gi and gir1.2-gst-plugins-base-1.0 go with /usr/bin/python3.
+This needs a Python with GStreamer: Debian's python3-gi and gir1.2-gst-plugins-base-1.0 are for /usr/bin/python3.
 """
 
 import sys
@@ -22,13 +22,13 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
 from gi.repository import Gst, GstApp  # noqa: E402, F401 - GstApp gives appsrc its methods
 
-# At most.
+# Time limit.
 SECONDS = 60
-# Begins to hold at 25 objects and ends below 15, so that a count between them does not switch to and fro.
+# Starts holding at 25 objects and stops below 15, so that a count in between does not switch back and forth.
 TRIGGER = "objects >= 25 until 15"
-# What GStreamer calls pictures of so many bytes a pixel.
+# GStreamer's formats by bytes per pixel.
 FORMATS = {1: "GRAY8", 2: "GRAY16_LE"}
-# In ms: the exposure while that holds, and otherwise.
+# Exposure in ms, while the condition holds and otherwise.
 SHORT, LONG = 20, 100
 
 
@@ -46,13 +46,13 @@ def camera():
 
 
 def rows(picture):
-    """The bytes of a picture, with rows of a multiple of four, as GStreamer has them."""
+    """The bytes of a picture, with rows padded to a multiple of four bytes, as GStreamer expects."""
     missing = -picture.shape[1] % (4 // picture.itemsize)
     return np.pad(picture, ((0, 0), (0, missing))).tobytes()
 
 
 def steer(core, fields):
-    """Sets the exposure by a message of the trigger; whether it begins to hold."""
+    """Sets the exposure according to a message of the trigger; returns whether the condition starts holding."""
     begins = fields.get_value("active")
     core.setExposure(SHORT if begins else LONG)
     what = "begins" if begins else "ends"
@@ -74,11 +74,11 @@ def main():
     segment = pipeline.get_by_name("segment")
     segment.set_property("model-file", sys.argv[1])
     segment.set_property("trigger", TRIGGER)
-    # In ms: by a mask that is older no condition holds. A slow processor takes a second for each.
+    # In ms: no condition holds with an older mask. A slow processor takes a second for each.
     segment.set_property("max-mask-age", 10_000)
     form = FORMATS.get(core.getBytesPerPixel())
     if form is None:
-        sys.exit("the camera has to give grey pictures of 8 or 16 bits")
+        sys.exit("the camera has to deliver grey pictures of 8 or 16 bits")
     size = f"width={core.getImageWidth()},height={core.getImageHeight()}"
     source.set_property("caps", Gst.Caps.from_string(f"video/x-raw,format={form},{size},framerate=0/1"))
     try:
@@ -92,7 +92,7 @@ def main():
 
 
 def run(core, source, bus):
-    """Goes on until the condition has begun to hold and ended."""
+    """Runs until the condition has started and stopped holding, or for SECONDS."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         while core.getRemainingImageCount() > 0:
@@ -106,7 +106,7 @@ def run(core, source, bus):
             continue
         if not steer(core, message.get_structure()):
             return
-        # As if the stage went to a place with fewer beads.
+        # As if the stage moved to a place with fewer beads.
         core.setProperty("Camera", "BeadDensity", "10")
 
 

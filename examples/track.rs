@@ -1,6 +1,6 @@
-//! Follows cells and writes what the Cell Tracking Challenge takes as a result: `mask000.tif`, `mask001.tif`, ... with a
+//! Tracks cells and writes the result format of the Cell Tracking Challenge: `mask000.tif`, `mask001.tif`, ... with a
 //! number for each cell, and `res_track.txt` with a line for each track: number, first frame, last frame, and the track
-//! that it has come out of by a division, or 0.
+//! that it descends from by a division, or 0.
 //!
 //! ```sh
 //! cargo run --release --example track -- models/nuclei-fluo.onnx 01_RES \
@@ -52,22 +52,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     let _ = pipeline.set_state(gst::State::Playing);
     let mut tracks = Tracks::default();
     let mut frame = 0;
-    let mut told = VecDeque::new();
+    let mut messages = VecDeque::new();
     let mut error = None;
     while error.is_none() && !labels.is_eos() {
         let sample = labels.try_pull_sample(gst::ClockTime::from_mseconds(100));
-        // What is told of a frame is posted before it goes out.
-        error = listen(&bus, &mut told);
+        // The message of a frame is posted before the frame is pushed.
+        error = poll(&bus, &mut messages);
         let Some(sample) = sample else {
             continue;
         };
-        let fields = told.pop_front().ok_or("a frame without a message")?;
+        let fields = messages.pop_front().ok_or("a frame without a message")?;
         if fields.get::<bool>("renumbered")? {
-            return Err("there are more tracks than pictures of 16 bits have numbers for".into());
+            return Err(TOO_MANY.into());
         }
-        tracks.divide(&divisions(&fields)?);
+        tracks.divide(&divisions(&fields)?)?;
         let mut picture = picture(&sample)?;
-        tracks.number(&mut picture, frame);
+        tracks.number(&mut picture, frame)?;
         picture.save(folder.join(format!("mask{frame:03}.tif")))?;
         frame += 1;
     }
@@ -95,9 +95,9 @@ fn picture(sample: &gst::Sample) -> Result<ImageBuffer<Luma<u16>, Vec<u16>>, Box
         .ok_or_else(|| "no picture".into())
 }
 
-/// Takes all messages off the bus: those about frames go to the end of `told`, and the first error is returned. Whoever
-/// asks a bus for messages of one kind alone loses those before them.
-fn listen(bus: &gst::Bus, told: &mut VecDeque<gst::Structure>) -> Option<glib::Error> {
+/// Pops all messages off the bus: those about frames are appended to `messages`, and the first error is returned.
+/// Popping only one kind of message would discard those before it.
+fn poll(bus: &gst::Bus, messages: &mut VecDeque<gst::Structure>) -> Option<glib::Error> {
     let mut first = None;
     while let Some(message) = bus.pop() {
         match message.view() {
@@ -105,7 +105,7 @@ fn listen(bus: &gst::Bus, told: &mut VecDeque<gst::Structure>) -> Option<glib::E
             gst::MessageView::Element(element) => {
                 let fields = element.structure();
                 let fields = fields.filter(|fields| fields.name() == "unetsegment");
-                told.extend(fields.map(ToOwned::to_owned));
+                messages.extend(fields.map(ToOwned::to_owned));
             }
             _ => (),
         }
@@ -113,10 +113,11 @@ fn listen(bus: &gst::Bus, told: &mut VecDeque<gst::Structure>) -> Option<glib::E
     first
 }
 
-/// The divisions that the message of a frame tells: the object, and both that it became.
+/// The divisions in the message of a frame: the parent object, and its two children.
 fn divisions(message: &gst::Structure) -> Result<Vec<[u32; 3]>, Box<dyn Error>> {
-    let told = message.get::<gst::Array>("divisions")?;
-    told.iter()
+    let divisions = message.get::<gst::Array>("divisions")?;
+    divisions
+        .iter()
         .map(|division| {
             let three = division.get::<gst::Array>()?;
             let three: Result<Vec<u32>, _> = three.iter().map(|number| number.get()).collect();
@@ -125,42 +126,49 @@ fn divisions(message: &gst::Structure) -> Result<Vec<[u32; 3]>, Box<dyn Error>> 
         .collect()
 }
 
-/// The tracks so far. The challenge knows no gaps: what comes back after some frames is a new track, whose parent is the
-/// old one.
+const TOO_MANY: &str = "more than 65,535 tracks, which pictures of 16 bits can't number";
+
+/// The tracks so far. The challenge allows no gaps: an object that reappears after some frames begins a new track,
+/// whose parent is the old one.
 #[derive(Default)]
 struct Tracks {
     /// First and last frame of each track.
     ends: BTreeMap<u16, (usize, usize)>,
     parents: HashMap<u16, u16>,
-    /// The track that each object of the element goes by now. Tracks are numbered from 1 on by themselves: those that
-    /// gaps begin need numbers that no object has, and high ones overflow in some programs that score.
+    /// The current track of each object of the element. Tracks have numbers of their own, from 1: those that begin
+    /// after a gap need numbers that no object has, and high ones overflow in some scoring programs.
     of_objects: HashMap<u16, u16>,
     /// Tracks so far.
     count: u16,
 }
 
 impl Tracks {
-    fn divide(&mut self, divisions: &[[u32; 3]]) {
+    fn divide(&mut self, divisions: &[[u32; 3]]) -> Result<(), &'static str> {
         for [parent, children @ ..] in divisions {
             let Some(parent) = self.of_objects.get(&(*parent as u16)).copied() else {
                 continue;
             };
             for child in children {
-                let track = self.begin(*child as u16);
+                let track = self.begin(*child as u16)?;
                 self.parents.insert(track, parent);
             }
         }
+        Ok(())
     }
 
     /// A new track for an object.
-    fn begin(&mut self, object: u16) -> u16 {
-        self.count += 1;
+    fn begin(&mut self, object: u16) -> Result<u16, &'static str> {
+        self.count = self.count.checked_add(1).ok_or(TOO_MANY)?;
         self.of_objects.insert(object, self.count);
-        self.count
+        Ok(self.count)
     }
 
-    /// Makes tracks of the objects in a picture.
-    fn number(&mut self, picture: &mut ImageBuffer<Luma<u16>, Vec<u16>>, frame: usize) {
+    /// Replaces the numbers of the objects in a picture by those of their tracks.
+    fn number(
+        &mut self,
+        picture: &mut ImageBuffer<Luma<u16>, Vec<u16>>,
+        frame: usize,
+    ) -> Result<(), &'static str> {
         let objects: BTreeSet<u16> = picture
             .pixels()
             .map(|pixel| pixel.0[0])
@@ -169,12 +177,12 @@ impl Tracks {
         for object in objects {
             let mut track = match self.of_objects.get(&object) {
                 Some(track) => *track,
-                None => self.begin(object),
+                None => self.begin(object)?,
             };
             let last = self.ends.get(&track).map(|(_, last)| *last);
             if last.is_some_and(|last| last + 1 < frame) {
                 let old = track;
-                track = self.begin(object);
+                track = self.begin(object)?;
                 self.parents.insert(track, old);
             }
             self.ends.entry(track).or_insert((frame, frame)).1 = frame;
@@ -182,6 +190,7 @@ impl Tracks {
         for pixel in picture.pixels_mut() {
             pixel.0[0] = self.of_objects.get(&pixel.0[0]).copied().unwrap_or(0);
         }
+        Ok(())
     }
 
     fn table(&self) -> String {

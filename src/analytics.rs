@@ -1,11 +1,11 @@
-//! The mask as GStreamer's own analytics meta, for elements and programs that know nothing of this plugin: the cargo
-//! feature `analytics`, which takes GStreamer 1.26.
+//! The mask as GStreamer's own analytics meta, for elements and programs that don't know this plugin: the cargo
+//! feature `analytics`, which needs GStreamer 1.26.
 //!
-//! A frame with a mask that is not stale carries, besides [`mask_meta`](crate::mask_meta), a `GstAnalyticsRelationMeta`
-//! with a `GstAnalyticsSegmentationMtd` of the semantic kind, whose region ids are the values of the mask; and, where
-//! the frame has labels, behind it one of the instance kind, whose region ids are the numbers of the objects. Both are
-//! related to a `GstAnalyticsClsMtd` with the name of the class of each region, by the index of the region. The masks
-//! are the buffers of [`mask_meta`](crate::mask_meta) themselves, which carry a `GstVideoMeta` each.
+//! A frame whose mask is not stale carries, besides [`mask_meta`](crate::mask_meta), a `GstAnalyticsRelationMeta` with
+//! a `GstAnalyticsSegmentationMtd` of the semantic type, whose region ids are the values of the mask, and, if the frame
+//! has labels, after it one of the instance type, whose region ids are the numbers of the objects. Each is related to a
+//! `GstAnalyticsClsMtd` with the class name of each region, by region index. The masks are the buffers of
+//! [`mask_meta`](crate::mask_meta) themselves, each with a `GstVideoMeta`.
 
 use std::mem::MaybeUninit;
 
@@ -21,16 +21,16 @@ use crate::mask_meta::Mask;
 
 type RelationMeta<'a> = gst::MetaRefMut<'a, AnalyticsRelationMeta, Standalone>;
 
-/// How sure a class is, where that is not known.
+/// Confidence of a class if it is unknown.
 const UNDEFINED: f32 = -1.0;
 
-/// The buffer with a meta that says that it is a picture in rows without padding, as a segmentation wants it.
-pub fn described(
+/// Adds the video meta that a segmentation mask needs: a picture in rows without padding.
+pub fn with_video_meta(
     mut buffer: gst::Buffer,
     caps: &gst::CapsRef,
 ) -> Result<gst::Buffer, glib::BoolError> {
     let info = gst_video::VideoInfo::from_caps(caps)?;
-    // Not that of the caps, whose rows are padded.
+    // Not the stride of the caps, whose rows are padded.
     let stride = info.width() * info.comp_pstride(0).unsigned_abs();
     VideoMeta::add_full(
         buffer.make_mut(),
@@ -44,20 +44,20 @@ pub fn described(
     Ok(buffer)
 }
 
-/// Puts masks on frames. It keeps the room that it took for the regions, so that a frame takes none.
+/// Attaches masks to frames. Keeps its working memory, so that a frame needs no allocation.
 #[derive(Default)]
 pub struct Attacher {
     /// Names of the classes.
     names: Vec<glib::Quark>,
-    /// Each region's id, the name of its class, and how sure that is.
+    /// Id, class name and confidence of each region.
     ids: Vec<u32>,
     classes: Vec<glib::Quark>,
     levels: Vec<f32>,
 }
 
 impl Attacher {
-    /// Puts `mask` on `buffer`, beside what other elements have found on it. Its buffers were [`described`]; `objects`
-    /// are those of its labels.
+    /// Attaches `mask` to `buffer`, beside the results of other elements. The buffers of the mask must have their
+    /// [video meta](with_video_meta); `objects` are those of its labels.
     pub fn attach(
         &mut self,
         buffer: &mut gst::BufferRef,
@@ -78,14 +78,14 @@ impl Attacher {
         self.add(&mut meta, ffi::GST_SEGMENTATION_TYPE_SEMANTIC, &mask.mask)?;
         if let Some((labels, _)) = &mask.labels {
             let objects = objects.iter().map(|o| (o.number, usize::from(o.class)));
-            // The background is a region of its own.
+            // The background is a region too.
             self.set_regions(std::iter::once((0, 0)).chain(objects));
             self.add(&mut meta, ffi::GST_SEGMENTATION_TYPE_INSTANCE, labels)?;
         }
         Ok(())
     }
 
-    /// Takes regions in by their ids and classes.
+    /// Sets the regions by their ids and classes.
     fn set_regions(&mut self, regions: impl Iterator<Item = (u32, usize)>) {
         self.ids.clear();
         self.classes.clear();
@@ -98,7 +98,7 @@ impl Attacher {
         self.levels.resize(self.ids.len(), UNDEFINED);
     }
 
-    /// Adds a segmentation with the regions, and their classes.
+    /// Adds a segmentation with the regions and their classes.
     fn add(
         &self,
         meta: &mut RelationMeta,
@@ -111,7 +111,7 @@ impl Attacher {
     }
 }
 
-/// Adds a segmentation of the whole frame without names; returns its number in the meta. The bindings lack this.
+/// Adds a segmentation of the whole frame without class names; returns its id in the meta. Not in the bindings.
 fn add_regions(
     meta: &mut RelationMeta,
     kind: ffi::GstSegmentationType,
@@ -123,9 +123,9 @@ fn add_regions(
     let (width, height) = (picture.width(), picture.height());
     let mask = mask.clone().into_glib_ptr();
     let mut handle = MaybeUninit::uninit();
-    // SAFETY: `meta` is borrowed for writing, so no other thread has it. The numbers are copied and not changed. The mask
-    // is a buffer with a video meta, as asked for, and the reference to it is the meta's from now on. `handle` has
-    // room for what is written there.
+    // SAFETY: `meta` is borrowed mutably, so no other thread uses it. The ids are copied and not changed. The mask is a
+    // buffer with a video meta, as required, and the meta takes over the reference to it. `handle` has room for what
+    // is written there.
     let added = unsafe {
         ffi::gst_analytics_relation_meta_add_segmentation_mtd(
             meta.as_mut_ptr(),
@@ -141,12 +141,12 @@ fn add_regions(
         )
     };
     if added == glib::ffi::GFALSE {
-        // SAFETY: the reference was not taken over, so it is still this function's own.
+        // SAFETY: on failure the reference is not taken over, so this function still owns it.
         let mask: gst::Buffer = unsafe { from_glib_full(mask) };
         drop(mask);
         return Err(glib::bool_error!("no room for a segmentation"));
     }
-    // SAFETY: it was written, for the function has succeeded.
+    // SAFETY: the function has succeeded, so it was written.
     let handle: ffi::GstAnalyticsSegmentationMtd = unsafe { handle.assume_init() };
     Ok(handle.id)
 }

@@ -1,13 +1,13 @@
-//! What a model promises: the description that travels inside the `.onnx` file.
+//! The contract of a model: the description stored inside its `.onnx` file.
 //!
 //! `unet-train` writes the contract as JSON into the metadata of the ONNX model under
-//! [`METADATA_KEY`]; the element reads it back and needs no other file. A model without one gets a
-//! contract made of what [probing](crate::inference) finds out.
+//! [`METADATA_KEY`]; the element reads it back and needs no other file. For a model without one,
+//! [probing](crate::inference) makes a contract.
 
 mod classes;
+mod feature_ranges;
 mod geometry;
 mod normalization;
-mod pictures;
 mod training;
 
 use std::collections::BTreeMap;
@@ -17,61 +17,60 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 pub use classes::{Class, unnamed_classes};
+pub use feature_ranges::{FeatureComparison, FeatureRanges};
 pub use geometry::{Geometry, Sizes};
 pub use normalization::Normalization;
-pub use pictures::{Compared, Pictures};
 pub use training::Training;
 
 /// Key of the ONNX metadata entry that holds the contract.
 pub const METADATA_KEY: &str = "unetsegment";
 
-/// Version of the contract that this code writes, and the newest that it reads.
+/// Version of the contract that this code writes, and the newest it can read.
 pub const VERSION: u32 = 1;
 
-/// Most classes that a mask of one byte per pixel can tell apart.
+/// Most classes that a mask of one byte per pixel can hold.
 pub const MAX_CLASSES: usize = 256;
 
-/// Everything a program has to know to use a network on a picture.
+/// Everything a program has to know to run a network on a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contract {
     /// Version of this description, see [`VERSION`].
     pub version: u32,
-    /// What the model is called, for people.
+    /// Display name of the model.
     pub name: String,
-    /// What the input channels hold: one (grey) or three (red, green, blue).
+    /// The input channels: one (grey) or three (red, green, blue).
     pub channels: Channels,
     /// The classes in the order of the mask's values; class 0 is the background.
     pub classes: Vec<Class>,
-    /// What has to be done to the network's output to get probabilities.
+    /// The function that turns the network's output into probabilities.
     pub activation: Activation,
-    /// Sizes the network takes and the border it takes away.
+    /// Input sizes of the network and the border it removes.
     pub geometry: Geometry,
     /// How pixels become the network's input.
     pub normalization: Normalization,
     /// Probability of the foreground above which a pixel counts as foreground, in `0..=1`.
-    /// Used by networks of two classes; more classes are decided by the largest probability.
+    /// Used by networks of two classes; with more classes the largest probability decides.
     #[serde(default = "half")]
     pub threshold: f32,
-    /// Pixels of the smallest object that counts: smaller ones are mostly specks. Found on pictures
-    /// that were not trained on, together with `threshold`.
+    /// Pixels of the smallest object that counts: smaller ones are mostly specks. Tuned together with `threshold`,
+    /// on pictures that were not trained on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_area: Option<usize>,
-    /// Probability of the foreground above which pixels are of the core of an object: each object grows
-    /// from a core of at least `min_area` pixels, so that objects that touch are told apart. Without it
-    /// what touches is one. Found like `threshold`; in `threshold..=1`, for networks of two classes.
+    /// Probability of the foreground above which pixels belong to the core of an object: each object grows
+    /// from a core of at least `min_area` pixels, which separates touching objects. Without it, objects that
+    /// touch are one. Tuned like `threshold`; in `threshold..=1`, for networks of two classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub core_threshold: Option<f32>,
-    /// What the pictures are like that were learned from, so that unlike ones are noticed; empty where that
-    /// is not known.
-    #[serde(default, skip_serializing_if = "Pictures::is_empty")]
-    pub pictures: Pictures,
+    /// Features of the training pictures, to detect pictures that are unlike them; empty if unknown.
+    #[serde(default, skip_serializing_if = "FeatureRanges::is_empty")]
+    pub pictures: FeatureRanges,
     /// Size of a pixel of the training pictures in micrometres.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel_size: Option<f64>,
-    /// What the network computes with.
+    /// Numeric precision of the network.
     #[serde(default, skip_serializing_if = "Precision::is_full")]
     pub precision: Precision,
-    /// Where the weights come from.
+    /// Origin of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
     /// Scores on pictures that were not trained on, by the name of the measure.
@@ -83,7 +82,7 @@ fn half() -> f32 {
     0.5
 }
 
-/// What the channels of the network's input hold.
+/// The channels of the network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Channels {
@@ -103,16 +102,16 @@ impl Channels {
     }
 }
 
-/// The numbers that a network computes with.
+/// Numeric precision of a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
-    /// Floating point of 32 bits.
+    /// 32-bit floating point.
     #[default]
     F32,
-    /// Floating point of 16 bits, where what it runs on has it.
+    /// 16-bit floating point, where the device supports it.
     F16,
-    /// Integers of 8 bits, except for some layers.
+    /// 8-bit integers, except for some layers.
     Int8,
 }
 
@@ -125,14 +124,14 @@ impl Precision {
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Precision::F32 => "floating point of 32 bits",
-            Precision::F16 => "floating point of 16 bits",
-            Precision::Int8 => "integers of 8 bits",
+            Precision::F32 => "32-bit floating point",
+            Precision::F16 => "16-bit floating point",
+            Precision::Int8 => "8-bit integers",
         })
     }
 }
 
-/// What turns the network's output into probabilities.
+/// The function that turns the network's output into probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
@@ -141,19 +140,19 @@ pub enum Activation {
     /// The output is one channel, the score of the foreground; its probability is the logistic
     /// function of it.
     Sigmoid,
-    /// The output is probabilities already: one channel per class, or one for the foreground alone.
+    /// The output already is probabilities: one channel per class, or one for the foreground alone.
     None,
 }
 
 /// Why a contract can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractError {
-    /// The metadata entry is not the JSON that it should be.
+    /// The metadata entry is not valid JSON of a contract.
     #[error("the contract inside the model can't be read: {0}")]
     Json(#[from] serde_json::Error),
     /// A newer program wrote the file.
     #[error(
-        "the contract inside the model has version {0}, and this program reads up to {VERSION}: use a newer one"
+        "the contract inside the model has version {0}, but this program reads only up to {VERSION}: use a newer one"
     )]
     TooNew(u32),
     /// The values contradict each other.
@@ -162,7 +161,7 @@ pub enum ContractError {
 }
 
 impl Contract {
-    /// The contract of a network of which no more is known: unnamed `classes`, z-score, threshold 0.5.
+    /// A contract with defaults for the rest: unnamed `classes`, z-score, threshold 0.5.
     pub fn new(
         name: &str,
         channels: Channels,
@@ -181,7 +180,7 @@ impl Contract {
             threshold: half(),
             min_area: None,
             core_threshold: None,
-            pictures: Pictures::default(),
+            pictures: FeatureRanges::default(),
             pixel_size: None,
             precision: Precision::F32,
             training: None,
@@ -189,12 +188,12 @@ impl Contract {
         }
     }
 
-    /// Reads a contract from its JSON and checks that its values can be true together.
+    /// Reads a contract from its JSON and checks that its values are consistent.
     ///
     /// # Errors
-    /// Where it is not the JSON of a contract, a newer version wrote it, or its values contradict each other.
+    /// If it is not the JSON of a contract, has a newer version, or its values contradict each other.
     pub fn from_json(json: &str) -> Result<Self, ContractError> {
-        /// Read first, so that a newer contract is called too new, not malformed.
+        /// Read first, so that a newer contract is reported as too new, not as malformed.
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
@@ -209,13 +208,16 @@ impl Contract {
     }
 
     /// The JSON that [`from_json`](Self::from_json) reads.
-    #[expect(clippy::expect_used, reason = "its types all have a form in JSON")]
+    #[expect(
+        clippy::expect_used,
+        reason = "all of its types can be written as JSON"
+    )]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("a contract holds nothing that JSON can't")
+        serde_json::to_string(self).expect("a contract can be written as JSON")
     }
 
-    /// The output channels that the network may have: one per class, and for two classes whose output
-    /// needs no softmax one for the foreground alone.
+    /// How many output channels the network may have: one per class, or, for two classes without softmax,
+    /// one for the foreground alone.
     pub fn outputs(&self) -> RangeInclusive<usize> {
         match (self.activation, self.classes.len()) {
             (Activation::Sigmoid, _) => 1..=1,
@@ -224,20 +226,20 @@ impl Contract {
         }
     }
 
-    /// What is wrong with it: values that can't be true together.
+    /// Checks that its values are consistent; the error says what is wrong.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.version == 0 {
-            return Err("version 0, where the first is 1".into());
+            return Err("version 0; the first version is 1".into());
         }
         if !(2..=MAX_CLASSES).contains(&self.classes.len()) {
             return Err(format!(
-                "{} classes, where 2 to {MAX_CLASSES} are possible",
+                "{} classes, but 2 to {MAX_CLASSES} are allowed",
                 self.classes.len()
             ));
         }
         if self.activation == Activation::Sigmoid && self.classes.len() != 2 {
             return Err(format!(
-                "one sigmoid output, but {} classes",
+                "sigmoid means 2 classes, but there are {}",
                 self.classes.len()
             ));
         }
@@ -249,7 +251,7 @@ impl Contract {
             && (!(self.threshold..=1.0).contains(&core) || self.classes.len() != 2)
         {
             return Err(format!(
-                "core threshold {core}, where the threshold is {} and there are {} classes",
+                "core threshold {core} with threshold {} and {} classes: it must lie between the threshold and 1, and needs 2 classes",
                 self.threshold,
                 self.classes.len()
             ));

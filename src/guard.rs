@@ -1,4 +1,4 @@
-//! A net under what glib, or one of the plugin's own threads, calls without one.
+//! Catches panics in functions that glib, or a thread of the plugin, calls without catching them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,7 +11,7 @@ where
     E::Type: IsA<gst::Element>,
 {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        let text = "A fault of unetsegment, which has ended what it was about. The program's standard error tells where";
+        let text = "Internal error in unetsegment; the operation was aborted. Details are on standard error";
         let error = gst::error_msg!(gst::LibraryError::Failed, ("{text}"));
         element.obj().post_error_message(error);
         otherwise

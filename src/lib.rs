@@ -1,12 +1,17 @@
-//! Live segmentation of microscope video with a U-Net: the GStreamer element [`unetsegment`], the
-//! parts that it is made of, and the trainer `unet-train`.
+//! Live segmentation of microscope video with a U-Net: the GStreamer elements [`unetsegment`] and [`unetmask`], their
+//! parts, and the trainer `unet-train`.
 //!
-//! Dependencies point one way. [`contract`], [`unet`], [`tiling`], [`picture`], [`labels`] and
-//! [`onnx`] are pure; [`inference`] alone names ONNX Runtime; [`segmenter`] puts them together; the
-//! element and the trainer use that.
+//! Dependencies point one way. [`contract`], [`unet`], [`tiling`], [`picture`], [`reuse`], [`labels`], [`onnx`] and
+//! [`bioimageio`] are pure. [`inference`] is the only module that uses ONNX Runtime. [`segmenter`] combines these, and
+//! the elements and the trainer use it. [`mask_meta`] attaches masks to frames, and `analytics` does the same in
+//! GStreamer's own form.
+//!
+//! The elements' properties and messages, the fields of the meta and the contract of models are stable. Of the crate
+//! itself, only [`mask_meta`] and [`plugin_register_static`] are: the other modules are public for this project's own
+//! programs, tests and benches, and may change in any version.
 
-// What lives inside an acquisition program must not take it down. The outer modules deny indexing, too; inside them
-// loops over pixels keep to sizes that were checked.
+// Code inside an acquisition program must not end it. Modules that handle frames also deny indexing; in the others,
+// loops over pixels index within bounds that were checked before.
 #![cfg_attr(
     not(test),
     deny(

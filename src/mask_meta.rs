@@ -1,26 +1,26 @@
-//! The mask that rides on every frame which `unetsegment` lets out.
+//! The mask meta on every frame that `unetsegment` outputs.
 //!
-//! It is a [`gst::meta::CustomMeta`] (C: `GstCustomMeta`) of the name [`NAME`], whose structure has
+//! It is a [`gst::meta::CustomMeta`] (C: `GstCustomMeta`) named [`NAME`], whose structure has
 //! these fields:
 //!
-//! | field | type | what |
+//! | field | type | content |
 //! | --- | --- | --- |
 //! | `mask` | `GstBuffer` | one byte a pixel, the class; rows without padding; read-only |
 //! | `caps` | `GstCaps` | `video/x-raw, format=GRAY8` with the size of the mask, which is the frame's |
-//! | `inference-time` | `guint64` | nanoseconds that the network took for this mask |
-//! | `age` | `guint64` | nanoseconds between the arrival of the frame that the mask was made from and that of this one; 0 where it is the same |
+//! | `inference-time` | `guint64` | nanoseconds the network took for this mask |
+//! | `age` | `guint64` | nanoseconds between the arrival of the frame that the mask was computed from and that of this one, with `mode=sync` at most between their timestamps; 0 if they are the same |
 //! | `stale` | `gboolean` | whether the mask is older than `max-mask-age` allows |
-//! | `labels` | `GstBuffer` | two bytes a pixel, little-endian: the number of its object, 0 where there is none; missing where objects were not asked for |
+//! | `labels` | `GstBuffer` | two bytes a pixel, little-endian: the number of its object, 0 for none; missing unless objects were requested |
 //! | `labels-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `labels` |
-//! | `objects` | `guint` | how many there are, also where they are more than the 65535 that labels tell apart; missing where objects were not asked for |
-//! | `probability` | `GstBuffer` | two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, of all classes but the background where there are more than two; missing where it was not asked for (`keep-probability`) |
+//! | `objects` | `guint` | how many there are, even if more than the 65535 that labels can distinguish; missing unless objects were requested |
+//! | `probability` | `GstBuffer` | two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, of all classes but the background if there are more than two; missing unless requested (`keep-probability`) |
 //! | `probability-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `probability` |
-//! | `timestamp` | `guint64` | timestamp of the frame that the mask was made from, in nanoseconds; missing where it has none |
+//! | `timestamp` | `guint64` | timestamp of the frame that the mask was computed from, in nanoseconds; missing if it has none |
 //!
 //! `docs/embedding.md` has the code that reads it in C, Python and Rust.
 //!
-//! Elements that change a frame's size or turn it drop the meta, because the mask would no longer
-//! lie on the picture; converting colours keeps it.
+//! Elements that scale, crop or rotate a frame drop the meta, because the mask would no longer
+//! match the picture; colour conversion keeps it.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -33,35 +33,35 @@ use crate::times::nanoseconds;
 /// Name of the meta.
 pub const NAME: &str = "GstUNetSegmentMask";
 
-/// Fields of maps that ride along where they were asked for, each with that of its caps.
+/// Fields of the optional maps, each with the field of its caps.
 const LABELS: [&str; 2] = ["labels", "labels-caps"];
 const PROBABILITY: [&str; 2] = ["probability", "probability-caps"];
 
-/// What a frame's meta holds.
+/// The content of a frame's meta.
 #[derive(Clone, Debug)]
 pub struct Mask {
     /// One byte a pixel, rows without padding.
     pub mask: gst::Buffer,
     /// Caps of the mask as a picture.
     pub caps: gst::Caps,
-    /// Two bytes a pixel, little-endian: the number of its object, where objects were looked for; with their caps.
+    /// Two bytes a pixel, little-endian: the number of its object, if objects were requested; with their caps.
     pub labels: Option<(gst::Buffer, gst::Caps)>,
-    /// How many objects there are, where they were looked for: they may be more than labels tell apart.
+    /// How many objects there are, if they were requested; may be more than labels can distinguish.
     pub objects: Option<u32>,
-    /// Two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, where it was asked
-    /// for; with their caps.
+    /// Two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, if it was requested;
+    /// with its caps.
     pub probability: Option<(gst::Buffer, gst::Caps)>,
     /// How long the network took.
     pub inference: Duration,
-    /// How much earlier the frame came in that the mask was made from; 0 where it is this one.
+    /// How much earlier the frame arrived that the mask was computed from; 0 if it is this one.
     pub age: Duration,
-    /// Whether that is too much.
+    /// Whether the mask is older than allowed.
     pub stale: bool,
-    /// Timestamp of the frame that the mask was made from.
+    /// Timestamp of the frame that the mask was computed from.
     pub timestamp: Option<gst::ClockTime>,
 }
 
-/// Makes the meta known to GStreamer. Has to be called before the others, any number of times.
+/// Registers the meta with GStreamer. Must be called before the other functions; repeated calls are fine.
 pub fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -69,8 +69,8 @@ pub fn register() {
             return;
         }
         let tags = ["video", "size", "orientation"].as_slice();
-        // SAFETY: the strings are copied, and `transform` has the signature that is asked for. The
-        // bindings' own registration doesn't hand on what `transform` has to look at.
+        // SAFETY: the strings are copied, and `transform` has the required signature. The bindings' own
+        // registration doesn't pass on the data that `transform` needs.
         unsafe {
             gst::ffi::gst_meta_register_custom(
                 NAME.to_glib_none().0,
@@ -83,8 +83,8 @@ pub fn register() {
     });
 }
 
-/// Takes the meta along to a frame that was made of the one that carries it: by copying, or by a
-/// conversion that leaves the size as it is.
+/// Copies the meta to a frame derived from the one that carries it: by copying, or by a conversion
+/// that keeps the size.
 unsafe extern "C" fn transform(
     target: *mut gst::ffi::GstBuffer,
     meta: *mut gst::ffi::GstCustomMeta,
@@ -94,10 +94,10 @@ unsafe extern "C" fn transform(
     _user_data: glib::ffi::gpointer,
 ) -> glib::ffi::gboolean {
     let is = |quark: glib::Quark| quark.into_glib() == kind;
-    // SAFETY: GStreamer calls this with valid buffers and meta, and with the data that goes with the
-    // kind of the transformation.
-    let (stays, target, meta) = unsafe {
-        let stays = if is(gst::meta::MetaTransformCopy::quark()) {
+    // SAFETY: GStreamer calls this with valid buffers and meta, and with the data that belongs to the
+    // kind of transformation.
+    let (keep, target, meta) = unsafe {
+        let keep = if is(gst::meta::MetaTransformCopy::quark()) {
             let region = (*data.cast::<gst::ffi::GstMetaTransformCopy>()).region;
             region == glib::ffi::GFALSE
         } else if is(gst_video::video_meta::VideoMetaTransformScale::quark()) {
@@ -108,9 +108,9 @@ unsafe extern "C" fn transform(
             false
         };
         let meta = &*meta.cast::<CustomMeta>();
-        (stays, gst::BufferRef::from_mut_ptr(target), meta)
+        (keep, gst::BufferRef::from_mut_ptr(target), meta)
     };
-    let taken = stays
+    let copied = keep
         && CustomMeta::add(target, NAME).is_ok_and(|mut copy| {
             let fields = copy.mut_structure();
             for (name, value) in meta.structure().iter() {
@@ -118,10 +118,10 @@ unsafe extern "C" fn transform(
             }
             true
         });
-    taken.into_glib()
+    copied.into_glib()
 }
 
-/// Puts `mask` on `buffer`, in place of one that it may have carried.
+/// Attaches `mask` to `buffer`, replacing an earlier one.
 pub fn attach(buffer: &mut gst::BufferRef, mask: Mask) -> Result<(), glib::BoolError> {
     if let Ok(old) = CustomMeta::from_mut_buffer(buffer, NAME) {
         return fill(old, mask);
@@ -129,10 +129,10 @@ pub fn attach(buffer: &mut gst::BufferRef, mask: Mask) -> Result<(), glib::BoolE
     fill(CustomMeta::add(buffer, NAME)?, mask)
 }
 
-/// Takes the mask from `buffer` that it carries, if it carries one.
+/// Removes the mask of `buffer`, if it has one.
 pub fn remove(buffer: &mut gst::BufferRef) {
     if let Ok(meta) = CustomMeta::from_mut_buffer(buffer, NAME) {
-        // It fails for a meta that is locked, which this one never is.
+        // Fails only for a locked meta, which this one never is.
         let _ = meta.remove();
     }
 }
@@ -160,26 +160,26 @@ fn fill(
     Ok(())
 }
 
-/// Sets the fields of a map and its caps; where there is none, neither is there.
+/// Sets the fields of a map and its caps, or removes both.
 fn set_map(
     fields: &mut gst::StructureRef,
-    [name, of_caps]: [&str; 2],
+    [name, caps_name]: [&str; 2],
     map: Option<(gst::Buffer, gst::Caps)>,
 ) {
     match map {
         Some((map, caps)) => {
             fields.set(name, map);
-            fields.set(of_caps, caps);
+            fields.set(caps_name, caps);
         }
-        None => fields.remove_fields([name, of_caps]),
+        None => fields.remove_fields([name, caps_name]),
     }
 }
 
 fn map_of(
     fields: &gst::StructureRef,
-    [name, of_caps]: [&str; 2],
+    [name, caps_name]: [&str; 2],
 ) -> Option<(gst::Buffer, gst::Caps)> {
-    fields.get(name).ok().zip(fields.get(of_caps).ok())
+    fields.get(name).ok().zip(fields.get(caps_name).ok())
 }
 
 /// The mask that `buffer` carries.

@@ -1,10 +1,10 @@
-//! A frame in, a mask out: what the element and `unet-train` call.
+//! Segments frames: the entry point for the element and `unet-train`.
 
 mod averaging;
 mod batch;
-mod giving_up;
 mod planning;
-mod task;
+mod quality;
+mod tile_runner;
 mod whole;
 
 use std::collections::TryReserveError;
@@ -16,29 +16,29 @@ use crate::inference::{Model, ModelError, Options};
 use crate::picture::{Frame, Normalizer, Scaling};
 use crate::reuse::Reuse;
 use crate::tiling::{Blend, Decision, PlanError, Size};
-use giving_up::GivenUp;
 pub(crate) use planning::leave_room;
-use planning::{Batches, Prepared, Shortage};
-use task::Task;
+use planning::{BatchCache, Prepared, ReducedMemory};
+use quality::QualityReduction;
+use tile_runner::TileRunner;
 
 /// How frames are cut into tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tiles {
-    /// What happens where tiles meet.
+pub struct TileOptions {
+    /// How neighbouring tiles are combined.
     pub blend: Blend,
-    /// Side of the part that one tile answers for, in pixels; 0: planned by cost under `memory`.
+    /// Side of the part that one tile outputs, in pixels; 0: planned by cost within `memory`.
     pub size: usize,
-    /// Bytes that running the network on one planned tile, or on one batch of them, may take.
+    /// Most bytes for running the network on one planned tile, or on one batch of them.
     pub memory: u64,
-    /// Tiles that the network sees in one run; 0: as many as take the least time, measured on the provider.
+    /// Tiles per run of the network; 0: the fastest number, measured on the provider.
     pub batch: usize,
-    /// Which tiles need not be inferred again.
+    /// Which results of earlier frames are reused.
     pub reuse: Reuse,
 }
 
-impl Default for Tiles {
+impl Default for TileOptions {
     fn default() -> Self {
-        Tiles {
+        TileOptions {
             blend: Blend::default(),
             size: 0,
             memory: 1 << 30,
@@ -51,20 +51,20 @@ impl Default for Tiles {
 /// Why a frame can't be segmented.
 #[derive(Debug, thiserror::Error)]
 pub enum SegmentError {
-    /// The model can't be opened, or a run of it has failed.
+    /// The model can't be opened, or a run has failed.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// Frames of this size can't be cut into tiles for this network.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// Memory is short for maps and tiles.
+    /// There is not enough memory for maps and tiles.
     #[error("there is not enough memory for the tiles of a frame of this size: {0}")]
     Space(#[from] TryReserveError),
-    /// A frame came whose size was not [prepared](Segmenter::prepare).
-    #[error("no tiles are planned for frames of this size")]
+    /// The frame has a size that was not [prepared](Segmenter::prepare).
+    #[error("the segmenter is not prepared for frames of this size")]
     Unprepared,
-    /// The caller's memory for the result has not the size of the frame.
-    #[error("{what} has {found} pixels, and the frame has {expected}")]
+    /// The caller's buffer for the result has another size than the frame.
+    #[error("{what} has {found} pixels, but the frame has {expected}")]
     Size {
         /// Which result.
         what: &'static str,
@@ -76,7 +76,7 @@ pub enum SegmentError {
 }
 
 impl SegmentError {
-    /// Whether memory is short.
+    /// Whether memory has run out.
     pub fn is_out_of_memory(&self) -> bool {
         match self {
             Self::Space(_) => true,
@@ -86,26 +86,26 @@ impl SegmentError {
     }
 }
 
-/// A model with everything it needs for frames of one size.
+/// A model with everything needed for frames of one size.
 pub struct Segmenter {
     model: Model,
-    tiles: Tiles,
+    tiles: TileOptions,
     normalizer: Normalizer,
     threshold: f32,
     prepared: Option<Prepared>,
-    given_up: GivenUp,
-    shortage: Option<Shortage>,
-    batches: Batches,
+    reduction: QualityReduction,
+    reduced_memory: Option<ReducedMemory>,
+    batches: BatchCache,
 }
 
-/// What it took to segment a frame.
+/// Statistics of segmenting a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Spent {
-    /// Time that the network took.
+pub struct SegmentStats {
+    /// Time the network took.
     pub inference: Duration,
     /// Runs of the network.
     pub runs: usize,
-    /// Share of the frame's pixels whose answers were kept from earlier frames, `0..=1`.
+    /// Share of the frame's pixels whose results were reused from earlier frames, `0..=1`.
     pub reused: f64,
 }
 
@@ -113,8 +113,12 @@ impl Segmenter {
     /// Opens the model in the file `path`.
     ///
     /// # Errors
-    /// As [`Model::open`], and where the model leaves no memory for anything else.
-    pub fn open(path: &Path, options: &Options, tiles: Tiles) -> Result<Segmenter, ModelError> {
+    /// Those of [`Model::open`], and if the model leaves no memory for anything else.
+    pub fn open(
+        path: &Path,
+        options: &Options,
+        tiles: TileOptions,
+    ) -> Result<Segmenter, ModelError> {
         let model = Model::open(path, options)?;
         let nothing = Size {
             width: 0,
@@ -122,7 +126,7 @@ impl Segmenter {
         };
         leave_room(nothing).map_err(|_| ModelError::Load {
             path: path.to_owned(),
-            reason: "out of memory: it leaves none for anything else".into(),
+            reason: "out of memory: the model leaves none for anything else".into(),
         })?;
         Ok(Segmenter {
             normalizer: Normalizer::new(model.contract().normalization),
@@ -130,9 +134,9 @@ impl Segmenter {
             model,
             tiles,
             prepared: None,
-            given_up: GivenUp::default(),
-            shortage: None,
-            batches: Batches::default(),
+            reduction: QualityReduction::default(),
+            reduced_memory: None,
+            batches: BatchCache::default(),
         })
     }
 
@@ -141,53 +145,52 @@ impl Segmenter {
         &self.model
     }
 
-    /// What the model promises.
+    /// The contract of the model.
     pub fn contract(&self) -> &Contract {
         self.model.contract()
     }
 
-    /// Probability above which a pixel is foreground where there are two classes.
+    /// Probability above which a pixel is foreground, with two classes.
     pub fn threshold(&self) -> f32 {
         self.threshold
     }
 
-    /// Decides by another threshold than the contract's, a probability in `0..=1`.
+    /// Sets another threshold than the contract's, a probability in `0..=1`.
     pub fn set_threshold(&mut self, threshold: f32) {
         self.threshold = threshold;
         let decision = self.decision();
         if let Some(prepared) = &mut self.prepared {
             prepared.stitcher.set_decision(decision);
-            if let Some(kept) = &mut prepared.kept {
-                kept.forget();
+            if let Some(cache) = &mut prepared.cache {
+                cache.invalidate();
             }
         }
     }
 
-    /// What makes classes of the network's scores.
+    /// How the network's scores are turned into classes.
     fn decision(&self) -> Decision {
         let activation = self.model.contract().activation;
         Decision::new(activation, self.model.outputs(), self.threshold)
     }
 
-    /// Segments `frame`: writes the class of each pixel into `mask` and, where asked for, the
-    /// probability that it is not background into `probability`. Both are rows of the frame's width
-    /// without gaps.
+    /// Segments `frame`: writes the class of each pixel into `mask` and, if requested, the probability that it is not
+    /// background into `probability`. Both are rows of the frame's width without padding.
     ///
     /// # Errors
-    /// If `mask` or `probability` has another size than the frame, the network can't be moved over frames of that size,
-    /// memory is short even for small tiles, or a run fails.
+    /// If `mask` or `probability` has another size than the frame, frames of that size can't be tiled for the network,
+    /// there is not enough memory even for small tiles, or a run fails.
     pub fn segment(
         &mut self,
         frame: &Frame,
         normalization: Normalization,
         mask: &mut [u8],
         probability: Option<&mut [f32]>,
-    ) -> Result<Spent, SegmentError> {
+    ) -> Result<SegmentStats, SegmentError> {
         let scaling = self.scaling(frame, normalization);
         self.segment_scaled(frame, scaling, mask, probability)
     }
 
-    /// How the pixels of `frame` become the network's input.
+    /// The scaling that normalizes `frame`.
     fn scaling(&mut self, frame: &Frame, normalization: Normalization) -> Scaling {
         if self.normalizer.normalization() != normalization {
             self.normalizer = Normalizer::new(normalization);
@@ -196,21 +199,20 @@ impl Segmenter {
         self.normalizer.scaling(frame, channels)
     }
 
-    /// As [`segment`](Self::segment), for a frame of which it is known how its pixels become the network's
-    /// input.
+    /// Like [`segment`](Self::segment), with a known scaling.
     pub fn segment_scaled(
         &mut self,
         frame: &Frame,
         scaling: Scaling,
         mask: &mut [u8],
         mut probability: Option<&mut [f32]>,
-    ) -> Result<Spent, SegmentError> {
+    ) -> Result<SegmentStats, SegmentError> {
         let size = size_of(frame);
         self.prepare(size)?;
         loop {
             let probability = probability.as_deref_mut();
             match self.segment_once(frame, scaling, mask, probability) {
-                Ok(spent) => return Ok(spent),
+                Ok(stats) => return Ok(stats),
                 Err(error) => self.shrink_for(size, error)?,
             }
         }
@@ -222,44 +224,35 @@ impl Segmenter {
         scaling: Scaling,
         mask: &mut [u8],
         mut probability: Option<&mut [f32]>,
-    ) -> Result<Spent, SegmentError> {
+    ) -> Result<SegmentStats, SegmentError> {
         let size = size_of(frame);
-        fits("the mask", mask.len(), size)?;
+        check_size("the mask", mask.len(), size)?;
         if let Some(probability) = &probability {
-            fits("the probability", probability.len(), size)?;
+            check_size("the probability", probability.len(), size)?;
         }
         self.prepare(size)?;
         let prepared = self.prepared.as_mut().ok_or(SegmentError::Unprepared)?;
         let Prepared {
             plan,
             stitcher,
-            runs,
-            kept,
+            batching,
+            cache,
         } = prepared;
-        let mut task = Task {
-            model: &mut self.model,
-            frame,
-            scaling,
-            stitcher,
-            spent: Spent::default(),
-        };
-        match kept {
-            Some(kept) => {
-                task.what_changed(plan, kept, probability.is_some())?;
-                mask.copy_from_slice(&kept.maps().mask);
+        let mut runner = TileRunner::new(&mut self.model, frame, scaling, stitcher);
+        match cache {
+            Some(cache) => {
+                runner.run_changes(plan, cache, probability.is_some())?;
+                mask.copy_from_slice(&cache.maps().mask);
                 if let Some(probability) = probability {
-                    probability.copy_from_slice(&kept.maps().probability);
+                    probability.copy_from_slice(&cache.maps().probability);
                 }
             }
             None => {
-                task.stitcher.begin();
-                for first in (0..plan.len()).step_by(runs.batch) {
-                    task.batch(plan, (first, runs.batch), mask, probability.as_deref_mut())?;
-                }
-                task.stitcher.finish(mask, probability);
+                runner.run_all(plan, batching.batch, mask, probability.as_deref_mut())?;
+                runner.stitcher.finish(mask, probability);
             }
         }
-        Ok(task.spent)
+        Ok(runner.stats)
     }
 }
 
@@ -270,14 +263,15 @@ fn size_of(frame: &Frame) -> Size {
     }
 }
 
-fn fits(what: &'static str, found: usize, size: Size) -> Result<(), SegmentError> {
+fn check_size(what: &'static str, found: usize, size: Size) -> Result<(), SegmentError> {
     let expected = size.area();
-    match found == expected {
-        true => Ok(()),
-        false => Err(SegmentError::Size {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(SegmentError::Size {
             what,
             found,
             expected,
-        }),
+        })
     }
 }

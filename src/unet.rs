@@ -1,8 +1,8 @@
 //! The network of Ronneberger, Fischer and Brox (MICCAI 2015) as a list of layers, with the
 //! arithmetic of its sizes.
 //!
-//! The trainer builds the network that learns from this list, and the [export](crate::onnx::export)
-//! writes the ONNX graph from it, so that the two can't drift apart.
+//! The trainer builds its network from this list, and the [export](crate::onnx::export) writes the
+//! ONNX graph from it, so that the two can't diverge.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,24 +14,24 @@ use crate::contract::{Activation, Channels, Contract, Geometry, Sizes};
 pub struct UNet {
     /// Input channels.
     pub channels: usize,
-    /// Classes, which are the output channels.
+    /// Classes, i.e. output channels.
     pub classes: usize,
-    /// Channels of the first level; each level down has twice as many.
+    /// Channels of the first level; they double with each level down.
     pub width: usize,
-    /// How often the contracting path halves its size.
+    /// How many times the contracting path halves its size.
     pub depth: usize,
     /// Whether 3x3 convolutions pad their input with zeros to keep its size. The paper's don't.
     pub padded: bool,
 }
 
-/// What a layer with weights does.
+/// The kind of a layer with weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum LayerKind {
     /// 3x3 convolution followed by ReLU. Weights: \[outputs, inputs, 3, 3\].
     Convolution,
     /// 2x2 up-convolution with stride 2. Weights: \[inputs, outputs, 2, 2\].
     UpConvolution,
-    /// The 1x1 convolution to the classes. Weights: \[outputs, inputs, 1, 1\].
+    /// The final 1x1 convolution to the classes. Weights: \[outputs, inputs, 1, 1\].
     Last,
 }
 
@@ -40,8 +40,8 @@ pub enum Kind {
 pub struct Layer {
     /// Name of the layer, unique in its network: `down0.conv1`, `bottom.conv2`, `up0.up`, `last`.
     pub name: String,
-    /// What the layer does.
-    pub kind: Kind,
+    /// Its kind.
+    pub kind: LayerKind,
     /// Input channels.
     pub inputs: usize,
     /// Output channels.
@@ -49,12 +49,12 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Shape of the weights; see [`Kind`] for the order.
+    /// Shape of the weights; see [`LayerKind`] for the order.
     pub fn shape(&self) -> [usize; 4] {
         match self.kind {
-            Kind::Convolution => [self.outputs, self.inputs, 3, 3],
-            Kind::UpConvolution => [self.inputs, self.outputs, 2, 2],
-            Kind::Last => [self.outputs, self.inputs, 1, 1],
+            LayerKind::Convolution => [self.outputs, self.inputs, 3, 3],
+            LayerKind::UpConvolution => [self.inputs, self.outputs, 2, 2],
+            LayerKind::Last => [self.outputs, self.inputs, 1, 1],
         }
     }
 }
@@ -65,7 +65,7 @@ impl UNet {
         self.width << level
     }
 
-    /// The layers with weights in the order in which a picture meets them.
+    /// The layers with weights, in the order of the forward pass.
     pub fn layers(&self) -> Vec<Layer> {
         let layer = |name: String, kind, inputs, outputs| Layer {
             name,
@@ -75,10 +75,15 @@ impl UNet {
         };
         let pair = |stage: String, inputs, outputs| {
             [
-                layer(format!("{stage}.conv1"), Kind::Convolution, inputs, outputs),
+                layer(
+                    format!("{stage}.conv1"),
+                    LayerKind::Convolution,
+                    inputs,
+                    outputs,
+                ),
                 layer(
                     format!("{stage}.conv2"),
-                    Kind::Convolution,
+                    LayerKind::Convolution,
                     outputs,
                     outputs,
                 ),
@@ -95,14 +100,19 @@ impl UNet {
             let (below, here) = (self.width_at(level + 1), self.width_at(level));
             layers.push(layer(
                 format!("up{level}.up"),
-                Kind::UpConvolution,
+                LayerKind::UpConvolution,
                 below,
                 here,
             ));
-            // Half of these channels come from below, half from the contracting path.
+            // Half of the input channels come from below, half from the contracting path.
             layers.extend(pair(format!("up{level}"), below, here));
         }
-        layers.push(layer("last".into(), Kind::Last, self.width, self.classes));
+        layers.push(layer(
+            "last".into(),
+            LayerKind::Last,
+            self.width,
+            self.classes,
+        ));
         layers
     }
 
@@ -114,15 +124,15 @@ impl UNet {
             .sum()
     }
 
-    /// Pixels to cut from each side of the contracting path's map at `level` ("copy and crop"), so
-    /// that it fits the map that comes up from below.
+    /// Pixels to crop from each side of the contracting path's map at `level` ("copy and crop"), so
+    /// that it fits the up-convolved map from below.
     pub fn crop(&self, level: usize) -> usize {
         if self.padded {
             return 0;
         }
-        // What the way down to the bottom and up again eats, in pixels of `level`: 2 pixels at each
-        // side for every pair of convolutions, at every level below on the way down and up, once at
-        // the bottom.
+        // What is lost on the way down to the bottom and up again, in pixels of `level`: 2 pixels on
+        // each side for every pair of convolutions, at every level below on the way down and up, once
+        // at the bottom.
         let below = self.depth - level;
         let both_ways: usize = (1..below).map(|down| 2 * (2 << down)).sum();
         both_ways + (2 << below)
@@ -134,8 +144,7 @@ impl UNet {
         if self.padded {
             return Geometry {
                 margin: 0,
-                // A multiple of the stride keeps the grid of the pooling where a run over the bare
-                // frame has it.
+                // A multiple of the stride keeps the pooling grid where a run over the bare frame has it.
                 halo: self.padding_reach().div_ceil(stride) * stride,
                 edge: Geometry::EDGE,
                 stride,
@@ -145,10 +154,10 @@ impl UNet {
                 },
             };
         }
-        // Two pairs of convolutions at the top level, and what lies between them.
+        // Two pairs of convolutions at the top level, and everything between them.
         let margin = 4 + self.crop(0);
         let legal = self.first_legal();
-        // The smallest legal size that leaves something of the margins.
+        // The smallest legal size that is more than the two margins.
         let min = legal + (2 * margin + 1).saturating_sub(legal).div_ceil(stride) * stride;
         Geometry {
             margin,
@@ -159,22 +168,21 @@ impl UNet {
         }
     }
 
-    /// How many pixels from the border of a padded network's input its zeros can be felt: each
-    /// convolution carries them one pixel further, pooling halves the distance, up-convolution
-    /// doubles it.
+    /// How many pixels from the border of a padded network's input the zero padding has an effect: each
+    /// convolution carries it one pixel further, pooling halves the distance, up-convolution doubles it.
     fn padding_reach(&self) -> usize {
         let bottom = (0..self.depth).fold(0, |reach: usize, _| (reach + 2).div_ceil(2)) + 2;
         (0..self.depth).fold(bottom, |reach, _| reach * 2 + 2)
     }
 
-    /// The smallest size that every pooling layer halves without a rest: going up from one pixel
-    /// that is left at the bottom.
+    /// The smallest size that every pooling layer halves without remainder, working up from one pixel
+    /// left at the bottom.
     fn first_legal(&self) -> usize {
         (0..self.depth).fold(1 + 4, |size, _| size * 2 + 4)
     }
 
-    /// The contract of this network before it has learned anything. Three input channels are taken
-    /// for red, green and blue, any other count for grey.
+    /// The contract of this network before training. Three input channels are taken for red, green and
+    /// blue, any other number for grey.
     pub fn contract(&self, name: &str) -> Contract {
         let channels = match self.channels {
             3 => Channels::Rgb,
@@ -185,10 +193,10 @@ impl UNet {
     }
 }
 
-/// Networks of the tests.
+/// Networks for tests.
 #[cfg(test)]
 impl UNet {
-    /// The paper's.
+    /// The paper's network.
     pub(crate) const PAPER: UNet = UNet {
         channels: 1,
         classes: 2,
@@ -197,7 +205,7 @@ impl UNet {
         padded: false,
     };
 
-    /// A small one of the paper's kind.
+    /// A small network of the same kind.
     pub(crate) const SMALL: UNet = UNet {
         width: 4,
         depth: 2,
@@ -211,12 +219,12 @@ mod tests {
 
     const PAPER: UNet = UNet::PAPER;
 
-    /// Output size of the network by following a picture through it; `None` where a pooling layer
-    /// meets an odd size or nothing is left.
+    /// Output size of the network by following a picture through it; `None` if a pooling layer gets an odd
+    /// size or nothing is left.
     fn follow(net: &UNet, size: usize) -> Option<usize> {
         fn down(net: &UNet, level: usize, size: usize) -> Option<usize> {
-            let eat = if net.padded { 0 } else { 4 };
-            let here = size.checked_sub(eat).filter(|size| *size > 0)?;
+            let lost = if net.padded { 0 } else { 4 };
+            let here = size.checked_sub(lost).filter(|size| *size > 0)?;
             if level == net.depth {
                 return Some(here);
             }
@@ -225,7 +233,7 @@ mod tests {
             }
             let up = down(net, level + 1, here / 2)? * 2;
             assert_eq!(here - up, 2 * net.crop(level), "crop at level {level}");
-            up.checked_sub(eat).filter(|size| *size > 0)
+            up.checked_sub(lost).filter(|size| *size > 0)
         }
         down(net, 0, size)
     }

@@ -1,5 +1,5 @@
-//! The mask as GStreamer's own analytics meta: what an element that knows nothing of the plugin reads there is the mask
-//! of the plugin's own meta, by reference.
+//! The mask as GStreamer's own analytics meta: an element that knows nothing of the plugin reads the mask of the
+//! plugin's own meta there, by reference.
 
 mod common;
 
@@ -66,7 +66,7 @@ impl Segmentation {
         assert_eq!((classes.len(), classes[0].len()), (1, ids.len()));
         let named = ids.iter().zip(classes[0].iterate());
         let regions = named.map(|(id, (name, level))| {
-            assert_eq!(level, -1.0, "nobody has said how sure the class is");
+            assert_eq!(level, -1.0, "a confidence that is not known");
             (*id, name.as_str().to_string())
         });
         Segmentation {
@@ -94,7 +94,7 @@ impl Segmentation {
     }
 }
 
-/// What a frame carries, of its only meta.
+/// The segmentations in the only analytics meta of a frame.
 fn segmentations(frame: &gst::BufferRef) -> Vec<Segmentation> {
     let count = frame.iter_meta::<AnalyticsRelationMeta>().count();
     assert!(count <= 1, "{count} metas");
@@ -114,16 +114,16 @@ fn values(buffer: &gst::Buffer, bytes: usize) -> Vec<u32> {
     map.chunks(bytes).map(value).collect()
 }
 
-/// The element that finds what is bright, in a harness.
+/// The element that segments bright pixels, in a harness.
 fn bright(files: &Files, properties: &[(&str, &str)]) -> (gst::Element, Harness) {
     let element = common::bright(files, properties);
     let harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
     (element, harness)
 }
 
-/// Whatever goes out, and in rows of an odd length.
+/// With each output, and in rows of an odd length.
 #[test]
-fn the_mask_is_there_by_reference() {
+fn the_segmentation_refers_to_the_mask() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for output in ["none", "overlay", "mask", "probability"] {
@@ -147,9 +147,9 @@ fn the_mask_is_there_by_reference() {
     }
 }
 
-/// Labels are instances, each of the class that the mask has there.
+/// Each instance has the class of the mask there.
 #[test]
-fn labels_are_instances() {
+fn labels_become_an_instance_segmentation() {
     let files = Files::new();
     let properties = [
         ("output", "none"),
@@ -180,9 +180,9 @@ fn labels_are_instances() {
     }
 }
 
-/// The second frame carries the mask of the first, which is too old by then.
+/// Every second frame carries the mask of the one before, which is too old by then.
 #[test]
-fn stale_masks_are_left_out() {
+fn stale_masks_make_no_segmentation() {
     let files = Files::new();
     let properties = [
         ("output", "none"),
@@ -203,9 +203,9 @@ fn stale_masks_are_left_out() {
     }
 }
 
-/// What others have found on a frame before stays on it, and a second network adds its own.
+/// Objects that another element has found stay on the frame, and a second network adds its own.
 #[test]
-fn it_is_put_beside_what_is_there() {
+fn segmentations_join_an_existing_meta() {
     let files = Files::new();
     for output in ["none", "overlay", "mask"] {
         let (_element, mut harness) = bright(&files, &[("output", output)]);
@@ -229,9 +229,9 @@ fn it_is_put_beside_what_is_there() {
     assert_ne!(found[0].mask.as_ptr(), found[1].mask.as_ptr());
 }
 
-/// Copied, converted, and when the frame that it was found on is long gone.
+/// Even when the frame that they were found on is long gone.
 #[test]
-fn it_goes_along() {
+fn segmentations_survive_copies_and_conversions() {
     let files = Files::new();
     let (_element, mut segment) = bright(&files, &[("output", "none")]);
     let mut convert = Harness::new_parse("videoconvert ! capsfilter caps=video/x-raw,format=RGBA");

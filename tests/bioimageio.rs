@@ -1,4 +1,4 @@
-//! Packages of BioImage.IO: what they say is done to a picture is done.
+//! Packages of BioImage.IO: the steps of their descriptions are applied.
 
 mod common;
 
@@ -57,7 +57,7 @@ fn mask(model: &Path, picture: &[u8]) -> Vec<u8> {
     common::segment(&element(model, &[]), picture, WIDTH, HEIGHT)
 }
 
-/// Foreground is where 20 x - 10 > 0, which is x > 0.5, of what comes out of the steps before.
+/// Foreground is where 20 x - 10 > 0, which is x > 0.5, for the output x of the preprocessing.
 #[test]
 fn every_step_does_what_it_says() {
     let picture = cells(WIDTH, HEIGHT, 3);
@@ -98,9 +98,9 @@ fn every_step_does_what_it_says() {
             "{id: binarize, kwargs: {threshold: 77}}",
             Box::new(|v| f64::from(u8::from(v > 77.0))),
         ),
-        // One channel is all there is to share.
+        // Softmax over a single channel.
         ("{id: softmax}", Box::new(|_| 1.0)),
-        // As format 0.4 calls it.
+        // As in format 0.4.
         (
             "{name: zero_mean_unit_variance, kwargs: {mode: fixed, mean: 90.0, std: 40.0, axes: xy}}",
             Box::new(|v| (v - 90.0) / 40.0),
@@ -152,7 +152,7 @@ fn folder_description_and_archive_are_the_same() {
 }
 
 #[test]
-fn what_comes_after_the_network_is_taken_in() {
+fn postprocessing_is_applied() {
     let picture = cells(WIDTH, HEIGHT, 5);
     let share = |after: &str| {
         let files = Files::new();
@@ -172,7 +172,7 @@ fn what_comes_after_the_network_is_taken_in() {
     );
 }
 
-/// The text with which a package is refused whose description has `to` instead of `from`.
+/// The refusal of a package whose description has `to` instead of `from`.
 fn refused(from: &str, to: &str) -> String {
     let files = Files::new();
     let text = description("", "", &brightness());

@@ -1,9 +1,9 @@
-//! Whose buffers frames come and go in, and how their rows may lie.
+//! The buffers in which frames come and go, and the layout of their rows.
 
 mod common;
 
 use common::frames::{HEIGHT, WIDTH, frame};
-use common::{Files, SMALL, element, harness, info};
+use common::{Files, SMALL, cells, element, harness, info, mask_of};
 use gst::prelude::*;
 use gst_base::prelude::*;
 use gstreamer as gst;
@@ -11,8 +11,8 @@ use gstreamer_base as gst_base;
 use gstreamer_check::Harness;
 use gstreamer_video as gst_video;
 
-/// Lets `answer` say, in the place of what is behind `element`, what buffers that takes.
-fn take(
+/// Lets `answer` answer allocation queries in the place of the element behind `element`.
+fn answer_allocation(
     element: &gst::Element,
     answer: impl Fn(&mut gst::query::Allocation) + Send + Sync + 'static,
 ) {
@@ -28,26 +28,26 @@ fn take(
     });
 }
 
-/// What the element answers whoever asks what buffers it takes.
-fn asked(harness: &Harness, format: &str) -> gst::query::Allocation<gst::Query> {
+/// The element's answer to an allocation query from upstream.
+fn allocation(harness: &Harness, format: &str) -> gst::query::Allocation<gst::Query> {
     let caps = common::caps(format, WIDTH, HEIGHT);
     let mut query = gst::query::Allocation::new(Some(&caps), false);
     assert!(harness.srcpad().unwrap().peer_query(&mut query));
     query
 }
 
-/// Whether the element says that rows may lie as a buffer's meta has it.
+/// Whether the element accepts rows in the layout of a buffer's video meta.
 fn takes_rows(harness: &Harness, format: &str) -> bool {
-    let query = asked(harness, format);
+    let query = allocation(harness, format);
     query
         .find_allocation_meta::<gst_video::VideoMeta>()
         .is_some()
 }
 
-/// Where frames go out in the buffers that they came in, their rows lie as downstream takes them: it reads them without
-/// a meta that says how, unless it has said that it knows that one.
+/// Where frames go out in the buffers that they came in, downstream reads their rows: without the video meta that has
+/// their layout, unless it has said that it knows that meta.
 #[test]
-fn rows_lie_as_downstream_takes_them() {
+fn padded_rows_are_accepted_only_if_downstream_reads_them() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for (output, format, in_place) in [
@@ -60,20 +60,40 @@ fn rows_lie_as_downstream_takes_them() {
         for downstream in [false, true] {
             let element = element(&model, &[("output", output)]);
             let harness = harness(&element, format, WIDTH, HEIGHT);
-            take(&element, move |query| {
+            answer_allocation(&element, move |query| {
                 if downstream {
                     query.add_allocation_meta::<gst_video::VideoMeta>(None);
                 }
             });
-            let told = takes_rows(&harness, format);
-            assert_eq!(told, !in_place || downstream, "{output} {format}");
+            let takes = takes_rows(&harness, format);
+            assert_eq!(takes, !in_place || downstream, "{output} {format}");
         }
     }
 }
 
-/// Upstream is told that another output takes other rows.
+/// A decoder that is offered the meta sends frames that are larger than their caps, and leaves it to others to crop
+/// them.
 #[test]
-fn another_output_has_upstream_ask_again() {
+fn no_uncropped_frames_are_asked_for() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    for (output, format) in [("none", "GRAY8"), ("overlay", "I420"), ("mask", "GRAY8")] {
+        let element = element(&model, &[("output", output)]);
+        let harness = harness(&element, format, WIDTH, HEIGHT);
+        answer_allocation(&element, |query| {
+            query.add_allocation_meta::<gst_video::VideoCropMeta>(None);
+            query.add_allocation_meta::<gst_video::VideoMeta>(None);
+        });
+        let query = allocation(&harness, format);
+        let crop = query.find_allocation_meta::<gst_video::VideoCropMeta>();
+        assert_eq!(crop, None, "{output}");
+        assert!(takes_rows(&harness, format), "{output}");
+    }
+}
+
+/// Another output accepts other rows, of which upstream has to learn.
+#[test]
+fn another_output_makes_upstream_reconfigure() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[("output", "mask")]);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
@@ -84,15 +104,15 @@ fn another_output_has_upstream_ask_again() {
         element.set_property_from_str("output", output);
         drop(harness.push_and_pull(frame(1)).unwrap());
         let mut events = std::iter::from_fn(|| harness.try_pull_upstream_event());
-        let told = events.any(|event| event.type_() == gst::EventType::Reconfigure);
-        assert!(told, "{output}");
+        let asked = events.any(|event| event.type_() == gst::EventType::Reconfigure);
+        assert!(asked, "{output}");
         assert_eq!(takes_rows(&harness, "GRAY8"), takes, "{output}");
     }
 }
 
-/// After another output frames come in downstream's buffers, or in those of its pool, as from the beginning.
+/// After a change of output frames use the buffers of downstream, or those of its pool, as after the start.
 #[test]
-fn another_output_takes_the_buffers_that_it_is_given() {
+fn another_output_uses_the_pool_of_downstream() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let size = info("GRAY8", WIDTH, HEIGHT).size();
@@ -101,7 +121,7 @@ fn another_output_takes_the_buffers_that_it_is_given() {
         let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
         let offered = gst::BufferPool::new();
         let pool = offered.clone();
-        take(&element, move |query| {
+        answer_allocation(&element, move |query| {
             query.add_allocation_pool(Some(&pool), size as u32, 2, 0);
         });
         drop(harness.push_and_pull(frame(0)).unwrap());
@@ -109,7 +129,7 @@ fn another_output_takes_the_buffers_that_it_is_given() {
         assert!(transform.buffer_pool().is_none());
         element.set_property_from_str("output", "mask");
         if asks_first {
-            asked(&harness, "GRAY8");
+            allocation(&harness, "GRAY8");
         }
         drop(harness.push_and_pull(frame(1)).unwrap());
         assert_eq!(transform.buffer_pool(), Some(offered.clone()));
@@ -117,5 +137,51 @@ fn another_output_takes_the_buffers_that_it_is_given() {
         element.set_property_from_str("output", "none");
         drop(harness.push_and_pull(frame(2)).unwrap());
         assert!(transform.buffer_pool().is_none());
+    }
+}
+
+/// A frame in one memory up to each of these bytes, and one for the rest.
+fn cut(format: &str, cuts: &[usize]) -> gst::Buffer {
+    let size = info(format, WIDTH, HEIGHT).size();
+    let picture = cells(WIDTH, HEIGHT, 1).into_iter().cycle();
+    let bytes: Vec<u8> = picture.take(size).collect();
+    let mut buffer = gst::Buffer::new();
+    let places = [&[0][..], cuts, &[size]].concat();
+    for ends in places.windows(2) {
+        let part = &bytes[ends[0]..ends[1]];
+        let mut memory = gst::Memory::with_size(part.len());
+        let bytes = memory.get_mut().unwrap().map_writable();
+        bytes.unwrap().copy_from_slice(part);
+        buffer.get_mut().unwrap().append_memory(memory);
+    }
+    buffer
+}
+
+/// Many cameras have a memory for each plane. Their pools take no buffer back that has another one.
+#[test]
+fn planes_stay_in_memories_of_their_own() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    for (format, output) in [("NV12", "none"), ("NV12", "overlay"), ("I420", "overlay")] {
+        let properties = [
+            ("output", output),
+            ("post-messages", "true"),
+            ("post-objects", "true"),
+        ];
+        let element = element(&model, &properties);
+        let mut harness = harness(&element, format, WIDTH, HEIGHT);
+        let mut played = |cuts: &[usize]| {
+            let out = harness.push_and_pull(cut(format, cuts)).unwrap();
+            let memories = out.n_memory();
+            let pixels = out.map_readable().unwrap().to_vec();
+            (memories, pixels, mask_of(&out).0)
+        };
+        let (_, pixels, mask) = played(&[]);
+        let planes = info(format, WIDTH, HEIGHT).offset()[1..].to_vec();
+        let expected = (planes.len() + 1, pixels.clone(), mask.clone());
+        assert!(played(&planes) == expected, "{format} {output}");
+        // No memory is that of a plane.
+        let (_, others, other) = played(&[100]);
+        assert!(others == pixels && other == mask, "{format} {output}");
     }
 }

@@ -1,11 +1,11 @@
-//! Behind cameras that are programs, at 20 frames a second, memory stays, times go up and every frame is counted: 60 s,
-//! or half an hour with UNETSEGMENT_SOAK. `cameras/steady.py` says what it asks for.
+//! Behind simulated cameras, at 20 frames a second, memory stays constant, timestamps rise and every frame is counted:
+//! for 60 s, or half an hour with UNETSEGMENT_SOAK. `cameras/steady.py` has the limits.
 
 mod common;
 
 use std::process::Command;
 
-use common::programs::{aravis, micro_manager, root, run, told};
+use common::programs::{aravis, micro_manager, root, run, stdout};
 use common::{Files, short_or_long};
 
 fn steady(camera: &str, command: &mut Command) {
@@ -14,18 +14,18 @@ fn steady(camera: &str, command: &mut Command) {
     let model = root().join("models/nuclei-fluo.int8.onnx");
     command.arg(root().join("tests/cameras/steady.py"));
     let output = run(&files, command.arg(camera).arg(model).arg(seconds));
-    print!("{}", told(&output));
+    print!("{}", stdout(&output));
 }
 
 #[test]
-fn a_camera_of_aravis_runs_on() {
+fn an_aravis_camera_runs_steadily() {
     if let Some(mut command) = aravis("/usr/bin/python3") {
         steady("aravis", &mut command);
     }
 }
 
 #[test]
-fn a_camera_of_micro_manager_runs_on() {
+fn a_micro_manager_camera_runs_steadily() {
     if let Some(mut command) = micro_manager() {
         steady("micromanager", &mut command);
     }

@@ -1,19 +1,20 @@
-//! Caps that can't be played, or that a flush ends: they are told of, and those of before go on.
+//! Caps that can't be used, or that a flush interrupts: they are reported, and the previous ones stay in force.
 
 mod common;
 
-use std::time::Instant;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use common::frames::{HEIGHT, WIDTH, frame};
 use common::manners::{ALONE, MANNERS, OVERLAPPING};
-use common::watch::{bus_of, has_failed, wait};
+use common::watch::{Hold, bus_of, has_failed, wait};
 use common::{Files, SLOW, SMALL, begin_segment, caps, element, error_on, harness, mask_of};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
 use gstunetsegment::mask_meta;
 
-/// Caps of more pixels than anybody can count in 32 bits.
+/// Caps of more pixels than 32 bits can count.
 fn too_large(format: &str) -> gst::Event {
     gst::event::Caps::new(&caps(format, 1 << 16, 1 << 16))
 }
@@ -23,8 +24,8 @@ fn usual() -> gst::Event {
     gst::event::Caps::new(&caps("GRAY8", WIDTH, HEIGHT))
 }
 
-/// Pushes frames until one has a mask, which is of its own size.
-fn is_played(harness: &mut Harness) {
+/// Pushes frames until one has a mask, which must have its size.
+fn assert_masks(harness: &mut Harness) {
     wait("a mask", || {
         let out = harness.push_and_pull(frame(1)).unwrap();
         let has_mask = mask_meta::of(&out).is_some();
@@ -37,7 +38,7 @@ fn is_played(harness: &mut Harness) {
 }
 
 #[test]
-fn the_caps_of_before_go_on_after_refused_ones() {
+fn refused_caps_leave_the_previous_ones_in_force() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for manner in MANNERS {
@@ -46,7 +47,7 @@ fn the_caps_of_before_go_on_after_refused_ones() {
                 let (element, mut harness, bus) =
                     manner.start(&model, &[("output", output)], (WIDTH, HEIGHT));
                 if output != "mask" {
-                    is_played(&mut harness);
+                    assert_masks(&mut harness);
                 }
                 let sink = element.static_pad("sink").unwrap();
                 assert!(!sink.send_event(too_large("GRAY8")));
@@ -61,7 +62,7 @@ fn the_caps_of_before_go_on_after_refused_ones() {
                         harness.try_pull().is_some()
                     });
                 } else {
-                    is_played(&mut harness);
+                    assert_masks(&mut harness);
                 }
                 assert!(!has_failed(&bus), "{manner} {output}");
             }
@@ -69,33 +70,33 @@ fn the_caps_of_before_go_on_after_refused_ones() {
     }
 }
 
-/// The same ones come again with each frame, and others are another fault.
+/// The same ones come again with each frame, while others are another error.
 #[test]
-fn refused_caps_are_told_of_once() {
+fn refused_caps_are_reported_once() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[("output", "none")]);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
     let bus = bus_of(&element);
     let sink = element.static_pad("sink").unwrap();
-    let told = |event: gst::Event| {
+    let errors = |event: gst::Event| {
         assert!(!sink.send_event(event));
-        let errors = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Error]));
-        errors.count()
+        let posted = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Error]));
+        posted.count()
     };
-    assert_eq!(told(too_large("GRAY8")), 1);
-    assert_eq!(told(too_large("GRAY8")), 0);
-    assert_eq!(told(too_large("RGB")), 1);
-    assert_eq!(told(too_large("RGB")), 0);
-    // After some that are played they are news.
-    is_played(&mut harness);
-    assert_eq!(told(too_large("RGB")), 1);
+    assert_eq!(errors(too_large("GRAY8")), 1);
+    assert_eq!(errors(too_large("GRAY8")), 0);
+    assert_eq!(errors(too_large("RGB")), 1);
+    assert_eq!(errors(too_large("RGB")), 0);
+    // After caps that were accepted they are reported again.
+    assert_masks(&mut harness);
+    assert_eq!(errors(too_large("RGB")), 1);
 }
 
-/// A flush that ends what the network does for other caps leaves those of before.
+/// The flush comes while the network prepares for other caps.
 #[test]
-fn a_flush_in_the_middle_of_other_caps_leaves_those_of_before() {
+fn caps_that_a_flush_interrupts_leave_the_previous_ones_in_force() {
     let files = Files::new();
-    // A while for a frame of the other caps.
+    // It takes a while to prepare for the other caps.
     let model = files.model(&SLOW);
     let other = || gst::event::Caps::new(&caps("GRAY8", 400, 400));
     for manner in [ALONE, OVERLAPPING] {
@@ -105,9 +106,9 @@ fn a_flush_in_the_middle_of_other_caps_leaves_those_of_before() {
         let start = Instant::now();
         assert!(sink.send_event(other()));
         let whole = start.elapsed();
-        wait("a flush that meets it", || {
+        wait("a flush that interrupts it", || {
             assert!(sink.send_event(usual()));
-            is_played(&mut harness);
+            assert_masks(&mut harness);
             let (pad, event) = (sink.clone(), other());
             let sending = std::thread::spawn(move || pad.send_event(event));
             std::thread::sleep(whole / 4);
@@ -116,12 +117,64 @@ fn a_flush_in_the_middle_of_other_caps_leaves_those_of_before() {
             assert!(sink.send_event(gst::event::FlushStop::new(true)));
             begin_segment(&mut harness);
             if !taken {
-                is_played(&mut harness);
+                assert_masks(&mut harness);
                 assert!(sink.send_event(usual()));
-                is_played(&mut harness);
+                assert_masks(&mut harness);
             }
             !taken
         });
         assert!(!has_failed(&bus), "{manner}");
     }
+}
+
+/// Bytes of a frame that are freed only after `until`.
+struct Lingering {
+    bytes: Vec<u8>,
+    until: mpsc::Receiver<()>,
+}
+
+impl AsRef<[u8]> for Lingering {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        let _ = self.until.recv_timeout(Duration::from_secs(60));
+    }
+}
+
+/// It reaches this element before those downstream; caps that were not negotiated because of it are no error.
+#[test]
+fn a_flush_during_a_change_of_output_is_no_failure() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let properties = [("output", "none"), ("check-seams", "true")];
+    let (element, mut harness, bus) = OVERLAPPING.start(&model, &properties, (WIDTH, HEIGHT));
+    let sink = element.static_pad("sink").unwrap();
+    let held = Hold::network(&bus);
+    harness.push(frame(0)).unwrap();
+    let bytes = frame(1).map_readable().unwrap().to_vec();
+    let (pushed, until) = mpsc::channel();
+    let lingering = Lingering { bytes, until };
+    harness.push(gst::Buffer::from_slice(lingering)).unwrap();
+    // The caps wait until both frames are out. The flush drops the second one, which takes until it has interrupted
+    // them.
+    element.set_property_from_str("output", "overlay");
+    let pad = sink.clone();
+    let pushing = std::thread::spawn(move || {
+        let flow = pad.chain(frame(2));
+        drop(pushed);
+        flow
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(sink.send_event(gst::event::FlushStart::new()));
+    assert_eq!(pushing.join().unwrap(), Err(gst::FlowError::Flushing));
+    drop(held);
+    assert!(sink.send_event(gst::event::FlushStop::new(true)));
+    begin_segment(&mut harness);
+    assert_masks(&mut harness);
+    let kinds = [gst::MessageType::Error, gst::MessageType::Warning];
+    assert!(bus.pop_filtered(&kinds).is_none());
 }

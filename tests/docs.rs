@@ -1,4 +1,4 @@
-//! What the documents quote and point to is there.
+//! Messages that the documents quote, and files that they link to, exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,18 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths
-        .flat_map(|path| match path.is_dir() {
-            true => files(&path, ending),
-            false => vec![path],
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path, ending)
+            } else {
+                vec![path]
+            }
         })
         .filter(|path| path.extension().is_some_and(|found| found == ending))
         .collect()
 }
 
-/// What stands between two of these marks in `text`.
+/// The pieces of `text` between two marks.
 fn within<'t>(text: &'t str, [open, close]: [&str; 2]) -> Vec<&'t str> {
     let pieces = text.split(open).skip(1);
     pieces
@@ -67,6 +70,8 @@ fn links_lead_somewhere() {
     documents.extend(files(&root().join("models"), "md"));
     let top = ["README", "BENCHMARKS", "RELIABILITY", "CHANGELOG"];
     documents.extend(top.map(|name| root().join(name).with_extension("md")));
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let root = root().canonicalize().unwrap();
     let mut followed = 0;
     for document in documents {
         let text = fs::read_to_string(&document).unwrap();
@@ -78,6 +83,12 @@ fn links_lead_somewhere() {
                 file => document.parent().unwrap().join(file),
             };
             assert!(target.exists(), "{}: {link}", document.display());
+            // So does the Debian package, where documents lie as they do here.
+            let target = target.canonicalize().unwrap();
+            let folder = target.parent().unwrap().strip_prefix(&root).unwrap();
+            let folder = Path::new("usr/share/doc/unetsegment").join(folder);
+            let packaged = format!("\"{}/\"", folder.display()).replace("//", "/");
+            assert!(manifest.contains(&packaged), "{packaged} for {link}");
             followed += 1;
             if !anchor.is_empty() {
                 let text = fs::read_to_string(&target).unwrap();

@@ -1,4 +1,4 @@
-//! Frames that do not go out are counted and told, and messages name the others as if all did.
+//! Frames that do not go out are counted and reported, and messages number the others as if all did.
 
 mod common;
 
@@ -13,13 +13,13 @@ use gstreamer as gst;
 use gstreamer_check::Harness;
 use gstunetsegment::mask_meta;
 
-/// Frames that went out, and that were dropped, as the last message on `bus` tells that is about it.
+/// How many frames went out, and were dropped, by the last message on `bus` about it.
 fn last_dropped(bus: &gst::Bus) -> Option<(i64, i64)> {
-    let told = dropped(bus);
-    told.last().map(|(_, out, dropped)| (*out, *dropped))
+    let posted = dropped(bus);
+    posted.last().map(|(_, out, dropped)| (*out, *dropped))
 }
 
-/// Where frames overlap, there is room for those that come behind one that is held up.
+/// Where frames overlap, there is room for those behind one that is blocked.
 const MANNERS: [Manner; 3] = [
     ALONE,
     Manner {
@@ -29,19 +29,19 @@ const MANNERS: [Manner; 3] = [
     LATEST,
 ];
 
-/// Every frame that came in has gone out, as far as `harness` got it, or was dropped, and the last message says so.
-fn all_are_counted(element: &gst::Element, harness: &Harness, bus: &gst::Bus, what: &str) {
-    let told = last_dropped(bus).expect("a message");
+/// Every frame that came in has gone out to `harness`, or was dropped, and the last message agrees.
+fn assert_counts(element: &gst::Element, harness: &Harness, bus: &gst::Bus, what: &str) {
+    let reported = last_dropped(bus).expect("a message");
     let [came, out, dropped] = ["in", "out", "dropped"].map(|name| stats(element, name));
     assert_eq!(out, u64::from(harness.buffers_received()), "{what}");
     assert_eq!(came, out + dropped, "{what}");
-    assert_eq!(told, (out as i64, dropped as i64), "{what}");
+    assert_eq!(reported, (out as i64, dropped as i64), "{what}");
     assert!(dropped > 0, "{what}");
 }
 
-/// Also what the flush meets in the middle of being pushed.
+/// Also one that is being pushed when the flush comes.
 #[test]
-fn what_a_flush_throws_away_is_told() {
+fn frames_dropped_by_a_flush_are_reported() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for manner in MANNERS {
@@ -63,13 +63,13 @@ fn what_a_flush_throws_away_is_told() {
         pushing.join().unwrap();
         assert!(sink.send_event(gst::event::FlushStop::new(true)));
         src.remove_probe(held.unwrap());
-        all_are_counted(&element, &harness, &bus, &manner.to_string());
+        assert_counts(&element, &harness, &bus, &manner.to_string());
     }
 }
 
-/// Downstream says that it wants no more.
+/// Downstream wants no more.
 #[test]
-fn what_nobody_takes_is_told() {
+fn frames_refused_downstream_are_reported() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for manner in MANNERS {
@@ -81,16 +81,16 @@ fn what_nobody_takes_is_told() {
             info.flow_res = Err(gst::FlowError::Eos);
             gst::PadProbeReturn::Handled
         });
-        // Where frames overlap, those that come after it hear of it.
+        // Where frames overlap, it is returned for later ones.
         let mut pushed = (1..10).map(|number| harness.push(frame(number)));
         let heard = pushed.find(Result::is_err);
         assert_eq!(heard, Some(Err(gst::FlowError::Eos)), "{manner}");
-        all_are_counted(&element, &harness, &bus, &manner.to_string());
+        assert_counts(&element, &harness, &bus, &manner.to_string());
     }
 }
 
 #[test]
-fn without_a_mask_none_goes_out() {
+fn frames_without_a_mask_pass_unless_only_maps_go_out() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for (output, passes) in [("overlay", true), ("none", true), ("mask", false)] {
@@ -108,7 +108,7 @@ fn without_a_mask_none_goes_out() {
     }
 }
 
-/// Downstream says that the frame of 40 ms came 40 ms too late.
+/// Downstream reports that the frame of 40 ms came 40 ms too late.
 fn be_late(harness: &mut Harness) {
     let late = gst::event::Qos::new(
         gst::QOSType::Underflow,
@@ -119,9 +119,9 @@ fn be_late(harness: &mut Harness) {
     harness.push_upstream_event(late);
 }
 
-/// Frames that downstream can't show in time are left out, counted and told.
+/// Frames that downstream can't show in time.
 #[test]
-fn late_frames_are_dropped_and_told() {
+fn late_frames_are_dropped_and_reported() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[]);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
@@ -147,12 +147,12 @@ fn late_frames_are_dropped_and_told() {
     assert_eq!(harness.pull().unwrap().pts(), frame(1).pts());
 }
 
-/// Messages name frames by the order in which they came, whatever became of those before.
+/// Messages number frames in the order in which they came, whatever became of those before.
 #[test]
 fn frames_are_numbered_as_they_come_in() {
     let files = Files::new();
     let model = files.model(&SMALL);
-    let told = |bus: &gst::Bus| {
+    let numbers = |bus: &gst::Bus| {
         let reports = messages(bus, "unetsegment").into_iter();
         reports
             .map(|fields| {
@@ -173,7 +173,7 @@ fn frames_are_numbered_as_they_come_in() {
         number += 1;
         stats(&element, "out") > 1
     });
-    let messages = told(&bus);
+    let messages = numbers(&bus);
     assert!(messages.len() > 1 && messages[0].0 > 0, "{messages:?}");
     for (frame, timestamp) in messages {
         assert_eq!(timestamp, 40_000_000 * frame);
@@ -187,7 +187,7 @@ fn frames_are_numbered_as_they_come_in() {
     }
     drop([harness.pull().unwrap(), harness.pull().unwrap()]);
     assert_eq!(
-        told(&bus),
+        numbers(&bus),
         [0, 3, 4].map(|number| (number, 40_000_000 * number))
     );
 }

@@ -1,4 +1,4 @@
-//! What the element does to a stream: what goes out, what stays as it came, what it tells.
+//! The effects of the element on a stream: its outputs, what they keep of the frames, and messages.
 
 mod common;
 
@@ -16,7 +16,7 @@ fn picture() -> Vec<u8> {
 }
 
 #[test]
-fn the_mask_goes_out_as_the_meta_has_it() {
+fn the_output_is_the_mask_of_the_meta() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[("output", "mask")]);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
@@ -103,7 +103,7 @@ fn colour_is_drawn_upon_in_place() {
 }
 
 #[test]
-fn without_output_the_frame_stays_as_it_came() {
+fn with_output_none_the_frame_is_unchanged() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[("output", "none")]);
     for format in ["GRAY16_LE", "RGB", "NV12"] {
@@ -127,7 +127,7 @@ fn without_output_the_frame_stays_as_it_came() {
 }
 
 #[test]
-fn what_the_frame_carries_survives() {
+fn times_flags_and_metas_survive() {
     let files = Files::new();
     for output in ["overlay", "mask", "none"] {
         let element = element(&files.model(&SMALL), &[("output", output)]);
@@ -182,7 +182,7 @@ fn what_the_frame_carries_survives() {
 }
 
 #[test]
-fn a_frame_without_time_or_rate_is_normal() {
+fn frames_need_neither_times_nor_a_rate() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[]);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
@@ -193,7 +193,7 @@ fn a_frame_without_time_or_rate_is_normal() {
 }
 
 #[test]
-fn the_meta_survives_converting_and_goes_with_scaling() {
+fn the_meta_survives_conversion_but_not_scaling() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for (last, stays) in [
@@ -220,7 +220,7 @@ fn the_meta_survives_converting_and_goes_with_scaling() {
 }
 
 #[test]
-fn messages_count_what_the_mask_shows() {
+fn messages_report_the_coverage_of_the_mask() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[("post-messages", "true")]);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
@@ -279,7 +279,7 @@ fn the_provider_in_use_is_reported() {
 }
 
 #[test]
-fn a_constant_frame_is_no_trouble() {
+fn constant_frames_are_segmented() {
     let files = Files::new();
     for normalization in ["z-score", "percentile", "min-max", "fixed"] {
         let element = element(&files.model(&SMALL), &[("normalization", normalization)]);

@@ -1,4 +1,4 @@
-//! The end of a stream: what there is to tell of its last frames is told, though no other comes that would hear of it.
+//! The end of a stream: news of its last frames is reported, though no other frame comes with which it could be.
 
 mod common;
 
@@ -16,7 +16,7 @@ use common::{Files, SMALL, error_on};
 use gst::prelude::*;
 use gstreamer as gst;
 
-/// Lets downstream answer each frame so.
+/// Lets downstream return `flow` for each frame.
 fn answer(element: &gst::Element, flow: gst::FlowError) {
     let pad = element.static_pad("src").unwrap();
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
@@ -25,9 +25,9 @@ fn answer(element: &gst::Element, flow: gst::FlowError) {
     });
 }
 
-/// Either whoever brings the last frame hears of it or, where it has come in before that one is out, the bus.
+/// It is returned for the last frame or, if that has returned before it is out, posted on the bus.
 #[test]
-fn what_downstream_answers_to_the_last_frame_is_told() {
+fn a_flow_error_on_the_last_frame_is_reported() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let ends: [fn() -> gst::Event; 2] = [gst::event::Eos::new, || {
@@ -49,20 +49,20 @@ fn what_downstream_answers_to_the_last_frame_is_told() {
                 assert!(harness.push_event(end()), "{what}");
                 if !manner.is_latest() && manner.in_flight == OVERLAPPING.in_flight {
                     assert_eq!(heard, None, "{what}");
-                    // Nothing is wrong with the end of the stream.
+                    // The end of the stream is no error.
                     let wrong = flow != gst::FlowError::Eos;
                     assert_eq!(has_failed(&bus), wrong, "{what}");
                 } else {
                     assert_eq!(heard, Some(flow), "{what}");
                 }
-                assert!(!has_failed(&bus), "{what}: it is told twice");
+                assert!(!has_failed(&bus), "{what}: it is posted twice");
             }
         }
     }
 }
 
 #[test]
-fn what_was_heard_is_not_told_at_the_end() {
+fn a_flow_error_that_upstream_got_is_not_posted_at_the_end() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for in_flight in ["2", "4"] {
@@ -80,9 +80,9 @@ fn what_was_heard_is_not_told_at_the_end() {
     }
 }
 
-/// In a pipeline the source tells of it, but only of what it hears itself.
+/// In a pipeline the source posts it, but only what is returned to it.
 #[test]
-fn a_picture_that_nobody_takes_is_an_error() {
+fn a_frame_that_no_sink_takes_is_an_error() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for in_flight in [1, 2, 4] {
@@ -103,7 +103,7 @@ fn disc(number: u64) -> gst::Buffer {
     discs::frame(number, &[(20.0, 20.0, 9.0)])
 }
 
-/// Whoever acts upon a condition that holds is told that nobody sees it any more.
+/// Whoever acts upon a condition that holds learns that nothing watches it any more.
 #[test]
 fn a_condition_ends_with_the_stream() {
     let properties = [("output", "none"), ("trigger", "objects > 0")];
@@ -120,21 +120,21 @@ fn a_condition_ends_with_the_stream() {
         });
         assert_eq!(states, [true], "{manner}");
         assert!(harness.push_event(gst::event::Eos::new()));
-        let told = messages(&bus, "unetsegment-trigger");
-        assert_eq!(told.len(), 1, "{manner}: {told:?}");
-        assert_eq!(told[0].get("active"), Ok(false), "{manner}");
-        assert_eq!(told[0].get("frame"), Ok(number - 1), "{manner}");
-        assert!(!told[0].has_field("timestamp"), "{manner}");
+        let posted = messages(&bus, "unetsegment-trigger");
+        assert_eq!(posted.len(), 1, "{manner}: {posted:?}");
+        assert_eq!(posted[0].get("active"), Ok(false), "{manner}");
+        assert_eq!(posted[0].get("frame"), Ok(number - 1), "{manner}");
+        assert!(!posted[0].has_field("timestamp"), "{manner}");
         // Another stream has nothing left to end.
         assert!(harness.push_event(gst::event::StreamStart::new("another")));
         assert!(conditions(&bus).is_empty(), "{manner}");
     }
 }
 
-/// A stream that starts waits for the frames before it. Where a flush ends that, some may be at work still, and what
-/// they need is left alone: the end of the flush sees to it.
+/// A stream start waits for the frames before it. If a flush interrupts it, some may be in the element still, and it
+/// leaves their state alone, which the end of the flush resets.
 #[test]
-fn a_start_that_meets_a_flush_leaves_frames_alone() {
+fn a_stream_start_that_a_flush_interrupts_leaves_frames_alone() {
     let properties = [
         ("frames-in-flight", "2"),
         ("output", "none"),
@@ -158,13 +158,13 @@ fn a_start_that_meets_a_flush_leaves_frames_alone() {
     let pad = sink.clone();
     let starting = thread::spawn(move || pad.send_event(gst::event::StreamStart::new("another")));
     wait("the start", || came.load(Ordering::SeqCst));
-    // It is to wait for that frame by then.
+    // By then it waits for that frame.
     thread::sleep(Duration::from_millis(100));
     assert!(!starting.is_finished());
     assert!(sink.send_event(gst::event::FlushStart::new()));
     let _ = starting.join().unwrap();
-    let told = conditions(&bus);
-    assert!(told.is_empty(), "it ends what the flush is to end");
+    let ended = conditions(&bus);
+    assert!(ended.is_empty(), "it ends what the flush is to end");
     assert!(sink.send_event(gst::event::FlushStop::new(true)));
     assert_eq!(conditions(&bus), [false]);
     assert!(!has_failed(&bus));

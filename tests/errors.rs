@@ -19,7 +19,7 @@ fn refusal_of(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn no_model_file() {
+fn a_model_file_is_required() {
     common::init();
     let element = gst::ElementFactory::make("unetsegment").build().unwrap();
     assert!(refusal(&element).contains("set the property model-file"));
@@ -62,7 +62,7 @@ fn an_empty_file_is_no_model() {
 }
 
 #[test]
-fn something_else_is_no_model() {
+fn other_files_are_no_models() {
     for bytes in [
         b"GIF89a, or so".as_slice(),
         b"\x89PNG\r\n\x1a\n",
@@ -74,7 +74,7 @@ fn something_else_is_no_model() {
 }
 
 #[test]
-fn a_truncated_model_is_called_that() {
+fn a_truncated_model_is_reported_as_such() {
     let bytes = common::model(&SMALL);
     for length in [bytes.len() / 2, bytes.len() - 1] {
         let text = refusal_of(&bytes[..length]);
@@ -83,7 +83,7 @@ fn a_truncated_model_is_called_that() {
 }
 
 #[test]
-fn a_wrong_number_of_channels_is_told() {
+fn a_wrong_number_of_channels_is_reported() {
     let unet = UNet {
         channels: 5,
         ..SMALL
@@ -96,13 +96,13 @@ fn a_wrong_number_of_channels_is_told() {
 }
 
 #[test]
-fn a_wrong_rank_is_told() {
+fn a_wrong_rank_is_reported() {
     let mut model = onnx::Model::decode(common::model(&SMALL).as_slice()).unwrap();
     let graph = model.graph.as_mut().unwrap();
     let dimension = |name: &str| onnx::Dimension {
         extent: Some(onnx::Extent::Name(name.into())),
     };
-    // A network that hands a list through: a valid file, but nothing for pictures.
+    // A network that passes a list through: a valid file, but not for pictures.
     for value in graph.input.iter_mut().chain(&mut graph.output) {
         let tensor = value.r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
         tensor.shape.as_mut().unwrap().dim = vec![dimension("batch"), dimension("length")];
@@ -118,13 +118,13 @@ fn a_wrong_rank_is_told() {
     graph.initializer.clear();
     let text = refusal_of(&model.encode_to_vec());
     assert!(
-        text.contains("has 2 dimensions, where 4 are needed"),
+        text.contains("has 2 dimensions, but 4 are needed"),
         "{text}"
     );
 }
 
 #[test]
-fn a_contract_from_the_future_is_told() {
+fn a_contract_of_a_newer_version_is_refused() {
     let mut contract = SMALL.contract("future");
     contract.version += 1;
     let text = refusal_of(&common::described(&SMALL, &contract));
@@ -145,8 +145,8 @@ fn a_provider_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn a_missing_runtime_is_told() {
-    // A process has one runtime, so this one looks for it in a process of its own.
+fn a_missing_runtime_is_reported() {
+    // A process loads ONNX Runtime once, so this needs a process of its own.
     let files = Files::new();
     let model = files.model(&SMALL);
     let with = |library: PathBuf| {
@@ -171,7 +171,7 @@ fn a_missing_runtime_is_told() {
 }
 
 #[test]
-#[ignore = "runs as a child of a_missing_runtime_is_told, with an environment of its own"]
+#[ignore = "runs as a child of a_missing_runtime_is_reported, with an environment of its own"]
 fn child_without_runtime() {
     let Some(model) = std::env::var_os("CHILD_MODEL") else {
         return;
@@ -197,7 +197,7 @@ fn a_buffer_smaller_than_its_caps_is_an_error() {
 }
 
 #[test]
-fn a_range_that_is_none_leaves_the_old_one() {
+fn an_invalid_range_leaves_the_old_one() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[("display-range", "100,4000")]);
     for wrong in ["", "4000,100", "bright", "1,2,3", "nan,5"] {
@@ -210,11 +210,11 @@ fn a_range_that_is_none_leaves_the_old_one() {
 }
 
 #[test]
-fn a_range_that_is_none_is_told_at_the_start() {
+fn an_invalid_range_is_reported_at_the_start() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for name in ["display-range", "value-range"] {
-        // As in a line of text for `gst-launch-1.0`: nobody listens yet when it is set.
+        // As from `gst-launch-1.0`: when it is set, there is no bus yet.
         let text = format!("unetsegment model-file={} {name}=bright", model.display());
         common::init();
         let element = gst::parse::launch(&text).unwrap();
@@ -227,7 +227,7 @@ fn a_range_that_is_none_is_told_at_the_start() {
 }
 
 #[test]
-fn weights_that_are_no_numbers_are_told() {
+fn weights_that_are_not_finite_are_reported_once() {
     let files = Files::new();
     let mut model = onnx::Model::decode(common::model(&SMALL).as_slice()).unwrap();
     for tensor in &mut model.graph.as_mut().unwrap().initializer {
@@ -248,13 +248,13 @@ fn weights_that_are_no_numbers_are_told() {
         "{text}"
     );
     let more = bus.pop_filtered(&[gst::MessageType::Error]);
-    assert!(more.is_none(), "told twice: {more:?}");
+    assert!(more.is_none(), "reported twice: {more:?}");
 }
 
-/// Names of files are bytes on Unix, and a program in C may put any bytes into a property.
+/// File names are bytes on Unix, and a program in C may put any bytes into a property.
 #[cfg(unix)]
 #[test]
-fn bytes_that_are_no_text_name_files_and_nothing_else() {
+fn invalid_utf_8_may_name_files_and_nothing_else() {
     use std::os::unix::ffi::OsStringExt;
 
     let bytes = |bytes: &[u8]| PathBuf::from(std::ffi::OsString::from_vec(bytes.to_vec()));

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use gstunetsegment::contract::Contract;
 use gstunetsegment::onnx::Model;
 use gstunetsegment::unet::UNet;
 use image::{GrayImage, Luma};
@@ -15,7 +16,7 @@ mod trainer;
 
 use trainer::{Bench, bright, draw_disc, squares};
 
-/// Four cells and three found: one true cell is black in the image, another is found in half.
+/// Four cells of which three are found: one is black in the image, another is found in half.
 fn draw_cells(bench: &Bench) {
     let seen = squares(&[(5, 5), (20, 5), (0, 30)], 6, |_| 200);
     let mut truth = squares(&[(5, 5), (20, 5), (0, 30), (50, 38)], 6, |i| i as u8 + 1);
@@ -66,7 +67,7 @@ fn cells_are_scored_as_by_hand() {
 }
 
 #[test]
-fn membranes_are_told_by_the_name_of_the_class() {
+fn membranes_are_recognized_by_the_name_of_the_class() {
     let bench = Bench::new();
     bench.model(|contract| contract.classes[0].name = "membrane".into());
     let line = |at: &[u32]| {
@@ -149,11 +150,8 @@ fn levels_show_the_best_of_each_score() {
     assert!(bench.json("scores.json")["best"].is_null());
 }
 
-/// A network that finds every cell and takes it for another class finds none.
-#[test]
-fn cells_of_another_class_are_not_found() {
-    let bench = Bench::new();
-    // Bright pixels are of the second class, and no pixel of the third.
+/// A model of three classes: bright pixels are of the second one, and no pixel of the third.
+fn bright_of_three_classes(bench: &Bench, change: impl FnOnce(&mut Contract)) {
     let (two, parameters) = bright();
     let unet = UNet { classes: 3, ..two };
     let parameters = parameters.into_iter().map(|(name, mut values)| {
@@ -164,7 +162,30 @@ fn cells_of_another_class_are_not_found() {
         }
         (name, values)
     });
-    bench.described(&unet, &parameters.collect(), |_| ());
+    bench.described(&unet, &parameters.collect(), change);
+}
+
+#[test]
+fn three_classes_are_never_membranes() {
+    let bench = Bench::new();
+    bright_of_three_classes(&bench, |contract| {
+        contract.classes[0].name = "membrane".into();
+    });
+    squares(&[(5, 5)], 8, |_| 200)
+        .save(bench.path("images/a.png"))
+        .unwrap();
+    squares(&[(5, 5)], 8, |_| 1)
+        .save(bench.path("masks/a.png"))
+        .unwrap();
+    bench.says("evaluate --model model.onnx --images images --masks masks --json scores.json");
+    assert_eq!(bench.json("scores.json")["kind"], "cells");
+}
+
+/// A network that finds every cell and takes it for another class finds none.
+#[test]
+fn cells_of_another_class_are_not_found() {
+    let bench = Bench::new();
+    bright_of_three_classes(&bench, |_| ());
     let places = [(5, 5), (20, 20), (40, 8)];
     squares(&places, 8, |_| 200)
         .save(bench.path("images/a.png"))
@@ -176,7 +197,7 @@ fn cells_of_another_class_are_not_found() {
         let scored = "evaluate --model model.onnx --images images --masks masks --kind classes";
         let text = bench.says(&format!("{scored} --json scores.json"));
         let json = bench.json("scores.json");
-        // The likeliest class counts, however likely it is.
+        // The most likely class counts, however likely it is.
         assert!(!text.contains("threshold"), "{text}");
         assert!(json.get("threshold").is_none(), "{json}");
         let scores = &json["total"]["scores"];
@@ -214,7 +235,7 @@ fn a_model_scores_as_its_training_says() {
         for (name, promised) in promised {
             let found = found["total"]["scores"][name].as_f64().unwrap();
             let promised = promised.as_f64().unwrap();
-            // The contract has four digits; and the trainer and ONNX Runtime round differently, which may
+            // The contract has four digits, and the trainer and ONNX Runtime round differently, which may
             // change a pixel of 15,360.
             assert!(
                 (found - promised).abs() < 1e-3,
@@ -268,7 +289,7 @@ fn every_layout_of_training_data_is_scored() {
 }
 
 #[test]
-fn what_nobody_has_judged_is_not_scored() {
+fn ignored_pixels_are_not_scored() {
     let bench = Bench::new();
     bench.model(|_| ());
     squares(&[(5, 5), (30, 20)], 6, |_| 200)
@@ -317,4 +338,22 @@ fn a_contract_is_shown_and_a_foreign_model_is_probed() {
     let text = bench.says("info foreign.onnx");
     assert!(text.contains("found out by trying"), "{text}");
     assert!(text.contains("tiles begin     every 2 pixels"), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn paths_need_not_be_utf_8() {
+    use std::os::unix::ffi::OsStrExt;
+    let bench = Bench::new();
+    let model = std::ffi::OsStr::from_bytes(b"m\xff.onnx");
+    fs::rename(bench.model(|_| ()), bench.folder().join(model)).unwrap();
+    draw_cells(&bench);
+    for command in [
+        "info --json",
+        "evaluate --images images --masks masks --json scores.json --model",
+    ] {
+        let output = bench.command(command).arg(model).output().unwrap();
+        assert!(output.status.success(), "{command}: {output:?}");
+    }
+    assert_eq!(bench.json("scores.json")["model"], "m\u{fffd}.onnx");
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::Files;
-use common::programs::{aravis, built, micro_manager, python, root, run, told};
+use common::programs::{aravis, built, micro_manager, python, root, run, stdout};
 
 /// A browser gets whole pictures, and counts.
 #[test]
@@ -81,7 +81,7 @@ fn a_microscope_is_steered_by_the_trigger() {
     let files = Files::new();
     let model = root().join("models/nuclei-fluo.int8.onnx");
     let program = python.arg(root().join("examples/micromanager.py"));
-    let found = told(&run(&files, program.arg(&model)));
+    let found = stdout(&run(&files, program.arg(&model)));
     let changes = found.lines().filter_map(|line| {
         let (what, rest) = line.strip_prefix("trigger ")?.split_once(" at ")?;
         let (objects, exposure) = rest.split_once(" objects: exposure ")?;
@@ -103,6 +103,6 @@ fn a_camera_of_aravis_is_watched() {
     let files = Files::new();
     let model = root().join("models/nuclei-fluo.int8.onnx");
     let mut program = Command::new(root().join("examples/aravis.sh"));
-    let found = told(&run(&files, program.arg(&model).env("FRAMES", "60")));
+    let found = stdout(&run(&files, program.arg(&model).env("FRAMES", "60")));
     assert!(found.contains("objects=(uint)"), "{found}");
 }

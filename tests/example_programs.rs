@@ -1,4 +1,4 @@
-//! The examples, as they are, in three languages.
+//! The examples in three languages, as they are.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::Files;
-use common::programs::{built, python, root, run, told};
+use common::programs::{built, python, root, run, stdout};
 use gst::prelude::*;
 use gstreamer as gst;
 
@@ -15,7 +15,7 @@ const SOURCE: &str = "videotestsrc num-buffers=4 pattern=ball ! video/x-raw,widt
 
 fn counted_by_rust(files: &Files, model: &Path, source: &str) -> String {
     let program = built().join("examples").join("count");
-    told(&run(files, Command::new(program).arg(model).arg(source)))
+    stdout(&run(files, Command::new(program).arg(model).arg(source)))
 }
 
 #[test]
@@ -33,16 +33,16 @@ fn the_same_is_counted_in_rust_and_c() {
         .args(["-Wall", "-Wextra", "-Werror", "-o"])
         .arg(&program)
         .arg(root().join("examples/count.c"))
-        .args(told(&flags).split_whitespace())
+        .args(stdout(&flags).split_whitespace())
         .output()
         .unwrap();
-    told(&compiled);
-    let found = told(&run(&files, Command::new(&program).arg(&model).arg(SOURCE)));
+    stdout(&compiled);
+    let found = stdout(&run(&files, Command::new(&program).arg(&model).arg(SOURCE)));
     assert_eq!(found, expected);
     let dim = dim(&files);
-    let found = told(&run(&files, Command::new(&program).arg(&model).arg(&dim)));
+    let found = stdout(&run(&files, Command::new(&program).arg(&model).arg(&dim)));
     assert_eq!(found, counted_by_rust(&files, &model, &dim));
-    // What is wrong is said, and the program ends.
+    // An error is reported, and the program ends.
     let output = run(&files, Command::new(&program).arg("nothing.onnx"));
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nothing.onnx"));
@@ -54,7 +54,7 @@ fn the_same_is_counted_in_python() {
     let files = Files::new();
     let model = root().join("models/nuclei-fluo.onnx");
     let program = python.arg(root().join("examples/count.py"));
-    let found = told(&run(&files, program.arg(&model).arg(SOURCE)));
+    let found = stdout(&run(&files, program.arg(&model).arg(SOURCE)));
     assert_eq!(found, counted_by_rust(&files, &model, SOURCE));
 }
 
@@ -78,8 +78,8 @@ fn dim(files: &Files) -> String {
     )
 }
 
-/// What the element tells of each frame of `source` with nothing in between.
-fn told_by_the_element(model: &Path, source: &str) -> Vec<gst::Structure> {
+/// The messages of the element about the frames of `source`, without a program in between.
+fn messages(model: &Path, source: &str) -> Vec<gst::Structure> {
     common::init();
     let text = format!(
         "{source} ! unetsegment output=none post-messages=true post-objects=true model-file={} ! fakesink",
@@ -87,13 +87,13 @@ fn told_by_the_element(model: &Path, source: &str) -> Vec<gst::Structure> {
     );
     let pipeline = gst::parse::launch(&text).unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     for message in pipeline.bus().unwrap().iter_timed(gst::ClockTime::NONE) {
         match message.view() {
             gst::MessageView::Element(element) => {
                 let fields = element.structure();
                 let fields = fields.filter(|fields| fields.name() == "unetsegment");
-                told.extend(fields.map(ToOwned::to_owned));
+                messages.extend(fields.map(ToOwned::to_owned));
             }
             gst::MessageView::Eos(_) => break,
             gst::MessageView::Error(error) => panic!("{error:?}"),
@@ -101,16 +101,16 @@ fn told_by_the_element(model: &Path, source: &str) -> Vec<gst::Structure> {
         }
     }
     pipeline.set_state(gst::State::Null).unwrap();
-    told
+    messages
 }
 
-/// As many as there are where all 16 bits are seen.
+/// Programs count as many objects as the element does on all 16 bits.
 #[test]
 fn pictures_of_16_bits_stay_so() {
     let files = Files::new();
     let model = root().join("models/nuclei-fluo.onnx");
     let source = dim(&files);
-    let expected = told_by_the_element(&model, &source);
+    let expected = messages(&model, &source);
     let counts: Vec<u32> = expected
         .iter()
         .map(|fields| fields.get("objects").unwrap())
@@ -122,7 +122,7 @@ fn pictures_of_16_bits_stay_so() {
     let Some(mut python) = python() else { return };
     let program = python.arg(root().join("examples/count.py"));
     assert_eq!(
-        told(&run(&files, program.arg(&model).arg(&source))),
+        stdout(&run(&files, program.arg(&model).arg(&source))),
         counted
     );
     // The table has the counts of the camera.
@@ -148,7 +148,7 @@ fn table(
     let mut command = python().unwrap();
     let program = command.arg(root().join("examples/log.py"));
     let program = program.arg(model).arg(&file).arg(source).args(more);
-    told(&run(files, program));
+    stdout(&run(files, program));
     let text = std::fs::read_to_string(file).unwrap();
     let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned));
     let names: Vec<String> = lines.next().unwrap().collect();
@@ -171,22 +171,22 @@ fn objects_are_written_as_a_table() {
     let expected: usize = counts.map(|count| count.parse::<usize>().unwrap()).sum();
     assert!(expected > 0);
     assert_eq!(rows.len(), expected, "{rows:?}");
-    // Nobody has said how large a pixel is.
+    // The size of a pixel is not known.
     assert!(
         rows.iter()
             .all(|row| row.len() == 19 && row["x-um"].is_empty())
     );
-    // What is wrong is said, and nothing else.
+    // An error is reported, and nothing else.
     let program = python.arg(root().join("examples/log.py"));
     let output = run(
         &files,
         program.arg("nothing.onnx").arg(files.path("no.csv")),
     );
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr);
+    let error = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("nothing.onnx") && !said.contains("CRITICAL"),
-        "{said}"
+        error.contains("nothing.onnx") && !error.contains("CRITICAL"),
+        "{error}"
     );
 }
 
@@ -198,7 +198,7 @@ fn tracks_are_written_as_the_challenge_takes_them() {
     let folder = files.path("result");
     let program = built().join("examples").join("track");
     let mut command = Command::new(program);
-    told(&run(&files, command.arg(&model).arg(&folder).arg(SOURCE)));
+    stdout(&run(&files, command.arg(&model).arg(&folder).arg(SOURCE)));
     let masks: Vec<image::DynamicImage> = (0..4)
         .map(|frame| image::open(folder.join(format!("mask{frame:03}.tif"))).unwrap())
         .collect();
@@ -257,21 +257,21 @@ fn picture(path: impl AsRef<Path>) -> image::RgbImage {
     opened.to_rgb8()
 }
 
-/// The README's picture, nearly: the models that find the nuclei get better.
+/// The README's picture, nearly: the models may improve.
 #[test]
 fn pictures_of_a_program_are_drawn_upon() {
     let files = Files::new();
     let model = root().join("models/nuclei-fluo.onnx");
     let (program, target) = (built().join("examples/overlay"), files.path("overlay.png"));
     let mut command = Command::new(&program);
-    told(&run(&files, command.arg(&model).arg(&target)));
+    stdout(&run(&files, command.arg(&model).arg(&target)));
     let (found, expected) = (picture(&target), picture(root().join("docs/overlay.png")));
     assert_eq!(found.dimensions(), expected.dimensions());
     let (found, expected) = (coloured(&found), coloured(&expected));
     let differing: Vec<bool> = found.iter().zip(&expected).map(|(a, b)| a != b).collect();
     let (found, differing) = (share(&found), share(&differing));
     assert!(found > 0.1 && differing < 0.02, "{found}, {differing}");
-    // What is wrong is said.
+    // An error is reported.
     let output = run(
         &files,
         Command::new(&program).arg("nothing.onnx").arg(&target),
@@ -287,7 +287,7 @@ fn styles_are_drawn_as_documented() {
     let files = Files::new();
     let folder = files.path("styles");
     let mut command = Command::new(built().join("examples/styles"));
-    told(&run(&files, command.arg(&folder)));
+    stdout(&run(&files, command.arg(&folder)));
     for name in ["overlay-styles", "overlay-parts", "overlay-numbers"] {
         let name = format!("{name}.png");
         let documented = picture(root().join("docs").join(&name));

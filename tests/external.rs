@@ -90,7 +90,7 @@ fn allowed_weights_beside_the_model_are_those_of_one_file() {
 }
 
 #[test]
-fn they_are_refused_unless_allowed() {
+fn external_weights_are_refused_unless_allowed() {
     let files = Files::new();
     let (model, weights) = split("weights.bin");
     let path = files.write("model.onnx", &model);
@@ -171,9 +171,9 @@ fn sizes_that_do_not_fit_are_refused() {
         reason(&files.write("model.onnx", &model.encode_to_vec()))
     };
     let text = with(|tensor| tensor.external_data[2].value = "3".into());
-    assert!(text.contains("said to have 3"), "{text}");
+    assert!(text.contains("length is 3"), "{text}");
     let text = with(|tensor| tensor.external_data[1].value = "-4".into());
-    assert!(text.contains("no number of bytes"), "{text}");
+    assert!(text.contains("not a number of bytes"), "{text}");
     let text = with(|tensor| tensor.external_data[1].value = u64::MAX.to_string());
     assert!(text.contains("from byte"), "{text}");
     let text = with(|tensor| tensor.dims[0] = 1 << 40);
@@ -181,12 +181,12 @@ fn sizes_that_do_not_fit_are_refused() {
     let text = with(|tensor| tensor.external_data.clear());
     assert!(text.contains("which file"), "{text}");
     let text = with(|tensor| tensor.data_location = 2);
-    assert!(text.contains("the place 2"), "{text}");
+    assert!(text.contains("data location is 2"), "{text}");
 }
 
 /// A name that is no text: `location` is one in the format, so that the whole file is damaged.
 #[test]
-fn a_name_that_is_no_text_is_refused() {
+fn a_name_that_is_not_utf_8_is_refused() {
     let files = Files::new();
     let (mut model, _) = split("weights.bin");
     let at = model.windows(7).position(|bytes| bytes == b"weights");

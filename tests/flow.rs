@@ -16,7 +16,7 @@ use gstreamer_check::Harness;
 use gstunetsegment::mask_meta;
 use gstunetsegment::unet::UNet;
 
-/// What came out, in its order.
+/// Frames and events that came out.
 #[derive(Debug, PartialEq)]
 enum Out {
     Frame {
@@ -28,7 +28,7 @@ enum Out {
     Event(String),
 }
 
-/// Notes all that `harness` gets out of the element.
+/// Records everything that comes out of the element.
 fn record(harness: &Harness) -> Arc<Mutex<Vec<Out>>> {
     let seen: Arc<Mutex<Vec<Out>>> = Arc::default();
     let noted = seen.clone();
@@ -51,7 +51,7 @@ fn record(harness: &Harness) -> Arc<Mutex<Vec<Out>>> {
     seen
 }
 
-/// What comes out of frames with events and other caps between them.
+/// Pushes frames with events and other caps between them.
 fn outcome(model: &std::path::Path, output: &str, in_flight: &str) -> Vec<Out> {
     let properties = [("output", output), ("frames-in-flight", in_flight)];
     let element = element(model, &properties);
@@ -79,7 +79,7 @@ fn outcome(model: &std::path::Path, output: &str, in_flight: &str) -> Vec<Out> {
 }
 
 #[test]
-fn frames_and_events_go_out_as_they_came() {
+fn frames_and_events_keep_their_order() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for output in ["overlay", "mask", "probability", "none"] {
@@ -96,7 +96,7 @@ fn frames_and_events_go_out_as_they_came() {
     }
 }
 
-/// A flush throws away what is on its way, also where nobody has told that it begins, and the frames after it are whole.
+/// A flush drops frames on their way, even without a flush-start, and those after it have their masks.
 #[test]
 fn nothing_from_before_a_flush_comes_after_it() {
     let files = Files::new();
@@ -143,9 +143,9 @@ fn nothing_from_before_a_flush_comes_after_it() {
     }
 }
 
-/// The frames before one that is too small go out, the error is told, and whoever pushes hears of it.
+/// The frames before one that is too small go out, and the error is posted and returned upstream.
 #[test]
-fn a_frame_that_fails_takes_none_along_that_came_before() {
+fn frames_before_one_that_fails_go_out() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[("frames-in-flight", "4")]);
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
@@ -168,9 +168,9 @@ fn a_frame_that_fails_takes_none_along_that_came_before() {
     assert_eq!(times.collect::<Vec<_>>(), expected);
 }
 
-/// A stream that starts shows something else, though its caps are those of the one before.
+/// A new stream shows something else, even if its caps are the same.
 #[test]
-fn a_stream_that_starts_has_masks_of_its_own() {
+fn a_new_stream_has_masks_of_its_own() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let properties = [
@@ -199,14 +199,14 @@ fn a_stream_that_starts_has_masks_of_its_own() {
             "{manner}: a mask of frame {first:?}"
         );
         wait("another mask", || push(&mut harness, 7) == Some(7));
-        // What held of the one before holds of it no more, and begins anew.
+        // The condition ends with the stream before, and begins again.
         assert_eq!(states, [true, false, true], "{manner}");
     }
 }
 
-/// A frame without a mask carries none, though it came with that of an element further up.
+/// A frame without a mask carries none, even if it came with that of an element upstream.
 #[test]
-fn masks_of_others_go_no_further() {
+fn masks_of_other_elements_are_removed() {
     let files = Files::new();
     let first = element(&files.model(&SMALL), &[("output", "none")]);
     let mut upper = harness(&first, "GRAY8", WIDTH, HEIGHT);
@@ -225,7 +225,7 @@ fn masks_of_others_go_no_further() {
     }
 }
 
-/// Whoever asks how far the stream has come is told the end of the last frame that went out, in the stream's time.
+/// A position query gives the end of the last frame that went out, in stream time.
 #[test]
 fn the_position_is_that_of_the_frames_that_go_out() {
     let files = Files::new();

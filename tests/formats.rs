@@ -21,7 +21,7 @@ fn pixel(format: &str, value: u8) -> Vec<u8> {
         "GRAY16_LE" => vec![value, 0],
         "GRAY16_BE" => vec![0, value],
         "RGB" | "BGR" => vec![value; 3],
-        // What the last byte holds must not matter.
+        // The last byte must not matter.
         _ => vec![value, value, value, 77],
     }
 }
@@ -210,7 +210,7 @@ fn real_frames_survive_luma() {
     assert!(changed * 1000 <= pixels, "{changed} of {pixels} differ");
 }
 
-/// A buffer may say that V lies before U, as YV12 has it.
+/// V may lie before U in a buffer, as in YV12.
 #[test]
 fn planes_may_lie_in_any_order() {
     let files = Files::new();
@@ -221,7 +221,7 @@ fn planes_may_lie_in_any_order() {
     let info = gst_video::VideoInfo::from_caps(&caps).unwrap();
     let (offsets, strides) = (info.offset().to_vec(), info.stride().to_vec());
     let chroma = offsets[2] - offsets[1];
-    // Something to tell U from V.
+    // U and V differ.
     bytes[offsets[1]..][..chroma].fill(90);
     let overlay = |swap: bool| {
         let mut bytes = bytes.clone();
@@ -257,7 +257,7 @@ fn planes_may_lie_in_any_order() {
 }
 
 #[test]
-fn what_lies_between_the_rows_goes_out_as_zeros() {
+fn padding_between_rows_goes_out_as_zeros() {
     let files = Files::new();
     // Three bytes more than a multiple of four.
     let (width, height) = (WIDTH + 2, HEIGHT);

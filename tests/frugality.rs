@@ -20,7 +20,7 @@ fn resident() -> f64 {
     common::process::memory("VmRSS") as f64 / 1024.0
 }
 
-/// Seconds that the processor has worked for this process.
+/// Processor time of this process in seconds.
 #[cfg(target_os = "linux")]
 fn worked() -> f64 {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
@@ -65,9 +65,9 @@ fn models_of_one_file_share_their_weights() {
     drop((first, others));
 }
 
-/// Elements that share a session find what each finds alone, also where they run at the same time.
+/// Also where they run at the same time, they find what each finds alone.
 #[test]
-fn elements_take_turns() {
+fn elements_that_share_a_session_find_the_same_masks() {
     let _alone = alone();
     let files = Files::new();
     let model = files.model(&SMALL);
@@ -97,7 +97,7 @@ fn elements_take_turns() {
     });
 }
 
-/// Threads of ours and of ONNX Runtime sleep while a pipeline is paused.
+/// The element's threads and those of ONNX Runtime sleep while a pipeline is paused.
 #[cfg(target_os = "linux")]
 #[test]
 fn paused_pipelines_use_no_processor() {

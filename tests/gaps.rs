@@ -1,4 +1,5 @@
-//! Where a map is all that goes out and a frame has none, a gap goes out in its place, so that nobody waits for it.
+//! Where only maps go out and a frame has none, a gap event goes out in its place, so that downstream does not wait for
+//! it.
 
 mod common;
 
@@ -13,7 +14,7 @@ use gst::prelude::*;
 use gstreamer as gst;
 use gstunetsegment::onnx::{Attribute, AttributeType, DataType, Graph, Node, Tensor};
 
-/// What leaves the element for the frame of this number.
+/// Leaves the element for the frame of this number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Out {
     Map(u64),
@@ -37,7 +38,7 @@ fn gap(number: u64) -> Out {
     Out::Gap(number, Some(gst::ClockTime::from_mseconds(40)))
 }
 
-/// Notes what leaves `element` for frames of 25 a second.
+/// Records what leaves `element` for frames at 25 a second.
 fn record(element: &gst::Element) -> Arc<Mutex<Vec<Out>>> {
     let seen: Arc<Mutex<Vec<Out>>> = Arc::default();
     let noted = seen.clone();
@@ -62,8 +63,8 @@ fn record(element: &gst::Element) -> Arc<Mutex<Vec<Out>>> {
     seen
 }
 
-/// Frame `number`, with times and cells of its own, none of which is brighter than half of white, and a pixel that is
-/// as bright as said.
+/// Frame `number`, with times and cells of its own, none of which is brighter than half of white, and one pixel of the
+/// value `brightest`.
 fn frame(number: u64, brightest: u8) -> gst::Buffer {
     let mut pixels = cells(WIDTH, HEIGHT, number);
     pixels.iter_mut().for_each(|pixel| *pixel /= 2);
@@ -74,9 +75,9 @@ fn frame(number: u64, brightest: u8) -> gst::Buffer {
     frame
 }
 
-/// Before the first mask, where frames do not wait for it.
+/// With `mode=latest`, in which frames do not wait for it.
 #[test]
-fn a_gap_takes_the_place_of_a_map_that_is_not_there_yet() {
+fn gaps_replace_maps_before_the_first_mask() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for output in ["mask", "labels", "probability", "uncertainty"] {
@@ -87,7 +88,7 @@ fn a_gap_takes_the_place_of_a_map_that_is_not_there_yet() {
         for number in 0..6 {
             harness.push(frame(number, 0)).unwrap();
         }
-        // Nobody can wait for one of which no time is known.
+        // Without a time, there is nothing to wait for.
         let untimed = gray8(&cells(WIDTH, HEIGHT, 6), WIDTH, HEIGHT);
         harness.push(untimed).unwrap();
         let gaps: Vec<_> = (0..6).map(gap).collect();
@@ -109,7 +110,7 @@ fn a_gap_takes_the_place_of_a_map_that_is_not_there_yet() {
         let seen = seen.lock().unwrap();
         let numbers: Vec<_> = seen.iter().map(|out| out.number()).collect();
         assert_eq!(numbers, (0..number).collect::<Vec<_>>(), "{output}");
-        // Gaps count as what was dropped.
+        // Frames with gaps count as dropped.
         let gaps = seen.iter().filter(|out| out.is_gap()).count() as u64;
         let counted = ["in", "out", "dropped"].map(|name| stats(&element, name));
         assert_eq!(counted, [number + 1, number - gaps, gaps + 1], "{output}");
@@ -147,9 +148,9 @@ fn fail_on_bright(graph: &mut Graph) {
     ]);
 }
 
-/// Once the network is given up, and in the order of frames also where these overlap.
+/// In the order of frames, even where these overlap.
 #[test]
-fn a_gap_takes_the_place_of_a_map_that_there_is_no_more() {
+fn gaps_replace_maps_once_the_network_has_failed() {
     let files = Files::new();
     let failing = files.write("fails.onnx", &foreign(&SMALL, fail_on_bright));
     let sound = files.model(&SMALL);
@@ -192,8 +193,8 @@ fn a_gap_takes_the_place_of_a_map_that_there_is_no_more() {
     }
 }
 
-/// What puts the maps beside other frames of theirs goes on, also where it gets no map at all: otherwise the frames would
-/// be held up that the network is to see.
+/// An element that shows the maps beside the frames goes on even without any map: otherwise it would hold back the
+/// frames that the network is to see.
 #[test]
 fn another_branch_does_not_wait_for_maps() {
     let files = Files::new();

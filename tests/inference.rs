@@ -1,4 +1,4 @@
-//! A model tells what it needs, by its contract or, where it carries none, by being tried.
+//! The needs of a model are known from its contract or, if it carries none, from probing it.
 
 mod common;
 
@@ -9,7 +9,7 @@ use gstunetsegment::contract::{Activation, Sizes};
 use gstunetsegment::inference::{Model, ModelError, Options, Provider};
 use gstunetsegment::onnx;
 use gstunetsegment::picture::{Format, Frame, Plane, YuvCoding};
-use gstunetsegment::segmenter::{Segmenter, Tiles};
+use gstunetsegment::segmenter::{Segmenter, TileOptions};
 use gstunetsegment::tiling::Size;
 use gstunetsegment::unet::UNet;
 
@@ -36,9 +36,9 @@ fn set_extent(value: &mut onnx::ValueInfo, axis: usize, extent: onnx::Extent) {
     tensor.shape.as_mut().unwrap().dim[axis].extent = Some(extent);
 }
 
-/// Whatever makes no numbers may be in the session, so that whoever opens the model again gets another.
+/// The fault may lie in the session, so that the model gets another one when it is opened again.
 #[test]
-fn a_session_that_made_no_numbers_is_not_shared_any_more() {
+fn a_session_with_scores_that_are_not_finite_is_not_shared() {
     let files = Files::new();
     // Of a width of its own, since other tests share the sessions of theirs at the same time.
     let path = files.model(&UNet { width: 5, ..SMALL });
@@ -78,9 +78,9 @@ fn models_that_open_at_once_share_their_session() {
     );
 }
 
-/// Whoever waits for a session that can't be made tries by himself.
+/// A model that has waited for a session that can't be made tries itself.
 #[test]
-fn models_that_fail_at_once_all_say_why() {
+fn models_that_fail_at_once_all_report_why() {
     let files = Files::new();
     let bytes = foreign(&SMALL, |graph| {
         graph.node[0].op_type = "NoSuchOperator".into();
@@ -114,10 +114,10 @@ fn tiles_of_a_batch_share_the_memory() {
         height: 900,
     };
     let pixels_of_a_run = |batch| {
-        let tiles = Tiles {
+        let tiles = TileOptions {
             memory: 16 << 20,
             batch,
-            ..Tiles::default()
+            ..TileOptions::default()
         };
         let mut segmenter = Segmenter::open(&path, &options(), tiles).unwrap();
         let plan = segmenter.prepare(frame).unwrap();
@@ -146,11 +146,11 @@ fn tiles_of_a_size_share_the_memory() {
     let coding = YuvCoding::default();
     let frame = Frame::new(Format::Gray8, width, height, &[plane], coding).unwrap();
     let runs_within = |memory| {
-        let tiles = Tiles {
+        let tiles = TileOptions {
             size: 50,
             memory,
             batch: 64,
-            ..Tiles::default()
+            ..TileOptions::default()
         };
         let mut segmenter = Segmenter::open(&path, &options(), tiles).unwrap();
         let normalization = segmenter.contract().normalization;
@@ -165,13 +165,13 @@ fn tiles_of_a_size_share_the_memory() {
 #[test]
 fn a_model_carries_its_contract() {
     let model = open(&common::model(&SMALL)).unwrap();
-    assert!(model.is_described());
+    assert!(model.carries_contract());
     assert_eq!(*model.contract(), SMALL.contract("random"));
     assert_ne!(model.provider(), Provider::Auto);
 }
 
 #[test]
-fn a_foreign_network_is_found_out() {
+fn a_foreign_network_is_probed() {
     for depth in [1, 2, 4] {
         for padded in [false, true] {
             for channels in [1, 3] {
@@ -183,14 +183,14 @@ fn a_foreign_network_is_found_out() {
                     padded,
                 };
                 let model = open(&foreign(&unet, |_| ())).unwrap();
-                assert!(!model.is_described());
+                assert!(!model.carries_contract());
                 let (found, expected) = (model.contract().geometry, unet.geometry());
                 assert_eq!(found.margin, expected.margin, "{unet:?}");
                 assert_eq!(found.halo, expected.halo, "{unet:?}");
                 assert_eq!(found.stride, expected.stride, "{unet:?}");
                 assert_eq!(model.contract().channels.count(), channels);
                 assert_eq!(model.contract().classes.len(), unet.classes);
-                // Every size it is said to take is one that the network takes.
+                // The network takes every size that the contract has.
                 let Sizes::Steps { min, step } = found.sizes else {
                     panic!("{found:?}")
                 };
@@ -223,9 +223,9 @@ fn a_fixed_size_is_kept() {
     model.shape(76, 92).unwrap();
 }
 
-/// Its smallest tile is its only one: a run to give memory back would hold up other caps, and free nothing.
+/// Its smallest tile is its only one: a run to give memory back would delay other caps, and free nothing.
 #[test]
-fn a_fixed_size_is_given_back_without_a_run() {
+fn memory_of_a_fixed_size_is_freed_without_a_run() {
     let unet = UNet { width: 32, ..SMALL };
     let (height, width) = unet.geometry().legal(400, 400).unwrap();
     let bytes = foreign(&unet, |graph| {
@@ -307,7 +307,7 @@ fn the_output_follows_the_input() {
 
 #[test]
 fn a_declared_shape_is_not_believed() {
-    // The file says 3 classes, the network makes 2, and it can be seen by trying.
+    // The file declares 3 classes, but the network makes 2, as probing shows.
     let lie = foreign(&SMALL, |graph| {
         set_extent(&mut graph.output[0], 1, onnx::Extent::Value(3));
     });
@@ -356,7 +356,7 @@ fn networks_that_do_not_fit_are_refused() {
     );
 }
 
-/// What a contract promises is held against the graph where that can tell.
+/// The promises of a contract are checked against the graph as far as possible.
 #[test]
 fn a_contract_that_the_graph_contradicts_is_refused() {
     let mut contract = SMALL.contract("fine grid");

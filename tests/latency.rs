@@ -1,4 +1,4 @@
-//! The latency of the element: what was measured, and what was asked for, which is held at the price that is told.
+//! The latency of the element: what was measured, and what was asked for, for which other things are given up.
 
 mod common;
 
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::frames::{HEIGHT, WIDTH, frame};
+use common::manners::{LATEST, OVERLAPPING};
 use common::process::alone;
 use common::watch::{bus_of, messages, on_frames, wait};
 use common::{Files, SLOW, SMALL, cells, element, harness, mask_of};
@@ -46,9 +47,9 @@ fn latency_is_what_was_measured() {
     );
 }
 
-/// What downstream takes for a frame is no latency of the element, however long it is.
+/// The time that downstream takes for a frame, however long, is not counted as latency of the element.
 #[test]
-fn downstream_is_no_latency_of_ours() {
+fn latency_excludes_downstream() {
     let _alone = alone();
     let files = Files::new();
     for in_flight in ["1", "3"] {
@@ -72,14 +73,28 @@ fn downstream_is_no_latency_of_ours() {
     }
 }
 
-/// What is told on `bus`, apart from counts.
-fn told(bus: &gst::Bus) -> impl Iterator<Item = gst::Structure> {
+/// The structures of the messages on `bus`.
+fn posted(bus: &gst::Bus) -> impl Iterator<Item = gst::Structure> {
     let messages = std::iter::from_fn(move || bus.pop());
-    let structures = messages.filter_map(|message| Some(message.structure()?.to_owned()));
-    structures.filter(|fields| fields.name() != "unetsegment")
+    messages.filter_map(|message| Some(message.structure()?.to_owned()))
 }
 
-/// The first of these steps hold the latency and the last does not, and what is given up is so in the promised order.
+/// A network, and properties with which it sees a frame in several tiles that overlap.
+const TILED: UNet = UNet {
+    padded: true,
+    width: 24,
+    ..SMALL
+};
+const TILES: [(&str, &str); 2] = [("tile-size", "32"), ("blend", "average")];
+
+/// Nothing is given up any more, where [`TILES`] are used and tiles overlap by `overlap`.
+fn assert_all_back(step: &gst::Structure, overlap: u32, what: &str) {
+    assert_eq!(step.get("inference-interval"), Ok(1_u32), "{what}");
+    assert_eq!(step.get("averaging"), Ok(true), "{what}");
+    assert_eq!(step.get("overlap"), Ok(overlap), "{what}");
+}
+
+/// The first of these steps hold the latency and the last does not, and things are given up in the promised order.
 fn assert_all_given_up(steps: &[gst::Structure], mode: &str) {
     let held = |step: &gst::Structure| step.get::<bool>("held").unwrap();
     assert!(
@@ -105,24 +120,17 @@ fn assert_all_given_up(steps: &[gst::Structure], mode: &str) {
     assert!(!averaging.last().unwrap(), "{mode}");
 }
 
-/// What the network gives up so that masks are not late, in the promised order; and that it all comes back.
+/// Things are given up in the promised order so that masks are not late, and all of them come back.
 #[test]
-fn a_latency_is_held_at_the_price_that_is_told() {
+fn what_is_given_up_for_a_latency_is_reported() {
     let _alone = alone();
     let files = Files::new();
-    let model = files.model(&UNet {
-        padded: true,
-        width: 24,
-        ..SMALL
-    });
-    let tiles = [("tile-size", "32"), ("blend", "average")];
-    let of_this = |properties: &[(&str, &str)]| element(&model, properties);
-    let whole = of_this(&tiles);
+    let model = files.model(&TILED);
+    let whole = element(&model, &TILES);
     let expected = common::segment(&whole, &cells(WIDTH, HEIGHT, 0), WIDTH, HEIGHT);
-    for mode in ["sync", "latest"] {
-        let element = of_this(&[tiles[0], tiles[1], ("mode", mode)]);
-        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-        let bus = bus_of(&element);
+    for manner in [OVERLAPPING, LATEST] {
+        let (element, mut harness, bus) = manner.start(&model, &TILES, (WIDTH, HEIGHT));
+        let what = manner.to_string();
         drop(harness.push_and_pull(frame(0)).unwrap());
         // One that nothing can hold: the time of a frame is more than none.
         element.set_property("max-latency", 1_u32);
@@ -135,36 +143,75 @@ fn a_latency_is_held_at_the_price_that_is_told() {
         };
         wait("all given up", || {
             push(&mut harness);
-            let (of_pace, others): (Vec<_>, Vec<_>) =
-                told(&bus).partition(|fields| fields.name() == "unetsegment-latency");
-            steps.extend(of_pace);
+            let (given_up, others): (Vec<_>, Vec<_>) =
+                posted(&bus).partition(|fields| fields.name() == "unetsegment-latency");
+            steps.extend(given_up);
             warned |= others
                 .iter()
                 .any(|fields| fields.name() == "GstMessageWarning");
             warned
         });
-        assert_all_given_up(&steps, mode);
+        assert_all_given_up(&steps, &what);
 
         element.set_property("max-latency", 0_u32);
         let mut back = Vec::new();
-        wait("all taken back", || {
+        wait("all to come back", || {
             push(&mut harness);
-            back.extend(told(&bus).filter(|fields| fields.name() == "unetsegment-latency"));
+            back.extend(messages(&bus, "unetsegment-latency"));
             !back.is_empty()
         });
-        let now = &back[0];
-        assert_eq!(now.get("inference-interval"), Ok(1_u32), "{mode}");
-        assert_eq!(now.get("averaging"), Ok(true), "{mode}");
-        let all = steps[0].get::<u32>("overlap");
-        assert_eq!(now.get::<u32>("overlap"), all, "{mode}");
-        wait("the mask of before", || {
+        assert_all_back(&back[0], steps[0].get("overlap").unwrap(), &what);
+        wait("the first mask", || {
             let out = harness.push_and_pull(frame(0)).unwrap();
             mask_meta::of(&out).is_some() && mask_of(&out).0 == expected
         });
     }
 }
 
-/// What can be held is held: of a camera that is faster than the network.
+/// Nothing is given up for another model yet, and a message says so.
+#[test]
+fn another_model_restores_what_was_given_up() {
+    let _alone = alone();
+    let files = Files::new();
+    let model = files.model(&TILED);
+    // Nothing can hold it: the time of a frame is more than none.
+    let properties = [("max-latency", "1"), TILES[0], TILES[1]];
+    for manner in [OVERLAPPING, LATEST] {
+        let (element, mut harness, bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
+        let what = manner.to_string();
+        let mut number = 0;
+        let mut push = |harness: &mut Harness| {
+            drop(harness.push_and_pull(frame(number)).unwrap());
+            number += 1;
+        };
+        let mut steps = Vec::new();
+        wait("all given up", || {
+            push(&mut harness);
+            steps.extend(messages(&bus, "unetsegment-latency"));
+            let last = steps.last();
+            last.is_some_and(|step| step.get("held") == Ok(false))
+        });
+        element.set_property("model-file", model.to_str().unwrap());
+        let mut since: Vec<gst::Structure> = Vec::new();
+        let mut back = None;
+        wait("all to come back", || {
+            push(&mut harness);
+            since.extend(posted(&bus));
+            let mut after_swap = since.iter();
+            let is_swapped = after_swap.any(|fields| fields.name() == "unetsegment-model");
+            back = after_swap
+                .find(|fields| fields.name() == "unetsegment-latency")
+                .cloned();
+            is_swapped && back.is_some()
+        });
+        let back = back.unwrap();
+        assert_eq!(back.get("held"), Ok(true), "{what}");
+        // Overlap is given up last.
+        assert_all_back(&back, steps[0].get("overlap").unwrap(), &what);
+    }
+}
+
+/// The frames come as from a camera that is faster than the network.
 #[test]
 fn a_latency_that_can_be_held_is_held() {
     let _alone = alone();

@@ -1,4 +1,4 @@
-//! A network that is slower than the camera: which frames it sees, and which masks frames carry meanwhile.
+//! A network that is slower than the camera: the frames that it sees, and the masks that the others carry.
 
 mod common;
 
@@ -29,7 +29,7 @@ fn frames_pass_at_once_with_the_newest_mask() {
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
     let mut expected = std::collections::BTreeMap::new();
     let mut number = 0;
-    wait("two masks, and a frame that was left out", || {
+    wait("two masks, and a frame without its own", || {
         let sent = frame(number);
         number += 1;
         let out = harness.push_and_pull(sent.copy()).unwrap();
@@ -47,7 +47,7 @@ fn frames_pass_at_once_with_the_newest_mask() {
     });
     let counts = ["in", "out", "dropped"].map(|name| stats(&element, name));
     assert_eq!(counts, [number, number, 0]);
-    // Masks are those that the same frames have where they wait for them.
+    // They are the masks that the same frames have with mode=sync.
     let waiting = common::element(&model, &[("output", "none")]);
     let mut harness = common::harness(&waiting, "GRAY8", WIDTH, HEIGHT);
     for (time, mask) in expected {
@@ -57,7 +57,7 @@ fn frames_pass_at_once_with_the_newest_mask() {
 }
 
 #[test]
-fn an_old_mask_says_so_and_looks_so() {
+fn a_stale_mask_is_marked_and_drawn_as_such() {
     let _alone = alone();
     let files = Files::new();
     let properties = [
@@ -127,7 +127,7 @@ fn the_first_frame_after_a_flush_or_a_swap_is_seen() {
     ];
     for manner in MANNERS {
         let (element, mut harness, bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
-        // Of which frame the mask is that a frame carries, once the network has seen as many.
+        // The time of the frame whose mask a frame carries, once the network has seen as many.
         let seen = |harness: &mut Harness, number: u64, frames: u64| {
             let out = harness.push_and_pull(frame(number)).unwrap();
             if !manner.is_latest() {
@@ -161,8 +161,8 @@ fn the_first_frame_after_a_flush_or_a_swap_is_seen() {
     }
 }
 
-/// Neither the start nor other caps hold frames up while the network gets ready for them, and it leaves what it is
-/// about for the new ones.
+/// Frames do not wait while the network prepares after a start or a change of caps, and it interrupts its work on the
+/// old caps.
 #[test]
 fn other_caps_do_not_wait_for_the_network() {
     let _alone = alone();
@@ -203,7 +203,7 @@ fn other_caps_do_not_wait_for_the_network() {
     let whole = start.elapsed();
     assert!(first < whole / 3, "{first:?} of {whole:?}");
     for side in [300, 360] {
-        // The network is about a frame of before.
+        // The network is at work on a frame of the old caps.
         std::thread::sleep(whole / 10);
         let caps = common::info("GRAY8", side, side).to_caps().unwrap();
         let start = Instant::now();
@@ -216,4 +216,28 @@ fn other_caps_do_not_wait_for_the_network() {
     println!("{whole:?}");
     let most = held.iter().max().unwrap();
     assert!(*most < whole / 5, "{most:?} of {whole:?}");
+}
+
+/// Recorded frames are no further apart for a pause of the pipeline.
+#[test]
+fn a_pause_makes_no_mask_stale_that_frames_wait_for() {
+    let _alone = alone();
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let properties = [
+        ("inference-interval", "10"),
+        ("output", "none"),
+        ("max-mask-age", "100"),
+    ];
+    for manner in [ALONE, OVERLAPPING] {
+        let (_element, mut harness, _bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
+        drop(harness.push_and_pull(frame(0)).unwrap());
+        std::thread::sleep(Duration::from_millis(200));
+        let out = harness.push_and_pull(frame(1)).unwrap();
+        let mask = mask_meta::of(&out).unwrap();
+        assert_eq!(mask.age, Duration::from_millis(40), "{manner}");
+        assert!(!mask.stale, "{manner}");
+        let out = harness.push_and_pull(frame(9)).unwrap();
+        assert!(mask_meta::of(&out).unwrap().stale, "{manner}");
+    }
 }

@@ -1,4 +1,4 @@
-//! What messages tell of a frame: its objects with their measures, and the areas of its classes.
+//! Messages about a frame: its objects with their measures, and the areas of its classes.
 
 mod common;
 
@@ -8,7 +8,7 @@ use gst::prelude::*;
 use gstreamer as gst;
 
 #[test]
-fn objects_are_told_with_their_measures() {
+fn messages_list_objects_with_their_measures() {
     let properties = [
         ("output", "none"),
         ("post-messages", "true"),
@@ -24,9 +24,9 @@ fn objects_are_told_with_their_measures() {
                 .unwrap(),
         );
     }
-    let told = messages(&bus, "unetsegment");
-    assert_eq!(told.len(), 2, "{told:?}");
-    let message = &told[1];
+    let posted = messages(&bus, "unetsegment");
+    assert_eq!(posted.len(), 2, "{posted:?}");
+    let message = &posted[1];
     assert_eq!(message.get("frame"), Ok(2_u64));
     assert_eq!(message.get("timestamp"), Ok(80_000_000_u64));
     assert_eq!(message.get("objects"), Ok(2_u32));
@@ -52,10 +52,10 @@ fn objects_are_told_with_their_measures() {
     assert!(large.get::<f64>("circularity").unwrap() > 0.85);
 }
 
-/// What is asked for while an older mask is shown holds for that mask, and its objects keep their numbers. Only where
-/// nobody has kept the frame that it was found on, another one takes its place.
+/// Measures that are asked for while an older mask is shown are those of that mask, and its objects keep their numbers.
+/// Only if its frame was not kept, another one takes its place.
 #[test]
-fn an_older_mask_is_measured_anew() {
+fn an_older_mask_is_measured_on_request() {
     let properties = [
         ("output", "none"),
         ("post-messages", "true"),
@@ -65,14 +65,14 @@ fn an_older_mask_is_measured_anew() {
     ];
     let (element, mut harness, bus) = finder(&properties);
     let discs = [(70.0, 20.0, 9.0), (20.0, 40.0, 12.0), (50.0, 10.0, 2.0)];
-    let mut told = |number| {
+    let mut next = |number| {
         drop(harness.push_and_pull(frame(number, &discs)).unwrap());
         messages(&bus, "unetsegment").remove(0)
     };
-    assert_eq!(numbers(&told(0), "births"), [1, 2, 3]);
+    assert_eq!(numbers(&next(0), "births"), [1, 2, 3]);
     element.set_property("post-objects", true);
     for number in 1..4 {
-        let message = told(number);
+        let message = next(number);
         let age: u64 = message.get("mask-age").unwrap();
         assert_eq!(age > 0, number > 1, "{number}");
         for object in objects(&message) {
@@ -84,12 +84,12 @@ fn an_older_mask_is_measured_anew() {
         }
     }
     element.set_property("min-area", 30);
-    let message = told(4);
+    let message = next(4);
     assert_eq!(message.get("objects"), Ok(2_u32));
     assert!(message.get::<u64>("mask-age").unwrap() > 0);
 }
 
-/// Of a frame that shows an older mask the brightness would be that of whatever lies there by now.
+/// The frame that shows an older mask may have something else in its place.
 #[test]
 fn brightness_is_that_of_the_masks_own_frame() {
     for (output, in_flight) in [
@@ -109,7 +109,7 @@ fn brightness_is_that_of_the_masks_own_frame() {
         let (element, mut harness, bus) = finder(&properties);
         let (large, small) = ((20.0, 30.0, 12.0), (70.0, 40.0, 6.0));
         for number in 0..8 {
-            // Rules change with each frame, so that objects are found anew.
+            // Rules change with each frame, so that objects are found again.
             element.set_property("min-area", number);
             let discs = [large, small];
             let discs = if number % 4 == 0 { &discs[..] } else { &[] };
@@ -121,7 +121,7 @@ fn brightness_is_that_of_the_masks_own_frame() {
                 assert_eq!(object.get("intensity"), Ok(200.0), "{output} {number}");
             }
         }
-        // Nobody has kept the frame of a mask that was found before measures were asked for.
+        // The frame of a mask that was found before measures were asked for was not kept.
         element.set_property("post-objects", false);
         drop(harness.push_and_pull(frame(8, &[large])).unwrap());
         drop(messages(&bus, "unetsegment"));
@@ -138,7 +138,7 @@ fn brightness_is_that_of_the_masks_own_frame() {
     }
 }
 
-/// Also where there is none of it.
+/// Even if the frame has none of it.
 #[test]
 fn each_class_of_the_model_has_its_area() {
     let (_element, mut harness, bus) = finder(&[("output", "none"), ("post-messages", "true")]);
@@ -158,9 +158,9 @@ fn each_class_of_the_model_has_its_area() {
     assert!(disc > 0 && background + disc == all, "{areas:?}");
 }
 
-/// Where frames pass at once, a mask is first shown by a later frame than its own.
+/// There a mask is first shown by a later frame than its own.
 #[test]
-fn brightness_is_that_of_the_frame_that_was_seen() {
+fn with_mode_latest_brightness_is_that_of_the_masks_own_frame() {
     let properties = [
         ("mode", "latest"),
         ("output", "none"),

@@ -1,4 +1,4 @@
-//! Tiles take the memory that they may; where it lacks they become smaller, and at last an error says so.
+//! Tiles take the memory that they may; if it is short they become smaller, and at last an error says so.
 
 #![cfg(target_os = "linux")]
 
@@ -8,12 +8,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Files, SMALL, process, short_or_long};
+use common::pipelines::launch;
+use common::process::memory;
+use common::watch::stats;
+use common::{Files, SMALL, short_or_long};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstunetsegment::unet::UNet;
 
-/// Says to a child what it is to play.
+/// Tells a child what to play.
 const PIPELINE: &str = "UNETSEGMENT_MEMORY_PIPELINE";
 
 const NET: UNet = UNet {
@@ -22,7 +25,7 @@ const NET: UNet = UNet {
     ..SMALL
 };
 
-/// How two frames went through the element in a process of their own.
+/// What became of a stream in a process of its own.
 #[derive(Debug, Default)]
 struct Played {
     error: Option<String>,
@@ -31,13 +34,19 @@ struct Played {
     peak: u64,
 }
 
-/// Plays two frames of a size, in a process that may have `mib` of addresses.
-fn played(model: &Path, (width, height): (usize, usize), more: &str, mib: Option<u64>) -> Played {
+/// Plays frames of a size until the network has seen two, in a process whose address space is limited to `mib`.
+fn play(model: &Path, (width, height): (usize, usize), more: &str, mib: Option<u64>) -> Played {
     let limit = mib.map_or("unlimited".to_owned(), |mib| (mib << 10).to_string());
     let program = std::env::current_exe().unwrap();
+    // With mode=latest, frames pass before the network has seen any.
+    let source = if more.contains("mode=latest") {
+        "is-live=true"
+    } else {
+        "num-buffers=2"
+    };
     let pipeline = format!(
-        "videotestsrc num-buffers=2 ! video/x-raw,format=GRAY8,width={width},height={height} ! \
-         unetsegment model-file={} {more} ! fakesink",
+        "videotestsrc {source} ! video/x-raw,format=GRAY8,width={width},height={height},framerate=10/1 ! \
+         unetsegment name=unet model-file={} {more} ! fakesink",
         model.display()
     );
     let mut child = Command::new("sh")
@@ -61,8 +70,12 @@ fn played(model: &Path, (width, height): (usize, usize), more: &str, mib: Option
     }
     let done = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&done.stdout);
-    let told = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{limit} KiB: {} {told}", done.status);
+    let error = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        done.status.success(),
+        "{limit} KiB: {} {error}",
+        done.status
+    );
     let mut played = Played::default();
     for line in text.lines() {
         // The name of the test stands before the first of them.
@@ -74,54 +87,52 @@ fn played(model: &Path, (width, height): (usize, usize), more: &str, mib: Option
             _ => (),
         }
     }
-    assert!(played.peak > 0, "it has not come to its end: {text}");
+    assert!(played.peak > 0, "it has not reached its end: {text}");
     played
 }
 
 #[test]
-fn too_little_memory_is_an_error_and_no_more() {
+fn too_little_memory_is_a_bus_error() {
     common::init();
     let files = Files::new();
     let model = files.model(&NET);
-    let with = |mib| played(&model, (1500, 1000), "", Some(mib));
-    let plenty = with(8 << 10);
-    assert!(
-        plenty.error.is_none() && plenty.warnings.is_empty(),
-        "{plenty:?}"
-    );
-    let step = short_or_long(150, 25);
-    let (mut errors, mut warned) = (0, 0);
-    let mut limit = 1000;
-    while errors < 2 {
-        let played = with(limit);
-        println!("{limit} MiB: {played:?}");
-        errors += usize::from(played.error.is_some());
-        let about_tiles =
-            |warning: &String| warning.contains("less memory than tile-memory allows");
-        warned += played
-            .warnings
-            .iter()
-            .filter(|one| about_tiles(one))
-            .count();
-        limit -= step;
+    for mode in ["mode=sync", "mode=latest"] {
+        let with = |mib| play(&model, (1500, 1000), mode, Some(mib));
+        let plenty = with(8 << 10);
+        assert!(
+            plenty.error.is_none() && plenty.warnings.is_empty(),
+            "{mode}: {plenty:?}"
+        );
+        let step = short_or_long(150, 25);
+        let (mut errors, mut warned) = (0, 0);
+        let mut limit = 1000;
+        while errors < 2 {
+            let played = with(limit);
+            println!("{mode}, {limit} MiB: {played:?}");
+            errors += usize::from(played.error.is_some());
+            let mut warnings = played.warnings.iter();
+            let words = "less memory than tile-memory allows";
+            warned += usize::from(warnings.any(|warning| warning.contains(words)));
+            limit -= step;
+        }
+        assert!(warned > 0, "{mode}: no warning of smaller tiles");
     }
-    assert!(warned > 0, "nobody was told of smaller tiles");
 }
 
-/// What the process takes more for a large frame than for a small one is what tiles may take, and some frames.
+/// A large frame takes more memory than a small one by what tiles may take, and some frames.
 #[test]
 fn tiles_take_the_memory_that_they_may() {
     common::init();
     let files = Files::new();
     let int8 = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/cells-phase-contrast.int8.onnx");
     let (width, height) = (2400, 2000);
-    // Of a byte or four for each pixel: the frame, its mask, what is drawn, and what the pools keep.
+    // A byte or four for each pixel of: the frame, its mask, what is drawn, and what the pools keep.
     let frames = (10 * width * height) as u64 >> 20;
     for model in [&files.model(&NET), &int8] {
         let taken = |memory: u64| {
             let more = format!("tile-memory={memory} output=mask");
             let [small, large] = [(64, 48), (width, height)].map(|size| {
-                let played = played(model, size, &more, None);
+                let played = play(model, size, &more, None);
                 assert!(played.error.is_none(), "{played:?}");
                 played.peak
             });
@@ -144,11 +155,19 @@ fn child_that_plays() {
     let Ok(pipeline) = std::env::var(PIPELINE) else {
         return;
     };
-    common::init();
-    let pipeline = gst::parse::launch(&pipeline).unwrap();
-    // A failure is told on the bus too.
+    let ends = !pipeline.contains("is-live=true");
+    let pipeline = launch(&pipeline);
+    let element = pipeline.by_name("unet").unwrap();
+    let bus = pipeline.bus().unwrap();
+    // A failure is posted on the bus, too.
     let _ = pipeline.set_state(gst::State::Playing);
-    for message in pipeline.bus().unwrap().iter_timed(gst::ClockTime::NONE) {
+    loop {
+        let Some(message) = bus.timed_pop(gst::ClockTime::from_mseconds(20)) else {
+            if !ends && stats(&element, "frames") >= 2 {
+                break;
+            }
+            continue;
+        };
         let line = |text: String| text.replace('\n', " ");
         match message.view() {
             gst::MessageView::Error(error) => {
@@ -163,5 +182,5 @@ fn child_that_plays() {
         }
     }
     pipeline.set_state(gst::State::Null).unwrap();
-    println!("peak: {}", process::memory("VmHWM") >> 10);
+    println!("peak: {}", memory("VmHWM") >> 10);
 }

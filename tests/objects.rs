@@ -1,4 +1,4 @@
-//! What counts as an object, and the labels that go out.
+//! Which objects count, and the labels that go out.
 
 mod common;
 
@@ -8,20 +8,20 @@ use common::{BRIGHTNESS, Files, bright, brightness, element, error_on, gray8, ha
 use gst::prelude::*;
 use gstreamer as gst;
 use gstunetsegment::contract::{Contract, Geometry, METADATA_KEY, Sizes};
-use gstunetsegment::labels::{Connectivity, Labeller, Rules, Split};
+use gstunetsegment::labels::{Connectivity, Labeller, ObjectRules, Split};
 use gstunetsegment::unet::UNet;
 use gstunetsegment::{mask_meta, onnx};
 use prost::Message;
 
 #[test]
 fn labels_go_out_and_ride_on_the_frame() {
-    let rules = Rules {
+    let rules = ObjectRules {
         connectivity: Connectivity::Corners,
         fill_holes: true,
         split: Split::Distance,
         min_area: 20,
         exclude_border: true,
-        ..Rules::default()
+        ..ObjectRules::default()
     };
     let properties = [
         ("output", "labels"),
@@ -47,7 +47,7 @@ fn labels_go_out_and_ride_on_the_frame() {
     labeller
         .label(&mask_of(&out).0, None, WIDTH, &rules)
         .unwrap();
-    let expected: Vec<u16> = labeller.labels().iter().map(|l| *l as u16).collect();
+    let expected: Vec<u16> = labeller.labels().to_vec();
     assert_eq!(labels, expected);
     // Two that touch and one alone; not the one at the edge, nor the speck.
     assert_eq!(labels.iter().max(), Some(&3));
@@ -57,7 +57,7 @@ fn labels_go_out_and_ride_on_the_frame() {
     assert_eq!(caps.structure(0).unwrap().get("width"), Ok(WIDTH as i32));
 }
 
-/// The model of [`brightness`] with a contract that says where cores begin.
+/// The model of [`brightness`] with a contract that has the threshold of cores.
 fn with_cores(core_threshold: Option<f32>) -> Vec<u8> {
     let unet = UNet {
         channels: 1,
@@ -122,7 +122,7 @@ fn objects_grow_from_the_cores_that_model_or_user_ask_for() {
 
 /// More objects than 16 bits have numbers for: an error where labels go out, a count where they do not.
 #[test]
-fn too_many_objects_are_no_wrong_labels() {
+fn too_many_objects_give_no_wrong_labels() {
     let side = 512;
     let checkered: Vec<u8> = (0..side * side)
         .map(|at| {
@@ -151,23 +151,20 @@ fn too_many_objects_are_no_wrong_labels() {
         let bus = bus_of(&element);
         let pushed = harness.push(gray8(&checkered, side, side));
         assert_eq!(pushed.is_err(), fails, "{output} {track}");
-        match fails {
-            true => {
-                let text = error_on(&bus);
-                assert!(
-                    text.contains("131072 objects") && text.contains("min-area"),
-                    "{text}"
-                );
-            }
-            false => {
-                let told = messages(&bus, "unetsegment");
-                assert_eq!(told[0].get("objects"), Ok(131_072_u32));
-            }
+        if fails {
+            let text = error_on(&bus);
+            assert!(
+                text.contains("131072 objects") && text.contains("min-area"),
+                "{text}"
+            );
+        } else {
+            let posted = messages(&bus, "unetsegment");
+            assert_eq!(posted[0].get("objects"), Ok(131_072_u32));
         }
     }
 }
 
-/// Frames that were asked to carry labels pass without them; the stream of these ends and says why.
+/// Frames that are to carry labels pass without them; the stream of labels ends with an error.
 #[test]
 fn too_many_objects_end_the_stream_of_labels_alone() {
     let side = 512;
@@ -202,6 +199,6 @@ fn too_many_objects_end_the_stream_of_labels_alone() {
             && !text.contains("find-objects"),
         "{text}"
     );
-    // The others go on.
+    // The stream of frames continues.
     assert!(frames.push_and_pull(frame(false)).is_ok());
 }

@@ -1,4 +1,4 @@
-//! What is drawn upon frames: the objects that count, filled holes, the colours of objects, and text.
+//! Drawing on frames: the objects that count, filled holes, the colours of objects, and text.
 
 mod common;
 
@@ -8,7 +8,7 @@ use gst::prelude::*;
 use gstreamer as gst;
 
 #[test]
-fn overlays_show_what_counts() {
+fn overlays_show_only_objects_that_count() {
     let discs = [(20.0, 20.0, 9.0), (60.0, 10.0, 2.0)];
     let shown = |properties: &[(&str, &str)]| {
         let all = [&[("opacity", "1")], properties].concat();
@@ -16,7 +16,7 @@ fn overlays_show_what_counts() {
         let out = harness.push_and_pull(frame(0, &discs)).unwrap();
         let (mask, ..) = mask_of(&out);
         let (pixels, _) = common::pixels(&harness, &out);
-        // Grey is what is not drawn upon.
+        // Pixels without drawing are grey.
         let bytes = pixels.len() / mask.len();
         let drawn = |(x, y): (usize, usize)| {
             let at = (y * WIDTH + x) * bytes;
@@ -106,7 +106,7 @@ fn an_object_keeps_its_colour() {
 }
 
 #[test]
-fn what_is_asked_for_is_written() {
+fn annotations_are_written_in_their_places() {
     let differs = |annotations: &str, region: fn(usize, usize) -> bool| {
         let with = |text: &str| {
             let properties = [

@@ -1,4 +1,4 @@
-//! Colours of one's own on the overlay: of classes, of objects, in the legend, and changed while frames flow.
+//! The user's colours on the overlay: of classes, of objects, in the legend, and changed while frames flow.
 
 mod common;
 
@@ -69,7 +69,7 @@ fn colors(harness: &mut Harness, classes: &[usize]) -> Vec<[u8; 3]> {
         let [r, g, b, _] = pixels[y * WIDTH + x];
         [r, g, b]
     };
-    // What is background stays as it was.
+    // The background stays as it was.
     assert_eq!(at(4, 48), [VALUES[0]; 3]);
     let middles = (0..classes.len()).map(|bar| at(16 * bar + 12, 48));
     middles.collect()
@@ -88,13 +88,13 @@ fn classes_have_the_colours_asked_for() {
     // More than there are classes.
     element.set_property("palette", "#ff0000,#00a020,#0000ff,#0000ff");
     assert_eq!(colors(&mut harness, &[1, 2]), [RED, GREEN]);
-    // Also where it is a map of its own that is drawn.
+    // Also if only some classes are shown.
     element.set_property("show-classes", "2");
     assert_eq!(colors(&mut harness, &[1, 2]), [[VALUES[1]; 3], GREEN]);
 }
 
 #[test]
-fn objects_take_them_in_turn() {
+fn objects_take_the_colours_in_turn() {
     let (element, mut harness) = finder(&[("color-by", "object"), ("palette", "#ff0000,#0000ff")]);
     let classes = [1, 2, 1, 1, 2];
     assert_eq!(colors(&mut harness, &classes), [RED, BLUE, RED, BLUE, RED]);
@@ -121,7 +121,7 @@ fn the_legend_shows_the_same_colours() {
 }
 
 #[test]
-fn a_palette_that_is_none_is_told() {
+fn an_invalid_palette_is_reported() {
     let (element, mut harness) = finder(&[("palette", "#ff0000")]);
     let bus = bus_of(&element);
     element.set_property("palette", "#ff0000,green");
@@ -131,7 +131,7 @@ fn a_palette_that_is_none_is_told() {
     }
     assert_eq!(element.property::<String>("palette"), "#ff0000");
     assert_eq!(colors(&mut harness, &[1]), [RED]);
-    // Before a start nobody listens.
+    // Before a start there may be no bus.
     drop(harness);
     element.set_state(gst::State::Null).unwrap();
     element.set_property("palette", "#ff00");

@@ -1,5 +1,5 @@
-//! Buffers of others, of which there may be few: how many the element keeps of upstream's is told, and what it waits for
-//! downstream's is no latency of its own.
+//! Buffers of other elements, of which there may be few: upstream learns how many the element keeps, and waiting for
+//! those of downstream does not count as latency.
 
 mod common;
 
@@ -15,8 +15,8 @@ use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
 
-/// Lets downstream offer a pool of buffers of `size` bytes, of which it needs `min` and has `max`, or any number of them
-/// with 0.
+/// Lets downstream offer a pool of buffers of `size` bytes, of which it needs `min` and has `max`, or any number of
+/// them with 0.
 fn offer(element: &gst::Element, (size, min, max): (usize, u32, u32)) -> gst::BufferPool {
     let offered = gst::BufferPool::new();
     let (pool, size) = (offered.clone(), u32::try_from(size).unwrap());
@@ -36,8 +36,8 @@ fn offer(element: &gst::Element, (size, min, max): (usize, u32, u32)) -> gst::Bu
 /// A pool, if there is one, with the size of its buffers, how many are needed, and the most.
 type Pool = (Option<gst::BufferPool>, u32, u32, u32);
 
-/// Which pools upstream is told of.
-fn asked(harness: &Harness) -> Vec<Pool> {
+/// The pools in the element's answer to an allocation query from upstream.
+fn pools(harness: &Harness) -> Vec<Pool> {
     let caps = common::caps("GRAY8", WIDTH, HEIGHT);
     let mut query = gst::query::Allocation::new(Some(&caps), true);
     assert!(harness.srcpad().unwrap().peer_query(&mut query));
@@ -45,7 +45,7 @@ fn asked(harness: &Harness) -> Vec<Pool> {
 }
 
 #[test]
-fn upstream_is_told_how_many_buffers_are_kept() {
+fn upstream_learns_how_many_buffers_are_kept() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let size = info("GRAY8", WIDTH, HEIGHT).size() as u32;
@@ -54,20 +54,20 @@ fn upstream_is_told_how_many_buffers_are_kept() {
         ..OVERLAPPING
     };
     for (manner, kept) in [(ALONE, 2), (OVERLAPPING, 3), (many, 6), (LATEST, 4)] {
-        // In place, where downstream is asked, and not.
+        // In place, so that downstream is asked, and not.
         for output in ["none", "mask"] {
             let properties = [("output", output)];
             let (_element, harness, _bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
             let expected: Pool = (None, size, kept, 0);
-            assert_eq!(asked(&harness), [expected], "{manner} {output}");
+            assert_eq!(pools(&harness), [expected], "{manner} {output}");
         }
     }
 }
 
-/// Where frames go out in the buffers that they came in, downstream keeps some of them, too. A pool of its own that
+/// Where frames go out in the buffers that they came in, downstream keeps some of them, too. A pool of downstream that
 /// can't have as many is not offered.
 #[test]
-fn what_downstream_keeps_is_needed_besides() {
+fn buffers_that_downstream_keeps_are_counted_too() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let size = info("GRAY8", WIDTH, HEIGHT).size();
@@ -76,11 +76,12 @@ fn what_downstream_keeps_is_needed_besides() {
         let element = element(&model, &properties);
         let pool = offer(&element, (size, 2, max));
         let harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
-        let expected: Pool = match suffices {
-            true => (Some(pool), size as u32, 4, max),
-            false => (None, size as u32, 4, 0),
+        let expected: Pool = if suffices {
+            (Some(pool), size as u32, 4, max)
+        } else {
+            (None, size as u32, 4, 0)
         };
-        assert_eq!(asked(&harness), [expected], "{max}");
+        assert_eq!(pools(&harness), [expected], "{max}");
     }
 }
 
@@ -88,7 +89,7 @@ fn what_downstream_keeps_is_needed_besides() {
 const HELD: Duration = Duration::from_millis(300);
 
 #[test]
-fn waiting_for_buffers_of_downstream_is_no_latency_of_ours() {
+fn latency_excludes_waiting_for_buffers_of_downstream() {
     let _alone = alone();
     let files = Files::new();
     let model = files.model(&SMALL);

@@ -62,9 +62,10 @@ impl Ridden {
             .build()
             .unwrap();
         let mut probabilities = Harness::with_element(&unetmask, Some("sink"), Some("src"));
-        let of_frames = match properties.contains(&("output", "overlay")) {
-            true => "RGBA",
-            false => "GRAY8",
+        let of_frames = if properties.contains(&("output", "overlay")) {
+            "RGBA"
+        } else {
+            "GRAY8"
         };
         let of_frames = caps(of_frames, WIDTH, HEIGHT);
         probabilities.set_caps(of_frames, caps(format, WIDTH, HEIGHT));
@@ -75,7 +76,7 @@ impl Ridden {
         }
     }
 
-    /// The frame as it leaves the one element, and what the other makes of it.
+    /// The frame as it leaves the one element, and the output of the other for it.
     fn pass(&mut self, frame: gst::Buffer) -> (gst::Buffer, Option<gst::Buffer>) {
         let frame = self.frames.push_and_pull(frame).unwrap();
         self.probabilities.push(frame.clone()).unwrap();
@@ -89,7 +90,7 @@ impl Ridden {
 }
 
 #[test]
-fn it_is_that_of_the_output_bit_for_bit() {
+fn the_probability_is_that_of_the_output() {
     let files = Files::new();
     let three = UNet {
         classes: 3,
@@ -122,7 +123,7 @@ fn it_is_that_of_the_output_bit_for_bit() {
 
 /// Frames that share a mask share its probability, and the memory of it.
 #[test]
-fn it_goes_with_its_mask() {
+fn the_probability_belongs_to_the_mask() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let properties = [("inference-interval", "3"), ("max-mask-age", "0")];
@@ -144,7 +145,7 @@ fn it_goes_with_its_mask() {
 }
 
 #[test]
-fn it_goes_with_the_newest_mask_where_frames_do_not_wait() {
+fn with_mode_latest_the_probability_belongs_to_the_newest_mask() {
     let files = Files::new();
     let model = files.model(&UNet { width: 16, ..SMALL });
     let properties = [("mode", "latest"), ("max-mask-age", "0")];
@@ -166,7 +167,7 @@ fn it_goes_with_the_newest_mask_where_frames_do_not_wait() {
             break;
         }
     }
-    // A mask that is too old counts as none.
+    // A stale mask counts as none.
     ridden
         .segmenter
         .set_property("inference-interval", 1000_u32);
@@ -176,7 +177,7 @@ fn it_goes_with_the_newest_mask_where_frames_do_not_wait() {
 }
 
 #[test]
-fn nobody_has_it_who_does_not_ask() {
+fn frames_carry_a_probability_only_on_request() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let segmenter = element(&model, &[]);
@@ -190,7 +191,7 @@ fn nobody_has_it_who_does_not_ask() {
 }
 
 #[test]
-fn its_buffers_are_used_again() {
+fn buffers_of_probabilities_are_reused() {
     let files = Files::new();
     let mut ridden = Ridden::new(&files.model(&SMALL), &[], "GRAY8");
     let mut places: Vec<_> = (0..12)
@@ -208,7 +209,7 @@ fn its_buffers_are_used_again() {
 
 /// Display, masks and probabilities of both depths.
 #[test]
-fn one_inference_serves_all() {
+fn one_inference_serves_all_branches() {
     let files = Files::new();
     let text = format!(
         "videotestsrc pattern=ball num-buffers=8 ! video/x-raw,format=GRAY8,width=90,height=61 ! \

@@ -1,10 +1,11 @@
-//! What the network runs on beside the processor's own code.
+//! Execution providers, other than that of the processor.
 
 mod common;
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
+use common::skips::skip;
 use common::{Files, SMALL, cells, element, refusal, segment};
 use gst::prelude::*;
 use gstreamer as gst;
@@ -12,14 +13,15 @@ use gstreamer as gst;
 const WIDTH: usize = 60;
 const HEIGHT: usize = 44;
 
-/// The WebGPU provider that `make` has fetched, with a graphics adapter that is a program; none with the reason
-/// printed where it could not.
+/// The WebGPU provider that `make` has fetched, with a software graphics adapter, or `None` where the test is
+/// [skipped](skip).
 fn webgpu() -> Option<PathBuf> {
     static ONCE: Once = Once::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/webgpu");
     if !folder.join("complete").exists() {
-        println!(
-            "skipped: scripts/software-adapter.sh could not fetch WebGPU's provider and SwiftShader"
+        skip(
+            "webgpu",
+            "scripts/software-adapter.sh has not fetched WebGPU's provider and SwiftShader",
         );
         return None;
     }
@@ -34,7 +36,7 @@ fn webgpu() -> Option<PathBuf> {
     Some(folder.join("libonnxruntime_providers_webgpu.so"))
 }
 
-/// The mask of `picture`, which `provider` is to find.
+/// The mask of `picture`, which must come from `provider`.
 fn found_by(
     element: &gst::Element,
     picture: &[u8],
@@ -94,7 +96,7 @@ fn a_provider_from_a_library_finds_the_same_mask() {
 }
 
 #[test]
-fn libraries_that_are_none_are_told() {
+fn invalid_libraries_are_reported() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let text = files.write("text.so", b"no library");
@@ -114,7 +116,7 @@ fn libraries_that_are_none_are_told() {
 }
 
 #[test]
-fn options_that_nobody_takes_are_told() {
+fn options_that_no_provider_takes_are_refused() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for provider in ["auto", "cpu"] {
@@ -128,7 +130,7 @@ fn options_that_nobody_takes_are_told() {
             "{text}"
         );
     }
-    // Masks would be those of another frame.
+    // With these, masks would be those of another frame.
     for (provider, option) in [
         ("cuda", "enable_cuda_graph=1"),
         ("tensorrt", "trt_cuda_graph_enable=true"),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use gstunetsegment::contract::Precision;
+use gstunetsegment::inference::trace::Trace;
+use gstunetsegment::inference::{ModelError, Options, Provider};
 use gstunetsegment::onnx::DataType;
 use gstunetsegment::onnx::export::Parameters;
 use gstunetsegment::onnx::survey::survey;
@@ -16,7 +18,7 @@ use rand::{Rng, SeedableRng};
 
 mod trainer;
 
-use trainer::{Bench, SMALL, opened, random_weights};
+use trainer::{Bench, SMALL, opened, options, random_weights};
 
 const PADDED: UNet = UNet {
     padded: true,
@@ -29,7 +31,7 @@ const VALID: UNet = UNet {
     ..PADDED
 };
 
-/// A model of random weights, and pictures of blobs of all sizes of noise.
+/// A model of random weights, and pictures of smooth noise.
 fn bench(unet: &UNet) -> Bench {
     bench_of(unet, &random_weights(unet))
 }
@@ -99,12 +101,29 @@ fn integers_of_8_bits_answer_as_floating_point() {
             .iter()
             .filter(|tensor| tensor.data_type == DataType::Float as i32 && tensor.dims.len() == 4);
         assert_eq!(floats.count(), 0, "weights of 32 bits");
-        // What the planner has to know of it is what it is.
+        // The planner gets the same geometry.
         let (exact, _) = opened(&bench.path("model.onnx"));
         let (exact, light) = (survey(&exact.graph.unwrap(), 1), survey(&graph, 1));
         assert_eq!((light.halo, light.stride), (exact.halo, exact.stride));
         assert!(light.bytes_per_pixel <= exact.bytes_per_pixel);
     }
+}
+
+/// Layers are judged in a session like that of the model.
+#[test]
+fn a_trace_runs_on_the_provider_that_is_asked_for() {
+    let bench = bench(&PADDED);
+    let file = bench.path("model.onnx");
+    // No ONNX Runtime for tests has it.
+    let options = Options {
+        provider: Provider::TensorRt,
+        ..options()
+    };
+    let refused = Trace::open(&file, opened(&file).0, &options).err();
+    assert!(
+        matches!(refused, Some(ModelError::Provider { .. })),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -119,7 +138,7 @@ fn layers_that_change_too_much_stay_as_they_are() {
     assert!(agreement(&exact, &light).0 < 1e-4);
 }
 
-/// The last layer tells two classes apart by less than a step between two codes, and background by much more.
+/// The last layer separates two classes by less than a step between two codes, and background by much more.
 #[test]
 fn classes_that_are_confused_are_noticed() {
     let unet = UNet {

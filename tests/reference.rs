@@ -1,4 +1,4 @@
-//! docs/elements.md is what the elements say of themselves.
+//! docs/elements.md is generated from the elements' own descriptions.
 
 mod common;
 
@@ -11,6 +11,20 @@ use gstreamer as gst;
 /// Writes the file instead of comparing it.
 const WRITE: &str = "UNETSEGMENT_WRITE_REFERENCE";
 
+/// Headings of the groups of properties, each before the first property of its group.
+const GROUPS: [(&str, &str); 10] = [
+    ("model-file", "Model"),
+    ("active-provider", "Status"),
+    ("tile-size", "Tiles and reuse"),
+    ("mode", "Live video and failures"),
+    ("normalization", "Input and output"),
+    ("threshold", "Objects"),
+    ("split", "Touching objects"),
+    ("find-objects", "Further results and checks"),
+    ("track", "Tracking and messages"),
+    ("color-by", "Overlay"),
+];
+
 fn reference() -> String {
     common::init();
     let mut text = "# Elements\n\nEvery property of the elements, in their own words. `make docs` writes this page.\n".to_owned();
@@ -20,12 +34,18 @@ fn reference() -> String {
         let about = factory.metadata("description").unwrap();
         write!(text, "\n## {name}\n\n{about}.\n").unwrap();
         let base = gst::glib::Type::from_name("GstBaseTransform").unwrap();
+        let mut level = "###";
         for property in element.list_properties() {
             if base.is_a(property.owner_type()) {
                 continue;
             }
+            let name = property.name();
+            if let Some((_, heading)) = GROUPS.iter().find(|(first, _)| *first == name) {
+                write!(text, "\n### {heading}\n").unwrap();
+                level = "####";
+            }
             let blurb = property.blurb().unwrap_or("");
-            write!(text, "\n### {}\n\n{blurb}.\n\n", property.name()).unwrap();
+            write!(text, "\n{level} {name}\n\n{blurb}.\n\n").unwrap();
             writeln!(text, "{}", describe(&property)).unwrap();
             text.push_str(&values(&property));
         }
@@ -45,16 +65,15 @@ fn describe(property: &gst::glib::ParamSpec) -> String {
     if flags.contains(gst::PARAM_FLAG_MUTABLE_PLAYING) {
         parts.push("may be set at any time".into());
     } else if flags.contains(gst::PARAM_FLAG_MUTABLE_READY) {
-        parts.push("counts from the next start on".into());
+        parts.push("takes effect at the next start".into());
     }
     if flags.contains(gst::PARAM_FLAG_CONTROLLABLE) {
-        parts.push("can follow a curve".into());
+        parts.push("controllable (GstControlSource)".into());
     }
     parts.join("; ")
 }
 
-/// What a property is at first, where that is to be said: nicks of an enumeration's values, and a number without a tail
-/// of zeros.
+/// The default of a property, unless it is empty: an enumeration's nick, and a number without trailing zeros.
 fn default(property: &gst::glib::ParamSpec) -> Option<String> {
     use gst::glib::{EnumClass, FlagsClass, ParamSpecEnum, ParamSpecFlags};
     let r#type = property.value_type();
@@ -66,9 +85,10 @@ fn default(property: &gst::glib::ParamSpec) -> Option<String> {
     if let Some(property) = property.downcast_ref::<ParamSpecFlags>() {
         let class = FlagsClass::with_type(r#type).unwrap();
         let nicks = class.to_nick_string(property.default_value_as_u32());
-        return Some(match nicks.is_empty() {
-            true => "nothing".into(),
-            false => format!("`{}`", nicks.replace('|', "+")),
+        return Some(if nicks.is_empty() {
+            "nothing".into()
+        } else {
+            format!("`{}`", nicks.replace('|', "+"))
         });
     }
     let value = property.default_value().transform::<String>().ok()?;
@@ -83,11 +103,12 @@ fn default(property: &gst::glib::ParamSpec) -> Option<String> {
     ))
 }
 
-/// A number of this range.
+/// The range of a number.
 fn number(least: impl Display, most: impl Display, is_unbounded: bool) -> String {
-    match is_unbounded {
-        true => format!("Number from {least}"),
-        false => format!("Number from {least} to {most}"),
+    if is_unbounded {
+        format!("Number from {least}")
+    } else {
+        format!("Number from {least} to {most}")
     }
 }
 
@@ -109,7 +130,7 @@ fn kind(property: &gst::glib::ParamSpec) -> String {
         return "One of those below".into();
     }
     if r#type.is_a(gst::glib::Type::FLAGS) {
-        return "Any of those below, with + between them".into();
+        return "Any of those below, joined by +".into();
     }
     match r#type.name() {
         "gboolean" => "`true` or `false`".into(),
@@ -136,9 +157,10 @@ fn values(property: &gst::glib::ParamSpec) -> String {
             .iter()
             .for_each(|value| add(value.nick(), value.name()));
     }
-    match text.is_empty() {
-        true => text,
-        false => format!("\n{text}"),
+    if text.is_empty() {
+        text
+    } else {
+        format!("\n{text}")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Values of properties that can't be taken, now or at all: that is told, and what was set before stays.
+//! Values of properties that can't be used, now or at all: they are reported, and the value before stays.
 
 mod common;
 
@@ -16,9 +16,9 @@ fn picture() -> Vec<u8> {
     cells(WIDTH, HEIGHT, 1)
 }
 
-/// Whoever hears of a refused value may look at the element, on the thread that set it.
+/// A handler of the message may read properties, on the thread that set the value.
 #[test]
-fn a_refused_value_is_told_with_nothing_locked() {
+fn a_refused_value_is_reported_with_nothing_locked() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[("display-range", "100,4000")]);
     let bus = gst::Bus::new();
@@ -61,18 +61,18 @@ fn class_0_is_refused() {
     }
 }
 
-/// Of a class that no model has nothing can be shown: that is told when the model is there, and when it is set.
+/// When the model is loaded, and when they are set.
 #[test]
-fn classes_that_the_model_lacks_are_told() {
+fn classes_that_the_model_lacks_are_reported() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[("show-classes", "1,7")]);
     let bus = bus_of(&element);
     assert!(warnings(&bus).is_empty());
     element.set_state(gst::State::Paused).unwrap();
-    let mut told = Vec::new();
+    let mut posted = Vec::new();
     wait("a warning", || {
-        told.extend(warnings(&bus));
-        !told.is_empty()
+        posted.extend(warnings(&bus));
+        !posted.is_empty()
     });
     let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
     element.set_bus(Some(&bus));
@@ -80,9 +80,9 @@ fn classes_that_the_model_lacks_are_told() {
         let frame = gray8(&picture(), WIDTH, HEIGHT);
         drop(harness.push_and_pull(frame).unwrap());
     }
-    told.extend(warnings(&bus));
-    let [text] = told.as_slice() else {
-        panic!("{told:?}");
+    posted.extend(warnings(&bus));
+    let [text] = posted.as_slice() else {
+        panic!("{posted:?}");
     };
     assert!(
         text.contains("show-classes=1,7") && text.contains("no class 7"),
@@ -90,10 +90,11 @@ fn classes_that_the_model_lacks_are_told() {
     );
     for (classes, lacking) in [("1", None), ("all", None), ("2", Some("no class 2"))] {
         element.set_property("show-classes", classes);
-        let told = warnings(&bus);
-        assert_eq!(told.len(), usize::from(lacking.is_some()), "{told:?}");
+        let posted = warnings(&bus);
+        assert_eq!(posted.len(), usize::from(lacking.is_some()), "{posted:?}");
         assert!(
-            told.iter()
+            posted
+                .iter()
                 .zip(lacking)
                 .all(|(text, what)| text.contains(what))
         );
@@ -101,7 +102,7 @@ fn classes_that_the_model_lacks_are_told() {
 }
 
 #[test]
-fn what_is_read_at_the_start_says_so() {
+fn properties_that_are_read_at_the_start_say_so() {
     let files = Files::new();
     let element = element(&files.model(&SMALL), &[]);
     let bus = bus_of(&element);
@@ -119,9 +120,9 @@ fn what_is_read_at_the_start_says_so() {
     element.set_state(gst::State::Null).unwrap();
 }
 
-/// A text that was refused with a warning counts no further: not for models to come, nor for the next start.
+/// A text that was refused with a warning has no effect on models to come, nor on the next start.
 #[test]
-fn a_refused_text_that_was_told_of_is_forgotten() {
+fn a_refused_text_is_forgotten_once_reported() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let element = element(&model, &[]);
@@ -145,7 +146,7 @@ fn a_refused_text_that_was_told_of_is_forgotten() {
     element.set_state(gst::State::Null).unwrap();
     element.set_state(gst::State::Paused).unwrap();
     element.set_state(gst::State::Null).unwrap();
-    // Before a start nobody listens.
+    // Before a start there may be no bus.
     element.set_property("trigger", "nonsense");
     assert!(common::refusal(&element).contains("trigger"));
 }

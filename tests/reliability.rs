@@ -1,5 +1,5 @@
-//! What an acquisition counts on while frames flow: nothing is held up, and nothing is shown for what it is not. Each
-//! test has a short form, and a long one that `make soak` runs.
+//! What an acquisition relies on while frames flow: nothing holds the stream up, and no mask belongs to another frame
+//! than it says. Most tests have a short form, and a long one that `make soak` runs.
 
 mod common;
 
@@ -12,13 +12,11 @@ use std::time::{Duration, Instant};
 use common::pipelines::{end, launch};
 use common::process::{alone, assert_quick};
 use common::watch::{bus_of, counted, dropped, stats, wait};
-use common::{
-    Files, SLOW, SMALL, bright, cells, element, flush, gray8, harness, short_or_long, timed,
-};
+use common::{Files, SLOW, SMALL, bright, cells, element, gray8, harness, short_or_long, timed};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
-use gstunetsegment::labels::{Labeller, Rules, Split};
+use gstunetsegment::labels::{Labeller, ObjectRules, Split};
 use gstunetsegment::mask_meta;
 use gstunetsegment::picture::Format;
 use rand::rngs::StdRng;
@@ -55,9 +53,9 @@ fn spread(info: &gst_video::VideoInfo, padding: usize) -> gst::Buffer {
     buffer
 }
 
-/// Caps of all formats and many sizes and strides follow each other, and every mask is of its own frame's size.
+/// Caps of all formats and many sizes and strides follow each other, and every mask has the size of its frame.
 #[test]
-fn no_mask_of_other_caps() {
+fn masks_fit_the_caps_of_their_frames() {
     let _alone = alone();
     let files = Files::new();
     let model = files.model(&SMALL);
@@ -136,7 +134,7 @@ fn frames_pass_unchanged() {
     }
 }
 
-/// Seeks in the middle of the network's work: what comes is what was asked for last, whole and with masks.
+/// Seeks during inference: what comes out is the segment of the last one, complete and with masks.
 #[test]
 fn seeks_are_followed() {
     let _alone = alone();
@@ -197,7 +195,7 @@ fn seeks_are_followed() {
 
 /// A source that is faster than the network is not held up.
 #[test]
-fn an_overload_holds_nobody_up() {
+fn frames_pass_at_once_under_overload() {
     let _alone = alone();
     let files = Files::new();
     let model = files.model(&SLOW);
@@ -205,7 +203,7 @@ fn an_overload_holds_nobody_up() {
     let element = element(&model, &properties);
     let mut harness = harness(&element, "GRAY8", 300, 200);
     let bus = bus_of(&element);
-    let [came, went] = ["sink", "src"].map(|pad| counted(&element, pad));
+    let counts = ["sink", "src"].map(|pad| counted(&element, pad));
     let picture = cells(300, 200, 1);
     let count: usize = short_or_long(200, 5_000);
     // How long most of the next frames are held up.
@@ -228,42 +226,58 @@ fn an_overload_holds_nobody_up() {
     let (mut most, mut sent) = (held(), count as u64);
     // The short form runs beside other programs, and three frames of 200 that these hold up are too many.
     if most >= limit && short_or_long(true, false) {
-        println!("{most:?}, once more");
+        println!("{most:?}, again");
         (most, sent) = (held(), 2 * sent);
     }
     assert!(most < limit, "{most:?}");
-    // Each frame goes out, with its own mask or another's, and none is told to be dropped.
-    let counts = || [&came, &went].map(|count| count.load(Ordering::SeqCst));
-    assert_eq!(counts(), [sent; 2]);
-    let told = ["in", "out", "dropped"].map(|name| stats(&element, name));
-    assert_eq!(told, [sent, sent, 0]);
+    // Each frame goes out, with its own mask or another's, and none is reported as dropped.
+    assert_eq!(counts.map(|count| count.load(Ordering::SeqCst)), [sent; 2]);
+    let counts = ["in", "out", "dropped"].map(|name| stats(&element, name));
+    assert_eq!(counts, [sent, sent, 0]);
     let [overtaken, seen] = ["overtaken", "frames"].map(|name| stats(&element, name));
     assert!(overtaken >= 9 * seen, "it keeps up: {overtaken} and {seen}");
     assert!(bus.pop_filtered(&[gst::MessageType::Qos]).is_none());
-    // Where masks are all that goes out, those without one are dropped and told.
-    element.set_property_from_str("output", "mask");
-    element.set_property("inference-interval", 10_000_u32);
-    flush(&mut harness);
+}
+
+/// Where only masks go out, frames that have none are dropped: the statistics, the messages and a count of the frames
+/// at both pads agree.
+#[test]
+fn frames_without_masks_count_as_dropped() {
+    let _alone = alone();
+    let files = Files::new();
+    let model = files.model(&SLOW);
+    let properties = [
+        ("mode", "latest"),
+        ("output", "mask"),
+        ("inference-interval", "10000"),
+    ];
+    let element = element(&model, &properties);
+    let mut harness = harness(&element, "GRAY8", 300, 200);
+    let bus = bus_of(&element);
+    let counts = ["sink", "src"].map(|pad| counted(&element, pad));
+    let picture = cells(300, 200, 1);
     for _ in 0..20 {
         harness.push(gray8(&picture, 300, 200)).unwrap();
     }
-    let told = dropped(&bus);
-    let (_, out, dropped) = told.last().expect("no message about frames without masks");
-    let told = [*out, *dropped].map(|count| count as u64);
+    let messages = dropped(&bus);
+    let (_, out, dropped) = messages.last().expect("no message about dropped frames");
+    let reported = [*out, *dropped].map(|count| count as u64);
     let [all, out, dropped] = ["in", "out", "dropped"].map(|name| stats(&element, name));
-    // Those that went out after the last one that was dropped are not told of.
+    // No message counts those that went out after the last one that was dropped.
     assert!(
-        told[0] <= out && told[1] == dropped,
-        "{told:?} of {out} and {dropped}"
+        reported[0] <= out && reported[1] == dropped,
+        "{reported:?} of {out} and {dropped}"
     );
     assert!(dropped > 1, "{dropped}");
-    assert_eq!([all, out], counts());
+    let counts = counts.map(|count| count.load(Ordering::SeqCst));
+    assert_eq!([all, out], counts);
     assert_eq!(all, out + dropped);
 }
 
-/// Nor do the objects of a large frame, which take many times as long as a frame may be held.
+/// The objects of a large frame, which take many times as long as a frame may be held, do not hold the stream up
+/// either.
 #[test]
-fn objects_hold_nobody_up() {
+fn frames_pass_at_once_while_objects_are_found() {
     let _alone = alone();
     let side = 1600;
     // Discs that touch their neighbours.
@@ -275,9 +289,9 @@ fn objects_hold_nobody_up() {
         .map(|at| if is_in(at % side, at / side) { 200 } else { 20 })
         .collect();
     let mask: Vec<u8> = picture.iter().map(|value| u8::from(*value > 127)).collect();
-    let rules = Rules {
+    let rules = ObjectRules {
         split: Split::Distance,
-        ..Rules::default()
+        ..ObjectRules::default()
     };
     let mut labeller = Labeller::default();
     labeller.label(&mask, None, side, &rules).unwrap();

@@ -1,5 +1,4 @@
-//! A run that was stopped or killed goes on to the result that it would have had, through the real
-//! program.
+//! A run that was stopped or killed is resumed to the result of an uninterrupted one, through the real program.
 #![cfg(feature = "train")]
 
 mod trainer;
@@ -92,7 +91,7 @@ fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
     assert!(steps < 300, "{steps} lines: stopped too late to tell");
     assert!(stopped.path("cells.onnx").exists());
     let text = stopped.says(GO_ON);
-    assert!(text.contains("goes on after "), "{text}");
+    assert!(text.contains("resumed after "), "{text}");
     assert!(result(&stopped) == expected);
 
     let killed = data();
@@ -101,7 +100,7 @@ fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
     assert!(!child.wait().unwrap().success());
     let text = killed.says(&format!("{OPTIONS} --resume"));
     // The line of the validation after 40 steps was there: so was the checkpoint of the one before.
-    let (_, steps) = text.split_once("goes on after ").unwrap();
+    let (_, steps) = text.split_once("resumed after ").unwrap();
     let steps: usize = steps.split(' ').next().unwrap().parse().unwrap();
     assert!(steps >= 20, "{text}");
     // The config in the folder is that of the command line, and so is what the models say of it.
@@ -119,11 +118,30 @@ fn a_run_goes_on_without_the_model_that_it_began_with() {
     child.wait().unwrap();
     fs::remove_file(model).unwrap();
     let text = bench.says(GO_ON);
-    assert!(text.contains("goes on after "), "{text}");
+    assert!(text.contains("resumed after "), "{text}");
 }
 
 #[test]
-fn only_what_was_begun_goes_on() {
+fn a_run_that_was_moved_is_resumed_in_its_new_place() {
+    let bench = stopped();
+    for name in ["cells.run", "cells.onnx", "images", "masks"] {
+        let place = bench.path(&format!("new/{name}"));
+        fs::rename(bench.path(name), place).unwrap();
+    }
+    let resume = "train --config new/cells.run/config.toml --resume";
+    let error = bench.refuses(resume);
+    assert!(error.contains("name its model there by"), "{error}");
+    assert_eq!(fs::read_dir(bench.folder()).unwrap().count(), 1);
+
+    let places = "--images new/images --masks new/masks --output new/cells.onnx";
+    let text = bench.says(&format!("{resume} {places}"));
+    assert!(text.contains("resumed after "), "{text}");
+    let kept = fs::read_to_string(bench.path("new/cells.run/config.toml")).unwrap();
+    assert!(kept.contains("new/images"), "{kept}");
+}
+
+#[test]
+fn only_a_run_with_a_checkpoint_is_resumed() {
     let bench = data();
     let error = bench.refuses(&format!("{OPTIONS} --resume"));
     assert!(
@@ -164,7 +182,7 @@ fn a_run_goes_on_as_it_was_begun_and_until_its_end() {
     );
     let error = bench.refuses(&format!("{GO_ON} --seed 4 --width 5"));
     assert!(
-        error.contains("begun with other options: seed was 1, now 4; width was 4, now 5"),
+        error.contains("started with other options: seed was 1, now 4; width was 4, now 5"),
         "{error}"
     );
 
@@ -231,7 +249,7 @@ fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
     fs::write(bench.path("cells.onnx"), "of an earlier run").unwrap();
     let error = bench.refuses(&format!("{options} --checkpoint-every 0 --overwrite"));
     assert!(error.contains("training has diverged"), "{error}");
-    let whose = "cells.onnx is still the one that was there before";
+    let whose = "cells.onnx is still the earlier one";
     assert!(error.contains(whose), "{error}");
     let step: usize = error
         .split_once(" step ")

@@ -1,4 +1,4 @@
-//! What is not inferred again: the mask is the same, or nearly so, and no answer outlives its limit.
+//! Parts that are not inferred again: the mask is the same, or nearly so, and no answer outlives its limit.
 
 mod common;
 
@@ -87,9 +87,9 @@ fn exact_reuse_changes_no_pixel() {
     }
 }
 
-/// A network that sees the whole picture is not shown parts of it, where it would see all of it without reuse.
+/// A network with a global operator gets no parts of a frame that it would see as a whole without reuse.
 #[test]
-fn reuse_cuts_up_no_network_that_sees_the_whole_picture() {
+fn reuse_shows_a_global_network_whole_frames() {
     let files = common::Files::new();
     let unet = UNet {
         padded: true,
@@ -168,7 +168,7 @@ fn no_answer_outlives_its_limit() {
     }
 }
 
-/// Answers by another threshold are others.
+/// Other thresholds give other answers.
 #[test]
 fn a_threshold_that_changes_is_followed_at_once() {
     for reuse in ["off", "exact", "threshold"] {

@@ -70,9 +70,9 @@ fn generated_pictures_have_no_seams() {
     no_pixel_differs(&frames, &[16, 64, 100, 128]);
 }
 
-/// Of which the last has room for more tiles than there are.
+/// The last of them has room for more tiles than there are.
 #[test]
-fn tiles_may_be_seen_several_at_once() {
+fn batches_of_tiles_leave_no_seams() {
     let files = Files::new();
     let (width, height) = (300, 200);
     let picture = common::cells(width, height, 3);
@@ -102,7 +102,7 @@ fn real_frames_have_no_seams() {
     no_pixel_differs(&pictures(&folder, 20), &[128, 256, 388]);
 }
 
-/// The text of the warning that a model gives with tiles of `size` on a picture of 200 x 140 pixels.
+/// The text of the warning about a model with tiles of `size` on a picture of 200 x 140 pixels.
 fn warning(bytes: &[u8], size: &str) -> Option<String> {
     let files = Files::new();
     let element = element(&files.write("model.onnx", bytes), &[("tile-size", size)]);
@@ -112,12 +112,12 @@ fn warning(bytes: &[u8], size: &str) -> Option<String> {
 }
 
 #[test]
-fn seams_that_can_not_be_avoided_are_told() {
+fn unavoidable_seams_are_reported() {
     let normalising = foreign(&SMALL, |graph| append(graph, "InstanceNormalization"));
     assert_eq!(warning(&normalising, "0"), None);
     let text = warning(&normalising, "32").unwrap();
     assert!(text.contains("InstanceNormalization"), "{text}");
-    // A fixed size with no room for what the network sees around a tile.
+    // A fixed size without room for the halo of a tile.
     let fixed = |size| {
         foreign(&PADDED, |graph| {
             for axis in [2, 3] {
@@ -132,9 +132,9 @@ fn seams_that_can_not_be_avoided_are_told() {
     assert_eq!(warning(&fixed(512), "0"), None);
 }
 
-/// Also of a model that takes the place of one without seams, once.
+/// Once, when it replaces one without seams.
 #[test]
-fn seams_of_another_model_are_told() {
+fn seams_of_another_model_are_reported() {
     let files = Files::new();
     let first = files.model(&SMALL);
     let normalising = foreign(&SMALL, |graph| append(graph, "InstanceNormalization"));
@@ -167,8 +167,8 @@ fn seams_of_another_model_are_told() {
             model_hash(&element) != before
         });
         inferred(&mut push, 3);
-        let told = warnings(&bus);
-        assert_eq!(told.len(), 1, "{manner}: {told:?}");
-        assert!(told[0].contains("InstanceNormalization"), "{told:?}");
+        let posted = warnings(&bus);
+        assert_eq!(posted.len(), 1, "{manner}: {posted:?}");
+        assert!(posted[0].contains("InstanceNormalization"), "{posted:?}");
     }
 }

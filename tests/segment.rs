@@ -4,10 +4,10 @@
 use std::fs;
 
 use gstunetsegment::picture::{Format, Frame, Plane, YuvCoding};
-use gstunetsegment::segmenter::{Segmenter, Tiles};
+use gstunetsegment::segmenter::{Segmenter, TileOptions};
 use gstunetsegment::tiling::Size;
 use gstunetsegment::train::apply::picture::Picture;
-use gstunetsegment::train::apply::predictor::{Predictor, Use};
+use gstunetsegment::train::apply::predictor::{Predictor, PredictorOptions};
 use gstunetsegment::train::apply::turn::Turn;
 use gstunetsegment::unet::UNet;
 use image::{DynamicImage, ImageBuffer, Luma, RgbImage};
@@ -43,7 +43,7 @@ fn masks_are_the_segmenters() {
         stride: 2 * 75,
     };
     let frame = Frame::new(Format::Gray16Le, 75, 52, &[plane], YuvCoding::default()).unwrap();
-    let mut segmenter = Segmenter::open(&model, &options(), Tiles::default()).unwrap();
+    let mut segmenter = Segmenter::open(&model, &options(), TileOptions::default()).unwrap();
     let normalization = segmenter.contract().normalization;
     let (mut mask, mut p) = (vec![0; 75 * 52], vec![0.0; 75 * 52]);
     segmenter
@@ -66,10 +66,10 @@ fn averages_are_the_mean_over_the_versions() {
     let model = bench.random_model();
     let picture = gray16(&noise(61, 40, 2));
     let predict = |picture: &Picture, rotations, mirrors| {
-        let how = Use {
+        let how = PredictorOptions {
             rotations,
             mirrors,
-            ..Use::default()
+            ..PredictorOptions::default()
         };
         let mut predictor = Predictor::open(&model, &options(), how).unwrap();
         predictor.predict(picture).unwrap()
@@ -90,7 +90,7 @@ fn averages_are_the_mean_over_the_versions() {
         let decided = averaged.probability.map(|p| u8::from(p > 0.5));
         assert_eq!(averaged.mask, decided);
     }
-    // It makes a difference, and with all eight none of them comes first.
+    // It makes a difference, and with all eight the average turns with the picture.
     let once = predict(&picture, false, false).probability;
     let averaged = predict(&picture, true, true).probability;
     assert_ne!(once, averaged);
@@ -102,7 +102,7 @@ fn averages_are_the_mean_over_the_versions() {
     }
 }
 
-/// With all eight versions none of them comes first, of more than two classes neither.
+/// The average over all eight versions turns with the picture, also with more than two classes.
 #[test]
 fn averages_of_classes_turn_with_the_picture() {
     let bench = Bench::new();
@@ -113,10 +113,10 @@ fn averages_of_classes_turn_with_the_picture() {
     let model = bench.described(&unet, &random_weights(&unet), |_| ());
     let picture = gray16(&noise(61, 40, 2));
     let predict = |picture: &Picture, averages| {
-        let how = Use {
+        let how = PredictorOptions {
             rotations: averages,
             mirrors: averages,
-            ..Use::default()
+            ..PredictorOptions::default()
         };
         let mut predictor = Predictor::open(&model, &options(), how).unwrap();
         predictor.predict(picture).unwrap()
@@ -167,7 +167,7 @@ fn objects_are_numbered_and_small_ones_left_out() {
 }
 
 #[test]
-fn overlays_keep_what_is_no_cell() {
+fn overlays_keep_the_background() {
     let bench = Bench::new();
     bench.model(|_| ());
     let grey = squares(&[(30, 4)], 8, |_| 200);
@@ -252,19 +252,26 @@ fn stacks_are_read_page_by_page() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn unusable_arguments_are_refused() {
     let bench = Bench::new();
     bench.model(|_| ());
     squares(&[(3, 3)], 5, |_| 90)
         .save(bench.path("images/a.png"))
         .unwrap();
     let segment = "segment --model model.onnx --images images";
+    for option in ["--opacity 0.5", "--display-range 0,9"] {
+        let error = bench.refuses(&format!("{segment} --output out --what mask {option}"));
+        assert!(
+            error.contains("no effect without --what overlay"),
+            "{error}"
+        );
+    }
     let error = bench.refuses(&format!("{segment} --output images"));
     assert!(error.contains("folder of the images"), "{error}");
     let one = "segment --model model.onnx --images images/a.png --overwrite";
     let error = bench.refuses(&format!("{one} --output images"));
     assert!(error.contains("folder of the images"), "{error}");
-    // The folder above has room for results, and had another name once.
+    // The folder above may hold results; the option had another name once.
     bench.says(&format!("{segment} --out ."));
     assert!(bench.path("a.png").exists());
     fs::write(bench.path("images/broken.png"), b"no picture").unwrap();

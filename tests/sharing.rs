@@ -1,4 +1,4 @@
-//! Elements with one model share its session. What fails in it for one of them makes no masks for the others either.
+//! Elements with one model share its session. If it fails for one of them, it makes no masks for the others either.
 
 mod common;
 
@@ -58,7 +58,7 @@ fn a_session_that_has_failed_for_one_model_runs_for_no_other() {
 }
 
 #[test]
-fn an_element_goes_on_in_another_session_when_its_own_has_failed_for_another_element() {
+fn an_element_gets_another_session_when_its_own_fails_for_another_element() {
     let files = Files::new();
     let model = overflowing(&files);
     let more = [("frames-in-flight", "1"), ("on-error", "passthrough")];
@@ -74,47 +74,37 @@ fn an_element_goes_on_in_another_session_when_its_own_has_failed_for_another_ele
     let (_sound, mut sound, bus_of_sound) = start();
     let bright = failing.push_and_pull(even(255)).unwrap();
     assert!(mask_meta::of(&bright).is_none());
-    let told = warnings(&bus_of_failing);
+    let posted = warnings(&bus_of_failing);
     assert!(
-        told.len() == 1 && told[0].contains("no masks from now on"),
-        "{told:?}"
+        posted.len() == 1 && posted[0].contains("no masks from now on"),
+        "{posted:?}"
     );
     for _ in 0..3 {
         let dark = sound.push_and_pull(even(100)).unwrap();
         assert!(mask_meta::of(&dark).is_some());
     }
-    let told = warnings(&bus_of_sound);
+    let posted = warnings(&bus_of_sound);
     assert!(
-        told.len() == 1 && told[0].contains("loaded anew") && told[0].contains("another user"),
-        "{told:?}"
+        posted.len() == 1 && posted[0].contains("reloaded") && posted[0].contains("another user"),
+        "{posted:?}"
     );
     assert!(!has_failed(&bus_of_failing) && !has_failed(&bus_of_sound));
 }
-
-/// Says to a child that it is one.
-#[cfg(target_os = "linux")]
-const LACKS: &str = "UNETSEGMENT_LACKS_MEMORY";
 
 /// Smaller tiles are tried in the session that there is: a second one would take more memory still.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_session_that_lacked_memory_is_shared_as_before() {
-    let output = common::process::child("child_that_lacks_memory")
-        .arg("--test-threads=1")
-        .env(LACKS, "1")
-        // Its limit is not to be used up by what each thread has for itself.
-        .env("MALLOC_ARENA_MAX", "1")
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{} {told}", output.status);
+    // Its limit is not to be used up by what the allocator has for each thread.
+    let variables = [("MALLOC_ARENA_MAX", "1")];
+    common::process::run_child("child_that_lacks_memory", &variables);
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 #[ignore = "a part of a_session_that_lacked_memory_is_shared_as_before, which runs it in a process of its own"]
 fn child_that_lacks_memory() {
-    if std::env::var_os(LACKS).is_none() {
+    if !common::process::is_child() {
         return;
     }
     common::init();
@@ -123,14 +113,8 @@ fn child_that_lacks_memory() {
     let path = files.model(&unet);
     let open = || Model::open(&path, &Options::default()).unwrap();
     let mut model = open();
-    let limit = (common::process::memory("VmSize") << 10) + (128 << 20);
-    let limit = libc::rlimit {
-        rlim_cur: limit,
-        rlim_max: limit,
-    };
-    // SAFETY: it reads the limit, and changes what this process may have.
-    let done = unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) };
-    assert_eq!(done, 0);
+    let taken = common::process::memory("VmSize") << 10;
+    common::process::limit_address_space(taken + (128 << 20));
     // The first layer's answer for one tile of this size takes 256 MB.
     let (height, width) = unet.geometry().legal(2000, 2000).unwrap();
     let error = model.shape(height, width).unwrap_err();

@@ -1,4 +1,4 @@
-//! Another model takes the place of the one at work while frames flow, or is refused and leaves that one there.
+//! While frames flow another model replaces the current one, or is refused and leaves it at work.
 
 mod common;
 
@@ -18,8 +18,55 @@ fn masks(harness: &mut Harness, frames: u64) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Lets frames flow, which come out as they were, until `done`.
+fn flow_until(harness: &mut Harness, what: &str, mut done: impl FnMut() -> bool) {
+    wait(what, || {
+        let out = harness.push_and_pull(frame(1)).unwrap();
+        assert_eq!(
+            *out.map_readable().unwrap(),
+            *frame(1).map_readable().unwrap()
+        );
+        done()
+    });
+}
+
+/// No frame was lost, and there is neither an error nor a warning on `bus`.
+fn assert_undisturbed(element: &gst::Element, bus: &gst::Bus) {
+    let [came, went, dropped] = ["in", "out", "dropped"].map(|name| stats(element, name));
+    assert_eq!((came, dropped), (went, 0));
+    let kinds = [gst::MessageType::Error, gst::MessageType::Warning];
+    assert!(bus.pop_filtered(&kinds).is_none());
+}
+
 #[test]
-fn another_model_takes_its_place_between_two_frames() {
+fn a_refused_model_leaves_the_current_one_at_work() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    let broken = files.write("broken.onnx", b"no model");
+    for mode in ["sync", "latest"] {
+        let element = element(&model, &[("mode", mode), ("output", "none")]);
+        let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+        let bus = bus_of(&element);
+        let before = model_hash(&element);
+        element.set_property("model-file", broken.to_str().unwrap());
+        let mut posted = Vec::new();
+        flow_until(&mut harness, "the refusal", || {
+            posted.extend(loads(&bus));
+            !posted.is_empty()
+        });
+        let (is_loaded, reason) = &posted[0];
+        assert!(
+            !is_loaded && reason.contains("broken.onnx is not an ONNX file"),
+            "{posted:?}"
+        );
+        assert_eq!(model_hash(&element), before);
+        assert_eq!(model_file(&element), model.to_str().unwrap());
+        assert_undisturbed(&element, &bus);
+    }
+}
+
+#[test]
+fn another_model_takes_over_between_two_frames() {
     let files = Files::new();
     let first = files.model(&SMALL);
     let second = files.model(&UNet {
@@ -27,69 +74,37 @@ fn another_model_takes_its_place_between_two_frames() {
         padded: true,
         ..SMALL
     });
-    let broken = files.write("broken.onnx", b"no model");
     for mode in ["sync", "latest"] {
         let element = element(&first, &[("mode", mode), ("output", "none")]);
         let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
         let bus = bus_of(&element);
-        let mut flow_until = |what: &str, mut done: Box<dyn FnMut() -> bool + '_>| {
-            wait(what, || {
-                let out = harness.push_and_pull(frame(1)).unwrap();
-                assert_eq!(
-                    *out.map_readable().unwrap(),
-                    *frame(1).map_readable().unwrap()
-                );
-                done()
-            });
-        };
         let before = model_hash(&element);
-        let mut told = Vec::new();
-        element.set_property("model-file", broken.to_str().unwrap());
-        flow_until(
-            "the refusal",
-            Box::new(|| {
-                told.extend(loads(&bus));
-                !told.is_empty()
-            }),
-        );
-        assert!(
-            !told[0].0 && told[0].1.contains("broken.onnx is not an ONNX file"),
-            "{told:?}"
-        );
-        assert_eq!(model_hash(&element), before);
-        assert_eq!(
-            element.property::<String>("model-file"),
-            first.to_str().unwrap()
-        );
         element.set_property("model-file", second.to_str().unwrap());
-        flow_until("the swap", Box::new(|| model_hash(&element) != before));
+        flow_until(&mut harness, "the swap", || model_hash(&element) != before);
+        let mut posted = Vec::new();
         wait("the message", || {
-            told.extend(loads(&bus));
-            told.len() > 1
+            posted.extend(loads(&bus));
+            !posted.is_empty()
         });
-        assert_eq!(told[1..], [(true, String::new())]);
+        assert_eq!(posted, [(true, String::new())]);
         if mode == "sync" {
             let found = masks(&mut harness, 3);
             let other = common::element(&second, &[("output", "none")]);
             let expected = masks(&mut common::harness(&other, "GRAY8", WIDTH, HEIGHT), 3);
             assert!(found == expected, "masks are not those of the second model");
         }
-        assert_eq!(stats(&element, "in"), stats(&element, "out"));
-        assert!(
-            bus.pop_filtered(&[gst::MessageType::Error, gst::MessageType::Warning])
-                .is_none()
-        );
+        assert_undisturbed(&element, &bus);
     }
 }
 
-/// Whether each model was loaded that the messages on `bus` are about.
+/// Whether the model was loaded, for each message about one on `bus`.
 fn loaded(bus: &gst::Bus) -> Vec<bool> {
-    let told = loads(bus).into_iter();
-    told.map(|(loaded, _)| loaded).collect()
+    let loads = loads(bus).into_iter();
+    loads.map(|(loaded, _)| loaded).collect()
 }
 
-/// Good models and bad ones by turns in the middle of a stream: each is told of once, a bad one leaves the last good
-/// one at work, and every frame comes out as it went in.
+/// Good models and bad ones by turns in the middle of a stream: each is reported once, a bad one leaves the last good
+/// one at work, and every frame comes out.
 #[test]
 fn models_come_and_go_without_loss() {
     let rounds: usize = short_or_long(10, 500);
@@ -134,21 +149,19 @@ fn models_come_and_go_without_loss() {
             pass(true);
             assert_ne!(model_hash(&element), before);
         }
-        let [came, went, dropped] = ["in", "out", "dropped"].map(|name| stats(&element, name));
-        assert_eq!((came, went, dropped), (frames, frames, 0), "{mode}");
-        let kinds = [gst::MessageType::Error, gst::MessageType::Warning];
-        assert!(bus.pop_filtered(&kinds).is_none());
+        assert_eq!(stats(&element, "in"), frames, "{mode}");
+        assert_undisturbed(&element, &bus);
     }
 }
 
-/// The text of the property.
+/// The value of the property.
 fn model_file(element: &gst::Element) -> String {
     element.property("model-file")
 }
 
-/// A wish that a newer one overtakes is told of too, and `model-file` names the newest that was not refused.
+/// A model that a newer one overtakes is reported, too, and `model-file` names the newest that was not refused.
 #[test]
-fn each_of_many_wishes_is_told_of() {
+fn each_of_many_models_is_reported() {
     let files = Files::new();
     let path = |name: &str, bytes: &[u8]| files.write(name, bytes).display().to_string();
     let (model, bad) = (common::model(&SMALL), path("text.onnx", b"no model"));
@@ -158,27 +171,27 @@ fn each_of_many_wishes_is_told_of() {
     let bus = bus_of(&element);
     for round in 0..5 {
         // Each one soon after the one before, so that their loading overlaps.
-        let wishes = [&bad, &second, &bad, &first, &second];
-        for wish in wishes {
-            element.set_property("model-file", wish);
+        let set = [&bad, &second, &bad, &first, &second];
+        for path in set {
+            element.set_property("model-file", path);
             std::thread::sleep(Duration::from_micros(100 * round));
         }
         let (mut messages, mut number) = (Vec::new(), 0);
         let start = Instant::now();
-        while messages.len() < wishes.len() {
+        while messages.len() < set.len() {
             assert!(start.elapsed() < Duration::from_secs(30), "{messages:?}");
             drop(harness.push_and_pull(frame(number)).unwrap());
             number += 1;
             messages.extend(loaded(&bus));
         }
-        assert_eq!(messages.len(), wishes.len(), "{messages:?}");
+        assert_eq!(messages.len(), set.len(), "{messages:?}");
         assert_eq!(messages.last(), Some(&true), "{messages:?}");
         let stats: gst::Structure = element.property("stats");
         assert_eq!(stats.get::<String>("model-file").unwrap(), second);
         assert_eq!(model_file(&element), second);
     }
-    // Where a good one waits for a frame, that is the one to come back to. Once it waits, it is told that it has no
-    // class 9 either.
+    // A good one that waits for a frame stays the model of the element when a bad one is set. That it waits shows in a
+    // second warning: it has no class 9 either.
     drop(warnings(&bus));
     element.set_property("show-classes", "1,9");
     assert_eq!(warnings(&bus).len(), 1);
@@ -191,4 +204,24 @@ fn each_of_many_wishes_is_told_of() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(model_file(&element), first);
+}
+
+/// Properties that take effect at the next start are no part of a model that comes before it.
+#[test]
+fn another_model_is_opened_by_the_settings_of_the_start() {
+    let files = Files::new();
+    let other = files.write("other.onnx", &common::model(&SMALL));
+    let properties = [("reuse", "exact"), ("output", "none")];
+    let element = element(&files.model(&SMALL), &properties);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let bus = bus_of(&element);
+    // The two exclude each other.
+    element.set_property_from_str("blend", "average");
+    element.set_property("model-file", other.to_str().unwrap());
+    let mut posted = Vec::new();
+    flow_until(&mut harness, "the swap", || {
+        posted.extend(loads(&bus));
+        !posted.is_empty()
+    });
+    assert_eq!(posted, [(true, String::new())]);
 }

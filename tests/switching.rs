@@ -1,4 +1,4 @@
-//! What goes out changes while frames flow that show an older mask: they never carry anything but what was asked for.
+//! The output changes while frames show an older mask: they never carry anything but what was asked for.
 
 mod common;
 
@@ -17,7 +17,7 @@ use gstunetsegment::mask_meta::{self, Mask};
 const WIDTH: usize = 61;
 const HEIGHT: usize = 40;
 
-/// In which manner frames pass, and of how many the network sees one.
+/// In which manner frames pass, and the inference interval.
 type Asked = (Manner, &'static str);
 
 const ASKED: [Asked; 5] = [
@@ -28,7 +28,7 @@ const ASKED: [Asked; 5] = [
     (LATEST, "100000"),
 ];
 
-/// A pale square, of which the network is not sure, and a bright one, of which it is.
+/// A pale square, of which the network is uncertain, and a bright one, of which it is certain.
 fn frame() -> gst::Buffer {
     let picture: Vec<u8> = (0..WIDTH * HEIGHT)
         .map(|at| match (at % WIDTH, at / WIDTH) {
@@ -64,7 +64,7 @@ fn start(
     (element, harness)
 }
 
-/// The frames that come out with a mask of the next one that does; all do where frames wait for theirs.
+/// The next frames that come out with a mask; all do if frames wait for theirs.
 fn next_shown(harness: &mut Harness, manner: Manner, what: &str) -> Vec<gst::Buffer> {
     if !manner.is_latest() {
         return vec![harness.push_and_pull(frame()).unwrap()];
@@ -129,7 +129,7 @@ fn any_output_follows_any_other() {
     switch(&all, None);
 }
 
-/// Where downstream takes one format, no new caps tell of the change.
+/// If downstream accepts one format only, no new caps come with the change.
 #[test]
 fn outputs_of_8_bits_follow_one_another() {
     switch(
@@ -162,10 +162,10 @@ fn when_shown(test: impl Fn(&gst::Element, &mut Shown)) {
     }
 }
 
-/// What an element shows, and tells.
+/// The frames and messages of an element.
 struct Shown {
     manner: Manner,
-    /// Says which one it is.
+    /// Names the element.
     what: String,
     harness: Harness,
     bus: gst::Bus,
@@ -179,7 +179,7 @@ impl Shown {
         masks.collect()
     }
 
-    /// What is told of the next frames.
+    /// The messages about the next frames.
     fn reports(&mut self) -> Vec<gst::Structure> {
         self.masks();
         let reports = messages(&self.bus, "unetsegment");
@@ -209,7 +209,7 @@ fn objects_may_be_asked_for_at_any_time() {
             assert_eq!(mask.objects, Some(2), "{}", shown.what);
             assert!(mask.labels.is_some(), "{}", shown.what);
         }
-        // Nobody asks any more.
+        // They are not asked for any more.
         element.set_property("find-objects", false);
         for mask in shown.masks() {
             let has_none = mask.objects.is_none() && mask.labels.is_none();
@@ -218,7 +218,7 @@ fn objects_may_be_asked_for_at_any_time() {
     });
 }
 
-/// With all that is to be known of objects.
+/// With all measures of objects.
 #[test]
 fn messages_may_be_asked_for_at_any_time() {
     when_shown(|element, shown| {
@@ -245,7 +245,7 @@ fn messages_may_be_asked_for_at_any_time() {
         element.set_property("measure-uncertainty", true);
         let mut uncertain = shown.reports().into_iter();
         assert!(uncertain.all(|report| report.has_field("uncertainty")));
-        // Nobody asks any more.
+        // They are not asked for any more.
         for property in ["find-objects", "post-messages", "track"] {
             element.set_property(property, false);
         }
@@ -256,9 +256,9 @@ fn messages_may_be_asked_for_at_any_time() {
     });
 }
 
-/// Of objects that are followed and measured, too.
+/// Also to objects that are followed and measured.
 #[test]
-fn other_rules_hold_soon() {
+fn new_object_rules_apply_to_masks_already_shown() {
     when_shown(|element, shown| {
         for property in [
             "find-objects",

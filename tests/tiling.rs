@@ -1,11 +1,11 @@
 //! Tiling is invisible: a network gives the same answer for a frame in tiles as for the whole.
 
 use gstunetsegment::contract::{Activation, Channels, Geometry, Sizes};
-use gstunetsegment::picture::{Format, Frame, Plane, Scaling, YuvCoding, fill};
+use gstunetsegment::picture::{Format, Frame, Plane, Scaling, YuvCoding, fill_tile_input};
 use gstunetsegment::tiling::{Blend, Decision, Plan, Size, Span, Stitcher, TileSize};
 use proptest::prelude::*;
 
-/// What a network gets: one channel, rows without gaps.
+/// The input of a network: one channel, rows without gaps.
 struct Input {
     size: Size,
     pixels: Vec<f32>,
@@ -34,7 +34,7 @@ impl Source {
         samples.map(|bytes| f32::from(u16::from_le_bytes([bytes[0], bytes[1]])))
     }
 
-    /// What the network sees of one tile.
+    /// The network's input for one tile.
     fn outer(&self, plan: &Plan, tile: (&Span, &Span)) -> Input {
         let Size { width, height } = self.size;
         let plane = Plane {
@@ -45,7 +45,7 @@ impl Source {
         let frame = Frame::new(Format::Gray16Le, width, height, &[plane], coding).unwrap();
         let size = plan.outer;
         let mut pixels = vec![f32::NAN; size.area()];
-        fill(
+        fill_tile_input(
             &frame,
             Channels::Gray,
             Scaling::IDENTITY,
@@ -270,8 +270,7 @@ proptest! {
     }
 }
 
-/// What the test above guards against: the same tiles, off the grid by one pixel, give another
-/// answer. It shows that the test would notice.
+/// The same tiles, off the grid by one pixel, give another answer: the test above would notice it.
 #[test]
 fn tiles_off_the_grid_change_the_answer() {
     let geometry = Geometry {

@@ -1,4 +1,4 @@
-//! Objects keep their numbers from frame to frame, and what becomes of them is told.
+//! Objects keep their numbers from frame to frame, and their births, deaths and divisions are reported.
 
 mod common;
 
@@ -32,10 +32,10 @@ fn an_object_keeps_its_number() {
             "{step}"
         );
     }
-    let told = messages(&bus, "unetsegment");
-    assert_eq!(numbers(&told[0], "births"), [1, 2]);
+    let posted = messages(&bus, "unetsegment");
+    assert_eq!(numbers(&posted[0], "births"), [1, 2]);
     assert!(
-        told[1..]
+        posted[1..]
             .iter()
             .all(|message| numbers(message, "births").is_empty())
     );
@@ -50,16 +50,16 @@ fn an_object_keeps_its_number() {
     let labels = labels_of(&out);
     assert_eq!(halves.map(|(x, y, _)| at(&labels, x, y)), [3, 4]);
     drop(harness.push_and_pull(frame(12, &halves)).unwrap());
-    let told = messages(&bus, "unetsegment");
-    // It dies when it was looked for twice in vain.
-    let deaths = [0, 1, 2].map(|at| numbers(&told[at], "deaths"));
+    let posted = messages(&bus, "unetsegment");
+    // It dies when it is missing for the third time.
+    let deaths = [0, 1, 2].map(|at| numbers(&posted[at], "deaths"));
     assert_eq!(deaths, [vec![], vec![], vec![1]]);
-    let divisions: gst::Array = told[1].get("divisions").unwrap();
+    let divisions: gst::Array = posted[1].get("divisions").unwrap();
     let first: gst::Array = divisions[0].get().unwrap();
     let first: Vec<u32> = first.iter().map(|value| value.get().unwrap()).collect();
     assert_eq!(first, [2, 3, 4]);
 
-    // After a flush all begins anew.
+    // After a flush all starts again.
     flush(&mut harness);
     let out = harness
         .push_and_pull(frame(13, &[(30.0, 30.0, 8.0)]))
@@ -67,7 +67,7 @@ fn an_object_keeps_its_number() {
     assert_eq!(labels_of(&out).iter().max(), Some(&1));
 }
 
-/// What happens in frames without a message is in the next one, and the trigger sees it at once.
+/// Births, deaths and divisions in frames without a message are in the next one, and the trigger sees them at once.
 #[test]
 fn nothing_that_happens_between_messages_is_lost() {
     let properties = [
@@ -87,12 +87,12 @@ fn nothing_that_happens_between_messages_is_lost() {
         drop(harness.push_and_pull(frame(number as u64, discs)).unwrap());
     }
     let waiting: Vec<_> = std::iter::from_fn(|| bus.pop()).collect();
-    let told = |name: &str| -> Vec<gst::Structure> {
+    let posted = |name: &str| -> Vec<gst::Structure> {
         let structures = waiting.iter().filter_map(|message| message.structure());
         let structures = structures.filter(|fields| fields.name() == name);
         structures.map(ToOwned::to_owned).collect()
     };
-    let messages_of_frames = told("unetsegment");
+    let messages_of_frames = posted("unetsegment");
     let [first, second] = messages_of_frames.as_slice() else {
         panic!("{messages_of_frames:?}");
     };
@@ -102,26 +102,26 @@ fn nothing_that_happens_between_messages_is_lost() {
     assert_eq!(numbers(second, "deaths"), [3]);
     let divisions: gst::Array = second.get("divisions").unwrap();
     assert_eq!(divisions.len(), 1, "{second:?}");
-    let frames: Vec<u64> = told("unetsegment-trigger")
+    let frames: Vec<u64> = posted("unetsegment-trigger")
         .iter()
         .map(|fields| fields.get("frame").unwrap())
         .collect();
     assert_eq!(frames, [2, 3]);
 
-    // Once is enough.
+    // They are reported once.
     element.set_property("message-interval", 1_u32);
     drop(
         harness
             .push_and_pull(frame(8, &[stays, halves[0], halves[1]]))
             .unwrap(),
     );
-    let told = messages(&bus, "unetsegment");
-    assert!(numbers(&told[0], "births").is_empty() && numbers(&told[0], "deaths").is_empty());
+    let next = &messages(&bus, "unetsegment")[0];
+    assert!(numbers(next, "births").is_empty() && numbers(next, "deaths").is_empty());
 }
 
-/// The pictures go on, and so do their objects; what was not told yet is told later.
+/// The pictures continue, and so do their objects; events that were not reported yet are reported later.
 #[test]
-fn numbers_stay_when_something_else_goes_out() {
+fn numbers_survive_a_change_of_output() {
     let properties = [
         ("output", "none"),
         ("track", "true"),
@@ -134,21 +134,21 @@ fn numbers_stay_when_something_else_goes_out() {
     drop(push(0, &[first, second]));
     drop(push(1, &[first, second, third]));
     drop(push(2, &[second, third]));
-    // It has other caps than the picture.
+    // This output has other caps than the picture.
     element.set_property_from_str("output", "labels");
     let out = push(3, &[second, third]);
     let labels = labels_of(&out);
     let at = |(x, y, _)| labels[y as usize * WIDTH + x as usize];
     assert_eq!([at(second), at(third)], [2, 3]);
-    let told = messages(&bus, "unetsegment");
-    assert_eq!(numbers(&told[1], "births"), [3], "{told:?}");
-    let numbers_of = |number| numbers(&told[number], "deaths");
-    assert!(numbers_of(0).is_empty() && numbers_of(1).is_empty());
+    let posted = messages(&bus, "unetsegment");
+    assert_eq!(numbers(&posted[1], "births"), [3], "{posted:?}");
+    let deaths = |message: usize| numbers(&posted[message], "deaths");
+    assert!(deaths(0).is_empty() && deaths(1).is_empty());
 }
 
-/// Nobody has looked where the old one went.
+/// It is not known where the old ones went.
 #[test]
-fn what_comes_while_nobody_follows_gets_a_number_of_its_own() {
+fn objects_that_appear_while_track_is_off_get_new_numbers() {
     for post in ["true", "false"] {
         let properties = [
             ("output", "none"),
@@ -179,7 +179,7 @@ fn what_comes_while_nobody_follows_gets_a_number_of_its_own() {
     }
 }
 
-/// Missing in every other frame, and then for two: whoever counts deaths counts cells.
+/// It is missing in every other frame, and then in two: deaths are to be those of cells.
 #[test]
 fn an_object_that_flickers_does_not_die() {
     let properties = [
@@ -195,10 +195,10 @@ fn an_object_that_flickers_does_not_die() {
         drop(harness.push_and_pull(frame(number as u64, discs)).unwrap());
     }
     let waiting: Vec<_> = std::iter::from_fn(|| bus.pop()).collect();
-    let told = waiting.iter().filter_map(|message| message.structure());
-    let told: Vec<_> = told.collect();
-    assert_eq!(told.len(), 8, "the trigger has begun to hold: {told:?}");
-    for (number, message) in told.into_iter().enumerate() {
+    let posted = waiting.iter().filter_map(|message| message.structure());
+    let posted: Vec<_> = posted.collect();
+    assert_eq!(posted.len(), 8, "the trigger has fired: {posted:?}");
+    for (number, message) in posted.into_iter().enumerate() {
         let born: &[u32] = if number == 0 { &[1, 2] } else { &[] };
         assert_eq!(numbers(&message.to_owned(), "births"), born, "{number}");
         assert!(numbers(&message.to_owned(), "deaths").is_empty());
@@ -207,11 +207,11 @@ fn an_object_that_flickers_does_not_die() {
 
 /// Side of the picture of specks.
 const SPECKLED: usize = 400;
-/// Of each four of its pixels one.
+/// One in four of its pixels.
 const SPECKS: u16 = 40_000;
 
-/// Pushes a picture of specks and three without any, in which those die, until each has its own mask, and tells whether
-/// numbers have begun anew meanwhile, and how many warnings there were.
+/// Pushes a picture of specks and three without any, in which those die, until each has its own mask. Returns whether
+/// numbers have started again meanwhile, and how many warnings there were.
 fn round(harness: &mut Harness, bus: &gst::Bus, round: u64, what: &str) -> (bool, usize) {
     let speck = |at: usize| (at % SPECKLED).is_multiple_of(2) && (at / SPECKLED).is_multiple_of(2);
     let pixels = 0..SPECKLED * SPECKLED;
@@ -237,40 +237,43 @@ fn round(harness: &mut Harness, bus: &gst::Bus, round: u64, what: &str) -> (bool
             assert_eq!(most, Some(expected), "{what} {number}");
             true
         });
-        let (anew, warned) = told(bus, what);
-        renumbered |= anew;
+        let (started_again, warned) = renumbering(bus, what);
+        renumbered |= started_again;
         warnings += warned;
     }
     (renumbered, warnings)
 }
 
-/// Whether a message on `bus` says that numbers begin anew, and how many warnings say why.
-fn told(bus: &gst::Bus, what: &str) -> (bool, usize) {
+/// Whether a message on `bus` reports that numbers start again, and how many warnings explain it.
+fn renumbering(bus: &gst::Bus, what: &str) -> (bool, usize) {
     let (mut renumbered, mut warnings) = (false, 0);
     for message in std::iter::from_fn(|| bus.pop()) {
         match message.view() {
             gst::MessageView::Error(error) => panic!("{what}: {error:?}"),
             gst::MessageView::Warning(warning) => {
                 let text = warning.error().to_string();
-                assert!(text.contains("All 65535 numbers of objects"), "{text}");
+                assert!(
+                    text.contains("All 65535 object numbers have been used"),
+                    "{text}"
+                );
                 warnings += 1;
             }
             _ => (),
         }
         let fields = message.structure();
-        let told = fields.filter(|fields| fields.name() == "unetsegment");
-        if let Some(told) = told.filter(|told| told.get("renumbered") == Ok(true)) {
+        let fields = fields.filter(|fields| fields.name() == "unetsegment");
+        if let Some(fields) = fields.filter(|fields| fields.get("renumbered") == Ok(true)) {
             renumbered = true;
-            let births = numbers(&told.to_owned(), "births");
+            let births = numbers(&fields.to_owned(), "births");
             assert!(births.into_iter().eq(1..=u32::from(SPECKS)), "{what}");
         }
     }
     (renumbered, warnings)
 }
 
-/// When all numbers are given, they begin at 1 again and the stream goes on: messages say so, and one warning does.
+/// The stream goes on; messages report it, and one warning.
 #[test]
-fn numbers_that_are_used_up_begin_anew() {
+fn numbers_that_run_out_start_at_1_again() {
     let files = Files::new();
     for (mode, output) in [("sync", "labels"), ("sync", "none"), ("latest", "none")] {
         let properties = [
@@ -293,7 +296,7 @@ fn numbers_that_are_used_up_begin_anew() {
     }
 }
 
-/// It holds more objects than there are labels, passes without any, and those around it are the same.
+/// It has more objects than there are labels, passes without any, and the objects before and after it are the same.
 #[test]
 fn a_frame_of_noise_ends_no_track() {
     const SIDE: usize = 512;
@@ -326,8 +329,8 @@ fn a_frame_of_noise_ends_no_track() {
             .labels
             .map(|(labels, _)| labels_of(&labels).into_iter().max());
         assert_eq!(most.flatten(), (objects == 1).then_some(1), "{number}");
-        let told = messages(&bus, "unetsegment").remove(0);
-        assert_eq!(numbers(&told, "births"), births, "{number}");
-        assert!(numbers(&told, "deaths").is_empty(), "{number}");
+        let message = messages(&bus, "unetsegment").remove(0);
+        assert_eq!(numbers(&message, "births"), births, "{number}");
+        assert!(numbers(&message, "deaths").is_empty(), "{number}");
     }
 }

@@ -1,4 +1,4 @@
-//! A condition on what is counted is told when it begins to hold and when it ends.
+//! A condition on counts is reported when it begins to hold and when it ends.
 
 mod common;
 
@@ -10,13 +10,13 @@ use gstreamer as gst;
 use gstunetsegment::mask_meta;
 
 #[test]
-fn a_condition_is_told_when_it_begins_and_when_it_ends() {
+fn a_condition_is_reported_when_it_begins_and_ends() {
     let (element, mut harness, bus) = finder(&[
         ("output", "none"),
         ("trigger", "objects >= 3 until 2"),
         ("min-area", "4"),
     ]);
-    let mut told = Vec::new();
+    let mut changes = Vec::new();
     for (number, count) in [1, 3, 4, 2, 1, 3].into_iter().enumerate() {
         let discs: Vec<_> = (0..count)
             .map(|n| (12.0 + 20.0 * f64::from(n), 30.0, 6.0))
@@ -24,14 +24,14 @@ fn a_condition_is_told_when_it_begins_and_when_it_ends() {
         drop(harness.push_and_pull(frame(number as u64, &discs)).unwrap());
         for message in messages(&bus, "unetsegment-trigger") {
             let active: bool = message.get("active").unwrap();
-            told.push((number, active, message.get::<f64>("value").unwrap()));
+            changes.push((number, active, message.get::<f64>("value").unwrap()));
             assert_eq!(message.get("trigger"), Ok("objects >= 3 until 2"));
         }
     }
-    assert_eq!(told, [(1, true, 3.0), (4, false, 1.0), (5, true, 3.0)]);
-    // Another one in its place, or none, ends it with the next frame.
+    assert_eq!(changes, [(1, true, 3.0), (4, false, 1.0), (5, true, 3.0)]);
+    // Another condition, or none, ends it with the next frame.
     let discs = [(12.0, 30.0, 6.0), (32.0, 30.0, 6.0)];
-    let mut told = Vec::new();
+    let mut changes = Vec::new();
     for (number, trigger) in [(6, "objects >= 4 until 1"), (7, "objects > 1"), (8, "")] {
         element.set_property("trigger", trigger);
         drop(harness.push_and_pull(frame(number, &discs)).unwrap());
@@ -41,7 +41,7 @@ fn a_condition_is_told_when_it_begins_and_when_it_ends() {
                 message.get("active").unwrap(),
             );
             assert_eq!(message.get("frame"), Ok(number));
-            told.push((number, text, active));
+            changes.push((number, text, active));
         }
     }
     let expected = [
@@ -50,11 +50,11 @@ fn a_condition_is_told_when_it_begins_and_when_it_ends() {
         (8, "objects > 1", false),
     ];
     assert_eq!(
-        told,
+        changes,
         expected.map(|(number, text, active)| (number, text.to_owned(), active))
     );
     element.set_property("trigger", "objects >= 3 until 2");
-    // What says nothing is refused, and the condition stays.
+    // A text that is no condition is refused, and the condition stays.
     element.set_property("trigger", "cells > 3");
     assert_eq!(
         element.property::<String>("trigger"),
@@ -78,8 +78,8 @@ fn a_trigger_on_births_follows_objects_by_itself() {
     assert_eq!(conditions(&bus), [true, false, true]);
 }
 
-/// Whoever acts upon a condition takes it for what is there now. Messages of frames say the same of their masks as these
-/// do themselves.
+/// Whoever acts upon a condition relies on it for the present. Messages agree with the frames about which masks are
+/// stale.
 #[test]
 fn a_stale_mask_begins_no_condition_and_ends_one() {
     let properties = [
@@ -97,18 +97,18 @@ fn a_stale_mask_begins_no_condition_and_ends_one() {
             let out = harness.push_and_pull(frame(number, &[(20.0, 20.0, 9.0)]));
             number += 1;
             let stale = mask_meta::of(&out.unwrap()).map(|mask| mask.stale);
-            let (mut told, mut changes) = (None, Vec::new());
+            let (mut reported, mut changes) = (None, Vec::new());
             while let Some(message) = bus.pop() {
                 let Some(fields) = message.structure() else {
                     continue;
                 };
                 match fields.name().as_str() {
-                    "unetsegment" => told = Some(fields.get::<bool>("stale").unwrap()),
+                    "unetsegment" => reported = Some(fields.get::<bool>("stale").unwrap()),
                     "unetsegment-trigger" => changes.push(fields.get::<bool>("active").unwrap()),
                     _ => (),
                 }
             }
-            assert_eq!(told, stale, "{manner}");
+            assert_eq!(reported, stale, "{manner}");
             (stale, changes)
         };
         wait("a mask", || {

@@ -1,4 +1,5 @@
-//! How far a mask can be trusted: what the network is unsure of, and whether tiles have left a trace.
+//! How far a mask can be trusted: where the network is uncertain, whether tiles have left seams, and whether frames are
+//! like the training pictures.
 
 mod common;
 
@@ -8,13 +9,13 @@ use common::{
     harness, pictures, pixels,
 };
 use gstreamer as gst;
-use gstunetsegment::contract::{Channels, Contract, Normalization, Pictures};
-use gstunetsegment::picture::{Format, Frame, Gauge, Normalizer, Plane, YuvCoding};
+use gstunetsegment::contract::{Channels, Contract, FeatureRanges, Normalization};
+use gstunetsegment::picture::{FeatureExtractor, Format, Frame, Normalizer, Plane, YuvCoding};
 
 const WIDTH: usize = 160;
 const HEIGHT: usize = 120;
 
-/// What the element lets out for a frame, and the fields of the first message of this name.
+/// The output of the element for a frame, and the fields of the first message of this name.
 fn seen(
     model: &std::path::Path,
     properties: &[(&str, &str)],
@@ -26,17 +27,17 @@ fn seen(
     let frame = || gray8(&cells(WIDTH, HEIGHT, 3), WIDTH, HEIGHT);
     let out = harness.push_and_pull(frame()).unwrap();
     let bytes = pixels(&harness, &out).0;
-    // The second frame has nothing to tell of seams.
+    // For the second frame, no seams are reported.
     harness.push_and_pull(frame()).unwrap();
     let mut named = messages(&bus, name).into_iter();
     let first = named.next();
     if name == "unetsegment-seams" {
-        assert!(named.next().is_none(), "seams were told twice");
+        assert!(named.next().is_none(), "seams are reported twice");
     }
     (bytes, first)
 }
 
-/// White is where either class is as likely, and the message has the mean.
+/// It is white where both classes are equally likely, and the message has the mean.
 #[test]
 fn uncertainty_is_the_entropy_of_the_probability() {
     let files = Files::new();
@@ -51,9 +52,12 @@ fn uncertainty_is_the_entropy_of_the_probability() {
         ("measure-uncertainty", "true"),
         ("post-messages", "true"),
     ]);
-    let entropy = |p: f64| match p > 0.0 && p < 1.0 {
-        true => -(p * p.log2() + (1.0 - p) * (1.0 - p).log2()),
-        false => 0.0,
+    let entropy = |p: f64| {
+        if p > 0.0 && p < 1.0 {
+            -(p * p.log2() + (1.0 - p) * (1.0 - p).log2())
+        } else {
+            0.0
+        }
     };
     let mut largest = 0;
     for (p, found) in probability.iter().zip(&uncertainty) {
@@ -75,15 +79,15 @@ fn uncertainty_is_the_entropy_of_the_probability() {
         .map(|bits| f64::from(*bits) / 255.0)
         .sum::<f64>();
     let mean = mean / uncertainty.len() as f64;
-    let told: f64 = message.unwrap().get("uncertainty").unwrap();
-    assert!((told - mean).abs() < 0.002, "{told}, {mean}");
+    let reported: f64 = message.unwrap().get("uncertainty").unwrap();
+    assert!((reported - mean).abs() < 0.002, "{reported}, {mean}");
     let (_, message) = with(&[("post-messages", "true")]);
     assert!(!message.unwrap().has_field("uncertainty"));
 }
 
-/// Sizes that come again are known.
+/// Sizes that come again are remembered.
 #[test]
-fn seams_of_each_size_are_told_once() {
+fn seams_are_reported_once_for_each_size() {
     let files = Files::new();
     let properties = [("check-seams", "true"), ("output", "none")];
     let element = element(&files.model(&SMALL), &properties);
@@ -99,22 +103,22 @@ fn seams_of_each_size_are_told_once() {
     assert_eq!(names.collect::<Vec<_>>(), ["unetsegment-seams"; 3]);
 }
 
-/// Tiles of a network that sees only so far leave no seams; those of one that looks at the whole picture do.
+/// Those of a convolutional network do not; those of one that normalises over the whole picture do.
 #[test]
-fn seams_are_looked_for_once() {
+fn check_seams_reports_how_many_pixels_differ() {
     let files = Files::new();
     let tiles = [
         ("tile-size", "40"),
         ("check-seams", "true"),
         ("output", "mask"),
     ];
-    let told = |model: &std::path::Path| seen(model, &tiles, "unetsegment-seams").1.unwrap();
-    let none = told(&files.model(&SMALL));
+    let report = |model: &std::path::Path| seen(model, &tiles, "unetsegment-seams").1.unwrap();
+    let none = report(&files.model(&SMALL));
     assert!(none.get::<u32>("tiles").unwrap() > 1);
     assert_eq!(none.get::<u64>("differing").unwrap(), 0);
     assert_eq!(none.get::<f64>("share").unwrap(), 0.0);
     let normalising = foreign(&SMALL, |graph| append(graph, "InstanceNormalization"));
-    let some = told(&files.write("normalising.onnx", &normalising));
+    let some = report(&files.write("normalising.onnx", &normalising));
     let (differing, share) = (
         some.get::<u64>("differing").unwrap(),
         some.get::<f64>("share").unwrap(),
@@ -123,9 +127,9 @@ fn seams_are_looked_for_once() {
     assert_eq!(share, differing as f64 / (WIDTH * HEIGHT) as f64);
 }
 
-/// What grey pictures are like, as a contract has it.
-fn like(shown: &[(Vec<u8>, usize, usize)]) -> Pictures {
-    let mut pictures = Pictures::default();
+/// The features of grey pictures, as a contract has them.
+fn like(shown: &[(Vec<u8>, usize, usize)]) -> FeatureRanges {
+    let mut pictures = FeatureRanges::default();
     for (bytes, width, height) in shown {
         let plane = Plane {
             data: bytes,
@@ -140,17 +144,14 @@ fn like(shown: &[(Vec<u8>, usize, usize)]) -> Pictures {
         )
         .unwrap();
         let scaling = Normalizer::new(Normalization::ZScore).scaling(&frame, Channels::Gray);
-        pictures.add(
-            &Gauge::default()
-                .frame(&frame, Channels::Gray, scaling)
-                .unwrap(),
-        );
+        let features = FeatureExtractor::default().of_frame(&frame, Channels::Gray, scaling);
+        pictures.add(&features.unwrap());
     }
     pictures
 }
 
-/// What the element says of frames: the messages named `unetsegment-pictures`, and warnings.
-fn said(
+/// The messages `unetsegment-pictures` about frames, and warnings.
+fn reports(
     model: &std::path::Path,
     properties: &[(&str, &str)],
     frames: &[(Vec<u8>, usize, usize)],
@@ -165,8 +166,8 @@ fn said(
     let (mut structures, mut warnings) = (Vec::new(), Vec::new());
     for message in std::iter::from_fn(|| bus.pop()) {
         match message.view() {
-            gst::MessageView::Element(told) => {
-                structures.extend(told.structure().map(|fields| fields.to_owned()));
+            gst::MessageView::Element(message) => {
+                structures.extend(message.structure().map(|fields| fields.to_owned()));
             }
             gst::MessageView::Warning(warning) => warnings.push(warning.error().to_string()),
             _ => (),
@@ -180,9 +181,9 @@ fn inverted(picture: &[u8]) -> Vec<u8> {
     picture.iter().map(|value| 255 - value).collect()
 }
 
-/// Frames that look unlike what the model learned from are told, once, and so is that they are alike again.
+/// Once, and again when they are alike.
 #[test]
-fn frames_unlike_the_pictures_learned_from_are_told() {
+fn frames_unlike_the_training_pictures_are_reported() {
     let files = Files::new();
     let seen = |seed| (cells(WIDTH, HEIGHT, seed), WIDTH, HEIGHT);
     let contract = Contract {
@@ -193,12 +194,12 @@ fn frames_unlike_the_pictures_learned_from_are_told() {
     let alike = seen(4);
     let unlike = (inverted(&alike.0), WIDTH, HEIGHT);
 
-    let (structures, warnings) = said(&model, &[], &vec![alike.clone(); 70]);
+    let (structures, warnings) = reports(&model, &[], &vec![alike.clone(); 70]);
     assert!(structures.is_empty() && warnings.is_empty(), "{warnings:?}");
 
-    // Longer than the element waits from one look to the next.
+    // For longer than the element waits between two checks.
     let frames = [vec![unlike.clone(); 80], vec![alike; 80]].concat();
-    let (structures, warnings) = said(&model, &[], &frames);
+    let (structures, warnings) = reports(&model, &[], &frames);
     let alike = structures.iter().map(|fields| fields.get("alike").unwrap());
     assert_eq!(alike.collect::<Vec<bool>>(), [false, true]);
     let fields = &structures[0];
@@ -217,12 +218,12 @@ fn frames_unlike_the_pictures_learned_from_are_told() {
         (&model, &[("check-pictures", "false")][..]),
         (&files.model(&SMALL), &[]),
     ] {
-        let (structures, warnings) = said(model, properties, &frames[..3]);
+        let (structures, warnings) = reports(model, properties, &frames[..3]);
         assert!(structures.is_empty() && warnings.is_empty(), "{warnings:?}");
     }
 }
 
-/// The models know their own pictures: those held back are alike, those of another kind are not.
+/// The pictures that were held back from training are alike, those of another kind are not.
 #[test]
 fn models_know_pictures_of_their_kind() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -236,7 +237,7 @@ fn models_know_pictures_of_their_kind() {
             let Some(folder) = data(folder) else { return };
             // The last pictures of a sequence were held back.
             let shown = pictures(&folder, 22).pop().unwrap();
-            let (structures, _) = said(&root.join("models").join(name), &[], &[shown]);
+            let (structures, _) = reports(&root.join("models").join(name), &[], &[shown]);
             let alike = structures.is_empty();
             assert_eq!(alike, folder.ends_with(own), "{name}, {}", folder.display());
         }

@@ -11,7 +11,7 @@ use prost::Message;
 use serde_json::Value;
 use trainer::{Bench, squares};
 
-/// Two bright cells with a pale seam between them, and two that are all as pale but for their middles. No
+/// Two bright cells with a pale seam between them, and two that are as pale except for their middles. No
 /// threshold finds all four.
 fn draw_pale_cells(bench: &Bench) {
     let places = [(5, 5), (12, 5), (30, 30), (45, 30)];
@@ -72,7 +72,7 @@ fn tuning_finds_the_cores_of_cells_and_writes_them_into_the_model() {
         assert_eq!(known[same], contract("model.onnx")[same], "{same}");
     }
 
-    // Whoever reads the new model finds them, too; the mask has a gap where nothing else would show it.
+    // Other commands find them too; the mask has a gap that nothing else would show.
     let evaluate = format!("evaluate --model tuned.onnx {data} --json scores.json");
     for (option, cells, merged) in [("", 4, 0), (" --whole", 3, 2)] {
         bench.says(&format!("{evaluate}{option}"));
@@ -85,7 +85,7 @@ fn tuning_finds_the_cores_of_cells_and_writes_them_into_the_model() {
     for y in 5..11 {
         assert!((10..13).any(|x| mask.get_pixel(x, y).0[0] == 0), "row {y}");
     }
-    // A model of others would lose what this program does not know.
+    // A foreign model would lose fields that this program does not know.
     let mut file = Model::decode(&fs::read(bench.path("tuned.onnx")).unwrap()[..]).unwrap();
     file.producer_name = "somebody".into();
     fs::write(bench.path("theirs.onnx"), file.encode_to_vec()).unwrap();

@@ -49,7 +49,7 @@ fn bytes(buffer: &gst::BufferRef) -> Vec<u8> {
 }
 
 #[test]
-fn the_meta_s_own_memory_goes_out() {
+fn the_memory_of_the_meta_goes_out() {
     for (what, format) in [
         ("mask", "GRAY8"),
         ("labels", "GRAY16_LE"),
@@ -73,7 +73,7 @@ fn the_meta_s_own_memory_goes_out() {
             );
             assert_eq!((out.pts(), out.duration()), (frame.pts(), frame.duration()));
             assert_eq!(out.offset(), frame.offset());
-            // Memory that was put into a buffer is marked so.
+            // Buffers whose memory was replaced have this flag.
             let marked = frame.flags() | gst::BufferFlags::TAG_MEMORY;
             assert_eq!(out.flags() | gst::BufferFlags::TAG_MEMORY, marked);
         }
@@ -87,9 +87,9 @@ fn the_meta_s_own_memory_goes_out() {
     }
 }
 
-/// Another wish counts from the next start on, and does the stream of now no harm.
+/// Another value counts from the next start on, and does not disturb the current stream.
 #[test]
-fn what_goes_out_stays_while_frames_flow() {
+fn the_property_what_is_fixed_while_frames_flow() {
     let mut frames = segmented(60, 40, 3).into_iter();
     let (element, mut harness) = alone(&[], 60, 40);
     for what in ["labels", "probability", "mask"] {
@@ -101,9 +101,9 @@ fn what_goes_out_stays_while_frames_flow() {
     }
 }
 
-/// Rows of an odd length: whoever reads padded rows gets them.
+/// They have an odd length, which GStreamer pads.
 #[test]
-fn rows_have_the_padding_that_downstream_counts_on() {
+fn rows_have_the_padding_that_downstream_expects() {
     let (_element, mut harness) = alone(&[], 90, 61);
     let frame = segmented(90, 61, 1).remove(0);
     let mask = bytes(&mask_meta::of(&frame).unwrap().mask);
@@ -112,7 +112,7 @@ fn rows_have_the_padding_that_downstream_counts_on() {
 }
 
 #[test]
-fn frames_without_a_mask_are_left_out_or_empty() {
+fn frames_without_a_mask_are_dropped_or_empty() {
     let plain = |number: u64| timed(&[7; 24 * 16], 24, 16, number);
     let (element, mut harness) = alone(&[], 24, 16);
     let bus = bus_of(&element);
@@ -131,9 +131,9 @@ fn frames_without_a_mask_are_left_out_or_empty() {
     assert_eq!(out.pts(), plain(3).pts());
 }
 
-/// A mask that is too old is no missing one.
+/// A stale mask does not count as missing.
 #[test]
-fn stale_masks_are_told_as_such() {
+fn stale_masks_are_reported_as_such() {
     let (element, mut harness) = alone(&[("drop-stale", "true")], 88, 61);
     let bus = bus_of(&element);
     let fresh = segmented(88, 61, 1).remove(0);
@@ -167,7 +167,7 @@ fn stale_masks_are_told_as_such() {
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn missing_maps_are_reported() {
     let files = Files::new();
     let segmenter = bright(&files, &[("output", "none")]);
     let mut source = harness(&segmenter, "GRAY8", 24, 16);
@@ -185,7 +185,7 @@ fn what_is_not_there_is_told() {
     }
 }
 
-/// Runs `text` to its end, with the masks or labels that pass the pad `watched`.
+/// Runs `text` to its end; returns the masks or labels that pass the pad of `watched`.
 fn play(text: &str, watched: &str, what: &str) -> (Vec<Vec<u8>>, gst::Pipeline) {
     let pipeline = launch(text);
     let masks = Arc::new(Mutex::new(Vec::new()));
@@ -197,9 +197,12 @@ fn play(text: &str, watched: &str, what: &str) -> (Vec<Vec<u8>>, gst::Pipeline) 
         .unwrap();
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let buffer = info.buffer().unwrap();
-        let mask = mask_meta::of(buffer).map(|mask| match of_labels {
-            true => bytes(&mask.labels.unwrap().0),
-            false => bytes(&mask.mask),
+        let mask = mask_meta::of(buffer).map(|mask| {
+            if of_labels {
+                bytes(&mask.labels.unwrap().0)
+            } else {
+                bytes(&mask.mask)
+            }
         });
         let mask = mask.unwrap_or_else(|| bytes(buffer));
         seen.lock().unwrap().push(mask);
@@ -211,9 +214,9 @@ fn play(text: &str, watched: &str, what: &str) -> (Vec<Vec<u8>>, gst::Pipeline) 
     (masks, pipeline)
 }
 
-/// Overlay and recording from one inference, and what was recorded is the meta bit for bit.
+/// Bit for bit, with an overlay from the same inference.
 #[test]
-fn what_is_recorded_is_what_rides_on_the_frame() {
+fn recordings_hold_the_maps_of_the_meta() {
     common::init();
     let ffv1 = gst::ElementFactory::find("avenc_ffv1");
     assert!(
@@ -233,15 +236,15 @@ fn what_is_recorded_is_what_rides_on_the_frame() {
         ],
         "recorded%03d.png",
     );
-    is_recorded(("mask", "GRAY8"), pictures);
-    is_recorded(("mask", "GRAY8"), matroska);
-    is_recorded(("labels", "GRAY16_LE"), matroska);
+    assert_recorded(("mask", "GRAY8"), pictures);
+    assert_recorded(("mask", "GRAY8"), matroska);
+    assert_recorded(("labels", "GRAY16_LE"), matroska);
 }
 
 /// How a file is written, how it is read, and its name.
 type Recording = (&'static str, [&'static str; 2], &'static str);
 
-fn is_recorded((what, format): (&str, &str), (writer, reader, file): Recording) {
+fn assert_recorded((what, format): (&str, &str), (writer, reader, file): Recording) {
     let files = Files::new();
     let (model, path) = (files.model(&SMALL), files.path(file));
     let path = path.to_str().unwrap();

@@ -24,8 +24,8 @@ use signal_hook::flag;
 
 /// Trains a U-Net that segments cells.
 ///
-/// Give it images and masks in which the cells are painted, and it writes one .onnx file, which the
-/// GStreamer element `unetsegment` uses as it is.
+/// From images and masks of their cells it writes one .onnx file, which the GStreamer element
+/// `unetsegment` uses as it is.
 #[derive(Parser)]
 #[command(name = "unet-train", version)]
 struct Program {
@@ -47,16 +47,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Err(error) = obey() else {
+    let Err(error) = run_command() else {
         return ExitCode::SUCCESS;
     };
-    // Not `{error:?}`: where RUST_BACKTRACE is set it shows the stack, and every message holds its causes already.
+    // Not `{error:?}`, which prints a backtrace if RUST_BACKTRACE is set; messages already contain their causes.
     eprintln!("Error: {error}");
     ExitCode::FAILURE
 }
 
-/// Does what the command line says.
-fn obey() -> Result<()> {
+/// Runs the command of the command line.
+fn run_command() -> Result<()> {
     let arguments = expanded(&Program::command(), std::env::args_os().collect())?;
     let matches = Program::command().get_matches_from(arguments);
     let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -77,7 +77,7 @@ fn obey() -> Result<()> {
 fn train(options: Train, matches: &ArgMatches) -> Result<()> {
     let config = matches.subcommand_matches("train").map(Config::of);
     let config = config.transpose()?.unwrap_or_default();
-    let settings = options.settings(config, words()?);
+    let settings = options.settings(config, typed_arguments()?);
     let stop = stop_on_signal()?;
     let mut terminal = Terminal::new();
     let outcome = run(&settings, &stop, &mut terminal);
@@ -94,32 +94,32 @@ fn train(options: Train, matches: &ArgMatches) -> Result<()> {
     if !outcome.finished {
         let config = RunFolder::beside(&settings.output).config();
         say(&format!(
-            "stopped; to go on: unet-train train --config {} --resume",
+            "stopped; to continue: unet-train train --config {} --resume",
             quoted(&config.to_string_lossy())
         ));
     }
     Ok(())
 }
 
-/// What was typed, which is kept with the run as text; of the program its name alone.
-fn words() -> Result<Vec<String>> {
-    let mut words = std::env::args_os();
-    let program = words.next().unwrap_or_default();
+/// The command line as it was typed, which is stored with the run as text.
+fn typed_arguments() -> Result<Vec<String>> {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
     let mut all = vec![program.to_string_lossy().into_owned()];
-    for word in words {
-        let word = word.into_string();
-        all.push(word.map_err(|word| ConfigError::NotUtf8(word.into()))?);
+    for argument in arguments {
+        let argument = argument.into_string();
+        all.push(argument.map_err(|argument| ConfigError::NotUtf8(argument.into()))?);
     }
     Ok(all)
 }
 
-/// What Ctrl-C sets, and a request of the system to end. A second one ends the program at once.
+/// A flag that Ctrl-C and SIGTERM set. A second signal ends the program at once.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {
-    /// What shells report of a program that Ctrl-C has ended.
+    /// Exit code that shells expect of a program ended by Ctrl-C.
     const INTERRUPTED: i32 = 130;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal only sets what lets the second one end the program.
+        // In this order, so that the first signal only sets the flag and the second one finds it set.
         flag::register_conditional_shutdown(signal, INTERRUPTED, stop.clone())?;
         flag::register(signal, stop.clone())?;
     }

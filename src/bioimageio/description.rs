@@ -1,30 +1,30 @@
-//! `rdf.yaml`: what comes in, what goes out, and where the weights are.
+//! `rdf.yaml`: the inputs, the outputs, and the file with the weights.
 
 use serde::Deserialize;
 
 use super::PackageError;
-use super::steps::{After, Before, Step};
+use super::steps::{Postprocessing, Preprocessing, Step};
 use crate::contract::{Activation, Channels, Contract};
 
-/// Bytes of a description at most.
+/// Largest description in bytes.
 pub(super) const LARGEST: u64 = 1 << 20;
 
-/// What a package says of its model.
+/// A package's description of its model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
-    /// What the model is called.
+    /// Name of the model.
     pub name: String,
-    /// The weights, a path within the package.
+    /// Path of the weights within the package.
     pub weights: String,
-    /// SHA-256 of the weights in hexadecimal digits, where it is said.
+    /// SHA-256 of the weights in hexadecimal digits, if given.
     pub sha256: Option<String>,
-    /// What is done to a picture before the network sees it.
-    pub before: Before,
-    /// What is done to the network's output.
-    pub after: After,
+    /// The steps before the network.
+    pub preprocessing: Preprocessing,
+    /// The steps after the network.
+    pub postprocessing: Postprocessing,
     /// Names of the output's channels.
     outputs: Vec<String>,
-    /// Micrometres of a pixel.
+    /// Size of a pixel in micrometres.
     pixel_size: Option<f64>,
 }
 
@@ -120,7 +120,7 @@ impl Axis {
 impl Description {
     /// Reads a description.
     pub fn parse(text: &str) -> Result<Self, PackageError> {
-        // Otherwise the axis y would be true.
+        // Otherwise YAML reads the axis y as true.
         let options = serde_saphyr::options! { strict_booleans: true };
         let rdf: Rdf = serde_saphyr::from_str_with_options(text, options)
             .map_err(|error| PackageError::Yaml(error.to_string()))?;
@@ -134,12 +134,12 @@ impl Description {
         }
         let Some(onnx) = rdf.weights.and_then(|weights| weights.onnx) else {
             let reason =
-                "there are none for ONNX: convert the model, or take a package that has them";
+                "there are none for ONNX: convert the model, or use a package that has them";
             return Err(PackageError::field("weights", reason));
         };
         let [input] = rdf.inputs.as_slice() else {
             let reason = format!(
-                "there are {}, and one picture can be given",
+                "there are {}, and only one is possible, the picture",
                 rdf.inputs.len()
             );
             return Err(PackageError::field("inputs", reason));
@@ -161,22 +161,22 @@ impl Description {
             name: rdf.name,
             weights: onnx.source,
             sha256: onnx.sha256,
-            before: Before::of(&input.preprocessing)?,
-            after: After::of(&output.postprocessing)?,
+            preprocessing: Preprocessing::of(&input.preprocessing)?,
+            postprocessing: Postprocessing::of(&output.postprocessing)?,
             outputs: outputs.map(Axis::channel_names).unwrap_or_default(),
             pixel_size: pixel_size(input.axes.list()),
         })
     }
 
-    /// Puts into the contract that was found by trying what only the description says.
+    /// Adds to a probed contract what only the description has.
     pub fn complete(&self, contract: &mut Contract) -> Result<(), PackageError> {
         if !self.name.is_empty() {
             contract.name.clone_from(&self.name);
         }
-        contract.normalization = self.before.normalization;
+        contract.normalization = self.preprocessing.normalization;
         contract.pixel_size = self.pixel_size.or(contract.pixel_size);
         let several = contract.activation != Activation::Sigmoid && contract.classes.len() > 2;
-        if let Some(activation) = self.after.activation {
+        if let Some(activation) = self.postprocessing.activation {
             if several && activation == Activation::Sigmoid {
                 return Err(PackageError::field(
                     "outputs",
@@ -185,28 +185,28 @@ impl Description {
             }
             contract.activation = activation;
         }
-        if let Some(threshold) = self.after.threshold {
+        if let Some(threshold) = self.postprocessing.threshold {
             contract.threshold = threshold as f32;
         }
-        // One channel is the foreground alone.
+        // A single channel is the foreground.
         let skipped = contract.classes.len().saturating_sub(self.outputs.len());
         for (class, name) in contract.classes.iter_mut().skip(skipped).zip(&self.outputs) {
             class.name.clone_from(name);
         }
-        if self.before.per_channel && contract.channels != Channels::Gray {
+        if self.preprocessing.per_channel && contract.channels != Channels::Gray {
             return Err(PackageError::field(
                 "preprocessing",
-                "statistics are taken over all channels of a picture, not of each alone: export it so",
+                "statistics are taken over all channels together, not over each alone: export the model so",
             ));
         }
         contract.check().map_err(|reason| PackageError::Field {
-            field: "what follows from its steps".into(),
+            field: "the result of the steps".into(),
             reason,
         })
     }
 }
 
-/// Micrometres of a pixel, where both axes say the same.
+/// Size of a pixel in micrometres, if both axes have the same.
 fn pixel_size(axes: &[Axis]) -> Option<f64> {
     let mut sides = axes.iter().filter(|axis| axis.kind == "space").map(|axis| {
         let factor = match axis.unit.as_deref()? {

@@ -1,4 +1,4 @@
-//! Where a package keeps its files: in a folder, or in a zip archive.
+//! The files of a package, in a folder or in a zip archive.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -15,24 +15,24 @@ use crate::onnx::Graph;
 use crate::onnx::read::{self, ReadError};
 use crate::onnx::wire;
 
-/// Names that a description has, the present one first.
+/// File names of a description, the current one first.
 const NAMES: [&str; 3] = ["rdf.yaml", "bioimageio.yaml", "model.yaml"];
 
-/// Bytes that are read of an archive at most to find out what is in it.
+/// Bytes that are read at most to list the contents of an archive.
 const LARGEST_DIRECTORY: u64 = 1 << 20;
 
-/// How many times larger a file may be than it is packed, apart from a size that does no harm. Weights become
-/// hardly smaller by packing; a file of zeros a thousand times.
+/// Largest ratio of a file's size to its packed size, beyond a size that does no harm. Packing makes weights
+/// hardly smaller, and a file of zeros a thousand times.
 const MOST_PACKED: u64 = 16;
 const HARMLESS: u64 = 16 << 20;
 
-/// Bytes that are unpacked for a first look.
+/// Bytes that are unpacked for a first check.
 const HEAD: u64 = 1 << 16;
 
 /// A package that was opened: its description, and its weights as they are.
 #[derive(Debug)]
 pub struct Package {
-    /// What it says of its model.
+    /// Its description.
     pub description: Description,
     /// The ONNX file.
     pub weights: Bytes,
@@ -45,14 +45,14 @@ pub fn is_package(path: &Path) -> bool {
     matches!(ending, Some("zip" | "yaml" | "yml")) || path.is_dir()
 }
 
-/// Whether there is the description of a package in `folder`.
+/// Whether `folder` contains the description of a package.
 pub fn is_described(folder: &Path) -> bool {
     let folder = Files::Folder(folder);
     NAMES.into_iter().any(|name| folder.has(name))
 }
 
 impl Package {
-    /// Opens the package in `path`, whose weights have at most `most` bytes, unless `stopped` says so meanwhile.
+    /// Opens the package in `path`, whose weights have at most `most` bytes, until `stopped` returns true.
     pub fn open(path: &Path, most: u64, stopped: &dyn Fn() -> bool) -> Result<Self, PackageError> {
         let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
         let mut files = match ending.as_ref().and_then(|ending| ending.to_str()) {
@@ -80,7 +80,7 @@ impl Package {
             let found = read::hash(&weights, stopped).map_err(PackageError::Weights)?;
             let mut text = String::with_capacity(64);
             for byte in found {
-                // A string takes all that is written into it.
+                // Writing to a string can't fail.
                 let _ = write!(text, "{byte:02x}");
             }
             if !expected.eq_ignore_ascii_case(&text) {
@@ -93,13 +93,17 @@ impl Package {
         })
     }
 
-    /// Whether anything is done to each pixel before or after the network.
-    pub fn extends(&self) -> bool {
-        let Description { before, after, .. } = &self.description;
-        !before.pointwise.is_empty() || !after.pointwise.is_empty()
+    /// Whether there are pointwise steps before or after the network.
+    pub fn has_pointwise_steps(&self) -> bool {
+        let Description {
+            preprocessing,
+            postprocessing,
+            ..
+        } = &self.description;
+        !preprocessing.pointwise.is_empty() || !postprocessing.pointwise.is_empty()
     }
 
-    /// Puts what is done to each pixel before and after the network into its graph.
+    /// Adds the pointwise steps before and after the network to its graph.
     pub fn extend(&self, graph: &mut Graph) -> Result<(), PackageError> {
         graph::extend(graph, &self.description)
     }
@@ -136,11 +140,12 @@ impl Files<'_> {
             Files::Folder(folder) => {
                 // Links may lead out of it.
                 let path = folder.join(name).canonicalize()?;
-                let within = match folder.as_os_str().is_empty() {
-                    true => Path::new(".").canonicalize()?,
-                    false => folder.canonicalize()?,
+                let folder: &Path = if folder.as_os_str().is_empty() {
+                    Path::new(".")
+                } else {
+                    folder
                 };
-                if !path.starts_with(&within) {
+                if !path.starts_with(folder.canonicalize()?) {
                     return Err(outside());
                 }
                 Ok(Opened::File(regular(&path)?))
@@ -160,7 +165,7 @@ impl Files<'_> {
         }
     }
 
-    /// Reads the weights, after a look at what they are.
+    /// Reads the weights, after a check that they are an ONNX file.
     fn weights(
         &mut self,
         name: &str,
@@ -181,7 +186,7 @@ impl Files<'_> {
                     return Err(too_much(size));
                 }
                 match unpacked(file, size, most.min(limit), stopped) {
-                    // The archive says less than there is.
+                    // There is more than the archive declares.
                     Err(ReadError::TooLarge(size)) if limit < most => return Err(too_much(size)),
                     read => read,
                 }
@@ -198,7 +203,7 @@ impl Files<'_> {
     }
 }
 
-/// Reads an ONNX file, after a look at all of it but its weights.
+/// Reads an ONNX file, after a check of all of it except the weights.
 fn of_file(file: File, most: u64, stopped: &dyn Fn() -> bool) -> Result<Vec<u8>, ReadError> {
     let size = file.metadata()?.len();
     if size <= most {
@@ -208,7 +213,7 @@ fn of_file(file: File, most: u64, stopped: &dyn Fn() -> bool) -> Result<Vec<u8>,
     read::to_end(file, Vec::new(), size, most, stopped)
 }
 
-/// Unpacks an ONNX file, of which the first bytes are looked at before the others come.
+/// Unpacks an ONNX file, whose first bytes are checked before the others are unpacked.
 fn unpacked(
     mut file: impl Read,
     size: u64,
@@ -221,7 +226,7 @@ fn unpacked(
     read::to_end(file, head, size, most, stopped)
 }
 
-/// Opens an archive. All that it says of its files is kept in memory, so that no more than a little is read for it.
+/// Opens an archive. Its table of contents is kept in memory, so its size is limited.
 fn archive(file: File) -> Result<zip::ZipArchive<Bounded>, PackageError> {
     let left = Rc::new(Cell::new(Some(LARGEST_DIRECTORY)));
     let bounded = Bounded {
@@ -233,7 +238,7 @@ fn archive(file: File) -> Result<zip::ZipArchive<Bounded>, PackageError> {
     Ok(archive)
 }
 
-/// A file of which only some bytes may be read, as long as that is bounded.
+/// A file of which only a limited number of bytes may be read, until the limit is removed.
 struct Bounded {
     file: File,
     left: Rc<Cell<Option<u64>>>,
@@ -258,28 +263,28 @@ impl Seek for Bounded {
     }
 }
 
-/// Opens a regular file, and nothing that never ends.
+/// Opens a regular file, and nothing that might be endless.
 fn regular(path: &Path) -> Result<File, PackageError> {
     let wrong = || PackageError::Outside(path.display().to_string());
     if !path.metadata()?.is_file() {
         return Err(wrong());
     }
     let file = File::open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(wrong()),
+    if !file.metadata()?.is_file() {
+        return Err(wrong());
     }
+    Ok(file)
 }
 
-/// All bytes of a file, which may be packed into few.
+/// All bytes of a file, which may be packed.
 fn limited(name: &str, file: impl Read, most: u64) -> Result<Vec<u8>, PackageError> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > most {
-        true => Err(PackageError::TooLarge {
+    if bytes.len() as u64 > most {
+        return Err(PackageError::TooLarge {
             file: name.to_owned(),
             most,
-        }),
-        false => Ok(bytes),
+        });
     }
+    Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! Puts steps that are done to each pixel into a network's graph.
+//! Adds pointwise steps to a network's graph.
 
 use super::PackageError;
 use super::description::Description;
@@ -7,7 +7,7 @@ use crate::onnx::{Attribute, DataType, Graph, Node, Tensor};
 
 /// Adds the steps before and after the network of `description` to `graph`.
 pub(super) fn extend(graph: &mut Graph, description: &Description) -> Result<(), PackageError> {
-    let before = &description.before.pointwise;
+    let before = &description.preprocessing.pointwise;
     if !before.is_empty() {
         let is_weight = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
         let input = graph.input.iter().find(|input| !is_weight(&input.name));
@@ -24,11 +24,11 @@ pub(super) fn extend(graph: &mut Graph, description: &Description) -> Result<(),
         graph.node.splice(0..0, chain.nodes);
         graph.initializer.extend(chain.constants);
     }
-    let after = &description.after.pointwise;
+    let after = &description.postprocessing.pointwise;
     if let Some(output) = graph.output.first().map(|output| output.name.clone())
         && !after.is_empty()
     {
-        // The output keeps its name; what the network makes gets another.
+        // The output keeps its name; the network's own output is renamed.
         let raw = format!("{output}/before postprocessing");
         let names = graph
             .node
@@ -48,11 +48,11 @@ pub(super) fn extend(graph: &mut Graph, description: &Description) -> Result<(),
     Ok(())
 }
 
-/// Operators one behind the other.
+/// A chain of operators.
 struct Chain {
     nodes: Vec<Node>,
     constants: Vec<Tensor>,
-    /// What the last of them makes.
+    /// The output of the last operator.
     last: String,
     prefix: &'static str,
 }
@@ -75,7 +75,7 @@ impl Chain {
                     self.with("Add", offset);
                 }
                 Pointwise::Clip { low, high } => {
-                    // Clip itself has changed its form between versions of ONNX.
+                    // The inputs of Clip differ between versions of ONNX.
                     low.iter().for_each(|low| self.with("Max", &[*low]));
                     high.iter().for_each(|high| self.with("Min", &[*high]));
                 }

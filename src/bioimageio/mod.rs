@@ -1,8 +1,8 @@
 //! Models as packages of the BioImage Model Zoo: a description (`rdf.yaml`) beside the weights, in a folder or a zip
 //! archive (<https://bioimage.io/docs>, formats 0.4 and 0.5).
 //!
-//! A package comes from strangers, as a model does. Only the description and the file that it names for ONNX are
-//! read, and only from within the package.
+//! A package is untrusted, like a model. Only the description and the ONNX file that it names are read, and only from
+//! within the package.
 
 mod description;
 mod files;
@@ -22,7 +22,7 @@ pub enum PackageError {
     /// The file can't be read.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// It is another kind of file.
+    /// It has no description.
     #[error("it is neither an ONNX file nor a package of BioImage.IO: there is no rdf.yaml in it")]
     NoDescription,
     /// The archive is damaged.
@@ -31,16 +31,16 @@ pub enum PackageError {
     /// `rdf.yaml` is not YAML, or not of this form.
     #[error("its description can't be read: {0}")]
     Yaml(String),
-    /// A field of `rdf.yaml` asks for what can't be done.
+    /// A field of `rdf.yaml` is not supported.
     #[error("{field} of its description: {reason}")]
     Field { field: String, reason: String },
-    /// `rdf.yaml` names a file that is somewhere else, or not a file.
+    /// `rdf.yaml` names something outside the package, or not a file.
     #[error("{0} is not a plain file within the package")]
     Outside(String),
-    /// A file has more bytes than such files need.
+    /// A file is larger than such files are.
     #[error("{file} has more than {most} bytes")]
     TooLarge { file: String, most: u64 },
-    /// A file swells to very much when it is unpacked.
+    /// A file becomes too large when it is unpacked.
     #[error(
         "{file} is packed into {packed} bytes and has {size}: weights can't be packed that much, and nothing else needs to be that large"
     )]

@@ -1,5 +1,5 @@
-//! Steps before and after the network. What follows from the whole frame is the element's own normalization; what is
-//! done to each pixel alone is put into the network's graph.
+//! Steps before and after the network. Those that depend on the whole frame become the element's normalization; those
+//! that act on each pixel alone are added to the network's graph.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -7,23 +7,23 @@ use serde_json::Value;
 use super::PackageError;
 use crate::contract::{Activation, Normalization};
 
-/// A step as the description has it.
+/// A step as in the description.
 #[derive(Deserialize)]
 pub(super) struct Step {
     /// Its name in format 0.5.
     id: Option<String>,
-    /// The same in 0.4.
+    /// Its name in format 0.4.
     name: Option<String>,
     #[serde(default)]
     kwargs: Value,
 }
 
-/// What is done to the values of a pixel, whatever the others hold.
+/// An operation on the values of a pixel that does not depend on other pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pointwise {
-    /// Values are multiplied, then something is added: one number for all channels, or one for each.
+    /// `gain` x + `offset`: one number for all channels, or one for each.
     Linear { gain: Vec<f32>, offset: Vec<f32> },
-    /// Values below and above become these.
+    /// Values below and above are replaced by these limits.
     Clip { low: Option<f32>, high: Option<f32> },
     /// 1 / (1 + e^-x)
     Sigmoid,
@@ -33,34 +33,36 @@ pub enum Pointwise {
     Binarize(Vec<f32>),
 }
 
-/// What is done to a picture.
+/// The operations on a picture.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Before {
-    /// What the element does.
+pub struct Preprocessing {
+    /// The element's normalization.
     pub normalization: Normalization,
-    /// Whether that is asked of each channel alone.
+    /// Whether the description normalizes each channel alone.
     pub per_channel: bool,
-    /// What the graph does then.
+    /// Operations of the graph that follow.
     pub pointwise: Vec<Pointwise>,
 }
 
-/// What is done to the network's output.
+/// The operations on the network's output.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct After {
-    /// What makes probabilities of it, where anything is said.
+pub struct Postprocessing {
+    /// The activation that turns it into probabilities, if the description has one.
     pub activation: Option<Activation>,
     /// Probability above which a pixel is foreground.
     pub threshold: Option<f64>,
-    /// What the graph does before.
+    /// Operations of the graph that precede.
     pub pointwise: Vec<Pointwise>,
 }
 
-/// One step, understood.
-enum Known {
+/// The meaning of a step.
+enum Operation {
     Nothing,
-    /// Values become whole numbers.
+    /// Conversion to integers.
     Integers,
+    /// Depends on the whole frame.
     Whole(Normalization),
+    /// Acts on each pixel alone.
     Pixel(Pointwise),
 }
 
@@ -70,35 +72,35 @@ const AS_IT_IS: Normalization = Normalization::Fixed {
     high: 1.0,
 };
 
-/// Why whole numbers are refused where others have been made.
+/// Why conversion to integers is refused after other steps.
 const ROUNDED: &str = "values would be rounded, which the element does not do: remove it";
 
-impl Before {
-    /// Those of `preprocessing`; an error where the element can't do them.
+impl Preprocessing {
+    /// Reads `preprocessing`; an error where the element can't do a step.
     pub(super) fn of(steps: &[Step]) -> Result<Self, PackageError> {
-        let mut before = Before {
+        let mut before = Preprocessing {
             normalization: AS_IT_IS,
             per_channel: false,
             pointwise: Vec::new(),
         };
         for step in steps {
-            match step.known("preprocessing")? {
-                Known::Nothing => (),
-                // Counts are whole numbers.
-                Known::Integers
+            match step.operation("preprocessing")? {
+                Operation::Nothing => (),
+                // Raw counts are integers already.
+                Operation::Integers
                     if before.pointwise.is_empty() && before.normalization == AS_IT_IS => {}
-                Known::Integers => return Err(step.wrong("preprocessing", ROUNDED)),
-                Known::Pixel(pointwise) => before.pointwise.push(pointwise),
-                Known::Whole(normalization)
+                Operation::Integers => return Err(step.wrong("preprocessing", ROUNDED)),
+                Operation::Pixel(pointwise) => before.pointwise.push(pointwise),
+                Operation::Whole(normalization)
                     if before.pointwise.is_empty() && before.normalization == AS_IT_IS =>
                 {
                     before.normalization = normalization;
                     before.per_channel = step.is_per_channel();
                 }
-                Known::Whole(_) => {
+                Operation::Whole(_) => {
                     return Err(step.wrong(
                         "preprocessing",
-                        "statistics of the frame are taken before anything else is done to it: move it to the front",
+                        "statistics of the frame are taken before any other step: move it to the front",
                     ));
                 }
             }
@@ -107,41 +109,41 @@ impl Before {
     }
 }
 
-impl After {
-    /// Those of `postprocessing`; an error where the element can't do them.
+impl Postprocessing {
+    /// Reads `postprocessing`; an error where the element can't do a step.
     pub(super) fn of(steps: &[Step]) -> Result<Self, PackageError> {
-        let mut after = After::default();
+        let mut after = Postprocessing::default();
         for step in steps {
             let wrong = |reason: &str| Err(step.wrong("postprocessing", reason));
-            match step.known("postprocessing")? {
-                Known::Nothing => (),
-                // So are the values of a mask.
-                Known::Integers if after.threshold.is_some() => (),
-                Known::Integers => return wrong(ROUNDED),
-                Known::Whole(_) => {
+            match step.operation("postprocessing")? {
+                Operation::Nothing => (),
+                // The values of a mask are integers already.
+                Operation::Integers if after.threshold.is_some() => (),
+                Operation::Integers => return wrong(ROUNDED),
+                Operation::Whole(_) => {
                     return wrong(
-                        "a mask follows from each pixel alone, not from the whole output",
+                        "steps after the network act on each pixel alone, not on the whole output",
                     );
                 }
-                Known::Pixel(_) if after.threshold.is_some() => {
-                    return wrong("nothing is done to a mask after it was made");
+                Operation::Pixel(_) if after.threshold.is_some() => {
+                    return wrong("no step can follow the one that makes the mask");
                 }
-                Known::Pixel(Pointwise::Binarize(thresholds)) => match thresholds.as_slice() {
+                Operation::Pixel(Pointwise::Binarize(thresholds)) => match thresholds.as_slice() {
                     [threshold] => after.threshold = Some(f64::from(*threshold)),
-                    _ => return wrong("one threshold is possible"),
+                    _ => return wrong("only one threshold is possible"),
                 },
-                Known::Pixel(Pointwise::Sigmoid) if after.activation.is_none() => {
+                Operation::Pixel(Pointwise::Sigmoid) if after.activation.is_none() => {
                     after.activation = Some(Activation::Sigmoid);
                 }
-                Known::Pixel(Pointwise::Softmax) if after.activation.is_none() => {
+                Operation::Pixel(Pointwise::Softmax) if after.activation.is_none() => {
                     after.activation = Some(Activation::Softmax);
                 }
-                // Probabilities stay what they are.
-                Known::Pixel(Pointwise::Clip { .. }) if after.activation.is_some() => (),
-                Known::Pixel(_) if after.activation.is_some() => {
-                    return wrong("probabilities are the last that can be made");
+                // Probabilities remain probabilities.
+                Operation::Pixel(Pointwise::Clip { .. }) if after.activation.is_some() => (),
+                Operation::Pixel(_) if after.activation.is_some() => {
+                    return wrong("only a threshold can follow the activation");
                 }
-                Known::Pixel(pointwise) => after.pointwise.push(pointwise),
+                Operation::Pixel(pointwise) => after.pointwise.push(pointwise),
             }
         }
         Ok(after)
@@ -149,58 +151,59 @@ impl After {
 }
 
 impl Step {
-    fn called(&self) -> &str {
+    /// Its name in messages.
+    fn label(&self) -> &str {
         self.id.as_deref().or(self.name.as_deref()).unwrap_or("")
     }
 
     fn wrong(&self, field: &str, reason: &str) -> PackageError {
-        PackageError::field(field, format!("{}: {reason}", self.called()))
+        PackageError::field(field, format!("{}: {reason}", self.label()))
     }
 
-    fn known(&self, field: &str) -> Result<Known, PackageError> {
+    fn operation(&self, field: &str) -> Result<Operation, PackageError> {
         let wrong = |reason: &str| Err(self.wrong(field, reason));
         let mode = self.kwargs.get("mode").and_then(Value::as_str);
-        Ok(match self.called() {
+        Ok(match self.label() {
             "ensure_dtype" => match self.kwargs.get("dtype").and_then(Value::as_str) {
-                None | Some("float32" | "float64") => Known::Nothing,
-                Some(_) => Known::Integers,
+                None | Some("float32" | "float64") => Operation::Nothing,
+                Some(_) => Operation::Integers,
             },
             "zero_mean_unit_variance" if mode == Some("fixed") => self.standardized(field)?,
             "zero_mean_unit_variance" | "scale_range" if mode == Some("per_dataset") => {
                 return wrong(
-                    "statistics of a whole data set are not known while frames flow: export it with fixed ones",
+                    "statistics of a whole data set are not known while frames flow: export the model with fixed ones",
                 );
             }
             "fixed_zero_mean_unit_variance" => self.standardized(field)?,
-            "zero_mean_unit_variance" => Known::Whole(Normalization::ZScore),
+            "zero_mean_unit_variance" => Operation::Whole(Normalization::ZScore),
             "scale_range" => {
                 let percent = |name: &str, other: f64| self.number(name).unwrap_or(other);
-                if self.says("reference_tensor") {
-                    return wrong("the range of another tensor can't be taken");
+                if self.has("reference_tensor") {
+                    return wrong("the range of another tensor can't be used");
                 }
-                Known::Whole(Normalization::Percentile {
+                Operation::Whole(Normalization::Percentile {
                     low: percent("min_percentile", 0.0),
                     high: percent("max_percentile", 100.0),
                 })
             }
-            "scale_linear" => Known::Pixel(Pointwise::Linear {
+            "scale_linear" => Operation::Pixel(Pointwise::Linear {
                 gain: self.numbers("gain").unwrap_or(vec![1.0]),
                 offset: self.numbers("offset").unwrap_or(vec![0.0]),
             }),
-            "clip" if self.says("min_percentile") || self.says("max_percentile") => {
+            "clip" if self.has("min_percentile") || self.has("max_percentile") => {
                 return wrong(
-                    "percentiles are those of the whole frame, and it is done to each pixel alone: clip at fixed values, or take scale_range",
+                    "percentiles depend on the whole frame, and this step acts on each pixel alone: clip at fixed values, or use scale_range",
                 );
             }
-            "clip" => Known::Pixel(Pointwise::Clip {
+            "clip" => Operation::Pixel(Pointwise::Clip {
                 low: self.number("min").map(|n| n as f32),
                 high: self.number("max").map(|n| n as f32),
             }),
-            "sigmoid" => Known::Pixel(Pointwise::Sigmoid),
-            "softmax" => Known::Pixel(Pointwise::Softmax),
+            "sigmoid" => Operation::Pixel(Pointwise::Sigmoid),
+            "softmax" => Operation::Pixel(Pointwise::Softmax),
             "binarize" => match self.numbers("threshold") {
-                Some(thresholds) => Known::Pixel(Pointwise::Binarize(thresholds)),
-                None => return wrong("it has no threshold"),
+                Some(thresholds) => Operation::Pixel(Pointwise::Binarize(thresholds)),
+                None => return wrong("its threshold is missing"),
             },
             _ => {
                 return wrong(
@@ -210,15 +213,15 @@ impl Step {
         })
     }
 
-    /// Minus a given mean, through a given standard deviation.
-    fn standardized(&self, field: &str) -> Result<Known, PackageError> {
+    /// Subtracts a given mean and divides by a given standard deviation.
+    fn standardized(&self, field: &str) -> Result<Operation, PackageError> {
         let (Some(mean), Some(std)) = (self.numbers("mean"), self.numbers("std")) else {
-            return Err(self.wrong(field, "mean and std have to be given"));
+            return Err(self.wrong(field, "mean and std are required"));
         };
         if mean.len() != std.len() || std.iter().any(|std| *std <= 0.0) {
-            return Err(self.wrong(field, "one std above 0 has to be given for each mean"));
+            return Err(self.wrong(field, "each mean needs one std above 0"));
         }
-        Ok(Known::Pixel(Pointwise::Linear {
+        Ok(Operation::Pixel(Pointwise::Linear {
             gain: std.iter().map(|std| 1.0 / std).collect(),
             offset: mean
                 .iter()
@@ -228,8 +231,8 @@ impl Step {
         }))
     }
 
-    /// Whether its statistics are those of each channel: it names the axes that they are taken over, `yx` or
-    /// `[y, x]`, and no channel among them.
+    /// Whether its statistics are taken over each channel alone: its axes are given, `yx` or `[y, x]`, without the
+    /// channel.
     fn is_per_channel(&self) -> bool {
         match self.kwargs.get("axes") {
             Some(Value::String(letters)) => !letters.contains('c'),
@@ -238,8 +241,8 @@ impl Step {
         }
     }
 
-    /// Whether it has a value of this name.
-    fn says(&self, name: &str) -> bool {
+    /// Whether it has an argument of this name.
+    fn has(&self, name: &str) -> bool {
         self.kwargs.get(name).is_some_and(|value| !value.is_null())
     }
 

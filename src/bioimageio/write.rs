@@ -8,27 +8,27 @@ use self::rdf::{
     Arguments, Author, Axis, Cite, Config, Data, Length, Onnx, Pad, Rdf, Step, Tensor, Tests,
     Tolerance, Weights,
 };
-use crate::contract::{Activation, Channels, Contract, Normalization, Precision, Sizes};
+use crate::contract::{Activation, Channels, Contract, Geometry, Normalization, Precision, Sizes};
 
-/// The oldest format that has all that is written.
+/// The oldest version of the format with all fields that are written.
 const FORMAT: &str = "0.5.4";
 
 /// Names of the tensors, by which their axes refer to each other.
 const INPUT: &str = "picture";
 const OUTPUT: &str = "scores";
 
-/// What a contract does not tell of a model.
+/// The parts of a description that a contract does not have.
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// What it is called: 5 to 128 letters, digits, spaces, `_`, `+`, `-` and brackets.
+    /// Its name: 5 to 128 letters, digits, spaces, `_`, `+`, `-` and brackets.
     pub name: String,
-    /// What it does, in a sentence.
+    /// Its purpose, in a sentence.
     pub description: String,
     /// Who made it.
     pub authors: Vec<String>,
-    /// Identifier of the licence of the weights, of SPDX.
+    /// SPDX identifier of the licence of the weights.
     pub license: Option<String>,
-    /// What to cite besides the paper of the network: a text, and its DOI.
+    /// Citations besides the paper of the network: a text, and its DOI.
     pub cite: Vec<(String, String)>,
 }
 
@@ -37,7 +37,7 @@ pub struct About {
 pub struct Source {
     /// Its name within the package.
     pub source: String,
-    /// Of its bytes, in hexadecimal digits.
+    /// SHA-256 of its bytes, in hexadecimal digits.
     pub sha256: String,
 }
 
@@ -46,16 +46,22 @@ pub struct Source {
 pub struct Sources {
     /// The ONNX file.
     pub weights: Source,
-    /// Version of the operators that it uses.
+    /// Version of ONNX's operator set that it uses.
     pub opset: i64,
-    /// A picture as the network's input, before the steps: float32, \[1, channels, height, width\].
+    /// A picture before preprocessing: float32, \[1, channels, height, width\].
     pub test_input: Source,
-    /// What comes of it, after the steps: float32, \[1, outputs, height, width\].
+    /// The output for it, after postprocessing: float32, \[1, outputs, height, width\].
     pub test_output: Source,
     /// A picture for people.
     pub cover: String,
-    /// What is to be known, in Markdown.
+    /// The documentation, in Markdown.
     pub documentation: String,
+}
+
+/// The smallest side of an input, of any size that the network accepts, of which something is left once the part that
+/// depends on the border is cut off.
+pub fn least_side(geometry: &Geometry) -> usize {
+    2 * geometry.halo + 1
 }
 
 /// The description of a package of the model of `contract` in YAML.
@@ -82,7 +88,7 @@ pub fn describe(contract: &Contract, about: &About, files: &Sources) -> Result<S
             test_tensor: &files.test_input,
             data: Data { r#type: "float32" },
             pad: Some(Pad { mode: "reflect" }),
-            preprocessing: before(contract.normalization),
+            preprocessing: preprocessing(contract.normalization),
             postprocessing: Vec::new(),
         }],
         outputs: [Tensor {
@@ -92,7 +98,7 @@ pub fn describe(contract: &Contract, about: &About, files: &Sources) -> Result<S
             data: Data { r#type: "float32" },
             pad: None,
             preprocessing: Vec::new(),
-            postprocessing: after(contract.activation),
+            postprocessing: postprocessing(contract.activation),
         }],
         weights: Weights {
             onnx: Onnx {
@@ -110,7 +116,7 @@ pub fn describe(contract: &Contract, about: &About, files: &Sources) -> Result<S
     serde_saphyr::to_string(&rdf).map_err(|error| error.to_string())
 }
 
-/// A last bit of the input may take a value of few bits to its next step.
+/// A change in the last bit of the input may move a quantized value to the next step.
 fn tolerance(precision: Precision) -> Option<Tolerance> {
     (precision == Precision::Int8).then_some(Tolerance {
         relative_tolerance: 1e-3,
@@ -155,8 +161,7 @@ fn input_axes(contract: &Contract) -> Vec<Axis> {
     };
     let [height, width] = match contract.geometry.sizes {
         Sizes::Steps { min, step } => {
-            // The smallest that leaves something when what depends on the border is cut off.
-            let least = 2 * contract.geometry.halo + 1;
+            let least = least_side(&contract.geometry);
             let min = min + least.saturating_sub(min).div_ceil(step) * step;
             [(); 2].map(|()| Length::Steps { min, step })
         }
@@ -182,7 +187,7 @@ fn output_axes(contract: &Contract) -> Vec<Axis> {
         axis_id: id,
         offset: -2 * i64::try_from(margin).unwrap_or(0),
     };
-    // What a convolution without padding has lost of a border need not be cut off as well.
+    // The border that convolutions without padding have removed need not be cut off again.
     let halo = contract.geometry.halo - margin;
     vec![
         batch(),
@@ -192,10 +197,10 @@ fn output_axes(contract: &Contract) -> Vec<Axis> {
     ]
 }
 
-/// Over the whole picture.
+/// Axes of statistics over the whole picture.
 const ALL: Option<[&str; 3]> = Some(["channel", "y", "x"]);
 
-fn before(normalization: Normalization) -> Vec<Step> {
+fn preprocessing(normalization: Normalization) -> Vec<Step> {
     let range = |low, high| Step {
         id: "scale_range",
         kwargs: Arguments {
@@ -235,7 +240,7 @@ fn before(normalization: Normalization) -> Vec<Step> {
     vec![float, step]
 }
 
-fn after(activation: Activation) -> Vec<Step> {
+fn postprocessing(activation: Activation) -> Vec<Step> {
     match activation {
         Activation::Softmax => vec![Step {
             id: "softmax",

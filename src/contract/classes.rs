@@ -1,4 +1,4 @@
-//! What the values of a mask stand for.
+//! The classes that the values of a mask represent.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,14 +7,14 @@ use crate::picture::{Color, default_color};
 /// One value of the mask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Class {
-    /// What the pixels of this class show.
+    /// Its name.
     pub name: String,
-    /// Colour in which the overlay draws it.
+    /// Its colour in the overlay.
     pub color: Color,
 }
 
 /// Classes of a model that names none: `background`, then `foreground`, or `class 1`, `class 2` and
-/// so on where there is more than one.
+/// so on if there is more than one.
 pub fn unnamed_classes(count: usize) -> Vec<Class> {
     let name = |index| match (index, count) {
         (0, _) => "background".to_owned(),

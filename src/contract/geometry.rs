@@ -2,32 +2,32 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Lengths far beyond any network, so that sums of them can't overflow.
-const MOST: usize = 1 << 20;
+/// Limit of lengths, far beyond any network, so that sums of them can't overflow.
+const MAX_LENGTH: usize = 1 << 20;
 
-/// Which sizes a network takes and what it does to the border.
+/// Which input sizes a network accepts, and what it does at the border.
 ///
-/// All lengths are pixels, and hold for rows and columns alike.
+/// All lengths are in pixels, and apply to rows and columns alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Geometry {
-    /// Pixels the network eats on each side: output = input - 2 margin. 92 for the network of the
+    /// Pixels the network removes on each side: output = input - 2 margin. 92 for the network of the
     /// paper, 0 for one that pads its convolutions.
     pub margin: usize,
-    /// Pixels around an output pixel that can change it; at least `margin`. Tiles see this much
-    /// more than they answer for.
+    /// Distance in pixels within which input can affect an output pixel; at least `margin`. Tiles see this
+    /// much more on each side than they output.
     pub halo: usize,
-    /// How far the network sees a frame mirrored at the frame's edges, where its halo is wider than its
+    /// How many mirrored pixels the network sees beyond the frame's edges, if its halo is wider than its
     /// margin. See [`EDGE`](Self::EDGE).
     #[serde(default = "usual_edge", skip_serializing_if = "is_usual_edge")]
     pub edge: usize,
-    /// How far apart the origins of tiles may lie without changing the answer: the product of the
+    /// The origins of tiles must be multiples of this for the result not to change: the product of the
     /// strides of all pooling layers (16 for the paper's four). See [`crate::tiling`].
     pub stride: usize,
-    /// Input sizes the network takes.
+    /// Input sizes the network accepts.
     pub sizes: Sizes,
 }
 
-/// Input sizes a network takes.
+/// Input sizes a network accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sizes {
@@ -35,10 +35,10 @@ pub enum Sizes {
     Steps {
         /// The smallest legal size.
         min: usize,
-        /// What lies between two legal sizes.
+        /// Difference between two legal sizes.
         step: usize,
     },
-    /// One size only: the file fixes it.
+    /// One size only, fixed by the file.
     Fixed {
         /// Rows of the input.
         height: usize,
@@ -57,12 +57,11 @@ fn is_usual_edge(edge: &usize) -> bool {
 
 impl Geometry {
     /// The edge of networks that pad their convolutions and were trained here: they have learned to cope with
-    /// the zeros beyond. With the three models that are shipped 32 pixels give the scores of the whole halo
-    /// to the last digit, and 0 cost the phase-contrast one 0.014 of its SEG. Networks of others see the whole
-    /// halo.
+    /// the zeros beyond, and hardly gain from more mirrored pixels (docs/training.md, "The edge of the frame").
+    /// Other networks see the whole halo.
     pub const EDGE: usize = 32;
 
-    /// The smallest legal (height, width) of an input at least `height` x `width`, or `None` where
+    /// The smallest legal (height, width) of an input at least `height` x `width`, or `None` if
     /// the network's fixed size is smaller.
     pub fn legal(&self, height: usize, width: usize) -> Option<(usize, usize)> {
         match self.sizes {
@@ -77,7 +76,7 @@ impl Geometry {
         }
     }
 
-    /// What is wrong with it.
+    /// Checks its values; the error says what is wrong.
     pub(super) fn check(&self) -> Result<(), String> {
         let Geometry {
             margin,
@@ -93,13 +92,16 @@ impl Geometry {
             Sizes::Steps { min, step } => (min, min, step),
             Sizes::Fixed { height, width } => (height.min(width), height.max(width), 1),
         };
-        if stride == 0 || step == 0 || stride.max(step).max(halo).max(edge).max(largest) > MOST {
+        let longest = stride.max(step).max(halo).max(edge).max(largest);
+        if stride == 0 || step == 0 || longest > MAX_LENGTH {
             return Err(format!(
-                "stride {stride}, step {step}, halo {halo}, edge {edge}, size {largest}: each must be 1 to {MOST}"
+                "stride {stride}, step {step}, halo {halo}, edge {edge}, size {largest}: each must be 1 to {MAX_LENGTH}"
             ));
         }
         if least <= 2 * margin {
-            return Err(format!("size {least} leaves nothing of margin {margin}"));
+            return Err(format!(
+                "size {least} is not larger than the margins of {margin} on both sides"
+            ));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Normalization {
     /// (x - mean) / (standard deviation + 1e-6).
     ZScore,
-    /// The `low` and `high` percentile become 0 and 1. Values outside go below and above.
+    /// The `low` and `high` percentile become 0 and 1. Values outside are not clipped.
     Percentile {
         /// In percent, `0..high`.
         low: f64,
@@ -19,7 +19,7 @@ pub enum Normalization {
     },
     /// The smallest and largest value become 0 and 1.
     MinMax,
-    /// `low` and `high` become 0 and 1, whatever the frame holds. In counts of the camera.
+    /// `low` and `high` become 0 and 1, whatever the frame contains. In camera counts.
     Fixed {
         /// The value that becomes 0.
         low: f64,
@@ -29,17 +29,19 @@ pub enum Normalization {
 }
 
 impl Normalization {
-    /// What is wrong with it.
+    /// Checks its values; the error says what is wrong.
     pub(super) fn check(&self) -> Result<(), String> {
         let rising = |low: f64, high: f64| low.is_finite() && high.is_finite() && low < high;
         match *self {
             Normalization::Percentile { low, high }
                 if !rising(low, high) || low < 0.0 || high > 100.0 =>
             {
-                Err(format!("percentiles {low} to {high}"))
+                Err(format!(
+                    "percentiles {low} to {high} do not rise within 0 to 100"
+                ))
             }
             Normalization::Fixed { low, high } if !rising(low, high) => {
-                Err(format!("fixed range {low} to {high}"))
+                Err(format!("fixed range {low} to {high} does not rise"))
             }
             _ => Ok(()),
         }

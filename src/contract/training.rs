@@ -1,21 +1,21 @@
-//! Where the weights of a model come from.
+//! Origin of the weights of a model.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the weights of a model come from.
+/// Origin of the weights of a model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Training {
     /// The data set, its licence and citation.
     pub data: String,
-    /// How many pictures were trained on.
+    /// Number of training pictures.
     pub images: usize,
-    /// How many optimizer steps.
+    /// Number of optimizer steps.
     pub steps: usize,
     /// Seed of every random choice.
     pub seed: u64,
-    /// The command that makes the weights again.
+    /// The command that reproduces the weights.
     pub command: String,
-    /// Where the weights come from that it began with; none for random ones. Terms of these data hold on.
+    /// Origin of the weights it started from; none for random ones. The terms of that data still apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Box<Training>>,
 }

@@ -1,4 +1,4 @@
-//! What goes wrong with a model.
+//! Errors of opening and running a model.
 
 use std::path::{Path, PathBuf};
 
@@ -9,100 +9,99 @@ use crate::bioimageio::PackageError;
 use crate::contract::ContractError;
 use crate::onnx;
 
-/// Why a model can't be used, or a run of it failed. Every message names the file.
+/// Why a model can't be used, or why a run of it failed. Every message names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// There is no usable ONNX Runtime.
     #[error(transparent)]
     Library(#[from] LibraryError),
     /// The file can't be read.
-    #[error("model {path}: {source}")]
+    #[error("model {path} can't be read: {source}")]
     Io {
         path: PathBuf,
         source: std::io::Error,
     },
-    /// The path names a folder, a device or the like.
+    /// The path names a directory, a device or the like.
     #[error("model {path} is {what}, not a regular file")]
     NotAFile { path: PathBuf, what: &'static str },
-    /// The file has no bytes.
+    /// The file is empty.
     #[error("model {path} is empty")]
     Empty { path: PathBuf },
-    /// The file has more bytes, `size`, than an ONNX file may have.
+    /// The file is larger, at `size` bytes, than an ONNX file can be.
     #[error(
-        "model {path} has {size} bytes, and the format allows {}",
+        "model {path} has {size} bytes, but an ONNX file can have at most {}",
         file::LARGEST
     )]
     TooLarge { path: PathBuf, size: u64 },
-    /// The file holds something else.
+    /// The file is in another format.
     #[error("model {path} is not an ONNX file")]
     NotOnnx { path: PathBuf },
-    /// The file begins as ONNX or as a package, and does not go on as such.
+    /// The file starts as an ONNX file or a package, but the rest is malformed.
     #[error("model {path} is damaged or truncated: {reason}")]
     Damaged { path: PathBuf, reason: String },
-    /// Weights lie in another file, which [`Options::allow_external_data`](super::Options) does not allow.
+    /// Weights are stored in another file, which [`Options::allow_external_data`](super::Options) does not permit.
     #[error(
-        "model {path} keeps weights in another file. Save it as one file: onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\") in Python; or, where you trust whoever made it, set allow-external-data=true"
+        "model {path} keeps weights in another file. Save it as one file: onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\") in Python; or, if you trust whoever made it, set allow-external-data=true"
     )]
-    Split { path: PathBuf },
-    /// Weights lie in another file, which is allowed, but that file is not as the model says.
+    ExternalDataDenied { path: PathBuf },
+    /// Weights are stored in another file, which is permitted, but that file doesn't match the model.
     #[error(
-        "model {path} keeps weights in another file, which can't be taken: {reason}. Save it as one file: onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\") in Python"
+        "model {path} keeps weights in another file, which can't be used: {reason}. Save it as one file: onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\") in Python"
     )]
-    External { path: PathBuf, reason: String },
+    BadExternalData { path: PathBuf, reason: String },
     /// The graph could crash the process or take all memory.
     #[error("model {path} is refused: {refusal}")]
     Refused {
         path: PathBuf,
         refusal: Box<onnx::scan::Refusal>,
     },
-    /// The contract that the file carries can't be read, or contradicts itself.
+    /// The contract in the file can't be read, or contradicts itself.
     #[error("model {path}: {source}")]
     Contract {
         path: PathBuf,
         source: ContractError,
     },
-    /// The package of the BioImage Model Zoo around the graph can't be used.
+    /// The BioImage.IO package that contains the graph can't be used.
     #[error("model {path}: {source}")]
     Package {
         path: PathBuf,
         source: Box<PackageError>,
     },
-    /// The network takes or gives something else than pictures and maps of classes, or something else than its
-    /// contract promises.
+    /// The network does not map pictures to maps of classes, or breaks its contract.
     #[error("model {path} does not fit: {reason}")]
     Unfit { path: PathBuf, reason: String },
-    /// The execution provider that was asked for is missing, or does not take the model.
+    /// The requested execution provider is missing, or rejects the model.
     #[error("execution provider {provider} can't be used: {reason}")]
     Provider { provider: String, reason: String },
     /// The [`Options`](super::Options) contradict each other.
     #[error("{reason}")]
     Options { reason: String },
-    /// ONNX Runtime does not take the model.
+    /// ONNX Runtime rejects the model.
     #[error("model {path} can't be loaded: {reason}")]
     Load { path: PathBuf, reason: String },
-    /// ONNX Runtime has ended a run with an error. After one on a frame there are no more runs in that session, but
-    /// where memory was short: the model has to be opened again.
+    /// A run failed in ONNX Runtime. If it was on a frame, and the reason was not a lack of memory, the session can't
+    /// be used any more: the model has to be opened again.
     #[error("model {path}: inference failed: {reason}")]
     Run { path: PathBuf, reason: String },
-    /// As [`Run`](Self::Run), where the scores hold infinities or NaN.
-    #[error("model {path}: its output for a frame has values that are not finite")]
+    /// As [`Run`](Self::Run), because the scores contain infinities or NaN.
+    #[error("model {path}: its output for a frame contains values that are not finite")]
     NotFinite { path: PathBuf },
     /// Another model has failed on a frame in the session that both
-    /// [share](super::Model::shares_session_with). Opened again, this one gets another session.
-    #[error("model {path}: the session that it shares has failed in a run of another user")]
+    /// [share](super::Model::shares_session_with). Opened again, this one gets a new session.
+    #[error("model {path}: the session that it shares failed in a run of another user")]
     SharedFault { path: PathBuf },
-    /// The first run took longer than it may: `seconds`.
+    /// The first run exceeded its time limit of `seconds`.
     #[error(
-        "model {path}: a run on a black tile took longer than {seconds} s. Lower tile-memory or tile-size, or take a smaller network"
+        "model {path}: a run on a black tile took longer than {seconds} s. Lower tile-memory or tile-size, or use a smaller network"
     )]
     Slow { path: PathBuf, seconds: u64 },
-    /// A [`Stopper`](super::Stopper) or [`Canceller`](super::Canceller) has ended it, or the process ends.
+    /// A [`Stopper`](super::Stopper) or [`Canceller`](super::Canceller) has ended it, or the process is exiting.
     #[error("model {path}: the run was stopped")]
     Stopped { path: PathBuf },
 }
 
 impl ModelError {
-    /// Whether memory is short. ONNX Runtime has no code for that, only words.
+    /// Whether memory ran out. ONNX Runtime has no error code for that, only words.
     pub fn is_out_of_memory(&self) -> bool {
         let (Self::Run { reason, .. } | Self::Load { reason, .. }) = self else {
             return false;
@@ -118,19 +117,20 @@ impl ModelError {
     }
 }
 
-/// The error where a panic in another thread has taken a shared session along, or the process ends.
+/// The error where a panic in another thread has destroyed a shared session, or the process is exiting.
 pub(super) fn lost(path: &Path) -> ModelError {
     let path = path.to_owned();
-    match process_exit::is_ending() {
-        true => ModelError::Stopped { path },
-        false => ModelError::Run {
+    if process_exit::is_exiting() {
+        ModelError::Stopped { path }
+    } else {
+        ModelError::Run {
             path,
-            reason: "its session was lost to a panic".into(),
-        },
+            reason: "its session was destroyed by a panic".into(),
+        }
     }
 }
 
-/// The error of a network that is not as it has to be.
+/// The error of a network that can't be used.
 pub(super) fn unfit(path: &Path, reason: String) -> ModelError {
     ModelError::Unfit {
         path: path.to_owned(),
@@ -138,7 +138,7 @@ pub(super) fn unfit(path: &Path, reason: String) -> ModelError {
     }
 }
 
-/// The error of a run that ONNX Runtime has ended.
+/// The error of a run that failed in ONNX Runtime.
 pub(super) fn run_error(path: &Path, error: &ort::Error) -> ModelError {
     ModelError::Run {
         path: path.to_owned(),

@@ -1,8 +1,8 @@
-//! Weights that lie in files beside the model.
+//! Weights in files next to the model ("external data" in ONNX).
 //!
-//! The model names those files, so that it could name any file of the machine, and learn from its own mask what is
-//! in there. Only real files in the model's own folder are read, which nothing else in the machine shares; ONNX
-//! Runtime is given their bytes and opens none.
+//! The model names those files, so it could name any file of the machine and leak its content through the mask. Only
+//! real files in the model's own folder are read, which have no second name elsewhere; ONNX Runtime gets their bytes
+//! and opens none itself.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -14,45 +14,45 @@ use super::file::{LARGEST, Reader, open_regular};
 use crate::onnx::scan::tensor;
 use crate::onnx::{Model, Tensor};
 
-/// Bytes of all files beside a model together at most.
+/// Most bytes of all external files of a model together.
 const LARGEST_OF_ALL: u64 = 4 * LARGEST;
 
 /// `TensorProto.DataLocation` of values in another file.
 const EXTERNAL: i32 = 1;
 
 /// A file with weights of a model.
-pub(super) struct Beside {
-    /// As the model calls it.
+pub(super) struct ExternalFile {
+    /// Its name in the model.
     pub name: String,
-    /// All of it.
+    /// Its content.
     pub bytes: Arc<[u8]>,
 }
 
-/// Whether values lie in another file.
+/// Whether any values are stored in another file.
 pub(super) fn is_split(model: &Model) -> bool {
     let graph = model.graph.as_ref();
     let tensors = graph.into_iter().flat_map(|graph| &graph.initializer);
-    let is_elsewhere = |tensor: &Tensor| tensor.data_location != 0;
-    tensors.chain(of_nodes(model)).any(is_elsewhere)
+    let is_external = |tensor: &Tensor| tensor.data_location != 0;
+    tensors.chain(in_attributes(model)).any(is_external)
 }
 
-/// The tensors that are attributes.
-fn of_nodes(model: &Model) -> impl Iterator<Item = &Tensor> {
+/// The tensors in attributes of nodes.
+fn in_attributes(model: &Model) -> impl Iterator<Item = &Tensor> {
     let nodes = model.graph.iter().flat_map(|graph| &graph.node);
     let attributes = nodes.flat_map(|node| &node.attribute);
     attributes.flat_map(|attribute| attribute.t.iter().chain(&attribute.tensors))
 }
 
-/// Reads the files beside the model of `reader` that hold its weights.
-pub(super) fn read(reader: &Reader, model: &Model) -> Result<Vec<Beside>, ModelError> {
+/// Reads the external files of the `model` of `reader`.
+pub(super) fn read(reader: &Reader, model: &Model) -> Result<Vec<ExternalFile>, ModelError> {
     let path = reader.path;
-    let wrong = |reason: String| ModelError::External {
+    let bad = |reason: String| ModelError::BadExternalData {
         path: path.to_owned(),
         reason,
     };
-    if let Some(constant) = of_nodes(model).find(|tensor| tensor.data_location != 0) {
-        return Err(wrong(format!(
-            "the constant {} lies in another file, and only weights may",
+    if let Some(constant) = in_attributes(model).find(|tensor| tensor.data_location != 0) {
+        return Err(bad(format!(
+            "the constant {} is stored in another file, but only weights may be",
             constant.name
         )));
     }
@@ -60,40 +60,40 @@ pub(super) fn read(reader: &Reader, model: &Model) -> Result<Vec<Beside>, ModelE
     let tensors = graph
         .flat_map(|graph| &graph.initializer)
         .filter(|tensor| tensor.data_location != 0);
-    let mut parts: BTreeMap<&str, Vec<(&Tensor, Part)>> = BTreeMap::new();
+    let mut ranges: BTreeMap<&str, Vec<(&Tensor, FileRange)>> = BTreeMap::new();
     for tensor in tensors {
-        let part = Part::of(tensor)
-            .map_err(|reason| wrong(format!("the tensor {}: {reason}", tensor.name)))?;
-        parts.entry(part.name).or_default().push((tensor, part));
+        let range = FileRange::of(tensor)
+            .map_err(|reason| bad(format!("the tensor {}: {reason}", tensor.name)))?;
+        ranges.entry(range.file).or_default().push((tensor, range));
     }
     let mut all = 0;
     let mut files = Vec::new();
-    for (name, parts) in parts {
-        let bytes = whole(reader, name).map_err(|error| match error {
-            ModelError::NotAFile { what, .. } => wrong(format!(
-                "{name} is {what}, not a regular file beside the model"
+    for (name, ranges) in ranges {
+        let bytes = read_file(reader, name).map_err(|error| match error {
+            ModelError::NotAFile { what, .. } => bad(format!(
+                "{name} is {what}, not a regular file next to the model"
             )),
             error => error,
         })?;
         all += bytes.len() as u64;
         if all > LARGEST_OF_ALL {
-            return Err(wrong(format!(
+            return Err(bad(format!(
                 "its files have more than {LARGEST_OF_ALL} bytes in all"
             )));
         }
-        for (tensor, part) in parts {
-            let end = part.offset.checked_add(part.length);
+        for (tensor, range) in ranges {
+            let end = range.offset.checked_add(range.length);
             if end.is_none_or(|end| end > bytes.len() as u64) {
-                return Err(wrong(format!(
-                    "the tensor {} is said to be {} bytes of {name} from byte {} on, and that has {} bytes",
+                return Err(bad(format!(
+                    "the tensor {} takes {} bytes of {name} from byte {} on, but that file has only {} bytes",
                     tensor.name,
-                    part.length,
-                    part.offset,
+                    range.length,
+                    range.offset,
                     bytes.len()
                 )));
             }
         }
-        files.push(Beside {
+        files.push(ExternalFile {
             name: name.to_owned(),
             bytes: bytes.into(),
         });
@@ -101,18 +101,18 @@ pub(super) fn read(reader: &Reader, model: &Model) -> Result<Vec<Beside>, ModelE
     Ok(files)
 }
 
-/// Where the values of a tensor lie.
-struct Part<'a> {
-    name: &'a str,
+/// Where the values of a tensor are stored.
+struct FileRange<'a> {
+    file: &'a str,
     offset: u64,
     length: u64,
 }
 
-impl<'a> Part<'a> {
+impl<'a> FileRange<'a> {
     fn of(tensor: &'a Tensor) -> Result<Self, String> {
         if tensor.data_location != EXTERNAL {
             return Err(format!(
-                "it lies in the place {}, which there isn't",
+                "its data location is {}, which is not defined",
                 tensor.data_location
             ));
         }
@@ -126,7 +126,7 @@ impl<'a> Part<'a> {
             Some(text) => match text.parse::<u64>() {
                 Ok(number) => Ok(Some(number)),
                 Err(_) => Err(format!(
-                    "its {key} is {text:?}, which is no number of bytes"
+                    "its {key} is {text:?}, which is not a number of bytes"
                 )),
             },
         };
@@ -136,50 +136,50 @@ impl<'a> Part<'a> {
         let length = number("length")?.unwrap_or(needed);
         if length != needed {
             return Err(format!(
-                "its dimensions {:?} need {needed} bytes, and it is said to have {length}",
+                "its dimensions {:?} need {needed} bytes, but its length is {length}",
                 tensor.dims
             ));
         }
-        let name = entry("location").ok_or("it doesn't say in which file it lies")?;
-        let mut components = Path::new(name).components();
-        // The name as it was written, so that it is not another way to say the same.
+        let file = entry("location").ok_or("it doesn't say in which file it is stored")?;
+        let mut components = Path::new(file).components();
+        // Compared with the text, so that no other spelling of the same path passes.
         match (components.next(), components.next()) {
             (Some(Component::Normal(only)), None)
-                if only == name && !name.contains(['\\', ':', '\0']) =>
+                if only == file && !file.contains(['\\', ':', '\0']) =>
             {
-                Ok(Part {
-                    name,
+                Ok(FileRange {
+                    file,
                     offset: number("offset")?.unwrap_or(0),
                     length,
                 })
             }
             _ => Err(format!(
-                "it lies in {name:?}, which is not the plain name of a file in the model's folder"
+                "it is stored in {file:?}, which is not the plain name of a file in the model's folder"
             )),
         }
     }
 }
 
-/// All bytes of the file `name` beside the model.
-fn whole(reader: &Reader, name: &str) -> Result<Vec<u8>, ModelError> {
+/// All bytes of the file `name` next to the model.
+fn read_file(reader: &Reader, name: &str) -> Result<Vec<u8>, ModelError> {
     let path = reader.path.with_file_name(name);
     let (file, metadata) = open_regular(&path, false)?;
-    if names(&metadata) > 1 {
+    if hard_links(&metadata) > 1 {
         return Err(ModelError::NotAFile {
             path,
             what: "a file with several names (hard links)",
         });
     }
-    reader.contents(&path, file, metadata.len())
+    reader.read_to_end(&path, file, metadata.len())
 }
 
 /// How many names a file has.
 #[cfg(unix)]
-fn names(metadata: &Metadata) -> u64 {
+fn hard_links(metadata: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(metadata)
 }
 
 #[cfg(not(unix))]
-fn names(_: &Metadata) -> u64 {
+fn hard_links(_: &Metadata) -> u64 {
     1
 }

@@ -17,54 +17,54 @@ const OLDEST: &str = "1.22";
 /// Environment variable that names the library.
 pub const VARIABLE: &str = "ORT_DYLIB_PATH";
 
-/// Where the library may lie, seen from the folder of the plugin or the program: beside it; in the folder that `make`
-/// fills, for what `make` builds; and where a package puts it, for an installed plugin and an installed program.
+/// Where to look for the library, relative to the folder of the plugin or the program: next to it; in the folder that
+/// `make` fills, for what `make` builds; and where packages put it, for an installed plugin and an installed program.
 const FOLDERS: [&str; 5] = [
     "",
     "../../.cache/onnxruntime",
     "../unetsegment",
     "../lib/unetsegment",
-    OF_PACKAGE,
+    DEBIAN,
 ];
 
-/// The folder of Debian's package, seen from that of its programs.
-const OF_PACKAGE: &str = if cfg!(target_arch = "aarch64") {
+/// The folder in Debian's package, relative to that of its programs.
+const DEBIAN: &str = if cfg!(target_arch = "aarch64") {
     "../lib/aarch64-linux-gnu/unetsegment"
 } else {
     "../lib/x86_64-linux-gnu/unetsegment"
 };
 
-/// Who listens to the runtime's own log.
+/// The receiver of the runtime's own log.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
-    /// Messages that are less serious are not made.
+    /// Less severe messages are not created.
     pub level: LogLevel,
-    /// Takes a message: how serious, and what.
+    /// Receives the severity and the text of a message.
     pub sink: fn(LogLevel, &str),
 }
 
-/// Where to look for the library, and who listens to its log.
+/// Where to look for the library, and the receiver of its log.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    /// The library itself, when the user named one.
+    /// The library itself, if the user named one.
     pub explicit: Option<PathBuf>,
-    /// Folder of the program or plugin that asks.
+    /// Folder of the program or plugin.
     pub beside: Option<PathBuf>,
-    /// Receives the runtime's log; nothing is logged without.
+    /// Receives the runtime's log; without it nothing is logged.
     pub log: Option<Log>,
 }
 
 /// Why ONNX Runtime can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
-    /// The file that the user named is not there.
+    /// The user named something that is not a file.
     #[error(
-        "ONNX Runtime: {source_of_path} names {path}, which is not a file. Name the library itself (libonnxruntime.so, .dylib or onnxruntime.dll), or nothing to have it searched"
+        "ONNX Runtime: {source_of_path} names {path}, which is not a file. Name the library itself (libonnxruntime.so, .dylib or onnxruntime.dll), or leave it unset to search for it"
     )]
     NotAFile {
-        /// The property or the variable that names it.
+        /// The property or variable that names it.
         source_of_path: &'static str,
-        /// What it names.
+        /// The path that it names.
         path: PathBuf,
     },
     /// The dynamic loader found no library, or one that it can't use.
@@ -72,18 +72,18 @@ pub enum LibraryError {
         "ONNX Runtime {OLDEST} or newer can't be loaded from {path}: {reason}. Set {VARIABLE} to the library (libonnxruntime.so, .dylib or onnxruntime.dll); `make setup` fetches one"
     )]
     Load { path: PathBuf, reason: String },
-    /// The library was loaded, but refuses to work.
+    /// The library was loaded, but can't be started.
     #[error("ONNX Runtime from {path} can't be started: {reason}")]
     Start { path: PathBuf, reason: String },
-    /// A process has one runtime.
+    /// Another runtime was loaded before, and a process has only one.
     #[error(
-        "ONNX Runtime is already loaded from {loaded}, and a process can have one only: {asked} can't be loaded beside it"
+        "ONNX Runtime is already loaded from {loaded}, and a process can have only one: {asked} can't be loaded as well"
     )]
-    Other { loaded: PathBuf, asked: PathBuf },
+    AlreadyLoaded { loaded: PathBuf, asked: PathBuf },
 }
 
-/// The runtime of this process, and where it came from. It is never taken down: the library doesn't
-/// survive being torn down while the process exits.
+/// The runtime of this process, and where it was loaded from. It is never torn down: the library doesn't
+/// survive that while the process exits.
 static RUNTIME: Mutex<Option<(Environment, PathBuf)>> = Mutex::new(None);
 
 /// The environment of this process: loads the runtime on the first call.
@@ -91,7 +91,7 @@ pub fn environment(search: &Search) -> Result<Environment, LibraryError> {
     let mut runtime = lock(&RUNTIME);
     if let Some((environment, loaded)) = runtime.as_ref() {
         return match &search.explicit {
-            Some(asked) if !same_file(asked, loaded) => Err(LibraryError::Other {
+            Some(asked) if !same_file(asked, loaded) => Err(LibraryError::AlreadyLoaded {
                 loaded: loaded.clone(),
                 asked: asked.clone(),
             }),
@@ -100,7 +100,7 @@ pub fn environment(search: &Search) -> Result<Environment, LibraryError> {
     }
     let path = find(search)?;
     let environment = start(&path, search.log)?;
-    process_exit::watch();
+    process_exit::register_handler();
     *runtime = Some((environment.clone(), path));
     Ok(environment)
 }
@@ -111,7 +111,7 @@ pub fn loaded() -> Option<PathBuf> {
     runtime.as_ref().map(|(_, path)| path.clone())
 }
 
-/// The library to load: what the user named, else the first that is there.
+/// The library to load: the one that the user named, else the first that exists.
 fn find(search: &Search) -> Result<PathBuf, LibraryError> {
     let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty());
     let named = [
@@ -133,9 +133,9 @@ fn find(search: &Search) -> Result<PathBuf, LibraryError> {
     let name = file_name();
     let beside = search.beside.as_deref().into_iter();
     let found = beside
-        .flat_map(|folder| FOLDERS.map(|other| folder.join(other).join(&name)))
+        .flat_map(|folder| FOLDERS.map(|relative| folder.join(relative).join(&name)))
         .find_map(|path| path.canonicalize().ok().filter(|path| path.is_file()));
-    // A bare name leaves the search to the system's loader.
+    // With a bare name the system's loader searches for it.
     Ok(found.unwrap_or_else(|| PathBuf::from(name)))
 }
 
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_library_beside_the_plugin_comes_before_the_one_that_make_fetched() {
+    fn the_library_next_to_the_plugin_comes_before_the_one_that_make_fetched() {
         let root = tempfile::tempdir().unwrap();
         let beside = root.path().join("target/release");
         let filled = root.path().join(".cache/onnxruntime");
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(find(), beside.join(&name).canonicalize().unwrap());
     }
 
-    /// The result of [`find`], which the variable of the machine that tests must not decide.
+    /// The result of [`find`], without the environment variable of the machine that runs the test.
     fn find_without_variable(search: &Search) -> PathBuf {
         if env::var_os(VARIABLE).is_some() {
             // SAFETY: no other test of this binary reads or writes the environment.
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_that_is_not_there_is_named() {
+    fn a_missing_library_is_named() {
         let search = Search {
             explicit: Some("/nowhere/libonnxruntime.so".into()),
             ..Default::default()

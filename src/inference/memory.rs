@@ -1,24 +1,24 @@
-//! Whether there is memory for a run, before it is taken.
+//! Whether a run can fit into memory, before it is allocated.
 
-/// Memory of a machine that doesn't say what it has.
-const USUAL: f64 = (64_u64 << 30) as f64;
+/// Memory that is assumed if the machine doesn't report it.
+const ASSUMED: f64 = (64_u64 << 30) as f64;
 
 const GIB: f64 = (1_u64 << 30) as f64;
 
-/// Refuses a run on `height` x `width` pixels whose feature maps can't have room on this machine. Where memory is
-/// merely short, the run says so itself.
+/// Refuses a run on `height` x `width` pixels whose feature maps can't fit into this machine. If memory is merely
+/// short, the run itself fails.
 pub(super) fn check(bytes_per_pixel: f64, height: usize, width: usize) -> Result<(), String> {
     let needed = bytes_per_pixel.max(4.0) * height as f64 * width as f64;
-    let there = total().unwrap_or(USUAL);
-    match needed <= there {
-        true => Ok(()),
-        // Also where it is no number.
-        false => Err(format!(
-            "a run on {height} x {width} pixels takes about {:.0} GiB of memory, and this machine has {:.0}: lower tile-size or tile-memory, or take a smaller network",
-            needed / GIB,
-            there / GIB
-        )),
+    let available = total().unwrap_or(ASSUMED);
+    if needed <= available {
+        return Ok(());
     }
+    // Also if it is infinite.
+    Err(format!(
+        "a run on {height} x {width} pixels needs about {:.0} GiB of memory, but this machine has {:.0}: lower tile-size or tile-memory, or use a smaller network",
+        needed / GIB,
+        available / GIB
+    ))
 }
 
 /// Bytes of memory of this machine.
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_machine_has_is_refused() {
+    fn a_run_larger_than_any_machine_is_refused() {
         assert_eq!(check(1000.0, 512, 512), Ok(()));
         assert!(check(1000.0, 1 << 20, 1 << 20).is_err());
         assert!(check(f64::NAN, 1 << 20, 1 << 20).is_err());

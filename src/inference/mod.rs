@@ -1,8 +1,7 @@
 //! Running a network: the only place that names ONNX Runtime.
 //!
-//! [`library`] finds and loads the runtime, [`provider`] names what it can compute on, and [`model`]
-//! opens a file and runs it on tensors that are made once. A model without a contract is tried on
-//! several sizes to find out what it does to them.
+//! [`library`] finds and loads the runtime, [`provider`] lists its execution providers, and [`model`] opens a file and
+//! runs it on tensors that are allocated once. A model without a contract is probed with inputs of several sizes.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
@@ -12,12 +11,12 @@ mod file;
 pub mod library;
 mod memory;
 pub mod model;
-mod network;
 mod options;
 mod probe;
 pub mod provider;
 mod session;
 mod shared;
+mod signature;
 mod stopping;
 #[cfg(feature = "train")]
 pub mod trace;
@@ -26,5 +25,5 @@ pub use error::ModelError;
 pub use model::Model;
 pub use options::Options;
 pub use provider::Provider;
-pub use session::multiplies_8_bits;
+pub use session::has_int8_dot_product;
 pub use stopping::{Canceller, Stopper};

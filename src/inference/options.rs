@@ -1,4 +1,4 @@
-//! How models are opened.
+//! Options for opening models.
 
 use std::path::PathBuf;
 
@@ -7,73 +7,73 @@ use super::library::Search;
 use super::provider::Provider;
 use super::stopping::Canceller;
 
-/// How to open a model.
+/// Options for opening a model.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Where ONNX Runtime is.
     pub library: Search,
-    /// What to compute on.
+    /// The execution provider.
     pub provider: Provider,
     /// Number of the device of that provider.
     pub device: i32,
-    /// Threads that compute one run on the CPU; 0: one for each core.
+    /// Threads for one run on the CPU; 0: one for each core.
     pub threads: usize,
-    /// Library of an execution provider that the runtime was not built with, to be used instead.
+    /// Library of a plug-in execution provider, to be used instead.
     pub ep_library: Option<PathBuf>,
-    /// Options for the provider, by its own names; they override those of this project.
+    /// Options of the provider, by its own names; they override those of this project.
     pub provider_options: Vec<(String, String)>,
-    /// Whether weights may lie in files beside the model.
+    /// Whether weights may be stored in files next to the model.
     pub allow_external_data: bool,
-    /// Folder for what a provider compiles, so that the next start need not.
+    /// Folder in which a provider caches what it compiles, so that the next start is fast.
     pub cache: Option<PathBuf>,
-    /// Ends the opening from another thread.
+    /// Cancels the opening from another thread.
     pub canceller: Canceller,
 }
 
-/// Options by which providers record a run and replay it.
-const GRAPHS: [&str; 3] = [
+/// Options with which providers record a run and replay it.
+const GRAPH_CAPTURE: [&str; 3] = [
     "enable_cuda_graph",
     "trt_cuda_graph_enable",
     "enableGraphCapture",
 ];
 
 impl Options {
-    /// Whether they contradict each other; makes the folder of the cache.
+    /// An error if they contradict each other; creates the cache folder.
     pub(super) fn check(&self) -> Result<(), ModelError> {
-        let wrong = |reason: &str| ModelError::Options {
+        let invalid = |reason: &str| ModelError::Options {
             reason: reason.into(),
         };
         if self.ep_library.is_some() && self.provider != Provider::Auto {
-            return Err(wrong(&format!(
-                "the library of ep-library brings a provider of its own, and execution-provider={} asks for another: leave it at auto",
+            return Err(invalid(&format!(
+                "ep-library brings its own provider, but execution-provider={} asks for another: leave execution-provider at auto",
                 self.provider
             )));
         }
-        let are_for_none = match self.provider {
-            Provider::Auto => self.ep_library.is_none(),
-            named => !named.takes_options(),
+        let takes_options = match self.provider {
+            Provider::Auto => self.ep_library.is_some(),
+            named => named.takes_options(),
         };
-        if are_for_none && !self.provider_options.is_empty() {
-            return Err(wrong(&format!(
-                "execution provider {} takes no provider-options: name the one they are for",
+        if !takes_options && !self.provider_options.is_empty() {
+            return Err(invalid(&format!(
+                "execution-provider={} takes no provider-options: set execution-provider to the one that they are for",
                 self.provider
             )));
         }
         let is_off = |value: &str| ["0", "false"].contains(&value.to_ascii_lowercase().as_str());
         let mut own = self.provider_options.iter();
         if let Some((name, _)) =
-            own.find(|(name, value)| GRAPHS.contains(&name.as_str()) && !is_off(value))
+            own.find(|(name, value)| GRAPH_CAPTURE.contains(&name.as_str()) && !is_off(value))
         {
-            return Err(wrong(&format!(
-                "{name} replays one run at fixed addresses, which the element does not keep, so that masks would be those of another frame: leave it out"
+            return Err(invalid(&format!(
+                "{name} replays one run at fixed addresses, which the element does not keep, so masks would belong to another frame: remove it from provider-options"
             )));
         }
         let Some(cache) = &self.cache else {
             return Ok(());
         };
         std::fs::create_dir_all(cache).map_err(|error| {
-            wrong(&format!(
-                "can't make the folder of cache-directory, {}: {error}",
+            invalid(&format!(
+                "the folder of cache-directory, {}, can't be created: {error}",
                 cache.display()
             ))
         })

@@ -1,25 +1,25 @@
-//! Finds out by running it what a network without a contract does to sizes.
+//! Probing: finds the contract of a network that carries none by running it.
 
 use ort::memory::Allocator;
 use ort::session::{RunOptions, Session};
 use ort::value::Tensor;
 
 use super::memory;
-use super::network::{Network, dimensions};
+use super::signature::{Signature, dimensions};
 use crate::contract::{Activation, Channels, Contract, Geometry, MAX_CLASSES, Sizes};
 use crate::onnx::survey::Survey;
 
-/// Halo of a network whose reach can't be told from its graph: what a U-Net of four levels needs.
+/// Halo of a network whose reach can't be derived from its graph: that of a U-Net with four levels.
 const USUAL_HALO: usize = 96;
 
-/// Largest input that is tried. A network that needs more is not meant for tiles.
+/// Largest input that is tried. A network that needs more is not suitable for tiles.
 const LARGEST: usize = 2048;
 
 /// The contract of a network that carries none.
 pub(super) fn contract(
     session: &mut Session,
     options: &RunOptions,
-    network: &Network,
+    signature: &Signature,
     survey: &Survey,
     name: &str,
 ) -> Result<Contract, String> {
@@ -27,9 +27,9 @@ pub(super) fn contract(
         session,
         options,
         bytes_per_pixel: survey.bytes_per_pixel,
-        channels: network.channels,
+        channels: signature.channels,
     };
-    let (margin, sizes, outputs) = match network.fixed {
+    let (margin, sizes, outputs) = match signature.fixed {
         Some((height, width)) => {
             let (outputs, margin) = probe.run(height, width)?;
             (margin, Sizes::Fixed { height, width }, outputs)
@@ -44,10 +44,10 @@ pub(super) fn contract(
     let classes = outputs.max(2);
     if classes > MAX_CLASSES {
         return Err(format!(
-            "it has {classes} output channels, where {MAX_CLASSES} classes are possible"
+            "it has {classes} output channels, but at most {MAX_CLASSES} classes are supported"
         ));
     }
-    let channels = match network.channels {
+    let channels = match signature.channels {
         1 => Channels::Gray,
         _ => Channels::Rgb,
     };
@@ -62,8 +62,8 @@ pub(super) fn contract(
     Ok(Contract::new(name, channels, classes, activation, geometry))
 }
 
-/// Context around a tile: the margin is all that a network without padding sees. One that pads needs
-/// as much more as its padding reaches in, in whole steps of the grid.
+/// Context around a tile: a network without padding sees no more than the margin. One with padding needs as much more
+/// as the padding affects, in whole steps of the grid.
 fn halo(margin: usize, survey: &Survey) -> usize {
     if margin > 0 && !survey.padded {
         return margin;
@@ -72,7 +72,7 @@ fn halo(margin: usize, survey: &Survey) -> usize {
     margin + reach.saturating_sub(margin).div_ceil(survey.stride) * survey.stride
 }
 
-/// A network that is tried on zeros of several sizes.
+/// A network that is run on zeros of several sizes.
 struct Probe<'a> {
     session: &'a mut Session,
     options: &'a RunOptions,
@@ -83,15 +83,15 @@ struct Probe<'a> {
 impl Probe<'_> {
     /// Margin, legal sizes and output channels of a network that leaves its size open.
     ///
-    /// Pooling makes sizes legal in steps of its grid, so that as many neighbouring sizes as a step
-    /// has are tried, from a size on that surely leaves something: the legal one loses least.
+    /// Pooling makes sizes legal in steps of its grid, so all sizes within one step are tried, from a size on that
+    /// surely leaves some output: the legal one has the smallest margin.
     fn sizes(&mut self, survey: &Survey) -> Result<(usize, Sizes, usize), String> {
         let step = survey.stride;
         let reach = survey.halo.unwrap_or(USUAL_HALO);
         let start = (2 * reach + step).div_ceil(step) * step;
         if start + 2 * step > LARGEST {
             return Err(format!(
-                "its pooling takes steps of {step} pixels, which is too coarse for tiles"
+                "its pooling makes sizes legal in steps of {step} pixels, which is too coarse for tiles"
             ));
         }
         let mut best: Option<(usize, usize, usize)> = None;
@@ -111,23 +111,23 @@ impl Probe<'_> {
         }
         let (size, margin, outputs) = best.ok_or_else(|| {
             format!(
-                "no input of {start} x {start} to {0} x {0} pixels gives a picture; the last said: {reason}",
+                "it fails on every input from {start} x {start} to {0} x {0} pixels, last with: {reason}",
                 start + step - 1
             )
         })?;
-        // The step is right if one more of it is legal too, on one axis alone.
+        // The step is right if a size one step larger, on one axis only, is legal too.
         match self.run(size, size + step)? {
             (_, again) if again == margin => {
                 Ok((margin, Sizes::Steps { min: size, step }, outputs))
             }
             (_, other) => Err(format!(
-                "its margin is {margin} pixels at {size} pixels, and {other} at {}",
+                "its margin depends on the size: {margin} pixels for {size} pixels, but {other} for {}",
                 size + step
             )),
         }
     }
 
-    /// Runs the network on `height` x `width` zeros: its output channels and margin.
+    /// Runs the network on `height` x `width` zeros; returns its output channels and margin.
     fn run(&mut self, height: usize, width: usize) -> Result<(usize, usize), String> {
         let text = |error: ort::Error| error.to_string();
         memory::check(self.bytes_per_pixel, height, width)?;
@@ -141,7 +141,7 @@ impl Probe<'_> {
         let found = dimensions(&outputs)?;
         let [1, channels, rows, columns] = found[..] else {
             return Err(format!(
-                "its output has the shape {found:?}, where [1, classes, height, width] is needed"
+                "its output has the shape {found:?}, but [1, classes, height, width] is needed"
             ));
         };
         let lost = (height.checked_sub(rows), width.checked_sub(columns));
@@ -150,7 +150,7 @@ impl Probe<'_> {
                 Ok((channels, lost / 2))
             }
             _ => Err(format!(
-                "from {height} x {width} pixels it makes {rows} x {columns}, which is not a picture with an even margin"
+                "its output for {height} x {width} pixels has {rows} x {columns}: it has to lose the same number of pixels on every side"
             )),
         }
     }

@@ -1,7 +1,6 @@
-//! What ONNX Runtime can compute on.
+//! The execution providers of ONNX Runtime.
 
 use std::fmt;
-
 use std::path::Path;
 
 use ort::ep::{
@@ -13,7 +12,7 @@ use super::options::Options;
 /// An execution provider of ONNX Runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Provider {
-    /// The first of the others that the loaded runtime has and that takes the model.
+    /// The first of the others that the loaded runtime has and that accepts the model.
     #[default]
     Auto,
     Cpu,
@@ -24,13 +23,13 @@ pub enum Provider {
     CoreMl,
     DirectMl,
     WebGpu,
-    /// One that a library of its own brings.
+    /// A plug-in provider, from a library of its own.
     Plugin,
 }
 
 impl Provider {
-    /// In which order `auto` tries them. TensorRT is left out: it spends minutes on building an
-    /// engine, which is for the user to ask for.
+    /// The order in which `auto` tries them. TensorRT is not among them: it takes minutes to build an
+    /// engine, which only the user should decide.
     pub const AUTO: [Provider; 7] = [
         Provider::Cuda,
         Provider::MiGraphX,
@@ -41,7 +40,7 @@ impl Provider {
         Provider::Cpu,
     ];
 
-    /// The name that users write.
+    /// The name in options and properties.
     pub fn name(self) -> &'static str {
         match self {
             Provider::Auto => "auto",
@@ -73,7 +72,7 @@ impl Provider {
         available.unwrap_or(false)
     }
 
-    /// Whether it can be given options by name.
+    /// Whether it accepts options by name.
     pub(super) fn takes_options(self) -> bool {
         !matches!(
             self,
@@ -81,7 +80,7 @@ impl Provider {
         )
     }
 
-    /// Whether it compiles the network anew for each shape that it is shown, which may take minutes.
+    /// Whether it compiles the network again for each new input shape, which may take minutes.
     pub(super) fn compiles_shapes(self) -> bool {
         matches!(
             self,
@@ -89,8 +88,8 @@ impl Provider {
         )
     }
 
-    /// How to register it on a session; `None` for the CPU, which every session has. Fails loudly when the
-    /// hardware or its driver is missing.
+    /// Registers it on a session; `None` for the CPU, which every session has. Registration fails if the hardware or
+    /// its driver is missing.
     pub(super) fn dispatch(self, options: &Options) -> Option<ExecutionProviderDispatch> {
         let device = options.device;
         let dispatch = match self {
@@ -105,7 +104,7 @@ impl Provider {
             Provider::TensorRt => configured(tensor_rt(options), options).build(),
             Provider::MiGraphX => ep::MIGraphX::default().with_device_id(device).build(),
             Provider::OpenVino => {
-                // Its own choice of a device leaves operators without any where there is no graphics card.
+                // Without a device type it leaves operators without a device if there is no graphics card.
                 let mut openvino = ep::OpenVINO::default().with_device_type(match device {
                     0 => "CPU".to_owned(),
                     device => format!("GPU.{}", device - 1),
@@ -114,7 +113,7 @@ impl Provider {
                     openvino = openvino.with_cache_dir(cache.display());
                 }
                 if device == 0 && options.threads > 0 {
-                    // It has threads of its own.
+                    // It has its own threads.
                     openvino = openvino.with_num_threads(options.threads);
                 }
                 configured(openvino, options).build()
@@ -129,7 +128,7 @@ impl Provider {
     }
 }
 
-/// With what is compiled kept in the cache: building an engine takes minutes.
+/// TensorRT, with compiled engines kept in the cache: building one takes minutes.
 fn tensor_rt(options: &Options) -> ep::TensorRT {
     let tensor_rt = ep::TensorRT::default().with_device_id(options.device);
     let Some(cache) = options.cache.as_deref().map(Path::display) else {

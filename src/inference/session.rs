@@ -1,4 +1,4 @@
-//! Making a session: on the provider that was asked for, with its options, or on the first that takes the model.
+//! Creating a session: on the requested provider, with its options, or on the first that accepts the model.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -16,27 +16,27 @@ use super::stopping::process_exit;
 use super::stopping::time_limit::{self, Watchdog};
 use crate::lock::lock;
 
-/// A session with what it runs on.
-pub(super) struct Started {
-    /// What ONNX Runtime has made.
+/// A new session and its provider.
+pub(super) struct NewSession {
+    /// The session of ONNX Runtime.
     pub session: Session,
-    /// What it runs on; never [`Provider::Auto`].
+    /// The provider that it runs on; never [`Provider::Auto`].
     pub provider: Provider,
-    /// The device that was asked for, by its number.
+    /// The number of the requested device.
     pub device: i32,
-    /// The provider's own name, where it comes from a library of its own.
+    /// The name of a plug-in provider.
     pub plugin: Option<String>,
-    /// Those that were tried before and refused the model, each with its reason.
+    /// The providers that were tried before and rejected the model, each with the reason.
     pub refused: Vec<ModelError>,
 }
 
-/// Loads the model on the provider that was asked for, or the first that takes it.
+/// Loads the model on the requested provider, or the first that accepts it.
 pub(super) fn start(
     path: &Path,
     file: &ModelFile,
     environment: &Environment,
     options: &Options,
-) -> Result<Started, ModelError> {
+) -> Result<NewSession, ModelError> {
     if let Some(library) = &options.ep_library {
         return on_plugin(library, file, environment, options);
     }
@@ -56,10 +56,10 @@ pub(super) fn start(
         match on_provider(file, environment, options, provider) {
             Ok(session) => {
                 if provider != Provider::Cpu {
-                    // Its library has only now been loaded.
-                    process_exit::watch();
+                    // Its library was loaded only now.
+                    process_exit::register_handler();
                 }
-                return Ok(Started {
+                return Ok(NewSession {
                     session,
                     provider,
                     device: options.device,
@@ -87,24 +87,24 @@ pub(super) fn start(
     }
     Err(ModelError::Load {
         path: path.to_owned(),
-        reason: "no execution provider takes it".into(),
+        reason: "no execution provider accepts it".into(),
     })
 }
 
-/// What the runtime says, which does not always tell that it was an option.
+/// The error text of the runtime, which does not always say that an option was the reason.
 fn with_hint(error: &ort::Error, options: &Options) -> String {
     let names: Vec<&str> = options
         .provider_options
         .iter()
         .map(|(name, _)| name.as_str())
         .collect();
-    match names.is_empty() {
-        true => error.to_string(),
-        false => format!(
-            "{error} (does it know the provider-options {}?)",
-            names.join(", ")
-        ),
+    if names.is_empty() {
+        return error.to_string();
     }
+    format!(
+        "{error} (check whether it knows the provider-options {})",
+        names.join(", ")
+    )
 }
 
 fn not_built_in(provider: Provider) -> ModelError {
@@ -112,23 +112,24 @@ fn not_built_in(provider: Provider) -> ModelError {
     ModelError::Provider {
         provider: provider.to_string(),
         reason: format!(
-            "the ONNX Runtime in {} was built without it. Name the library of a build that has it, or choose cpu or auto",
-            library.display()
+            "the ONNX Runtime in {} was built without it. Name the library of a build that has it in {}, or choose cpu or auto",
+            library.display(),
+            library::VARIABLE
         ),
     }
 }
 
-/// What all sessions have in common.
+/// The options that all sessions have in common.
 fn builder(environment: &Environment, options: &Options) -> ort::Result<SessionBuilder> {
     let mut builder = Session::builder(environment)?
         .with_no_environment_execution_providers()?
         // Spinning threads would keep a core busy between the frames of a camera.
         .with_intra_op_spinning(false)?
-        // A file may be ONNX for the scan, and in ONNX Runtime's own format for ONNX Runtime, unless it is told.
+        // Otherwise ONNX Runtime could read the file in its own format, though the scan has read it as ONNX.
         .with_config_entry("session.load_model_format", "ONNX")?
         .with_inter_op_spinning(false)?;
-    if !multiplies_8_bits() {
-        // Without such instructions sums of two products are cut off at 16 bits, and masks are worse.
+    if !has_int8_dot_product() {
+        // Without such instructions sums of two products saturate at 16 bits, and masks are worse.
         builder = builder.with_config_entry("session.x64quantprecision", "1")?;
     }
     if options.threads > 0 {
@@ -137,13 +138,13 @@ fn builder(environment: &Environment, options: &Options) -> ort::Result<SessionB
     Ok(builder)
 }
 
-/// Whether the processor adds up products of 8 bits in 32, which models in integers of 8 bits are made for.
-pub fn multiplies_8_bits() -> bool {
+/// Whether the processor sums 8-bit products in 32 bits, as 8-bit integer models need.
+pub fn has_int8_dot_product() -> bool {
     #[cfg(target_arch = "x86_64")]
-    let does = is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni");
+    let has = is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni");
     #[cfg(not(target_arch = "x86_64"))]
-    let does = true;
-    does
+    let has = true;
+    has
 }
 
 fn on_provider(
@@ -161,50 +162,53 @@ fn on_provider(
     commit(builder, file, options, provider)
 }
 
-/// Loads the model, for as long as that may take.
+/// Loads the model, within the time limit of its provider.
 fn commit(
     mut builder: SessionBuilder,
     file: &ModelFile,
     options: &Options,
     provider: Provider,
 ) -> ort::Result<Session> {
-    for beside in &file.beside {
-        builder =
-            builder.with_external_initializer_file_in_memory(&beside.name, beside.bytes.clone())?;
+    for external in &file.external {
+        builder = builder
+            .with_external_initializer_file_in_memory(&external.name, external.bytes.clone())?;
     }
     let limit = time_limit::limit(provider);
-    let (end, canceler) = (builder.canceler(), builder.canceler());
+    let (canceler, on_timeout) = (builder.canceler(), builder.canceler());
     let watchdog = Watchdog::new(limit, move || {
-        // It fails when the model is loaded, after all.
-        let _ = canceler.cancel();
+        // It fails only if the model is already loaded.
+        let _ = on_timeout.cancel();
     });
-    let end = move || drop(end.cancel());
+    let end = move || drop(canceler.cancel());
     let load = || builder.commit_from_memory(&file.bytes);
     let loaded = options.canceller.during(end, load);
-    loaded.map_err(|error| match watchdog.end() {
-        true => ort::Error::new(format!("it took longer than {} s to load", limit.as_secs())),
-        false => error,
+    loaded.map_err(|error| {
+        if watchdog.dismiss() {
+            ort::Error::new(format!("it took longer than {} s to load", limit.as_secs()))
+        } else {
+            error
+        }
     })
 }
 
-/// Libraries of execution providers that this process has registered, which can be done once for each, and the
-/// names of what they brought.
+/// Libraries of plug-in providers that this process has registered, which can be done only once for each, and the
+/// names of their providers.
 static REGISTERED: Mutex<Vec<(PathBuf, Vec<String>)>> = Mutex::new(Vec::new());
 
-/// Loads the model on a device of the provider in the file `library`.
+/// Loads the model on a device of the plug-in provider in the file `library`.
 fn on_plugin(
     library: &Path,
     file: &ModelFile,
     environment: &Environment,
     options: &Options,
-) -> Result<Started, ModelError> {
+) -> Result<NewSession, ModelError> {
     let failed = |reason: String| ModelError::Provider {
         provider: library.display().to_string(),
         reason,
     };
     let names = register(library, environment).map_err(failed)?;
     let wanted = usize::try_from(options.device).unwrap_or(usize::MAX);
-    let of_library = || {
+    let own_devices = || {
         let devices = environment.devices();
         devices.filter(|device| {
             device
@@ -212,24 +216,24 @@ fn on_plugin(
                 .is_ok_and(|name| names.iter().any(|n| n == name))
         })
     };
-    let Some(device) = of_library().nth(wanted) else {
-        return Err(failed(match of_library().count() {
-            0 => "it finds no device of its kind on this machine: is the driver there?".into(),
-            count => format!("it has {count} device(s), and device={wanted} counts from 0"),
+    let Some(device) = own_devices().nth(wanted) else {
+        return Err(failed(match own_devices().count() {
+            0 => "it finds no device on this machine: check that its driver is installed".into(),
+            count => format!("there is no device={wanted}: it has {count}, numbered from 0"),
         }));
     };
     let provider_name = device.ep().unwrap_or_default().to_owned();
-    let own = options.provider_options.iter();
-    let own: Vec<(String, String)> = own
+    let own_options = options.provider_options.iter();
+    let own_options: Vec<(String, String)> = own_options
         .map(|(key, value)| (format!("{provider_name}.{key}"), value.clone()))
         .collect();
     let session = builder(environment, options)
-        .and_then(|builder| Ok(builder.with_devices([device], Some(&own))?))
+        .and_then(|builder| Ok(builder.with_devices([device], Some(&own_options))?))
         .and_then(|builder| Ok(builder.with_disable_cpu_fallback()?))
         .and_then(|builder| commit(builder, file, options, Provider::Plugin))
         .map_err(|error| failed(error.to_string()))?;
-    process_exit::watch();
-    Ok(Started {
+    process_exit::register_handler();
+    Ok(NewSession {
         session,
         provider: Provider::Plugin,
         device: options.device,
@@ -238,7 +242,7 @@ fn on_plugin(
     })
 }
 
-/// Makes the providers in `library` known, once; the names of those that found a device.
+/// Registers the providers in `library`, once; returns the names of those that found a device.
 fn register(library: &Path, environment: &Environment) -> Result<Vec<String>, String> {
     let file = library
         .canonicalize()

@@ -1,10 +1,10 @@
-//! Sessions that several models of a process share: sixteen cameras with one model hold its weights once, and
-//! take turns on the cores instead of fighting for them.
+//! Sessions that models of a process share: sixteen cameras with one model hold its weights once, and take turns on
+//! the cores instead of competing for them.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use ort::session::Session;
@@ -12,61 +12,62 @@ use ort::session::Session;
 use super::error::{ModelError, lost};
 use super::options::Options;
 use super::provider::Provider;
-use super::session::Started;
+use super::session::NewSession;
 use super::stopping::process_exit;
-use crate::lock::lock;
+use crate::lock::{lock, wait_timeout};
 
-/// A session in use by one or more models, of which one runs it at a time, in the order of their asking.
+/// A session of one or more models, which use it one at a time, in the order of their requests.
 pub(super) struct SharedSession {
     turns: Mutex<Turns>,
     changed: Condvar,
-    /// Names of its input and output, which may be asked for while another model runs it.
+    /// Names of its input and output, which are needed while another model runs it, too.
     pub input: String,
     pub output: String,
-    /// What it runs on, and the name of that where it comes from a library of its own.
+    /// The provider that it runs on.
     pub provider: Provider,
     device: i32,
+    /// The name of a plug-in provider.
     pub plugin: Option<String>,
-    /// The providers that were tried before and refused the model, each with its reason.
+    /// The providers that were tried before and rejected the model, each with the reason.
     pub refused: Vec<ModelError>,
 }
 
 struct Turns {
-    /// The session, unless a model runs it.
+    /// The session, unless a model is using it.
     session: Option<Session>,
-    /// The tickets of the models that wait for it, in order.
+    /// The tickets of the waiting models, in order.
     waiting: VecDeque<u64>,
     next: u64,
-    /// Whether a panic has taken the session along.
+    /// Whether a panic has destroyed the session.
     lost: bool,
-    /// Whether a run on a frame has failed, so that no model may take masks from it any more.
+    /// Whether a run on a frame has failed, after which no masks can be trusted.
     failed: bool,
 }
 
 /// Why a model gets no turn on a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoTurn {
+pub(super) enum TurnError {
     /// It was stopped while it waited.
     Stopped,
-    /// A panic has taken the session along, or the process ends.
+    /// A panic has destroyed the session, or the process is exiting.
     Lost,
     /// A run on a frame has [failed](SharedSession::fail).
     Failed,
 }
 
-impl NoTurn {
+impl TurnError {
     /// The error of the model in the file `path`, which has not failed itself.
-    pub fn error(self, path: &Path) -> ModelError {
+    pub fn for_model(self, path: &Path) -> ModelError {
         let owned = || path.to_owned();
         match self {
-            NoTurn::Stopped => ModelError::Stopped { path: owned() },
-            NoTurn::Lost => lost(path),
-            NoTurn::Failed => ModelError::SharedFault { path: owned() },
+            TurnError::Stopped => ModelError::Stopped { path: owned() },
+            TurnError::Lost => lost(path),
+            TurnError::Failed => ModelError::SharedFault { path: owned() },
         }
     }
 }
 
-/// Tells the models that wait that the session is lost, where a panic drops it.
+/// Notifies the waiting models that the session is lost, if a panic drops this.
 struct OnPanic<'a>(&'a SharedSession);
 
 impl Drop for OnPanic<'_> {
@@ -76,19 +77,19 @@ impl Drop for OnPanic<'_> {
     }
 }
 
-/// How often a model that waits looks whether it was stopped.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often a waiting model checks whether it was stopped.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 impl SharedSession {
-    /// One that no model runs yet.
-    pub fn new(started: Started) -> Self {
-        let Started {
+    /// A session that no model uses yet.
+    pub fn new(new: NewSession) -> Self {
+        let NewSession {
             session,
             provider,
             device,
             plugin,
             refused,
-        } = started;
+        } = new;
         let name = |outlet: Option<&ort::value::Outlet>| {
             outlet.map_or_else(String::new, |outlet| outlet.name().to_owned())
         };
@@ -110,8 +111,8 @@ impl SharedSession {
         }
     }
 
-    /// The memory that ONNX Runtime keeps for feature maps and gives back when asked to, by its name for it. Where
-    /// each shape costs a compilation, the run that asks would be dearer than the memory.
+    /// The name of the memory arena that ONNX Runtime keeps for feature maps and shrinks on request. `None` if each
+    /// shape costs a compilation: the run that it takes to shrink it would be too expensive.
     pub fn arena(&self) -> Option<String> {
         match self.provider {
             Provider::Cpu => Some("cpu:0".to_owned()),
@@ -120,12 +121,12 @@ impl SharedSession {
         }
     }
 
-    /// Runs `work` on the session once it is its turn, with nothing locked; `stopped` ends the waiting.
+    /// Calls `work` with the session once it is this model's turn, with nothing locked; `stopped` ends the waiting.
     pub fn with<R>(
         &self,
         stopped: impl Fn() -> bool,
         work: impl FnOnce(&mut Session) -> R,
-    ) -> Result<R, NoTurn> {
+    ) -> Result<R, TurnError> {
         let mut session = self.take(stopped)?;
         let inside = process_exit::enter();
         let on_panic = OnPanic(self);
@@ -134,16 +135,16 @@ impl SharedSession {
         drop(inside);
         self.lock().session = Some(session);
         self.changed.notify_all();
-        result.ok_or(NoTurn::Lost)
+        result.ok_or(TurnError::Lost)
     }
 
-    /// Gives no more turns: a run on a frame has failed, and what is left of the session can't be told. To be called in
-    /// the turn of that run, so that none comes after it.
+    /// Grants no more turns: a run on a frame has failed, and the state of the session is unknown. To be called while
+    /// the failed model holds the session, so that no other gets a turn in between.
     pub fn fail(&self) {
         self.lock().failed = true;
     }
 
-    fn take(&self, stopped: impl Fn() -> bool) -> Result<Session, NoTurn> {
+    fn take(&self, stopped: impl Fn() -> bool) -> Result<Session, TurnError> {
         let mut turns = self.lock();
         let ticket = turns.next;
         turns.next += 1;
@@ -156,23 +157,22 @@ impl SharedSession {
                 turns.waiting.pop_front();
                 return Ok(session);
             }
-            let refusal = match (turns.failed, turns.lost) {
-                (true, _) => Some(NoTurn::Failed),
-                (_, true) => Some(NoTurn::Lost),
-                _ => stopped().then_some(NoTurn::Stopped),
+            let error = match (turns.failed, turns.lost) {
+                (true, _) => Some(TurnError::Failed),
+                (_, true) => Some(TurnError::Lost),
+                _ => stopped().then_some(TurnError::Stopped),
             };
-            if let Some(refusal) = refusal {
+            if let Some(error) = error {
                 turns.waiting.retain(|waiting| *waiting != ticket);
                 self.changed.notify_all();
-                return Err(refusal);
+                return Err(error);
             }
-            let woken = self.changed.wait_timeout(turns, LOOK);
-            turns = woken.unwrap_or_else(PoisonError::into_inner).0;
+            turns = wait_timeout(&self.changed, turns, POLL_INTERVAL);
         }
     }
 
-    /// Whether there are turns on it still.
-    fn is_sound(&self) -> bool {
+    /// Whether it still grants turns.
+    fn is_usable(&self) -> bool {
         let turns = self.lock();
         !turns.lost && !turns.failed
     }
@@ -182,9 +182,9 @@ impl SharedSession {
     }
 }
 
-/// What makes two sessions the same: the hash of the model's file, and how it is run.
+/// What two models must have in common to share a session: the hash of the file, and how it is run.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct SessionKey {
     hash: [u8; 32],
     provider: Provider,
     device: i32,
@@ -193,11 +193,11 @@ pub(super) struct Key {
     cache: Option<PathBuf>,
 }
 
-impl Key {
-    /// Of the file of this `hash` that is opened with `options`; none where the session is not to be shared:
-    /// a user who says how many threads work for an element wants them for that one alone.
+impl SessionKey {
+    /// The key of the file with this `hash`, opened with `options`. `None` if the session is not to be shared: a user
+    /// who sets the number of threads of an element wants them for that element only.
     pub fn new(hash: [u8; 32], options: &Options) -> Option<Self> {
-        (options.threads == 0).then_some(Key {
+        (options.threads == 0).then_some(SessionKey {
             hash,
             provider: options.provider,
             device: options.device,
@@ -208,88 +208,88 @@ impl Key {
     }
 }
 
-struct Offer {
-    key: Key,
+/// A session that may be shared, as long as a model uses it.
+struct Entry {
+    key: SessionKey,
     session: Weak<SharedSession>,
 }
 
 /// The sessions of this process that may be shared.
-static SESSIONS: Mutex<Vec<Offer>> = Mutex::new(Vec::new());
+static SESSIONS: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
-/// The keys of sessions that are being made.
-static MAKING: Mutex<Vec<Key>> = Mutex::new(Vec::new());
+/// The keys of sessions that are being created.
+static RESERVED: Mutex<Vec<SessionKey>> = Mutex::new(Vec::new());
 
-/// Tells that one of them is made, or can't be.
-static MADE: Condvar = Condvar::new();
+/// Notified when one of them was created, or can't be.
+static RELEASED: Condvar = Condvar::new();
 
-/// The right to make the session of a key. Other models wait for it, until it is dropped at the latest.
-pub(super) struct Making(Key);
+/// The right to create the session of a key. Other models that need it wait until this is dropped.
+pub(super) struct Reservation(SessionKey);
 
-impl Making {
+impl Reservation {
     /// Lets others find `session`.
-    pub fn done(self, session: &Arc<SharedSession>) {
+    pub fn fulfil(self, session: &Arc<SharedSession>) {
         let session = Arc::downgrade(session);
         let key = self.0.clone();
-        offers().push(Offer { key, session });
+        sessions().push(Entry { key, session });
     }
 }
 
-impl Drop for Making {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        making().retain(|key| *key != self.0);
-        MADE.notify_all();
+        reserved().retain(|key| *key != self.0);
+        RELEASED.notify_all();
     }
 }
 
-/// What there is of a session.
-pub(super) enum Found {
+/// The result of looking for a session.
+pub(super) enum Lookup {
     /// Another model has it.
-    Made(Arc<SharedSession>),
-    /// The model that asked is to make it.
-    Yours(Making),
+    Existing(Arc<SharedSession>),
+    /// The caller is to create it.
+    Reserved(Reservation),
 }
 
-/// The session of `key`, once no other model makes it, or the right to make it; none if `stopped` says so meanwhile.
+/// The session of `key`, once no other model is creating it, or the right to create it; `None` if `stopped` meanwhile.
 ///
-/// Otherwise sixteen elements that start at once would all find none, and make sixteen.
-pub(super) fn find_or_make(key: &Key, stopped: impl Fn() -> bool) -> Option<Found> {
-    let mut making = making();
+/// Without reservations sixteen elements that start at once would all find no session, and create sixteen.
+pub(super) fn find_or_reserve(key: &SessionKey, stopped: impl Fn() -> bool) -> Option<Lookup> {
+    let mut reserved = reserved();
     loop {
         if let Some(session) = find(key) {
-            return Some(Found::Made(session));
+            return Some(Lookup::Existing(session));
         }
-        if !making.contains(key) {
-            making.push(key.clone());
-            return Some(Found::Yours(Making(key.clone())));
+        if !reserved.contains(key) {
+            reserved.push(key.clone());
+            return Some(Lookup::Reserved(Reservation(key.clone())));
         }
         if stopped() {
             return None;
         }
-        let woken = MADE.wait_timeout(making, LOOK);
-        making = woken.unwrap_or_else(PoisonError::into_inner).0;
+        reserved = wait_timeout(&RELEASED, reserved, POLL_INTERVAL);
     }
 }
 
-fn making() -> MutexGuard<'static, Vec<Key>> {
-    lock(&MAKING)
+fn reserved() -> MutexGuard<'static, Vec<SessionKey>> {
+    lock(&RESERVED)
 }
 
-/// The session of `key` that a model has already, and that has not failed.
-fn find(key: &Key) -> Option<Arc<SharedSession>> {
-    let mut offers = offers();
-    offers.retain(|offer| offer.session.strong_count() > 0);
-    let mut sessions = offers
+/// The session of `key` that another model has, unless it has failed.
+fn find(key: &SessionKey) -> Option<Arc<SharedSession>> {
+    let mut entries = sessions();
+    entries.retain(|entry| entry.session.strong_count() > 0);
+    let mut found = entries
         .iter()
-        .filter(|offer| offer.key == *key)
-        .filter_map(|offer| offer.session.upgrade());
-    sessions.find(|session| session.is_sound())
+        .filter(|entry| entry.key == *key)
+        .filter_map(|entry| entry.session.upgrade());
+    found.find(|session| session.is_usable())
 }
 
-/// Offers `session` to no further model: a trial of it has failed. Those that have it may go on with it.
+/// Shares `session` with no further model, because a trial in it has failed. Those that have it can keep using it.
 pub(super) fn withdraw(session: &Arc<SharedSession>) {
-    offers().retain(|offer| !std::ptr::eq(offer.session.as_ptr(), Arc::as_ptr(session)));
+    sessions().retain(|entry| !std::ptr::eq(entry.session.as_ptr(), Arc::as_ptr(session)));
 }
 
-fn offers() -> MutexGuard<'static, Vec<Offer>> {
+fn sessions() -> MutexGuard<'static, Vec<Entry>> {
     lock(&SESSIONS)
 }

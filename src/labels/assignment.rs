@@ -1,54 +1,54 @@
-//! Which objects of one frame are which of the next.
+//! Matches the objects of one frame with those of the next.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pathfinding::kuhn_munkres::kuhn_munkres;
 use pathfinding::matrix::Matrix;
 
-/// Groups of more objects are not solved exactly: the time grows with the third power of their number, and where a
-/// whole dense field jumps, as when a stage moves, all of it is one group.
-const MOST_OF_A_GROUP: usize = 256;
+/// Largest group that is solved exactly: the time grows with the third power of the number of objects, and when a
+/// dense field jumps, as with a moving stage, all of it is one group.
+const MAX_GROUP: usize = 256;
 
-/// What is one in the whole numbers of the assignment.
-const ONE: f64 = 1_000_000.0;
+/// Factor from weights to the integers of the assignment.
+const SCALE: f64 = 1_000_000.0;
 
-/// An object of the frame before and one of this frame that may be the same.
+/// An object of the previous frame and one of this frame that may be the same.
 #[derive(Clone, Copy, Debug)]
-pub struct Pair {
-    /// Index of the one.
+pub struct Candidate {
+    /// Index of the object of the previous frame.
     pub before: usize,
-    /// Index of the other.
+    /// Index of the object of this frame.
     pub now: usize,
-    /// How likely that is, more than 0.
+    /// How likely they are the same, more than 0.
     pub weight: f64,
 }
 
-/// The pairs of the assignment with the largest sum of weights, in which no object is twice. Groups that have no
-/// pair in common are solved one by one, because the time grows with the third power; in those of more than
-/// [`MOST_OF_A_GROUP`] objects the heaviest pair is taken first, then the heaviest of what is left, and so on.
-pub fn assigned(pairs: &[Pair]) -> Vec<(usize, usize)> {
+/// The pairs of the assignment with the largest sum of weights, in which no object occurs twice. Unconnected groups
+/// are solved separately, because the time grows with the third power; groups of more than [`MAX_GROUP`] objects are
+/// solved greedily, by decreasing weight.
+pub fn assign(candidates: &[Candidate]) -> Vec<(usize, usize)> {
     let mut chosen = Vec::new();
-    for group in groups(pairs) {
-        let index = |all: &mut Vec<usize>| {
+    for group in groups(candidates) {
+        let sort = |all: &mut Vec<usize>| {
             all.sort_unstable();
             all.dedup();
         };
         let mut befores: Vec<_> = group.iter().map(|pair| pair.before).collect();
         let mut nows: Vec<_> = group.iter().map(|pair| pair.now).collect();
-        index(&mut befores);
-        index(&mut nows);
-        if befores.len().max(nows.len()) > MOST_OF_A_GROUP {
-            chosen.extend(heaviest_first(group));
+        sort(&mut befores);
+        sort(&mut nows);
+        if befores.len().max(nows.len()) > MAX_GROUP {
+            chosen.extend(greedy(group));
             continue;
         }
-        // As many columns as rows at least; those that are added stand for no object.
+        // At least as many columns as rows; additional columns mean no object.
         let columns = nows.len().max(befores.len());
         let mut weights = Matrix::new(befores.len(), columns, 0_i64);
         for pair in &group {
             let row = befores.binary_search(&pair.before);
             let column = nows.binary_search(&pair.now);
             if let (Ok(row), Ok(column)) = (row, column) {
-                weights[(row, column)] = (pair.weight * ONE) as i64;
+                weights[(row, column)] = (pair.weight * SCALE) as i64;
             }
         }
         let (_, columns) = kuhn_munkres(&weights);
@@ -61,8 +61,8 @@ pub fn assigned(pairs: &[Pair]) -> Vec<(usize, usize)> {
     chosen
 }
 
-/// Pairs from the heaviest down, in which no object is twice; of equals the first objects.
-fn heaviest_first(mut pairs: Vec<Pair>) -> impl Iterator<Item = (usize, usize)> {
+/// Pairs by decreasing weight, in which no object occurs twice; ties go to the first objects.
+fn greedy(mut pairs: Vec<Candidate>) -> impl Iterator<Item = (usize, usize)> {
     pairs.sort_unstable_by(|one, other| {
         let weights = other.weight.total_cmp(&one.weight);
         weights.then((one.before, one.now).cmp(&(other.before, other.now)))
@@ -78,8 +78,8 @@ fn heaviest_first(mut pairs: Vec<Pair>) -> impl Iterator<Item = (usize, usize)> 
     })
 }
 
-/// Pairs that have an object in common with others of the same group only.
-fn groups(pairs: &[Pair]) -> Vec<Vec<Pair>> {
+/// Splits pairs into groups that have no object in common.
+fn groups(pairs: &[Candidate]) -> Vec<Vec<Candidate>> {
     let befores = pairs.iter().map(|pair| pair.before + 1).max().unwrap_or(0);
     let nows = pairs.iter().map(|pair| pair.now + 1).max().unwrap_or(0);
     let mut parents: Vec<usize> = (0..befores + nows).collect();
@@ -97,7 +97,7 @@ fn groups(pairs: &[Pair]) -> Vec<Vec<Pair>> {
         );
         parents[one] = other;
     }
-    let mut by_root = BTreeMap::<usize, Vec<Pair>>::new();
+    let mut by_root = BTreeMap::<usize, Vec<Candidate>>::new();
     for pair in pairs {
         let root = root(&mut parents, pair.before);
         by_root.entry(root).or_default().push(*pair);
@@ -110,9 +110,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_for_all_is_chosen() {
-        // Each for itself, the second pair would be the first choice of both.
-        let pair = |before, now, weight| Pair {
+    fn the_sum_of_weights_is_maximal() {
+        // Greedily, the second pair would be chosen.
+        let pair = |before, now, weight| Candidate {
             before,
             now,
             weight,
@@ -123,27 +123,27 @@ mod tests {
             pair(1, 1, 1.1),
             pair(5, 7, 0.1),
         ];
-        assert_eq!(assigned(&pairs), [(0, 0), (1, 1), (5, 7)]);
-        // More objects in the frame before than in this one.
+        assert_eq!(assign(&pairs), [(0, 0), (1, 1), (5, 7)]);
+        // More objects in the previous frame than in this one.
         let pairs = [pair(0, 3, 1.0), pair(1, 3, 1.5), pair(2, 3, 0.5)];
-        assert_eq!(assigned(&pairs), [(1, 3)]);
-        assert!(assigned(&[]).is_empty());
+        assert_eq!(assign(&pairs), [(1, 3)]);
+        assert!(assign(&[]).is_empty());
     }
 
     #[test]
     fn a_dense_field_that_jumps_is_assigned_at_once() {
-        // All in one group: each may be the one beside it, too, which is less like it. Solved exactly so many would
-        // take minutes.
+        // All in one group, because each may also be its neighbour, with less weight. Solving it exactly would take
+        // minutes.
         let count = 20_000;
-        let pair = |before, now, weight| Pair {
+        let pair = |before, now, weight| Candidate {
             before,
             now,
             weight,
         };
-        let pairs: Vec<Pair> = (0..count)
+        let pairs: Vec<Candidate> = (0..count)
             .flat_map(|at| [pair(at, at, 0.9), pair(at, at + 1, 0.5)])
             .collect();
         let same: Vec<_> = (0..count).map(|at| (at, at)).collect();
-        assert_eq!(assigned(&pairs), same);
+        assert_eq!(assign(&pairs), same);
     }
 }

@@ -1,30 +1,30 @@
 //! Connected components of a mask.
 
-/// Which pixels touch.
+/// Which neighbours of a pixel are connected with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Connectivity {
-    /// The four that share an edge.
+    /// The four neighbours that share an edge.
     #[default]
     Edges,
-    /// The eight that share an edge or a corner.
+    /// The eight neighbours that share an edge or a corner.
     Corners,
 }
 
-/// Finds the connected components of masks, row by row: pixels of one class (other than 0, the
-/// background) that touch belong together.
+/// Finds the connected components of masks, row by row: connected pixels of one class (other than 0, the
+/// background).
 ///
-/// It keeps its working memory, so that one after another costs no allocation.
+/// Keeps its working memory.
 #[derive(Debug, Default)]
 pub struct Components {
     connectivity: Connectivity,
-    /// Runs of the row above and of the row at hand.
+    /// Runs of the row above and of the current row.
     above: Vec<Run>,
     here: Vec<Run>,
-    /// For each run the run that it was joined to; a run of its own points to itself.
+    /// The parent of each run in the disjoint-set forest; a root is its own parent.
     parents: Vec<usize>,
-    /// For each run that points to itself, the pixels of its component so far.
+    /// For each root, the pixels of its component so far.
     areas: Vec<usize>,
-    /// For each run that points to itself, the number of its component.
+    /// For each root, the number of its component.
     numbers: Vec<u32>,
 }
 
@@ -40,7 +40,7 @@ struct Run {
 }
 
 impl Components {
-    /// Finds components of pixels that touch as `connectivity` says.
+    /// Finds components by `connectivity`.
     pub fn new(connectivity: Connectivity) -> Self {
         Components {
             connectivity,
@@ -48,14 +48,14 @@ impl Components {
         }
     }
 
-    /// Changes which pixels touch.
+    /// Changes the connectivity.
     pub fn set_connectivity(&mut self, connectivity: Connectivity) {
         self.connectivity = connectivity;
     }
 
-    /// Numbers the components of at least `min_area` pixels 1, 2, 3 and so on, in the order of their
-    /// first pixel, row by row, and returns how many there are. `labels`, of the length of `mask`,
-    /// gets the number of each pixel, 0 where there is none.
+    /// Numbers the components of at least `min_area` pixels from 1 on, in the order of their first pixels, row by row,
+    /// and returns how many there are. Writes the number of each pixel, 0 for none, into `labels`, of the length of
+    /// `mask`.
     pub fn label(
         &mut self,
         mask: &[u8],
@@ -65,8 +65,7 @@ impl Components {
     ) -> usize {
         self.find(mask, width);
         let width = width.max(1);
-        // By the run that stands for a component, which is its first: a run after it has no number
-        // of its own.
+        // Indexed by root, which is the first run of a component: later runs have no number of their own.
         self.numbers.clear();
         self.numbers.resize(self.parents.len(), 0);
         let (mut count, mut id) = (0, 0);
@@ -124,9 +123,9 @@ impl Components {
         }
     }
 
-    /// Joins the runs of the row to those above that they touch.
+    /// Joins the runs of the row with connected runs above.
     fn join(&mut self) {
-        // How far a run reaches beyond its own columns.
+        // How far a run extends beyond its own columns.
         let reach = match self.connectivity {
             Connectivity::Edges => 0,
             Connectivity::Corners => 1,
@@ -153,18 +152,18 @@ impl Components {
     }
 }
 
-/// Makes one component of those of two runs.
+/// Joins the components of two runs.
 fn join(parents: &mut [usize], areas: &mut [usize], one: usize, other: usize) {
     let (one, other) = (root(parents, one), root(parents, other));
-    // The older one stays, which keeps paths short: later rows meet it again.
-    let (stays, goes) = (one.min(other), one.max(other));
-    if stays != goes {
-        parents[goes] = stays;
-        areas[stays] += areas[goes];
+    // The older root is kept, which keeps paths short.
+    let (kept, joined) = (one.min(other), one.max(other));
+    if kept != joined {
+        parents[joined] = kept;
+        areas[kept] += areas[joined];
     }
 }
 
-/// The run that stands for the component of `id`. Shortens the way there for the next time.
+/// The root of the component of `id`, with path halving.
 fn root(parents: &mut [usize], mut id: usize) -> usize {
     while parents[id] != id {
         parents[id] = parents[parents[id]];
@@ -179,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// Areas of the components by flooding from every pixel.
+    /// Areas of the components by flood fill from every pixel.
     fn flooded(mask: &[u8], width: usize, connectivity: Connectivity) -> Vec<usize> {
         let mut seen = vec![false; mask.len()];
         let mut areas = Vec::new();
@@ -216,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_what_flooding_finds(
+        fn equals_flood_fill(
             width in 1usize..24,
             pixels in prop::collection::vec(0u8..3, 1..500),
             min_area in 0usize..6,
@@ -229,9 +228,9 @@ mod tests {
             let mut labels = vec![9; mask.len()];
             let mut components = Components::new(connectivity);
             let count = components.label(mask, width, min_area, &mut labels);
-            // The second time with working memory that is no longer empty.
+            // Again, with working memory that is no longer empty.
             prop_assert_eq!(components.label(mask, width, min_area, &mut labels), count);
-            // Flooding starts at the first pixel of each, so that the order is the same.
+            // Flood fill starts at the first pixel of each, so the order is the same.
             let areas: Vec<_> = (1..=count as u32)
                 .map(|number| labels.iter().filter(|label| **label == number).count())
                 .collect();
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn diagonal_neighbours_do_not_touch() {
+    fn corners_connect_only_with_that_connectivity() {
         let count = |connectivity, mask: &[u8]| {
             let mut labels = vec![0; mask.len()];
             Components::new(connectivity).label(mask, 2, 0, &mut labels)

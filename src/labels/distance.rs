@@ -1,21 +1,21 @@
-//! How far pixels are from the edge of their region.
+//! Distance of pixels from the edge of their region.
 
-/// Squared distances of an empty column, larger than any in a picture.
+/// Squared distance without an edge, larger than any in a picture.
 const FAR: f32 = 1e18;
 
 /// The Euclidean distance transform, in two passes over lower envelopes of parabolas (Felzenszwalb and
 /// Huttenlocher, Distance Transforms of Sampled Functions, 2012). Keeps its working memory.
 #[derive(Debug, Default)]
-pub struct Distance {
-    /// Where the parabolas of the envelope stand, and from where on each is the lowest.
+pub struct DistanceTransform {
+    /// The vertices of the parabolas of the envelope, and from where on each is the lowest.
     places: Vec<usize>,
     from: Vec<f32>,
     line: Vec<f32>,
 }
 
-impl Distance {
-    /// Writes into `distances` how far each pixel of `regions`, rows of `width` pixels, is from the next one of
-    /// another value, in pixels; 0 where the value is 0. Beyond the frame a region goes on.
+impl DistanceTransform {
+    /// Writes into `distances` how far each pixel of `regions`, rows of `width` pixels, is from the nearest pixel of
+    /// another value, in pixels; 0 where the value is 0. Regions continue beyond the frame.
     pub fn transform(&mut self, regions: &[u32], width: usize, distances: &mut Vec<f32>) {
         distances.clear();
         distances.resize(regions.len(), 0.0);
@@ -31,7 +31,7 @@ impl Distance {
         let height = regions.len() / width;
         for x in 0..width {
             let mut start = 0;
-            // Only within a run of one value: whatever is beyond it is its edge.
+            // Only within a run of one value: its ends are edges.
             for y in 1..=height {
                 if y == height || regions[y * width + x] != regions[start * width + x] {
                     if regions[start * width + x] != 0 {
@@ -46,7 +46,7 @@ impl Distance {
         }
     }
 
-    /// Takes in, for the rows from `start` to before `end` of column `x`, what is above and below.
+    /// Adds the distances along column `x`, for the rows `start..end`.
     fn along_column(
         &mut self,
         distances: &mut [f32],
@@ -93,10 +93,10 @@ impl Distance {
                 return;
             };
             let rise = value(&self.line, place) - value(&self.line, last);
-            let meets = rise / (2.0 * (place - last) as f32);
-            if meets > self.from[self.from.len() - 1] {
+            let crossing = rise / (2.0 * (place - last) as f32);
+            if crossing > self.from[self.from.len() - 1] {
                 self.places.push(place);
-                self.from.push(meets);
+                self.from.push(crossing);
                 return;
             }
             self.places.pop();
@@ -142,13 +142,13 @@ mod tests {
             pixels in prop::collection::vec(0u32..3, 1..150),
             scale in 1usize..5,
         ) {
-            // Regions of several pixels, not noise.
+            // Regions of several pixels instead of noise.
             let height = pixels.len() / width;
             let regions: Vec<u32> = (0..width * height)
                 .map(|at| pixels[(at / width / scale) * width + (at % width) / scale])
                 .collect();
             let mut found = Vec::new();
-            Distance::default().transform(&regions, width, &mut found);
+            DistanceTransform::default().transform(&regions, width, &mut found);
             for at in 0..regions.len() {
                 let away = |other: usize| {
                     let x = (at % width).abs_diff(other % width) as f32;

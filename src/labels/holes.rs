@@ -1,21 +1,21 @@
-//! Holes: background that an object goes around.
+//! Fills holes: background enclosed by an object.
 
 use super::components::{Components, Connectivity};
 
-/// Finds holes and fills them. Keeps its working memory.
+/// Finds and fills holes. Keeps its working memory.
 #[derive(Debug, Default)]
-pub struct Holes {
+pub struct HoleFiller {
     components: Components,
     background: Vec<u8>,
     numbers: Vec<u32>,
     open: Vec<bool>,
-    /// The class that fills each hole; 0 for one that was not come to yet.
+    /// The class that fills each hole; 0 before its first pixel.
     classes: Vec<u8>,
 }
 
-impl Holes {
-    /// Gives background that does not reach the edge of the frame the class of what goes around it. What touches
-    /// in objects as `connectivity` says does not in the background, or a ring of corners would hold nothing.
+impl HoleFiller {
+    /// Fills background that does not reach the edge of the frame with the class that encloses it. The background has
+    /// the opposite of the objects' `connectivity`: with the same one, it would leak through a ring of corners.
     pub fn fill(&mut self, mask: &mut [u8], width: usize, connectivity: Connectivity) {
         if width == 0 {
             return;
@@ -49,7 +49,7 @@ impl Holes {
             if number != 0 && !self.open[number] {
                 let class = &mut self.classes[number];
                 if *class == 0 {
-                    // To the left of its first pixel is what is around it; later on that may be within it.
+                    // The pixel left of the first one is outside the hole; later ones may be inside.
                     *class = mask[at - 1];
                 }
                 mask[at] = *class;
@@ -64,12 +64,12 @@ mod tests {
 
     fn filled(mask: &[u8], width: usize, connectivity: Connectivity) -> Vec<u8> {
         let mut mask = mask.to_vec();
-        Holes::default().fill(&mut mask, width, connectivity);
+        HoleFiller::default().fill(&mut mask, width, connectivity);
         mask
     }
 
     #[test]
-    fn what_is_enclosed_is_filled() {
+    fn holes_are_filled() {
         let ring = [
             0, 0, 0, 0, 0, //
             0, 2, 2, 2, 0, //
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(filled(&ring, 5, Connectivity::Edges), full);
         let mut open = ring;
         open[6] = 0;
-        // A ring with a gap at its corner holds only where corners touch.
+        // A ring with a gap at its corner is closed only if corners connect.
         assert_eq!(filled(&open, 5, Connectivity::Edges), open);
         let mut full = open;
         full[12] = 2;
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_within_a_hole_stays_as_it_is() {
+    fn objects_within_a_hole_stay() {
         let cell = [
             0, 0, 0, 0, 0, 0, 0, //
             0, 1, 1, 1, 1, 1, 0, //
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reaches_the_edge_is_not() {
+    fn background_at_the_edge_is_not_a_hole() {
         let bay = [1, 1, 1, 1, 0, 0, 1, 1, 1];
         assert_eq!(filled(&bay, 3, Connectivity::Edges), bay);
         assert!(filled(&[], 0, Connectivity::Edges).is_empty());

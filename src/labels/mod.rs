@@ -1,16 +1,16 @@
-//! From classes to objects: which pixels belong together, and what can be measured on them.
+//! From classes to objects: which pixels belong together, and the measures of each object.
 
 mod assignment;
 mod components;
 mod distance;
 mod holes;
 mod measures;
-mod nearby;
 mod objects;
+mod spatial_index;
 mod tracks;
 mod watershed;
 
 pub use components::{Components, Connectivity};
 pub use measures::Object;
-pub use objects::{Labelled, Labeller, MOST_OBJECTS, Rules, Split, TooMany};
-pub use tracks::{Events, Tracker};
+pub use objects::{LabelledMask, Labeller, MOST_OBJECTS, ObjectRules, Split, TooManyObjects};
+pub use tracks::{TrackEvents, Tracker};

@@ -1,45 +1,45 @@
-//! A mask in, numbered objects with their measures out.
+//! Finds the objects of a mask, numbered and with their measures.
 
 use super::components::{Components, Connectivity};
-use super::distance::Distance;
-use super::holes::Holes;
+use super::distance::DistanceTransform;
+use super::holes::HoleFiller;
 use super::measures::{Object, perimeters};
-use super::watershed::{Heights, Parting, Watershed};
+use super::watershed::{Heights, SplitCriterion, Watershed};
 
 /// Most objects of a frame: labels are numbers of 16 bits.
 pub const MOST_OBJECTS: usize = u16::MAX as usize;
 
-/// Steps that a watershed sorts in, for each pixel of distance.
+/// Steps in which a watershed sorts distances, per pixel.
 const STEPS_OF_DISTANCE: f32 = 16.0;
 
-/// The same for probabilities, from 0 to 1.
+/// Steps in which it sorts probabilities, from 0 to 1.
 const STEPS_OF_PROBABILITY: f32 = 4096.0;
 
 /// What counts as an object.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rules {
-    /// Which pixels touch.
+pub struct ObjectRules {
+    /// Which pixels are connected.
     pub connectivity: Connectivity,
-    /// Whether background that an object goes around is a part of it.
+    /// Whether background enclosed by an object is a part of it.
     pub fill_holes: bool,
-    /// How objects that touch are told apart.
+    /// How touching objects are separated.
     pub split: Split,
-    /// Two pieces of a region are two objects where the neck between them is lower than the lower of both by more
+    /// Two pieces of a region are two objects if the neck between them is lower than the lower of both peaks by more
     /// than this share, `0..=1`.
     pub split_depth: f32,
-    /// Probability above which pixels are of the core of an object, for [`Split::Cores`], `0..=1`.
+    /// Probability above which pixels belong to the core of an object, for [`Split::Cores`], `0..=1`.
     pub core_threshold: f32,
-    /// Pixels of the smallest object, and of the smallest core.
+    /// Smallest area of an object, and of a core, in pixels.
     pub min_area: usize,
-    /// Pixels of the largest.
+    /// Largest area of an object, in pixels.
     pub max_area: usize,
-    /// Whether objects that touch the edge of the frame are left out.
+    /// Whether objects that touch the edge of the frame are excluded.
     pub exclude_border: bool,
 }
 
-impl Default for Rules {
+impl Default for ObjectRules {
     fn default() -> Self {
-        Rules {
+        ObjectRules {
             connectivity: Connectivity::default(),
             fill_holes: false,
             split: Split::default(),
@@ -52,10 +52,9 @@ impl Default for Rules {
     }
 }
 
-impl Rules {
-    /// Whether they leave anything out or put it in, or tell apart what touches: whether there is more to objects
-    /// than connected pixels.
-    pub fn choose(&self) -> bool {
+impl ObjectRules {
+    /// Whether objects by these rules may differ from the connected components of the mask.
+    pub fn filters_or_splits(&self) -> bool {
         self.fill_holes
             || self.split != Split::Off
             || self.min_area > 1
@@ -64,75 +63,76 @@ impl Rules {
     }
 }
 
-/// How objects that touch are told apart.
+/// How touching objects are separated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Split {
     /// Not at all.
     #[default]
     Off,
-    /// Where they are narrow: a watershed of how far pixels are from the edge.
+    /// Where they are narrow: by a watershed of the distance from the edge.
     Distance,
-    /// Where the network is less sure of them: a watershed of the probability.
+    /// Where the network is less certain: by a watershed of the probability.
     Probability,
-    /// Each grows from a core that the network is sure of, downhill in the probability; what has no core is none.
+    /// Each grows downhill in the probability from a core of which the network is certain; without a core there is no
+    /// object.
     Cores,
 }
 
 /// There are more objects than labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there are {0} objects in a frame, and labels go up to {MOST_OBJECTS}: set min-area, so that specks don't count"
+    "a frame has {0} objects, but labels only go up to {MOST_OBJECTS}: set min-area to ignore specks"
 )]
-pub struct TooMany(
+pub struct TooManyObjects(
     /// How many there are.
     pub usize,
 );
 
-/// What was found in a mask.
+/// The objects found in a mask.
 #[derive(Clone, Debug, Default)]
-pub struct Labelled {
-    /// Those that count, in the order of their first pixels, row by row.
+pub struct LabelledMask {
+    /// The objects that count, in the order of their first pixels, row by row.
     pub objects: Vec<Object>,
-    /// The number of the object of each pixel, 0 where there is none.
+    /// The number of the object of each pixel, 0 for none.
     pub labels: Vec<u16>,
-    /// The mask with its holes filled, where rules ask for that.
+    /// The mask with its holes filled, if the rules fill holes.
     pub filled: Vec<u8>,
 }
 
-/// Finds objects. Keeps its working memory, so that one frame after another costs no allocation.
+/// Finds objects. Keeps its working memory.
 #[derive(Debug, Default)]
 pub struct Labeller {
     components: Components,
-    holes: Holes,
-    distance: Distance,
+    holes: HoleFiller,
+    distance: DistanceTransform,
     watershed: Watershed,
     filled: Vec<u8>,
     distances: Vec<f32>,
-    /// The number that each pixel has at first, with what will be left out: there may be more than labels.
+    /// The region of each pixel, including those that will be excluded: there may be more than labels.
     regions: Vec<u32>,
     labels: Vec<u16>,
     objects: Vec<Object>,
-    /// By the number of a region, the one that it gets; 0 for what is left out.
+    /// The object number of each region; 0 if it is excluded.
     numbers: Vec<u32>,
 }
 
 impl Labeller {
-    /// Finds the objects of `mask`, rows of `width` pixels, by `rules`, with the foreground's `probability` of each
-    /// pixel where there is one. Their numbers follow the order of their first pixels, row by row.
+    /// Finds the objects of `mask`, rows of `width` pixels, by `rules`, with the `probability` of the foreground if it
+    /// is known. They are numbered in the order of their first pixels, row by row.
     ///
     /// # Errors
-    /// If there are more than labels can tell apart.
+    /// If there are more than labels can distinguish.
     pub fn label(
         &mut self,
         mask: &[u8],
         probability: Option<&[f32]>,
         width: usize,
-        rules: &Rules,
-    ) -> Result<(), TooMany> {
+        rules: &ObjectRules,
+    ) -> Result<(), TooManyObjects> {
         if !rules.fill_holes {
             return self.label_filled(mask, probability, width, rules);
         }
-        // Taken out, so that all else can be worked with meanwhile.
+        // Taken, so that `self` can be borrowed meanwhile.
         let mut filled = std::mem::take(&mut self.filled);
         filled.clear();
         filled.extend_from_slice(mask);
@@ -147,24 +147,24 @@ impl Labeller {
         mask: &[u8],
         probability: Option<&[f32]>,
         width: usize,
-        rules: &Rules,
-    ) -> Result<(), TooMany> {
+        rules: &ObjectRules,
+    ) -> Result<(), TooManyObjects> {
         self.regions.clear();
         self.regions.resize(mask.len(), 0);
         self.components.set_connectivity(rules.connectivity);
         self.components.label(mask, width, 0, &mut self.regions);
-        self.part(probability.filter(|p| p.len() == mask.len()), width, rules);
+        self.split_touching(probability.filter(|p| p.len() == mask.len()), width, rules);
         self.measure(mask, width);
-        self.choose(width, rules)
+        self.number_objects(width, rules)
     }
 
-    /// Tells objects apart that touch.
-    fn part(&mut self, probability: Option<&[f32]>, width: usize, rules: &Rules) {
-        let parting = match (rules.split, probability) {
-            // Without probabilities it is not known what is sure.
+    /// Separates touching objects.
+    fn split_touching(&mut self, probability: Option<&[f32]>, width: usize, rules: &ObjectRules) {
+        let criterion = match (rules.split, probability) {
+            // Cores need probabilities.
             (Split::Off, _) | (Split::Cores, None) => return,
-            (Split::Distance | Split::Probability, _) => Parting::Depth(rules.split_depth),
-            (Split::Cores, Some(_)) => Parting::Cores {
+            (Split::Distance | Split::Probability, _) => SplitCriterion::Depth(rules.split_depth),
+            (Split::Cores, Some(_)) => SplitCriterion::Cores {
                 level: rules.core_threshold,
                 area: rules.min_area,
             },
@@ -185,37 +185,37 @@ impl Labeller {
         };
         let regions = &mut self.regions;
         self.watershed
-            .split(regions, width, heights, parting, rules.connectivity);
+            .split(regions, width, heights, criterion, rules.connectivity);
     }
 
-    /// The mask of the last objects with its holes filled, where rules ask for that.
+    /// The last mask with its holes filled, if the rules fill holes.
     pub fn filled(&self) -> &[u8] {
         &self.filled
     }
 
-    /// What was found last.
+    /// The objects found last.
     pub fn objects(&self) -> &[Object] {
         &self.objects
     }
 
-    /// The number of the object of each pixel, 0 where there is none. Where there were too many, objects share numbers.
+    /// The number of the object of each pixel, 0 for none. If there were too many, objects share numbers.
     pub fn labels(&self) -> &[u16] {
         &self.labels
     }
 
-    /// Both, for a [`Tracker`](super::Tracker), which gives other numbers: a label's object is the one of its place in the list, from 1 on.
+    /// Objects and labels, for a [`Tracker`](super::Tracker), which renumbers them: label n belongs to the n-th object.
     pub fn parts_mut(&mut self) -> (&mut [Object], &mut [u16]) {
         (&mut self.objects, &mut self.labels)
     }
 
-    /// Hands over what was found last, and takes the room of what was in its place for the next.
-    pub fn hand_over(&mut self, found: &mut Labelled) {
+    /// Swaps the last results with `found`, whose memory is used for the next ones.
+    pub fn swap_results(&mut self, found: &mut LabelledMask) {
         std::mem::swap(&mut self.objects, &mut found.objects);
         std::mem::swap(&mut self.labels, &mut found.labels);
         std::mem::swap(&mut self.filled, &mut found.filled);
     }
 
-    /// Measures how long the edge of each object is.
+    /// Measures the perimeter of each object.
     pub fn measure_perimeters(&mut self, width: usize) {
         let objects = &mut self.objects;
         perimeters(&self.labels, width, |number, length| {
@@ -225,8 +225,8 @@ impl Labeller {
         });
     }
 
-    /// Measures the mean of the picture on each object: `pixels` calls what it is given with the row, the first
-    /// column and the values of each piece of it.
+    /// Measures the mean of the picture on each object: `pixels` calls its argument with the row, the first column and
+    /// the values of each chunk of the picture.
     pub fn measure_intensities(
         &mut self,
         width: usize,
@@ -282,8 +282,8 @@ impl Labeller {
         }
     }
 
-    /// Leaves out what does not count, and numbers the rest.
-    fn choose(&mut self, width: usize, rules: &Rules) -> Result<(), TooMany> {
+    /// Excludes objects that do not count, and numbers the rest.
+    fn number_objects(&mut self, width: usize, rules: &ObjectRules) -> Result<(), TooManyObjects> {
         let height = self.regions.len() / width.max(1);
         let mut count = 0;
         for object in &mut self.objects {
@@ -307,7 +307,7 @@ impl Labeller {
         if count as usize > MOST_OBJECTS {
             self.labels.extend(numbers.map(shared_label));
             self.objects.clear();
-            return Err(TooMany(count as usize));
+            return Err(TooManyObjects(count as usize));
         }
         self.labels.extend(numbers.map(|number| number as u16));
         self.objects.retain(|object| object.number != 0);
@@ -315,7 +315,7 @@ impl Labeller {
     }
 }
 
-/// A label for one of too many objects, which others have too: enough to draw them apart.
+/// A label for one of too many objects, shared with others: enough to draw them.
 fn shared_label(number: u32) -> u16 {
     match number.checked_sub(1) {
         Some(index) => 1 + (index % MOST_OBJECTS as u32) as u16,

@@ -1,87 +1,87 @@
-//! The same object keeps its number from frame to frame.
+//! Tracking: an object keeps its number from frame to frame.
 
 use std::collections::HashMap;
 
-use super::assignment::{Pair, assigned};
+use super::assignment::{Candidate, assign};
 use super::measures::Object;
-use super::nearby::Nearby;
 use super::objects::MOST_OBJECTS;
+use super::spatial_index::SpatialIndex;
 
-/// An object that lost its last pixels of overlap may have moved this far, as a multiple of its diameter.
+/// Largest movement of an object without overlap, as a multiple of its diameter.
 const REACH: f64 = 1.5;
 
-/// Frames for which an object that was not found is looked for again.
+/// Frames for which the tracker keeps looking for a lost object.
 const PATIENCE: u32 = 2;
 
-/// The new part of an object that has divided covers at least this share of it.
-const LEAST_OF_A_HALF: f64 = 0.15;
+/// The new half of a divided object overlaps at least this share of it.
+const MIN_HALF: f64 = 0.15;
 
-/// Neither part of an object that has divided has more than this share of its area.
-const MOST_OF_A_HALF: f64 = 0.8;
+/// Neither half of a divided object has more than this share of its area.
+const MAX_HALF: f64 = 0.8;
 
-/// Gives objects numbers that they keep. Two objects of neighbouring frames are taken for the same by how much they
-/// overlap or, where none does, by how near they are, such that the sum over all is largest.
+/// Gives objects numbers that they keep. Objects of consecutive frames are matched by overlap or, without any overlap,
+/// by distance, so that the total weight is largest.
 #[derive(Debug, Default)]
 pub struct Tracker {
-    /// The numbers of the frame before, pixel by pixel, with those of objects that were lost lately.
+    /// The numbers of the previous frame, pixel by pixel, including those of recently lost objects.
     before: Vec<u16>,
-    known: Vec<Known>,
-    /// Numbers that were given.
-    given: u32,
-    /// Pixels that an object of the frame before and one of this frame have in common: the number of the one, the label
-    /// of the other, and how many.
+    tracks: Vec<Track>,
+    /// The last number that was assigned.
+    last_number: u32,
+    /// Pixels that an object of the previous frame and one of this frame have in common: the number of the former, the
+    /// label of the latter, and the count.
     overlaps: Vec<(u32, u32, usize)>,
-    pairs: Vec<Pair>,
-    events: Events,
+    candidates: Vec<Candidate>,
+    events: TrackEvents,
 }
 
-/// An object of the frame before, or one that was lost lately.
+/// An object of the previous frame, or a recently lost one.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct Track {
     number: u32,
     area: f64,
     centroid: (f64, f64),
-    /// Frames since it was found.
+    /// Frames since it was last found.
     lost: u32,
 }
 
-impl Known {
+impl Track {
     /// How far it may have moved, in pixels.
     fn reach(&self) -> f64 {
         REACH * 2.0 * (self.area / std::f64::consts::PI).sqrt()
     }
 }
 
-/// What changed from one frame to the next, by numbers.
+/// Changes from one frame to the next, by object numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Events {
-    /// Whether all numbers were given, and begin at 1 again: objects that were there before are forgotten, and those
-    /// that are there count as born.
-    pub begun_anew: bool,
-    /// Objects that were not there before; halves of one that has divided are not among them.
+pub struct TrackEvents {
+    /// Whether all numbers were used up and start at 1 again: earlier objects are forgotten, and present ones count as
+    /// born.
+    pub renumbered: bool,
+    /// New objects; halves of divided ones are not among them.
     pub births: Vec<u32>,
-    /// Objects that were not found again: their numbers are given up.
+    /// Objects that were not found again: their numbers are retired.
     pub deaths: Vec<u32>,
-    /// Objects that have divided, and what became of them.
+    /// Objects that have divided, each with its two halves.
     pub divisions: Vec<(u32, [u32; 2])>,
 }
 
-impl Events {
-    /// Adds what happened later. What happened before numbers began anew goes, since they mean other objects now; so
-    /// the lists don't grow without end.
-    pub fn append(&mut self, later: &Events) {
-        if later.begun_anew {
+impl TrackEvents {
+    /// Appends later events. Events before a renumbering are dropped, since the numbers mean other objects now; so the
+    /// lists don't grow without limit.
+    pub fn append(&mut self, later: &TrackEvents) {
+        if later.renumbered {
             self.clear();
-            self.begun_anew = true;
+            self.renumbered = true;
         }
         self.births.extend_from_slice(&later.births);
         self.deaths.extend_from_slice(&later.deaths);
         self.divisions.extend_from_slice(&later.divisions);
     }
 
-    /// Forgets all of them.
+    /// Removes all events.
     pub fn clear(&mut self) {
-        self.begun_anew = false;
+        self.renumbered = false;
         self.births.clear();
         self.deaths.clear();
         self.divisions.clear();
@@ -89,37 +89,42 @@ impl Events {
 }
 
 impl Tracker {
-    /// Forgets all objects; numbers begin at 1 again.
+    /// Forgets all objects; numbers start at 1 again.
     pub fn reset(&mut self) {
         self.before.clear();
-        self.known.clear();
-        self.given = 0;
+        self.tracks.clear();
+        self.last_number = 0;
     }
 
-    /// Forgets the objects, which are not followed for a while, but not which numbers were given.
-    pub fn lose_sight(&mut self) {
-        if !self.known.is_empty() {
-            self.known.clear();
+    /// Forgets all objects, for a pause in tracking, but not which numbers were used.
+    pub fn forget_objects(&mut self) {
+        if !self.tracks.is_empty() {
+            self.tracks.clear();
             self.before.fill(0);
         }
     }
 
-    /// Gives `objects` of a frame, and their pixels in `labels`, the numbers of those they were in the frame
-    /// before, and others new ones. Frames of another size begin anew. Unless the mask `is_new`, it is the one of the
-    /// frame before once more, and objects that are lost are not lost for longer by it.
+    /// Gives `objects` of a frame, and their pixels in `labels`, the numbers they had in the previous frame, and new
+    /// objects new numbers. A frame of another size resets the tracker. Unless `is_new`, the mask is the previous one
+    /// again, which doesn't count towards the time for which objects are lost.
     ///
-    /// No number is given twice until all are given. Then they begin at 1 again, and so does all else.
-    pub fn follow(&mut self, objects: &mut [Object], labels: &mut [u16], is_new: bool) -> &Events {
+    /// No number is used twice until all are used up. Then the tracker starts again, with number 1.
+    pub fn follow(
+        &mut self,
+        objects: &mut [Object],
+        labels: &mut [u16],
+        is_new: bool,
+    ) -> &TrackEvents {
         if self.before.len() != labels.len() {
             self.reset();
             self.before.resize(labels.len(), 0);
         }
         self.events.clear();
-        self.overlap(labels);
-        self.pair(objects);
-        let numbers = match self.number(objects) {
+        self.count_overlaps(labels);
+        self.find_candidates(objects);
+        let numbers = match self.assign_numbers(objects) {
             Some(numbers) => numbers,
-            None => self.begin_anew(objects.len()),
+            None => self.renumber(objects.len()),
         };
         for (object, number) in objects.iter_mut().zip(&numbers) {
             object.number = *number;
@@ -134,40 +139,40 @@ impl Tracker {
         &self.events
     }
 
-    /// The number of each of `objects`; none where there are no more to give.
-    fn number(&mut self, objects: &[Object]) -> Option<Vec<u32>> {
+    /// The number of each of `objects`; `None` if numbers are used up.
+    fn assign_numbers(&mut self, objects: &[Object]) -> Option<Vec<u32>> {
         let mut numbers = vec![0; objects.len()];
-        for (before, now) in assigned(&self.pairs) {
-            numbers[now] = self.known[before].number;
+        for (before, now) in assign(&self.candidates) {
+            numbers[now] = self.tracks[before].number;
         }
-        self.divide(objects, &mut numbers);
+        self.find_divisions(objects, &mut numbers);
         for number in numbers.iter_mut().filter(|number| **number == 0) {
-            *number = next(&mut self.given)?;
+            *number = next_number(&mut self.last_number)?;
             self.events.births.push(*number);
         }
         Some(numbers)
     }
 
-    /// Forgets which numbers were given, and gives `count` objects the first ones.
-    fn begin_anew(&mut self, count: usize) -> Vec<u32> {
-        self.lose_sight();
+    /// Starts again, with the first numbers for `count` objects.
+    fn renumber(&mut self, count: usize) -> Vec<u32> {
+        self.forget_objects();
         self.events.clear();
-        self.events.begun_anew = true;
+        self.events.renumbered = true;
         let numbers: Vec<u32> = (1..).take(count).collect();
-        self.given = numbers.last().copied().unwrap_or(0);
+        self.last_number = numbers.last().copied().unwrap_or(0);
         self.events.births.extend_from_slice(&numbers);
         numbers
     }
 
-    /// Counts the pixels that objects of the frame before and of this one have in common.
-    fn overlap(&mut self, labels: &[u16]) {
+    /// Counts the pixels that objects of the previous frame and of this one have in common.
+    fn count_overlaps(&mut self, labels: &[u16]) {
         let pixels = self.before.iter().zip(labels);
         let both = pixels.filter(|(before, now)| **before != 0 && **now != 0);
         self.overlaps.clear();
         for (before, now) in both {
             let pair = (u32::from(*before), u32::from(*now));
             match self.overlaps.last_mut() {
-                // Most neighbours are of the same pair.
+                // Most neighbouring pixels belong to the same pair.
                 Some((b, n, count)) if (*b, *n) == pair => *count += 1,
                 _ => self.overlaps.push((pair.0, pair.1, 1)),
             }
@@ -182,15 +187,15 @@ impl Tracker {
         });
     }
 
-    /// Finds out which objects may be the same.
-    fn pair(&mut self, objects: &[Object]) {
-        self.pairs.clear();
-        self.known.sort_unstable_by_key(|known| known.number);
-        let mut overlapped = vec![false; self.known.len()];
+    /// Finds objects that may be the same.
+    fn find_candidates(&mut self, objects: &[Object]) {
+        self.candidates.clear();
+        self.tracks.sort_unstable_by_key(|track| track.number);
+        let mut overlapped = vec![false; self.tracks.len()];
         for (number, label, pixels) in &self.overlaps {
             let found = self
-                .known
-                .binary_search_by_key(number, |known| known.number);
+                .tracks
+                .binary_search_by_key(number, |track| track.number);
             let (Ok(before), Some(now)) = (found, (*label as usize).checked_sub(1)) else {
                 continue;
             };
@@ -199,30 +204,31 @@ impl Tracker {
             };
             overlapped[before] = true;
             let both = *pixels as f64;
-            let union = self.known[before].area + object.area as f64 - both;
-            // Any overlap counts for more than mere nearness.
-            self.pairs.push(Pair {
+            let union = self.tracks[before].area + object.area as f64 - both;
+            // Any overlap outweighs distance alone.
+            self.candidates.push(Candidate {
                 before,
                 now,
                 weight: 1.0 + both / union.max(1.0),
             });
         }
-        let lonely = || {
-            self.known
+        let without_overlap = || {
+            self.tracks
                 .iter()
                 .enumerate()
                 .filter(|(at, _)| !overlapped[*at])
         };
-        let grid = Nearby::new(objects, lonely().map(|(_, known)| known.reach()));
-        for (before, known) in lonely() {
-            let reach = known.reach();
-            for now in grid.around(known.centroid, reach) {
+        let reaches = without_overlap().map(|(_, track)| track.reach());
+        let index = SpatialIndex::new(objects, reaches);
+        for (before, track) in without_overlap() {
+            let reach = track.reach();
+            for now in index.around(track.centroid, reach) {
                 let object = &objects[now];
-                let away = distance(known.centroid, object.centroid);
+                let away = distance(track.centroid, object.centroid);
                 if away < reach {
-                    let ratio = known.area / object.area.max(1) as f64;
+                    let ratio = track.area / object.area.max(1) as f64;
                     let alike = ratio.min(1.0 / ratio);
-                    self.pairs.push(Pair {
+                    self.candidates.push(Candidate {
                         before,
                         now,
                         weight: (1.0 - away / reach) * alike,
@@ -230,13 +236,12 @@ impl Tracker {
                 }
             }
         }
-        self.pairs.retain(|pair| pair.weight > 0.0);
+        self.candidates.retain(|pair| pair.weight > 0.0);
     }
 
-    /// Takes two objects for the parts of one that has divided, where one of them is new and lies on it, and the other
-    /// would have its number.
-    fn divide(&mut self, objects: &[Object], numbers: &mut [u32]) {
-        // The object of the frame before that each has most pixels in common with.
+    /// Finds divisions: one of two objects would get the number of the divided one, the other is new and overlaps it.
+    fn find_divisions(&mut self, objects: &[Object], numbers: &mut [u32]) {
+        // The object of the previous frame with which each has most pixels in common.
         let mut parents = vec![(0, 0); objects.len()];
         for (parent, label, pixels) in &self.overlaps {
             let most = (*label as usize)
@@ -253,61 +258,62 @@ impl Tracker {
                 continue;
             }
             let found = self
-                .known
-                .binary_search_by_key(&parent, |known| known.number);
-            let (Ok(known), Some(&other)) = (found, places.get(&parent)) else {
+                .tracks
+                .binary_search_by_key(&parent, |track| track.number);
+            let (Ok(divided), Some(&other)) = (found, places.get(&parent)) else {
                 continue;
             };
-            let area = self.known[known].area;
+            let area = self.tracks[divided].area;
             let halves = [objects[now].area as f64, objects[other].area as f64];
-            let enough = pixels as f64 >= LEAST_OF_A_HALF * area;
-            if !enough || halves.iter().any(|half| *half > MOST_OF_A_HALF * area) {
+            let enough = pixels as f64 >= MIN_HALF * area;
+            if !enough || halves.iter().any(|half| *half > MAX_HALF * area) {
                 continue;
             }
-            let (Some(one), Some(two)) = (next(&mut self.given), next(&mut self.given)) else {
-                // Nor is there one for what has no number yet.
+            let mut next = || next_number(&mut self.last_number);
+            let (Some(one), Some(two)) = (next(), next()) else {
+                // Nor is there one for objects without a number.
                 return;
             };
             places.remove(&parent);
-            // In the order in which they come in the frame.
+            // In the order of the halves in the frame.
             (numbers[now.min(other)], numbers[now.max(other)]) = (one, two);
             self.events.divisions.push((parent, [one, two]));
-            // It is neither lost nor found.
-            self.known[known].lost = u32::MAX;
+            // The divided object is neither lost nor found.
+            self.tracks[divided].lost = u32::MAX;
         }
     }
 
-    /// Keeps what the next frame needs.
+    /// Keeps the state for the next frame.
     fn remember(&mut self, objects: &[Object], labels: &[u16], is_new: bool) {
-        let mut there: Vec<u32> = objects.iter().map(|object| object.number).collect();
-        there.sort_unstable();
-        let is_there = |number: u32| there.binary_search(&number).is_ok();
+        let mut present: Vec<u32> = objects.iter().map(|object| object.number).collect();
+        present.sort_unstable();
+        let is_present = |number: u32| present.binary_search(&number).is_ok();
         let events = &mut self.events;
-        self.known.retain_mut(|known| {
-            if known.lost == u32::MAX || is_there(known.number) {
+        self.tracks.retain_mut(|track| {
+            if track.lost == u32::MAX || is_present(track.number) {
                 return false;
             }
-            known.lost += u32::from(is_new);
-            let stays = known.lost <= PATIENCE;
-            if !stays {
-                // Not before: one that flickers would die each time, and be found again without a birth.
-                events.deaths.push(known.number);
+            track.lost += u32::from(is_new);
+            let keep = track.lost <= PATIENCE;
+            if !keep {
+                // Not earlier: a flickering object would die each time, and be found again without a birth.
+                events.deaths.push(track.number);
             }
-            stays
+            keep
         });
-        // What was lost stays where nothing else is. They are still in the order of their numbers.
-        let lost = &self.known;
+        // Lost objects keep their pixels unless others cover them. Tracks are still sorted by number.
+        let lost = &self.tracks;
         let is_lost = |number: u16| {
             let number = u32::from(number);
             lost.binary_search_by_key(&number, |l| l.number).is_ok()
         };
         for (before, now) in self.before.iter_mut().zip(labels) {
-            let stays = *now == 0 && *before != 0 && is_lost(*before);
-            if !stays {
+            let keep = *now == 0 && *before != 0 && is_lost(*before);
+            if !keep {
                 *before = *now;
             }
         }
-        self.known.extend(objects.iter().map(|object| Known {
+        self.tracks.extend(objects.iter().map(|object| Track {
             number: object.number,
             area: object.area as f64,
             centroid: object.centroid,
@@ -316,13 +322,13 @@ impl Tracker {
     }
 }
 
-/// The next number, unless all were given.
-fn next(given: &mut u32) -> Option<u32> {
-    if *given as usize >= MOST_OBJECTS {
+/// The next number, unless all are used up.
+fn next_number(last_number: &mut u32) -> Option<u32> {
+    if *last_number as usize >= MOST_OBJECTS {
         return None;
     }
-    *given += 1;
-    Some(*given)
+    *last_number += 1;
+    Some(*last_number)
 }
 
 fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {

@@ -1,26 +1,26 @@
-//! Splits what touches, where it is narrow.
+//! A watershed, to separate touching objects.
 
 use super::components::Connectivity;
 
-/// Most steps that heights are sorted in; whatever is higher is as high.
-const MOST_STEPS: usize = 1 << 16;
+/// Most steps in which heights are sorted; higher values count as the highest step.
+const MAX_STEPS: usize = 1 << 16;
 
-/// How high each pixel is.
+/// The height of each pixel.
 #[derive(Clone, Copy, Debug)]
 pub struct Heights<'a> {
     /// Row by row, in any unit.
     pub values: &'a [f32],
-    /// Steps that they are sorted in, for each unit: pixels of one step are flooded in the order of their place.
+    /// Steps per unit for sorting: pixels of one step are flooded in row order.
     pub steps: f32,
 }
 
-/// Which of two basins that meet stay apart.
+/// When two basins that meet stay separate.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Parting {
-    /// Those that meet at less than `1 - depth` of the lower of both peaks.
+pub enum SplitCriterion {
+    /// If they meet at less than `1 - depth` of the lower of both peaks.
     Depth(f32),
-    /// Those that have a core each: at least `area` pixels, at least one, that are higher than `level` and touch. What
-    /// has no core is no basin.
+    /// If each has a core: at least `area` connected pixels, at least one, that are higher than `level`. A basin
+    /// without a core is dropped.
     Cores {
         /// In the unit of the heights.
         level: f32,
@@ -29,17 +29,17 @@ pub enum Parting {
     },
 }
 
-/// A watershed that floods regions from their highest places down. Where two basins meet they become one, unless
-/// [`Parting`] keeps them apart, so that no markers are needed.
+/// A watershed that floods regions from their highest pixels down. Two basins that meet are merged unless the
+/// [`SplitCriterion`] keeps them separate, so that no markers are needed.
 #[derive(Debug, Default)]
 pub struct Watershed {
-    /// Where the pixels of each height begin.
+    /// Start of the pixels of each step in `order`.
     starts: Vec<u32>,
-    /// Pixels from the highest on. Like labels, they are numbers of 32 bits: the list takes half the memory.
+    /// Pixels from the highest on, with 32 bits to save memory.
     order: Vec<u32>,
-    /// The basin of each pixel that was flooded.
+    /// The basin of each pixel, 0 before it is flooded.
     basins: Vec<u32>,
-    /// For each basin the one that it became part of, or itself.
+    /// The basin into which each basin was merged, or itself.
     parents: Vec<u32>,
     /// The height of its peak.
     peaks: Vec<f32>,
@@ -48,19 +48,19 @@ pub struct Watershed {
 }
 
 impl Watershed {
-    /// Cuts each region of `labels` (rows of `width` pixels; 0 is none) into the basins of `heights` that `parting`
-    /// keeps apart. The numbers that come out are others, 1 and more, with gaps; 0 for what is no basin.
+    /// Splits each region of `labels` (rows of `width` pixels; 0 is none) into the basins of `heights` that `criterion`
+    /// keeps separate. The new numbers are 1 and more, with gaps; 0 for none.
     pub fn split(
         &mut self,
         labels: &mut [u32],
         width: usize,
         heights: Heights<'_>,
-        parting: Parting,
+        criterion: SplitCriterion,
         connectivity: Connectivity,
     ) {
-        let (level, smallest) = match parting {
-            Parting::Depth(_) => (f32::INFINITY, 0),
-            Parting::Cores { level, area } => (level, area.max(1)),
+        let (level, smallest) = match criterion {
+            SplitCriterion::Depth(_) => (f32::INFINITY, 0),
+            SplitCriterion::Cores { level, area } => (level, area.max(1)),
         };
         self.sort(labels, heights);
         self.parents.clear();
@@ -68,8 +68,8 @@ impl Watershed {
         self.cores.clear();
         self.basins.clear();
         self.basins.resize(labels.len(), 0);
-        // Number 0 is none.
-        self.begin(0.0);
+        // Number 0 is no basin.
+        self.add_basin(0.0);
         for index in 0..self.order.len() {
             let at = self.order[index] as usize;
             let height = heights.values[at];
@@ -82,26 +82,27 @@ impl Watershed {
                 own = match own {
                     0 => basin,
                     _ if own == basin => own,
-                    _ => self.meet(own, basin, height, parting),
+                    _ => self.merge_or_split(own, basin, height, criterion),
                 };
             }
             if own == 0 {
-                own = self.begin(height);
+                own = self.add_basin(height);
             }
             self.cores[own as usize] += usize::from(height > level);
             self.basins[at] = own;
         }
         for (at, label) in labels.iter_mut().enumerate() {
             let basin = self.root(self.basins[at]);
-            *label = match self.cores[basin as usize] >= smallest {
-                true => basin,
-                false => 0,
+            *label = if self.cores[basin as usize] >= smallest {
+                basin
+            } else {
+                0
             };
         }
     }
 
-    /// The number of a new basin.
-    fn begin(&mut self, peak: f32) -> u32 {
+    /// Adds a basin and returns its number.
+    fn add_basin(&mut self, peak: f32) -> u32 {
         let number = self.parents.len() as u32;
         self.parents.push(number);
         self.peaks.push(peak);
@@ -109,23 +110,31 @@ impl Watershed {
         number
     }
 
-    /// The basin of a pixel of this height at which two meet.
-    fn meet(&mut self, one: u32, other: u32, height: f32, parting: Parting) -> u32 {
+    /// Merges two basins that meet at a pixel of this height, unless `criterion` keeps them separate; returns the basin
+    /// of the pixel.
+    fn merge_or_split(
+        &mut self,
+        one: u32,
+        other: u32,
+        height: f32,
+        criterion: SplitCriterion,
+    ) -> u32 {
         let peak = |basin: u32| self.peaks[basin as usize];
-        let (higher, lower) = match peak(one) >= peak(other) {
-            true => (one, other),
-            false => (other, one),
+        let (higher, lower) = if peak(one) >= peak(other) {
+            (one, other)
+        } else {
+            (other, one)
         };
         let cores = [higher, lower].map(|basin| self.cores[basin as usize]);
-        let (apart, core) = match parting {
-            Parting::Depth(depth) => (height < (1.0 - depth) * peak(lower), 0),
-            Parting::Cores { level, .. } if height > level => (false, cores[0] + cores[1]),
-            Parting::Cores { area, .. } => (
+        let (separate, core) = match criterion {
+            SplitCriterion::Depth(depth) => (height < (1.0 - depth) * peak(lower), 0),
+            SplitCriterion::Cores { level, .. } if height > level => (false, cores[0] + cores[1]),
+            SplitCriterion::Cores { area, .. } => (
                 cores.iter().all(|core| *core >= area.max(1)),
                 cores[0].max(cores[1]),
             ),
         };
-        if !apart {
+        if !separate {
             self.parents[lower as usize] = higher;
             self.cores[higher as usize] = core;
         }
@@ -141,15 +150,15 @@ impl Watershed {
         basin
     }
 
-    /// Sorts the pixels of regions by height, the highest first, and those of one height by place.
+    /// Sorts the pixels of regions by height, the highest first, and those of one step by position.
     fn sort(&mut self, labels: &[u32], heights: Heights<'_>) {
         let step = |at: usize| {
-            // What is no number is as low as can be.
+            // NaN counts as the lowest.
             let height = (heights.values[at] * heights.steps).max(0.0) as usize;
-            MOST_STEPS - height.min(MOST_STEPS)
+            MAX_STEPS - height.min(MAX_STEPS)
         };
         self.starts.clear();
-        self.starts.resize(MOST_STEPS + 2, 0);
+        self.starts.resize(MAX_STEPS + 2, 0);
         let inside = || (0..labels.len()).filter(|at| labels[*at] != 0);
         for at in inside() {
             self.starts[step(at) + 1] += 1;
@@ -158,7 +167,7 @@ impl Watershed {
             self.starts[index] += self.starts[index - 1];
         }
         self.order.clear();
-        self.order.resize(self.starts[MOST_STEPS + 1] as usize, 0);
+        self.order.resize(self.starts[MAX_STEPS + 1] as usize, 0);
         for at in inside() {
             let place = &mut self.starts[step(at)];
             self.order[*place as usize] = at as u32;
@@ -167,7 +176,7 @@ impl Watershed {
     }
 }
 
-/// The pixels that touch `at`, in a picture of `pixels` pixels.
+/// The pixels connected with `at`, in a picture of `pixels` pixels.
 fn neighbours(
     at: usize,
     width: usize,
@@ -198,7 +207,7 @@ fn neighbours(
 
 #[cfg(test)]
 mod tests {
-    use super::super::distance::Distance;
+    use super::super::distance::DistanceTransform;
     use super::*;
 
     fn heights(values: &[f32]) -> Heights<'_> {
@@ -208,7 +217,7 @@ mod tests {
         }
     }
 
-    /// Discs in one region, each a centre and a radius; how many pieces it falls into.
+    /// The number of pieces into which a region of discs, each a centre and a radius, is split.
     fn pieces(discs: &[(f32, f32, f32)], depth: f32) -> usize {
         let (width, height) = (90, 40);
         let inside = |at: usize| {
@@ -219,11 +228,11 @@ mod tests {
         let mut labels: Vec<u32> = (0..width * height).map(inside).collect();
         let before = labels.clone();
         let mut distances = Vec::new();
-        Distance::default().transform(&labels, width, &mut distances);
+        DistanceTransform::default().transform(&labels, width, &mut distances);
         let mut watershed = Watershed::default();
-        let parting = Parting::Depth(depth);
+        let criterion = SplitCriterion::Depth(depth);
         let heights = heights(&distances);
-        watershed.split(&mut labels, width, heights, parting, Connectivity::Edges);
+        watershed.split(&mut labels, width, heights, criterion, Connectivity::Edges);
         for (label, before) in labels.iter().zip(&before) {
             assert_eq!(*label == 0, *before == 0);
         }
@@ -234,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn necks_are_cut_and_dents_are_not() {
+    fn narrow_necks_are_split() {
         let (left, right) = ((25.0, 20.0, 12.0), (45.0, 20.0, 12.0));
         assert_eq!(pieces(&[left], 0.25), 1);
         assert_eq!(pieces(&[left, right], 0.25), 2);
@@ -245,11 +254,11 @@ mod tests {
     }
 
     #[test]
-    fn regions_stay_apart() {
+    fn regions_stay_separate() {
         let mut labels = vec![1, 1, 2, 2, 0, 3];
         let heights = heights(&[1.0, 2.0, 2.0, 1.0, 0.0, f32::NAN]);
-        let parting = Parting::Depth(0.9);
-        Watershed::default().split(&mut labels, 6, heights, parting, Connectivity::Edges);
+        let criterion = SplitCriterion::Depth(0.9);
+        Watershed::default().split(&mut labels, 6, heights, criterion, Connectivity::Edges);
         assert_eq!(labels[0], labels[1]);
         assert_eq!(labels[2], labels[3]);
         assert_eq!(labels[4], 0);
@@ -261,12 +270,12 @@ mod tests {
                 values: &[],
                 ..heights
             },
-            parting,
+            criterion,
             Connectivity::Corners,
         );
     }
 
-    /// One row of heights from 0 to 9, and the pieces by their letters.
+    /// The pieces, as letters, of one row of heights from 0 to 9.
     fn cores(digits: &str, area: usize) -> String {
         let values: Vec<f32> = digits
             .bytes()
@@ -276,13 +285,13 @@ mod tests {
             .iter()
             .map(|height| u32::from(*height > 2.0))
             .collect();
-        let parting = Parting::Cores { level: 6.0, area };
+        let criterion = SplitCriterion::Cores { level: 6.0, area };
         let mut watershed = Watershed::default();
         watershed.split(
             &mut labels,
             values.len(),
             heights(&values),
-            parting,
+            criterion,
             Connectivity::Edges,
         );
         let mut numbers = vec![];
@@ -299,13 +308,13 @@ mod tests {
 
     #[test]
     fn objects_grow_from_cores() {
-        // A dip above the level parts nothing, one below it does; the rest goes where it leads uphill.
+        // Only a dip below the level separates; the rest goes uphill.
         assert_eq!(cores("0479784589740", 1), ".aaaaaabbbbb.");
-        // What is nowhere sure is no object, and neither is a core that is too small, wherever it lies.
+        // Without a core, or with one that is too small, there is no object.
         assert_eq!(cores("0345430889", 1), ".......aaa");
         assert_eq!(cores("4889483345", 2), "aaaaaaaaaa");
         assert_eq!(cores("0480", 2), "....");
-        // Two halves of a core that meet late are one; two specks of a pixel are not a core of two.
+        // Two halves of a core that meet late are one core; two single pixels are not a core of two.
         assert_eq!(cores("0987890", 4), ".aaaaa.");
         assert_eq!(cores("0836380", 2), ".......");
     }

@@ -1,13 +1,13 @@
-//! Up-convolutions as products of matrices whose channels lie side by side.
+//! Up-convolutions as matrix products in channels-last order.
 //!
-//! No kernel of ONNX Runtime computes a ConvTranspose in 8 bits. One of 2x2 pixels and stride 2 makes of each
-//! pixel four that don't depend on its neighbours: a 1x1 convolution with four times as many channels, which
-//! are then put in their places. Putting whole rows of channels there is several times as fast as
+//! No kernel of ONNX Runtime computes a ConvTranspose in 8 bits. One of 2x2 pixels and stride 2 turns each
+//! pixel into four that don't depend on its neighbours: a 1x1 convolution with four times as many channels, which
+//! are then moved to their places. Moving whole rows of channels is several times as fast as
 //! DepthToSpace, which moves numbers one by one (`docs/training.md`).
 
 use super::{Attribute, DataType, Graph, Node, Tensor};
 
-/// The graph with the ConvTranspose nodes of 2x2 pixels and stride 2 in that form; others stay.
+/// The graph with the ConvTranspose nodes of 2x2 pixels and stride 2 in that form; others are kept.
 pub fn up_convolutions(graph: &Graph) -> Graph {
     let mut written = Graph {
         node: Vec::new(),
@@ -28,7 +28,7 @@ pub fn up_convolutions(graph: &Graph) -> Graph {
     }
 }
 
-/// Weights and biases of a node that can be written so.
+/// Weights and biases of a node that can be rewritten.
 fn weights<'a>(graph: &'a Graph, node: &Node) -> Option<(&'a Tensor, &'a Tensor)> {
     let [_, weights, bias] = &node.input[..] else {
         return None;
@@ -57,7 +57,7 @@ fn write(graph: &mut Graph, node: &Node, weights: &Tensor, bias: &Tensor) {
     graph.initializer.extend([
         Tensor::of_floats(named("matrix"), &[4 * outputs, inputs, 1, 1], &matrix),
         Tensor::of_floats(named("bias4"), &[4 * outputs], &bias.floats().repeat(4)),
-        // 0: as it was.
+        // 0 keeps a dimension.
         integers("pairs", &[0, 0, 0, 2, 2 * outputs]),
         integers("twice", &[1, 2, 2]),
         integers("channels", &[outputs]),
@@ -75,7 +75,7 @@ fn write(graph: &mut Graph, node: &Node, weights: &Tensor, bias: &Tensor) {
         &four,
         kernel,
     );
-    // [batch, height, width, 4 channels]: first those of the upper two pixels.
+    // [batch, height, width, 4 channels], those of the upper two pixels first.
     let last = named("last");
     add("Transpose", &[&four], &last, perm(&[0, 2, 3, 1]));
     // [batch, height, width, 2, 2 channels]

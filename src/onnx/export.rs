@@ -9,7 +9,7 @@ use super::{
     TensorType, Type, ValueInfo,
 };
 use crate::contract::{Contract, METADATA_KEY};
-use crate::unet::{Kind, Layer, UNet};
+use crate::unet::{Layer, LayerKind, UNet};
 
 /// ONNX operator set of the graph, and the file format that goes with it; every ONNX Runtime since
 /// 1.15 (2023) reads them.
@@ -85,7 +85,7 @@ pub fn export(
     Ok(model.encode_to_vec())
 }
 
-/// A graph while it grows; the map that the last node made is handed on by its name.
+/// A graph under construction; methods return the name of the map that they add.
 #[derive(Default)]
 struct Builder {
     nodes: Vec<Node>,
@@ -176,7 +176,7 @@ impl Builder {
             );
             map = self.pair(unet, &format!("up{level}"), &both);
         }
-        let kernel = kernel(Kind::Last);
+        let kernel = kernel(LayerKind::Last);
         self.node(
             "Conv",
             &[&map, "last.weight", "last.bias"],
@@ -192,7 +192,7 @@ impl Builder {
         for conv in ["conv1", "conv2"] {
             let name = format!("{stage}.{conv}");
             let attributes = vec![
-                Attribute::ints("kernel_shape", &kernel(Kind::Convolution)),
+                Attribute::ints("kernel_shape", &kernel(LayerKind::Convolution)),
                 Attribute::ints("pads", &[pad; 4]),
             ];
             map = self.layer("Conv", &name, &map, attributes);
@@ -227,11 +227,11 @@ impl Builder {
     }
 }
 
-fn kernel(kind: Kind) -> [i64; 2] {
+fn kernel(kind: LayerKind) -> [i64; 2] {
     match kind {
-        Kind::Convolution => [3, 3],
-        Kind::UpConvolution => [2, 2],
-        Kind::Last => [1, 1],
+        LayerKind::Convolution => [3, 3],
+        LayerKind::UpConvolution => [2, 2],
+        LayerKind::Last => [1, 1],
     }
 }
 

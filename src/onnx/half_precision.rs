@@ -1,11 +1,11 @@
-//! A network in numbers of 16 bits, for graphics cards that compute twice as fast with them, and files of
-//! half the size. What goes in and comes out stays of 32 bits.
+//! A network in 16-bit floating point, for graphics cards that compute twice as fast with it, and files of
+//! half the size. Inputs and outputs stay at 32 bits.
 
 use half::f16;
 
 use super::{Attribute, DataType, Graph, Node, Tensor};
 
-/// The graph with weights and maps of 16 bits. Values beyond the largest of these, 65,504, become that.
+/// The graph with weights and maps of 16 bits. Values beyond the largest finite one, 65,504, are clamped.
 pub fn halved(graph: &Graph) -> Graph {
     let mut written = graph.clone();
     for tensor in &mut written.initializer {

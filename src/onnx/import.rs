@@ -2,7 +2,7 @@
 
 use super::export::Parameters;
 use super::{Graph, Model, Tensor};
-use crate::contract::{Contract, METADATA_KEY, Pictures, Precision, Training};
+use crate::contract::{Contract, FeatureRanges, METADATA_KEY, Precision, Training};
 use crate::unet::UNet;
 
 /// Why a network can't be read.
@@ -11,11 +11,11 @@ pub enum ImportError {
     /// Another program wrote the model, or changed it.
     #[error("it is no model that unet-train wrote")]
     Foreign,
-    /// Its weights were made lighter, and what they were is lost.
-    #[error("it computes with {0}: take the model of 32 bits that it was made from")]
+    /// Its weights are quantized, and the original ones are lost.
+    #[error("it computes with {0}: use the 32-bit model that it was made from")]
     Lighter(Precision),
     /// A layer lacks weights, or has others than its shape asks for.
-    #[error("layer {0} has not the weights that it should have")]
+    #[error("layer {0} does not have the weights that its shape asks for")]
     Layer(String),
 }
 
@@ -28,10 +28,10 @@ pub struct Imported {
     pub values: Vec<Parameters>,
     /// Names of its classes, the background first.
     pub classes: Vec<String>,
-    /// What it has learned from, where the model says so.
+    /// Its training, if the model has it.
     pub training: Option<Training>,
-    /// What these pictures were like.
-    pub pictures: Pictures,
+    /// Ranges of the features of its training pictures.
+    pub pictures: FeatureRanges,
 }
 
 /// The network in `model`.
@@ -68,7 +68,7 @@ pub fn import(model: &Model) -> Result<Imported, ImportError> {
     })
 }
 
-/// The shape that the first and the last layer tell, and how many levels there are between.
+/// The shape of the network, by its first and last layer and the number of levels between them.
 fn shape(graph: &Graph, padded: bool) -> Option<UNet> {
     let extent = |name: &str, at: usize| {
         let extent = *tensor(graph, name)?.dims.get(at)?;
@@ -88,7 +88,7 @@ fn tensor<'a>(graph: &'a Graph, name: &str) -> Option<&'a Tensor> {
     graph.initializer.iter().find(|tensor| tensor.name == name)
 }
 
-/// The numbers of a tensor, if it has this shape and they are finite.
+/// The values of a tensor, if it has this shape and they are finite.
 fn floats(graph: &Graph, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
     let tensor = tensor(graph, name)?;
     let dims = tensor.dims.iter().map(|dim| usize::try_from(*dim).ok());
@@ -126,7 +126,7 @@ mod tests {
     };
 
     #[test]
-    fn what_was_exported_comes_back() {
+    fn an_exported_network_is_read_back() {
         for unet in [
             SMALL,
             UNet {

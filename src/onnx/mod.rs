@@ -3,11 +3,11 @@
 //! The types here are the part of their protobuf schema that a U-Net needs. Modules:
 //!
 //! - [`export`] writes the paper's network, `import` reads it back;
-//! - `quantize`, with `channels_last`, makes its arithmetic one of 8 bits, `half_precision` one of 16;
-//! - [`wire`] and [`read`] look at the bytes of a file before they are parsed;
-//! - [`scan`] refuses what a segmentation network does not need and could do harm;
-//! - [`survey`] reads from a foreign network's graph what it does to sizes, and `reach` how far each of its operators
-//!   sees.
+//! - `quantize`, with `channels_last`, converts its arithmetic to 8 bits, `half_precision` to 16;
+//! - [`wire`] and [`read`] check the bytes of a file before they are parsed;
+//! - [`scan`] refuses what could do harm and no segmentation network needs;
+//! - [`survey`] derives from a foreign network's graph what it does to sizes, and `reach` the receptive field of each
+//!   operator.
 //!
 //! Field numbers are those of `onnx.proto3`; fields that are not listed are skipped on reading.
 
@@ -102,13 +102,13 @@ pub struct Node {
     pub op_type: String,
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<Attribute>,
-    /// Whose operator it is; empty for ONNX's own.
+    /// The domain of the operator; empty for ONNX's own.
     #[prost(string, tag = "7")]
     pub domain: String,
 }
 
 impl Node {
-    /// An operator of ONNX with one output, by which it is named.
+    /// An operator of ONNX with one output, after which it is named.
     pub fn new(op: &str, inputs: &[&str], output: &str, attribute: Vec<Attribute>) -> Self {
         Node {
             input: inputs.iter().map(|name| (*name).to_owned()).collect(),
@@ -215,8 +215,8 @@ pub enum AttributeType {
     Ints = 7,
 }
 
-/// `TensorProto`: weights and constants. Data lies in `raw_data`, little-endian, or in the list of
-/// its type.
+/// `TensorProto`: weights and constants. The data are in `raw_data`, little-endian, or in the list of
+/// their type.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Tensor {
     #[prost(int64, repeated, tag = "1")]
@@ -237,10 +237,10 @@ pub struct Tensor {
     pub double_data: Vec<f64>,
     #[prost(uint64, repeated, tag = "11")]
     pub uint64_data: Vec<u64>,
-    /// Where in another file the values lie: its `location`, `offset` and `length`.
+    /// Where the values are in another file: its `location`, `offset` and `length`.
     #[prost(message, repeated, tag = "13")]
     pub external_data: Vec<Entry>,
-    /// 1 where the values lie in another file.
+    /// 1 if the values are in another file.
     #[prost(int32, tag = "14")]
     pub data_location: i32,
 }
@@ -268,7 +268,7 @@ impl Tensor {
         Tensor::new(name, DataType::Float, dims, bytes)
     }
 
-    /// The values of a tensor of integers of 64 bits; empty where it holds something else.
+    /// The values of a tensor of 64-bit integers; empty for other types.
     pub fn integers(&self) -> Vec<i64> {
         if self.data_type != DataType::Int64 as i32 {
             return Vec::new();
@@ -283,7 +283,7 @@ impl Tensor {
             .collect()
     }
 
-    /// The values of a tensor of floats; empty where it holds something else.
+    /// The values of a tensor of floats; empty for other types.
     pub fn floats(&self) -> Vec<f32> {
         if self.data_type != DataType::Float as i32 {
             return Vec::new();

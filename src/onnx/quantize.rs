@@ -1,5 +1,5 @@
-//! Writes a network's arithmetic in 8 bits: weights of one scale for each output channel, maps of one scale
-//! each, in the form that runtimes fuse (a QuantizeLinear behind and a DequantizeLinear before each
+//! Converts a network's arithmetic to 8 bits: weights with a scale for each output channel, maps with one scale
+//! each, in the form that runtimes fuse (a QuantizeLinear after and a DequantizeLinear before each
 //! operator). After Jacob et al.: Quantization and Training of Neural Networks for Efficient
 //! Integer-Arithmetic-Only Inference, CVPR 2018.
 
@@ -13,7 +13,7 @@ use super::Graph;
 
 pub use choice::{layers, measured};
 
-/// The values that a map takes; 0 is always one of them.
+/// The range of a feature map's values, which includes 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     /// At most 0.
@@ -26,7 +26,7 @@ pub struct Range {
 const MOST: f32 = 255.0;
 
 impl Range {
-    /// What one step between two codes is worth.
+    /// The difference between two codes.
     pub fn step(self) -> f32 {
         ((self.max - self.min) / MOST).max(f32::MIN_POSITIVE)
     }
@@ -37,8 +37,8 @@ impl Range {
     }
 }
 
-/// The graph with the `layers` of these names in 8 bits, and what lies between them. `ranges`: those of
-/// all [`measured`] maps.
+/// The graph with the named `layers` and the operators between them in 8 bits. `ranges`: those of all [`measured`]
+/// maps.
 pub fn quantized(graph: &Graph, ranges: &HashMap<String, Range>, layers: &HashSet<&str>) -> Graph {
     let mut writer = Writer::new(graph, ranges);
     for node in &graph.node {

@@ -1,28 +1,28 @@
-//! How far each operator of a graph sees, and on which grid it answers.
+//! The receptive field of each operator of a graph, and the grid of its output.
 
 use std::collections::HashMap;
 
 use super::{Node, Tensor};
 
-/// A feature map, seen from the input.
+/// A feature map in relation to the input.
 #[derive(Clone, Copy)]
 pub(super) struct Map {
-    /// Input pixels from one cell to the next.
+    /// Input pixels between two cells.
     pub scale: f64,
-    /// Cells from the border that the border can change, for a border on the grid of the pooling.
+    /// Distance from the border, in cells, up to which the border can change a cell, for a border on the grid of
+    /// the pooling.
     pub reach: f64,
-    /// Whether `reach` holds.
+    /// Whether `reach` is known.
     pub bounded: bool,
     pub channels: f64,
     /// Bytes of a number.
     pub bytes: f64,
-    /// Whether channels have become pixels in pairs, which are not in their rows yet, see
-    /// `channels_last`.
+    /// Whether channels have become pairs of pixels that are not in their rows yet, see `channels_last`.
     pub in_pairs: bool,
 }
 
 impl Map {
-    /// The picture itself, as numbers in floating point.
+    /// The picture itself, in floating point.
     pub fn of_picture(channels: usize) -> Self {
         Map {
             scale: 1.0,
@@ -40,8 +40,8 @@ impl Map {
     }
 }
 
-/// The map that `node` makes of the maps among its inputs; `None` for a node that handles no map,
-/// such as arithmetic on shapes.
+/// The output map of `node` for the maps among its inputs; `None` for a node without maps, such as arithmetic on
+/// shapes.
 pub(super) fn follow(
     node: &Node,
     inputs: &[Map],
@@ -51,7 +51,7 @@ pub(super) fn follow(
     let map = match node.op_type.as_str() {
         "Shape" | "Size" => return None,
         "Conv" | "QLinearConv" | "MaxPool" | "AveragePool" | "LpPool" => {
-            looked_through(&Window::of(node, constants), first)
+            convolved(&Window::of(node, constants), first)
         }
         "ConvTranspose" => spread(&Window::of(node, constants), first),
         "Resize" | "Upsample" => resized(node, first, constants),
@@ -59,7 +59,7 @@ pub(super) fn follow(
             bytes: 1.0,
             ..first
         },
-        // Computed by the operator that reads it, number by number.
+        // The operator that reads it computes it on the fly.
         "DequantizeLinear" => Map {
             bytes: 0.0,
             ..first
@@ -79,7 +79,7 @@ pub(super) fn follow(
     Some(map)
 }
 
-/// What a convolution or a pooling sees at once. The larger one of both axes: tiles see as much on either.
+/// The window of a convolution or a pooling, by the larger of its sides, as tiles have the same halo on both axes.
 struct Window<'a> {
     stride: f64,
     kernel: f64,
@@ -107,19 +107,20 @@ impl<'a> Window<'a> {
     }
 }
 
-/// The map that a window makes which moves over one.
-fn looked_through(window: &Window, map: Map) -> Map {
-    // A window with an even side looks one cell further in one direction. On the grid, a pooling window
-    // that lies beyond the border never holds a cell within it.
-    let sideways = match window.kernel == window.stride {
-        true => 0.0,
-        false => ((window.kernel - 1.0) * window.dilation / 2.0).ceil(),
+/// The output map of a window that moves over `map`.
+fn convolved(window: &Window, map: Map) -> Map {
+    // A window with an even side extends one cell further in one direction. On the grid, a pooling window
+    // beyond the border never contains a cell within it.
+    let sideways = if window.kernel == window.stride {
+        0.0
+    } else {
+        ((window.kernel - 1.0) * window.dilation / 2.0).ceil()
     };
     Map {
         scale: map.scale * window.stride,
         reach: ((map.reach + sideways) / window.stride).ceil(),
         channels: window.dims.first().map_or(map.channels, |n| *n as f64),
-        // What poolings make stays as it is, of one byte too.
+        // Pooling keeps the type, also that of one byte.
         bytes: if window.dims.is_empty() {
             map.bytes
         } else {
@@ -129,7 +130,7 @@ fn looked_through(window: &Window, map: Map) -> Map {
     }
 }
 
-/// The map that a window makes which each cell of one is spread over.
+/// The output map of a window that each cell of `map` is spread over.
 fn spread(window: &Window, map: Map) -> Map {
     let Window {
         stride,
@@ -146,7 +147,7 @@ fn spread(window: &Window, map: Map) -> Map {
     }
 }
 
-/// The map that `node` makes of one by enlarging it, or making it smaller.
+/// The map that `node` enlarges or reduces `map` to.
 fn resized(node: &Node, map: Map, constants: &HashMap<&str, &Tensor>) -> Map {
     let factor = resize_factor(node, constants);
     // Linear interpolation mixes neighbours, cubic those beyond them too.
@@ -161,7 +162,7 @@ fn resized(node: &Node, map: Map, constants: &HashMap<&str, &Tensor>) -> Map {
     }
 }
 
-/// The map that `node` makes of the channels of one: a matrix product for each of its cells.
+/// The output map of `node`, a matrix product over the channels of each cell.
 fn multiplied(node: &Node, map: Map, constants: &HashMap<&str, &Tensor>) -> Map {
     let factor = node.input.get(1);
     let factor = factor.and_then(|name| constants.get(name.as_str()));
@@ -174,29 +175,29 @@ fn multiplied(node: &Node, map: Map, constants: &HashMap<&str, &Tensor>) -> Map 
     }
 }
 
-/// The map that `node` makes of one by counting its cells another way: channels become pixels in pairs, or these
-/// come into their rows.
+/// The output map of `node`, which reorders cells: channels become pairs of pixels, or these move into their rows.
 fn reshaped(node: &Node, map: Map, constants: &HashMap<&str, &Tensor>) -> Map {
     let shape = node.input.get(1);
     let shape = shape.and_then(|name| constants.get(name.as_str()));
     let into_pairs = shape.is_some_and(|shape| shape.integers().starts_with(&[0, 0, 0, 2]));
-    match into_pairs {
-        true => Map {
+    if into_pairs {
+        Map {
             scale: map.scale / 2.0,
             reach: map.reach * 2.0,
             channels: map.channels / 4.0,
             in_pairs: true,
             ..map
-        },
-        false => Map {
+        }
+    } else {
+        Map {
             bounded: map.bounded && map.in_pairs,
             in_pairs: false,
             ..map
-        },
+        }
     }
 }
 
-/// Operators that answer each pixel from that pixel alone, or move pixels without mixing them.
+/// Operators that compute each pixel from that pixel alone, or move pixels without mixing them.
 const POINTWISE: &[&str] = &[
     "Abs",
     "Add",
@@ -242,10 +243,10 @@ const POINTWISE: &[&str] = &[
     "Transpose",
 ];
 
-/// The map of several that belong to one operator: the finest grid, the longest reach.
+/// The map of several inputs of one operator: the finest grid, the longest reach.
 ///
-/// Maps that meet have one grid. One that seems to have a coarser grid was enlarged to a size that is
-/// computed when the network runs; its reach in pixels of the picture is known all the same.
+/// Inputs of one operator have the same grid. One that seems to have a coarser grid was enlarged to a size that is
+/// computed when the network runs; its reach in pixels of the picture is still known.
 fn widest(inputs: &[Map]) -> Map {
     let mut widest = inputs[0];
     widest.scale = inputs
@@ -262,17 +263,13 @@ fn widest(inputs: &[Map]) -> Map {
     widest
 }
 
-/// By how much a `Resize` enlarges, less than 1 where it makes smaller. Exporters write the scales as
-/// a constant, or compute the size from that of another map: then it is a step of a U-Net, which
-/// doubles.
+/// The scale of a `Resize`, less than 1 where it reduces. Exporters write the scales as a constant, or compute the
+/// size from that of another map: then it is assumed to be a step of a U-Net, which doubles.
 fn resize_factor(node: &Node, constants: &HashMap<&str, &Tensor>) -> f64 {
     let scales = node.input.iter().rev().find_map(|name| {
         let scales = constants.get(name.as_str())?.floats();
         scales.get(2).copied().zip(scales.get(3).copied())
     });
     let factor = scales.map_or(2.0, |(rows, columns)| f64::from(rows.min(columns)));
-    match factor > 0.0 {
-        true => factor,
-        false => 2.0,
-    }
+    if factor > 0.0 { factor } else { 2.0 }
 }

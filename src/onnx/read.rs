@@ -1,5 +1,4 @@
-//! Reading bytes that somebody else made: no more than there should be, and in pieces, so that whoever waits for it
-//! can end it.
+//! Reading untrusted bytes: no more than there should be, and in pieces, so that reading can be stopped.
 
 use std::io::{self, Cursor, ErrorKind, Read};
 
@@ -11,7 +10,7 @@ use super::Model;
 use super::scan::Refusal;
 use super::wire::{self, Fault};
 
-/// Bytes that are read, or looked at, at once.
+/// Bytes that are read or hashed at once.
 pub const PIECE: usize = 4 << 20;
 
 /// Why a model can't be read.
@@ -48,7 +47,7 @@ impl From<Fault> for ReadError {
     }
 }
 
-/// Reads all there is, which should be `size` bytes and must not be more than `most`, behind what `bytes` has.
+/// Reads everything, which should be `size` bytes and must not be more than `most`, and appends it to `bytes`.
 pub fn to_end(
     mut source: impl Read,
     mut bytes: Vec<u8>,
@@ -60,7 +59,7 @@ pub fn to_end(
         return Err(ReadError::TooLarge(size));
     }
     let missing = size.saturating_sub(bytes.len() as u64);
-    room(&mut bytes, missing)?;
+    reserve(&mut bytes, missing)?;
     loop {
         if stopped() {
             return Err(ReadError::Stopped);
@@ -69,15 +68,15 @@ pub fn to_end(
         let length = bytes.len() as u64;
         match piece {
             0 => return Ok(bytes),
-            // It has grown since.
+            // The file has grown meanwhile.
             _ if length > most => return Err(ReadError::TooLarge(length)),
             _ => (),
         }
     }
 }
 
-/// Makes room for `more` bytes. Where there is none, that is an error and no end of the process.
-fn room(bytes: &mut Vec<u8>, more: u64) -> Result<(), ReadError> {
+/// Reserves `more` bytes. A lack of memory is an error and doesn't abort the process.
+fn reserve(bytes: &mut Vec<u8>, more: u64) -> Result<(), ReadError> {
     let more = usize::try_from(more).map_err(|_| ErrorKind::OutOfMemory);
     let made = more.and_then(|more| {
         let made = bytes.try_reserve_exact(more);
@@ -86,20 +85,20 @@ fn room(bytes: &mut Vec<u8>, more: u64) -> Result<(), ReadError> {
     made.map_err(|kind| ReadError::Io(kind.into()))
 }
 
-/// Parses the bytes of an ONNX file, after a look at what that takes. Raw weights are not copied.
+/// Parses the bytes of an ONNX file, after a check of the memory that takes. Raw weights are not copied.
 pub fn parse(bytes: &Bytes) -> Result<Model, ReadError> {
     if bytes.is_empty() {
         return Err(ReadError::Empty);
     }
     let taken = wire::check(Cursor::new(bytes), bytes.len() as u64)?;
-    // Parsing itself does not ask whether there is room.
-    room(&mut Vec::new(), taken)?;
+    // Parsing itself aborts if memory runs out.
+    reserve(&mut Vec::new(), taken)?;
     let damaged = |error: prost::DecodeError| ReadError::Damaged(error.to_string());
     let model = Model::decode(bytes.clone()).map_err(damaged)?;
-    match model.graph.is_none() || model.ir_version == 0 {
-        true => Err(ReadError::NotOnnx),
-        false => Ok(model),
+    if model.graph.is_none() || model.ir_version == 0 {
+        return Err(ReadError::NotOnnx);
     }
+    Ok(model)
 }
 
 /// SHA-256 of `bytes`.
@@ -112,4 +111,24 @@ pub fn hash(bytes: &[u8], stopped: &dyn Fn() -> bool) -> Result<[u8; 32], ReadEr
         hash.update(piece);
     }
     Ok(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn reading_stops_between_two_pieces() {
+        let mut source = io::repeat(0).take(5 * PIECE as u64);
+        let asked = Cell::new(0);
+        let stopped = || {
+            asked.set(asked.get() + 1);
+            asked.get() == 3
+        };
+        let read = to_end(&mut source, Vec::new(), 0, u64::MAX, &stopped);
+        assert!(matches!(read, Err(ReadError::Stopped)));
+        assert_eq!(source.limit(), 3 * PIECE as u64);
+    }
 }

@@ -1,11 +1,11 @@
-//! Refuses models that could do harm before ONNX Runtime sees them: a model is a program that somebody else wrote.
+//! Refuses harmful models before ONNX Runtime sees them: a model is a program that somebody else wrote.
 //!
-//! A segmentation network needs none of what is refused. What it could do: run without end (control flow), run
-//! code of others (operators of other domains), or take all memory while it is loaded, from a file of a hundred
-//! bytes (constants that are computed, sizes that nothing bounds).
+//! No segmentation network needs what is refused, which could run forever (control flow), run foreign code (operators
+//! of other domains), or take all memory while a file of a hundred bytes is loaded (computed constants, unbounded
+//! sizes).
 
+mod bounds;
 mod empty;
-mod following;
 mod integers;
 mod numbers;
 mod rules;
@@ -20,33 +20,33 @@ use std::collections::HashSet;
 
 use super::{Attribute, AttributeType, Graph, Model, Node, wire};
 
-/// Operators at most; large segmentation networks have a few thousand.
+/// Largest number of operators; large segmentation networks have a few thousand.
 pub(super) const MOST_NODES: usize = 20_000;
 
-/// Outputs of one operator at most, and of all of them: few have more than one.
+/// Largest number of outputs of one operator, and of all of them: few have more than one.
 const MOST_OUTPUTS: usize = 256;
 const ALL_OUTPUTS: usize = 2 * MOST_NODES;
 
-/// Elements of a computed constant at most, which is 64 MiB of floats.
+/// Largest computed constant in elements; 64 MiB of floats.
 const LARGEST_CONSTANT: i64 = 1 << 24;
 
-/// Largest length or shift, in pixels, that an operator may name.
+/// Largest length or shift of an operator in pixels.
 const LARGEST_LENGTH: i64 = 1 << 16;
 
-/// How much an operator may enlarge a picture along one axis.
+/// Largest factor by which an operator may enlarge a picture along one axis.
 const LARGEST_SCALE: f64 = 16.0;
 
-/// How much the lengths that a shape is computed from may be multiplied in all.
+/// Largest factor between a length of the picture and a computed shape.
 const LARGEST_FACTOR: i64 = 64;
 
-/// Dimensions of a tensor at most.
+/// Largest number of dimensions of a tensor.
 const MOST_DIMS: usize = 64;
 
-/// Operators that run a graph of their own.
+/// Operators that run a subgraph.
 const CONTROL_FLOW: [&str; 4] = ["If", "Loop", "Scan", "SequenceMap"];
 
-/// Operators of which nothing here tells how much they make, and that no network of the U-Net kind needs: texts,
-/// lists, sound, boxes, and such as look from everywhere to everywhere.
+/// Operators whose output size is not known here, and that no network of the U-Net kind needs: strings, lists, sound,
+/// boxes, and attention.
 const NOT_FOR_PICTURES: [&str; 37] = [
     "Attention",
     "BlackmanWindow",
@@ -93,7 +93,7 @@ pub enum Refusal {
     #[error("it has {0} operators or more, and {MOST_NODES} are possible")]
     Nodes(usize),
     #[error(
-        "what it holds beside its weights takes more than {} MiB, where networks have a tenth of that; weights that lie in lists of integers count for it: save them as raw data",
+        "everything except its weights takes more than {} MiB, where networks have a tenth of that; weights that lie in lists of integers count for it: save them as raw data",
         wire::MOST_BESIDE_WEIGHTS >> 20
     )]
     Structure,
@@ -190,7 +190,7 @@ pub enum Refusal {
     Unbounded { node: String, by: String },
 }
 
-/// Refuses `model`, or finds nothing wrong.
+/// Refuses `model` if it is harmful.
 pub fn scan(model: &Model) -> Result<(), Refusal> {
     if !model.functions.is_empty() {
         return Err(Refusal::Functions);
@@ -213,17 +213,18 @@ pub fn scan(model: &Model) -> Result<(), Refusal> {
     sizes::check(graph).map(drop)
 }
 
-/// Multiplications of the operator that computes longest, for each pixel of the picture, about. A run can't be
-/// ended while it is at it.
+/// Approximate number of multiplications of the most expensive operator, for each pixel of the picture. A run can't be
+/// stopped within an operator.
 pub fn heaviest(graph: &Graph) -> f64 {
     sizes::check(graph).unwrap_or(0.0)
 }
 
-/// How a node is called in a message.
-fn called(node: &Node) -> String {
-    match node.name.is_empty() {
-        true => format!("an operator {}", node.op_type),
-        false => format!("the operator {} ({})", node.name, node.op_type),
+/// A node in a message.
+fn label(node: &Node) -> String {
+    if node.name.is_empty() {
+        format!("an operator {}", node.op_type)
+    } else {
+        format!("the operator {} ({})", node.name, node.op_type)
     }
 }
 
@@ -231,20 +232,20 @@ fn domain(node: &Node) -> Result<(), Refusal> {
     match node.domain.as_str() {
         "" | "ai.onnx" => Ok(()),
         other => Err(Refusal::Domain {
-            node: called(node),
+            node: label(node),
             domain: other.to_owned(),
         }),
     }
 }
 
-/// Checks how many tensors are made: each is kept here while it is needed, also where it takes a byte in the file.
+/// Checks the number of outputs: each takes memory here while it is needed, even if it takes only a byte in the file.
 fn outputs(graph: &Graph) -> Result<(), Refusal> {
     let mut all = 0;
     graph.node.iter().try_for_each(|node| {
         let own = node.output.len();
         all += own;
         let refused = |outputs: usize| Refusal::Outputs {
-            node: called(node),
+            node: label(node),
             outputs,
         };
         match (own <= MOST_OUTPUTS, all <= ALL_OUTPUTS) {
@@ -255,15 +256,15 @@ fn outputs(graph: &Graph) -> Result<(), Refusal> {
     })
 }
 
-/// What an operator alone tells.
+/// Checks an operator by itself.
 fn operator(node: &Node) -> Result<(), Refusal> {
     domain(node)?;
     let op = node.op_type.as_str();
     if CONTROL_FLOW.contains(&op) {
-        return Err(Refusal::ControlFlow { node: called(node) });
+        return Err(Refusal::ControlFlow { node: label(node) });
     }
     if NOT_FOR_PICTURES.contains(&op) {
-        return Err(Refusal::NotForPictures { node: called(node) });
+        return Err(Refusal::NotForPictures { node: label(node) });
     }
     let mut names = HashSet::new();
     if let Some(twice) = node
@@ -272,18 +273,19 @@ fn operator(node: &Node) -> Result<(), Refusal> {
         .find(|entry| !names.insert(entry.name.as_str()))
     {
         return Err(Refusal::Doubled {
-            node: called(node),
+            node: label(node),
             name: twice.name.clone(),
         });
     }
     if op == "Constant" && !is_plain(node) {
-        return Err(Refusal::Form { node: called(node) });
+        return Err(Refusal::Form { node: label(node) });
     }
     let mut attributes = node.attribute.iter();
     attributes.try_for_each(|entry| attribute(node, entry))
 }
 
-/// Whether a constant holds what the type of its one attribute says, by which ONNX Runtime goes, and nothing else.
+/// Whether a constant holds a value of the type that its single attribute declares, which ONNX Runtime uses, and nothing
+/// else.
 fn is_plain(node: &Node) -> bool {
     let [entry] = node.attribute.as_slice() else {
         return false;
@@ -305,14 +307,14 @@ fn is_plain(node: &Node) -> bool {
 
 fn attribute(node: &Node, entry: &Attribute) -> Result<(), Refusal> {
     if entry.g.is_some() || !entry.graphs.is_empty() {
-        return Err(Refusal::ControlFlow { node: called(node) });
+        return Err(Refusal::ControlFlow { node: label(node) });
     }
     if entry.sparse_tensor.is_some() || !entry.sparse_tensors.is_empty() {
         return Err(Refusal::Sparse);
     }
     let mut tensors = entry.t.iter().chain(&entry.tensors);
     tensors.try_for_each(tensor::check)?;
-    // These count pixels, but for the ends of slices, where the largest number means all.
+    // Lengths in pixels, except the ends of slices, where the largest number means all.
     let spatial = [
         "pads",
         "strides",
@@ -336,14 +338,14 @@ fn attribute(node: &Node, entry: &Attribute) -> Result<(), Refusal> {
 }
 
 fn within(node: &Node, value: i64, limit: i64) -> Result<(), Refusal> {
-    match value.unsigned_abs() <= limit.unsigned_abs() {
-        true => Ok(()),
-        false => Err(Refusal::Length {
-            node: called(node),
-            value,
-            limit,
-        }),
+    if value.unsigned_abs() <= limit.unsigned_abs() {
+        return Ok(());
     }
+    Err(Refusal::Length {
+        node: label(node),
+        value,
+        limit,
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Reads from the graph of a foreign network what no run of it can tell for sure: on which grid it
-//! pools, how far it sees, and how much memory its feature maps take.
+//! Derives from the graph of a foreign network what no run of it shows for certain: the grid of its
+//! pooling, its receptive field, and the memory that its feature maps take.
 
 use std::collections::HashMap;
 
@@ -7,46 +7,46 @@ use super::reach::{Map, follow};
 use super::{Attribute, Graph, Node, Tensor, scan};
 use crate::contract::{Activation, Contract};
 
-/// Farthest that an operator may see for its reach to count, in pixels.
+/// Largest reach that is taken into account, in pixels.
 const FARTHEST: f64 = 65_536.0;
 
-/// What a graph does to a picture.
+/// Properties of a graph that no run shows for certain.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Survey {
     /// Product of the strides down to the smallest feature map.
     pub stride: usize,
-    /// How many pixels around a pixel can reach it, when the grid of the pooling is aligned with
-    /// the picture. `None` where an operator sees the whole picture (a mean over it, attention), or
-    /// one that is not known here.
+    /// Radius in pixels around an output pixel that can change it, when the grid of the pooling is aligned with
+    /// the picture. `None` where an operator sees the whole picture (a mean over it, attention), or is
+    /// unknown.
     pub halo: Option<usize>,
-    /// The first operator that sees the whole picture, or is not known here.
+    /// The first operator that sees the whole picture, or is unknown.
     pub global: Option<String>,
-    /// Whether any operator pads its input, so that a tile's border can be felt inside its output.
+    /// Whether any operator pads its input, so that a tile's border can affect its output.
     pub padded: bool,
-    /// Bytes of the feature maps that are alive at one time, at most, for each input pixel.
+    /// Largest size of the feature maps that are alive at one time, in bytes for each input pixel.
     pub bytes_per_pixel: f64,
     /// Whether it computes with integers, of which a runtime keeps more copies than of feature maps in floating point.
     pub integers: bool,
-    /// Multiplications for each input pixel of the operator that computes longest.
+    /// Multiplications of the most expensive operator, for each input pixel.
     pub work_per_pixel: f64,
-    /// Whether the last operator makes probabilities.
+    /// The activation that the output still needs; `None` where the graph doesn't show it.
     pub activation: Option<Activation>,
 }
 
 impl Survey {
-    /// Whether a contract promises nothing that the graph contradicts; else what.
+    /// Checks that the graph does not contradict a contract; the error says where it does.
     pub fn agrees_with(&self, contract: &Contract) -> Result<(), String> {
         let stride = contract.geometry.stride;
         if !stride.is_multiple_of(self.stride) {
             return Err(format!(
-                "its contract promises a stride of {stride} pixels, and it pools by {}",
+                "its contract promises a stride of {stride} pixels, but it pools by {}",
                 self.stride
             ));
         }
         let promised = contract.activation == Activation::None;
         match self.activation {
             Some(found) if (found == Activation::None) != promised => Err(format!(
-                "its contract promises {}, and its last operator makes {}",
+                "its contract promises {}, but its last operator makes {}",
                 if promised { "probabilities" } else { "scores" },
                 if promised { "scores" } else { "probabilities" },
             )),
@@ -55,22 +55,21 @@ impl Survey {
     }
 }
 
-/// Surveys the graph whose picture comes in as its first input that is no initializer. `channels`:
-/// of that picture.
+/// Surveys the graph whose first input that is no initializer is a picture of `channels`.
 pub fn survey(graph: &Graph, channels: usize) -> Survey {
     let constants = constants(graph);
-    let Way {
+    let FeatureMaps {
         maps,
         stride,
         mut global,
-    } = Way::through(graph, channels, &constants);
+    } = FeatureMaps::of(graph, channels, &constants);
     let stride = stride.round().clamp(1.0, 65_536.0) as usize;
     let output = graph
         .output
         .first()
         .and_then(|value| maps.get(value.name.as_str()));
-    // A `Resize` to a size that is computed when the network runs is taken for a step of a U-Net, which
-    // doubles. An answer of another size than the picture shows that one was not.
+    // A `Resize` to a size that is computed when the network runs is assumed to be a step of a U-Net, which
+    // doubles. An output of another size than the picture shows that one was not.
     let is_whole = |map: &Map| (map.scale - 1.0).abs() < 1e-3;
     if output.is_some_and(|map| !is_whole(map)) {
         global.get_or_insert_with(|| "Resize".to_owned());
@@ -94,20 +93,20 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
     }
 }
 
-/// What becomes of the picture on its way through a graph.
-struct Way<'a> {
-    /// The maps that are made of it, by their names.
+/// The feature maps that a graph makes of a picture.
+struct FeatureMaps<'a> {
+    /// The maps by name.
     maps: HashMap<&'a str, Map>,
     /// The coarsest grid among them.
     stride: f64,
-    /// The first operator that sees all of what comes in, or is not known.
+    /// The first operator that sees its whole input, or is unknown.
     global: Option<String>,
 }
 
-impl<'a> Way<'a> {
+impl<'a> FeatureMaps<'a> {
     /// Follows the picture from node to node.
-    fn through(graph: &'a Graph, channels: usize, constants: &HashMap<&str, &Tensor>) -> Self {
-        let mut way = Way {
+    fn of(graph: &'a Graph, channels: usize, constants: &HashMap<&str, &Tensor>) -> Self {
+        let mut found = FeatureMaps {
             maps: HashMap::new(),
             stride: 1.0,
             global: None,
@@ -117,29 +116,29 @@ impl<'a> Way<'a> {
             .iter()
             .find(|input| !constants.contains_key(input.name.as_str()));
         if let Some(picture) = picture {
-            way.maps.insert(&picture.name, Map::of_picture(channels));
+            found.maps.insert(&picture.name, Map::of_picture(channels));
         }
         for node in &graph.node {
             let inputs: Vec<Map> = node
                 .input
                 .iter()
-                .filter_map(|name| way.maps.get(name.as_str()).copied())
+                .filter_map(|name| found.maps.get(name.as_str()).copied())
                 .collect();
             let (Some(map), Some(output)) = (follow(node, &inputs, constants), node.output.first())
             else {
                 continue;
             };
-            way.stride = way.stride.max(map.scale);
+            found.stride = found.stride.max(map.scale);
             if !map.bounded && inputs.iter().all(|input| input.bounded) {
-                way.global.get_or_insert_with(|| node.op_type.clone());
+                found.global.get_or_insert_with(|| node.op_type.clone());
             }
-            way.maps.insert(output, map);
+            found.maps.insert(output, map);
         }
-        way
+        found
     }
 }
 
-/// The tensors that a graph holds by their names: initializers and what `Constant` nodes give.
+/// The constant tensors of a graph by name: initializers and the outputs of `Constant` nodes.
 fn constants(graph: &Graph) -> HashMap<&str, &Tensor> {
     let initializers = graph.initializer.iter();
     let of_nodes = graph.node.iter().filter(|node| node.op_type == "Constant");
@@ -151,7 +150,7 @@ fn constants(graph: &Graph) -> HashMap<&str, &Tensor> {
         .map(|tensor| (tensor.name.as_str(), tensor))
         .chain(of_nodes)
         .collect();
-    // Numbers made of codes have the dimensions of the codes.
+    // Dequantized numbers have the dimensions of their codes.
     for node in graph
         .node
         .iter()
@@ -174,8 +173,8 @@ fn pads(node: &Node) -> bool {
         || node.attribute.iter().any(same)
 }
 
-/// Most bytes a pixel that are alive at one time: each map from the node that makes it to the last
-/// one that reads it.
+/// Largest number of bytes per pixel that are alive at one time: each map lives from the node that makes it to the
+/// last one that reads it.
 fn peak(graph: &Graph, maps: &HashMap<&str, Map>, constants: &HashMap<&str, &Tensor>) -> f64 {
     let mut last_use: HashMap<&str, usize> = HashMap::new();
     for (index, node) in graph.node.iter().enumerate() {
@@ -188,13 +187,13 @@ fn peak(graph: &Graph, maps: &HashMap<&str, Map>, constants: &HashMap<&str, &Ten
     let mut peak = alive;
     for (index, node) in graph.node.iter().enumerate() {
         let made: f64 = node.output.iter().map(|name| bytes(name)).sum();
-        // Runtimes compute these into their input's memory.
+        // Runtimes compute these in place.
         let in_place = matches!(
             node.op_type.as_str(),
             "Relu" | "Identity" | "Dropout" | "Sigmoid"
         );
         let more = if in_place { 0.0 } else { made };
-        peak = peak.max(alive + more + room(node, maps, constants));
+        peak = peak.max(alive + more + scratch(node, maps, constants));
         let mut done: Vec<&str> = node.input.iter().map(String::as_str).collect();
         done.sort_unstable();
         done.dedup();
@@ -208,8 +207,8 @@ fn peak(graph: &Graph, maps: &HashMap<&str, Map>, constants: &HashMap<&str, &Ten
     peak
 }
 
-/// Bytes a pixel that ONNX Runtime computes `node` in, besides its maps.
-fn room(node: &Node, maps: &HashMap<&str, Map>, constants: &HashMap<&str, &Tensor>) -> f64 {
+/// Bytes of scratch memory per pixel that ONNX Runtime needs for `node`, besides its maps.
+fn scratch(node: &Node, maps: &HashMap<&str, Map>, constants: &HashMap<&str, &Tensor>) -> f64 {
     let bytes_of_a_number = match node.op_type.as_str() {
         "ConvTranspose" => 4.0,
         "ConvInteger" => 1.0,
@@ -221,19 +220,19 @@ fn room(node: &Node, maps: &HashMap<&str, Map>, constants: &HashMap<&str, &Tenso
     let (Some(map), Some(weights)) = (map, weights) else {
         return 0.0;
     };
-    // At each pixel the kernels of all channels that it makes, or sees.
+    // For each pixel the kernels of all its output channels, or of its input channels.
     let kernels: f64 = weights.dims.iter().skip(1).map(|dim| *dim as f64).product();
     bytes_of_a_number * kernels / (map.scale * map.scale)
 }
 
-/// What the operator that makes the first output does, or the last one before it that changes values.
+/// The activation that the first output still needs, by the last operator that changes its values.
 fn last_activation(graph: &Graph) -> Option<Activation> {
     let outputs = graph.node.iter();
     let makers: HashMap<&str, &Node> = outputs
         .flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node)))
         .collect();
     let mut name = &graph.output.first()?.name;
-    // As many steps as there are nodes, should a damaged graph run in a circle.
+    // At most as many steps as there are nodes, in case a damaged graph has a cycle.
     for _ in &graph.node {
         let node = makers.get(name.as_str())?;
         match node.op_type.as_str() {
@@ -245,7 +244,7 @@ fn last_activation(graph: &Graph) -> Option<Activation> {
     None
 }
 
-/// Operators that hand values on as they are, or within `0..=1` do.
+/// Operators that pass values on unchanged, at least those within `0..=1`.
 const MOVING: &[&str] = &[
     "Cast",
     "Clip",

@@ -1,9 +1,9 @@
-//! Goes through the bytes of an ONNX file before anything is made of them.
+//! Checks the bytes of an ONNX file before they are parsed.
 //!
-//! Parsing makes a structure of every message, also of an empty one, which has two bytes in the file and hundreds in
-//! memory: a file of 4 MB could take 1.5 GB before anybody has seen what is in it. What parsing would take is
-//! therefore counted first. Nothing is kept meanwhile, and weights are passed over without being read, so that even
-//! a file of the largest size is refused at once.
+//! Parsing allocates a structure for every message, even for an empty one, which takes two bytes in the file and
+//! hundreds in memory: a file of 4 MB could take 1.5 GB before its contents are known. The memory that parsing would
+//! take is therefore counted first. Nothing is kept meanwhile, and weights are skipped without being read, so that
+//! even a file of the largest size is refused at once.
 
 use std::io::{self, ErrorKind, Read, Seek};
 
@@ -13,33 +13,33 @@ use super::{
     ValueInfo,
 };
 
-/// Bytes that all but the weights may take, in the file and in memory. A network of a thousand operators takes two
-/// MiB.
+/// Bytes that everything except the weights may take, in the file and in memory. A network of a thousand operators
+/// takes two MiB.
 pub const MOST_BESIDE_WEIGHTS: u64 = 48 << 20;
 
-/// Bytes of a number of a tensor at most.
+/// Largest number of a tensor in bytes.
 const LARGEST_NUMBER: u64 = 16;
 
-/// What a text or a list takes apart from what is in it, with the allocator's own part, and a place in the tables in
-/// which names are looked up.
+/// Bytes of a string or a list besides its contents, with the allocator's overhead and an entry in the tables in which
+/// names are looked up.
 const A_LIST: u64 = 100;
 
-/// What a message takes at least, in ONNX Runtime, which parses also what is passed over here.
+/// Smallest message in bytes of memory, in ONNX Runtime, which also parses what is skipped here.
 const A_MESSAGE: u64 = 100;
 
-/// Bytes that a message has in the file at least.
+/// Smallest message in bytes of the file.
 const LEAST_MESSAGE: u64 = 2;
 
-/// What room the first message of a list is made with.
-const FIRST_ROOM: u64 = 4;
+/// Capacity of a list when its first message is added.
+const FIRST_CAPACITY: u64 = 4;
 
-/// Why bytes are not to be parsed.
+/// Why bytes must not be parsed.
 #[derive(Debug)]
 pub enum Fault {
     Io(io::Error),
-    /// They end before they should.
+    /// They end early.
     Ends,
-    /// They are no messages; whether they begin as every ONNX file does, with its first field.
+    /// They are no protobuf messages; `begins_well` if they start with the first field of every ONNX file.
     Malformed {
         begins_well: bool,
         reason: &'static str,
@@ -47,7 +47,7 @@ pub enum Fault {
     Refused(Refusal),
 }
 
-/// Goes through `size` bytes of a file. Returns how many bytes of memory parsing takes in addition, about.
+/// Checks `size` bytes of a file. Returns about how many bytes of memory parsing takes in addition.
 pub fn check(source: impl Read + Seek, size: u64) -> Result<u64, Fault> {
     let mut walk = Walk {
         source,
@@ -61,7 +61,7 @@ pub fn check(source: impl Read + Seek, size: u64) -> Result<u64, Fault> {
     Ok(walk.beside.saturating_add(walk.listed))
 }
 
-/// Looks at the first bytes of a file of `size` bytes, of which there are no more yet.
+/// Checks the first bytes of a file of `size` bytes, as far as they are known.
 pub fn check_head(head: &[u8], size: u64) -> Result<(), Fault> {
     match check(io::Cursor::new(head), size) {
         Ok(_) | Err(Fault::Ends) => Ok(()),
@@ -69,7 +69,7 @@ pub fn check_head(head: &[u8], size: u64) -> Result<(), Fault> {
     }
 }
 
-/// The messages that are gone through.
+/// The messages that are checked.
 #[derive(Clone, Copy)]
 enum Kind {
     Model,
@@ -84,27 +84,27 @@ enum Kind {
     TensorType,
     Shape,
     Dimension,
-    /// How a tensor is quantised, which is not parsed here.
+    /// Quantization parameters of a tensor, which are not parsed here.
     Annotation,
 }
 
-/// What parsing makes of a field.
+/// How a field is parsed.
 #[derive(Clone, Copy)]
 enum Field {
     Message(Kind),
-    /// A text, or bytes that are kept.
+    /// A string, or bytes that are kept.
     Text,
-    /// A list of numbers, so many bytes in memory for each byte of the file.
+    /// A list of numbers, with this many bytes of memory for each byte of the file.
     Numbers(u64),
     /// The dimensions of a tensor.
     Dimensions,
-    /// A tensor's data, which stays where it is.
+    /// A tensor's data, which are not copied.
     Raw,
-    /// A tensor's data, of which a list is made.
+    /// A tensor's data, which are copied into a list.
     Listed,
-    /// Messages that are neither parsed nor gone through here, as many as there may be.
+    /// Messages that are neither parsed nor checked here, counted as the largest possible number.
     Foreign,
-    /// It is passed over, or a single number.
+    /// A single number, or a field that is skipped.
     Other,
 }
 
@@ -155,7 +155,7 @@ impl Kind {
         }
     }
 
-    /// Bytes of the structure that parsing makes of it, at least.
+    /// Smallest size in memory of the structure that it is parsed into.
     fn size(self) -> u64 {
         let size = match self {
             Kind::Model => size_of::<Model>(),
@@ -176,12 +176,13 @@ impl Kind {
     }
 }
 
-/// What was seen of a message.
-struct Seen {
-    /// Messages in it, by the number of the field.
+/// The contents of a message so far.
+struct MessageCounts {
+    /// Nested messages, by field number.
     messages: [u64; 32],
-    /// Numbers of a tensor, by its dimensions, and bytes of its data.
+    /// Elements of a tensor, by its dimensions.
     elements: u64,
+    /// Bytes of a tensor's data.
     data: u64,
 }
 
@@ -190,17 +191,17 @@ struct Walk<R> {
     at: u64,
     /// The first byte.
     first: Option<u8>,
-    /// Bytes of all but the weights, in the file and in memory.
+    /// Bytes of everything except the weights, in the file and in memory.
     beside: u64,
-    /// Bytes of weights of which a list is made.
+    /// Bytes of weights that are copied into lists.
     listed: u64,
     nodes: usize,
 }
 
 impl<R: Read + Seek> Walk<R> {
-    /// Goes through a message that ends at `end`.
+    /// Checks a message that ends at `end`.
     fn message(&mut self, kind: Kind, end: u64) -> Result<(), Fault> {
-        let mut seen = Seen {
+        let mut counts = MessageCounts {
             messages: [0; 32],
             elements: 1,
             data: 0,
@@ -216,7 +217,7 @@ impl<R: Read + Seek> Walk<R> {
             match key & 7 {
                 0 => {
                     let value = self.number(end)?;
-                    self.single(field, value, &mut seen)?;
+                    self.single(field, value, &mut counts)?;
                 }
                 1 => self.skip(8, end)?,
                 5 => self.skip(4, end)?,
@@ -224,51 +225,62 @@ impl<R: Read + Seek> Walk<R> {
                     let length = self.number(end)?;
                     self.charge(self.at - begin)?;
                     let end = self.end_of(length, end)?;
-                    self.long(number, field, end, &mut seen)?;
+                    self.long(number, field, end, &mut counts)?;
                     continue;
                 }
                 _ => return Err(self.malformed("a field is of no kind that ONNX has")),
             }
             self.charge(self.at - begin)?;
         }
-        // Data that no dimensions ask for are no weights.
-        let weights = seen.elements.saturating_mul(LARGEST_NUMBER);
-        self.charge(seen.data.saturating_sub(weights))
+        // Data beyond the tensor's dimensions are no weights.
+        let weights = counts.elements.saturating_mul(LARGEST_NUMBER);
+        self.charge(counts.data.saturating_sub(weights))
     }
 
-    /// A field that is one number.
-    fn single(&mut self, field: Field, value: u64, seen: &mut Seen) -> Result<(), Fault> {
+    /// Counts a field that is one number.
+    fn single(
+        &mut self,
+        field: Field,
+        value: u64,
+        counts: &mut MessageCounts,
+    ) -> Result<(), Fault> {
         match field {
             Field::Numbers(bytes) => self.charge(bytes),
             Field::Dimensions => {
-                seen.elements = seen.elements.saturating_mul(value);
+                counts.elements = counts.elements.saturating_mul(value);
                 self.charge(8)
             }
             _ => Ok(()),
         }
     }
 
-    /// A field that goes on to `end`.
-    fn long(&mut self, number: u64, field: Field, end: u64, seen: &mut Seen) -> Result<(), Fault> {
+    /// Counts a field that extends to `end`.
+    fn long(
+        &mut self,
+        number: u64,
+        field: Field,
+        end: u64,
+        counts: &mut MessageCounts,
+    ) -> Result<(), Fault> {
         let length = end - self.at;
         match field {
             Field::Message(kind) => {
-                self.nested(number, kind, seen)?;
+                self.nested(number, kind, counts)?;
                 return self.message(kind, end);
             }
             Field::Dimensions => {
                 self.charge(A_LIST + length.saturating_mul(8))?;
                 while self.at < end {
                     let value = self.number(end)?;
-                    seen.elements = seen.elements.saturating_mul(value);
+                    counts.elements = counts.elements.saturating_mul(value);
                 }
                 return Ok(());
             }
             Field::Text => self.charge(A_LIST + length.saturating_mul(2))?,
             Field::Numbers(bytes) => self.charge(A_LIST + length.saturating_mul(1 + bytes))?,
-            Field::Raw => seen.data = seen.data.saturating_add(length),
+            Field::Raw => counts.data = counts.data.saturating_add(length),
             Field::Listed => {
-                seen.data = seen.data.saturating_add(length);
+                counts.data = counts.data.saturating_add(length);
                 self.listed = self.listed.saturating_add(length.saturating_mul(2));
             }
             Field::Foreign => {
@@ -280,41 +292,41 @@ impl<R: Read + Seek> Walk<R> {
         self.skip(length, end)
     }
 
-    /// Counts a message that lies in another.
-    fn nested(&mut self, number: u64, kind: Kind, seen: &mut Seen) -> Result<(), Fault> {
+    /// Counts a nested message.
+    fn nested(&mut self, number: u64, kind: Kind, counts: &mut MessageCounts) -> Result<(), Fault> {
         if matches!(kind, Kind::Node) {
             self.nodes += 1;
             if self.nodes > MOST_NODES {
                 return Err(Fault::Refused(Refusal::Nodes(self.nodes)));
             }
         }
-        let before = usize::try_from(number)
+        let count = usize::try_from(number)
             .ok()
-            .and_then(|number| seen.messages.get_mut(number));
-        let room = match before {
-            Some(before) => {
-                *before += 1;
-                match *before {
-                    1 => FIRST_ROOM,
-                    count if count <= FIRST_ROOM => 0,
+            .and_then(|number| counts.messages.get_mut(number));
+        let added = match count {
+            Some(count) => {
+                *count += 1;
+                match *count {
+                    1 => FIRST_CAPACITY,
+                    count if count <= FIRST_CAPACITY => 0,
                     _ => 1,
                 }
             }
-            None => FIRST_ROOM,
+            None => FIRST_CAPACITY,
         };
-        self.charge(room * kind.size())
+        self.charge(added * kind.size())
     }
 
     fn charge(&mut self, bytes: u64) -> Result<(), Fault> {
         self.beside = self.beside.saturating_add(bytes);
-        match self.beside <= MOST_BESIDE_WEIGHTS {
-            true => Ok(()),
-            false => Err(Fault::Refused(Refusal::Structure)),
+        if self.beside > MOST_BESIDE_WEIGHTS {
+            return Err(Fault::Refused(Refusal::Structure));
         }
+        Ok(())
     }
 
     fn malformed(&self, reason: &'static str) -> Fault {
-        // Every ONNX file starts with its first field, the version of the format.
+        // The first field of every ONNX file is the version of the format.
         const FORMAT_VERSION: u8 = 0x08;
         Fault::Malformed {
             begins_well: self.first == Some(FORMAT_VERSION),
@@ -322,7 +334,7 @@ impl<R: Read + Seek> Walk<R> {
         }
     }
 
-    /// The end of what has `length` bytes from here, within what goes on to `end`.
+    /// The end of the next `length` bytes, which must not exceed `end`.
     fn end_of(&self, length: u64, end: u64) -> Result<u64, Fault> {
         let own = self.at.checked_add(length).filter(|own| *own <= end);
         own.ok_or_else(|| self.malformed("a field is longer than what it lies in"))

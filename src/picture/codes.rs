@@ -1,19 +1,19 @@
-//! Rows of any format as plain numbers, from which statistics and the network's input are made.
+//! Reads rows of any format as plain numbers (codes), for statistics and the network's input.
 
 use super::format::Layout;
 use super::frame::Frame;
-use super::yuv::Decoder;
+use super::yuv::YuvDecoder;
 use crate::contract::Channels;
 
-/// Pixels handled at a time, so that working space lies on the stack and in the nearest cache. Even,
-/// to keep pairs of pixels that share chroma together.
+/// Pixels processed at a time, so that working memory fits on the stack and in the L1 cache. Even, to keep
+/// pairs of pixels that share chroma together.
 pub(super) const CHUNK: usize = 512;
 
-/// How much red, green and blue add to brightness, in 256ths: the weights of BT.601. They add up to
-/// 256, so that grey stays what it is.
+/// Weights of red, green and blue in luma, in 256ths (BT.601). They add up to 256, so that grey is
+/// preserved.
 pub const LUMA: [u16; 3] = [77, 150, 29];
 
-/// What is read of a picture.
+/// A channel to read from a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channel {
     /// Brightness.
@@ -22,8 +22,8 @@ pub(super) enum Channel {
     Color(usize),
 }
 
-/// The channels that tell all that a network of `channels` sees of the picture. A grey picture has
-/// only brightness, which then stands for all three colours.
+/// The distinct channels that a network of `channels` sees of the picture. A grey picture has only
+/// brightness, which is then used for all three colours.
 pub(super) fn channels(frame: &Frame, channels: Channels) -> &'static [Channel] {
     match channels {
         Channels::Rgb if !frame.format.is_gray() => {
@@ -33,8 +33,8 @@ pub(super) fn channels(frame: &Frame, channels: Channels) -> &'static [Channel] 
     }
 }
 
-/// The value of code 0, and what one code more adds. Values are 0..=255, or 0..=65535 for 16 bits.
-pub(super) fn values(frame: &Frame, channel: Channel) -> (f64, f64) {
+/// The value of code 0, and the step from one code to the next. Values are 0..=255, or 0..=65535 for 16 bits.
+pub(super) fn scale(frame: &Frame, channel: Channel) -> (f64, f64) {
     match (frame.format.layout(), channel) {
         (Layout::Yuv { .. }, Channel::Luma) => {
             let (black, white) = frame.coding.luma();
@@ -45,7 +45,7 @@ pub(super) fn values(frame: &Frame, channel: Channel) -> (f64, f64) {
     }
 }
 
-/// Writes the codes of the pixels from column `x` of row `y` on, as many as `codes` has room for.
+/// Reads codes of row `y` from column `x` on, as many as `codes` holds.
 pub(super) fn read(frame: &Frame, channel: Channel, y: usize, x: usize, codes: &mut [u16]) {
     let row = frame.row(0, y);
     match (frame.format.layout(), channel) {
@@ -73,7 +73,7 @@ pub(super) fn read(frame: &Frame, channel: Channel, y: usize, x: usize, codes: &
             }
         }
         (Layout::Yuv { chroma, step }, Channel::Color(color)) => {
-            let decoder = Decoder::new(frame.coding);
+            let decoder = YuvDecoder::new(frame.coding);
             let [u, v] = chroma.map(|(plane, offset)| &frame.row(plane, y / 2)[offset..]);
             for (at, code) in (x..).zip(codes) {
                 let pair = at / 2 * step;
@@ -83,9 +83,9 @@ pub(super) fn read(frame: &Frame, channel: Channel, y: usize, x: usize, codes: &
     }
 }
 
-/// Reads a whole channel in pieces of at most [`CHUNK`] codes: calls `act` with the row, the first column and
+/// Reads a whole channel in chunks of at most [`CHUNK`] codes: calls `act` with the row, the first column and
 /// the codes of each.
-pub(super) fn for_pieces(
+pub(super) fn for_chunks(
     frame: &Frame,
     channel: Channel,
     mut act: impl FnMut(usize, usize, &[u16]),
@@ -100,27 +100,27 @@ pub(super) fn for_pieces(
     }
 }
 
-/// Reads all that a network of `channels` sees of a frame, in pieces of at most [`CHUNK`] codes: calls `act`
-/// with the number of the channel, the row, the first column and the codes of each. A grey picture has one
+/// Reads all that a network of `channels` sees of a frame, in chunks of at most [`CHUNK`] codes: calls `act`
+/// with the index of the channel, the row, the first column and the codes of each. A grey picture has one
 /// channel.
-pub fn for_each_row(
+pub fn for_each_chunk(
     frame: &Frame,
     channels: Channels,
     mut act: impl FnMut(usize, usize, usize, &[u16]),
 ) {
     for (index, channel) in self::channels(frame, channels).iter().enumerate() {
-        for_pieces(frame, *channel, |y, x, codes| act(index, y, x, codes));
+        for_chunks(frame, *channel, |y, x, codes| act(index, y, x, codes));
     }
 }
 
-/// How many channels tell all that a network of `channels` sees of a frame: one of a grey picture.
-pub fn seen_channels(frame: &Frame, channels: Channels) -> usize {
+/// How many distinct channels a network of `channels` sees of a frame: one for a grey picture.
+pub fn channel_count(frame: &Frame, channels: Channels) -> usize {
     self::channels(frame, channels).len()
 }
 
-/// The value of code 0 and what one code more adds, of what a network of `channels` sees of a frame.
-pub fn value_of_codes(frame: &Frame, channels: Channels) -> (f64, f64) {
-    values(frame, self::channels(frame, channels)[0])
+/// The value of code 0, and the step from one code to the next, of the channels that a network of `channels` sees.
+pub fn code_scale(frame: &Frame, channels: Channels) -> (f64, f64) {
+    scale(frame, self::channels(frame, channels)[0])
 }
 
 fn copy<T: Copy>(samples: &[T], codes: &mut [u16], convert: impl Fn(T) -> u16) {
@@ -140,7 +140,7 @@ fn read_packed<const BYTES: usize>(
     codes: &mut [u16],
 ) {
     let (pixels, _) = row.as_chunks::<BYTES>();
-    // A pixel as one number, of which shifts take the samples: this the compiler makes vectors of.
+    // Shifting samples out of one number per pixel vectorizes.
     let word = |pixel: [u8; BYTES]| {
         let mut bytes = [0; 4];
         bytes[..BYTES].copy_from_slice(&pixel);

@@ -1,8 +1,8 @@
-//! Colours of classes, of objects, and of the inks that text and bars are drawn with.
+//! Colours of classes and objects, and the inks for text and scale bars.
 
 use serde::{Deserialize, Serialize};
 
-/// A colour, `#rrggbb` in text.
+/// A colour, written as `#rrggbb`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Color(pub [u8; 3]);
@@ -29,8 +29,8 @@ impl From<Color> for String {
     }
 }
 
-/// Colours for classes that name none, background first: the palette of Okabe and Ito (2008), which
-/// people with the common kinds of colour blindness can tell apart.
+/// Colours for classes without one, background first: the palette of Okabe and Ito (2008), which people
+/// with the common kinds of colour blindness can distinguish.
 pub const DEFAULT_COLORS: [Color; 8] = [
     Color([0x00, 0x00, 0x00]),
     Color([0xe6, 0x9f, 0x00]),
@@ -52,7 +52,7 @@ pub fn default_color(index: usize) -> Color {
     }
 }
 
-/// The first map value that is an ink: text, bars and the like, drawn as they are.
+/// The first map value that is an ink: text, scale bars and the like, drawn opaque.
 pub const FIRST_INK: u8 = 248;
 
 /// The ink of rims, black.
@@ -61,8 +61,8 @@ pub const INK_BLACK: u8 = 254;
 /// The ink of letters, white.
 pub const INK_WHITE: u8 = 255;
 
-/// The colour of an ink, [`FIRST_INK`] to 255: white, black, grey below them, and for the rest the
-/// first default colours of classes. Values that are no inks have the colour of the first ink.
+/// The colour of an ink, [`FIRST_INK`] to 255: from the top white, black and grey, the rest the first
+/// default colours of classes. Values that are not inks have the colour of the first ink.
 pub fn ink_color(value: u8) -> Color {
     match value {
         INK_WHITE => Color([255; 3]),
@@ -72,16 +72,15 @@ pub fn ink_color(value: u8) -> Color {
     }
 }
 
-/// Instance colours repeat after so many numbers.
+/// Instance colours repeat after this many numbers.
 const HUES: usize = DEFAULT_COLORS.len() - 1;
 
-/// Values of [`instance_value`]: as many as are no inks, in whole rounds of the colours.
+/// Number of values of [`instance_value`]: all that are not inks, in whole rounds of the colours.
 const INSTANCE_VALUES: usize = (FIRST_INK as usize - 1) / HUES * HUES;
 
-/// The colours of the values that [`instance_value`] gives, background first, for
-/// [`draw`](super::draw): those of [`DEFAULT_COLORS`], in an order in which consecutive numbers, and
-/// the next but one, look as different as these colours can to people with any kind of colour
-/// blindness.
+/// The colours of the values of [`instance_value`], background first, for [`draw`](super::draw): those of
+/// [`DEFAULT_COLORS`], in an order in which each number looks as different from the next two as these
+/// colours allow, for people with any kind of colour blindness.
 pub const INSTANCE_COLORS: [Color; 1 + INSTANCE_VALUES] = {
     const ORDER: [usize; HUES] = [1, 2, 5, 7, 4, 3, 6];
     let mut colors = [DEFAULT_COLORS[0]; 1 + INSTANCE_VALUES];
@@ -93,9 +92,8 @@ pub const INSTANCE_COLORS: [Color; 1 + INSTANCE_VALUES] = {
     colors
 };
 
-/// The map value of object `number`: 1 to 245, again and again; 0, the background, for 0. There are
-/// more values than colours, so that objects of the same colour that touch keep the outline between
-/// them.
+/// The map value of object `number`: 1 to 245, repeating; 0, the background, for 0. There are more values
+/// than colours, so that touching objects of the same colour keep the outline between them.
 pub fn instance_value(number: u32) -> u8 {
     match number.checked_sub(1) {
         None => 0,
@@ -143,8 +141,8 @@ mod tests {
         }
     }
 
-    /// A colour as CIE 1976 L*a*b*, seen with complete protanopia, deuteranopia or tritanopia: the matrices
-    /// of Machado, Oliveira and Fernandes (2009) for a severity of 1.
+    /// A colour in CIE 1976 L*a*b*, as seen with complete protanopia, deuteranopia or tritanopia: the matrices
+    /// of Machado, Oliveira and Fernandes (2009) for severity 1.
     fn seen(Color(color): Color, sight: [[f64; 3]; 3]) -> [f64; 3] {
         let times = |matrix: [[f64; 3]; 3], v: [f64; 3]| {
             matrix.map(|row| row[0] * v[0] + row[1] * v[1] + row[2] * v[2])
@@ -169,10 +167,9 @@ mod tests {
         [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
     }
 
-    /// Any two colours differ by 16 times what can just be seen, those of numbers that follow each other
-    /// by 17.
+    /// Any two colours differ by 16 just noticeable differences, those of numbers up to two apart by 17.
     #[test]
-    fn colour_blind_people_can_tell_instances_apart() {
+    fn colour_blind_people_can_distinguish_instances() {
         let sights = [
             [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
             [

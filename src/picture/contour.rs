@@ -1,21 +1,20 @@
-//! Where regions of a mask end, and how strongly their pixels are painted.
+//! Outlines of the regions of a mask, and how strongly each pixel is painted.
 
 use super::codes::CHUNK;
 use super::colors::FIRST_INK;
 use super::style::Style;
 
-/// Weight of a colour that hides what is below.
+/// Weight of a fully opaque colour.
 pub(super) const OPAQUE: u16 = 256;
 
-/// Frames of more rows have outlines of twice the width, which don't vanish when they are shown
-/// smaller.
+/// Frames with more rows get outlines of twice the width, which don't vanish when scaled down for display.
 const LARGE: usize = 1000;
 
-/// The farthest that a pixel of an outline lies from another value.
-const REACH: usize = 2 * Style::MAX_THICKNESS;
+/// Largest distance of an outline pixel from another value.
+const MAX_DISTANCE: usize = 2 * Style::MAX_THICKNESS;
 
-/// How strongly the pixels of a mask are painted, in 256ths: those of the background not at all, the
-/// outline of a region and inks fully, the rest of a region at the overlay's opacity.
+/// How strongly each pixel of a mask is painted, in 256ths: the background not at all, outlines and inks
+/// fully, the rest of a region with the overlay's opacity.
 pub(super) struct Contour<'a> {
     mask: &'a [u8],
     width: usize,
@@ -24,12 +23,12 @@ pub(super) struct Contour<'a> {
     outline: Outline,
 }
 
-/// How far from another value the pixels of an outline lie.
+/// Which pixels near another value belong to an outline.
 enum Outline {
     None,
-    /// So many pixels along the row or along the column.
+    /// Those within this many pixels along the row or along the column.
     Straight(usize),
-    /// So many steps along rows and columns.
+    /// Those within this many steps along rows and columns (city-block distance).
     Around(usize),
 }
 
@@ -38,8 +37,8 @@ impl Outline {
         let scale = if height > LARGE { 2 } else { 1 };
         match thickness.min(Style::MAX_THICKNESS) {
             0 => Outline::None,
-            // With a single pixel both are the same. With the two of a large frame they differ in
-            // the inner corners alone, and looking along rows and columns takes half the time.
+            // For one pixel both are the same. For the two pixels of a large frame they differ only in
+            // inner corners, and `Straight` takes half the time.
             1 => Outline::Straight(scale),
             thickness => Outline::Around(scale * thickness),
         }
@@ -63,8 +62,8 @@ impl<'a> Contour<'a> {
         &self.mask[y * self.width..][x..self.width]
     }
 
-    /// Writes the weights of at most [`CHUNK`] pixels of row `y` from column `x` on; `false`, and
-    /// nothing is written, where all of them are background.
+    /// Writes the weights of at most [`CHUNK`] pixels of row `y` from column `x` on. Returns `false`, and writes
+    /// nothing, if all of them are background.
     pub fn weights(&self, y: usize, x: usize, weights: &mut [u16]) -> bool {
         let here = &self.classes(y, x)[..weights.len()];
         if here.iter().all(|class| *class == 0) {
@@ -109,9 +108,9 @@ impl<'a> Contour<'a> {
         }
     }
 
-    /// Whatever lies around a pixel is of its value just when the least and the greatest value are.
+    /// All pixels around one have its value if and only if the smallest and the largest of their values do.
     fn mark_around(&self, y: usize, x: usize, distance: usize, edge: &mut [u8]) {
-        // What a step looks at is one pixel more at each side.
+        // Each step looks one pixel further on each side.
         let first = x.saturating_sub(distance);
         let end = (x + edge.len() + distance).min(self.width);
         let mut around = Extremes::of(&self.classes(y, first)[..end - first]);
@@ -126,8 +125,8 @@ impl<'a> Contour<'a> {
         }
     }
 
-    /// The rows so far above and below row `y`. Beyond the frame a region goes on, so that no outline
-    /// runs along the frame's edge.
+    /// The rows `distance` above and below row `y`. Regions continue beyond the frame, so that there is no
+    /// outline along the frame's edge.
     fn rows(&self, y: usize, distance: usize) -> (&'a [u8], &'a [u8]) {
         let below = (y + distance).min(self.height - 1);
         (
@@ -137,20 +136,20 @@ impl<'a> Contour<'a> {
     }
 }
 
-/// What is not 0 where a pixel with another beside it is at an edge. Inks differ from nothing.
+/// Non-zero if there is an edge between a pixel and a neighbour. Ink makes no edge.
 fn difference(here: u8, there: u8) -> u8 {
     (here ^ there) & if there < FIRST_INK { u8::MAX } else { 0 }
 }
 
-/// Marks the edges between two rows, as far as the shortest goes.
+/// Marks the edges between two rows, up to the end of the shorter one.
 fn mark(edge: &mut [u8], here: &[u8], there: &[u8]) {
     for ((edge, here), there) in edge.iter_mut().zip(here).zip(there) {
         *edge |= difference(*here, *there);
     }
 }
 
-/// The least and the greatest value of an area around each pixel of a part of a row. Inks are neither,
-/// as long as there is anything else.
+/// The smallest and the largest value in a neighbourhood of each pixel of a part of a row. Ink is ignored
+/// if there is anything else.
 struct Extremes {
     least: [u8; Extremes::ROOM],
     greatest: [u8; Extremes::ROOM],
@@ -159,9 +158,9 @@ struct Extremes {
 }
 
 impl Extremes {
-    const ROOM: usize = CHUNK + 2 * REACH;
+    const ROOM: usize = CHUNK + 2 * MAX_DISTANCE;
 
-    /// Areas of one pixel each.
+    /// Neighbourhoods of one pixel each.
     fn of(row: &[u8]) -> Self {
         let mut extremes = Extremes {
             least: [0; Extremes::ROOM],
@@ -175,25 +174,25 @@ impl Extremes {
         extremes
     }
 
-    /// Takes the pixels that touch the areas into them; `above` and `below` are the rows that do.
+    /// Extends the neighbourhoods by the adjacent pixels; `above` and `below` are the rows that contain these.
     fn widen(&mut self, above: &[u8], below: &[u8]) {
         let beside = (above, below);
         widen(&mut self.least[..self.len], beside, |value| value, u8::min);
         widen(&mut self.greatest[..self.len], beside, without_ink, u8::max);
     }
 
-    /// Least and greatest value around each pixel from `first` on.
+    /// Smallest and largest value around each pixel from `first` on.
     fn from(&self, first: usize) -> impl Iterator<Item = (&u8, &u8)> {
         self.least[first..].iter().zip(&self.greatest[first..])
     }
 }
 
-/// The background in place of an ink.
+/// Replaces ink by the background.
 fn without_ink(value: u8) -> u8 {
     if value < FIRST_INK { value } else { 0 }
 }
 
-/// One step of [`Extremes::widen`]: `pick` is what the extreme of two values is.
+/// One step of [`Extremes::widen`]: `pick` selects the extreme of two values.
 fn widen(
     extremes: &mut [u8],
     (above, below): (&[u8], &[u8]),
@@ -220,12 +219,13 @@ mod tests {
     use super::super::testing::{noise, places};
     use super::*;
 
-    /// Weights of all pixels, by the definition.
+    /// Weights of all pixels, by definition.
     fn naive(mask: &[u8], (width, height): (usize, usize), style: Style) -> Vec<u16> {
         let thickness = style.thickness.min(16) as isize;
-        let (straight, reach) = match height > 1000 {
-            true => (thickness == 1, 2 * thickness),
-            false => (false, thickness),
+        let (straight, reach) = if height > 1000 {
+            (thickness == 1, 2 * thickness)
+        } else {
+            (false, thickness)
         };
         let is_other = |own: u8, y: isize, x: isize| {
             let inside = (0..height as isize).contains(&y) && (0..width as isize).contains(&x);
@@ -290,7 +290,7 @@ mod tests {
         }
     }
 
-    /// Letters on a region don't outline it, and those across its edge leave the outline beside them.
+    /// Letters on a region don't outline it, and letters across its edge keep the outline beside them.
     #[test]
     fn inks_make_no_outline() {
         let mut mask = [1; 7 * 5];
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn opacity_is_kept_in_its_range() {
+    fn opacity_is_clamped() {
         for (opacity, weight) in [(-1.0, 0), (7.0, 256), (f32::NAN, 0)] {
             let style = Style {
                 opacity,

@@ -1,4 +1,4 @@
-//! Which counts of a camera are shown black and which white.
+//! Display range: the camera counts shown as black and as white.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,26 +7,26 @@ use super::codes::{self, CHUNK, Channel};
 use super::frame::Frame;
 use super::histogram::Histogram;
 
-/// The range of values that a grey picture of more than 8 bits is shown in.
+/// The range of values in which a grey picture of more than 8 bits is displayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DisplayRange {
-    /// What nearly all pixels of the last frames lie in.
+    /// The range of nearly all pixels of the last frames.
     #[default]
     Auto,
-    /// These counts of the camera become black and white.
+    /// These camera counts become black and white.
     Fixed {
-        /// What becomes black, with all below.
+        /// This and lower counts become black.
         low: u16,
-        /// What becomes white, with all above; more than `low`.
+        /// This and higher counts become white; more than `low`.
         high: u16,
     },
 }
 
-/// The text that is not a [`DisplayRange`].
+/// A text is not a [`DisplayRange`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "\"{0}\" is no range: it is \"auto\" or two counts, such as \"100,4095\", from 0 to 65535 and the \
-     first less than the second"
+    "\"{0}\" is not a display range: give \"auto\" or two counts from 0 to 65535, the lower one first, such as \
+     \"100,4095\""
 )]
 pub struct DisplayRangeError(String);
 
@@ -55,17 +55,17 @@ impl fmt::Display for DisplayRange {
     }
 }
 
-/// Makes 8 bits of a grey value, linear between two of them.
+/// Maps grey values to 8 bits, linearly between two limits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Levels {
     low: u16,
     high: u16,
-    /// What a step of one adds.
+    /// Change of the output for a step of one.
     gain: f32,
 }
 
 impl Levels {
-    /// 8 bits as they are.
+    /// Leaves 8 bits unchanged.
     pub const IDENTITY: Levels = Levels {
         low: 0,
         high: 255,
@@ -93,11 +93,11 @@ impl Levels {
     }
 }
 
-/// Finds the levels of frame after frame.
+/// Finds the levels of each frame.
 ///
-/// Automatic levels are two percentiles of each frame, smoothed over frames, so that neither a hot
-/// pixel nor noise makes the picture flicker. The first frame has its own, and so has one that has
-/// no count in common with the levels before, as after a change of exposure.
+/// Automatic levels are two percentiles of each frame, smoothed over time, so that neither hot pixels nor
+/// noise make the picture flicker. Smoothing starts again with a frame whose range doesn't overlap the
+/// previous levels, as after a change of exposure.
 #[derive(Clone, Debug)]
 pub struct LevelTracker {
     range: DisplayRange,
@@ -110,14 +110,14 @@ impl LevelTracker {
     const LOW: f64 = 0.5;
     /// Percentile that becomes white.
     const HIGH: f64 = 99.8;
-    /// Share of the new frame in the smoothed levels: after ten frames two thirds of a change show.
+    /// Weight of the new frame in the smoothed levels: after ten frames two thirds of a change are visible.
     const SHARE: f64 = 0.1;
-    /// Pixels that the percentiles are taken of, about.
+    /// Approximate number of pixels used for the percentiles.
     const SAMPLES: usize = 1 << 16;
-    /// Fewest rows that they are taken of.
+    /// Fewest rows used for them.
     const ROWS: usize = 64;
 
-    /// Follows a range that a user set.
+    /// A tracker for the range set by the user.
     pub fn new(range: DisplayRange) -> Self {
         LevelTracker {
             range,
@@ -126,12 +126,12 @@ impl LevelTracker {
         }
     }
 
-    /// The range that it follows.
+    /// The range set by the user.
     pub fn range(&self) -> DisplayRange {
         self.range
     }
 
-    /// The levels to show a frame with. Pictures of 8 bits, and colours, are shown as they are.
+    /// The levels for displaying a frame. Pictures of 8 bits, and colour pictures, are displayed unchanged.
     pub fn levels(&mut self, frame: &Frame) -> Levels {
         if frame.format().depth() == 8 {
             return Levels::IDENTITY;
@@ -158,7 +158,7 @@ impl LevelTracker {
         smoothed
     }
 
-    /// Of rows spread evenly over the frame.
+    /// Measured on rows spread evenly over the frame.
     fn percentiles(&mut self, frame: &Frame) -> (f64, f64) {
         let (width, height) = (frame.width(), frame.height());
         let rows = (Self::SAMPLES / width).max(Self::ROWS);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn automatic_levels_follow_slowly_and_jump_where_nothing_is_left() {
+    fn automatic_levels_follow_slowly_and_jump_if_ranges_do_not_overlap() {
         let mut tracker = LevelTracker::new(DisplayRange::Auto);
         let mut levels = |first| {
             let Levels { low, high, .. } = tracker.levels(&ramp(first).frame());

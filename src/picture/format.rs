@@ -1,6 +1,6 @@
-//! Pixel formats: one table.
+//! The table of pixel formats.
 
-/// How pixels lie in memory. The names are GStreamer's.
+/// A pixel format, with GStreamer's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Brightness, 8 bits.
@@ -17,9 +17,9 @@ pub enum Format {
     Rgba,
     /// Blue, green, red, opacity.
     Bgra,
-    /// Red, green, blue, a byte without meaning.
+    /// Red, green, blue, an unused byte.
     Rgbx,
-    /// Blue, green, red, a byte without meaning.
+    /// Blue, green, red, an unused byte.
     Bgrx,
     /// A plane of luma, a plane of interleaved chroma at half the size.
     Nv12,
@@ -27,20 +27,21 @@ pub enum Format {
     I420,
 }
 
-/// What the bytes of a format mean.
+/// The memory layout of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// One sample a pixel.
+    /// One sample per pixel.
     Gray8,
-    /// One sample of two bytes a pixel.
+    /// One sample of two bytes per pixel.
     Gray16 { big_endian: bool },
-    /// Samples side by side: bytes a pixel, where red, green and blue lie, and what else there is.
+    /// Interleaved samples: bytes per pixel, offsets of red, green and blue, and offset of the fourth byte.
     Packed {
         bytes: usize,
         rgb: [usize; 3],
         rest: Option<usize>,
     },
-    /// Planes. Of both kinds of chroma: the plane, the offset in it, and the bytes between samples.
+    /// Planar. For each of the two chroma components its plane and its offset there; and the bytes from one chroma
+    /// sample to the next.
     Yuv {
         chroma: [(usize, usize); 2],
         step: usize,
@@ -79,7 +80,7 @@ const TABLE: [(Format, &str, Layout); 11] = [
 ];
 
 impl Format {
-    /// Every format.
+    /// All formats.
     pub const ALL: [Format; TABLE.len()] = {
         let mut all = [Format::Gray8; TABLE.len()];
         let mut index = 0;
@@ -90,12 +91,12 @@ impl Format {
         all
     };
 
-    /// The name that GStreamer has for it.
+    /// Its name in GStreamer.
     pub fn name(self) -> &'static str {
         TABLE[self as usize].1
     }
 
-    /// The format of that name in GStreamer, if it is one of these.
+    /// The format with this name in GStreamer, if it is supported.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
@@ -105,7 +106,7 @@ impl Format {
         matches!(self.layout(), Layout::Gray8 | Layout::Gray16 { .. })
     }
 
-    /// Bits of a sample.
+    /// Bits per sample.
     pub fn depth(self) -> u32 {
         match self.layout() {
             Layout::Gray16 { .. } => 16,
@@ -113,7 +114,7 @@ impl Format {
         }
     }
 
-    /// How many planes there are.
+    /// Number of planes.
     pub fn planes(self) -> usize {
         match self.layout() {
             Layout::Yuv { chroma, .. } => 1 + chroma[1].0,
@@ -121,12 +122,12 @@ impl Format {
         }
     }
 
-    /// Where its samples lie.
+    /// Its memory layout.
     pub(super) fn layout(self) -> Layout {
         TABLE[self as usize].2
     }
 
-    /// Bytes of a row that matter, and rows, of plane `index` of a picture.
+    /// Bytes per row without padding, and rows, of plane `index` of a picture.
     pub(super) fn plane_shape(self, index: usize, width: usize, height: usize) -> (usize, usize) {
         match self.layout() {
             Layout::Gray8 => (width, height),

@@ -1,4 +1,4 @@
-//! Borrowed pictures: pixels with any stride, checked once.
+//! Borrowed pictures with any stride, checked once.
 
 use super::format::Format;
 use super::yuv::YuvCoding;
@@ -6,7 +6,7 @@ use super::yuv::YuvCoding;
 /// Bytes of one plane.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plane<'a> {
-    /// The rows; the last may end with its last pixel.
+    /// The rows; the last one may lack its padding.
     pub data: &'a [u8],
     /// Bytes from one row to the next.
     pub stride: usize,
@@ -15,13 +15,13 @@ pub struct Plane<'a> {
 /// Bytes of one plane to write to.
 #[derive(Debug, Default)]
 pub struct PlaneMut<'a> {
-    /// The rows; the last may end with its last pixel.
+    /// The rows; the last one may lack its padding.
     pub data: &'a mut [u8],
     /// Bytes from one row to the next.
     pub stride: usize,
 }
 
-/// A picture whose planes have been checked to hold it: [`Frame`] or [`FrameMut`].
+/// A picture whose planes have been checked: [`Frame`] or [`FrameMut`].
 #[derive(Clone, Copy, Debug)]
 pub struct Pixels<P> {
     pub(super) format: Format,
@@ -37,28 +37,28 @@ pub type Frame<'a> = Pixels<Plane<'a>>;
 /// A picture to write.
 pub type FrameMut<'a> = Pixels<PlaneMut<'a>>;
 
-/// Why bytes are not the picture they are said to be.
+/// Why bytes are not a valid picture of the given format and size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// No pixels, or more than memory could hold.
-    #[error("a picture of {width}x{height} pixels can't be read")]
+    /// No pixels, or more than memory can hold.
+    #[error("a picture can't have {width}x{height} pixels")]
     Size {
         /// Columns.
         width: usize,
         /// Rows.
         height: usize,
     },
-    /// Planes are missing or too many.
+    /// There are too few or too many planes.
     #[error("{} has {} planes, and {given} were given", format.name(), format.planes())]
     Planes {
         /// The pixel format.
         format: Format,
-        /// Planes that were given.
+        /// Number of planes given.
         given: usize,
     },
     /// Rows would overlap.
     #[error(
-        "rows of plane {plane} of {} have {row} bytes, but only {stride} lie between them",
+        "rows of plane {plane} of {} have {row} bytes, but the stride is only {stride}",
         format.name()
     )]
     Stride {
@@ -66,7 +66,7 @@ pub enum FrameError {
         format: Format,
         /// Index of the plane.
         plane: usize,
-        /// Bytes of a row that hold pixels.
+        /// Bytes per row without padding.
         row: usize,
         /// Bytes from one row to the next.
         stride: usize,
@@ -86,9 +86,9 @@ pub enum FrameError {
         height: usize,
         /// Index of the plane.
         plane: usize,
-        /// Bytes that the rows fill.
+        /// Bytes needed.
         needed: usize,
-        /// Bytes that there are.
+        /// Bytes given.
         given: usize,
     },
 }
@@ -150,7 +150,7 @@ impl<P> Pixels<P> {
 }
 
 impl<'a> Frame<'a> {
-    /// Checks that the planes hold the picture. `coding` matters for NV12 and I420 only.
+    /// Checks that the planes fit the picture. `coding` matters for NV12 and I420 only.
     pub fn new(
         format: Format,
         width: usize,
@@ -171,7 +171,7 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// The bytes of row `y` of a plane that hold pixels.
+    /// Row `y` of a plane, without padding.
     pub(super) fn row(&self, plane: usize, y: usize) -> &'a [u8] {
         let (bytes, _) = self.format.plane_shape(plane, self.width, self.height);
         let Plane { data, stride } = self.planes[plane];
@@ -180,7 +180,7 @@ impl<'a> Frame<'a> {
 }
 
 impl<'a> FrameMut<'a> {
-    /// Checks that the planes have room for the picture. `coding` matters for NV12 and I420 only.
+    /// Checks that the planes fit the picture. `coding` matters for NV12 and I420 only.
     pub fn new(
         format: Format,
         width: usize,
@@ -207,15 +207,15 @@ impl<'a> FrameMut<'a> {
         })
     }
 
-    /// The bytes of row `y` of a plane that hold pixels.
+    /// Row `y` of a plane, without padding.
     pub(super) fn row(&mut self, plane: usize, y: usize) -> &mut [u8] {
         let (bytes, _) = self.format.plane_shape(plane, self.width, self.height);
         let PlaneMut { data, stride } = &mut self.planes[plane];
         &mut data[y * *stride..][..bytes]
     }
 
-    /// Sets the bytes between the rows to 0: memory of a pool holds what was there before, and the same
-    /// picture should go out as the same bytes.
+    /// Sets the padding to 0: pool memory still holds old bytes, and equal pictures should be output as equal
+    /// bytes.
     pub fn clear_padding(&mut self) {
         for index in 0..self.format.planes() {
             let (bytes, rows) = self.format.plane_shape(index, self.width, self.height);

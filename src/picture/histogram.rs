@@ -1,6 +1,6 @@
-//! Counts of codes, and percentiles from them.
+//! A histogram of codes, and percentiles from it.
 
-/// How often each code occurs. Keeps its memory from frame to frame.
+/// Counts of each code. Keeps its memory from frame to frame.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Histogram {
     bins: Vec<u32>,
@@ -8,7 +8,7 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
-    /// Forgets all codes, and makes room for those of `depth` bits.
+    /// Clears all counts, and resizes for codes of `depth` bits.
     pub fn reset(&mut self, depth: u32) {
         self.bins.clear();
         self.bins.resize(1 << depth, 0);
@@ -23,15 +23,15 @@ impl Histogram {
         self.count += codes.len() as u64;
     }
 
-    /// The code below which `percent` of all codes lie, linear between neighbouring ones, as
-    /// `numpy.percentile` has it. 0 where no code was counted.
+    /// The code below which `percent` of all codes lie, interpolated linearly like `numpy.percentile`. 0 if no
+    /// code was counted.
     pub fn percentile(&self, percent: f64) -> f64 {
         let place = (percent / 100.0).clamp(0.0, 1.0) * self.count.saturating_sub(1) as f64;
         let (low, high) = (self.code_at(place.floor()), self.code_at(place.ceil()));
         low + place.fract() * (high - low)
     }
 
-    /// The code that comes at `rank`, from 0, when all are sorted.
+    /// The code at `rank`, from 0, in sorted order.
     fn code_at(&self, rank: f64) -> f64 {
         let mut counted = 0;
         for (code, bin) in self.bins.iter().enumerate() {

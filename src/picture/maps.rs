@@ -1,13 +1,13 @@
-//! Maps as grey pictures.
+//! Writes maps as grey pictures.
 
 use super::format::{Format, Layout};
 use super::frame::FrameMut;
 
-/// A picture whose format or size does not go with what is to be written into it.
+/// The format or size of a picture does not match the map to be written into it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} can't be written into a picture of {width}x{height} pixels in {}", format.name())]
 pub struct WriteError {
-    /// What was to be written.
+    /// The map to be written.
     pub what: &'static str,
     /// Format of the picture.
     pub format: Format,
@@ -18,7 +18,7 @@ pub struct WriteError {
 }
 
 impl WriteError {
-    /// For `what` into `target`.
+    /// For writing `what` into `target`.
     pub(super) fn new(what: &'static str, target: &FrameMut) -> Self {
         WriteError {
             what,
@@ -29,7 +29,7 @@ impl WriteError {
     }
 }
 
-/// Writes classes, rows of the frame's width without gaps, into a picture in GRAY8.
+/// Writes classes, rows of the frame's width without padding, into a picture in GRAY8.
 ///
 /// # Errors
 /// If the picture is in another format, or `mask` is shorter than it.
@@ -46,7 +46,7 @@ pub fn write_mask(mask: &[u8], target: &mut FrameMut) -> Result<(), WriteError> 
     Ok(())
 }
 
-/// Writes the numbers of objects, rows of the frame's width without gaps, into a picture in GRAY16_LE.
+/// Writes object numbers, rows of the frame's width without padding, into a picture in GRAY16_LE.
 ///
 /// # Errors
 /// If the picture is in another format, or `labels` is shorter than it.
@@ -64,8 +64,8 @@ pub fn write_labels(labels: &[u16], target: &mut FrameMut) -> Result<(), WriteEr
     Ok(())
 }
 
-/// Writes probabilities, rows of the frame's width without gaps, into a grey picture: 0 to 1 become
-/// 0 to 255 or 65535, rounded. What is no number becomes 0.
+/// Writes probabilities, rows of the frame's width without padding, into a grey picture: 0 to 1 become
+/// 0 to 255 or 65535, rounded. NaN becomes 0.
 ///
 /// # Errors
 /// If the picture is not grey, or `probability` is shorter than it.
@@ -73,8 +73,8 @@ pub fn write_probability(probability: &[f32], target: &mut FrameMut) -> Result<(
     write_shares("probabilities", probability, target, |p| p)
 }
 
-/// Writes how uncertain probabilities are, their [`entropy`], as [`write_probability`] writes themselves: white where
-/// either class is as likely.
+/// Writes the uncertainty of probabilities, their [`entropy`], the way [`write_probability`] writes them: white where
+/// both classes are equally likely.
 ///
 /// # Errors
 /// If the picture is not grey, or `probability` is shorter than it.
@@ -82,17 +82,13 @@ pub fn write_uncertainty(probability: &[f32], target: &mut FrameMut) -> Result<(
     write_shares("uncertainties", probability, target, entropy)
 }
 
-/// The entropy of a choice between two with probability `p`, in bits: 0 where it is certain, 1 at one half.
+/// The entropy of a binary choice with probability `p`, in bits: 0 if it is certain, 1 at one half.
 pub fn entropy(p: f32) -> f32 {
-    let term = |p: f32| match p > 0.0 {
-        true => -p * p.log2(),
-        false => 0.0,
-    };
+    let term = |p: f32| if p > 0.0 { -p * p.log2() } else { 0.0 };
     (term(p) + term(1.0 - p)).clamp(0.0, 1.0)
 }
 
-/// Makes samples of 8 bits of those of 16, little-endian: what [`write_probability`] writes in 8 bits of what it
-/// writes in 16.
+/// Converts samples of 16 bits, little-endian, to 8 bits, with the result of [`write_probability`] in 8 bits.
 pub fn narrow(samples: &[u8], bytes: &mut [u8]) {
     let (samples, _) = samples.as_chunks();
     for (byte, sample) in bytes.iter_mut().zip(samples) {
@@ -100,18 +96,18 @@ pub fn narrow(samples: &[u8], bytes: &mut [u8]) {
     }
 }
 
-/// A share, `0..=1`, as a sample, rounded.
+/// A value in `0..=1` as a 16-bit sample, rounded.
 fn sample(share: f32) -> u16 {
     (share * 65_535.0 + 0.5) as u16
 }
 
-/// A 257th of a sample, rounded: 65535 / 257 is 255. As 257 is odd, no sample lies in the middle of two of these, and
-/// what was rounded twice is what would have been rounded once.
+/// A 257th of a sample, rounded: 65535 / 257 is 255. As 257 is odd, no sample lies half-way between two results, so
+/// rounding twice equals rounding once.
 fn in_8_bits(sample: u16) -> u8 {
     ((u32::from(sample) * 255 + 32_895) >> 16) as u8
 }
 
-/// Writes what `share` makes of the values, `0..=1`.
+/// Writes `share` of each value, in `0..=1`.
 fn write_shares(
     what: &'static str,
     values: &[f32],
@@ -136,9 +132,10 @@ fn write_shares(
                 let (samples, _) = row.as_chunks_mut();
                 for (bytes, value) in samples.iter_mut().zip(values) {
                     let sample = sample(share(*value));
-                    *bytes = match big_endian {
-                        true => sample.to_be_bytes(),
-                        false => sample.to_le_bytes(),
+                    *bytes = if big_endian {
+                        sample.to_be_bytes()
+                    } else {
+                        sample.to_le_bytes()
                     };
                 }
             }
@@ -159,7 +156,7 @@ mod tests {
         let mut picture = Picture::new(format, (3, 2), YuvCoding::default());
         write(&mut picture.frame_mut());
         let (row, _) = format.plane_shape(0, 3, 2);
-        // The first row with one of the bytes between the rows, and the second.
+        // The first row with one byte of its padding, and the second row.
         let mut bytes = picture.bytes(0, 0)[..=row].to_vec();
         bytes.extend_from_slice(&picture.bytes(0, 1)[..row]);
         bytes
@@ -190,7 +187,7 @@ mod tests {
             let expected = (f64::from(sample) / 257.0).round();
             assert_eq!(f64::from(in_8_bits(sample)), expected, "{sample}");
         }
-        // Rounding twice is rounding once, but for what lies nearer to the middle than numbers of 32 bits tell apart.
+        // Rounding twice equals rounding once, except for ties within the precision of `f32`.
         for step in 0..1_000_000 {
             let p = f64::from(step) / 999_999.0;
             let exact = 255.0 * p + 0.5;

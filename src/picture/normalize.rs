@@ -1,4 +1,4 @@
-//! From values of pixels to the numbers a network was trained on.
+//! Normalization: from pixel values to the numbers a network was trained on.
 
 use super::frame::Frame;
 use super::statistics::Statistics;
@@ -9,18 +9,18 @@ use crate::contract::{Channels, Normalization};
 pub struct Scaling {
     /// The value that becomes 0.
     pub center: f64,
-    /// What a step of 1 becomes.
+    /// The factor.
     pub gain: f64,
 }
 
 impl Scaling {
-    /// Values as they are.
+    /// Leaves values unchanged.
     pub const IDENTITY: Scaling = Scaling {
         center: 0.0,
         gain: 1.0,
     };
 
-    /// `mean` becomes 0, and a standard deviation of `std` becomes 1, or less where it is near 0.
+    /// `mean` becomes 0, and a standard deviation of `std` becomes 1, or less if it is near 0.
     pub fn z_score(mean: f64, std: f64) -> Self {
         Scaling {
             center: mean,
@@ -28,20 +28,20 @@ impl Scaling {
         }
     }
 
-    /// What a value becomes.
+    /// Scales a value.
     pub fn apply(self, value: f64) -> f64 {
         (value - self.center) * self.gain
     }
 
-    /// `low` becomes 0 and `high` becomes 1; all becomes 0 where they are equal.
+    /// `low` becomes 0 and `high` becomes 1; everything becomes 0 if they are equal.
     fn between(low: f64, high: f64) -> Self {
-        // A gain beyond this would leave the range of single precision.
-        const MOST: f64 = 1e30;
+        // A larger gain would leave the range of single precision.
+        const MAX_GAIN: f64 = 1e30;
         let span = high - low;
         Scaling {
             center: low,
             gain: if span > 0.0 {
-                (1.0 / span).min(MOST)
+                (1.0 / span).min(MAX_GAIN)
             } else {
                 0.0
             },
@@ -49,11 +49,11 @@ impl Scaling {
     }
 }
 
-/// How a frame of these statistics is normalized. The result is finite for every frame; one of a
-/// single value becomes 0 everywhere, unless the range is fixed.
+/// The scaling that normalizes a frame with these statistics. The result is finite for every frame; one
+/// with a single value becomes 0 everywhere, unless the range is fixed.
 ///
-/// Where two percentiles coincide, as they do on a dark frame with few bright spots, the smallest
-/// and the largest value stand in for them, so that the spots are not lost.
+/// If two percentiles coincide, as they do on a dark frame with few bright spots, the smallest and the
+/// largest value replace them, so that the spots are not lost.
 pub fn scaling(normalization: &Normalization, statistics: &Statistics) -> Scaling {
     let Statistics {
         mean,
@@ -77,7 +77,7 @@ pub fn scaling(normalization: &Normalization, statistics: &Statistics) -> Scalin
     }
 }
 
-/// Finds the scaling of frame after frame, and measures of each no more than is needed.
+/// Finds the scaling of each frame, measuring no more than is needed.
 #[derive(Clone, Debug)]
 pub struct Normalizer {
     normalization: Normalization,
@@ -85,7 +85,7 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
-    /// A normalizer of that kind.
+    /// A normalizer for `normalization`.
     pub fn new(normalization: Normalization) -> Self {
         Normalizer {
             normalization,
@@ -93,12 +93,12 @@ impl Normalizer {
         }
     }
 
-    /// Which kind it is.
+    /// The kind of normalization.
     pub fn normalization(&self) -> Normalization {
         self.normalization
     }
 
-    /// How the frame is normalized for a network of `channels`.
+    /// The scaling that normalizes the frame for a network of `channels`.
     pub fn scaling(&mut self, frame: &Frame, channels: Channels) -> Scaling {
         match self.normalization {
             Normalization::Fixed { .. } => {}
@@ -141,7 +141,7 @@ mod tests {
                         let scaling = Normalizer::new(kind).scaling(&picture.frame(), channels);
                         assert!(scaling.gain.is_finite());
                         if !matches!(kind, Normalization::Fixed { .. }) {
-                            // The one value is the centre, but for the rounding of luma to codes.
+                            // The one value is the centre, except for rounding of luma to codes.
                             assert!((scaling.center - f64::from(value)).abs() <= 0.6);
                         }
                     }

@@ -1,4 +1,4 @@
-//! The mask drawn over the picture.
+//! Draws the mask over the picture.
 
 use super::codes::{self, CHUNK, Channel};
 use super::colors::{Color, FIRST_INK, default_color, ink_color};
@@ -10,21 +10,20 @@ use super::maps::WriteError;
 use super::overlay_yuv;
 use super::style::Style;
 
-/// Draws the classes of `mask` (rows of the frame's width without gaps) in a style: regions filled
-/// and outlined, the background as it is. Classes that `colors` doesn't reach have their default
+/// Draws the classes of `mask` (rows of the frame's width without padding) in a style: regions filled
+/// and outlined, the background unchanged. Classes beyond the end of `colors` have their default
 /// colour.
 ///
-/// Values from [`FIRST_INK`] on are no classes but inks: they hide what is below whatever the style,
-/// have the colours of [`ink_color`] whatever `colors` holds, and have no outline, nor make they one
-/// in what they lie on.
+/// Values from [`FIRST_INK`] on are not classes but inks: opaque whatever the style, in the colours of
+/// [`ink_color`] whatever `colors` holds, and without an outline, of their own or of the region they lie on.
 ///
-/// With a grey `source` the target, of the RGB family, becomes the source shown with `levels`, and
-/// opaque. Without one the picture is drawn over in place; then opacity stays what it was, and
-/// `levels` is not used.
+/// With a grey `source` the target, of the RGB family, becomes the source displayed with `levels`, with an
+/// opaque alpha channel. Without one, the target is drawn over in place; then alpha is kept, and `levels` is
+/// not used.
 ///
 /// # Errors
-/// If the target is grey, or the source isn't, or is not of the target's size, or with a source the
-/// target is NV12 or I420, or `mask` is shorter than the frame.
+/// If the target is grey, the source is not grey or has another size than the target, the target is NV12 or
+/// I420 and there is a source, or `mask` is shorter than the frame.
 pub fn draw(
     source: Option<&Frame>,
     target: &mut FrameMut,
@@ -59,8 +58,8 @@ pub fn draw(
     Ok(())
 }
 
-/// The colour of each class in the samples of a picture, in their order: that of the bytes of a
-/// pixel, or luma and both kinds of chroma.
+/// The colour of each class as samples of the target format, in their order there: the bytes of a pixel, or
+/// luma and both chroma components.
 pub(super) struct ColorTable([[u8; 3]; 256]);
 
 impl ColorTable {
@@ -90,7 +89,7 @@ impl ColorTable {
     }
 }
 
-/// A sample with `weight` 256ths of a colour's.
+/// Blends `weight` 256ths of a colour into a sample.
 pub(super) fn blend(sample: u8, color: u8, weight: u16) -> u8 {
     let sum = u16::from(sample) * (OPAQUE - weight) + u16::from(color) * weight;
     ((sum + OPAQUE / 2) / OPAQUE) as u8
@@ -109,12 +108,12 @@ fn draw_gray<const BYTES: usize>(
         for (x, pixels) in (0..).step_by(CHUNK).zip(pixels.chunks_mut(CHUNK)) {
             let codes = &mut codes[..pixels.len()];
             codes::read(source, Channel::Luma, y, x, codes);
-            // One step in a loop: this the compiler makes vectors of.
+            // One step per loop vectorizes.
             for (shown, code) in shown.iter_mut().zip(codes) {
                 *shown = levels.apply(*code);
             }
             for (pixel, shown) in pixels.iter_mut().zip(shown) {
-                // A fourth byte is opacity, or has no meaning.
+                // A fourth byte is alpha, or unused.
                 *pixel = std::array::from_fn(|offset| if offset < 3 { shown } else { 255 });
             }
             let weights = &mut weights[..pixels.len()];
@@ -239,7 +238,7 @@ mod tests {
                     let got = pixel(&mut target, place.0, place.1);
                     assert_eq!(got, expected(rgb, offsets, rest), "{format:?} {place:?}");
                 }
-                // Bytes between the rows are not touched.
+                // Padding is not touched.
                 let row = SIZE.0 * format.plane_shape(0, 1, 1).0;
                 assert_eq!(target.bytes(0, 0)[row..row + 3], [0xa5; 3]);
             }

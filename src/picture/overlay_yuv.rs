@@ -1,27 +1,27 @@
-//! The overlay on luma and chroma.
+//! Draws the overlay on luma and chroma planes.
 
 use super::codes::CHUNK;
 use super::contour::{Contour, OPAQUE};
 use super::frame::FrameMut;
 use super::overlay::{ColorTable, blend};
 
-/// Two rows of at most [`CHUNK`] pixels, of which each block of 2 x 2 pixels shares chroma. At an odd
-/// end of the frame the last row or column stands twice, which leaves the mean of a block what it is.
-struct Strip {
+/// Two rows of at most [`CHUNK`] pixels; each block of 2 x 2 pixels shares chroma. At an odd edge of the frame
+/// the last row or column is repeated, which keeps the mean of a block.
+struct RowPair {
     /// How strongly each pixel is painted.
     weights: [[u16; CHUNK]; 2],
     classes: [[u8; CHUNK]; 2],
 }
 
-/// Draws a mask over NV12 or I420 in place. `chroma` gives the plane and the offset of both kinds,
-/// `step` the bytes between samples. A chroma sample becomes the mean of its pixels.
+/// Draws a mask over NV12 or I420 in place. `chroma` gives plane and offset of both components, `step` the
+/// bytes from one sample to the next. A chroma sample becomes the mean of its pixels.
 pub(super) fn draw(
     target: &mut FrameMut,
     (chroma, step): ([(usize, usize); 2], usize),
     contour: &Contour,
     table: &ColorTable,
 ) {
-    let mut strip = Strip {
+    let mut pair = RowPair {
         weights: [[0; CHUNK]; 2],
         classes: [[0; CHUNK]; 2],
     };
@@ -29,25 +29,25 @@ pub(super) fn draw(
         let rows = 2.min(target.height() - y);
         for x in (0..target.width()).step_by(CHUNK) {
             let columns = CHUNK.min(target.width() - x);
-            if !strip.look_at(contour, (y, rows), (x, columns)) {
+            if !pair.load(contour, (y, rows), (x, columns)) {
                 continue;
             }
             for index in 0..rows {
                 let luma = &mut target.row(0, y + index)[x..x + columns];
-                strip.paint_luma(index, table, luma);
+                pair.paint_luma(index, table, luma);
             }
-            for (kind, (plane, offset)) in [1, 2].into_iter().zip(chroma) {
+            for (component, (plane, offset)) in [1, 2].into_iter().zip(chroma) {
                 let samples = &mut target.row(plane, y / 2)[x / 2 * step + offset..];
                 let samples = samples.iter_mut().step_by(step).take(columns.div_ceil(2));
-                strip.paint_chroma(kind, table, samples);
+                pair.paint_chroma(component, table, samples);
             }
         }
     }
 }
 
-impl Strip {
-    /// Takes over a part of the mask; `false` where nothing of it is painted.
-    fn look_at(
+impl RowPair {
+    /// Loads a part of the mask; `false` if nothing of it is painted.
+    fn load(
         &mut self,
         contour: &Contour,
         (y, rows): (usize, usize),
@@ -83,10 +83,10 @@ impl Strip {
         }
     }
 
-    /// `kind` is the place of the samples in a row of the table.
+    /// `component` is the index of the samples in an entry of the table.
     fn paint_chroma<'a>(
         &self,
-        kind: usize,
+        component: usize,
         table: &ColorTable,
         samples: impl Iterator<Item = &'a mut u8>,
     ) {
@@ -104,7 +104,7 @@ impl Strip {
             let classes = [class[0], class[1], class_below[0], class_below[1]];
             let colors = weights.iter().zip(classes);
             let color: u32 = colors
-                .map(|(weight, class)| weight * u32::from(table.of(class)[kind]))
+                .map(|(weight, class)| weight * u32::from(table.of(class)[component]))
                 .sum();
             let kept = u32::from(*sample) * (ALL - painted);
             *sample = ((kept + color + ALL / 2) / ALL) as u8;
@@ -148,7 +148,7 @@ mod tests {
             ..YuvCoding::BT709
         };
         let colors = [Color([0; 3]), Color([220, 30, 90])];
-        // Blocks of 4, 1 and 0 painted pixels, and the two and one of the odd ends.
+        // Blocks with 4, 1 and 0 painted pixels, and blocks of two pixels and one at the odd edges.
         let mask = [
             1, 1, 1, 0, 0, //
             1, 1, 0, 0, 0, //

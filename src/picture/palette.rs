@@ -5,22 +5,22 @@ use std::str::FromStr;
 
 use super::colors::{Color, FIRST_INK, INSTANCE_COLORS, instance_value};
 
-/// As many colours as there are map values between the background and the inks.
-const MOST: usize = FIRST_INK as usize - 1;
+/// Most colours: the number of map values between the background and the inks.
+const MAX_COLORS: usize = FIRST_INK as usize - 1;
 
-/// Colours that classes and objects take in turn; the default has none, so that they have the colours that they
-/// have without it. `#rrggbb,#rrggbb,...` in text.
+/// Colours that classes and objects take in turn, written as `#rrggbb,#rrggbb,...`. The default is empty: classes and
+/// objects have their own colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Palette {
     /// The first `count` of them.
-    colors: [Color; MOST],
+    colors: [Color; MAX_COLORS],
     count: usize,
 }
 
 impl Default for Palette {
     fn default() -> Self {
         Palette {
-            colors: [Color([0; 3]); MOST],
+            colors: [Color([0; 3]); MAX_COLORS],
             count: 0,
         }
     }
@@ -31,13 +31,13 @@ impl Palette {
         &self.colors[..self.count]
     }
 
-    /// The colour of a class; none for the background and for classes after the last colour, which keep their own.
+    /// The colour of a class; `None` for the background and for classes beyond the last colour, which keep their own.
     pub fn of_class(&self, class: u8) -> Option<Color> {
         let index = usize::from(class).checked_sub(1)?;
         self.colors().get(index).copied()
     }
 
-    /// The colour of a map value of [`instance_value`](Self::instance_value); none for the background.
+    /// The colour of a map value of [`instance_value`](Self::instance_value); `None` for the background.
     pub fn of_instance(&self, value: u8) -> Option<Color> {
         let index = usize::from(value).checked_sub(1)?;
         match self.count {
@@ -46,16 +46,16 @@ impl Palette {
         }
     }
 
-    /// The map value of object `number`, as [`instance_value`] gives it for the built-in colours: again and again
-    /// as many as are no inks, in whole rounds of the colours; 0, the background, for 0.
+    /// The map value of object `number`, like [`instance_value`] for the built-in colours: repeating all values that
+    /// are not inks, in whole rounds of the colours; 0, the background, for 0.
     pub fn instance_value(&self, number: u32) -> u8 {
         if self.count == 0 {
             return instance_value(number);
         }
-        let values = (MOST / self.count * self.count) as u32;
+        let values = (MAX_COLORS / self.count * self.count) as u32;
         match number.checked_sub(1) {
             None => 0,
-            // It is asked for each pixel, and a division takes as long as all the rest; few numbers need it.
+            // Called for each pixel, where a division takes as long as all the rest; few numbers need one.
             Some(index) if index < values => 1 + index as u8,
             Some(index) => 1 + (index % values) as u8,
         }
@@ -65,7 +65,7 @@ impl Palette {
 impl FromStr for Palette {
     type Err = String;
 
-    /// Colours with commas between them; no text is no colour.
+    /// Comma-separated colours; an empty text is an empty palette.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut palette = Palette::default();
         if text.trim().is_empty() {
@@ -73,10 +73,10 @@ impl FromStr for Palette {
         }
         for color in text.split(',') {
             let color = Color::try_from(color.trim().to_owned()).map_err(|error| {
-                format!("{error}; a palette is colours with commas between them, such as #e69f00,#56b4e9, or nothing")
+                format!("{error}; a palette is a comma-separated list of colours, such as #e69f00,#56b4e9, or empty")
             })?;
             let Some(place) = palette.colors.get_mut(palette.count) else {
-                return Err(format!("a palette has {MOST} colours at most"));
+                return Err(format!("a palette has at most {MAX_COLORS} colours"));
             };
             *place = color;
             palette.count += 1;
@@ -119,8 +119,8 @@ mod tests {
             assert!(error.contains("such as #e69f00,#56b4e9"), "{error}");
         }
         let many = |count| vec!["#123456"; count].join(",").parse::<Palette>();
-        assert!(many(MOST).is_ok());
-        assert!(many(MOST + 1).unwrap_err().contains("247"));
+        assert!(many(MAX_COLORS).is_ok());
+        assert!(many(MAX_COLORS + 1).unwrap_err().contains("247"));
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn objects_take_them_again_and_again() {
         let some = "#ff0000,#0000ff,#00ff00".parse().unwrap();
-        let most = vec!["#ff0000"; MOST].join(",").parse().unwrap();
+        let most = vec!["#ff0000"; MAX_COLORS].join(",").parse().unwrap();
         for palette in [some, most, Palette::default()] {
             assert_eq!(
                 (palette.instance_value(0), palette.of_instance(0)),

@@ -1,9 +1,9 @@
-//! A mask that is too old to be taken for what is on the picture, made to look like it.
+//! Marks a mask that is too old to match the picture.
 
 use super::colors::Color;
 
-/// Classes of a marked mask: what was found, and the two kinds of stripes.
-const FOUND: u8 = 1;
+/// Classes of a marked mask: outlines of regions, and the two kinds of stripes.
+const OUTLINE: u8 = 1;
 const STRIPES: [u8; 2] = [2, 3];
 
 /// Colours of the classes that [`mark_stale`] makes: grey, orange and black.
@@ -14,14 +14,14 @@ pub const STALE_COLORS: [Color; 4] = [
     Color([0, 0, 0]),
 ];
 
-/// Draws the outlines of what is on `mask`, rows of `width` pixels, into `marked` of the same size, in a frame of
-/// stripes: it can be seen that the mask belongs to another picture.
+/// Draws the outlines of `mask`, rows of `width` pixels, into `marked` of the same size, within a striped border: a
+/// visible sign that the mask belongs to another picture.
 pub fn mark_stale(mask: &[u8], width: usize, marked: &mut [u8]) {
     if width == 0 {
         return;
     }
     let height = mask.len() / width;
-    // A frame that is seen from afar and hides little: 1.5 % of the shorter side.
+    // A border that is noticed easily and hides little: 1.5 % of the shorter side.
     let thickness = (width.min(height) * 3 / 200).max(2);
     let is_inside = |x: usize, y: usize| {
         let class = mask[y * width + x];
@@ -38,10 +38,12 @@ pub fn mark_stale(mask: &[u8], width: usize, marked: &mut [u8]) {
     for (y, row) in marked.chunks_exact_mut(width).take(height).enumerate() {
         let across = y < thickness || y + thickness >= height;
         for (x, class) in row.iter_mut().enumerate() {
-            *class = match across || x < thickness || x + thickness >= width {
-                true => STRIPES[(x + y) / (2 * thickness) % 2],
-                false if mask[y * width + x] != 0 && !is_inside(x, y) => FOUND,
-                false => 0,
+            *class = if across || x < thickness || x + thickness >= width {
+                STRIPES[(x + y) / (2 * thickness) % 2]
+            } else if mask[y * width + x] != 0 && !is_inside(x, y) {
+                OUTLINE
+            } else {
+                0
             };
         }
     }
@@ -52,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_found_is_framed() {
+    fn outlines_lie_within_a_striped_border() {
         let (width, height) = (40, 30);
         let mut mask = vec![0; width * height];
         for y in 10..15 {
@@ -60,10 +62,10 @@ mod tests {
         }
         let mut marked = vec![9; width * height];
         mark_stale(&mask, width, &mut marked);
-        assert_eq!([10, 12].map(|y| marked[y * width + 22]), [FOUND, 0]);
+        assert_eq!([10, 12].map(|y| marked[y * width + 22]), [OUTLINE, 0]);
         assert_eq!(
             [20, 24, 25].map(|x| marked[12 * width + x]),
-            [FOUND, FOUND, 0]
+            [OUTLINE, OUTLINE, 0]
         );
         let border = |i: usize| {
             let (x, y) = (i % width, i / width);

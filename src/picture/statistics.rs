@@ -5,10 +5,10 @@ use super::frame::Frame;
 use super::histogram::Histogram;
 use crate::contract::Channels;
 
-/// What a frame's values are like: those that a network sees, of all its channels together, before
-/// normalizing. 0..=255, or 0..=65535 for pictures of 16 bits.
+/// Statistics of the values that a network sees of a frame, over all channels together, before
+/// normalization: 0..=255, or 0..=65535 for pictures of 16 bits.
 ///
-/// One is made once and measures frame after frame; then it allocates nothing.
+/// Keeps its memory from frame to frame.
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
     /// Arithmetic mean.
@@ -19,17 +19,17 @@ pub struct Statistics {
     pub min: f64,
     /// Largest value.
     pub max: f64,
-    /// Codes, only where percentiles were asked for.
+    /// Codes, if percentiles were requested.
     histogram: Option<Histogram>,
-    /// The value of code 0, and what one code more adds.
-    values: (f64, f64),
+    /// The value of code 0, and the step from one code to the next.
+    scale: (f64, f64),
 }
 
 /// Exact sums over codes.
 struct Sums {
     count: u64,
     sum: u64,
-    /// Of squares; 2^32 pixels of 16 bits just fit.
+    /// Sum of squares; 2^32 pixels of 16 bits just fit.
     squares: u64,
     min: u16,
     max: u16,
@@ -44,7 +44,7 @@ impl Sums {
         max: 0,
     };
 
-    /// Adds at most [`CHUNK`] codes.
+    /// Adds at most [`CHUNK`](codes::CHUNK) codes.
     fn add(&mut self, codes: &[u16]) {
         let (mut sum, mut squares, mut min, mut max) = (0_u32, 0_u64, u16::MAX, 0);
         for code in codes {
@@ -72,8 +72,8 @@ impl Sums {
 }
 
 impl Statistics {
-    /// Measures a frame as a network of `channels` sees it. Only with `percentiles` can
-    /// [`percentile`](Self::percentile) be asked for afterwards; it costs a histogram.
+    /// Measures a frame as a network of `channels` sees it. [`percentile`](Self::percentile) needs `percentiles`,
+    /// which cost a histogram.
     pub fn measure(&mut self, frame: &Frame, channels: Channels, percentiles: bool) {
         let mut sums = Sums::NONE;
         let mut histogram = percentiles.then(|| self.histogram.take().unwrap_or_default());
@@ -82,7 +82,7 @@ impl Statistics {
         }
         let channels = codes::channels(frame, channels);
         for channel in channels {
-            for_chunks(frame, *channel, |codes| {
+            codes::for_chunks(frame, *channel, |_, _, codes| {
                 sums.add(codes);
                 if let Some(histogram) = &mut histogram {
                     histogram.add(codes);
@@ -90,8 +90,8 @@ impl Statistics {
             });
         }
         let (mean, std) = sums.moments();
-        self.values = codes::values(frame, channels[0]);
-        let (_, step) = self.values;
+        self.scale = codes::scale(frame, channels[0]);
+        let (_, step) = self.scale;
         self.mean = self.value(mean);
         self.std = std * step;
         self.min = self.value(f64::from(sums.min));
@@ -101,8 +101,8 @@ impl Statistics {
         }
     }
 
-    /// The value below which `percent` of all lie, linear between neighbours; the smallest value
-    /// where [`measure`](Self::measure) never was asked for percentiles.
+    /// The value below which `percent` of all lie, interpolated linearly; the smallest value if
+    /// [`measure`](Self::measure) was never called with `percentiles`.
     pub fn percentile(&self, percent: f64) -> f64 {
         match &self.histogram {
             Some(histogram) => self.value(histogram.percentile(percent)),
@@ -111,14 +111,9 @@ impl Statistics {
     }
 
     fn value(&self, code: f64) -> f64 {
-        let (zero, step) = self.values;
+        let (zero, step) = self.scale;
         zero + code * step
     }
-}
-
-/// Reads a whole channel, in pieces.
-fn for_chunks(frame: &Frame, channel: codes::Channel, mut act: impl FnMut(&[u16])) {
-    codes::for_pieces(frame, channel, |_, _, codes| act(codes));
 }
 
 #[cfg(test)]
@@ -165,7 +160,7 @@ mod tests {
 
     #[test]
     fn equal_their_definitions() {
-        // Wider than a chunk, and with values far from 0, where single precision would fail.
+        // Wider than a chunk, and with values far from 0, where single precision would not suffice.
         let size = (700, 9);
         let value = |x, y| 60_000 + noise(x, y) % 50;
         let values: Vec<f64> = places(size).map(|(y, x)| f64::from(value(x, y))).collect();

@@ -1,17 +1,16 @@
-//! How a mask is drawn.
+//! The style in which a mask is drawn.
 
-/// How regions are drawn: filled, outlined, or both. Their colours are not part of it.
+/// How regions are drawn: filled, outlined, or both. Colours are separate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Style {
-    /// How strongly regions are filled, 0 (not at all) to 1 (what is below is hidden).
+    /// Opacity of the filling of regions, 0 (none) to 1 (opaque).
     pub opacity: f32,
     /// Width of a region's outline in pixels, from its edge inwards, 0 (none) to
-    /// [`Style::MAX_THICKNESS`]; more is taken for that. In frames of more than 1000 rows, which are
-    /// shown smaller, outlines are twice as wide.
+    /// [`Style::MAX_THICKNESS`], to which larger values are clamped. In frames of more than 1000 rows,
+    /// which are usually scaled down for display, outlines are twice as wide.
     ///
-    /// A pixel belongs to the outline when one of another value lies within that distance: steps
-    /// along rows and columns are counted (city-block distance), so that 1 are the pixels that touch
-    /// another value with a side.
+    /// A pixel belongs to the outline if a pixel of another value lies within this city-block distance, so
+    /// that 1 includes the pixels that share an edge with another value.
     pub thickness: usize,
 }
 

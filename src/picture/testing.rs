@@ -1,10 +1,10 @@
-//! Pictures for the tests of this module.
+//! Pictures for the tests of [`picture`](super).
 
 use super::format::{Format, Layout};
 use super::frame::{Frame, FrameMut, Plane, PlaneMut};
 use super::yuv::YuvCoding;
 
-/// The formats of red, green and blue in one plane.
+/// The formats with red, green and blue in one plane.
 pub const PACKED_FORMATS: [Format; 6] = [
     Format::Rgb,
     Format::Bgr,
@@ -14,8 +14,8 @@ pub const PACKED_FORMATS: [Format; 6] = [
     Format::Bgrx,
 ];
 
-/// A picture that owns its bytes. Rows lie an odd number of bytes further apart than they need to,
-/// and the last row ends with its last pixel.
+/// A picture that owns its bytes. Rows have an odd number of bytes of padding, except the last one, which has
+/// none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     pub format: Format,
@@ -26,7 +26,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture of which nothing is set yet.
+    /// A picture whose pixels are not set yet.
     pub fn new(format: Format, (width, height): (usize, usize), coding: YuvCoding) -> Self {
         let bytes = |plane| {
             let (row, rows) = format.plane_shape(plane, width, height);
@@ -45,7 +45,7 @@ impl Picture {
         }
     }
 
-    /// A picture of these colours. Chroma is that of the upper left of four pixels; grey is red.
+    /// A picture of the given colours. Chroma is that of the upper left of four pixels; grey formats take red.
     pub fn color(
         format: Format,
         size: (usize, usize),
@@ -101,7 +101,7 @@ impl Picture {
         }
     }
 
-    /// The bytes of a row, and those after it.
+    /// The bytes from the start of a row on.
     pub fn bytes(&mut self, plane: usize, y: usize) -> &mut [u8] {
         let stride = stride(self.format, self.width, plane);
         &mut self.planes[plane][y * stride..]
@@ -147,7 +147,7 @@ pub fn places((width, height): (usize, usize)) -> impl Iterator<Item = (usize, u
     (0..height).flat_map(move |y| (0..width).map(move |x| (y, x)))
 }
 
-/// Numbers without pattern, the same for the same place.
+/// Pseudo-random numbers, always the same for the same place.
 pub fn noise(x: usize, y: usize) -> u16 {
     let mixed = (x as u32 * 0x9e37 + y as u32 * 0x85eb + 1).wrapping_mul(0xc2b2_ae35);
     ((mixed ^ (mixed >> 15)).wrapping_mul(0x27d4_eb2f) >> 16) as u16

@@ -1,6 +1,6 @@
-//! Luma and chroma to red, green and blue, and back.
+//! Conversion between luma and chroma, and red, green and blue.
 
-/// Which numbers black and white have.
+/// The codes of black and white.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum YuvRange {
     /// Black is 0, white 255; chroma fills 0 to 255.
@@ -12,7 +12,7 @@ pub enum YuvRange {
 /// How the samples of NV12 and I420 encode colour.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct YuvCoding {
-    /// Which numbers black and white have.
+    /// The codes of black and white.
     pub range: YuvRange,
     /// Share of red in luma.
     pub kr: f64,
@@ -43,7 +43,7 @@ impl YuvCoding {
         }
     }
 
-    /// What 0..255 of a chroma difference becomes in codes, relative to full range.
+    /// Range of the chroma codes, relative to full range.
     fn chroma_scale(&self) -> f64 {
         match self.range {
             YuvRange::Full => 1.0,
@@ -74,17 +74,17 @@ impl Default for YuvCoding {
     }
 }
 
-/// Makes red, green and blue of luma and chroma, with 16 bits behind the point.
+/// Converts luma and chroma to red, green and blue, in fixed point with 16 fractional bits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Decoder {
+pub(super) struct YuvDecoder {
     black: i32,
     luma: i32,
-    /// What both chroma samples (blue's, red's) add to red, green and blue.
+    /// Contributions of both chroma samples (blue's, red's) to red, green and blue.
     chroma: [[i32; 2]; 3],
 }
 
-impl Decoder {
-    /// For pictures of this coding.
+impl YuvDecoder {
+    /// A decoder for pictures of this coding.
     pub fn new(coding: YuvCoding) -> Self {
         let fixed = |factor: f64| (factor * 65_536.0).round() as i32;
         let (black, white) = coding.luma();
@@ -92,7 +92,7 @@ impl Decoder {
         let kg = 1.0 - kr - kb;
         let from_u = 2.0 * (1.0 - kb) / coding.chroma_scale();
         let from_v = 2.0 * (1.0 - kr) / coding.chroma_scale();
-        Decoder {
+        YuvDecoder {
             black: i32::from(black),
             luma: fixed(255.0 / f64::from(white - black)),
             chroma: [
@@ -130,7 +130,7 @@ mod tests {
         for coding in [YuvCoding::BT601, YuvCoding::BT709] {
             for range in [YuvRange::Full, YuvRange::Limited] {
                 let coding = YuvCoding { range, ..coding };
-                let decoder = Decoder::new(coding);
+                let decoder = YuvDecoder::new(coding);
                 for color in [[0, 0, 0], [255, 255, 255], [230, 159, 0], [17, 90, 200]] {
                     let [y, u, v] = coding.encode(color);
                     for (channel, expected) in color.into_iter().enumerate() {

@@ -1,24 +1,24 @@
-//! One value for each block of a frame.
+//! A value for each block of a frame.
 
 use std::ops::Range;
 
-/// Least side of a block in pixels.
-pub const LEAST_SIDE: usize = 16;
+/// Smallest side of a block in pixels.
+pub const MIN_SIDE: usize = 16;
 
-/// A value for each square block of a frame; those at its right and its lower edge may reach beyond.
+/// A value for each square block of a frame; blocks at its right and lower edge may extend beyond it.
 #[derive(Clone, Debug)]
 pub struct Grid<T> {
     /// Side of a block in pixels.
     pub side: usize,
-    /// Blocks from top to bottom.
+    /// Number of rows of blocks.
     pub rows: usize,
-    /// Blocks from left to right.
+    /// Number of columns of blocks.
     pub columns: usize,
     cells: Vec<T>,
 }
 
 impl<T: Copy> Grid<T> {
-    /// For a frame of `height` x `width` pixels.
+    /// A grid for a frame of `height` x `width` pixels.
     pub fn new(height: usize, width: usize, side: usize, value: T) -> Self {
         let (rows, columns) = (height.div_ceil(side), width.div_ceil(side));
         Grid {
@@ -39,7 +39,7 @@ impl<T: Copy> Grid<T> {
         self.cells.iter()
     }
 
-    /// The same, to be changed.
+    /// The cells, mutably.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.cells.iter_mut()
     }
@@ -49,12 +49,12 @@ impl<T: Copy> Grid<T> {
         &self.cells[row * self.columns..][..self.columns]
     }
 
-    /// The same, to be changed.
+    /// The cells of a row of blocks, mutably.
     pub fn row_mut(&mut self, row: usize) -> &mut [T] {
         &mut self.cells[row * self.columns..][..self.columns]
     }
 
-    /// Sets the blocks that lie in these rows and columns of pixels, with a part of them at least.
+    /// Sets the blocks that overlap these rows and columns of pixels.
     pub fn fill_within(&mut self, rows: &Range<usize>, columns: &Range<usize>, value: T) {
         let columns = self.blocks(columns, self.columns);
         for row in self.blocks(rows, self.rows) {
@@ -62,7 +62,7 @@ impl<T: Copy> Grid<T> {
         }
     }
 
-    /// The blocks along one axis that have a part in `pixels`.
+    /// The blocks along one axis that overlap `pixels`.
     fn blocks(&self, pixels: &Range<usize>, count: usize) -> Range<usize> {
         let end = pixels.end.div_ceil(self.side).min(count);
         (pixels.start / self.side).min(end)..end
@@ -70,14 +70,14 @@ impl<T: Copy> Grid<T> {
 }
 
 impl Grid<bool> {
-    /// Whether a block is set that has a part in these rows and columns of pixels.
+    /// Whether a block is set that overlaps these rows and columns of pixels.
     pub fn any_within(&self, rows: &Range<usize>, columns: &Range<usize>) -> bool {
         let columns = self.blocks(columns, self.columns);
         let mut rows = self.blocks(rows, self.rows);
         rows.any(|row| self.row(row)[columns.clone()].contains(&true))
     }
 
-    /// Sets all blocks that are no more than `reach` blocks away from one that is set in `from`.
+    /// Sets all blocks at most `reach` blocks away from one that is set in `from`.
     pub fn spread(&mut self, from: &Grid<bool>, reach: usize) {
         self.fill(false);
         for row in 0..from.rows {

@@ -1,13 +1,13 @@
-//! Inferring only what changed: which parts of a frame the network has to see again, and which of its
-//! answers are kept from earlier frames.
+//! Inferring only what changed: which parts of a frame the network has to process again, and which of its results
+//! are reused from earlier frames.
 //!
 //! ```text
-//! frame -> changes: which blocks differ from the frame that was answered
-//!       -> patches: few rectangles that hold what those blocks can have changed
+//! frame -> changes: blocks that differ from the frame they were inferred on
+//!       -> patches: a few rectangles that cover everything those blocks can affect
 //! ```
 //!
-//! A block has the side of a multiple of the network's stride, 16 pixels or more, so that patches begin on
-//! the grid of its pooling.
+//! The side of a block is a multiple of the network's stride, and at least 16 pixels, so that patches begin on the
+//! network's pooling grid.
 
 mod changes;
 mod grid;
@@ -17,45 +17,44 @@ mod patches;
 use std::collections::TryReserveError;
 use std::ops::Range;
 
-use self::changes::Last;
+use self::changes::LastFrame;
 use self::grid::Grid;
-use self::noise::Noise;
+use self::noise::NoiseModel;
 pub use self::patches::Patch;
-use self::patches::Patches;
+use self::patches::PatchPlanner;
 use crate::contract::{Channels, Geometry};
-use crate::picture::{Frame, Scaling, seen_channels, value_of_codes};
+use crate::picture::{Frame, Scaling, channel_count, code_scale};
 use crate::tiling::{Plan, Size, Span};
 
-/// Which answers of the network are kept.
+/// Which results of the network are reused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reuse {
     /// None.
     #[default]
     Off,
-    /// Those of tiles of which no pixel has changed that the network sees, nor how pixels become its
-    /// input: the mask is that of [`Off`](Self::Off), bit for bit.
+    /// Those of tiles in which neither a pixel that the network sees nor the normalization has changed: the mask equals
+    /// that of [`Off`](Self::Off), bit for bit.
     Exact,
-    /// Those of parts of the frame where nothing has changed by more than noise, for so many frames at
-    /// most.
+    /// Those of parts of the frame where nothing has changed by more than noise, for a limited number of frames.
     Threshold {
-        /// Frames after which an answer is made anew in any case; 1: each frame.
+        /// Frames after which a result is recomputed in any case; 1: every frame.
         most_frames: u32,
     },
 }
 
-/// What has to be inferred of a frame.
-pub enum Work<'a> {
-    /// The tiles of the plan that see something of this.
-    Tiles(Changed<'a>),
-    /// These parts.
+/// The parts of a frame that have to be inferred.
+pub enum StaleParts<'a> {
+    /// The tiles of the plan that see any of these blocks.
+    Tiles(StaleBlocks<'a>),
+    /// These patches.
     Patches(&'a [Patch]),
 }
 
-/// The blocks of a frame whose answers are out of date.
-pub struct Changed<'a>(&'a Grid<bool>);
+/// The blocks of a frame whose results are out of date.
+pub struct StaleBlocks<'a>(&'a Grid<bool>);
 
-impl Changed<'_> {
-    /// Whether a tile of the plan, whose network's input has the size `outer`, sees one of them.
+impl StaleBlocks<'_> {
+    /// Whether a tile of the plan, with network input of size `outer`, sees one of them.
     pub fn sees(&self, (rows, columns): (&Span, &Span), outer: Size) -> bool {
         let seen = |span: &Span, length: usize| -> Range<usize> {
             let end = span.outer_start + length as isize;
@@ -66,100 +65,101 @@ impl Changed<'_> {
     }
 }
 
-/// The answers that are kept.
-pub struct Maps {
+/// The cached results.
+pub struct CachedMaps {
     /// Classes, rows of the frame's width.
     pub mask: Vec<u8>,
-    /// Probabilities of the foreground, the same; empty until they are asked for.
+    /// Probabilities of the foreground, likewise; empty until they are requested.
     pub probability: Vec<f32>,
 }
 
-/// The answers to earlier frames of one size, and what tells which of them still hold.
-pub struct Kept {
+/// Results for earlier frames of one size, and the state to decide which of them are still valid.
+pub struct ReuseCache {
     reuse: Reuse,
     /// Rows and columns of the frame.
     size: [usize; 2],
-    maps: Maps,
-    /// Blocks whose answers are out of date.
+    maps: CachedMaps,
+    /// Blocks whose results are out of date.
     stale: Grid<bool>,
-    /// Frames since a block was answered.
+    /// Frames since a block was inferred.
     ages: Grid<u32>,
-    /// What the network saw of the last frame, for [`Reuse::Exact`].
-    last: Last,
+    /// The last frame, for [`Reuse::Exact`].
+    last: LastFrame,
     scaling: Option<Scaling>,
-    noise: Noise,
-    patches: Patches,
-    in_parts: bool,
-    /// The value of code 0, what one more adds, and how many channels have codes.
-    meaning: Option<(f64, f64, usize)>,
+    noise: NoiseModel,
+    patches: PatchPlanner,
+    /// Whether the network accepts parts of a frame in any shape.
+    takes_patches: bool,
+    /// The value of code 0, the step from one code to the next, and the number of channels.
+    code_scale: Option<(f64, f64, usize)>,
 }
 
-impl Kept {
-    /// Memory for the frames of `plan`. Only where the network may be shown parts of a frame `in_parts` of any shape
-    /// there are [patches](Work::Patches); otherwise [`Reuse::Threshold`] keeps all of a frame or nothing.
+impl ReuseCache {
+    /// A cache for the frames of `plan`. Unless the network accepts parts of a frame in any shape (`takes_patches`),
+    /// there are no [patches](StaleParts::Patches), and [`Reuse::Threshold`] reuses all of a frame or nothing.
     pub fn new(
         reuse: Reuse,
         plan: &Plan,
         geometry: &Geometry,
-        in_parts: bool,
+        takes_patches: bool,
     ) -> Result<Self, TryReserveError> {
         let (height, width) = (plan.frame.height, plan.frame.width);
-        let side = grid::LEAST_SIDE.next_multiple_of(geometry.stride);
+        let side = grid::MIN_SIDE.next_multiple_of(geometry.stride);
         let mut mask = Vec::new();
         mask.try_reserve_exact(height * width)?;
         mask.resize(height * width, 0);
-        Ok(Kept {
+        Ok(ReuseCache {
             reuse,
             size: [height, width],
-            maps: Maps {
+            maps: CachedMaps {
                 mask,
                 probability: Vec::new(),
             },
             stale: Grid::new(height, width, side, true),
             ages: Grid::new(height, width, side, 0),
-            last: Last::default(),
+            last: LastFrame::default(),
             scaling: None,
-            noise: Noise::new(height, width),
-            patches: Patches::new(plan, geometry, side),
-            in_parts,
-            meaning: None,
+            noise: NoiseModel::new(height, width),
+            patches: PatchPlanner::new(plan, geometry, side),
+            takes_patches,
+            code_scale: None,
         })
     }
 
-    /// Forgets all answers.
-    pub fn forget(&mut self) {
+    /// Invalidates all results.
+    pub fn invalidate(&mut self) {
         self.scaling = None;
     }
 
-    /// Keeps probabilities too, from now on.
-    pub fn with_probability(&mut self) -> Result<(), TryReserveError> {
-        let Maps { mask, probability } = &mut self.maps;
+    /// Caches probabilities too, from the next frame on.
+    pub fn keep_probability(&mut self) -> Result<(), TryReserveError> {
+        let CachedMaps { mask, probability } = &mut self.maps;
         if probability.is_empty() {
             probability.try_reserve_exact(mask.len())?;
             probability.resize(mask.len(), 0.0);
-            self.forget();
+            self.invalidate();
         }
         Ok(())
     }
 
-    /// The answers.
-    pub fn maps(&self) -> &Maps {
+    /// The cached results.
+    pub fn maps(&self) -> &CachedMaps {
         &self.maps
     }
 
-    /// Finds out what has to be inferred of `frame`, whose pixels become the network's input by `scaling`.
-    /// What it names counts as answered from then on, and is to be written into the maps.
-    pub fn look(
+    /// Finds the parts of `frame`, normalized by `scaling`, that have to be inferred. They count as inferred from then
+    /// on, and their results must be written into the maps.
+    pub fn update(
         &mut self,
         frame: &Frame,
         channels: Channels,
         scaling: Scaling,
-    ) -> (Work<'_>, &mut Maps) {
-        let (zero, step) = value_of_codes(frame, channels);
-        let meaning = (zero, step, seen_channels(frame, channels));
-        if self.meaning.replace(meaning) != Some(meaning) {
-            // The same codes are other pixels.
-            self.forget();
+    ) -> (StaleParts<'_>, &mut CachedMaps) {
+        let (zero, step) = code_scale(frame, channels);
+        let scale = (zero, step, channel_count(frame, channels));
+        if self.code_scale.replace(scale) != Some(scale) {
+            // The same codes now mean other values.
+            self.invalidate();
         }
         let before = self.scaling.replace(scaling);
         match self.reuse {
@@ -177,23 +177,24 @@ impl Kept {
                 if before.is_some() && is_young {
                     self.noise.compare(&mut self.stale);
                     let nothing = !self.stale.iter().any(|stale| *stale);
-                    if (self.in_parts || nothing) && self.patches.cover(&self.stale) {
-                        return self.in_patches();
+                    if (self.takes_patches || nothing) && self.patches.cover(&self.stale) {
+                        return self.stale_patches();
                     }
                 }
                 self.stale.fill(true);
-                self.noise.answered(&(0..self.size[0]), &(0..self.size[1]));
+                self.noise
+                    .mark_inferred(&(0..self.size[0]), &(0..self.size[1]));
                 self.ages.fill(0);
             }
         }
-        (Work::Tiles(Changed(&self.stale)), &mut self.maps)
+        (StaleParts::Tiles(StaleBlocks(&self.stale)), &mut self.maps)
     }
 
-    fn in_patches(&mut self) -> (Work<'_>, &mut Maps) {
+    fn stale_patches(&mut self) -> (StaleParts<'_>, &mut CachedMaps) {
         for Patch { rows, columns, .. } in self.patches.all() {
-            self.noise.answered(&rows.target, &columns.target);
+            self.noise.mark_inferred(&rows.target, &columns.target);
             self.ages.fill_within(&rows.target, &columns.target, 0);
         }
-        (Work::Patches(self.patches.all()), &mut self.maps)
+        (StaleParts::Patches(self.patches.all()), &mut self.maps)
     }
 }

@@ -1,81 +1,81 @@
-//! Which blocks of a frame differ from the one that was answered by more than noise.
+//! Finds the blocks of a frame that differ by more than noise from the frame they were inferred on.
 
 use std::ops::Range;
 
 use super::grid::Grid;
 use crate::contract::Channels;
-use crate::picture::{Frame, Scaling, for_each_row, seen_channels, value_of_codes};
+use crate::picture::{Frame, Scaling, channel_count, code_scale, for_each_chunk};
 
-/// Side of the squares whose means are compared, in pixels: large enough to average noise, small enough to
-/// see texture move.
+/// Side of the squares whose means are compared, in pixels: large enough to average noise, small enough to detect
+/// moving texture.
 const SQUARE: usize = 4;
 
-/// Intervals of brightness in which noise is looked at: that of light grows with it.
+/// Brightness levels for which noise is measured separately: photon noise grows with brightness.
 const LEVELS: usize = 16;
 
-/// Squares by which the noise of a level is known.
-const ENOUGH: usize = 64;
+/// Fewest squares for measuring the noise of a level.
+const MIN_SQUARES: usize = 64;
 
-/// What the mean square of a block's differences has to be, in units of the noise. That of 16 squares of
-/// normal noise has a mean of 1 and exceeds 4 once in half a million times.
+/// Threshold for the mean square difference of a block, in units of the noise. For 16 squares of normal noise it has
+/// a mean of 1 and exceeds 4 once in half a million times.
 const LIMIT: f32 = 4.0;
 
-/// Least noise, as a part of one step of the pixels' codes: means of 16 pixels that are rounded to whole
-/// codes differ by so much between frames.
+/// Smallest noise, as a fraction of one step of the pixels' codes: means of 16 pixels rounded to whole codes differ by
+/// this much between frames.
 const ROUNDING: f64 = 0.1;
 
 /// Median of the absolute value of normal noise, in units of its standard deviation.
 const MEDIAN: f32 = 0.6745;
 
-/// The means of all squares, in units of the network's input, so that a lamp that flickers changes nothing
-/// where the network doesn't see it.
-pub struct Noise {
+/// Compares the means of all squares, in units of the network's input, so that a flickering lamp makes no change
+/// if normalization removes it.
+pub struct NoiseModel {
     /// Rows and columns of the frame.
     size: [usize; 2],
-    /// Of the frame at hand, \[channels\]\[rows\]\[columns\] of squares.
-    now: Vec<f32>,
-    /// Of what was answered last.
-    answered: Vec<f32>,
-    /// How rough each square is in the frame at hand: the third difference of its upper row.
+    /// Means of the current frame, \[channels\]\[rows\]\[columns\] of squares.
+    current: Vec<f32>,
+    /// Means at the time each square was inferred.
+    inferred: Vec<f32>,
+    /// Roughness of each square in the current frame: the third difference of its upper row.
     rough: Vec<f32>,
-    /// Working space.
+    /// Working memory.
     sorted: Vec<f32>,
-    least: f32,
+    min_deviation: f32,
 }
 
-impl Noise {
-    /// For frames of `height` x `width` pixels.
+impl NoiseModel {
+    /// A model for frames of `height` x `width` pixels.
     pub fn new(height: usize, width: usize) -> Self {
-        Noise {
+        NoiseModel {
             size: [height, width],
-            now: Vec::new(),
-            answered: Vec::new(),
+            current: Vec::new(),
+            inferred: Vec::new(),
             rough: Vec::new(),
             sorted: Vec::new(),
-            least: 0.0,
+            min_deviation: 0.0,
         }
     }
 
-    /// Rows and columns of squares.
+    /// Number of rows and columns of squares.
     fn squares(&self) -> [usize; 2] {
         self.size.map(|pixels| pixels.div_ceil(SQUARE))
     }
 
-    /// Takes in the frame at hand.
+    /// Measures the current frame.
     pub fn measure(&mut self, frame: &Frame, channels: Channels, scaling: Scaling) {
         let [height, width] = self.size;
         let [rows, columns] = self.squares();
-        let count = seen_channels(frame, channels) * rows * columns;
-        if self.now.len() != count {
-            self.now.resize(count, 0.0);
-            self.answered.resize(count, 0.0);
+        let count = channel_count(frame, channels) * rows * columns;
+        if self.current.len() != count {
+            self.current.resize(count, 0.0);
+            self.inferred.resize(count, 0.0);
             self.rough.resize(count, 0.0);
             self.sorted.reserve_exact(count);
         }
-        self.now.fill(0.0);
-        for_each_row(frame, channels, |channel, y, x, codes| {
+        self.current.fill(0.0);
+        for_each_chunk(frame, channels, |channel, y, x, codes| {
             let start = (channel * rows + y / SQUARE) * columns + x / SQUARE;
-            let sums = self.now[start..].iter_mut();
+            let sums = self.current[start..].iter_mut();
             for (sum, codes) in sums.zip(codes.chunks(SQUARE)) {
                 *sum += codes.iter().map(|code| f32::from(*code)).sum::<f32>();
             }
@@ -87,24 +87,24 @@ impl Noise {
                 }
             }
         });
-        let (zero, step) = value_of_codes(frame, channels);
+        let (zero, step) = code_scale(frame, channels);
         let part = |at: usize, length: usize| SQUARE.min(length - at * SQUARE) as f32;
-        for (at, sum) in self.now.iter_mut().enumerate() {
+        for (at, sum) in self.current.iter_mut().enumerate() {
             let pixels = part(at / columns % rows, height) * part(at % columns, width);
             *sum = scaling.apply(zero + step * f64::from(*sum / pixels)) as f32;
         }
-        // The third difference of four numbers has 20 times their variance; the difference of two means of
-        // 16 has an eighth of it.
+        // The third difference of four numbers has 20 times their variance; the difference of two means of 16 has an
+        // eighth of it.
         let of_means = (step * scaling.gain.abs() / (20.0_f64 * 8.0).sqrt()) as f32;
         self.rough.iter_mut().for_each(|rough| *rough *= of_means);
-        self.least = (ROUNDING * step * scaling.gain.abs()) as f32;
+        self.min_deviation = (ROUNDING * step * scaling.gain.abs()) as f32;
     }
 
-    /// Sets the blocks of `changed` that differ from what was answered by more than noise.
+    /// Sets the blocks of `changed` that have changed by more than noise since they were inferred.
     pub fn compare(&mut self, changed: &mut Grid<bool>) {
         let [rows, columns] = self.squares();
         let (low, high) = self
-            .answered
+            .inferred
             .iter()
             .fold((f32::MAX, f32::MIN), |(low, high), mean| {
                 (low.min(*mean), high.max(*mean))
@@ -112,7 +112,7 @@ impl Noise {
         let variance = self.variance(low, high);
         changed.fill(false);
         let per_side = changed.side / SQUARE;
-        let channels = self.now.len() / (rows * columns).max(1);
+        let channels = self.current.len() / (rows * columns).max(1);
         for row in 0..changed.rows {
             for column in 0..changed.columns {
                 let (mut sum, mut count) = (0.0, 0.0);
@@ -120,8 +120,8 @@ impl Noise {
                 let across = column * per_side..((column + 1) * per_side).min(columns);
                 for line in (0..channels).flat_map(|c| down.clone().map(move |y| c * rows + y)) {
                     for at in line * columns + across.start..line * columns + across.end {
-                        let difference = self.now[at] - self.answered[at];
-                        sum += difference * difference / variance.of(self.answered[at]);
+                        let difference = self.current[at] - self.inferred[at];
+                        sum += difference * difference / variance.of(self.inferred[at]);
                         count += 1.0;
                     }
                 }
@@ -130,11 +130,11 @@ impl Noise {
         }
     }
 
-    /// The noise of squares whose means lie between `low` and `high`: the line through the variances of all
-    /// levels of brightness, as light and the read-out of a camera have it.
-    fn variance(&mut self, low: f32, high: f32) -> Variance {
+    /// The noise of squares whose means lie between `low` and `high`: a line fitted to the variances of all brightness
+    /// levels, the form of photon noise plus a camera's read noise.
+    fn variance(&mut self, low: f32, high: f32) -> NoiseVariance {
         let step = (high - low).max(f32::MIN_POSITIVE) / LEVELS as f32;
-        let mut fit = Fit::default();
+        let mut fit = LineFit::default();
         for level in 0..LEVELS {
             let start = low + level as f32 * step;
             if let Some((deviation, count)) = self.deviation(start, start + step) {
@@ -143,58 +143,58 @@ impl Noise {
             }
         }
         let (constant, slope) = fit.line();
-        Variance {
+        NoiseVariance {
             constant,
             slope,
-            least: self.least * self.least,
+            min: self.min_deviation * self.min_deviation,
         }
     }
 
-    /// The standard deviation of the noise of the squares whose means lie between `low` and `high`, and how
-    /// many they are. `None` where they are few.
+    /// The standard deviation of the noise of the squares whose means lie between `low` and `high`, and their number.
+    /// `None` if there are too few.
     ///
-    /// Two things look like it, both by the median, which does not notice what is rare: what differs from what
-    /// was answered, which may be motion, and what differs from one pixel to the next, which may be texture.
-    /// The smaller one is taken.
+    /// There are two estimates, both medians, which ignore rare values: the difference from the inferred frame, which
+    /// may include motion, and the difference from one pixel to the next, which may include texture. The smaller one
+    /// is used.
     fn deviation(&mut self, low: f32, high: f32) -> Option<(f32, usize)> {
-        let Noise {
-            now,
-            answered,
+        let NoiseModel {
+            current,
+            inferred,
             rough,
             sorted,
             ..
         } = self;
-        let is_of_level = |answered: f32| (low..=high).contains(&answered);
-        let differences = now.iter().zip(&*answered);
-        let differences = differences.filter(|(_, answered)| is_of_level(**answered));
+        let is_of_level = |mean: f32| (low..=high).contains(&mean);
+        let differences = current.iter().zip(&*inferred);
+        let differences = differences.filter(|(_, inferred)| is_of_level(**inferred));
         let in_time = median(
             sorted,
-            differences.map(|(now, answered)| (now - answered).abs()),
+            differences.map(|(current, inferred)| (current - inferred).abs()),
         )?;
-        let rough = rough.iter().zip(&*answered);
-        let rough = rough.filter(|(_, answered)| is_of_level(**answered));
+        let rough = rough.iter().zip(&*inferred);
+        let rough = rough.filter(|(_, inferred)| is_of_level(**inferred));
         let in_space = median(sorted, rough.map(|(rough, _)| *rough))?;
         Some((in_time.min(in_space) / MEDIAN, sorted.len()))
     }
 
-    /// What lies in these rows and columns of pixels is answered as it is in the frame at hand.
-    pub fn answered(&mut self, rows: &Range<usize>, columns: &Range<usize>) {
+    /// Marks these rows and columns of pixels as inferred on the current frame.
+    pub fn mark_inferred(&mut self, rows: &Range<usize>, columns: &Range<usize>) {
         let [height, width] = self.squares();
         let squares = |pixels: &Range<usize>| pixels.start / SQUARE..pixels.end.div_ceil(SQUARE);
         let (rows, columns) = (squares(rows), squares(columns));
-        let channels = self.now.len() / (height * width).max(1);
+        let channels = self.current.len() / (height * width).max(1);
         for line in (0..channels).flat_map(|c| rows.clone().map(move |y| c * height + y)) {
             let range = line * width + columns.start..line * width + columns.end;
-            self.answered[range.clone()].copy_from_slice(&self.now[range]);
+            self.inferred[range.clone()].copy_from_slice(&self.current[range]);
         }
     }
 }
 
-/// The median of at least [`ENOUGH`] values, which are left in `space`.
+/// The median of at least [`MIN_SQUARES`] values, which are left in `space`.
 fn median(space: &mut Vec<f32>, values: impl Iterator<Item = f32>) -> Option<f32> {
     space.clear();
     space.extend(values);
-    if space.len() < ENOUGH {
+    if space.len() < MIN_SQUARES {
         return None;
     }
     let middle = space.len() / 2;
@@ -202,24 +202,24 @@ fn median(space: &mut Vec<f32>, values: impl Iterator<Item = f32>) -> Option<f32
     Some(*median)
 }
 
-/// The variance of noise, which grows with brightness.
-struct Variance {
+/// The variance of noise as a function of brightness.
+struct NoiseVariance {
     constant: f32,
     slope: f32,
-    least: f32,
+    min: f32,
 }
 
-impl Variance {
-    /// That of a square of this brightness; never 0.
+impl NoiseVariance {
+    /// The variance for a square of this brightness; never 0.
     fn of(&self, mean: f32) -> f32 {
         let variance = self.constant + self.slope * mean;
-        variance.max(self.least).max(f32::MIN_POSITIVE)
+        variance.max(self.min).max(f32::MIN_POSITIVE)
     }
 }
 
-/// A line through weighted points, by least squares.
+/// Weighted least-squares fit of a line.
 #[derive(Default)]
-struct Fit {
+struct LineFit {
     count: f64,
     x: f64,
     y: f64,
@@ -227,7 +227,7 @@ struct Fit {
     xy: f64,
 }
 
-impl Fit {
+impl LineFit {
     fn add(&mut self, x: f64, y: f64, count: f64) {
         self.count += count;
         self.x += count * x;
@@ -243,9 +243,10 @@ impl Fit {
         }
         let (x, y) = (self.x / self.count, self.y / self.count);
         let spread = self.xx / self.count - x * x;
-        let slope = match spread > 0.0 {
-            true => ((self.xy / self.count - x * y) / spread).max(0.0),
-            false => 0.0,
+        let slope = if spread > 0.0 {
+            ((self.xy / self.count - x * y) / spread).max(0.0)
+        } else {
+            0.0
         };
         ((y - slope * x) as f32, slope as f32)
     }
@@ -258,7 +259,7 @@ mod tests {
 
     const SIDE: usize = 128;
 
-    /// Numbers that look random, and have a normal distribution or nearly so.
+    /// Pseudo-random numbers with an approximately normal distribution.
     fn normal(state: &mut u32) -> f64 {
         let mut uniform = || {
             *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -267,7 +268,7 @@ mod tests {
         (0..12).map(|_| uniform()).sum::<f64>() - 6.0
     }
 
-    /// A picture that grows brighter to the right, with the noise of light, and its middle `lifted`.
+    /// A picture that gets brighter to the right, with photon noise, and its middle `lifted`.
     fn picture(state: &mut u32, lifted: f64) -> Vec<u8> {
         let pixels = (0..SIDE * SIDE).map(|at| {
             let (y, x) = (at / SIDE, at % SIDE);
@@ -279,7 +280,7 @@ mod tests {
         pixels.collect()
     }
 
-    fn measure(noise: &mut Noise, picture: &[u8], (channels, scaling): (Channels, Scaling)) {
+    fn measure(noise: &mut NoiseModel, picture: &[u8], (channels, scaling): (Channels, Scaling)) {
         let plane = Plane {
             data: picture,
             stride: SIDE,
@@ -288,16 +289,16 @@ mod tests {
         noise.measure(&frame.unwrap(), channels, scaling);
     }
 
-    /// Also where the network sees three colours of a grey picture.
+    /// Also for a network that sees three colours of a grey picture.
     #[test]
-    fn noise_is_told_from_change_at_every_brightness() {
+    fn noise_is_not_change_at_any_brightness() {
         for channels in [Channels::Gray, Channels::Rgb] {
             let how = (channels, Scaling::IDENTITY);
             let mut state = 1;
-            let mut noise = Noise::new(SIDE, SIDE);
+            let mut noise = NoiseModel::new(SIDE, SIDE);
             let mut changed = Grid::new(SIDE, SIDE, 16, false);
             measure(&mut noise, &picture(&mut state, 0.0), how);
-            noise.answered(&(0..SIDE), &(0..SIDE));
+            noise.mark_inferred(&(0..SIDE), &(0..SIDE));
             let mut false_alarms = 0;
             for _ in 0..50 {
                 measure(&mut noise, &picture(&mut state, 0.0), how);
@@ -307,7 +308,7 @@ mod tests {
             assert!(false_alarms <= 1, "{false_alarms} of {}", 50 * 64);
             measure(&mut noise, &picture(&mut state, 16.0), how);
             noise.compare(&mut changed);
-            // Four blocks have a part of the middle.
+            // Four blocks overlap the middle.
             let blocks = changed.iter().filter(|changed| **changed).count();
             assert_eq!(blocks, 4, "{channels:?}");
             assert!(changed.any_within(&(60..68), &(60..68)));
@@ -315,9 +316,9 @@ mod tests {
     }
 
     #[test]
-    fn a_lamp_that_flickers_changes_nothing() {
+    fn a_flickering_lamp_changes_nothing() {
         let mut state = 1;
-        let mut noise = Noise::new(SIDE, SIDE);
+        let mut noise = NoiseModel::new(SIDE, SIDE);
         let mut changed = Grid::new(SIDE, SIDE, 16, false);
         let still = picture(&mut state, 0.0);
         let scaling = |gain: f64| Scaling {
@@ -325,7 +326,7 @@ mod tests {
             gain: 1.0 / gain,
         };
         measure(&mut noise, &still, (Channels::Gray, scaling(1.0)));
-        noise.answered(&(0..SIDE), &(0..SIDE));
+        noise.mark_inferred(&(0..SIDE), &(0..SIDE));
         let bright: Vec<u8> = still
             .iter()
             .map(|value| (f64::from(*value) * 1.2) as u8)

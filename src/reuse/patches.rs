@@ -1,17 +1,17 @@
-//! Few rectangles that hold all blocks whose answers may have changed.
+//! Covers all blocks whose results may have changed with a few rectangles.
 
 use super::grid::Grid;
 use crate::contract::Geometry;
 use crate::tiling::{COST_PER_TILE, Plan, Size, Span, edge};
 
-/// How far a change reaches in the answer, in pixels: further away it changes no probability by much, even
-/// where the network's halo is wider.
+/// How far a change affects the output, in pixels: beyond this distance it changes no probability by much, even if the
+/// network's halo is wider.
 const REACH: usize = 32;
 
-/// More rectangles than so many are not worth while.
-const MOST: usize = 32;
+/// Most rectangles; more are not worthwhile.
+const MAX_PATCHES: usize = 32;
 
-/// A part of a frame that is inferred by itself.
+/// A part of a frame that is inferred on its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patch {
     /// Its pixels from top to bottom.
@@ -24,7 +24,7 @@ pub struct Patch {
     pub output: Size,
 }
 
-/// Blocks from the first to the one before the last, down and across.
+/// A rectangle of blocks; `bottom` and `right` are exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Rectangle {
     top: usize,
@@ -34,7 +34,8 @@ struct Rectangle {
 }
 
 impl Rectangle {
-    fn around(self, other: Rectangle) -> Rectangle {
+    /// The smallest rectangle that contains both.
+    fn union(self, other: Rectangle) -> Rectangle {
         Rectangle {
             top: self.top.min(other.top),
             bottom: self.bottom.max(other.bottom),
@@ -44,32 +45,32 @@ impl Rectangle {
     }
 }
 
-/// Finds patches for frames of one size.
-pub struct Patches {
+/// Plans patches for frames of one size.
+pub struct PatchPlanner {
     frame: Size,
     geometry: Geometry,
-    /// What a run over the whole frame costs.
-    whole: u128,
-    /// Input pixels that memory has room for.
-    most: usize,
+    /// Cost of inferring the whole frame.
+    whole_cost: u128,
+    /// Most input pixels that memory has room for.
+    max_pixels: usize,
     affected: Grid<bool>,
     rectangles: Vec<Rectangle>,
     patches: Vec<Patch>,
-    /// Blocks still to be looked at.
+    /// Blocks still to be visited.
     open: Vec<(usize, usize)>,
 }
 
-impl Patches {
-    /// For the frames of `plan`, in blocks of `side` pixels.
+impl PatchPlanner {
+    /// A planner for the frames of `plan`, in blocks of `side` pixels.
     pub fn new(plan: &Plan, geometry: &Geometry, side: usize) -> Self {
         let affected = Grid::new(plan.frame.height, plan.frame.width, side, false);
-        Patches {
+        PatchPlanner {
             frame: plan.frame,
             geometry: *geometry,
-            whole: plan.len() as u128 * cost(plan.outer),
-            most: plan.outer.area(),
-            rectangles: Vec::with_capacity(MOST + 1),
-            patches: Vec::with_capacity(MOST),
+            whole_cost: plan.len() as u128 * cost(plan.outer),
+            max_pixels: plan.outer.area(),
+            rectangles: Vec::with_capacity(MAX_PATCHES + 1),
+            patches: Vec::with_capacity(MAX_PATCHES),
             open: Vec::with_capacity(affected.rows * affected.columns),
             affected,
         }
@@ -80,8 +81,8 @@ impl Patches {
         &self.patches
     }
 
-    /// Lays patches over all that the `stale` blocks can have changed; `false` where a run over the whole
-    /// frame costs less, or the network takes no patches.
+    /// Covers everything that the `stale` blocks can affect with patches; `false` if inferring the whole frame costs
+    /// less, or the network accepts no patches.
     pub fn cover(&mut self, stale: &Grid<bool>) -> bool {
         self.patches.clear();
         self.affected.spread(stale, REACH.div_ceil(stale.side));
@@ -97,18 +98,18 @@ impl Patches {
             sum += cost(patch.outer);
             self.patches.push(patch);
         }
-        sum < self.whole
+        sum < self.whole_cost
     }
 
-    /// The bounding boxes of what hangs together; `false` where there are too many.
+    /// Finds the bounding boxes of connected blocks; `false` if there are too many.
     fn find_rectangles(&mut self) -> bool {
         self.rectangles.clear();
         for row in 0..self.affected.rows {
             for column in 0..self.affected.columns {
                 if self.affected.row(row)[column] {
-                    let rectangle = self.take(row, column);
+                    let rectangle = self.take_connected(row, column);
                     self.rectangles.push(rectangle);
-                    if self.rectangles.len() > MOST {
+                    if self.rectangles.len() > MAX_PATCHES {
                         return false;
                     }
                 }
@@ -117,8 +118,8 @@ impl Patches {
         true
     }
 
-    /// Unsets all blocks that hang together with this one; the box around them.
-    fn take(&mut self, row: usize, column: usize) -> Rectangle {
+    /// Unsets all blocks connected with this one; returns their bounding box.
+    fn take_connected(&mut self, row: usize, column: usize) -> Rectangle {
         let mut found = Rectangle {
             top: row,
             bottom: row + 1,
@@ -129,7 +130,7 @@ impl Patches {
         self.open.push((row, column));
         self.affected.row_mut(row)[column] = false;
         while let Some((row, column)) = self.open.pop() {
-            found = found.around(Rectangle {
+            found = found.union(Rectangle {
                 top: row,
                 bottom: row + 1,
                 left: column,
@@ -148,18 +149,19 @@ impl Patches {
         found
     }
 
-    /// Puts rectangles together where one patch costs less than two.
+    /// Merges rectangles if one patch costs less than two.
     fn merge(&mut self) {
         let mut rectangles = std::mem::take(&mut self.rectangles);
-        let price = |rectangle| {
+        let patch_cost = |rectangle| {
             self.patch(rectangle)
                 .map_or(u128::MAX / 2, |p| cost(p.outer))
         };
         'again: loop {
             for a in 0..rectangles.len() {
                 for b in a + 1..rectangles.len() {
-                    let both = rectangles[a].around(rectangles[b]);
-                    if price(both) <= price(rectangles[a]) + price(rectangles[b]) {
+                    let both = rectangles[a].union(rectangles[b]);
+                    let apart = patch_cost(rectangles[a]) + patch_cost(rectangles[b]);
+                    if patch_cost(both) <= apart {
                         rectangles[a] = both;
                         rectangles.swap_remove(b);
                         continue 'again;
@@ -171,7 +173,7 @@ impl Patches {
         self.rectangles = rectangles;
     }
 
-    /// The patch that answers for a rectangle; `None` where the network doesn't take its size.
+    /// The patch for a rectangle; `None` if the network doesn't accept its size.
     fn patch(&self, rectangle: Rectangle) -> Option<Patch> {
         let Rectangle {
             top,
@@ -193,7 +195,7 @@ impl Patches {
                 height: height - lost,
             },
         };
-        (patch.outer.area() <= self.most).then_some(patch)
+        (patch.outer.area() <= self.max_pixels).then_some(patch)
     }
 
     /// The span of a patch along one axis, and the length of the network's input.
@@ -219,7 +221,7 @@ impl Patches {
     }
 }
 
-/// Few lengths: the network has to get ready for each shape that it is shown.
+/// Rounds to one of a few lengths: the network has to be prepared for each shape.
 fn rounded(blocks: usize) -> usize {
     let step = (blocks.next_power_of_two() / 8).max(2);
     blocks.next_multiple_of(step)
@@ -243,10 +245,10 @@ mod tests {
         sizes: Sizes::Steps { min: 16, step: 16 },
     };
 
-    fn patches(size: Size) -> (Patches, Grid<bool>) {
+    fn patches(size: Size) -> (PatchPlanner, Grid<bool>) {
         let max_pixels = usize::MAX;
         let plan = Plan::new(size, &PADDED, Blend::Crop, TileSize::Planned { max_pixels });
-        let patches = Patches::new(&plan.unwrap(), &PADDED, 16);
+        let patches = PatchPlanner::new(&plan.unwrap(), &PADDED, 16);
         (patches, Grid::new(size.height, size.width, 16, false))
     }
 
@@ -256,7 +258,7 @@ mod tests {
     };
 
     #[test]
-    fn patches_hold_all_that_a_change_reaches_on_the_grid() {
+    fn patches_cover_all_that_a_change_affects_on_the_grid() {
         let (mut patches, mut stale) = patches(FRAME);
         assert!(patches.cover(&stale) && patches.all().is_empty());
         for (y, x) in [(0, 0), (300, 400), (519, 695), (519, 0), (250, 250)] {
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_share_a_patch_and_much_change_is_a_run_over_all() {
+    fn neighbours_share_a_patch_and_large_changes_take_the_whole_frame() {
         let (mut patches, mut stale) = patches(FRAME);
         stale.fill_within(&(100..101), &(100..101), true);
         stale.fill_within(&(100..101), &(220..221), true);

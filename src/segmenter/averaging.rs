@@ -1,14 +1,14 @@
-//! Probabilities to average over several frames, and what is decided about the mean.
+//! Probabilities to average over several frames, and the decision on their mean.
 
-use super::{SegmentError, Segmenter, Spent, Task, size_of};
+use super::{SegmentError, Segmenter, TileRunner, size_of};
 use crate::contract::Normalization;
 use crate::picture::{Frame, Scaling};
 use crate::tiling::Stitcher;
 
 impl Segmenter {
-    /// What [`segment`](Self::segment) decides about for `frame`, and [`decide`](Self::decide) for the mean over several
-    /// frames: \[planes\]\[height\]\[width\], a plane of probabilities for each class, or for the foreground alone where
-    /// scores tell two classes apart.
+    /// The probabilities on which [`segment`](Self::segment) decides for `frame`, and [`decide`](Self::decide) for the
+    /// mean over several frames: \[planes\]\[height\]\[width\], a plane of probabilities for each class, or, with
+    /// scores of two classes, for the foreground alone.
     pub fn probabilities(
         &mut self,
         frame: &Frame,
@@ -32,24 +32,15 @@ impl Segmenter {
         self.prepare(size_of(frame))?;
         let decision = self.decision();
         let prepared = self.prepared.as_ref().ok_or(SegmentError::Unprepared)?;
-        let (plan, batch) = (&prepared.plan, prepared.runs.batch);
+        let (plan, batch) = (&prepared.plan, prepared.batching.batch);
         let mut stitcher = Stitcher::summing(plan, decision)?;
-        stitcher.begin();
-        let mut task = Task {
-            model: &mut self.model,
-            frame,
-            scaling,
-            stitcher: &mut stitcher,
-            spent: Spent::default(),
-        };
-        for first in (0..plan.len()).step_by(batch) {
-            // Nothing is written before all is summed up.
-            task.batch(plan, (first, batch), &mut [], None)?;
-        }
+        let mut runner = TileRunner::new(&mut self.model, frame, scaling, &mut stitcher);
+        // The mask is not written before the stitcher is finished, which it never is here.
+        runner.run_all(plan, batch, &mut [], None)?;
         Ok(stitcher.into_probabilities())
     }
 
-    /// As [`segment`](Self::segment), of [`probabilities`](Self::probabilities) or of their mean over several frames.
+    /// Like [`segment`](Self::segment), for [`probabilities`](Self::probabilities) or their mean over several frames.
     ///
     /// # Panics
     /// If there are fewer of them than pixels in `mask`.

@@ -1,81 +1,80 @@
-//! How frames are cut up, and what memory that takes.
+//! Plans how frames are tiled, within the memory available.
 
 use std::collections::TryReserveError;
 use std::time::Duration;
 
-use super::batch::{self, Runs};
+use super::batch::{self, Batching};
 use super::{SegmentError, Segmenter};
-use crate::inference::multiplies_8_bits;
-use crate::reuse::{Kept, Reuse};
+use crate::inference::has_int8_dot_product;
+use crate::reuse::{Reuse, ReuseCache};
 use crate::tiling::{Plan, Size, Stitcher, TileSize};
 
-/// Memory that ONNX Runtime takes for a tile, as a multiple of the feature maps that are alive at one
-/// time: it also keeps copies in the layout of its kernels, and its arena grows in powers of two.
-/// Measured on the processor with a network of width 24, depth 3 and valid convolutions, tiles of 0.26 to
-/// 2.4 megapixels: 2.2 to 2.7.
+/// Memory that ONNX Runtime takes for a tile, as a multiple of the feature maps that are alive at the same time: it
+/// also keeps copies in the layout of its kernels, and its arena grows in powers of two. Measured on the CPU with a
+/// network of width 24, depth 3 and valid convolutions, tiles of 0.26 to 2.4 megapixels: 2.2 to 2.7.
 const RUNTIME_SHARE: f64 = 2.8;
 
-/// The same of networks in integers, whose maps are small beside what is unfolded of them. Measured with the models of
-/// this project, `tile-memory` of 128 and 512 MiB: 3.0 to 4.0 where the processor multiplies in 8 bits, 6.9 to 7.4 where
-/// ONNX Runtime makes up for it.
+/// The same for integer networks, whose maps are small compared with their unfolded copies. Measured with the models of
+/// this project, `tile-memory` of 128 and 512 MiB: 3.0 to 4.0 if the CPU multiplies in 8 bits, 6.9 to 7.4 if ONNX
+/// Runtime has to emulate that.
 const RUNTIME_SHARE_OF_INTEGERS: [f64; 2] = [4.0, 7.6];
 
-/// Bytes that ONNX Runtime takes whatever the tiles: code, threads, weights. They count as memory of the network, too,
-/// but never for more than this part of what it may take.
+/// Bytes that ONNX Runtime takes whatever the tiles: code, threads, weights. They count as memory of the network too,
+/// but never for more than one part in `RUNTIME_PART` of its limit.
 const RUNTIME_ITSELF: u64 = 48 << 20;
-const MOST_FOR_ITSELF: u64 = 6;
+const RUNTIME_PART: u64 = 6;
 
-/// Multiplications of one operator at one time at most, where tiles are planned: a few tenths of a second on two
-/// cores, for which a flush or a stop has to wait. The paper's network has room for tiles of 960 x 960 pixels.
+/// Most multiplications of one operator in one run of planned tiles: a few tenths of a second on two cores, for which a
+/// flush or a stop has to wait. This allows the paper's network tiles of 960 x 960 pixels.
 const WORK_AT_ONCE: f64 = (1_u64 << 36) as f64;
 
-/// Input pixels of a planned tile where unchanged ones are left out: as small as it may be before what tiles
-/// see beyond their part makes them dear.
-const PIXELS_OF_KEPT: usize = 448 * 448;
+/// Input pixels of a planned tile if unchanged tiles are skipped: as small as possible before the halo makes tiles
+/// expensive.
+const PIXELS_OF_REUSED: usize = 448 * 448;
 
-/// Tiles are not planned for less memory than this, in bytes.
-const LEAST_MEMORY: u64 = 8 << 20;
+/// Least memory that tiles are planned for, in bytes.
+const MIN_MEMORY: u64 = 8 << 20;
 
-/// Bytes that are left free whatever the frame: threads that others start need as much for their stacks, and a
-/// pipeline stands still for ever where it gets none.
+/// Bytes left free whatever the frame: threads started elsewhere need as much for their stacks, and a pipeline hangs
+/// for ever without them.
 const ROOM: usize = 64 << 20;
 
-/// Bytes that are left free for each pixel of a frame: some frames of four bytes a pixel, and their masks.
+/// Bytes left free for each pixel of a frame: several frames of four bytes per pixel, and their masks.
 const ROOM_PER_PIXEL: usize = 32;
 
-/// What is there for frames of one size.
+/// Everything prepared for frames of one size.
 pub(super) struct Prepared {
     pub plan: Plan,
     pub stitcher: Stitcher,
-    pub runs: Runs,
-    /// Where tiles are reused.
-    pub kept: Option<Kept>,
+    pub batching: Batching,
+    /// The cache, if results are reused.
+    pub cache: Option<ReuseCache>,
 }
 
-/// That memory lacks for frames of one size.
+/// A lower memory limit for frames of one size, after memory has run out.
 #[derive(Clone, Copy)]
-pub(super) struct Shortage {
+pub(super) struct ReducedMemory {
     frame: Size,
-    /// Bytes that tiles may take instead of those that were asked for.
+    /// Most bytes for tiles, instead of the configured limit.
     memory: u64,
 }
 
-/// How many tiles of a plan are best seen in one run, for the last plans that this was measured of.
+/// The fastest batch sizes of the last plans for which they were measured.
 #[derive(Default)]
-pub(super) struct Batches(Vec<(Size, usize, usize)>);
+pub(super) struct BatchCache(Vec<(Size, usize, usize)>);
 
-impl Batches {
-    /// Most plans that are remembered.
-    const MOST: usize = 64;
+impl BatchCache {
+    /// Most plans that are kept.
+    const CAPACITY: usize = 64;
 
-    fn of(&self, plan: &Plan) -> Option<usize> {
+    fn get(&self, plan: &Plan) -> Option<usize> {
         let mut measured = self.0.iter();
         let found = measured.find(|(outer, tiles, _)| (*outer, *tiles) == (plan.outer, plan.len()));
         found.map(|(.., batch)| *batch)
     }
 
-    fn keep(&mut self, plan: &Plan, batch: usize) {
-        if self.0.len() >= Self::MOST {
+    fn insert(&mut self, plan: &Plan, batch: usize) {
+        if self.0.len() >= Self::CAPACITY {
             self.0.remove(0);
         }
         self.0.push((plan.outer, plan.len(), batch));
@@ -83,17 +82,17 @@ impl Batches {
 }
 
 impl Segmenter {
-    /// Plans the tiles for frames of `frame` pixels and makes all memory that they need. Frames of
-    /// another size do that by themselves, and take longer for it.
+    /// Plans the tiles for frames of `frame` pixels and allocates all memory they need. Without this call, the first
+    /// frame of a new size does so, and takes longer.
     ///
-    /// Where memory lacks for tiles that were planned, smaller ones are tried, for frames of this size.
+    /// If memory runs out for the planned tiles, smaller ones are used for frames of this size.
     pub fn prepare(&mut self, frame: Size) -> Result<&Plan, SegmentError> {
-        let had = self.prepared.as_ref();
-        if had.is_none_or(|prepared| prepared.plan.frame != frame) {
-            // The memory of the old ones goes first, so that two sets never take it at once.
+        let current = self.prepared.as_ref();
+        if current.is_none_or(|prepared| prepared.plan.frame != frame) {
+            // Free the memory of the old size first, so that both are never allocated at the same time.
             self.prepared = None;
             self.model.forget_shapes();
-            // No tiles are small enough for a frame that there is no room for.
+            // Without room for the frame itself, no tiles are small enough.
             leave_room(frame)?;
             while let Err(error) = self.plan(frame) {
                 self.shrink_for(frame, error)?;
@@ -106,81 +105,85 @@ impl Segmenter {
     fn plan(&mut self, frame: Size) -> Result<(), SegmentError> {
         let geometry = self.geometry();
         let plan = Plan::new(frame, &geometry, self.blend(), self.tile_size(frame))?;
-        let kept = match self.tiles.reuse {
+        let cache = match self.tiles.reuse {
             Reuse::Off => None,
-            // Answers that are averaged with those of other tiles can't be kept.
+            // Results that are averaged with those of other tiles can't be reused.
             _ if plan.blends() => None,
             reuse => {
-                let in_parts = self.takes_parts();
-                Some(Kept::new(reuse, &plan, &geometry, in_parts)?)
+                let takes_patches = self.takes_patches();
+                Some(ReuseCache::new(reuse, &plan, &geometry, takes_patches)?)
             }
         };
-        let wanted = match (&kept, self.tiles.batch) {
-            // How many tiles have changed is not known before.
+        let wanted = match (&cache, self.tiles.batch) {
+            // The number of changed tiles is not known in advance.
             (Some(_), _) => 1,
-            (None, 0) => self.batches.of(&plan).unwrap_or(0),
+            (None, 0) => self.batches.get(&plan).unwrap_or(0),
             (None, wanted) => wanted,
         };
-        let most_pixels = self.pixels_of_a_run(frame);
-        let runs = batch::choose(&mut self.model, &plan, (wanted, most_pixels))?;
+        let max_pixels = self.max_pixels_per_run(frame);
+        let batching = batch::choose(&mut self.model, &plan, (wanted, max_pixels))?;
         if wanted == 0 {
-            self.batches.keep(&plan, runs.batch);
+            self.batches.insert(&plan, batching.batch);
         }
         leave_room(frame)?;
         let stitcher = Stitcher::new(&plan, self.decision())?;
         self.prepared = Some(Prepared {
             plan,
             stitcher,
-            runs,
-            kept,
+            batching,
+            cache,
         });
         Ok(())
     }
 
-    /// Plans tiles of half the memory for frames of this size, if it was memory that lacked and there is something
-    /// to save; otherwise the error is the caller's.
+    /// Halves the memory for tiles of frames of this size if `error` says that memory has run out and there is
+    /// something to save; otherwise returns the error.
     pub(super) fn shrink_for(
         &mut self,
         frame: Size,
         error: SegmentError,
     ) -> Result<(), SegmentError> {
         let memory = self.memory_for(frame) / 2;
-        if self.tiles.size != 0 || memory < LEAST_MEMORY || !error.is_out_of_memory() {
+        if self.tiles.size != 0 || memory < MIN_MEMORY || !error.is_out_of_memory() {
             return Err(error);
         }
-        self.shortage = Some(Shortage { frame, memory });
+        self.reduced_memory = Some(ReducedMemory { frame, memory });
         self.prepared = None;
         self.model.forget_shapes();
         Ok(())
     }
 
-    /// Bytes that tiles take at most, where those that were asked for are not to be had for the current frames.
-    pub fn short_of_memory(&self) -> Option<u64> {
+    /// Most bytes for tiles of the current frames, if the configured memory was not available.
+    pub fn reduced_memory(&self) -> Option<u64> {
         let frame = self.prepared.as_ref()?.plan.frame;
-        let shortage = self.shortage.filter(|shortage| shortage.frame == frame)?;
-        Some(shortage.memory)
+        let reduced = self
+            .reduced_memory
+            .filter(|reduced| reduced.frame == frame)?;
+        Some(reduced.memory)
     }
 
-    /// How long a frame takes, as far as black tiles tell; 0 before [`prepare`](Self::prepare).
+    /// Time of a frame, measured on black tiles; 0 before [`prepare`](Self::prepare).
     pub fn expected_time(&self) -> Duration {
-        let Some(Prepared { plan, runs, .. }) = &self.prepared else {
+        let Some(Prepared { plan, batching, .. }) = &self.prepared else {
             return Duration::ZERO;
         };
-        let count = u32::try_from(plan.len().div_ceil(runs.batch)).unwrap_or(u32::MAX);
-        runs.trial.saturating_mul(count)
+        let runs = plan.len().div_ceil(batching.batch);
+        let runs = u32::try_from(runs).unwrap_or(u32::MAX);
+        batching.run_time.saturating_mul(runs)
     }
 
     /// How large tiles of `frame` may be.
     fn tile_size(&self, frame: Size) -> TileSize {
-        let room = self.pixels_of_a_run(frame);
-        // A network that sees the whole picture answers otherwise for each cut: there is none but for want of memory.
+        let room = self.max_pixels_per_run(frame);
+        // The output of a network with a global operator depends on the tiles: use more than one only for lack of
+        // memory.
         let global = self.model.survey().global.is_some();
         let max_pixels = match self.tiles.reuse {
             _ if global => room,
-            // What is kept is inferred tile by tile.
-            Reuse::Exact => room.min(PIXELS_OF_KEPT),
+            // Reused tiles are inferred one by one.
+            Reuse::Exact => room.min(PIXELS_OF_REUSED),
             Reuse::Threshold { .. } => room,
-            // All tiles of a run share what there is.
+            // All tiles of a run share the memory.
             Reuse::Off => room / self.tiles.batch.max(1),
         };
         match self.tiles.size {
@@ -189,37 +192,37 @@ impl Segmenter {
         }
     }
 
-    /// Whether parts of any shape may be inferred by themselves: of a network that sees the whole picture they would
-    /// be others, and some providers need minutes for each shape.
-    fn takes_parts(&self) -> bool {
+    /// Whether patches of any shape can be inferred on their own: with a global operator the result would differ, and
+    /// some providers need minutes for each shape.
+    fn takes_patches(&self) -> bool {
         let global = self.model.survey().global.is_some();
         !global && !self.model.compiles_shapes()
     }
 
-    /// Input pixels of a tile of `frame`, or of several that are seen at once: memory bounds them, and that a run can't
-    /// be ended while one operator computes.
-    fn pixels_of_a_run(&self, frame: Size) -> usize {
+    /// Most input pixels of one run on tiles of `frame`: limited by memory, and by the time of one operator, which
+    /// can't be interrupted.
+    fn max_pixels_per_run(&self, frame: Size) -> usize {
         let survey = self.model.survey();
-        let share = match survey.integers {
-            true => RUNTIME_SHARE_OF_INTEGERS[usize::from(!multiplies_8_bits())],
-            false => RUNTIME_SHARE,
+        let share = if survey.integers {
+            RUNTIME_SHARE_OF_INTEGERS[usize::from(!has_int8_dot_product())]
+        } else {
+            RUNTIME_SHARE
         };
         let bytes = survey.bytes_per_pixel.max(1.0) * share;
         let memory = self.memory_for(frame);
-        let of_tiles = memory - RUNTIME_ITSELF.min(memory / MOST_FOR_ITSELF);
-        let in_memory = (of_tiles as f64 / bytes) as usize;
+        let for_tiles = memory - RUNTIME_ITSELF.min(memory / RUNTIME_PART);
+        let in_memory = (for_tiles as f64 / bytes) as usize;
         in_memory.min((WORK_AT_ONCE / survey.work_per_pixel.max(1.0)) as usize)
     }
 
-    /// Bytes that running the network on tiles of `frame` may take.
+    /// Most bytes for running the network on tiles of `frame`.
     fn memory_for(&self, frame: Size) -> u64 {
-        let shortage = self.shortage.filter(|shortage| shortage.frame == frame);
-        shortage.map_or(self.tiles.memory, |shortage| shortage.memory)
+        let reduced = self.reduced_memory.filter(|reduced| reduced.frame == frame);
+        reduced.map_or(self.tiles.memory, |reduced| reduced.memory)
     }
 }
 
-/// Makes sure that the network has left memory for frames of this size: other code that asks for memory may not be
-/// prepared to get none.
+/// Checks that the network has left memory for frames of this size: other code may not cope with failed allocations.
 pub(crate) fn leave_room(frame: Size) -> Result<(), TryReserveError> {
     let mut room: Vec<u8> = Vec::new();
     let for_frames = frame.area().saturating_mul(ROOM_PER_PIXEL);

@@ -1,12 +1,12 @@
-//! One run over the whole frame, to compare with.
+//! One run over the whole frame, for comparison.
 
-use super::{SegmentError, Segmenter, Spent, Task, fits, leave_room, size_of};
+use super::{SegmentError, Segmenter, TileRunner, check_size, leave_room, size_of};
 use crate::picture::{Frame, Scaling};
-use crate::tiling::{Blend, Decision, Plan, Stitcher, TileSize};
+use crate::tiling::{Blend, Plan, Stitcher, TileSize};
 
 impl Segmenter {
-    /// As [`segment_scaled`](Self::segment_scaled), but in one run whatever memory that takes, and without a trace
-    /// on later frames. Returns false where the network takes no input of that size.
+    /// Like [`segment_scaled`](Self::segment_scaled), but in one run whatever memory that takes, and without any effect
+    /// on later frames. Returns `false` if the network accepts no input of that size.
     pub fn segment_whole(
         &mut self,
         frame: &Frame,
@@ -14,7 +14,7 @@ impl Segmenter {
         mask: &mut [u8],
     ) -> Result<bool, SegmentError> {
         let size = size_of(frame);
-        fits("the mask", mask.len(), size)?;
+        check_size("the mask", mask.len(), size)?;
         let geometry = self.model.contract().geometry;
         let unlimited = TileSize::Planned {
             max_pixels: usize::MAX,
@@ -39,20 +39,9 @@ impl Segmenter {
     ) -> Result<(), SegmentError> {
         self.model.shape(plan.outer.height, plan.outer.width)?;
         leave_room(plan.frame)?;
-        let activation = self.model.contract().activation;
-        let decision = Decision::new(activation, self.model.outputs(), self.threshold);
-        let mut stitcher = Stitcher::new(plan, decision)?;
-        stitcher.begin();
-        let mut task = Task {
-            model: &mut self.model,
-            frame,
-            scaling,
-            stitcher: &mut stitcher,
-            spent: Spent::default(),
-        };
-        for tile in plan.tiles() {
-            task.tile(tile, (plan.outer, plan.output), mask, None)?;
-        }
+        let mut stitcher = Stitcher::new(plan, self.decision())?;
+        let mut runner = TileRunner::new(&mut self.model, frame, scaling, &mut stitcher);
+        runner.run_all(plan, 1, mask, None)?;
         stitcher.finish(mask, None);
         Ok(())
     }

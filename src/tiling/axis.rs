@@ -1,16 +1,16 @@
-//! One axis of a frame, and the ways to cut it into spans.
+//! One axis of a frame, and how to cut it into spans.
 
 use super::plan::{Blend, PlanError, Span};
 use crate::contract::Geometry;
 
-/// What a network sees at least before the first and behind the last pixel that it answers for where the
-/// frame ends: its margin, and of what its halo is wider up to the edge of `geometry`, rounded up to the stride.
+/// Fewest pixels of context that a network sees before the first and after the last pixel of the frame: its
+/// margin, plus the rest of its halo up to the edge of `geometry`, rounded up to the stride.
 pub fn edge(geometry: &Geometry) -> usize {
     let beyond = geometry.halo.saturating_sub(geometry.margin);
     geometry.margin + beyond.min(geometry.edge).next_multiple_of(geometry.stride)
 }
 
-/// One axis of a frame and what the network asks of it.
+/// One axis of a frame with the network's requirements.
 pub(super) struct Axis<Legal> {
     length: usize,
     margin: usize,
@@ -19,27 +19,27 @@ pub(super) struct Axis<Legal> {
     edge: usize,
     stride: usize,
     blend: Blend,
-    /// Whether the axis must be one span, because it is short of halo and yet takes in the frame.
+    /// Whether the axis must be one span: the network's input holds the frame, but not its full halo.
     undivided: bool,
-    /// The smallest legal input that is at least so long; `None` where there is none.
+    /// The smallest legal input of at least a length; `None` if there is none.
     legal: Legal,
 }
 
-/// A way to cut an axis into spans.
+/// How an axis is cut into spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut {
     /// Input size of every tile.
     pub outer: usize,
-    /// Pixels that a tile within the frame is answerable for.
+    /// Pixels that a tile inside the frame outputs.
     pub inner: usize,
-    /// From the start of one tile to the next.
+    /// Pixels from the start of one tile to the next.
     pub step: usize,
-    /// How many spans.
+    /// Number of spans.
     pub count: usize,
 }
 
 impl<Legal: Fn(usize) -> Option<usize>> Axis<Legal> {
-    /// Settles the halo of an axis of `length` pixels; [`Plan::new`](super::Plan::new) says how.
+    /// Determines the halo of an axis of `length` pixels as described at [`Plan::new`](super::Plan::new).
     pub fn new(
         length: usize,
         geometry: &Geometry,
@@ -58,22 +58,22 @@ impl<Legal: Fn(usize) -> Option<usize>> Axis<Legal> {
             undivided: false,
             legal,
         };
-        if axis.takes(length) {
+        if axis.accepts(length) {
             return Ok(axis);
         }
-        // Only a fixed size refuses a length, and it answers any length that it takes with itself.
+        // Only a network of fixed size rejects a length; its legal size for any other length is that size.
         let size = (axis.legal)(0).unwrap_or(0);
         let with_context = |pixels: usize| margin + pixels.saturating_sub(margin) / stride * stride;
         if size >= length + 2 * margin {
             axis.halo = with_context((size - length) / 2);
             axis.undivided = true;
-        } else if !axis.takes(stride) {
+        } else if !axis.accepts(stride) {
             axis.halo = with_context(size / 4);
         }
-        if !axis.takes(stride) {
+        if !axis.accepts(stride) {
             axis.halo = margin;
         }
-        if !axis.takes(stride) {
+        if !axis.accepts(stride) {
             return Err(PlanError::NoRoom {
                 size,
                 margin,
@@ -85,46 +85,47 @@ impl<Legal: Fn(usize) -> Option<usize>> Axis<Legal> {
         Ok(axis)
     }
 
-    /// The smallest input with room for that much of the axis, and the halo.
+    /// The smallest legal input for `inner` pixels of the axis and the halo.
     fn around(&self, inner: usize) -> Option<usize> {
         (self.legal)(inner.min(self.length) + 2 * self.halo)
     }
 
-    /// Whether the network takes so much.
-    fn takes(&self, inner: usize) -> bool {
+    /// Whether the network accepts `inner` pixels and the halo.
+    fn accepts(&self, inner: usize) -> bool {
         self.around(inner).is_some()
     }
 
-    /// Context on each side of an inner.
+    /// Context on each side of an inner part.
     pub fn halo(&self) -> usize {
         self.halo
     }
 
-    /// The frame with its edges: what all tiles of `outer` pixels see together. It is the same for all
-    /// sizes of tiles, so that a network which pads with zeros does so in the same place.
+    /// The extent that all tiles of `outer` pixels cover together: the frame with its edges. It doesn't depend on
+    /// the tile size, so that a network that pads with zeros always does so in the same place.
     fn seen(&self, outer: usize) -> usize {
         let needed = self.length + 2 * self.edge;
         outer + needed.saturating_sub(outer).next_multiple_of(self.stride)
     }
 
-    /// The axis in one span, where the network takes so much.
+    /// The axis in one span, if the network accepts that.
     fn whole(&self) -> Option<Cut> {
         let needed = self.length + 2 * self.edge;
         let smallest = self.around(self.stride).unwrap_or(needed);
-        let outer = (self.legal)(match needed <= smallest {
-            true => needed,
-            false => self.seen(smallest),
-        })?;
+        let wanted = if needed <= smallest {
+            needed
+        } else {
+            self.seen(smallest)
+        };
         Some(Cut {
-            outer,
+            outer: (self.legal)(wanted)?,
             inner: self.length,
             step: self.length,
             count: 1,
         })
     }
 
-    /// The axis in spans of at least `inner` pixels, or in one where it is not longer than that. `None`
-    /// where the network doesn't take so much.
+    /// The axis in spans of at least `inner` pixels, or in one span if it is not longer. `None` if the network doesn't
+    /// accept that.
     fn cut(&self, inner: usize) -> Option<Cut> {
         let whole = self.whole();
         if self.undivided || inner >= self.length {
@@ -144,7 +145,7 @@ impl<Legal: Fn(usize) -> Option<usize>> Axis<Legal> {
         if let Some(whole) = whole.filter(|whole| whole.outer <= outer) {
             return Some(whole);
         }
-        // What the network makes of more context than it needs counts as well.
+        // Use the output for surplus context too.
         let inner = (outer - 2 * self.halo) / self.stride * self.stride;
         Some(Cut {
             outer,
@@ -154,7 +155,7 @@ impl<Legal: Fn(usize) -> Option<usize>> Axis<Legal> {
         })
     }
 
-    /// The cut whose inner comes nearest to `side` pixels from below.
+    /// The cut with the largest inner part of at most `side` pixels.
     #[expect(clippy::expect_used, reason = "an axis has room for one stride")]
     pub fn cut_near(&self, side: usize) -> Cut {
         let whole = Some(self.length).filter(|length| side >= *length);
@@ -166,8 +167,7 @@ impl<Legal: Fn(usize) -> Option<usize>> Axis<Legal> {
             .expect("`new` made sure that one stride has room")
     }
 
-    /// For each number of spans the cut with the smallest tile, from small tiles to one for all;
-    /// never empty.
+    /// For each number of spans the cut with the smallest tile, from the smallest tile to a single one; never empty.
     pub fn cuts(&self) -> Vec<Cut> {
         let mut cuts: Vec<Cut> = Vec::new();
         let strides = (self.stride..self.length).step_by(self.stride);
@@ -182,17 +182,18 @@ impl<Legal: Fn(usize) -> Option<usize>> Axis<Legal> {
 
     /// The spans of a cut, weighted unless `blend` is [`Blend::Crop`].
     pub fn spans(&self, cut: Cut, blend: Blend) -> Vec<Span> {
-        let mut spans = match blend == Blend::Crop || cut.count == 1 {
-            true => self.side_by_side(cut),
-            false => self.overlapping(cut),
+        let mut spans = if blend == Blend::Crop || cut.count == 1 {
+            self.side_by_side(cut)
+        } else {
+            self.overlapping(cut)
         };
         if blend != Blend::Crop {
-            weigh(&mut spans, cut.inner, self.length, blend);
+            set_weights(&mut spans, cut.inner, self.length, blend);
         }
         spans
     }
 
-    /// Spans whose answers overlap.
+    /// Spans whose outputs overlap.
     fn overlapping(&self, cut: Cut) -> Vec<Span> {
         let starts = (0..cut.count).map(|index| index * cut.step);
         starts
@@ -205,19 +206,20 @@ impl<Legal: Fn(usize) -> Option<usize>> Axis<Legal> {
             .collect()
     }
 
-    /// Spans that begin where the one before ends. The first and the last tile lie at the ends of what the
-    /// network sees of the frame, so that they answer up to the frame's edges.
+    /// Spans that begin where the one before ends. The first and the last tile lie at the ends of the extent that
+    /// the network sees, so that they output up to the frame's edges.
     fn side_by_side(&self, cut: Cut) -> Vec<Span> {
         let last_start = self.seen(cut.outer) - cut.outer;
         let mut end = 0;
         (0..cut.count)
             .map(|index| {
-                // Of what all tiles see; the frame begins at `edge`.
+                // Relative to the extent that all tiles see, in which the frame begins at `edge`.
                 let start = (index * cut.step).min(last_start);
                 let target_start = end;
-                end = match index + 1 == cut.count {
-                    true => self.length,
-                    false => (start + cut.outer - self.halo - self.edge).min(self.length),
+                end = if index + 1 == cut.count {
+                    self.length
+                } else {
+                    (start + cut.outer - self.halo - self.edge).min(self.length)
                 };
                 Span {
                     outer_start: start as isize - self.edge as isize,
@@ -230,10 +232,10 @@ impl<Legal: Fn(usize) -> Option<usize>> Axis<Legal> {
     }
 }
 
-/// Gives the spans of an axis of `length` pixels weights that add up to 1 at every pixel.
-fn weigh(spans: &mut [Span], inner: usize, length: usize, blend: Blend) {
-    // An eighth of the inner: the weight falls to 0.14 half way from the middle to the end, and to
-    // 0.0003 at the end, which is still a number that can be divided by.
+/// Sets the weights of the spans of an axis of `length` pixels; they add up to 1 at every pixel.
+fn set_weights(spans: &mut [Span], inner: usize, length: usize, blend: Blend) {
+    // An eighth of the inner part: the weight falls to 0.14 half-way from the middle to the end, and to 0.0003 at
+    // the end, which is still safe to divide by.
     let sigma = inner as f64 / 8.0;
     let weight = |index: usize| match blend {
         Blend::Gaussian => {

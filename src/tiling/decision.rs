@@ -1,23 +1,23 @@
-//! From the network's scores to classes and probabilities, a row of pixels at a time.
+//! Turns the network's scores into classes and probabilities, one row of pixels at a time.
 
-use super::score::{Row, exp, logistic};
+use super::score::{ScoreRow, exp, logistic};
 use crate::contract::Activation;
 
-/// How the network's output becomes classes and the probability of the foreground.
+/// How the network's output is turned into classes and the probability of the foreground.
 ///
-/// | activation | outputs | foreground where | its probability |
+/// | activation | outputs | foreground if | its probability |
 /// | --- | --- | --- | --- |
 /// | sigmoid | 1 | a > logit(t) | logistic(a) |
 /// | softmax | 2 | a1 > a0 + logit(t) | logistic(a1 - a0) |
-/// | none | 1 | p > t | p, as it is |
+/// | none | 1 | p > t | p |
 /// | none | 2 | p1 (1 - t) > p0 t | p1 / (p0 + p1) |
 /// | softmax, none | more | class of the largest | share of all classes but the first |
 ///
-/// `t` is the threshold. At 0.5 two classes are told apart exactly as the largest score would. Equal
-/// scores go to the class of lower number, and scores that are no numbers to the background.
+/// `t` is the threshold. At 0.5, two classes are decided exactly as by the largest score. Ties go to the class of
+/// lower number, and NaN to the background.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decision {
-    /// Whether the scores are probabilities already.
+    /// Whether the scores already are probabilities.
     probabilities: bool,
     outputs: usize,
     threshold: f32,
@@ -39,7 +39,7 @@ impl Decision {
         self.outputs
     }
 
-    /// The probabilities of all channels, of scores \[outputs\]\[pixels\] and in the same order.
+    /// The probabilities of all channels from scores \[outputs\]\[pixels\], in the same order.
     pub fn probabilities(&self, scores: &[f32]) -> Vec<f32> {
         if self.probabilities {
             return scores.to_vec();
@@ -48,7 +48,7 @@ impl Decision {
             return scores.iter().map(|score| logistic(*score)).collect();
         }
         let pixels = scores.len() / self.outputs;
-        let row = Row::new(scores, pixels, 0, pixels);
+        let row = ScoreRow::new(scores, pixels, 0, pixels);
         let (mut total, mut largest) = (vec![0.0; pixels], vec![0.0; pixels]);
         self.totals(row, &mut total, &mut largest);
         let of_pixels = || total.iter().zip(&largest);
@@ -58,21 +58,21 @@ impl Decision {
             .collect()
     }
 
-    /// Writes the class of each pixel, and the probability that it is not background, of scores
+    /// Writes the class of each pixel, and the probability that it is not background, from scores
     /// \[outputs\]\[pixels\].
     ///
     /// # Panics
     /// If there are fewer scores or probabilities than pixels in `mask`.
     pub fn decide(&self, scores: &[f32], mask: &mut [u8], probability: &mut [f32]) {
         let pixels = mask.len();
-        let row = Row::new(scores, pixels, 0, pixels);
+        let row = ScoreRow::new(scores, pixels, 0, pixels);
         let mut space = vec![0.0; pixels];
         self.classes(row, &mut space, mask);
         self.foreground(row, &mut space, &mut probability[..pixels]);
     }
 
-    /// Writes the class of each pixel. `best` is working space at least as long.
-    pub(super) fn classes(&self, scores: Row, best: &mut [f32], mask: &mut [u8]) {
+    /// Writes the class of each pixel. `best` is working memory, at least as long.
+    pub(super) fn classes(&self, scores: ScoreRow, best: &mut [f32], mask: &mut [u8]) {
         let t = self.threshold;
         let logit = (t / (1.0 - t)).ln();
         match (self.outputs, self.probabilities) {
@@ -98,14 +98,14 @@ impl Decision {
         }
     }
 
-    fn largest(&self, scores: Row, best: &mut [f32], mask: &mut [u8]) {
+    fn largest(&self, scores: ScoreRow, best: &mut [f32], mask: &mut [u8]) {
         let best = &mut best[..mask.len()];
         best.copy_from_slice(scores.of(0));
         mask.fill(0);
         for index in 1..self.outputs {
             let pixels = mask.iter_mut().zip(best.iter_mut());
             for ((class, best), score) in pixels.zip(scores.of(index)) {
-                // Selecting, not branching, lets the compiler use vectors.
+                // Selecting instead of branching vectorizes.
                 let better = *score > *best;
                 *best = if better { *score } else { *best };
                 *class = if better { index as u8 } else { *class };
@@ -113,9 +113,8 @@ impl Decision {
         }
     }
 
-    /// Writes the probability that a pixel is not background. `total` is working space at least as
-    /// long as the row.
-    pub(super) fn foreground(&self, scores: Row, total: &mut [f32], probability: &mut [f32]) {
+    /// Writes the probability that a pixel is not background. `total` is working memory, at least as long as the row.
+    pub(super) fn foreground(&self, scores: ScoreRow, total: &mut [f32], probability: &mut [f32]) {
         match (self.outputs, self.probabilities) {
             (1, true) => probability.copy_from_slice(scores.of(0)),
             (1, false) => {
@@ -138,7 +137,7 @@ impl Decision {
                     } else {
                         exp(first - *p)
                     };
-                    // Probabilities that are all 0 say nothing; then nothing is foreground.
+                    // If all probabilities are 0, nothing is foreground.
                     *p = if *total == 0.0 {
                         0.0
                     } else {
@@ -149,9 +148,9 @@ impl Decision {
         }
     }
 
-    /// Writes the largest score of each pixel, which keeps the softmax from overflowing, and what
-    /// the shares of all classes add up to.
-    fn totals(&self, scores: Row, total: &mut [f32], largest: &mut [f32]) {
+    /// Writes the largest score of each pixel, which keeps the softmax from overflowing, and the sum of all classes'
+    /// shares.
+    fn totals(&self, scores: ScoreRow, total: &mut [f32], largest: &mut [f32]) {
         largest.copy_from_slice(scores.of(0));
         for index in 1..self.outputs {
             for (largest, score) in largest.iter_mut().zip(scores.of(index)) {
@@ -171,8 +170,8 @@ impl Decision {
         }
     }
 
-    /// Planes that [`add`](Self::add) adds to: the foreground's alone where scores tell two classes
-    /// apart, else one a channel.
+    /// Number of planes that [`add`](Self::add) adds to: one for the foreground with scores of two classes, else one
+    /// per channel.
     fn planes(&self) -> usize {
         if self.outputs == 2 && !self.probabilities {
             1
@@ -181,8 +180,7 @@ impl Decision {
         }
     }
 
-    /// What decides about the sums that [`add`](Self::add) leaves, once their weights are complete, and about means
-    /// of such sums.
+    /// The decision for the complete sums of [`add`](Self::add), and for means of such sums.
     pub fn of_sums(&self) -> Self {
         Decision {
             probabilities: true,
@@ -191,11 +189,11 @@ impl Decision {
         }
     }
 
-    /// Adds the probabilities of a row, times the weight of the row and that of each pixel, to the
-    /// same row of each plane of `sums`. `total` and `largest` are working space.
+    /// Adds the probabilities of a row, times the weight of the row and of each pixel, to the same row of each plane
+    /// of `sums`. `total` and `largest` are working memory.
     pub(super) fn add<'a>(
         &self,
-        scores: Row,
+        scores: ScoreRow,
         (weight, weights): (f32, &[f32]),
         [total, largest]: [&mut [f32]; 2],
         sums: impl Iterator<Item = &'a mut [f32]>,
@@ -257,7 +255,7 @@ mod tests {
     #[test]
     fn thresholds_are_probabilities() {
         for (threshold, expected) in [(0.0, [1, 1]), (0.7, [0, 1]), (0.9, [0, 0]), (1.0, [0, 0])] {
-            // 0.3 and 0.8 as each kind of output gives them.
+            // 0.3 and 0.8 in each kind of output.
             let logit = |p: f32| (p / (1.0 - p)).ln();
             let scores = [logit(0.3), logit(0.8)];
             let one = |activation, scores: [f32; 2]| {
@@ -295,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_are_those_of_the_definition() {
+    fn probabilities_match_their_definition() {
         let of = |activation, outputs, scores: &[f32]| {
             Decision::new(activation, outputs, 0.5).probabilities(scores)
         };
@@ -303,7 +301,7 @@ mod tests {
         assert_eq!(of(Activation::None, 2, &[0.3, 0.7]), [0.3, 0.7]);
         let found = of(Activation::Softmax, 2, &[0.0, 1.0, 2.0, -1.0]);
         close(&found, &[0.119_203, 0.880_797, 0.880_797, 0.119_203]);
-        // Of three classes, and of scores whose powers no number can hold.
+        // Three classes, and scores whose exponentials would overflow.
         let found = of(
             Activation::Softmax,
             3,
@@ -319,7 +317,7 @@ mod tests {
         for activation in [Activation::Softmax, Activation::None] {
             let decision = Decision::new(activation, 3, 0.5);
             let tensor: Vec<f32> = (0..3).flat_map(|c| pixels.map(|pixel| pixel[c])).collect();
-            let row = Row::new(&tensor, 3, 0, 3);
+            let row = ScoreRow::new(&tensor, 3, 0, 3);
             let (mut total, mut largest) = ([0.0; 3], [0.0; 3]);
             let mut sums = [[0.0; 3]; 3];
             let space = [&mut total[..], &mut largest[..]];

@@ -1,8 +1,8 @@
-//! Mirroring at the frame's edge.
+//! Mirroring at the frame's edges.
 
 use std::ops::Range;
 
-/// The pixel of a line of `length` pixels that is seen at `index`, which may lie outside.
+/// The index of the pixel of a line of `length` pixels that is seen at `index`, which may lie outside.
 ///
 /// Reflection without repeating the edge pixel, as often as needed: `…2 1 | 0 1 2 | 1 0 1 2…`.
 /// A line of one pixel shows that pixel everywhere. `length` must not be 0.
@@ -15,45 +15,52 @@ pub fn mirror(index: isize, length: usize) -> usize {
     (last - (last - within_period).abs()) as usize
 }
 
-/// Neighbouring pixels of a line, in a row.
+/// A run of neighbouring pixels of a line, forward or reversed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct MirroredRun {
     /// The pixels; never empty.
     pub source: Range<usize>,
     /// Whether they are seen from the last to the first.
     pub reversed: bool,
 }
 
-impl Run {
+impl MirroredRun {
     /// The pixels in the order in which they are seen.
     pub fn pixels(self) -> impl Iterator<Item = usize> {
         let Range { start, end } = self.source;
-        (start..end).map(move |at| match self.reversed {
-            true => start + end - 1 - at,
-            false => at,
+        (start..end).map(move |at| {
+            if self.reversed {
+                start + end - 1 - at
+            } else {
+                at
+            }
         })
     }
 }
 
-/// What is seen at `count` places from `start` on, as [`mirror`] has it, in as few runs as possible.
-pub fn mirrored_runs(start: isize, count: usize, length: usize) -> impl Iterator<Item = Run> {
+/// The pixels that [`mirror`] shows at `count` places from `start` on, in as few runs as possible.
+pub fn mirrored_runs(
+    start: isize,
+    count: usize,
+    length: usize,
+) -> impl Iterator<Item = MirroredRun> {
     let last = length.saturating_sub(1);
     let mut at = start;
     let end = start + count as isize;
     std::iter::from_fn(move || {
         let left = usize::try_from(end - at).ok().filter(|left| *left > 0)?;
-        // Where in the period of forward and back; a line of one pixel has a period of 1.
+        // Position in the period of forward and back; a line of one pixel has a period of 1.
         let phase = at.rem_euclid((2 * last).max(1) as isize) as usize;
         let run = if phase <= last {
             let most = length - phase;
-            Run {
+            MirroredRun {
                 source: phase..phase + most.min(left),
                 reversed: false,
             }
         } else {
-            // Back to pixel 1; pixel 0 begins the way forward.
+            // Back to pixel 1; pixel 0 starts the next forward run.
             let first = 2 * last - phase;
-            Run {
+            MirroredRun {
                 source: first + 1 - first.min(left)..first + 1,
                 reversed: true,
             }
@@ -67,7 +74,7 @@ pub fn mirrored_runs(start: isize, count: usize, length: usize) -> impl Iterator
 mod tests {
     use super::*;
 
-    /// Walks from the edge step by step and turns round at each end.
+    /// Walks from the edge step by step and turns around at each end.
     fn walk(index: isize, length: usize) -> usize {
         let (mut at, mut step) = (0_isize, 1_isize);
         for _ in 0..index.unsigned_abs() {
@@ -83,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn equals_a_walk_that_turns_round_at_the_ends() {
+    fn equals_a_walk_that_turns_around_at_the_ends() {
         for length in 1..12 {
             for index in -60..60 {
                 assert_eq!(
@@ -107,7 +114,7 @@ mod tests {
             for start in -20..20 {
                 for count in 0..30 {
                     let seen: Vec<usize> = mirrored_runs(start, count, length)
-                        .flat_map(Run::pixels)
+                        .flat_map(MirroredRun::pixels)
                         .collect();
                     let expected: Vec<usize> = (start..start + count as isize)
                         .map(|index| mirror(index, length))

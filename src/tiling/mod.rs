@@ -1,19 +1,19 @@
-//! The overlap-tile strategy of the paper, as pure integers: which parts of a frame the network
-//! sees, and how its answers become one map again.
+//! The overlap-tile strategy of the paper, in integers: which parts of a frame the network sees, and how its
+//! outputs are stitched into one map.
 //!
 //! ```text
 //!   outer_start                                  along one axis of the frame
 //!        |<- halo ->|<---- inner ---->|<- halo ->|
 //!        |          |                 |          |
-//!        |          |<--- target ---->|          |   written by this tile, cut at the frame's edge
+//!        |          |<--- target ---->|          |   written by this tile, clipped to the frame
 //!        |    |<- source ->                      |
 //!        |    |<---- network output ----->|      |   outer less a margin on each side
 //! ```
 //!
-//! Max-pooling ties a network's answer to the grid it starts from. Inners therefore begin at
-//! multiples of the network's stride, which makes the tiled answer that of one run over the whole
-//! frame, bit for bit. Beyond the frame's edge the network sees the frame [mirrored](mirror()), as far as
-//! [`edge`] says: there the first tile begins and the last one ends.
+//! Max-pooling makes a network's output depend on the grid it starts from. Inner parts therefore begin at multiples
+//! of the network's stride, which makes the tiled result equal to one run over the whole frame, bit for bit. Beyond
+//! the frame's edge the network sees the frame [mirrored](mirror()), over [`edge`] pixels: there the first tile
+//! begins and the last one ends.
 
 mod axis;
 mod decision;
@@ -24,6 +24,6 @@ mod stitch;
 
 pub use axis::edge;
 pub use decision::Decision;
-pub use mirror::{Run, mirror, mirrored_runs};
+pub use mirror::{MirroredRun, mirror, mirrored_runs};
 pub use plan::{Blend, COST_PER_TILE, Plan, PlanError, Size, Span, TileSize};
 pub use stitch::Stitcher;

@@ -1,15 +1,15 @@
-//! Which tiles cover a frame.
+//! Plans the tiles that cover a frame.
 
 use std::ops::Range;
 
 use super::axis::{Axis, Cut};
 use crate::contract::Geometry;
 
-/// Longest side of a frame that can be planned, in pixels.
+/// Longest side of a frame, in pixels.
 const LONGEST: usize = 1 << 20;
 
-/// What a tile costs besides its pixels, in pixels: the call of the runtime, and kernels that small
-/// maps keep less busy. Only the order of magnitude matters, to keep plans of tiny tiles away.
+/// Fixed cost of a tile, in pixels: the call of the runtime, and kernels that are less efficient on small maps.
+/// Only the order of magnitude matters, to avoid plans of tiny tiles.
 pub const COST_PER_TILE: u128 = 4096;
 
 /// Width and height in pixels.
@@ -22,55 +22,55 @@ pub struct Size {
 }
 
 impl Size {
-    /// Pixels of a picture of this size.
+    /// Number of pixels.
     pub fn area(self) -> usize {
         self.width * self.height
     }
 }
 
-/// What happens where tiles meet.
+/// How neighbouring tiles are combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blend {
-    /// Inners lie side by side, and each pixel is the answer of one tile: the paper's way.
+    /// Inner parts lie side by side, and each pixel is the output of one tile, as in the paper.
     #[default]
     Crop,
-    /// Inners overlap by a quarter or somewhat more, and probabilities are averaged there.
+    /// Inner parts overlap by a quarter or somewhat more, and probabilities are averaged there.
     Average,
-    /// As `Average`, weighted by a Gaussian about the middle of the inner.
+    /// Like `Average`, weighted by a Gaussian centred on the inner part.
     Gaussian,
 }
 
 /// How large tiles are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TileSize {
-    /// The cheapest plan whose tiles have at most `max_pixels` input pixels; one tile for the whole
-    /// frame where that fits. Where not even the smallest tile fits, the smallest is taken.
+    /// The cheapest plan whose tiles have at most `max_pixels` input pixels; one tile for the whole frame if that
+    /// fits. If not even the smallest tile fits, the smallest is used.
     Planned {
-        /// Input pixels of one tile, one channel.
+        /// Input pixels of one tile, per channel.
         max_pixels: usize,
     },
-    /// Inners of this side length in pixels, rounded down to a multiple of the network's stride, but
-    /// at least one stride, and no more than the frame or a network of fixed size lets through.
+    /// Inner parts of this side length in pixels, rounded down to a multiple of the network's stride, but at least one
+    /// stride, and no more than the frame or a network of fixed size allows.
     Inner(usize),
 }
 
-/// Part of one axis that a tile is answerable for.
+/// The part of one axis that a tile outputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Span {
-    /// Frame coordinate of the first pixel that the network sees; outside the frame where negative.
+    /// Frame coordinate of the first pixel that the network sees; outside the frame if negative.
     pub outer_start: isize,
     /// Frame pixels that the tile writes.
     pub target: Range<usize>,
     /// Index of `target.start` in the network's output.
     pub source: usize,
-    /// One weight for each pixel of `target`; over all spans of the axis they add up to 1 at every
-    /// pixel. Empty where the plan doesn't blend: the pixels are copied.
+    /// A weight for each pixel of `target`; over all spans of the axis they add up to 1 at every pixel. Empty if the
+    /// plan doesn't blend: the pixels are copied.
     pub weights: Vec<f32>,
 }
 
-/// The tiles of frames of one size: every row span with every column span.
+/// The tiles for frames of one size: every row span with every column span.
 ///
-/// All tiles have the same shape, so that a runtime meets no new one after the first tile.
+/// All tiles have the same shape, so that the runtime sees no new shape after the first tile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The frame.
@@ -79,11 +79,11 @@ pub struct Plan {
     pub outer: Size,
     /// The network's output for every tile: `outer` less the margin on each side.
     pub output: Size,
-    /// Context thrown away at the left and right (`width`) and at the top and bottom (`height`) where tiles
-    /// meet; at the frame's edges there is less, see [`edge`](super::edge).
-    /// It is the network's halo, rounded up to the margin plus a multiple of the stride, which keeps
-    /// the grid of the pooling where a run over the frame with only the margin added has it. Less
-    /// only where a network of fixed size has no room; see [`Plan::new`].
+    /// Context discarded at the left and right (`width`) and at the top and bottom (`height`) between tiles; at the
+    /// frame's edges there is less, see [`edge`](super::edge).
+    /// It is the network's halo, rounded up to the margin plus a multiple of the stride, which keeps the pooling grid
+    /// where a run over the frame with only the margin added has it. It is smaller only if a network of fixed size
+    /// has no room; see [`Plan::new`].
     pub halo: Size,
     /// Spans along the height, from top to bottom.
     pub rows: Vec<Span>,
@@ -94,7 +94,7 @@ pub struct Plan {
 /// Why a frame can't be tiled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// A side is 0 or absurdly long.
+    /// A side is 0 or far too long.
     #[error("a frame of {width}x{height} pixels can't be segmented: sides must be 1 to {LONGEST}")]
     Frame {
         /// Columns of the frame.
@@ -102,10 +102,10 @@ pub enum PlanError {
         /// Rows of the frame.
         height: usize,
     },
-    /// The network's only size has no room for a tile that may be repeated.
+    /// The network's fixed size has no room for a tile of one stride.
     #[error(
-        "the network takes inputs of {size} pixels a side only; less a margin of {margin} on each \
-         side that is less than its stride of {stride}, so it can't be moved over {length} pixels: \
+        "the network accepts only inputs of {size} pixels a side; without the margin of {margin} on each \
+         side that is less than its stride of {stride}, so {length} pixels can't be tiled: \
          export the model with a larger or a free input size"
     )]
     NoRoom {
@@ -124,10 +124,10 @@ impl Plan {
     /// Plans the tiles for frames of size `frame`. `geometry` must be one that a
     /// [contract](crate::contract::Contract) may hold.
     ///
-    /// A network of fixed size that takes in the frame with its margin sees it in one tile, with as
-    /// much of the halo as there is room for. Where such a network has no room for its halo and one
-    /// stride of inner, the halo is cut to a quarter of the size, but not below the margin; then
-    /// seams are possible, and [`Plan::halo`] tells.
+    /// A network of fixed size that can hold the frame with its margin sees it in one tile, with as much of the halo as
+    /// there is room for. If such a network has no room for its halo and an inner part of one stride, the halo is
+    /// reduced to a quarter of the size, but not below the margin; then seams are possible, and [`Plan::halo`] shows
+    /// it.
     pub fn new(
         frame: Size,
         geometry: &Geometry,
@@ -172,26 +172,26 @@ impl Plan {
         })
     }
 
-    /// The tiles, row by row: the span of the rows and that of the columns.
-    pub fn tiles(&self) -> impl Iterator<Item = (&Span, &Span)> {
+    /// The tiles, row by row: each a span of rows and a span of columns.
+    pub fn tiles(&self) -> impl Iterator<Item = (&Span, &Span)> + Clone {
         self.rows
             .iter()
             .flat_map(|row| self.columns.iter().map(move |column| (row, column)))
     }
 
-    /// How many tiles there are; never 0.
+    /// Number of tiles; never 0.
     #[expect(clippy::len_without_is_empty, reason = "a plan has at least one tile")]
     pub fn len(&self) -> usize {
         self.rows.len() * self.columns.len()
     }
 
-    /// Whether tiles overlap and their answers are weighted.
+    /// Whether tiles overlap and their outputs are weighted.
     pub fn blends(&self) -> bool {
         self.rows.iter().any(|span| !span.weights.is_empty())
     }
 }
 
-/// The pair of cuts that costs least among those under the budget, or the smallest tile.
+/// The cheapest pair of cuts within the budget, or the smallest tile.
 #[expect(clippy::expect_used, reason = "neither list is empty")]
 fn cheapest(rows: &[Cut], columns: &[Cut], max_pixels: usize) -> (Cut, Cut) {
     rows.iter()
@@ -267,7 +267,7 @@ mod tests {
         let starts: Vec<_> = plan.columns.iter().map(|span| span.target.start).collect();
         assert_eq!(starts, [0, 388]);
         assert_eq!(plan.columns[1].target, 388..696);
-        // It ends where one tile for the whole frame would: 892 pixels, 572 of which are its own.
+        // It ends where one tile for the whole frame would: at 892 pixels, of which it sees the last 572.
         assert_eq!(plan.columns[1].outer_start, 320 - 92);
         assert_eq!(plan.columns[1].source, 388 - 320);
     }
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn fixed_sizes_get_as_much_halo_as_has_room() {
+    fn fixed_sizes_get_as_much_halo_as_fits() {
         let any = TileSize::Planned {
             max_pixels: usize::MAX,
         };
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_without_pixels_and_absurd_ones_are_refused() {
+    fn empty_and_huge_frames_are_refused() {
         for (width, height) in [(0, 5), (5, 0), (usize::MAX, 5)] {
             let refused = plan(Size { width, height }, PAPER, TileSize::Inner(64));
             assert_eq!(refused, Err(PlanError::Frame { width, height }));

@@ -1,19 +1,19 @@
-//! Rows of the network's output, and the functions that make probabilities of its scores.
+//! Rows of the network's output, and the functions that turn scores into probabilities.
 
-/// Some pixels of one row, in all channels of a \[channels\]\[height\]\[width\] tensor.
+/// A part of one row, in all channels of a \[channels\]\[height\]\[width\] tensor.
 #[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
+pub(super) struct ScoreRow<'a> {
     tensor: &'a [f32],
-    /// From a pixel of one channel to the same of the next.
+    /// Offset from one channel to the next.
     plane: usize,
     start: usize,
     length: usize,
 }
 
-impl<'a> Row<'a> {
+impl<'a> ScoreRow<'a> {
     /// The `length` pixels from index `start` of each plane of `plane` pixels.
     pub fn new(tensor: &'a [f32], plane: usize, start: usize, length: usize) -> Self {
-        Row {
+        ScoreRow {
             tensor,
             plane,
             start,
@@ -28,12 +28,12 @@ impl<'a> Row<'a> {
     }
 }
 
-/// e to the power of `x`, to 2e-7 of its value; 0 below -87, where `f32` runs out of exponents.
+/// e to the power of `x`, with a relative error below 2e-7; 0 below -87, where `f32` underflows.
 ///
-/// Unlike the standard library's, the compiler can work on several pixels at once with it.
+/// Unlike the standard library's, it vectorizes.
 pub(super) fn exp(x: f32) -> f32 {
-    // x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to an integer, which then lies
-    // in the lowest bits; ln 2 is split so that n times its first part is exact.
+    // x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to an integer, which is then in the lowest bits;
+    // ln 2 is split so that n times its first part is exact.
     const ROUND: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -41,7 +41,7 @@ pub(super) fn exp(x: f32) -> f32 {
     let rounded = clamped * std::f32::consts::LOG2_E + ROUND;
     let n = rounded - ROUND;
     let r = (clamped - n * LN_2_HIGH) - n * LN_2_LOW;
-    // Taylor's series up to r^7 / 7!, the next term is below 6e-9.
+    // Taylor series up to r^7 / 7!; the next term is below 6e-9.
     let series = 1.0 / 720.0 + r * (1.0 / 5040.0);
     let series = 1.0 / 24.0 + r * (1.0 / 120.0 + r * series);
     let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * series)));

@@ -1,43 +1,44 @@
-//! The answers for the tiles of a plan, put together to one map of the frame.
+//! Stitches the outputs for the tiles of a plan into one map of the frame.
 
 use std::collections::TryReserveError;
 
 use super::decision::Decision;
 use super::plan::{Plan, Size, Span};
-use super::score::Row;
+use super::score::ScoreRow;
 
-/// Puts the network's answers together. Made once for a plan; after that it allocates nothing.
+/// Stitches the network's outputs. Created once for a plan; allocates nothing afterwards.
 ///
 /// For each frame: [`begin`](Self::begin), [`add`](Self::add) for every tile of the plan in any
-/// order, [`finish`](Self::finish). Both maps are rows of the frame's width without gaps.
+/// order, [`finish`](Self::finish). Both maps are rows of the frame's width without padding.
 pub struct Stitcher {
     decision: Decision,
-    /// What makes classes of `sums`.
+    /// The decision for `sums`.
     of_sums: Decision,
     frame: [usize; 2],
-    /// Weighted probabilities, \[planes\]\[height\]\[width\] of the frame; empty where the plan
-    /// doesn't blend and nobody asks for them.
+    /// Weighted probabilities, \[planes\]\[height\]\[width\] of the frame; empty if the plan doesn't blend and they
+    /// were not requested.
     sums: Vec<f32>,
-    /// The weights of a row of pixels that are summed though the plan has no weights.
+    /// Weights of a row of pixels, for summing with a plan without weights.
     ones: Vec<f32>,
-    /// Two rows of working space.
+    /// Two rows of working memory.
     space: [Vec<f32>; 2],
 }
 
 impl Stitcher {
-    /// For the tiles of `plan`, of which the network gives `decision.outputs()` channels.
+    /// A stitcher for the tiles of `plan` and a network with `decision.outputs()` output channels.
     ///
     /// # Errors
-    /// If there is not enough memory for the sums of a plan that blends.
+    /// If there is not enough memory for the sums of a blending plan.
     pub fn new(plan: &Plan, decision: Decision) -> Result<Self, TryReserveError> {
-        match plan.blends() {
-            true => Stitcher::summing(plan, decision),
-            false => Ok(Stitcher::with_sums(plan, decision, Vec::new())),
+        if plan.blends() {
+            Stitcher::summing(plan, decision)
+        } else {
+            Ok(Stitcher::with_sums(plan, decision, Vec::new()))
         }
     }
 
-    /// As [`new`](Self::new), but with the [probabilities](Self::into_probabilities) of a frame, whether the plan blends
-    /// or not.
+    /// Like [`new`](Self::new), but keeps the [probabilities](Self::into_probabilities) of a frame whether the plan
+    /// blends or not.
     ///
     /// # Errors
     /// If there is not enough memory for them.
@@ -64,7 +65,7 @@ impl Stitcher {
         }
     }
 
-    /// Decides otherwise from the next frame on. The network and its activation have to be the same.
+    /// Changes the decision from the next frame on. The network and its activation must stay the same.
     pub fn set_decision(&mut self, decision: Decision) {
         self.of_sums = decision.of_sums();
         self.decision = decision;
@@ -75,12 +76,12 @@ impl Stitcher {
         self.sums.fill(0.0);
     }
 
-    /// Adds the network's `output` for one tile: scores, \[channels\]\[height\]\[width\] of `size`,
-    /// which is [`Plan::output`] for the plan's own tiles. Without blending this writes the tile's part of `mask` (class indices) and
-    /// of `probability` (of the foreground).
+    /// Adds the network's `output` for one tile: scores, \[channels\]\[height\]\[width\] of `size`, which is
+    /// [`Plan::output`] for the plan's own tiles. Without blending this writes the tile's part of `mask` (class
+    /// indices) and of `probability` (of the foreground).
     ///
     /// # Panics
-    /// If a slice is shorter than the plan says, or the spans are not the plan's.
+    /// If a slice is too short for the plan, or the spans are not the plan's.
     pub fn add(
         &mut self,
         (rows, columns): (&Span, &Span),
@@ -91,23 +92,24 @@ impl Stitcher {
         let Size { width, height } = size;
         for (index, y) in rows.target.clone().enumerate() {
             let start = (rows.source + index) * width + columns.source;
-            let scores = Row::new(output, height * width, start, columns.target.len());
+            let scores = ScoreRow::new(output, height * width, start, columns.target.len());
             if self.sums.is_empty() {
                 let at = y * self.frame[1];
                 let range = at + columns.target.start..at + columns.target.end;
                 let part = probability.as_deref_mut().map(|p| &mut p[range.clone()]);
                 self.write(self.decision, scores, &mut mask[range], part);
             } else {
-                let weight = match self.ones.is_empty() {
-                    true => rows.weights[index],
-                    false => 1.0,
+                let weight = if self.ones.is_empty() {
+                    rows.weights[index]
+                } else {
+                    1.0
                 };
                 self.blend(scores, (y, weight), columns);
             }
         }
     }
 
-    /// Ends a frame: where the plan blends, `mask` and `probability` are written only now.
+    /// Ends a frame: with a blending plan, `mask` and `probability` are written only now.
     ///
     /// # Panics
     /// If a slice is shorter than the frame.
@@ -116,10 +118,10 @@ impl Stitcher {
             return;
         }
         let [height, width] = self.frame;
-        // Lent out for the loop, so that the sums can be read while the working space is written.
+        // Taken for the loop, so that the sums can be read while the working memory is written.
         let sums = std::mem::take(&mut self.sums);
         for start in (0..height * width).step_by(width) {
-            let scores = Row::new(&sums, height * width, start, width);
+            let scores = ScoreRow::new(&sums, height * width, start, width);
             let range = start..start + width;
             let part = probability.as_deref_mut().map(|p| &mut p[range.clone()]);
             self.write(self.of_sums, scores, &mut mask[range], part);
@@ -127,9 +129,9 @@ impl Stitcher {
         self.sums = sums;
     }
 
-    /// The probabilities of a frame whose tiles are all added, \[planes\]\[height\]\[width\], of a stitcher that is
-    /// [`summing`](Self::summing): a plane for each channel, or for the foreground alone where scores tell two classes
-    /// apart. [`Decision::of_sums`] decides about them, and about the mean over several frames.
+    /// The probabilities of a frame after all tiles are added, \[planes\]\[height\]\[width\], of a
+    /// [`summing`](Self::summing) stitcher: a plane for each channel, or, with scores of two classes, for the
+    /// foreground alone. [`Decision::of_sums`] decides on them, and on means over several frames.
     pub fn into_probabilities(self) -> Vec<f32> {
         self.sums
     }
@@ -137,7 +139,7 @@ impl Stitcher {
     fn write(
         &mut self,
         decision: Decision,
-        scores: Row,
+        scores: ScoreRow,
         mask: &mut [u8],
         probability: Option<&mut [f32]>,
     ) {
@@ -148,15 +150,16 @@ impl Stitcher {
         }
     }
 
-    fn blend(&mut self, scores: Row, (y, weight): (usize, f32), columns: &Span) {
+    fn blend(&mut self, scores: ScoreRow, (y, weight): (usize, f32), columns: &Span) {
         let [height, width] = self.frame;
         let [total, largest] = &mut self.space;
         let at = y * width + columns.target.start;
         let planes = self.sums.chunks_exact_mut(height * width);
         let rows = planes.map(|plane| &mut plane[at..at + columns.target.len()]);
-        let weights = match self.ones.is_empty() {
-            true => &columns.weights[..],
-            false => &self.ones[..columns.target.len()],
+        let weights = if self.ones.is_empty() {
+            &columns.weights[..]
+        } else {
+            &self.ones[..columns.target.len()]
         };
         let weights = (weight, weights);
         self.decision.add(scores, weights, [total, largest], rows);
@@ -169,7 +172,7 @@ mod tests {
     use crate::contract::{Activation, Geometry, Sizes};
     use crate::tiling::{Blend, TileSize};
 
-    /// Scores of three classes from a place of the frame on.
+    /// Scores of three classes, from a position in the frame on.
     fn scores((top, left): (isize, isize), size: Size) -> Vec<f32> {
         let Size { width, height } = size;
         let score = |class: usize, y: usize, x: usize| {

@@ -1,11 +1,11 @@
-//! Reading and repeating what is typed.
+//! Parsing and quoting of command-line arguments.
 
 use std::fmt::Debug;
 use std::ops::RangeBounds;
 use std::path::Path;
 use std::str::FromStr;
 
-/// Reads a number that must lie in `range`.
+/// Parses a number that must be in `range`.
 pub(super) fn number<T, R>(range: R) -> impl Fn(&str) -> Result<T, String> + Clone
 where
     T: FromStr + PartialOrd,
@@ -15,14 +15,15 @@ where
         let number = text
             .parse()
             .map_err(|_| format!("it must be a number in {range:?}"))?;
-        match range.contains(&number) {
-            true => Ok(number),
-            false => Err(format!("it must be in {range:?}")),
+        if range.contains(&number) {
+            Ok(number)
+        } else {
+            Err(format!("it must be in {range:?}"))
         }
     }
 }
 
-/// The command line as it could be typed again, with the program's name alone.
+/// The command line as it could be typed again, without the path of the program.
 pub fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
     let mut arguments = arguments.into_iter();
     let program = arguments.next().unwrap_or_default();
@@ -33,13 +34,13 @@ pub fn command_line(arguments: impl IntoIterator<Item = String>) -> String {
         .join(" ")
 }
 
-/// An argument as it is typed in a shell: in quotes where it holds a space or something else that shells take for
-/// more than a letter.
+/// An argument as it is typed in a shell: in quotes if it holds a space or another character that shells interpret.
 pub fn quoted(argument: &str) -> String {
     let known = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
-    match !argument.is_empty() && argument.chars().all(known) {
-        true => argument.to_owned(),
-        false => format!("'{}'", argument.replace('\'', r"'\''")),
+    if !argument.is_empty() && argument.chars().all(known) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A run as it is kept in a file, to go on with.
+//! Checkpoints: the state of a run in a file, to resume from.
 
 use std::fs;
 use std::io;
@@ -11,28 +11,29 @@ use serde::{Deserialize, Serialize};
 use super::config::Config;
 use super::learner::RestoreError;
 use super::validate::Verdict;
-use crate::contract::{Pictures, Training};
+use crate::contract::{FeatureRanges, Training};
 
-/// What a file begins with; another number would be another form.
+/// First bytes of a checkpoint, with the version of the format.
 const BEGIN: &[u8] = b"unet-train checkpoint 2\n";
 
 /// Everything that the rest of a run depends on, apart from the data.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// How far it is.
+    /// Its progress.
     pub state: State,
     /// The network, as [`weights::bytes`](super::weights::bytes) writes it.
     pub network: Vec<u8>,
-    /// What the optimizer remembers, as [`Learner::memory`](super::learner::Learner::memory) writes it.
+    /// The state of the optimizer, as
+    /// [`Learner::optimizer_state`](super::learner::Learner::optimizer_state) has it.
     pub optimizer: Vec<u8>,
     /// The best network so far.
     pub best: Option<Vec<u8>>,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// Steps done. Random numbers depend on it and the seed alone, so that they need no place here.
+    /// Number of steps done. Random numbers depend on it and the seed alone, so their state is not stored.
     pub steps: usize,
     /// Time that learning has taken.
     pub time: Duration,
@@ -40,17 +41,17 @@ pub struct State {
     pub used: f64,
     /// Whether the run is at its end.
     pub finished: bool,
-    /// Images learned from.
+    /// Number of images to learn from.
     pub images: usize,
-    /// What these are like.
+    /// The ranges of their features.
     #[serde(default)]
-    pub pictures: Pictures,
+    pub pictures: FeatureRanges,
     /// The [fingerprint](super::dataset::fingerprint) of images and masks; empty in files that have none.
     #[serde(default)]
     pub data: String,
-    /// The command line that began it.
+    /// The command line that started it.
     pub command: String,
-    /// Validations since the best one.
+    /// Number of validations since the best one.
     pub worse: usize,
     /// The last validation.
     pub last: Option<Judged>,
@@ -58,21 +59,21 @@ pub struct State {
     pub best: Option<Judged>,
     /// Its options.
     pub config: Config,
-    /// What the model has learned from that it began with.
+    /// The training of the model that it started from.
     #[serde(default)]
     pub before: Option<Box<Training>>,
 }
 
-/// What a network is worth.
+/// A validation of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
-    /// Steps that the network has learned for.
+    /// Number of steps that the network had learned for.
     pub steps: usize,
-    /// What it is worth after these.
+    /// The result.
     pub verdict: Verdict,
 }
 
-/// Why a run can't be read back or kept.
+/// Why a checkpoint can't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The file can't be read.
@@ -86,7 +87,7 @@ pub enum CheckpointError {
     /// It is no checkpoint, or a damaged one.
     #[error("{} is no checkpoint of this version of unet-train, or it is damaged", .0.display())]
     Form(PathBuf),
-    /// What it says about the run can't be understood.
+    /// Its state of the run can't be parsed.
     #[error("{} was written by another version of unet-train: {error}", file.display())]
     State {
         /// The file.
@@ -95,11 +96,11 @@ pub enum CheckpointError {
         error: Box<toml::de::Error>,
     },
     /// The optimizer can't be written.
-    #[error("can't write down what the optimizer remembers: {0}")]
+    #[error("can't write the state of the optimizer: {0}")]
     Record(#[from] RecordError),
-    /// Network or optimizer can't be read back.
+    /// Network or optimizer can't be restored.
     #[error(
-        "can't read back the network or its optimizer from {}: {error}. A run goes on only on a device like that on which it was begun, and --device auto may have found another one",
+        "can't restore the network or its optimizer from {}: {error}. A run can only be resumed on a device like that on which it was started, and --device auto may have found another one",
         file.display()
     )]
     Restore {
@@ -108,8 +109,8 @@ pub enum CheckpointError {
         /// Why.
         error: RestoreError,
     },
-    /// What is known about the run can't be written.
-    #[error("can't write down how far the run is: {0}")]
+    /// The state of the run can't be written.
+    #[error("can't write the state of the run: {0}")]
     Write(#[from] toml::ser::Error),
 }
 
@@ -131,7 +132,7 @@ impl Checkpoint {
         Ok(bytes)
     }
 
-    /// What is in a file, if it is there.
+    /// Reads a file, if it is there.
     pub fn read(file: &Path) -> Result<Option<Self>, CheckpointError> {
         let bytes = match fs::read(file) {
             Ok(bytes) => bytes,

@@ -1,9 +1,9 @@
-//! Objects of planes: connected components, or what grows from cores.
+//! Objects in planes: connected components, or regions grown from cores.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plane::Plane;
-use crate::labels::{Components, Labeller, Rules, Split, TooMany};
+use crate::labels::{Components, Labeller, ObjectRules, Split, TooManyObjects};
 
 /// Numbers the 4-connected components of the pixels that are `true`: 1, 2, 3 and so on in the order
 /// of their first pixel, row by row; 0 elsewhere.
@@ -19,27 +19,24 @@ pub fn objects(mask: &Plane<u8>, min_area: usize) -> Plane<u32> {
     labels
 }
 
-/// Number of an object with its class in the highest eight bits: 0 for the first class that is not background,
-/// which is the only one where there are two.
-const CLASS_BITS: u32 = 24;
+/// Bits of an object's number below its class, which is 0 for the first class that is not background: the only one of
+/// a network of two classes.
+const CLASS_SHIFT: u32 = 24;
 
-/// Whether the numbers of two objects, as [`by_class`] gives them, are of one class.
+/// Whether the numbers of two objects from [`with_classes`] have the same class.
 pub fn same_class(one: u32, other: u32) -> bool {
-    one >> CLASS_BITS == other >> CLASS_BITS
+    one >> CLASS_SHIFT == other >> CLASS_SHIFT
 }
 
-/// The numbers without classes.
+/// Removes the classes from the numbers.
 pub fn without_classes(objects: &mut Plane<u32>) {
-    let numbers = (1 << CLASS_BITS) - 1;
-    objects
-        .data
-        .iter_mut()
-        .for_each(|object| *object &= numbers);
+    let mask = (1 << CLASS_SHIFT) - 1;
+    objects.data.iter_mut().for_each(|object| *object &= mask);
 }
 
-/// The same objects with numbers that leave room for classes: 1, 2, 3 and so on in their order, where one is too large.
-pub fn small_numbers(mut objects: Plane<u32>) -> Plane<u32> {
-    if objects.data.iter().all(|object| object >> CLASS_BITS == 0) {
+/// The same objects with numbers that leave room for classes: if any is too large, 1, 2, 3 and so on in their order.
+pub fn renumbered(mut objects: Plane<u32>) -> Plane<u32> {
+    if objects.data.iter().all(|object| object >> CLASS_SHIFT == 0) {
         return objects;
     }
     let numbers: BTreeSet<u32> = objects.data.iter().copied().filter(|o| *o != 0).collect();
@@ -50,31 +47,31 @@ pub fn small_numbers(mut objects: Plane<u32>) -> Plane<u32> {
     objects
 }
 
-/// Puts the class of each object into its number, so that objects of different classes are never the same.
-pub fn by_class(mut objects: Plane<u32>, classes: &Plane<u8>) -> Plane<u32> {
+/// Puts the class of each object into its number, so that objects of different classes never have the same number.
+pub fn with_classes(mut objects: Plane<u32>, classes: &Plane<u8>) -> Plane<u32> {
     for (object, class) in objects.data.iter_mut().zip(&classes.data) {
         if *object != 0 {
-            *object |= u32::from(class.saturating_sub(1)) << CLASS_BITS;
+            *object |= u32::from(class.saturating_sub(1)) << CLASS_SHIFT;
         }
     }
     objects
 }
 
-/// Numbers the objects of a mask with the probability of its foreground, as the element does with
+/// Numbers the objects of a mask with the given probability of foreground, as the element does with
 /// [`Split::Cores`]: each grows from a core of at least `min_area` pixels above `core_threshold`.
 ///
 /// # Errors
-/// If they are more than 16 bits can number.
-pub fn grown(
+/// If there are more objects than 16 bits can number.
+pub fn grown_from_cores(
     mask: &Plane<u8>,
     probability: &Plane<f32>,
     (min_area, core_threshold): (usize, f32),
-) -> Result<Plane<u32>, TooMany> {
-    let rules = Rules {
+) -> Result<Plane<u32>, TooManyObjects> {
+    let rules = ObjectRules {
         split: Split::Cores,
         core_threshold,
         min_area,
-        ..Rules::default()
+        ..ObjectRules::default()
     };
     let mut labeller = Labeller::default();
     labeller.label(&mask.data, Some(&probability.data), mask.width, &rules)?;
@@ -103,19 +100,19 @@ mod tests {
     }
 
     #[test]
-    fn large_numbers_are_no_classes() {
+    fn large_numbers_are_not_taken_for_classes() {
         let row = |data: Vec<u32>| Plane {
             height: 1,
             width: data.len(),
             data,
         };
         let large = row(vec![0, 1 << 25, u32::MAX, 7, 1 << 25]);
-        assert_eq!(small_numbers(large).data, [0, 2, 3, 1, 2]);
+        assert_eq!(renumbered(large).data, [0, 2, 3, 1, 2]);
         let mut tagged = row(vec![0, 5, 1 << 24 | 6]);
         assert!(!same_class(5, 1 << 24 | 6));
         without_classes(&mut tagged);
         assert_eq!(tagged.data, [0, 5, 6]);
-        assert_eq!(small_numbers(tagged.clone()), tagged);
+        assert_eq!(renumbered(tagged.clone()), tagged);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The options of a run from several places: the command line, a file, a preset.
 //!
-//! The options of `unet-train train` are the one list of what can be said. A file says the same by their
-//! long names, and what it says is read by the same parsers, with the same limits.
+//! The options of `unet-train train` are the only list of options. A file sets them by their long names, and its values
+//! are read by the same parsers, with the same limits.
 
 mod expand;
 
 use std::any::TypeId;
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -20,13 +21,13 @@ use super::start_from::StartError;
 
 pub use expand::expanded;
 
-/// What the other options of a run begin with.
+/// Where the options of a run come from that are not typed.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Base {
     /// TOML file that holds options, each by its long name; paths in it are relative to its folder
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
-    /// What options are that nothing else is said of
+    /// Values of options that are given nowhere else
     #[arg(long, value_enum, default_value_t)]
     preset: Preset,
 }
@@ -90,12 +91,12 @@ pub enum ConfigError {
         file: PathBuf,
         /// The option.
         key: String,
-        /// What it was to be.
+        /// The value.
         value: Value,
-        /// What it may be.
+        /// The values that are possible.
         why: String,
     },
-    /// An option that was typed, beside others by which it changes nothing.
+    /// An option that was typed, but has no effect beside others.
     #[error("--{option} has no effect {why}")]
     NoEffect {
         /// The option.
@@ -103,13 +104,13 @@ pub enum ConfigError {
         /// Beside which others.
         why: String,
     },
-    /// What can't be written into a file of options.
-    #[error("{} is not valid UTF-8, as all that a run is told has to be: rename it", .0.display())]
+    /// A value that can't be written into a file of options.
+    #[error("{} is not valid UTF-8, as all options of a run have to be: rename it", .0.display())]
     NotUtf8(PathBuf),
-    /// The model that the run is to begin with can't be used.
+    /// The model that the run is to start from can't be used.
     #[error(transparent)]
     StartFrom(#[from] StartError),
-    /// Options that were written by another version of the program, or changed since.
+    /// Options that another version of the program wrote, or that were changed since.
     #[error("can't use the options of this run: {0}")]
     Options(#[from] clap::Error),
 }
@@ -119,7 +120,7 @@ fn options() -> Command {
     Train::augment_args(Command::new("unet-train train")).no_binary_name(true)
 }
 
-/// Those that a file may hold, with their long names.
+/// The options that a file may hold, with their long names.
 fn keys(options: &Command) -> impl Iterator<Item = (&str, &Arg)> {
     let named = options
         .get_arguments()
@@ -133,7 +134,7 @@ fn utf8(path: PathBuf) -> Result<String, ConfigError> {
     text.map_err(|path| ConfigError::NotUtf8(path.into()))
 }
 
-/// Options as they are typed. Lists that are empty are not.
+/// Options as they are typed, without empty lists, which can't be.
 fn flags(table: &Table) -> impl Iterator<Item = OsString> {
     let typed = table.iter();
     let typed = typed.filter(|(_, value)| !matches!(value, Value::Array(list) if list.is_empty()));
@@ -152,23 +153,33 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// The options of a run, complete: what was typed, what a file and a preset say, and the defaults.
+/// All options of a run: those that were typed, those of a file and a preset, and the defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Config(Table);
 
-/// An option that two runs don't have in common.
+/// An option that is not the same in two runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// The option.
     pub key: String,
-    /// What it is in both, as a file has it.
+    /// Its values in both, as they are in a file.
     pub values: [Option<String>; 2],
 }
 
+/// Paths of data and results, which may change between the parts of a run: files may be moved, and the
+/// [fingerprint](super::dataset::fingerprint) tells whether images and masks are the same.
+const MOVABLE: [&str; 5] = [
+    "images",
+    "masks",
+    "output",
+    "validation-list",
+    "validation-masks",
+];
+
 impl Config {
-    /// What was read from the command line with [`expanded`] arguments. Paths become absolute, so that it
-    /// can be written anywhere.
+    /// The options of a command line with [`expanded`] arguments. Paths become absolute, so that the file of
+    /// options can be anywhere.
     pub fn of(matches: &ArgMatches) -> Result<Self, ConfigError> {
         let options = options();
         let mut table = Table::new();
@@ -186,31 +197,38 @@ impl Config {
         Ok(Config(table))
     }
 
-    /// What [`fmt::Display`] has written.
+    /// Reads the text that [`fmt::Display`] writes.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text).map(Config)
     }
 
-    /// The options as the command line gives them.
+    /// The options as they are parsed from a command line.
     pub fn options(&self) -> Result<Train, ConfigError> {
         let matches = options().try_get_matches_from(flags(&self.0))?;
         Ok(Train::from_arg_matches(&matches)?)
     }
 
-    /// The options that are not the same in `other`.
+    /// The options that are not the same in `other`, apart from the paths of data and results.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
-        let both = [&self.0, &other.0];
-        let mut keys: Vec<_> = both.iter().flat_map(|table| table.keys()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let differs = |key: &&String| self.0.get(*key) != other.0.get(*key);
-        keys.into_iter()
-            .filter(differs)
+        let both = [self, other].map(Self::completed);
+        let keys: BTreeSet<_> = both.iter().flat_map(|table| table.keys()).collect();
+        let fixed = keys.into_iter().filter(|key| !MOVABLE.contains(&&key[..]));
+        fixed
             .map(|key| Difference {
                 key: key.clone(),
-                values: both.map(|table| table.get(key).map(Value::to_string)),
+                values: both
+                    .each_ref()
+                    .map(|table| table.get(key).map(Value::to_string)),
             })
+            .filter(|difference| difference.values[0] != difference.values[1])
             .collect()
+    }
+
+    /// The options with the defaults of those that are missing, as in a file of an earlier version.
+    fn completed(&self) -> Table {
+        let matches = options().try_get_matches_from(flags(&self.0)).ok();
+        let completed = matches.and_then(|matches| Config::of(&matches).ok());
+        completed.map_or_else(|| self.0.clone(), |completed| completed.0)
     }
 
     /// Keys and values in the order of the options.
@@ -220,7 +238,7 @@ impl Config {
     }
 }
 
-/// What was typed as a value of the type that its option has.
+/// A typed value as one of the type that its option has.
 fn value(typed: &OsStr, option: &Arg) -> Result<Value, ConfigError> {
     let path = match option.get_value_hint() {
         ValueHint::AnyPath => std::path::absolute(typed).ok(),

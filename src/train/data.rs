@@ -1,10 +1,10 @@
-//! What a run learns from, and what it is judged by.
+//! The data of a run: images to learn from, and images held back for validation.
 
 use std::path::Path;
 
 use rand::Rng;
 
-use super::dataset::{self, DatasetError, Holdout, MaskKind, Source, Split};
+use super::dataset::{self, DatasetError, Holdout, Layout, MaskKind, Source, Split, Standard};
 use super::metrics::Measure;
 
 /// The data of a run.
@@ -12,9 +12,9 @@ use super::metrics::Measure;
 pub struct Data {
     /// Images to learn from, and images held back.
     pub split: Split,
-    /// How networks are judged.
+    /// How networks are scored.
     pub measure: Measure,
-    /// What the data were taken for, in words.
+    /// A description of the data.
     pub words: String,
     /// Whether images were drawn at random from sequences, so that near copies of them may be learned from.
     pub near_copies: bool,
@@ -32,8 +32,9 @@ impl Data {
         let near_copies = holdout.is_random() && dataset.has_sequences();
         let mut split = dataset.split(holdout, rng)?;
         if let Some(masks) = &holdout.validation_masks {
-            let better = dataset::load_to_judge_by(&better(source, masks, kind))?;
-            words += &format!("\nmasks to judge by show {}", better.kind.words());
+            let better = dataset::annotations(&better(source, masks, kind)?);
+            let better = better.map_err(DatasetError::of_better_masks)?;
+            words += &format!("\nmasks for validation show {}", better.kind.words());
             split = split.judged_by(better)?;
         }
         split.check(&source.class_names())?;
@@ -47,28 +48,39 @@ impl Data {
 }
 
 /// The same images with better `masks`, where those to learn from were taken for `kind`.
-fn better(source: &Source, masks: &Path, kind: MaskKind) -> Source {
-    Source {
+fn better(source: &Source, masks: &Path, kind: MaskKind) -> Result<Source, DatasetError> {
+    let files = dataset::arrangement(source)?;
+    Ok(Source {
+        // If the source names a folder of images and masks, those images.
+        images: files.images,
         masks: Some(masks.to_owned()),
+        layout: match files.layout {
+            Layout::CellTracking => Some(files.layout),
+            Layout::Folders | Layout::Stacks => source.layout,
+        },
+        // Drawn by people; the other one may be what the network learns from, in the same folder.
+        truth: Standard::Gold,
         annotated_only: true,
         kind: match kind {
             MaskKind::Membranes | MaskKind::Classes => Some(kind),
-            // Cells may be numbered in one set, and painted alike in the other: seen from what is there.
+            // Cells may be numbered in one set, and all have one value in the other: the masks show that.
             MaskKind::Instances | MaskKind::Binary => source.kind,
         },
         ..source.clone()
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
     use image::GrayImage;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
     use super::*;
+    use crate::train::dataset::Order;
 
     /// A picture of a row in `folder`.
     fn write(folder: &Path, name: &str, values: [u8; 8]) {
@@ -104,12 +116,12 @@ mod tests {
             error.contains("no image to learn from shows the class two (value 2)"),
             "{error}"
         );
-        // Those held back need not show all.
+        // Images held back need not show all.
         read("c").unwrap();
     }
 
     #[test]
-    fn masks_to_judge_by_may_be_painted_in_another_way() {
+    fn better_masks_may_be_of_another_kind() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, values| write(folder.path(), name, values);
         // Two cells that touch, and one by itself.
@@ -133,9 +145,86 @@ mod tests {
         };
         let (cells, words) = judged("numbered", "painted");
         assert_eq!(cells, [0, 1, 1, 1, 0, 0, 2, 0]);
-        assert!(words.contains("judge by show foreground"), "{words}");
+        assert!(words.contains("validation show foreground"), "{words}");
         let (cells, words) = judged("painted", "numbered");
         assert_eq!(cells, [0, 1, 2, 2, 0, 0, 3, 0]);
-        assert!(words.contains("judge by show a number"), "{words}");
+        assert!(words.contains("validation show a number"), "{words}");
+    }
+
+    /// The cells of the images held back, the last ones, by name.
+    fn held_back(source: &Source, better: PathBuf) -> Result<Vec<(String, Vec<u32>)>, String> {
+        let holdout = Holdout {
+            validation: 0.5,
+            split: Order::Time,
+            validation_masks: Some(better),
+            ..Holdout::default()
+        };
+        let data = Data::read(source, &holdout, &mut StdRng::seed_from_u64(1));
+        let samples = data.map_err(|error| error.to_string())?.split.validation;
+        let cells = samples.into_iter().map(|s| (s.name, s.truth.cells.data));
+        Ok(cells.collect())
+    }
+
+    #[test]
+    fn a_folder_of_the_challenge_is_validated_by_its_gold_truth() {
+        const IMAGE: [u8; 8] = [0, 9, 9, 9, 0, 0, 9, 0];
+        const SILVER: [u8; 8] = [0, 1, 1, 1, 0, 0, 2, 0];
+        const GOLD: [u8; 8] = [0, 1, 3, 3, 0, 0, 2, 0];
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for sequence in ["01", "02"] {
+            for frame in ["000", "001", "002", "003"] {
+                write(root, &format!("{sequence}/t{frame}.png"), IMAGE);
+                let mask = format!("{sequence}_ST/SEG/man_seg{frame}.png");
+                write(root, &mask, SILVER);
+            }
+        }
+        write(root, "02_GT/SEG/man_seg003.png", GOLD);
+        let source = Source {
+            images: root.into(),
+            truth: Standard::Silver,
+            ..Source::default()
+        };
+        let expected = vec![("02/t003".to_owned(), GOLD.map(u32::from).to_vec())];
+        for better in [root.to_owned(), root.join("02_GT/SEG")] {
+            assert_eq!(held_back(&source, better), Ok(expected.clone()));
+        }
+        let alone = Source {
+            images: root.join("02"),
+            ..source.clone()
+        };
+        assert_eq!(held_back(&alone, root.to_owned()), Ok(expected));
+        let error = held_back(&source, root.join("02")).unwrap_err();
+        assert!(error.contains("no man_seg*.tif in"), "{error}");
+        fs::rename(root.join("02_GT"), root.join("GT")).unwrap();
+        let error = held_back(&source, root.join("GT/SEG")).unwrap_err();
+        assert!(error.contains("none of the sequences in"), "{error}");
+    }
+
+    #[test]
+    fn better_masks_are_found_for_folders_that_hold_images_and_masks() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let cells = [0, 1, 2, 2, 0, 0, 3, 0];
+        for name in ["a", "b"] {
+            let file = format!("{name}.png");
+            write(&root.join("images"), &file, [0, 9, 9, 9, 0, 0, 9, 0]);
+            write(&root.join("masks"), &file, [0, 1, 1, 1, 0, 0, 1, 0]);
+        }
+        write(root, "better/b.png", cells);
+        let source = Source {
+            images: root.into(),
+            ..Source::default()
+        };
+        let expected = vec![("b".to_owned(), cells.map(u32::from).to_vec())];
+        assert_eq!(held_back(&source, root.join("better")), Ok(expected));
+        // Where the order pairs masks with images, a single mask may be that of any image.
+        let stacks = Source {
+            layout: Some(Layout::Stacks),
+            ..Source::new(root.join("images"), root.join("masks"))
+        };
+        let error = held_back(&stacks, root.join("better")).unwrap_err();
+        assert!(error.contains("1 mask(s) for the 2 image(s)"), "{error}");
+        assert!(error.contains("a mask for each image"), "{error}");
     }
 }

@@ -1,8 +1,8 @@
-//! What a network is computed on.
+//! The device that a network is trained on.
 
 use burn::tensor::Device;
 
-/// Where a network learns.
+/// The kind of device to train on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum DeviceKind {
     /// A graphics card that this program can use, by CUDA or else by wgpu; without one the CPU
@@ -18,57 +18,57 @@ pub enum DeviceKind {
 
 /// A device that was found.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct FoundDevice {
     /// The device.
     pub device: Device,
-    /// What it is, in words.
+    /// Its description.
     pub name: String,
 }
 
-/// Why there is no such device.
+/// Why the device can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    /// The program was built without it.
+    /// The program was built without support for it.
     #[error(
-        "this unet-train was built without {0}: build it with `cargo build --release --no-default-features --features train,{0} --bin unet-train`, or say `--device cpu`"
+        "this unet-train was built without {0}: build it with `cargo build --release --no-default-features --features train,{0} --bin unet-train`, or use `--device cpu`"
     )]
     NotBuilt(&'static str),
-    /// There is none.
-    #[error("no device was found that {0} can use: look at its driver, or say `--device cpu`")]
-    None(&'static str),
+    /// There is no such device.
+    #[error("no device was found that {0} can use: check its driver, or use `--device cpu`")]
+    NotFound(&'static str),
 }
 
 impl DeviceKind {
     /// Finds the device.
-    pub fn find(self) -> Result<Found, DeviceError> {
+    pub fn find(self) -> Result<FoundDevice, DeviceError> {
         match self {
             DeviceKind::Auto => Ok(card().unwrap_or_else(cpu)),
             DeviceKind::Cpu => Ok(cpu()),
-            DeviceKind::Cuda => first(cuda()?).ok_or(DeviceError::None("cuda")),
-            DeviceKind::Wgpu => first(wgpu()?).ok_or(DeviceError::None("wgpu")),
+            DeviceKind::Cuda => first(cuda()?).ok_or(DeviceError::NotFound("cuda")),
+            DeviceKind::Wgpu => first(wgpu()?).ok_or(DeviceError::NotFound("wgpu")),
         }
     }
 }
 
-fn cpu() -> Found {
+fn cpu() -> FoundDevice {
     let cores = match rayon::current_num_threads() {
         1 => "1 core".to_owned(),
         cores => format!("{cores} cores"),
     };
-    Found {
+    FoundDevice {
         device: Device::flex(),
         name: format!("the CPU, {cores}"),
     }
 }
 
-/// A card, not a program that takes the place of one: that would be slower than the CPU by itself.
-fn card() -> Option<Found> {
+/// A real card, not a software renderer: that would be slower than the CPU.
+fn card() -> Option<FoundDevice> {
     let devices = [cuda(), wgpu()].into_iter().flatten().flatten();
     let mut cards = devices.filter(is_card);
     cards.next().map(named)
 }
 
-fn first(devices: Vec<Device>) -> Option<Found> {
+fn first(devices: Vec<Device>) -> Option<FoundDevice> {
     devices.into_iter().next().map(named)
 }
 
@@ -99,12 +99,12 @@ fn is_card(device: &Device) -> bool {
 }
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-fn named(device: Device) -> Found {
+fn named(device: Device) -> FoundDevice {
     let name = match device.identity() {
         Some(identity) => format!("{} ({})", identity.name, identity.fingerprint),
         None => format!("{device:?}"),
     };
-    Found { device, name }
+    FoundDevice { device, name }
 }
 
 #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
@@ -113,9 +113,9 @@ fn is_card(_: &Device) -> bool {
 }
 
 #[cfg(not(any(feature = "cuda", feature = "wgpu")))]
-fn named(device: Device) -> Found {
+fn named(device: Device) -> FoundDevice {
     let name = format!("{device:?}");
-    Found { device, name }
+    FoundDevice { device, name }
 }
 
 #[cfg(test)]
@@ -130,25 +130,24 @@ mod tests {
 
     #[test]
     #[cfg(not(feature = "cuda"))]
-    fn what_is_not_built_says_how_to_build_it() {
+    fn a_missing_feature_is_reported_with_how_to_build_it() {
         let error = DeviceKind::Cuda.find().unwrap_err();
         assert!(error.to_string().contains("--features train,cuda"));
     }
 
-    /// The way that `--device wgpu` takes, on whatever adapter there is, a program too; Debian's
-    /// `mesa-vulkan-drivers` has one.
+    /// What `--device wgpu` does, on any adapter, even a software one; Debian's `mesa-vulkan-drivers` has one.
     #[test]
     #[cfg(feature = "wgpu")]
-    fn an_adapter_answers_as_the_cpu() {
+    fn an_adapter_gives_the_same_scores_as_the_cpu() {
         use rand::rngs::StdRng;
         use rand::{Rng, SeedableRng};
 
-        use crate::train::cpu::Pictures;
+        use crate::train::cpu::InputBatch;
         use crate::train::network::Scorer;
         use crate::train::weights::initial;
         use crate::unet::UNet;
 
-        let Ok(Found { device, name }) = DeviceKind::Wgpu.find() else {
+        let Ok(FoundDevice { device, name }) = DeviceKind::Wgpu.find() else {
             eprintln!("Skipped: there is no Vulkan adapter here.");
             return;
         };
@@ -166,7 +165,7 @@ mod tests {
             .map(|_| rng.random_range(-1.0..1.0))
             .collect();
         let [expected, found] = [Device::flex(), device].map(|device| {
-            Scorer::new(unet, values.clone(), &device).scores(Pictures {
+            Scorer::new(unet, values.clone(), &device).scores(InputBatch {
                 numbers: &numbers,
                 batch: 1,
                 size: (height, width),

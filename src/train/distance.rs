@@ -2,11 +2,10 @@
 
 use super::plane::Plane;
 
-/// For each pixel the squared distance, in pixels, to the nearest pixel that is `true`; the largest
-/// `u32` where there is none.
+/// For each pixel the squared distance, in pixels, to the nearest pixel that is `true`; `u32::MAX` if there is none.
 ///
-/// In two passes, of columns and of rows, as Meijster, Roerdink and Hesselink (2000) have it: whole
-/// numbers only, in time proportional to the pixels.
+/// In two passes, over columns and over rows, after Meijster, Roerdink and Hesselink (2000): in integers only, in time
+/// linear in the number of pixels.
 pub fn squared_distances(inside: &Plane<bool>) -> Plane<u32> {
     let (height, width) = (inside.height, inside.width);
     let columns = column_distances(inside);
@@ -36,9 +35,10 @@ fn column_distances(inside: &Plane<bool>) -> Vec<Option<i64>> {
     let nearer = |a: Option<i64>, b: Option<i64>| a.into_iter().chain(b).min();
     for at in 0..height * width {
         let above = at.checked_sub(width).and_then(|above| distances[above]);
-        distances[at] = match inside.data[at] {
-            true => Some(0),
-            false => above.map(|distance| distance + 1),
+        distances[at] = if inside.data[at] {
+            Some(0)
+        } else {
+            above.map(|distance| distance + 1)
         };
     }
     for at in (0..height * width).rev() {
@@ -53,7 +53,7 @@ fn column_distances(inside: &Plane<bool>) -> Vec<Option<i64>> {
 struct Parabola {
     column: i64,
     height: i64,
-    /// The first x where this one is the lowest of all.
+    /// The first x at which this one is the lowest of all.
     from: i64,
 }
 
@@ -63,7 +63,7 @@ impl Parabola {
     }
 
     /// The first x at which `other`, of a column further right, is lower than this one.
-    fn until(&self, other: &Parabola) -> i64 {
+    fn overtaken_at(&self, other: &Parabola) -> i64 {
         let difference = other.column.pow(2) - self.column.pow(2) + other.height - self.height;
         difference.div_euclid(2 * (other.column - self.column)) + 1
     }
@@ -79,9 +79,9 @@ fn lower_envelope(columns: &[Option<i64>], parabolas: &mut Vec<Parabola>) {
             height: distance.pow(2),
             from: 0,
         };
-        // One that would be the lowest only right of where the new one takes over never is.
+        // A parabola that would be the lowest only from where the new one takes over is never the lowest.
         while let Some(last) = parabolas.last() {
-            new.from = last.until(&new).max(0);
+            new.from = last.overtaken_at(&new).max(0);
             if new.from > last.from {
                 break;
             }

@@ -1,25 +1,25 @@
-//! What is said of a run whose numbers are no longer finite.
+//! The error of a run whose numbers are no longer finite.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::State;
 
-/// A run that can't go on as it is.
+/// A run that can't continue as it is.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "{sign}: training has diverged. The last good checkpoint {kept}. A smaller --learning-rate may help, with another --output, or with --overwrite to begin anew in its place"
+    "{symptom}: training has diverged. The last good checkpoint {kept}. A smaller --learning-rate may help, with another --output, or with --overwrite to start again in its place"
 )]
 pub struct Diverged {
-    /// How that was seen.
-    pub sign: Sign,
-    /// The model that is there.
-    pub kept: Kept,
+    /// How it was noticed.
+    pub symptom: Symptom,
+    /// The model that remains.
+    pub kept: KeptModel,
 }
 
-/// How it is seen that a run has diverged.
+/// How it was noticed that a run has diverged.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-pub enum Sign {
+pub enum Symptom {
     /// The loss is infinite or not a number.
     #[error("the loss of step {step} is {loss}")]
     Loss {
@@ -28,44 +28,44 @@ pub enum Sign {
         /// Its loss.
         loss: f32,
     },
-    /// Some weights are, though the last loss was a number: it is that of the weights before the step.
+    /// Some weights are infinite or not a number. The loss can still be finite: it is that before the step.
     #[error("the weights are not finite after step {0}")]
     Weights(usize),
 }
 
-/// The model that is there when a run ends before its time.
+/// The model that remains when a run ends early.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum KeptModel {
     /// The best one of the run.
     Best,
-    /// One that the run has not validated: that of an earlier run, most often.
-    Before(PathBuf),
+    /// One that the run has not validated, usually that of an earlier run.
+    Earlier(PathBuf),
     /// None.
-    Nothing,
+    None,
 }
 
-impl Kept {
-    /// What is there of the run at `state`, which writes `model`.
+impl KeptModel {
+    /// The model that remains of the run at `state`, which writes `model`.
     pub fn of(state: &State, model: &Path) -> Self {
         match state.best {
-            Some(_) => Kept::Best,
-            None if model.exists() => Kept::Before(model.into()),
-            None => Kept::Nothing,
+            Some(_) => KeptModel::Best,
+            None if model.exists() => KeptModel::Earlier(model.into()),
+            None => KeptModel::None,
         }
     }
 }
 
-impl fmt::Display for Kept {
-    /// Goes on where a sentence has named the checkpoint.
+impl fmt::Display for KeptModel {
+    /// Completes a sentence that starts with the checkpoint.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kept::Best => write!(f, "and the best model until then are kept"),
-            Kept::Before(model) => write!(
+            KeptModel::Best => write!(f, "and the best model so far are kept"),
+            KeptModel::Earlier(model) => write!(
                 f,
-                "is kept; no network was validated yet, and {} is still the one that was there before",
+                "is kept; no network was validated yet, and {} is still the earlier one",
                 model.display()
             ),
-            Kept::Nothing => write!(f, "is kept; no network was validated yet"),
+            KeptModel::None => write!(f, "is kept; no network was validated yet"),
         }
     }
 }
@@ -79,21 +79,21 @@ mod tests {
     use crate::train::validate::Verdict;
 
     #[test]
-    fn the_model_that_is_there_is_said_to_be_whose_it_is() {
+    fn the_message_says_which_model_remains() {
         let folder = tempfile::tempdir().unwrap();
         let model = folder.path().join("cells.onnx");
         let mut state = State::default();
-        assert_eq!(Kept::of(&state, &model), Kept::Nothing);
+        assert_eq!(KeptModel::of(&state, &model), KeptModel::None);
         std::fs::write(&model, "of an earlier run").unwrap();
         let diverged = Diverged {
-            sign: Sign::Weights(3),
-            kept: Kept::of(&state, &model),
+            symptom: Symptom::Weights(3),
+            kept: KeptModel::of(&state, &model),
         };
         let text = diverged.to_string();
         assert!(
             text.starts_with("the weights are not finite after step 3: training has diverged.")
         );
-        assert!(text.contains("cells.onnx is still the one that was there before. A smaller"));
+        assert!(text.contains("cells.onnx is still the earlier one. A smaller"));
 
         let scores = Scores::Cells(cells::Scores::default());
         let limits = Limits::default();
@@ -102,14 +102,14 @@ mod tests {
             verdict: Verdict { limits, scores },
         });
         let diverged = Diverged {
-            sign: Sign::Loss {
+            symptom: Symptom::Loss {
                 step: 4,
                 loss: f32::NAN,
             },
-            kept: Kept::of(&state, &model),
+            kept: KeptModel::of(&state, &model),
         };
         let text = diverged.to_string();
         assert!(text.starts_with("the loss of step 4 is NaN: training has diverged."));
-        assert!(text.contains("checkpoint and the best model until then are kept. A smaller"));
+        assert!(text.contains("checkpoint and the best model so far are kept. A smaller"));
     }
 }

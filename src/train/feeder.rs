@@ -1,4 +1,4 @@
-//! Tiles made ahead of time on a thread of their own.
+//! Batches of tiles, prepared ahead of time on a thread of their own.
 
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -8,40 +8,40 @@ use rand::seq::SliceRandom;
 use super::augment::{Augmentation, Example, Tile, TileSize};
 use super::random::{Purpose, numbers};
 
-/// Batches that wait for the network.
+/// Most batches that wait for the network.
 const AHEAD: usize = 4;
 
-/// An endless row of batches, the same for the same seed. The thread ends when this is dropped.
+/// An endless sequence of batches, the same for the same seed. The thread ends when this is dropped.
 pub struct Feeder(Receiver<Vec<Tile>>);
 
-/// What batches are made of.
+/// Makes batches.
 pub struct BatchSource {
-    /// What tiles are cut from; at least one.
+    /// The images to cut tiles from; at least one.
     pub examples: Vec<Example>,
-    /// How they are varied.
+    /// How tiles are varied.
     pub augmentation: Augmentation,
-    /// Their size.
+    /// The size of the tiles.
     pub size: TileSize,
-    /// How many a batch has.
+    /// Tiles in a batch.
     pub batch: usize,
-    /// Of all random choices. Tile number n depends on it and on n alone.
+    /// Seed of all random choices. Tile number n depends only on it and on n.
     pub seed: u64,
 }
 
 impl Feeder {
-    /// Starts to make batches, from number `first` on.
+    /// Starts making batches, from number `first` on.
     ///
-    /// An image gives as many tiles as its area holds, so that one round through all images shows each
-    /// pixel about once, whether it is part of a large or a small image.
+    /// An image yields as many tiles as its area holds, so that one epoch shows each pixel about once, whether its
+    /// image is large or small.
     pub fn start(source: BatchSource, first: usize) -> Self {
         let (sender, receiver) = mpsc::sync_channel(AHEAD);
         thread::spawn(move || {
-            let round = round(&source.examples, source.size);
-            let mut order = Order::new(round, source.seed);
+            let epoch = epoch(&source.examples, source.size);
+            let mut order = ExampleOrder::new(epoch, source.seed);
             for batch in first.. {
                 let numbers = batch * source.batch..(batch + 1) * source.batch;
                 let tiles = numbers.map(|number| source.tile(number, &mut order));
-                // Nobody takes any more.
+                // It fails when the receiver is gone.
                 if sender.send(tiles.collect()).is_err() {
                     return;
                 }
@@ -54,31 +54,32 @@ impl Feeder {
     pub fn next(&self) -> Vec<Tile> {
         self.0
             .recv()
-            .expect("the thread runs as long as this is there")
+            .expect("the thread runs as long as this exists")
     }
 }
 
 impl BatchSource {
-    fn tile(&self, number: usize, order: &mut Order) -> Tile {
+    fn tile(&self, number: usize, order: &mut ExampleOrder) -> Tile {
         let example = &self.examples[order.example(number)];
         let mut rng = numbers(self.seed, Purpose::Tile, number as u64);
         self.augmentation.tile(example, self.size, &mut rng)
     }
 }
 
-/// Which examples tiles are cut from: round after round, each shuffled.
-struct Order {
-    round: Vec<usize>,
+/// The example of each tile: epoch after epoch, each in its own random order.
+struct ExampleOrder {
+    /// The examples of one epoch.
+    epoch: Vec<usize>,
     seed: u64,
-    /// The round that `shuffled` is the order of.
+    /// The number of the epoch whose order is in `shuffled`.
     current: Option<usize>,
     shuffled: Vec<usize>,
 }
 
-impl Order {
-    fn new(round: Vec<usize>, seed: u64) -> Self {
-        Order {
-            round,
+impl ExampleOrder {
+    fn new(epoch: Vec<usize>, seed: u64) -> Self {
+        ExampleOrder {
+            epoch,
             seed,
             current: None,
             shuffled: Vec::new(),
@@ -87,19 +88,19 @@ impl Order {
 
     /// The index of the example of a tile.
     fn example(&mut self, tile: usize) -> usize {
-        let round = tile / self.round.len();
-        if self.current != Some(round) {
-            self.shuffled.clone_from(&self.round);
-            let mut rng = numbers(self.seed, Purpose::Round, round as u64);
+        let number = tile / self.epoch.len();
+        if self.current != Some(number) {
+            self.shuffled.clone_from(&self.epoch);
+            let mut rng = numbers(self.seed, Purpose::Round, number as u64);
             self.shuffled.shuffle(&mut rng);
-            self.current = Some(round);
+            self.current = Some(number);
         }
-        self.shuffled[tile % self.round.len()]
+        self.shuffled[tile % self.epoch.len()]
     }
 }
 
-/// The index of each example as often as it is shown in one round.
-fn round(examples: &[Example], size: TileSize) -> Vec<usize> {
+/// The index of each example, as often as it is shown in one epoch.
+fn epoch(examples: &[Example], size: TileSize) -> Vec<usize> {
     let tiles = |example: &Example| {
         (example.border.data.len() as f64 / size.output.pow(2) as f64).ceil() as usize
     };
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_shows_each_image_as_often_as_its_area_asks() {
+    fn an_epoch_shows_each_image_in_proportion_to_its_area() {
         let size = TileSize {
             input: 20,
             output: 10,
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn one_seed_gives_one_row_of_batches() {
+    fn one_seed_gives_one_sequence_of_batches() {
         let size = TileSize {
             input: 12,
             output: 12,
@@ -174,7 +175,7 @@ mod tests {
             batches.map(|tile| tile.image).collect::<Vec<_>>()
         };
         assert_ne!(batches(1, 0..1), batches(2, 0..1));
-        // Begun in the middle of a round (nine tiles) or of a later one it goes on alike.
+        // The sequence is the same when started in the middle of an epoch (nine tiles) or of a later one.
         let all = batches(1, 0..12);
         for first in [0, 3, 7] {
             assert_eq!(all[2 * first..], batches(1, first..12));

@@ -1,4 +1,4 @@
-//! A network and what changes it.
+//! A network in training, with its optimizer.
 
 use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
@@ -10,33 +10,33 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::augment::Tile;
-use super::cpu::optimizer::{EPSILON, Optimizer, Rule};
-use super::cpu::{Answers, Dropout, Engine, Pictures};
+use super::cpu::optimizer::{EPSILON, Optimizer, UpdateRule};
+use super::cpu::{Dropout, Engine, InputBatch, Targets};
 use super::loss::weighted_cross_entropy;
-use super::muon::OfConvolutions;
+use super::muon::ConvolutionMuon;
 use super::network::Network;
 use super::weights;
 use crate::onnx::export::Parameters;
 use crate::unet::UNet;
 
-/// The network and what changes it.
+/// The network and its optimizer.
 pub struct Learner {
     unet: UNet,
-    teaching: Teaching,
-    place: Place,
+    settings: LearnerSettings,
+    backend: Backend,
 }
 
-/// How a network is taught.
+/// How a network learns.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Teaching {
+pub struct LearnerSettings {
     /// Share of values that are dropped at the end of the contracting path, in `0..1`.
     pub dropout: f64,
     /// How gradients change weights.
-    pub rule: Rule,
+    pub rule: UpdateRule,
 }
 
-/// Where it is computed.
-enum Place {
+/// Where the network is computed.
+enum Backend {
     /// On the CPU.
     Cpu {
         engine: Box<Engine>,
@@ -56,63 +56,77 @@ enum Place {
 pub enum RestoreError {
     /// The bytes are those of another network or optimizer.
     #[error("they are not those of this network")]
-    Form,
+    Mismatch,
     /// burn can't read them.
     #[error(transparent)]
     Record(#[from] RecordError),
 }
 
 impl Learner {
-    /// Begins with `values`.
-    pub fn new(unet: UNet, values: Vec<Parameters>, teaching: Teaching, device: &Device) -> Self {
-        let place = match *device == Device::flex() {
-            true => Place::Cpu {
-                engine: Box::new(Engine::new(unet)),
-                optimizer: Optimizer::new(teaching.rule, &unet.layers(), &values),
-                values,
-            },
-            false => {
-                let device = device.clone().autodiff();
-                let network = Network::new(unet, &values, teaching.dropout, &device);
-                Place::Device {
-                    network: Box::new(network),
-                    optimizer: optimizer(teaching.rule, &unet),
-                    device,
-                }
-            }
-        };
+    /// A learner that starts with `values`.
+    pub fn new(
+        unet: UNet,
+        values: Vec<Parameters>,
+        settings: LearnerSettings,
+        device: &Device,
+    ) -> Self {
+        if *device != Device::flex() {
+            return Self::on_device(unet, &values, settings, device.clone().autodiff());
+        }
         Learner {
             unet,
-            teaching,
-            place,
+            settings,
+            backend: Backend::Cpu {
+                engine: Box::new(Engine::new(unet)),
+                optimizer: Optimizer::new(settings.rule, &unet.layers(), &values),
+                values,
+            },
         }
     }
 
-    /// One step of the optimizer; the loss before it. `seed` decides what is dropped.
+    fn on_device(
+        unet: UNet,
+        values: &[Parameters],
+        settings: LearnerSettings,
+        device: Device,
+    ) -> Self {
+        let network = Network::new(unet, values, settings.dropout, &device);
+        Learner {
+            unet,
+            settings,
+            backend: Backend::Device {
+                network: Box::new(network),
+                optimizer: optimizer(settings.rule, &unet),
+                device,
+            },
+        }
+    }
+
+    /// Makes a step of the optimizer, and returns the loss before it. `seed` decides what is dropped.
     pub fn step(&mut self, tiles: &[Tile], learning_rate: f64, seed: u64) -> f32 {
-        let shown = Shown::of(tiles);
-        match &mut self.place {
-            Place::Cpu {
+        let batch = Batch::of(tiles);
+        match &mut self.backend {
+            Backend::Cpu {
                 engine,
                 values,
                 optimizer,
             } => {
                 let dropout = Dropout {
-                    share: self.teaching.dropout,
+                    share: self.settings.dropout,
                     rng: StdRng::seed_from_u64(seed),
                 };
-                let (pictures, answers) = (shown.pictures(), shown.answers());
-                let (loss, gradients) = engine.learn(values, pictures, answers, dropout);
+                let (input, targets) = (batch.input(), batch.targets());
+                let (loss, gradients) = engine.loss_and_gradients(values, input, targets, dropout);
                 optimizer.step(learning_rate, values, &gradients);
                 loss
             }
-            Place::Device {
+            Backend::Device {
                 network,
                 optimizer,
                 device,
             } => {
                 device.clone().inner().seed(seed);
-                let (images, targets) = shown.tensors(&self.unet, device);
+                let (images, targets) = batch.tensors(&self.unet, device);
                 let loss = weighted_cross_entropy(network.forward(images), targets);
                 let value = loss.clone().into_scalar();
                 let gradients = GradientsParams::from_grads(loss.backward(), &**network);
@@ -122,68 +136,71 @@ impl Learner {
         }
     }
 
-    /// Weights and biases as they are now.
+    /// The current weights and biases.
     pub fn values(&self) -> Vec<Parameters> {
-        match &self.place {
-            Place::Cpu { values, .. } => values.clone(),
-            Place::Device { network, .. } => network.values(),
+        match &self.backend {
+            Backend::Cpu { values, .. } => values.clone(),
+            Backend::Device { network, .. } => network.values(),
         }
     }
 
-    /// What the optimizer remembers, as it is kept in files.
-    pub fn memory(&self) -> Result<Vec<u8>, RecordError> {
-        Ok(match &self.place {
-            Place::Cpu { optimizer, .. } => optimizer.bytes(),
-            Place::Device { optimizer, .. } => optimizer.into_bytes()?.to_vec(),
+    /// The state of the optimizer, as checkpoints hold it.
+    pub fn optimizer_state(&self) -> Result<Vec<u8>, RecordError> {
+        Ok(match &self.backend {
+            Backend::Cpu { optimizer, .. } => optimizer.state_bytes(),
+            Backend::Device { optimizer, .. } => optimizer.into_bytes()?.to_vec(),
         })
     }
 
-    /// The learner that had these values, as [`weights::bytes`] writes them, and this [memory](Self::memory).
-    pub fn restored(self, values: &[u8], memory: &[u8]) -> Result<Self, RestoreError> {
-        let values = weights::from_bytes(&self.unet, values).ok_or(RestoreError::Form)?;
-        let place = match self.place {
-            Place::Cpu {
+    /// The learner that had these values, as [`weights::bytes`] writes them, and this
+    /// [state](Self::optimizer_state) of the optimizer.
+    pub fn restored(self, values: &[u8], state: &[u8]) -> Result<Self, RestoreError> {
+        let values = weights::from_bytes(&self.unet, values).ok_or(RestoreError::Mismatch)?;
+        let backend = match self.backend {
+            Backend::Cpu {
                 engine,
                 mut optimizer,
                 ..
             } => {
-                optimizer.remember(memory).map_err(|_| RestoreError::Form)?;
-                Place::Cpu {
+                optimizer
+                    .restore_state(state)
+                    .map_err(|_| RestoreError::Mismatch)?;
+                Backend::Cpu {
                     engine,
                     values,
                     optimizer,
                 }
             }
-            Place::Device {
+            Backend::Device {
                 network,
                 optimizer,
                 device,
-            } => Place::Device {
-                network: Box::new(network.with(&values)),
-                optimizer: optimizer.from_bytes(Bytes::from_bytes_vec(memory.to_vec()))?,
+            } => Backend::Device {
+                network: Box::new(network.with_values(&values, &device)),
+                optimizer: optimizer.from_bytes(Bytes::from_bytes_vec(state.to_vec()))?,
                 device,
             },
         };
-        Ok(Learner { place, ..self })
+        Ok(Learner { backend, ..self })
     }
 }
 
-/// burn's optimizer of a rule, for networks of shape `unet`.
-fn optimizer(rule: Rule, unet: &UNet) -> ModuleOptimizer {
+/// burn's optimizer for a rule, for networks of shape `unet`.
+fn optimizer(rule: UpdateRule, unet: &UNet) -> ModuleOptimizer {
     let adamw = |decay| {
         let adamw = AdamWConfig::new().with_weight_decay(decay);
         adamw.with_epsilon(EPSILON).init()
     };
     match rule {
-        Rule::Muon { decay } => {
+        UpdateRule::Muon { decay } => {
             let inner = 1..unet.layers().len() - 1;
             let weights = inner.map(|layer| format!("layers.{layer}.weight"));
             let group = ParamGroup::from_paths(weights.collect::<Vec<_>>());
-            adamw(decay).with_group(group, OfConvolutions::new(decay), None)
+            adamw(decay).with_group(group, ConvolutionMuon::new(decay), None)
         }
-        Rule::Adamw { decay } => adamw(decay),
-        // The last change counts in full, as in the paper; burn would take a tenth off what is new.
-        Rule::Sgd { momentum, decay } => SgdConfig::new()
+        UpdateRule::Adamw { decay } => adamw(decay),
+        // Without dampening, as in the paper; burn's default would scale new gradients by 0.9.
+        UpdateRule::Sgd { momentum, decay } => SgdConfig::new()
             .with_momentum(Some(
                 MomentumConfig::new()
                     .with_momentum(momentum.into())
@@ -194,27 +211,27 @@ fn optimizer(rule: Rule, unet: &UNet) -> ModuleOptimizer {
     }
 }
 
-/// Tiles one after the other.
-struct Shown {
-    /// Tiles.
+/// The tiles of a step, one after the other.
+struct Batch {
+    /// Number of tiles.
     count: usize,
     /// \[tiles, channels, input, input\]
     numbers: Vec<f32>,
     /// \[tiles, output, output\]
     classes: Vec<u8>,
-    /// As many.
+    /// \[tiles, output, output\]
     weights: Vec<f32>,
     input: usize,
     output: usize,
 }
 
-impl Shown {
+impl Batch {
     fn of(tiles: &[Tile]) -> Self {
         let planes = tiles.iter().flat_map(|tile| &tile.image);
         let classes = tiles.iter().flat_map(|tile| &tile.classes.data);
         let weights = tiles.iter().flat_map(|tile| &tile.weights.data);
         let side = |side: fn(&Tile) -> usize| tiles.first().map(side).unwrap_or_default();
-        Shown {
+        Batch {
             count: tiles.len(),
             numbers: planes.flat_map(|plane| &plane.data).copied().collect(),
             classes: classes.copied().collect(),
@@ -224,16 +241,16 @@ impl Shown {
         }
     }
 
-    fn pictures(&self) -> Pictures<'_> {
-        Pictures {
+    fn input(&self) -> InputBatch<'_> {
+        InputBatch {
             numbers: &self.numbers,
             batch: self.count,
             size: (self.input, self.input),
         }
     }
 
-    fn answers(&self) -> Answers<'_> {
-        Answers {
+    fn targets(&self) -> Targets<'_> {
+        Targets {
             classes: &self.classes,
             weights: &self.weights,
         }
@@ -294,31 +311,44 @@ mod tests {
         }
     }
 
+    const RULES: [UpdateRule; 3] = [
+        UpdateRule::Muon { decay: 0.1 },
+        UpdateRule::Adamw { decay: 0.1 },
+        UpdateRule::Sgd {
+            momentum: 0.9,
+            decay: 0.1,
+        },
+    ];
+
+    /// A learner as it is on a graphics card.
+    fn on_device(values: &[Parameters], settings: LearnerSettings) -> Learner {
+        Learner::on_device(UNET, values, settings, Device::flex().autodiff())
+    }
+
+    fn assert_alike(
+        rule: UpdateRule,
+        found: &[Parameters],
+        expected: &[Parameters],
+        tolerance: f32,
+    ) {
+        for (layer, (found, expected)) in found.iter().zip(expected).enumerate() {
+            let pairs = found.weight.iter().zip(&expected.weight);
+            let pairs = pairs.chain(found.bias.iter().zip(&expected.bias));
+            for (found, expected) in pairs {
+                let text = format!("{rule:?}, layer {layer}: {found} for {expected}");
+                assert!((found - expected).abs() < tolerance, "{text}");
+            }
+        }
+    }
+
     #[test]
     fn every_rule_changes_a_network_alike_on_a_cpu_and_on_a_device() {
-        for rule in [
-            Rule::Muon { decay: 0.1 },
-            Rule::Adamw { decay: 0.1 },
-            Rule::Sgd {
-                momentum: 0.9,
-                decay: 0.1,
-            },
-        ] {
+        for rule in RULES {
             let rng = &mut StdRng::seed_from_u64(8);
             let start = initial(&UNET, rng);
-            let teaching = Teaching { dropout: 0.0, rule };
-            let mut cpu = Learner::new(UNET, start.clone(), teaching, &Device::flex());
-            let device = Device::flex().autodiff();
-            let place = Place::Device {
-                network: Box::new(Network::new(UNET, &start, 0.0, &device)),
-                optimizer: optimizer(rule, &UNET),
-                device,
-            };
-            let mut burn = Learner {
-                unet: UNET,
-                teaching,
-                place,
-            };
+            let settings = LearnerSettings { dropout: 0.0, rule };
+            let mut burn = on_device(&start, settings);
+            let mut cpu = Learner::new(UNET, start, settings, &Device::flex());
             for seed in 0..3 {
                 let tiles = [tile(rng)];
                 let [loss, expected] = [&mut cpu, &mut burn].map(|it| it.step(&tiles, 0.02, seed));
@@ -327,14 +357,27 @@ mod tests {
                     "{rule:?}: {loss} {expected}"
                 );
             }
-            for (layer, (found, expected)) in cpu.values().iter().zip(burn.values()).enumerate() {
-                let pairs = found.weight.iter().zip(&expected.weight);
-                let pairs = pairs.chain(found.bias.iter().zip(&expected.bias));
-                for (found, expected) in pairs {
-                    let text = format!("{rule:?}, layer {layer}: {found} for {expected}");
-                    assert!((found - expected).abs() < 5e-3, "{text}");
-                }
+            assert_alike(rule, &cpu.values(), &burn.values(), 5e-3);
+        }
+    }
+
+    /// Each process draws ids of its own where none are given, and finds no state of another one by them.
+    #[test]
+    fn an_optimizer_on_a_device_goes_on_with_its_state() {
+        for rule in RULES {
+            let rng = &mut StdRng::seed_from_u64(8);
+            let settings = LearnerSettings { dropout: 0.0, rule };
+            let mut whole = on_device(&initial(&UNET, rng), settings);
+            whole.step(&[tile(rng)], 0.02, 0);
+            let values = weights::bytes(&whole.values());
+            let state = whole.optimizer_state().unwrap();
+            let other = on_device(&initial(&UNET, rng), settings);
+            let mut resumed = other.restored(&values, &state).unwrap();
+            let tiles = [tile(rng)];
+            for learner in [&mut whole, &mut resumed] {
+                learner.step(&tiles, 0.02, 1);
             }
+            assert_alike(rule, &resumed.values(), &whole.values(), 1e-4);
         }
     }
 }

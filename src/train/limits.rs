@@ -1,5 +1,5 @@
-//! The limits that decide which pixels are objects: the threshold, the smallest object and the cores of objects, and
-//! which of these suit a network on images that it doesn't learn from. All go into its
+//! The limits that decide which pixels are objects: the threshold, the smallest object and the cores of objects; and
+//! the search for the best ones of a network, on images that it doesn't learn from. All become part of its
 //! [contract](crate::contract::Contract).
 
 use rayon::prelude::*;
@@ -11,28 +11,28 @@ use super::metrics::membranes::Separation;
 use super::metrics::{Measure, Scores, thin};
 use super::plane::Plane;
 use super::target::Truth;
-use super::validate::Found;
+use super::validate::Prediction;
 
-/// Thresholds that are tried, in twentieths: all but the certain ones.
+/// Thresholds that are tried, in twentieths: all but 0 and 1.
 const TWENTIETHS: std::ops::Range<u8> = 1..20;
 
-/// Smallest objects that are tried, in pixels; 0 leaves all.
+/// Smallest objects that are tried, in pixels; 0 keeps all.
 const AREAS: [usize; 14] = [0, 4, 8, 16, 32, 64, 96, 128, 192, 256, 512, 768, 1024, 1536];
 
-/// Probabilities above which pixels may be of the core of an object.
+/// Core thresholds that are tried.
 const CORES: [f32; 7] = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9];
 
-/// What [`Tuned::worth`] has to gain by cores, so that objects grow from them: they cost time in every frame.
+/// How much cores must add to [`Tuned::worth`] to be used: they cost time in every frame.
 const WORTHWHILE: f64 = 0.001;
 
-/// What decides which pixels are objects; see [`Contract`](crate::contract::Contract).
+/// The limits of objects; see [`Contract`](crate::contract::Contract).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Probability above which a pixel is foreground, in `0..=1`.
     pub threshold: f32,
-    /// Pixels of the smallest object that counts; `None` for all.
+    /// Number of pixels of the smallest object that counts; `None` for all.
     pub min_area: Option<usize>,
-    /// Probability above which pixels are of the core of an object, where objects grow from cores.
+    /// Probability above which pixels belong to the core of an object, if objects grow from cores.
     #[serde(default)]
     pub core_threshold: Option<f32>,
 }
@@ -48,15 +48,16 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What they are, for a network of so many classes: of more than two the likeliest decides, and no threshold.
+    /// A description, for a network of so many classes: with more than two the likeliest one decides, not a threshold.
     pub fn words(&self, classes: usize) -> String {
         let threshold = (classes == 2).then(|| format!("threshold {}", self.threshold));
         let area = self.min_area;
         let area = area.map(|area| format!("objects of at least {area} pixels"));
         let words: Vec<_> = threshold.into_iter().chain(area).collect();
-        let words = match words.is_empty() {
-            true => "objects of any size".to_owned(),
-            false => words.join(", "),
+        let words = if words.is_empty() {
+            "objects of any size".to_owned()
+        } else {
+            words.join(", ")
         };
         match self.core_threshold {
             Some(core) => format!("{words} with cores above {core}"),
@@ -65,17 +66,17 @@ impl Limits {
     }
 }
 
-/// What suits a network best.
+/// The best limits of a network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuned {
-    /// What was found.
+    /// The limits.
     pub limits: Limits,
-    /// What was maximised, with these: [`Scores::worth`].
+    /// The maximum of [`Scores::worth`], which they have.
     pub worth: f64,
 }
 
 impl Tuned {
-    /// No limits but those that each network begins with.
+    /// The default limits.
     const NONE: Tuned = Tuned::new(0.5, 0, 0.0);
 
     const fn new(threshold: f32, min_area: usize, worth: f64) -> Self {
@@ -93,34 +94,38 @@ impl Tuned {
     }
 }
 
-/// Finds what suits a network best that gave these answers, each with what is truly there.
+/// Finds the best limits of a network with these predictions, each with the truth.
 ///
 /// Networks of more than two classes have no threshold: the largest score decides.
-pub fn tune(answers: &[(Found, &Truth)], measure: Measure) -> Tuned {
+pub fn tune(predictions: &[(Prediction, &Truth)], measure: Measure) -> Tuned {
     let mut thresholds = thresholds();
-    if let [(Found::Classes(_), _), ..] = answers {
+    if let [(Prediction::Classes(_), _), ..] = predictions {
         thresholds.truncate(1);
     }
     match measure {
         Measure::Cells => {
-            let whole = of_cells(answers, &thresholds);
-            let grown = with_cores(answers, whole);
-            match grown.worth > whole.worth + WORTHWHILE {
-                true => grown,
-                false => whole,
+            let whole = of_cells(predictions, &thresholds);
+            let grown = with_cores(predictions, whole);
+            if grown.worth > whole.worth + WORTHWHILE {
+                grown
+            } else {
+                whole
             }
         }
-        Measure::Membranes => of_membranes(answers, &thresholds),
+        Measure::Membranes => of_membranes(predictions, &thresholds),
     }
 }
 
-/// Tries all pairs of threshold and smallest object. Of those that are equally good the first threshold
-/// and the smallest object are taken.
-fn of_cells(answers: &[(Found, &Truth)], thresholds: &[f32]) -> Tuned {
-    let truths: Vec<_> = answers.iter().map(|(_, truth)| truth.objects()).collect();
+/// Tries all pairs of threshold and smallest object. Among equally good ones, the first threshold and the smallest
+/// object are chosen.
+fn of_cells(predictions: &[(Prediction, &Truth)], thresholds: &[f32]) -> Tuned {
+    let truths: Vec<_> = predictions
+        .iter()
+        .map(|(_, truth)| truth.objects())
+        .collect();
     best(thresholds.iter().flat_map(|threshold| {
         let mut tallies = [cells::Tally::default(); AREAS.len()];
-        for ((found, truth), cells) in answers.iter().zip(&truths) {
+        for ((found, truth), cells) in predictions.iter().zip(&truths) {
             let limits = Limits {
                 threshold: *threshold,
                 ..Limits::default()
@@ -138,26 +143,29 @@ fn of_cells(answers: &[(Found, &Truth)], thresholds: &[f32]) -> Tuned {
     }))
 }
 
-/// Lets objects grow from cores: looks for their probability first, with the threshold and the smallest
-/// object of `whole`, then for the smallest core. The threshold stays, so that the mask is as good by itself.
-fn with_cores(answers: &[(Found, &Truth)], whole: Tuned) -> Tuned {
-    let truths: Vec<_> = answers.iter().map(|(_, truth)| truth.objects()).collect();
+/// Grows objects from cores: searches for the core threshold first, with the threshold and the smallest object of
+/// `whole`, then for the smallest core. The threshold stays, so the mask itself stays as good.
+fn with_cores(predictions: &[(Prediction, &Truth)], whole: Tuned) -> Tuned {
+    let truths: Vec<_> = predictions
+        .iter()
+        .map(|(_, truth)| truth.objects())
+        .collect();
     let tuned = |core: f32, min_area: usize| {
         let limits = Limits {
             min_area: Some(min_area),
             core_threshold: Some(core),
             ..whole.limits
         };
-        let overlaps = |((found, truth), cells): (&(Found, &Truth), _)| {
+        let overlaps = |((found, truth), cells): (&(Prediction, &Truth), _)| {
             Overlaps::of(cells, &truth.judged(found.objects(limits)))
         };
-        let overlaps: Vec<_> = answers.par_iter().zip(&truths).map(overlaps).collect();
+        let overlaps: Vec<_> = predictions.par_iter().zip(&truths).map(overlaps).collect();
         let mut tally = cells::Tally::default();
         overlaps.iter().for_each(|overlaps| tally.count(overlaps));
         let worth = Scores::Cells(tally.scores()).worth();
         Tuned { limits, worth }
     };
-    let two_classes = matches!(answers, [(Found::Foreground(_), _), ..]);
+    let two_classes = matches!(predictions, [(Prediction::Foreground(_), _), ..]);
     let min_area = whole.limits.min_area.unwrap_or(1);
     let levels = CORES
         .into_iter()
@@ -175,19 +183,19 @@ fn with_cores(answers: &[(Found, &Truth)], whole: Tuned) -> Tuned {
     best(AREAS.into_iter().map(|area| tuned(core, area.max(1))))
 }
 
-/// Looks for the threshold first, then, at this threshold, for the smallest object; equals are decided
-/// as for [`of_cells`].
-fn of_membranes(answers: &[(Found, &Truth)], thresholds: &[f32]) -> Tuned {
+/// Searches for the threshold first, then, at this threshold, for the smallest object; among equally good ones it
+/// chooses as [`of_cells`] does.
+fn of_membranes(predictions: &[(Prediction, &Truth)], thresholds: &[f32]) -> Tuned {
     let inside = |objects: Plane<u32>| objects.map(|object| object != 0);
     let cells = |truth: &Truth| components(&inside(truth.objects()));
-    let truths: Vec<_> = answers.iter().map(|(_, truth)| cells(truth)).collect();
+    let truths: Vec<_> = predictions.iter().map(|(_, truth)| cells(truth)).collect();
     let tuned = |threshold: f32, area| {
-        let v_rand = |((found, truth), cells): (&(Found, &Truth), _)| {
+        let v_rand = |((found, truth), cells): (&(Prediction, &Truth), _)| {
             let found = truth.judged(objects(&found.mask(threshold), area));
             Separation::of(cells, &thin(&inside(found))).map(|separation| separation.v_rand)
         };
-        // Thinning takes its time. Kept in order, so that the sum is always rounded alike.
-        let scores = answers.par_iter().zip(&truths).map(v_rand);
+        // In parallel, for thinning is slow; in order, so that rounding is always the same.
+        let scores = predictions.par_iter().zip(&truths).map(v_rand);
         let scores: Vec<_> = scores.collect::<Vec<_>>().into_iter().flatten().collect();
         let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
         Tuned::new(threshold, area, mean)
@@ -196,7 +204,7 @@ fn of_membranes(answers: &[(Found, &Truth)], thresholds: &[f32]) -> Tuned {
     best(AREAS.into_iter().map(|area| tuned(limits.threshold, area)))
 }
 
-/// From 0.5 outwards, so that of equals the one nearest 0.5 is taken.
+/// From 0.5 outwards, so that among equally good ones the one nearest 0.5 is chosen.
 fn thresholds() -> Vec<f32> {
     let mut all: Vec<u8> = TWENTIETHS.collect();
     all.sort_by_key(|twentieths| twentieths.abs_diff(10));
@@ -206,9 +214,12 @@ fn thresholds() -> Vec<f32> {
 
 /// The first of the best.
 fn best(tried: impl Iterator<Item = Tuned>) -> Tuned {
-    tried.fold(Tuned::NONE, |best, other| match other.worth > best.worth {
-        true => other,
-        false => best,
+    tried.fold(Tuned::NONE, |best, other| {
+        if other.worth > best.worth {
+            other
+        } else {
+            best
+        }
     })
 }
 
@@ -217,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_told_as_far_as_there_are_any() {
+    fn limits_are_described_as_far_as_there_are_any() {
         let limits = Limits {
             threshold: 0.35,
             min_area: Some(16),
@@ -235,15 +246,15 @@ mod tests {
         assert_eq!(Limits::default().words(3), "objects of any size");
     }
 
-    /// Probabilities in tenths, with what is truly there.
-    fn answer(probability: &[&str], cells: &[&str]) -> (Found, Truth) {
+    /// Probabilities in tenths, with the truth.
+    fn answer(probability: &[&str], cells: &[&str]) -> (Prediction, Truth) {
         let probability = plane(probability, |digit| f32::from(digit - b'0') / 10.0);
         let truth = Truth {
             cells: plane(cells, |digit| u32::from(digit - b'0')),
             classes: None,
             ignored: None,
         };
-        (Found::Foreground(probability), truth)
+        (Prediction::Foreground(probability), truth)
     }
 
     fn plane<T>(rows: &[&str], value: impl Fn(u8) -> T) -> Plane<T> {
@@ -264,7 +275,7 @@ mod tests {
         let tuned = |found| tune(&[(found, &truth)], Measure::Cells);
         assert_eq!(tuned(found.clone()), Tuned::new(0.7, 0, 2.0));
         // Classes stay as they are: both cells in one.
-        let tuned = tuned(Found::Classes(found.mask(0.5)));
+        let tuned = tuned(Prediction::Classes(found.mask(0.5)));
         assert_eq!(tuned.limits, Limits::default());
         assert!(tuned.worth < 1.0, "{tuned:?}");
     }
@@ -297,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_that_touch_are_told_apart_by_their_cores() {
+    fn cells_that_touch_are_separated_by_their_cores() {
         // No threshold parts the upper two cells without losing the lower ones.
         let tuned = |lower: &str| {
             let (found, truth) = answer(

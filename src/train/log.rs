@@ -1,4 +1,4 @@
-//! The course of a run as tables: a line for each step, and one for each validation.
+//! The log of a run as tables: a line for each step, and one for each validation.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -27,19 +27,19 @@ pub struct StepLine {
     pub loss: f32,
     /// Its learning rate.
     pub learning_rate: f64,
-    /// Seconds that learning has taken until then.
+    /// Seconds that learning had taken.
     pub seconds: f64,
 }
 
 /// A validation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidationLine {
-    /// Steps that the network had learned for.
+    /// Number of steps that the network had learned for.
     pub step: usize,
     /// Seconds that learning had taken.
     pub seconds: f64,
-    /// What was found, by name: the scores, the smallest object, and the cores as the file of such a network [has
-    /// them](in_file). The threshold is one half in each file.
+    /// The results by name: the scores, the smallest object, and the cores as in [the model's file](in_file), where the
+    /// threshold is always one half.
     pub values: BTreeMap<String, f64>,
 }
 
@@ -54,7 +54,7 @@ pub enum LogError {
         /// Why.
         error: io::Error,
     },
-    /// A line that is not one of such a table.
+    /// A line that does not belong to such a table.
     #[error("{}, line {line}: not what unet-train writes", file.display())]
     Line {
         /// The file.
@@ -68,7 +68,7 @@ const STEPS: &str = "step,loss,learning rate,seconds";
 const VALIDATIONS: &str = "step,seconds";
 
 impl ValidationLine {
-    /// The line of a network that has learned for so many steps and seconds.
+    /// The line for a network that has learned for so many steps and seconds.
     pub fn new(step: usize, seconds: f64, verdict: &Verdict) -> Self {
         let mut values = verdict.scores.named();
         let limits = in_file(verdict.limits);
@@ -85,7 +85,7 @@ impl ValidationLine {
     }
 }
 
-/// As it is written, not as its nearest double.
+/// The shortest decimal, not the nearest double.
 fn decimal(number: f32) -> f64 {
     (f64::from(number) * 1e6).round() / 1e6
 }
@@ -133,7 +133,7 @@ impl Log {
         text
     }
 
-    /// What the tables in these files hold of the first `last` steps.
+    /// Reads the tables in these files, up to step `last`.
     pub fn read(steps: &Path, validations: &Path, last: usize) -> Result<Self, LogError> {
         let mut log = Log {
             steps: lines(steps, |_, fields| step(fields))?,
@@ -174,7 +174,7 @@ fn validation(names: &[&str], fields: &[&str]) -> Option<ValidationLine> {
     })
 }
 
-/// The lines of a table, of which `read` makes something of the names in its first line and its fields.
+/// The lines of a table, each parsed by `read` from the names in the first line and the fields.
 fn lines<T>(file: &Path, read: impl Fn(&[&str], &[&str]) -> Option<T>) -> Result<Vec<T>, LogError> {
     let text = fs::read_to_string(file).map_err(|error| LogError::Read {
         file: file.into(),
@@ -211,12 +211,12 @@ mod tests {
         let line = ValidationLine::new(300, 0.5, &Verdict { limits, scores });
         assert_eq!(line.values["min area"], 16.0);
         assert_eq!(line.values["cores"], 0.8);
-        // That is one half in each file.
+        // It is one half in every file.
         assert!(!line.values.contains_key("threshold"));
     }
 
     #[test]
-    fn tables_are_read_back_as_far_as_a_run_was() {
+    fn tables_are_read_back_up_to_a_step() {
         let line = |step: usize| StepLine {
             step,
             loss: 0.7 / step as f32,

@@ -1,4 +1,4 @@
-//! The loss of the paper: pixel-wise softmax with a weighted cross-entropy.
+//! The loss of the paper: pixel-wise softmax with weighted cross-entropy.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
@@ -6,9 +6,9 @@ use burn::tensor::activation::log_softmax;
 /// Weighted cross-entropy E = - sum_x w(x) log p_l(x)(x) (equation 1 of the paper) divided by the
 /// number of pixels.
 ///
-/// The paper leaves the sum as it is. Divided by the pixels the loss, and with it a good learning
-/// rate, does not depend on the size of a tile or a batch. It is not divided by the sum of the
-/// weights: then a tile full of narrow gaps would count no more than one without.
+/// The paper uses the plain sum. Divided by the pixels, the loss, and with it a good learning rate, does
+/// not depend on the size of a tile or a batch. It is not divided by the sum of the weights: a tile full
+/// of narrow gaps would then count no more than one without.
 ///
 /// # Shapes
 /// `scores` and `targets`: \[batch, classes, height, width\]. `targets` holds w(x) in the channel of
@@ -16,7 +16,7 @@ use burn::tensor::activation::log_softmax;
 pub fn weighted_cross_entropy(scores: Tensor<4>, targets: Tensor<4>) -> Tensor<1> {
     let [batch, _, height, width] = scores.dims();
     let pixels = (batch * height * width) as f64;
-    // log_softmax takes the largest score off first, so that large scores don't overflow.
+    // log_softmax subtracts the largest score first, so that large scores don't overflow.
     (log_softmax(scores, 1) * targets).sum().neg() / pixels
 }
 
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equals_the_formula_by_hand() {
+    fn equals_the_formula_computed_by_hand() {
         let device = Device::flex();
         // Two classes, a row of two pixels: the first of class 0 and weight 3, the second of class 1
         // and weight 1.

@@ -1,5 +1,5 @@
 //! The trainer behind `unet-train`: from a folder of images and instance masks to an `.onnx` file that
-//! carries its contract, and from there to [scores and masks](apply). The only place that names burn.
+//! carries its contract, and from there to [scores and masks](apply). The only module that uses burn.
 //!
 //! ```text
 //! dataset -> weight_map -> feeder(augment(field, grey)) -> network -> loss -> optimizer

@@ -1,4 +1,4 @@
-//! The file of a model, where more is needed of it than to run it.
+//! Reading a model's file for more than running it.
 
 use std::fs;
 use std::io;
@@ -11,21 +11,21 @@ use crate::onnx::Model;
 
 /// A file that can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("can't use {}: {why}", file.display())]
+#[error("can't use {}: {kind}", file.display())]
 pub struct FileError {
     /// The file.
     pub file: PathBuf,
-    /// What is wrong with it.
-    pub why: Why,
+    /// The problem.
+    pub kind: FileErrorKind,
 }
 
-/// What is wrong with a file.
+/// Why a file can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Why {
-    /// It is a package, which also says what is done before and after the network.
+pub enum FileErrorKind {
+    /// It is a package, which also has steps before and after the network.
     #[error("it is a package of BioImage.IO; name the .onnx file with its weights")]
     Package,
-    /// It is no file at all, say the folder of a run.
+    /// It is a folder, such as that of a run.
     #[error("it is a folder; name the .onnx file")]
     Folder,
     /// It can't be read.
@@ -38,18 +38,18 @@ pub enum Why {
 
 /// The bytes of a file, and the model in them.
 pub fn read(file: &Path) -> Result<(Vec<u8>, Model), FileError> {
-    parse(file).map_err(|why| FileError {
+    parse(file).map_err(|kind| FileError {
         file: file.into(),
-        why,
+        kind,
     })
 }
 
-fn parse(file: &Path) -> Result<(Vec<u8>, Model), Why> {
+fn parse(file: &Path) -> Result<(Vec<u8>, Model), FileErrorKind> {
     if file.is_dir() && !is_described(file) {
-        return Err(Why::Folder);
+        return Err(FileErrorKind::Folder);
     }
     if is_package(file) {
-        return Err(Why::Package);
+        return Err(FileErrorKind::Package);
     }
     let bytes = fs::read(file)?;
     let model = Model::decode(&bytes[..])?;
@@ -61,16 +61,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_is_told_from_a_file() {
+    fn packages_and_folders_are_recognized() {
         let folder = tempfile::tempdir().unwrap();
         let error = read(folder.path()).unwrap_err();
-        assert!(matches!(error.why, Why::Folder), "{error}");
+        assert!(matches!(error.kind, FileErrorKind::Folder), "{error}");
         fs::write(folder.path().join("rdf.yaml"), "type: model").unwrap();
         let error = read(folder.path()).unwrap_err();
-        assert!(matches!(error.why, Why::Package), "{error}");
+        assert!(matches!(error.kind, FileErrorKind::Package), "{error}");
         let file = folder.path().join("model.onnx");
         let error = read(&file).unwrap_err();
-        assert!(matches!(error.why, Why::Read(_)), "{error}");
+        assert!(matches!(error.kind, FileErrorKind::Read(_)), "{error}");
         fs::write(&file, "no model").unwrap();
         let error = read(&file).unwrap_err();
         assert!(error.to_string().contains("model.onnx: it is no ONNX file"));

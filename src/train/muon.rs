@@ -1,33 +1,33 @@
-//! Muon (Jordan 2024, <https://kellerjordan.github.io/posts/muon/>): momentum of which all singular values
-//! are made about 1, so that a step moves all directions of a layer alike, and not most those in which
-//! gradients are largest.
+//! Muon (Jordan 2024, <https://kellerjordan.github.io/posts/muon/>): momentum whose singular values are all brought
+//! to about 1, so that a step moves all directions of a layer equally, instead of favouring those in which gradients
+//! are largest.
 //!
-//! Steps are as long as those of AdamW in the mean (Liu et al. 2025, arXiv:2502.16982), so that one learning
-//! rate suits both.
+//! Steps are scaled to the mean length of AdamW's (Liu et al. 2025, arXiv:2502.16982), so that one learning rate suits
+//! both.
 
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdjustLrFn, Muon, MuonConfig, MuonState, Optimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Share of the last change that is repeated.
+/// Momentum coefficient.
 pub const MOMENTUM: f32 = 0.95;
-/// Of the polynomial x (a + b x² + c x⁴) that takes singular values to about 1.
+/// Coefficients of the Newton-Schulz iteration x (a + b x² + c x⁴), which brings singular values to about 1.
 const COEFFICIENTS: [f32; 3] = [3.4445, -4.775, 2.0315];
-/// How often it is applied.
-const TIMES: usize = 5;
-/// Keeps from dividing by zero.
+/// Newton-Schulz iterations.
+const ITERATIONS: usize = 5;
+/// Prevents division by zero.
 const EPSILON: f32 = 1e-7;
 
-/// The matrix of so many `rows`, row after row, with all its singular values between about 0.7 and 1.2.
-pub fn orthogonal(mut matrix: Vec<f32>, rows: usize) -> Vec<f32> {
+/// Orthogonalises a matrix of `rows` rows, stored row by row: brings all its singular values between about 0.7 and 1.2.
+pub fn orthogonalized(mut matrix: Vec<f32>, rows: usize) -> Vec<f32> {
     let squares: f64 = matrix.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
     let norm = (squares.sqrt() as f32).max(EPSILON);
     matrix.iter_mut().for_each(|x| *x /= norm);
     let shape = [rows, matrix.len() / rows];
     let mut x = Tensor::<2>::from_data(TensorData::new(matrix, shape), &Device::flex());
     let [a, b, c] = COEFFICIENTS;
-    for _ in 0..TIMES {
+    for _ in 0..ITERATIONS {
         let squared = x.clone().matmul(x.clone().transpose());
         let factor = squared.clone().mul_scalar(b) + squared.clone().matmul(squared).mul_scalar(c);
         x = x.clone().mul_scalar(a) + factor.matmul(x);
@@ -36,17 +36,17 @@ pub fn orthogonal(mut matrix: Vec<f32>, rows: usize) -> Vec<f32> {
     numbers.expect("matrices are of single precision")
 }
 
-/// By how much a step along an [`orthogonal`] matrix of this shape is longer than the learning rate.
-pub fn length(rows: usize, columns: usize) -> f32 {
+/// The factor of the learning rate for a step along an [orthogonalised](orthogonalized) matrix of this shape.
+pub fn step_scale(rows: usize, columns: usize) -> f32 {
     0.2 * (rows.max(columns) as f32).sqrt()
 }
 
-/// burn's Muon for the weights of convolutions, as matrices with a row for each of their first dimension.
+/// burn's Muon for the weights of convolutions, taken as matrices whose rows are their first dimension.
 #[derive(Clone)]
-pub struct OfConvolutions(Muon);
+pub struct ConvolutionMuon(Muon);
 
-impl OfConvolutions {
-    /// With this decay of the weights, in units of the learning rate.
+impl ConvolutionMuon {
+    /// Muon with this weight decay, in units of the learning rate.
     pub fn new(decay: f32) -> Self {
         let momentum = MomentumConfig::new()
             .with_momentum(MOMENTUM.into())
@@ -56,11 +56,11 @@ impl OfConvolutions {
             .with_momentum(momentum)
             .with_weight_decay(Some(WeightDecayConfig::new(decay)))
             .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW);
-        OfConvolutions(muon.build())
+        ConvolutionMuon(muon.build())
     }
 }
 
-impl Optimizer for OfConvolutions {
+impl Optimizer for ConvolutionMuon {
     type State<const D: usize> = MuonState<2>;
 
     fn step<const D: usize>(
@@ -97,9 +97,9 @@ mod tests {
         // Some directions are thirty times as large as others.
         let scale = |at: usize| if at < 20 * columns / 8 { 30.0 } else { 1.0 };
         let matrix = (0..rows * columns).map(|at| scale(at) * rng.random_range(-1.0..1.0));
-        let turned = orthogonal(matrix.collect(), rows);
+        let result = orthogonalized(matrix.collect(), rows);
         let product = |a: usize, b: usize| -> f32 {
-            let row = |at: usize| &turned[at * columns..][..columns];
+            let row = |at: usize| &result[at * columns..][..columns];
             row(a).iter().zip(row(b)).map(|(a, b)| a * b).sum()
         };
         for a in 0..rows {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_stays_nothing() {
-        assert_eq!(orthogonal(vec![0.0; 6], 2), [0.0; 6]);
+    fn a_zero_matrix_stays_zero() {
+        assert_eq!(orthogonalized(vec![0.0; 6], 2), [0.0; 6]);
     }
 }

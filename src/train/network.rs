@@ -1,6 +1,6 @@
 //! The network that learns: the layers of [`UNet`] as a burn module.
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::activation::relu;
@@ -8,24 +8,24 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::cpu::{Engine, Pictures};
+use super::cpu::{Engine, InputBatch};
 use crate::onnx::export::Parameters;
 use crate::unet::{Layer, UNet};
 
 /// The U-Net on a burn device.
 #[derive(Module, Debug)]
 pub struct Network {
-    /// In the order of [`UNet::layers`], in which a picture meets them.
-    layers: Vec<Learned>,
+    /// In the order of [`UNet::layers`], which is that of [`forward`](Network::forward).
+    layers: Vec<LayerParameters>,
     pool: MaxPool2d,
     dropout: Dropout,
     #[module(skip)]
     unet: UNet,
 }
 
-/// What a layer learns.
+/// The trainable parameters of a layer.
 #[derive(Module, Debug)]
-struct Learned {
+struct LayerParameters {
     /// In the shape of [`Layer::shape`].
     weight: Param<Tensor<4>>,
     bias: Param<Tensor<1>>,
@@ -40,12 +40,8 @@ impl Network {
     /// # Panics
     /// Where values are too few or too many for a layer.
     pub fn new(unet: UNet, values: &[Parameters], dropout: f64, device: &Device) -> Self {
-        let learned = |(layer, values): (Layer, &Parameters)| Learned {
-            weight: parameter(&values.weight, layer.shape(), device),
-            bias: parameter(&values.bias, [layer.outputs], device),
-        };
         Network {
-            layers: unet.layers().into_iter().zip(values).map(learned).collect(),
+            layers: layers(&unet, values, device),
             pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
             dropout: DropoutConfig::new(dropout).init(),
             unet,
@@ -53,7 +49,7 @@ impl Network {
     }
 
     /// The scores of each class before softmax, on any device. On a CPU an [`Engine`] is several times as
-    /// fast; it is what learns and judges there.
+    /// fast, so training and validation use it there.
     ///
     /// # Shapes
     /// `input`: \[batch, channels, height, width\], both sizes legal for the network;
@@ -89,28 +85,17 @@ impl Network {
         next().classify(x)
     }
 
-    /// The network with other weights and biases. What an optimizer remembers of the old ones, it remembers
-    /// of these.
-    pub fn with(&self, values: &[Parameters]) -> Self {
-        let mut network = self.clone();
-        for (learned, (layer, values)) in network
-            .layers
-            .iter_mut()
-            .zip(self.unet.layers().into_iter().zip(values))
-        {
-            let device = learned.weight.val().device();
-            let (weight, bias) = (&values.weight, &values.bias);
-            let replaced = parameter(weight, layer.shape(), &device).val();
-            learned.weight = learned.weight.clone().map(|_| replaced);
-            let replaced = parameter(bias, [layer.outputs], &device).val();
-            learned.bias = learned.bias.clone().map(|_| replaced);
+    /// The same network on `device` with other weights and biases.
+    pub fn with_values(&self, values: &[Parameters], device: &Device) -> Self {
+        Network {
+            layers: layers(&self.unet, values, device),
+            ..self.clone()
         }
-        network
     }
 
-    /// Weights and biases as they are now, in the order of [`UNet::layers`].
+    /// The current weights and biases, in the order of [`UNet::layers`].
     pub fn values(&self) -> Vec<Parameters> {
-        let values = |layer: &Learned| Parameters {
+        let values = |layer: &LayerParameters| Parameters {
             weight: floats(layer.weight.val()),
             bias: floats(layer.bias.val()),
         };
@@ -119,7 +104,7 @@ impl Network {
 
     /// The identities of weight and bias of each layer, by which gradients are found.
     #[cfg(test)]
-    pub fn parameter_ids(&self) -> impl Iterator<Item = [burn::module::ParamId; 2]> {
+    pub fn parameter_ids(&self) -> impl Iterator<Item = [ParamId; 2]> {
         self.layers
             .iter()
             .map(|layer| [layer.weight.id, layer.bias.id])
@@ -131,7 +116,7 @@ impl Network {
     }
 }
 
-/// Computes the scores of a network that does not learn meanwhile.
+/// Computes the scores of a network whose weights stay as they are.
 pub enum Scorer {
     /// On the CPU, with these values.
     Cpu(Box<Engine>, Vec<Parameters>),
@@ -142,21 +127,20 @@ pub enum Scorer {
 impl Scorer {
     /// Of a network with these values, in the order of [`UNet::layers`].
     pub fn new(unet: UNet, values: Vec<Parameters>, device: &Device) -> Self {
-        match *device == Device::flex() {
-            true => Scorer::Cpu(Box::new(Engine::new(unet)), values),
-            false => {
-                let network = Network::new(unet, &values, 0.0, device);
-                Scorer::Device(Box::new(network), device.clone())
-            }
+        if *device == Device::flex() {
+            Scorer::Cpu(Box::new(Engine::new(unet)), values)
+        } else {
+            let network = Network::new(unet, &values, 0.0, device);
+            Scorer::Device(Box::new(network), device.clone())
         }
     }
 
     /// The scores \[batch, classes, height - 2 margin, width - 2 margin\] before softmax.
-    pub fn scores(&mut self, pictures: Pictures) -> Vec<f32> {
+    pub fn scores(&mut self, pictures: InputBatch) -> Vec<f32> {
         match self {
             Scorer::Cpu(engine, values) => engine.scores(values, pictures),
             Scorer::Device(network, device) => {
-                let Pictures {
+                let InputBatch {
                     numbers,
                     batch,
                     size: (height, width),
@@ -169,7 +153,7 @@ impl Scorer {
     }
 }
 
-impl Learned {
+impl LayerParameters {
     /// 3x3 convolution and ReLU.
     fn convolve(&self, x: Tensor<4>, padded: bool) -> Tensor<4> {
         let padding = usize::from(padded);
@@ -208,12 +192,27 @@ impl Learned {
     }
 }
 
+/// The layers of a network. An optimizer finds its state of a parameter by the parameter's id, so a layer has the same
+/// ids in every process: burn's own are random, and no state of a checkpoint would be found again.
+fn layers(unet: &UNet, values: &[Parameters], device: &Device) -> Vec<LayerParameters> {
+    let layer = |((layer, values), index): ((Layer, &Parameters), u64)| LayerParameters {
+        weight: parameter(2 * index, &values.weight, layer.shape(), device),
+        bias: parameter(2 * index + 1, &values.bias, [layer.outputs], device),
+    };
+    let layers = unet.layers().into_iter().zip(values);
+    layers.zip(0..).map(layer).collect()
+}
+
 fn parameter<const D: usize>(
+    id: u64,
     values: &[f32],
     shape: [usize; D],
     device: &Device,
 ) -> Param<Tensor<D>> {
-    Param::from_data(TensorData::new(values.to_vec(), shape), device)
+    let data = TensorData::new(values.to_vec(), shape);
+    let mut parameter: Param<Tensor<D>> = Param::from_data(data, device);
+    parameter.id = ParamId::from(id);
+    parameter
 }
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -278,16 +277,17 @@ mod tests {
     fn values_come_back() {
         let rng = &mut StdRng::seed_from_u64(2);
         let [values, others] = [(); 2].map(|()| initial(&SMALL, rng));
-        let network = Network::new(SMALL, &values, 0.5, &Device::flex());
+        let device = Device::flex();
+        let network = Network::new(SMALL, &values, 0.5, &device);
         assert_eq!(network.values(), values);
-        assert_eq!(network.with(&others).values(), others);
+        assert_eq!(network.with_values(&others, &device).values(), others);
     }
 
     #[test]
     fn an_up_convolution_is_burns_transposed_convolution() {
         let device = Device::flex();
         let normal = Random::Normal(0.0, 1.0);
-        let layer = Learned {
+        let layer = LayerParameters {
             weight: Param::from_tensor(Tensor::random([6, 4, 2, 2], normal, &device)),
             bias: Param::from_tensor(Tensor::random([4], normal, &device)),
         };
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn dropout_is_for_learning_only() {
+    fn dropout_is_for_training_only() {
         let weights = initial(&SMALL, &mut StdRng::seed_from_u64(4));
         let learning = Network::new(SMALL, &weights, 0.5, &Device::flex().autodiff());
         let image = |device: &Device| Tensor::<4>::ones([1, 1, 60, 60], device);

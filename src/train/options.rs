@@ -19,14 +19,14 @@ use crate::unet::UNet;
 
 /// Learn from images and masks.
 ///
-/// IMAGES holds one picture a file, MASKS a file of the same name for each: 0 for
-/// the background and one number for each cell, so that cells that touch are told
-/// apart. Where no mask has two different numbers, they are taken as foreground
-/// and background. PNG and TIFF with 8 or 16 bits, stacks too; colour images
-/// become grey. IMAGES alone may be a folder of the Cell Tracking Challenge (01,
-/// 01_GT, 01_ST), a folder with the two stacks of ISBI 2012 (train-volume.tif and
-/// train-labels.tif), whose masks show membranes, or one that holds `images` and
-/// `masks`.
+/// IMAGES holds one picture per file, MASKS a file of the same name for each: 0 for
+/// the background and one number for each cell, so that cells that touch are kept
+/// apart. If no mask has two different numbers, they are taken as foreground and
+/// background. PNG and TIFF of 1 to 32 bits, floating point too, also stacks;
+/// colour images become grey, except with --channels rgb. IMAGES alone may be a
+/// folder of the Cell Tracking Challenge (01, 01_GT, 01_ST), a folder with the two
+/// stacks of ISBI 2012 (train-volume.tif and train-labels.tif), whose masks show
+/// membranes, or one that holds `images` and `masks`.
 ///
 /// Part of the images is held back. After every few hundred steps the network
 /// segments them as the element would, and the best network so far is written to
@@ -36,37 +36,37 @@ use crate::unet::UNet;
 ///
 ///   unet-train train --images images --masks masks --output cells.onnx --minutes 30
 ///
-/// Beside cells.onnx a folder cells.run gets what it takes to repeat the run
-/// (config.toml), to go on with it (last.checkpoint), and to judge it
-/// (report.html, log.csv, validations.csv). Ctrl-C stops after the step at hand;
-/// this goes on, to the result that there would have been:
+/// Beside cells.onnx, the folder cells.run has everything needed to repeat the run
+/// (config.toml), to resume it (last.checkpoint), and to judge it (report.html,
+/// log.csv, validations.csv). Ctrl-C stops after the current step; this resumes the
+/// run, to the result of an uninterrupted one:
 ///
 ///   unet-train train --config cells.run/config.toml --resume
+///
+/// If files were moved, add their new places: --output, and --images and --masks.
 ///
 /// Every option can be a line of a TOML file, as `minutes = 30` or `classes =
 /// ["background", "cell"]`:
 ///
 ///   unet-train train --config cells.toml
 ///
-/// Is there a model of similar cells? Let it learn on, from a few pictures, instead
-/// of beginning with nothing; it is judged first, and kept if nothing better comes:
+/// Is there a model of similar cells? Train it further, on a few pictures, instead
+/// of starting from nothing; it is validated first, and kept unless a better one is
+/// found:
 ///
 ///   unet-train train --start-from models/nuclei-fluo.onnx \
 ///       --images images --masks masks --output mine.onnx --minutes 10
 ///
-/// An option that is typed counts more than one of the file, which counts more
-/// than one of the preset.
+/// A typed option overrides that of the file, which overrides that of the preset.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Train {
     #[command(flatten)]
     base: Base,
-    /// Go on with a run that was stopped, given the same options; best with the config.toml in its
-    /// folder
+    /// Resume a run that was stopped, with the same options; best with the config.toml in its folder
     #[arg(long)]
     resume: bool,
-    /// Begin anew where there has been a run already: its checkpoint is lost at once, its model as soon
-    /// as this run has one
+    /// Replace an earlier run: its checkpoint is lost at once, its model as soon as this run has one
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub struct Train {
     #[arg(long, value_name = "FILE.onnx")]
     output: PathBuf,
 
-    /// Stop after so many minutes; only given --steps there is no such limit
+    /// Stop after so many minutes; if only --steps is given there is no such limit
     #[arg(
         long,
         default_value = "30",
@@ -104,13 +104,13 @@ pub struct Train {
     words: Words,
 }
 
-/// The options that decide the shape of the network.
+/// Options for the shape of the network.
 #[derive(Args, Debug)]
 pub struct Network {
     /// Channels of the first level, doubled at each level below (64 in the paper)
     #[arg(long, default_value_t = 16, value_parser = number(1_usize..=1024))]
     width: usize,
-    /// How often the network halves its picture (4 in the paper); each more doubles how far it sees
+    /// How often the network halves its picture (4 in the paper); each level more doubles how far it sees
     #[arg(long, default_value_t = 3, value_parser = number(1_usize..=8))]
     depth: usize,
     /// Pad convolutions with zeros, so that input and output have one size; `false` as in the paper
@@ -131,15 +131,14 @@ pub struct Network {
 
 #[derive(Args, Debug)]
 struct Learning {
-    /// Begin with the weights of this model, which unet-train wrote, instead of random ones; width, depth, padding and
-    /// channels are its own
+    /// Start with the weights of this model, which unet-train wrote, instead of random ones; width, depth, padding and
+    /// channels are those of the model
     #[arg(long, value_name = "FILE.onnx")]
     start_from: Option<PathBuf>,
-    /// What the network is computed on
+    /// Device that the network is computed on
     #[arg(long, value_enum, default_value_t = DeviceKind::default())]
     device: DeviceKind,
-    /// What changes the weights: Muon, which learns most from few steps, AdamW, or stochastic gradient descent as
-    /// in the paper
+    /// Optimizer: Muon, which learns most from few steps, AdamW, or stochastic gradient descent as in the paper
     #[arg(long, value_enum, default_value_t = OptimizerKind::Muon)]
     optimizer: OptimizerKind,
     /// Largest learning rate; it rises for 2 % of the run, then falls to 0 [default: 7e-4, with --start-from 2e-4]
@@ -151,7 +150,7 @@ struct Learning {
         value_parser = number(1e-9..=1e300)
     )]
     learning_rate: f64,
-    /// Share of the last change that is repeated in each step; only with --optimizer sgd
+    /// Momentum; only with --optimizer sgd
     #[arg(long, default_value_t = 0.99, value_parser = number(0.0..1.0))]
     momentum: f64,
     /// Decay of the weights, in units of the learning rate
@@ -168,34 +167,34 @@ struct Learning {
     checkpoint_every: f64,
 }
 
-/// The options that decide how much pixels weigh.
+/// Options for the weights of pixels in the loss.
 #[derive(Args, Debug)]
 pub struct Weights {
     /// Whether rare classes weigh more. `balanced` finds more cells, with outlines that are too wide
     #[arg(long, value_enum, default_value_t = ClassWeights::None)]
     class_weights: ClassWeights,
-    /// How much more the narrowest gap between two cells weighs, w0 of the paper
+    /// Additional weight of the narrowest gap between two cells, w0 of the paper
     #[arg(long, default_value_t = WeightMap::BORDER, value_parser = number(0.0_f32..=1e4))]
     border: f32,
-    /// How wide a gap may be to weigh more, sigma of the paper
+    /// How wide a gap may be to get additional weight, sigma of the paper
     #[arg(long, default_value_t = WeightMap::SIGMA, value_name = "PIXELS", value_parser = number(0.1_f32..=100.0))]
     sigma: f32,
     /// Share of its weight that background keeps far from all cells: 1 in the paper, 0.1 in Freiburg's
     /// plugin of 2019
     #[arg(long, default_value_t = WeightMap::default().background, value_name = "SHARE", value_parser = number(0.0_f32..=1.0))]
     background: f32,
-    /// How far from cells background weighs more than that
+    /// How far from cells background weighs more than that; only with --background below 1
     #[arg(long, default_value_t = WeightMap::default().background_sigma, value_name = "PIXELS", value_parser = number(0.1_f32..=100.0))]
     background_sigma: f32,
 }
 
-/// The options that decide which tiles are cut.
+/// Options for the tiles of a step.
 #[derive(Args, Debug)]
 pub struct Tiles {
-    /// Side of the tiles that the network sees in a step; the next legal size is taken
+    /// Side of the tiles that the network learns from; the next legal size is taken
     #[arg(long, default_value_t = 256, value_name = "PIXELS", value_parser = number(1_usize..=8192))]
     tile: usize,
-    /// Tiles a step
+    /// Tiles per step
     #[arg(long, default_value_t = 1, value_name = "TILES", value_parser = number(1_usize..=1024))]
     batch: usize,
     /// Share of tiles that are centred on a cell; the others lie anywhere
@@ -239,7 +238,7 @@ struct Words {
 }
 
 impl Train {
-    /// The settings of the run that `config` says too; `arguments` is the command line they come from.
+    /// The settings of a run, which has these options as `config`, and was started with the command line `arguments`.
     pub fn settings(self, config: Config, arguments: impl IntoIterator<Item = String>) -> Settings {
         let Train {
             network,
@@ -305,7 +304,7 @@ impl Network {
 }
 
 impl Weights {
-    /// How pixels of so many classes weigh against each other.
+    /// The relative weights of pixels of so many classes.
     pub fn weighting(&self, classes: usize) -> Weighting {
         Weighting {
             classes,
@@ -321,7 +320,7 @@ impl Weights {
 }
 
 impl Tiles {
-    /// Smallest side of what the network sees, in pixels.
+    /// Smallest side of the tiles, in pixels.
     pub fn side(&self) -> usize {
         self.tile
     }

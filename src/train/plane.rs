@@ -1,4 +1,4 @@
-//! One value a pixel.
+//! Planes: one value per pixel.
 
 use crate::tiling::{Size, mirrored_runs};
 
@@ -28,7 +28,7 @@ impl<T: Copy> Plane<T> {
         self.data[row * self.width + column]
     }
 
-    /// A plane of the same size with each value changed by `change`.
+    /// A plane of the same size with `change` applied to each value.
     pub fn map<U>(&self, change: impl FnMut(T) -> U) -> Plane<U> {
         Plane {
             height: self.height,
@@ -37,22 +37,22 @@ impl<T: Copy> Plane<T> {
         }
     }
 
-    /// What is seen at the places of a rectangle of `size` from row `top` and column `left` on, which
-    /// may lie outside: beyond its edges the plane is [mirrored](crate::tiling::mirror()).
+    /// The values in a rectangle of `size` from row `top` and column `left` on, which may lie outside: beyond its edges
+    /// the plane is [mirrored](crate::tiling::mirror()).
     pub fn mirrored(&self, top: isize, left: isize, size: Size) -> Vec<T> {
-        let mut seen = Vec::with_capacity(size.area());
+        let mut values = Vec::with_capacity(size.area());
         for rows in mirrored_runs(top, size.height, self.height) {
             for row in rows.pixels() {
                 let row = &self.data[row * self.width..][..self.width];
                 for columns in mirrored_runs(left, size.width, self.width) {
-                    seen.extend(columns.pixels().map(|column| row[column]));
+                    values.extend(columns.pixels().map(|column| row[column]));
                 }
             }
         }
-        seen
+        values
     }
 
-    /// The plane without `margin` pixels on each side, of which it has twice as many at least.
+    /// The plane without `margin` pixels on each side; it has to have at least twice as many rows and columns.
     pub fn cropped(&self, margin: usize) -> Self {
         let columns = margin..self.width - margin;
         let rows = self.rows().skip(margin).take(self.height - 2 * margin);

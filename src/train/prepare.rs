@@ -1,18 +1,18 @@
-//! From samples to what tiles are cut from: what is computed once for each image.
+//! Prepares samples for cutting tiles: everything that is computed once for each image.
 
 use super::augment::Example;
 use super::dataset::Sample;
 use super::settings::ClassWeights;
 use super::weight_map::{WeightMap, balanced, separated};
 
-/// How pixels weigh against each other.
+/// Relative weights of pixels in the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Weighting {
-    /// How many classes there are, the background among them.
+    /// Number of classes, including the background.
     pub classes: usize,
-    /// How classes weigh against each other.
+    /// Relative weights of classes.
     pub class_weights: ClassWeights,
-    /// How much more narrow gaps weigh.
+    /// Additional weights of narrow gaps.
     pub weight_map: WeightMap,
 }
 
@@ -36,7 +36,7 @@ pub fn prepare(samples: Vec<Sample>, weighting: &Weighting) -> Vec<Example> {
     samples.into_iter().map(example).collect()
 }
 
-/// How many pixels that were judged each class has.
+/// The number of pixels of each class that are not ignored.
 fn pixels(samples: &[Sample], classes: usize) -> Vec<usize> {
     let mut pixels = vec![0; classes];
     for Sample { truth, .. } in samples {
@@ -57,7 +57,7 @@ mod tests {
     use crate::train::target::Truth;
 
     #[test]
-    fn balanced_classes_have_one_say_over_all_that_was_judged() {
+    fn balanced_classes_have_the_same_weight_in_all() {
         let row = |data: [u8; 8]| Plane {
             height: 1,
             width: 8,

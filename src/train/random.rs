@@ -1,10 +1,9 @@
-//! Random numbers that depend on a seed and a place alone, not on what was drawn before, so that a run
-//! can go on in its middle.
+//! Random numbers that depend on a seed and a place alone, not on earlier draws, so that a run can be resumed anywhere.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// What random numbers are for: numbers for one don't depend on those for another.
+/// The purpose of random numbers: numbers for one purpose don't depend on those for another.
 #[derive(Clone, Copy, Debug)]
 pub enum Purpose {
     /// The order of the images in a round.

@@ -1,4 +1,4 @@
-//! Files that are either the old or the new one, whatever happens in between.
+//! Replaces files as a whole: whatever happens in between, a file is either the old or the new one.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,8 +14,7 @@ pub struct WriteError {
     pub error: io::Error,
 }
 
-/// Writes `bytes` to `path` by way of a file beside it, which then takes its name: a full disk or a
-/// power cut leaves what was there before.
+/// Writes `bytes` to a file beside `path`, which is then renamed to it: a full disk or a power cut leaves the old file.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     let part = part(path);
     let written = File::create(&part)
@@ -25,14 +24,14 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
         })
         .and_then(|()| fs::rename(&part, path));
     written.map_err(|error| {
-        // What can't be written can perhaps be removed; the first error is the one to tell.
+        // It may still be possible to remove it; the first error is the one to report.
         let _ = fs::remove_file(part);
         let file = path.into();
         WriteError { file, error }
     })
 }
 
-/// Whether [`replace`] could write `path`, tried before hours of work depend on it.
+/// Checks that [`replace`] can write `path`, before hours of work depend on it.
 pub fn check(path: &Path) -> Result<(), WriteError> {
     try_beside(path).map_err(|error| {
         let file = path.into();
@@ -40,10 +39,10 @@ pub fn check(path: &Path) -> Result<(), WriteError> {
     })
 }
 
-/// The same of the file `name` in `folder`, which is made later where it is missing.
+/// The same for the file `name` in `folder`, which is created later if it is missing.
 pub fn check_in(folder: &Path, name: &str) -> Result<(), WriteError> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
-    // What is missing can be made where a file of this name can be written.
+    // A missing folder can be created where a file of this name can be written.
     let missing = folder.ancestors().take_while(is_missing).last();
     let file = folder.join(name);
     let place = missing.map_or(file.clone(), |missing| missing.with_file_name(name));
@@ -53,23 +52,23 @@ pub fn check_in(folder: &Path, name: &str) -> Result<(), WriteError> {
     })
 }
 
-/// The part itself may be one that another program is writing, and is left alone.
+/// Creates and removes another file than [`part`], which another program may be writing.
 fn try_beside(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    // As long as the ending of a part, so that a name which is too long is too long here, too.
+    // As long as the ending of a part, so that a name that is too long for it is too long here.
     let trial = beside(path, &format!(".{:04x}", std::process::id() & 0xffff));
     File::create_new(&trial)?;
     fs::remove_file(trial)
 }
 
-/// A file that would be lost.
+/// An existing file that would be lost.
 #[derive(Debug, thiserror::Error)]
 #[error("{} is there already: name another --output, or replace it by --overwrite", .0.display())]
 pub struct Exists(PathBuf);
 
-/// Refuses to write where one of these files is there already, unless they may be replaced.
+/// Refuses to replace any of these files, unless `overwrite`.
 pub fn allow(files: impl IntoIterator<Item = PathBuf>, overwrite: bool) -> Result<(), Exists> {
     let mut files = files.into_iter().filter(|_| !overwrite);
     match files.find(|file| file.exists()) {
@@ -83,7 +82,7 @@ fn part(path: &Path) -> PathBuf {
     beside(path, ".part")
 }
 
-/// The file whose name goes on with `ending`.
+/// The path with `ending` added to its name.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut file = path.as_os_str().to_owned();
     file.push(ending);
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_written_is_known_before() {
+    fn files_that_can_not_be_written_are_refused_before() {
         let folder = tempfile::tempdir().unwrap();
         check(&folder.path().join("model.onnx")).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_program_is_writing_is_left_alone() {
+    fn a_part_of_another_program_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.onnx");
         fs::write(part(&path), "half a model").unwrap();
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_lost_only_where_it_may_be() {
+    fn existing_files_are_lost_only_where_they_may_be() {
         let folder = tempfile::tempdir().unwrap();
         let files = || ["a.png", "b.png"].map(|name| folder.path().join(name));
         allow(files(), false).unwrap();
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_tried_and_not_made() {
+    fn missing_folders_are_checked_and_not_created() {
         let folder = tempfile::tempdir().unwrap();
         check_in(folder.path(), "a.png").unwrap();
         check_in(&folder.path().join("not/there"), "a.png").unwrap();
@@ -154,7 +153,7 @@ mod tests {
             let error = check_in(&folder.path().join(within), "a.png").unwrap_err();
             assert!(error.file.ends_with("a.png"), "{error}");
         }
-        // What has the name of the file is none.
+        // A folder has the name of the file.
         fs::create_dir(folder.path().join("a.png")).unwrap();
         check_in(folder.path(), "a.png").unwrap_err();
     }

@@ -14,8 +14,8 @@ use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
 use super::config::Difference;
 use super::data::Data;
 use super::dataset::{self, DatasetError, Sample, Split};
-use super::device::{DeviceError, Found};
-use super::divergence::{Diverged, Kept};
+use super::device::{DeviceError, FoundDevice};
+use super::divergence::{Diverged, KeptModel};
 use super::feeder::{BatchSource, Feeder};
 use super::learner::{Learner, RestoreError};
 use super::log::{Log, LogError};
@@ -25,7 +25,7 @@ use super::report::ReportError;
 use super::run_folder::{LockError, RunFolder};
 use super::settings::Settings;
 use super::start_from::{self, StartError};
-use super::training_loop::Learning;
+use super::training_loop::TrainingLoop;
 use super::validate::Verdict;
 use super::weights;
 use crate::onnx::export::{ExportError, Parameters};
@@ -39,13 +39,13 @@ pub enum RunError {
     /// The data can't be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// The model to begin with can't be used.
+    /// The model to start from can't be used.
     #[error(transparent)]
     StartFrom(#[from] StartError),
     /// There is no such device.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// Its numbers are no longer finite.
+    /// Loss or weights are no longer finite.
     #[error(transparent)]
     Diverged(#[from] Diverged),
     /// A file can't be written.
@@ -57,20 +57,20 @@ pub enum RunError {
     /// A checkpoint can't be read or made.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// What has happened so far can't be read.
+    /// The log of earlier steps can't be read.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// There is no report.
+    /// The report can't be written.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// It was told to stop while the data were read.
+    /// It was stopped while the data were read.
     #[error("stopped before learning began: nothing was written")]
     Stopped,
-    /// There is nothing to go on with.
-    #[error("--resume: there is no checkpoint in {}; without --resume the run begins", .0.display())]
+    /// There is no run to resume.
+    #[error("--resume: there is no checkpoint in {}. If the folder of the run was moved, name its model there by --output; to start a run, leave out --resume", .0.display())]
     NoCheckpoint(PathBuf),
-    /// Nothing is left to do.
-    #[error("--resume: the run in {} is at its end, after {steps} steps; a longer one begins anew, with more --steps or --minutes and --overwrite or another --output", folder.display())]
+    /// The run to resume has ended.
+    #[error("--resume: the run in {} is at its end, after {steps} steps; for a longer one start again, with more --steps or --minutes and --overwrite or another --output", folder.display())]
     Finished {
         /// Its folder.
         folder: PathBuf,
@@ -79,10 +79,10 @@ pub enum RunError {
     },
     /// There has been a run already.
     #[error(
-        "{} holds a run that {} after {steps} steps. {}, name another --output, or begin anew in its place by --overwrite",
+        "{} holds a run that {} after {steps} steps. {}, name another --output, or replace it by --overwrite",
         folder.display(),
         if *finished { "ended" } else { "stopped" },
-        if *finished { "Keep it" } else { "Go on with it by --resume" }
+        if *finished { "Keep it" } else { "Continue it by --resume" }
     )]
     Exists {
         /// Its folder.
@@ -92,10 +92,10 @@ pub enum RunError {
         /// Whether it is at its end.
         finished: bool,
     },
-    /// The run was begun with other images or masks.
-    #[error("--resume: the run in {} was begun with other images or masks, so that it would be judged by what it has learned from. Bring back what has changed, or begin anew with --overwrite or another --output", .0.display())]
+    /// The run was started with other images or masks.
+    #[error("--resume: the run in {} was started with other images or masks, so it would be judged by images that it has learned from. Restore what has changed, or start again with --overwrite or another --output", .0.display())]
     OtherData(PathBuf),
-    /// There is a model that no run here has written.
+    /// There is a model, but no checkpoint of a run that wrote it.
     #[error("{} is there already, and {} holds no checkpoint of a run that wrote it: name another --output, or replace it by --overwrite", model.display(), folder.display())]
     ModelExists {
         /// The model.
@@ -103,9 +103,9 @@ pub enum RunError {
         /// The folder that would be the run's.
         folder: PathBuf,
     },
-    /// The run was begun with other options.
+    /// The run was started with other options.
     #[error(
-        "--resume: the run in {} was begun with other options: {}; go on with its own by --config {}",
+        "--resume: the run in {} was started with other options: {}; resume it with its own by --config {}",
         folder.path().display(),
         differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("; "),
         quoted(&folder.config().to_string_lossy())
@@ -116,7 +116,7 @@ pub enum RunError {
         /// What differs.
         differences: Vec<Difference>,
     },
-    /// An image held back has a size that can't be segmented.
+    /// An image held back has a size that no tiles can cover.
     #[error("validation: {0}")]
     Plan(#[from] PlanError),
     /// The network can't be exported.
@@ -124,43 +124,45 @@ pub enum RunError {
     Export(#[from] ExportError),
 }
 
-/// What a run tells while it goes on.
+/// Follows the progress of a run.
 pub trait Observer {
     /// The data are read, learning begins.
-    fn start(&mut self, start: &Start);
+    fn start(&mut self, start: &StartReport);
     /// A step is done.
-    fn step(&mut self, step: &Step);
+    fn step(&mut self, step: &StepReport);
     /// The network was validated after `step` steps; `best` if no earlier one was better.
     fn validated(&mut self, step: usize, verdict: &Verdict, best: bool);
 }
 
-/// What is known before the first step.
+/// Facts about a run that are known before its first step.
 #[derive(Clone, Debug)]
-pub struct Start {
-    /// What the data were taken for.
+pub struct StartReport {
+    /// A description of the data.
     pub data: String,
-    /// Images to learn from.
+    /// Number of images to learn from.
     pub training: usize,
     /// Names of the images held back.
     pub validation: Vec<String>,
     /// Whether these were drawn at random from sequences, so that near copies of them may be learned from.
     pub near_copies: bool,
-    /// Weights and biases of the network.
+    /// Number of weights and biases of the network.
     pub parameters: usize,
     /// Size of the tiles.
     pub tile: TileSize,
-    /// What the network is computed on.
+    /// The device that the network is computed on.
     pub device: String,
     /// Steps that were done before.
     pub steps: usize,
-    /// The model that is there; it stays until a network of the run is validated.
-    pub kept: Kept,
+    /// The existing model; it stays until a network of the run is validated.
+    pub kept: KeptModel,
+    /// The folder of the run, where it could not be locked.
+    pub unlocked: Option<PathBuf>,
 }
 
-/// What is known after a step.
+/// The progress of a run after a step.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
-    /// Steps done.
+pub struct StepReport {
+    /// Number of steps done.
     pub number: usize,
     /// Loss of this step.
     pub loss: f32,
@@ -173,46 +175,58 @@ pub struct Step {
 /// How a run ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// Steps that the run had.
+    /// Number of steps that were done.
     pub steps: usize,
-    /// The best network, if one was judged.
+    /// The best network, if one was validated.
     pub best: Option<Judged>,
-    /// Whether it is at its end; else it was stopped, and can go on.
+    /// Whether the run is at its end; else it was stopped, and can be resumed.
     pub finished: bool,
-    /// How long learning took.
+    /// Time that learning took.
     pub time: Duration,
 }
 
-/// Trains a network as `settings` say, until `stop` is set at the latest; where that is before learning begins,
-/// nothing is written. The best one by validation is in the file [`Settings::output`] from the first validation
-/// on; the folder beside it, see [`RunFolder`], holds what it takes to go on.
+/// Trains a network with `settings`, until `stop` is set at the latest; if that is before learning begins,
+/// nothing is written. From the first validation on, the file [`Settings::output`] has the best network by validation;
+/// the folder beside it, see [`RunFolder`], holds everything needed to resume.
 pub fn run(
     settings: &Settings,
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
-    make_place(&settings.output)?;
     let folder = RunFolder::beside(&settings.output);
-    let _lock = folder.lock()?;
+    // Before folders are made: they may be those of a place that the run was moved away from.
+    if settings.resume && matches!(folder.checkpoint().try_exists(), Ok(false)) {
+        return Err(RunError::NoCheckpoint(folder.path().to_owned()));
+    }
+    create_output_folder(&settings.output)?;
+    let lock = folder.lock()?;
     // Before hours of work depend on it.
     replace::check(&settings.output)?;
-    let before = before(settings, &folder)?;
-    let Found { device, name } = settings.device.find()?;
+    let checkpoint = checkpoint_to_resume(settings, &folder)?;
+    let FoundDevice { device, name } = settings.device.find()?;
     let mut rng = StdRng::seed_from_u64(settings.seed);
     let data = Data::read(&settings.source, &settings.holdout, &mut rng)?;
-    let (values, model) = beginning(settings, before.is_some(), &mut rng)?;
+    let (values, model) = initial_values(settings, checkpoint.is_some(), &mut rng)?;
     let tile = TileSize::legal(&settings.unet.geometry(), settings.tile);
-    let state = state_of(settings, before.as_ref(), &data.split, model)
+    let state = run_state(settings, checkpoint.as_ref(), &data.split, model)
         .ok_or_else(|| RunError::OtherData(folder.path().to_owned()))?;
-    observer.start(&start(settings, &data, &state, tile, name));
+    observer.start(&StartReport {
+        unlocked: (!lock.is_held()).then(|| folder.path().to_owned()),
+        ..start_report(settings, &data, &state, tile, name)
+    });
     let Data { split, measure, .. } = data;
     let feeder = feeder(settings, split.training, tile, state.steps);
-    let learner = Learner::new(settings.unet, values, settings.teaching(), &device);
+    let learner = Learner::new(settings.unet, values, settings.learner(), &device);
     if stop.load(Ordering::Relaxed) {
         return Err(RunError::Stopped);
     }
-    let (learner, best, log) = match before {
-        Some(before) => restored(before, &settings.unet, learner, &folder)?,
+    let (learner, best, log) = match checkpoint {
+        Some(checkpoint) => {
+            let restored = restore(checkpoint, &settings.unet, learner, &folder)?;
+            // Its paths may have changed.
+            folder.write_config(&settings.config)?;
+            restored
+        }
         None => {
             folder.begin(
                 &settings.config,
@@ -221,12 +235,12 @@ pub fn run(
             (learner, None, Log::default())
         }
     };
-    // The model tells the command that began the run.
+    // The model names the command that started the run.
     let settings = &Settings {
         command: state.command.clone(),
         ..settings.clone()
     };
-    Learning {
+    TrainingLoop {
         settings,
         folder,
         learner,
@@ -238,18 +252,18 @@ pub fn run(
         log,
         stop,
     }
-    .go(&feeder, observer)
+    .run(&feeder, observer)
 }
 
-/// The values that the network begins with, and the model that they are from, if any; those of a run that `goes_on`
-/// are replaced.
-fn beginning(
+/// The initial values of the network, and the model that they are from, if any. Where a run `resumes`, its checkpoint
+/// replaces them.
+fn initial_values(
     settings: &Settings,
-    goes_on: bool,
+    resumes: bool,
     rng: &mut StdRng,
 ) -> Result<(Vec<Parameters>, Option<Imported>), RunError> {
     match &settings.start_from {
-        Some(model) if !goes_on => {
+        Some(model) if !resumes => {
             let classes = settings.source.class_names();
             let mut model = start_from::network(model, &settings.unet, &classes)?;
             Ok((std::mem::take(&mut model.values), Some(model)))
@@ -258,15 +272,20 @@ fn beginning(
     }
 }
 
-/// What there is to tell before the first step.
-fn start(settings: &Settings, data: &Data, state: &State, tile: TileSize, device: String) -> Start {
+fn start_report(
+    settings: &Settings,
+    data: &Data,
+    state: &State,
+    tile: TileSize,
+    device: String,
+) -> StartReport {
     let Data {
         split,
         words,
         near_copies,
         ..
     } = data;
-    Start {
+    StartReport {
         data: words.clone(),
         training: split.training.len(),
         validation: split.validation.iter().map(|s| s.name.clone()).collect(),
@@ -275,12 +294,13 @@ fn start(settings: &Settings, data: &Data, state: &State, tile: TileSize, device
         tile,
         device,
         steps: state.steps,
-        kept: Kept::of(state, &settings.output),
+        kept: KeptModel::of(state, &settings.output),
+        unlocked: None,
     }
 }
 
-/// Makes the folder of the model, which can't have the name of the run's folder.
-fn make_place(model: &Path) -> Result<(), WriteError> {
+/// Creates the folder of the model, which can't have the name of the run's folder.
+fn create_output_folder(model: &Path) -> Result<(), WriteError> {
     let refused = |error| WriteError {
         file: model.into(),
         error,
@@ -294,7 +314,7 @@ fn make_place(model: &Path) -> Result<(), WriteError> {
     folder.map_err(refused)
 }
 
-/// Batches from the one for the step after `steps` on.
+/// Supplies batches, the first one for the step after `steps`.
 fn feeder(settings: &Settings, training: Vec<Sample>, size: TileSize, steps: usize) -> Feeder {
     let batches = BatchSource {
         examples: prepare(training, &settings.weighting),
@@ -306,21 +326,24 @@ fn feeder(settings: &Settings, training: Vec<Sample>, size: TileSize, steps: usi
     Feeder::start(batches, steps)
 }
 
-/// How far the run is that goes on, or one that has not begun, with the values of `model`; `None` if it was begun with
-/// other images or masks.
-fn state_of(
+/// The state of the run in a checkpoint, or that of a new one, which starts with the values of `model`; `None` if the
+/// run was started with other images or masks.
+fn run_state(
     settings: &Settings,
-    before: Option<&Checkpoint>,
+    checkpoint: Option<&Checkpoint>,
     split: &Split,
     model: Option<Imported>,
 ) -> Option<State> {
     let data = dataset::fingerprint(split);
-    match before {
+    match checkpoint {
         Some(Checkpoint { state, .. }) => {
-            (state.data.is_empty() || state.data == data).then(|| state.clone())
+            (state.data.is_empty() || state.data == data).then(|| State {
+                config: settings.config.clone(),
+                ..state.clone()
+            })
         }
         None => {
-            let mut pictures = dataset::pictures(&split.training);
+            let mut pictures = dataset::feature_ranges(&split.training);
             let before = model.and_then(|model| {
                 pictures.join(&model.pictures);
                 model.training.map(Box::new)
@@ -338,62 +361,70 @@ fn state_of(
     }
 }
 
-/// The learner, the best network and the log of a run that goes on; `learner` has only its form.
-fn restored(
-    before: Checkpoint,
+/// The learner, the best network and the log of the run in a checkpoint, whose network has the shape of `learner`.
+fn restore(
+    checkpoint: Checkpoint,
     unet: &UNet,
     learner: Learner,
     folder: &RunFolder,
 ) -> Result<(Learner, Option<Vec<Parameters>>, Log), RunError> {
-    let log = Log::read(&folder.steps(), &folder.validations(), before.state.steps)?;
-    let values = |bytes| weights::from_bytes(unet, bytes).ok_or(RestoreError::Form);
-    let best = before.best.as_deref().map(values).transpose();
+    let steps = checkpoint.state.steps;
+    let log = Log::read(&folder.steps(), &folder.validations(), steps)?;
+    let values = |bytes| weights::from_bytes(unet, bytes).ok_or(RestoreError::Mismatch);
+    let best = checkpoint.best.as_deref().map(values).transpose();
     let refused = |error| CheckpointError::Restore {
         file: folder.checkpoint(),
         error,
     };
     let best = best.map_err(refused)?;
     let learner = learner
-        .restored(&before.network, &before.optimizer)
+        .restored(&checkpoint.network, &checkpoint.optimizer)
         .map_err(refused)?;
     Ok((learner, best, log))
 }
 
-/// The run to go on with.
-fn before(settings: &Settings, folder: &RunFolder) -> Result<Option<Checkpoint>, RunError> {
+/// The checkpoint of the run that is to be resumed, if one is.
+fn checkpoint_to_resume(
+    settings: &Settings,
+    folder: &RunFolder,
+) -> Result<Option<Checkpoint>, RunError> {
     let path = || folder.path().to_owned();
     if settings.overwrite {
         return Ok(None);
     }
-    let checkpoint = Checkpoint::read(&folder.checkpoint())?;
-    let Some(checkpoint) = checkpoint else {
-        return match settings.resume {
-            true => Err(RunError::NoCheckpoint(path())),
-            false if settings.output.exists() => Err(RunError::ModelExists {
+    let Some(checkpoint) = Checkpoint::read(&folder.checkpoint())? else {
+        return if settings.resume {
+            Err(RunError::NoCheckpoint(path()))
+        } else if settings.output.exists() {
+            Err(RunError::ModelExists {
                 model: settings.output.clone(),
                 folder: path(),
-            }),
-            false => Ok(None),
+            })
+        } else {
+            Ok(None)
         };
     };
     let State {
         steps, finished, ..
     } = checkpoint.state;
     let differences = checkpoint.state.config.differences(&settings.config);
-    match (settings.resume, finished) {
-        (false, _) => Err(RunError::Exists {
+    if !settings.resume {
+        Err(RunError::Exists {
             folder: path(),
             steps,
             finished,
-        }),
-        (true, true) => Err(RunError::Finished {
+        })
+    } else if finished {
+        Err(RunError::Finished {
             folder: path(),
             steps,
-        }),
-        (true, false) if !differences.is_empty() => Err(RunError::Differs {
+        })
+    } else if !differences.is_empty() {
+        Err(RunError::Differs {
             folder: folder.clone(),
             differences,
-        }),
-        (true, false) => Ok(Some(checkpoint)),
+        })
+    } else {
+        Ok(Some(checkpoint))
     }
 }

@@ -1,4 +1,4 @@
-//! The folder of a run: what it takes to repeat it, to go on with it, and to judge it.
+//! The folder of a run: everything needed to repeat it, to resume it, and to judge it.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -22,8 +22,7 @@ impl RunFolder {
         RunFolder(path.into())
     }
 
-    /// Keeps other programs out of the folder, which is made where it is missing, for as long as what this
-    /// returns lives.
+    /// Keeps other programs out of the folder, which is created if it is missing, for as long as the lock lives.
     pub fn lock(&self) -> Result<Lock, LockError> {
         let write = |error| {
             let file = self.0.clone();
@@ -31,18 +30,21 @@ impl RunFolder {
         };
         fs::create_dir_all(&self.0).map_err(write)?;
         let file = File::create(self.0.join(LOCK)).map_err(write)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock {
-                _file: file,
-                folder: self.0.clone(),
-            }),
-            Err(TryLockError::WouldBlock) => Err(LockError::Taken(self.0.clone())),
-            Err(TryLockError::Error(error)) => Err(write(error)),
-        }
+        let is_held = match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => return Err(LockError::Taken(self.0.clone())),
+            Err(TryLockError::Error(error)) if is_unsupported(&error) => false,
+            Err(TryLockError::Error(error)) => return Err(write(error)),
+        };
+        Ok(Lock {
+            _file: file,
+            folder: self.0.clone(),
+            is_held,
+        })
     }
 
-    /// Writes the options of the run and the names of the images that are held back, and removes what an
-    /// earlier run has told of itself: its checkpoint first, for one that is killed here must not go on with that.
+    /// Writes the options of the run and the names of the images that are held back, and removes the checkpoint and the
+    /// reports of an earlier run: the checkpoint first, for a run that is killed here must not be resumed from it.
     pub fn begin<'a>(
         &self,
         config: &Config,
@@ -57,12 +59,17 @@ impl RunFolder {
                 _ => (),
             }
         }
-        replace(&self.config(), config.to_string().as_bytes())?;
+        self.write_config(config)?;
         let names: String = held_back.flat_map(|name| [name, "\n"]).collect();
         replace(&self.held_back(), names.as_bytes())
     }
 
-    /// Where it is.
+    /// Writes the options of the run.
+    pub fn write_config(&self, config: &Config) -> Result<(), WriteError> {
+        replace(&self.config(), config.to_string().as_bytes())
+    }
+
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -77,7 +84,7 @@ impl RunFolder {
         self.0.join("held-back.txt")
     }
 
-    /// What it takes to go on.
+    /// The checkpoint to resume from.
     pub fn checkpoint(&self) -> PathBuf {
         self.0.join("last.checkpoint")
     }
@@ -87,7 +94,7 @@ impl RunFolder {
         self.0.join("log.csv")
     }
 
-    /// The course of the run as a picture.
+    /// Curves of loss and scores, as a picture.
     pub fn curves(&self) -> PathBuf {
         self.0.join("curves.png")
     }
@@ -97,8 +104,8 @@ impl RunFolder {
         self.0.join("report.html")
     }
 
-    /// What the best network finds in a held-back image: sample `number` of the run, of the image of this name, whose
-    /// slashes become dashes. Of a long name only the beginning is told.
+    /// The prediction of the best network for a held-back image: sample `number` of the run, of the image of this name,
+    /// whose slashes become dashes. A long name is cut off.
     pub fn sample(&self, number: usize, name: &str) -> PathBuf {
         let name = name[..name.floor_char_boundary(LONGEST)].replace('/', "-");
         self.0.join(format!("{SAMPLE}{number}-{name}.png"))
@@ -122,10 +129,10 @@ impl RunFolder {
 /// Name of the file that is locked.
 const LOCK: &str = "lock";
 
-/// What the names of samples begin with.
+/// Prefix of the names of samples.
 const SAMPLE: &str = "sample-";
 
-/// Bytes of the name of an image that the file of its sample has for its own; file systems take 255 for all of it.
+/// Most bytes of an image's name in the name of its sample; file systems allow 255 for the whole name.
 const LONGEST: usize = 100;
 
 /// Keeps other programs out of the folder of a run.
@@ -133,14 +140,34 @@ const LONGEST: usize = 100;
 pub struct Lock {
     _file: File,
     folder: PathBuf,
+    is_held: bool,
+}
+
+impl Lock {
+    /// Whether other programs are really kept out: some network file systems can't lock files.
+    pub fn is_held(&self) -> bool {
+        self.is_held
+    }
+}
+
+/// Whether a lock failed because the file system has none, or its server none to give.
+fn is_unsupported(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let is_known = matches!(
+        error.raw_os_error(),
+        Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::ENOLCK)
+    );
+    #[cfg(not(unix))]
+    let is_known = false;
+    is_known || error.kind() == io::ErrorKind::Unsupported
 }
 
 impl Drop for Lock {
-    /// Leaves no folder behind of a run that was refused before it began.
+    /// Removes the folder of a run that was refused before it started.
     fn drop(&mut self) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten();
         if entries.count() == 1 {
-            // Nobody needs to know of what could not be tidied up.
+            // A folder that can't be removed does no harm.
             let _ = fs::remove_file(self.folder.join(LOCK));
             let _ = fs::remove_dir(&self.folder);
         }
@@ -152,7 +179,7 @@ impl Drop for Lock {
 pub enum LockError {
     /// Another program uses it.
     #[error(
-        "another unet-train is at work in {}; wait for its end, or name another --output",
+        "another unet-train is at work in {}; wait until it ends, or name another --output",
         .0.display()
     )]
     Taken(PathBuf),
@@ -173,6 +200,15 @@ mod tests {
         assert!(matches!(run.lock(), Err(LockError::Taken(_))));
         drop(first);
         assert!(run.lock().is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_system_without_locks_is_no_fault() {
+        for code in [libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOLCK] {
+            assert!(is_unsupported(&io::Error::from_raw_os_error(code)));
+        }
+        assert!(!is_unsupported(&io::Error::from_raw_os_error(libc::EIO)));
     }
 
     #[test]

@@ -13,8 +13,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// How much of the budget is used up, 0 at the start and at least 1 at the end. A run without any
-    /// limit never gets on.
+    /// Share of the budget that is used up, 0 at the start and at least 1 at the end. It stays 0 without any limit.
     pub fn used(&self, steps: usize, time: Duration) -> f64 {
         let of_steps = self.steps.map(|limit| steps as f64 / limit.max(1) as f64);
         let of_time = self
@@ -24,8 +23,8 @@ impl Budget {
     }
 }
 
-/// The learning rate after a share `used` of the budget: up to `peak` over the first 2 %, so that the
-/// optimizer's averages settle first, then down to 0 along half a cosine.
+/// The learning rate after a share `used` of the budget: it rises to `peak` over the first 2 %, so that the
+/// optimizer's averages settle first, then falls to 0 along half a cosine.
 pub fn learning_rate(peak: f64, used: f64) -> f64 {
     const WARM_UP: f64 = 0.02;
     // Not 0 at the very start, where a step would be wasted.

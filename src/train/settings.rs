@@ -1,30 +1,30 @@
-//! What a training run is told.
+//! The settings of a training run.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::augment::Augmentation;
 use super::config::Config;
-use super::cpu::optimizer::Rule;
+use super::cpu::optimizer::UpdateRule;
 use super::dataset::{Holdout, Source};
 use super::device::DeviceKind;
-use super::learner::Teaching;
+use super::learner::LearnerSettings;
 use super::prepare::Weighting;
 use super::schedule::Budget;
 use crate::unet::UNet;
 
-/// Everything that decides how a run goes.
+/// Everything that decides the course of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Images and masks, and what they mean.
     pub source: Source,
-    /// Which of them are held back for validation.
+    /// The images held back for validation.
     pub holdout: Holdout,
     /// The `.onnx` file to write.
     pub output: PathBuf,
-    /// The model whose weights the network begins with; none for random ones.
+    /// The model whose weights the network starts with; none for random ones.
     pub start_from: Option<PathBuf>,
-    /// What the network is computed on.
+    /// The device that the network is computed on.
     pub device: DeviceKind,
     /// Shape of the network.
     pub unet: UNet,
@@ -33,13 +33,13 @@ pub struct Settings {
     /// Side of the tiles that the network learns from, as it sees them, in pixels; enlarged to the next
     /// legal size.
     pub tile: usize,
-    /// Tiles a step.
+    /// Tiles per step.
     pub batch: usize,
-    /// What changes the weights.
+    /// The optimizer.
     pub optimizer: OptimizerKind,
     /// Largest learning rate.
     pub learning_rate: f64,
-    /// Share of the last change that is repeated in each step of [`OptimizerKind::Sgd`].
+    /// Momentum of [`OptimizerKind::Sgd`].
     pub momentum: f64,
     /// Decay of the weights, in units of the learning rate.
     pub weight_decay: f32,
@@ -47,15 +47,15 @@ pub struct Settings {
     pub weighting: Weighting,
     /// Random variation of the tiles.
     pub augmentation: Augmentation,
-    /// Validations without a better one after which a run ends; `None` to go on.
+    /// Number of validations without a better one after which a run ends; `None` for any number.
     pub patience: Option<usize>,
     /// Steps between two validations.
     pub validate_every: usize,
     /// Time between two checkpoints, besides those after each validation.
     pub checkpoint_every: Duration,
-    /// Whether to go on with a run that was stopped.
+    /// Whether to resume a run that was stopped.
     pub resume: bool,
-    /// Begin anew where a run has been.
+    /// Whether to replace an earlier run.
     pub overwrite: bool,
     /// When to stop.
     pub budget: Budget,
@@ -69,23 +69,23 @@ pub struct Settings {
     pub pixel_size: Option<f64>,
     /// The command line, for the model's contract.
     pub command: String,
-    /// All of this as the options that say it.
+    /// All of this as options.
     pub config: Config,
 }
 
 impl Settings {
-    /// How the network is taught.
-    pub fn teaching(&self) -> Teaching {
-        Teaching {
+    /// The settings of the learner.
+    pub fn learner(&self) -> LearnerSettings {
+        LearnerSettings {
             dropout: self.dropout,
             rule: match self.optimizer {
-                OptimizerKind::Muon => Rule::Muon {
+                OptimizerKind::Muon => UpdateRule::Muon {
                     decay: self.weight_decay,
                 },
-                OptimizerKind::Adamw => Rule::Adamw {
+                OptimizerKind::Adamw => UpdateRule::Adamw {
                     decay: self.weight_decay,
                 },
-                OptimizerKind::Sgd => Rule::Sgd {
+                OptimizerKind::Sgd => UpdateRule::Sgd {
                     momentum: self.momentum as f32,
                     decay: self.weight_decay,
                 },
@@ -94,7 +94,7 @@ impl Settings {
     }
 }
 
-/// What changes the weights.
+/// The optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum OptimizerKind {
     /// Steps that move all directions of a layer alike; AdamW for the first layer and the last

@@ -1,4 +1,4 @@
-//! The model that a run begins with instead of random weights.
+//! The model that a run starts from, instead of random weights.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,43 +7,43 @@ use super::model_file;
 use crate::onnx::import::{ImportError, Imported, import};
 use crate::unet::UNet;
 
-/// Why a model can't be begun with.
+/// An error about the model to start from.
 #[derive(Debug, thiserror::Error)]
-#[error("--start-from {}: {why}", file.display())]
+#[error("--start-from {}: {kind}", file.display())]
 pub struct StartError {
     /// The model.
     pub file: PathBuf,
-    /// What is wrong.
-    pub why: Why,
+    /// What is wrong with it.
+    pub kind: StartErrorKind,
 }
 
-/// What is wrong with a model to begin with.
+/// Ways in which a model can't be started from.
 #[derive(Debug, thiserror::Error)]
-pub enum Why {
+pub enum StartErrorKind {
     /// Its file can't be used.
     #[error(transparent)]
-    File(#[from] model_file::Why),
-    /// Its network is none of this program.
+    File(#[from] model_file::FileErrorKind),
+    /// Its network is not one that this program exports.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// Some of its classes are in other places.
+    /// Some of its classes have other numbers.
     #[error("its classes are {}, and this run has some of them in other places: {}", model.join(","), run.join(","))]
     Classes {
-        /// Those that it has.
+        /// Its classes.
         model: Vec<String>,
-        /// Those that were asked for.
+        /// Those of the run.
         run: Vec<String>,
     },
-    /// Its network has another shape than the one that is to learn.
+    /// Its network has another shape than that of the run.
     #[error(
         "its network has {}, and this run asks for {}",
-        Words(model),
-        Words(run)
+        ShapeText(model),
+        ShapeText(run)
     )]
     Shape {
-        /// The shape that it has.
+        /// Its shape.
         model: UNet,
-        /// The shape that was asked for.
+        /// That of the run.
         run: UNet,
     },
 }
@@ -60,13 +60,13 @@ pub fn network(file: &Path, unet: &UNet, classes: &[String]) -> Result<Imported,
         let there = classes.iter().position(|class| class == name);
         there.is_some_and(|there| there != place)
     };
-    let why = if imported.unet != *unet {
-        Why::Shape {
+    let kind = if imported.unet != *unet {
+        StartErrorKind::Shape {
             model: imported.unet,
             run: *unet,
         }
     } else if imported.classes.iter().enumerate().any(moved) {
-        Why::Classes {
+        StartErrorKind::Classes {
             model: imported.classes,
             run: classes.to_vec(),
         }
@@ -75,25 +75,25 @@ pub fn network(file: &Path, unet: &UNet, classes: &[String]) -> Result<Imported,
     };
     Err(StartError {
         file: file.into(),
-        why,
+        kind,
     })
 }
 
 fn read(file: &Path) -> Result<Imported, StartError> {
     let read = || {
-        let (_, model) = model_file::read(file).map_err(|error| error.why)?;
-        Ok::<_, Why>(import(&model)?)
+        let (_, model) = model_file::read(file).map_err(|error| error.kind)?;
+        Ok::<_, StartErrorKind>(import(&model)?)
     };
-    read().map_err(|why| StartError {
+    read().map_err(|kind| StartError {
         file: file.into(),
-        why,
+        kind,
     })
 }
 
 /// A shape in the words of the options.
-struct Words<'a>(&'a UNet);
+struct ShapeText<'a>(&'a UNet);
 
-impl fmt::Display for Words<'_> {
+impl fmt::Display for ShapeText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let UNet {
             channels,

@@ -1,37 +1,37 @@
-//! What the network should answer at each pixel, and how much it weighs.
+//! The target of training at each pixel, and its weight.
 
 use std::collections::BTreeMap;
 
 use super::augment::interpolate::nearest;
-use super::components::{by_class, objects, small_numbers, without_classes};
+use super::components::{objects, renumbered, with_classes, without_classes};
 use super::plane::Plane;
 use super::weight_map::{separated, weight_of};
 
 /// The truth about a picture or a tile. All planes have one size.
 #[derive(Clone, Debug)]
 pub struct Truth {
-    /// The cells: one number for each, 0 elsewhere. They may touch.
+    /// The cells: one number for each, 0 elsewhere. Cells may touch.
     pub cells: Plane<u32>,
-    /// The class of each pixel, if that is more than whether it belongs to a cell.
+    /// The class of each pixel, if there are classes other than background and cell.
     pub classes: Option<Plane<u8>>,
-    /// The pixels that nobody has judged, where there are any.
+    /// The pixels to ignore, which nobody has annotated, if there are any.
     pub ignored: Option<Plane<bool>>,
 }
 
 impl Truth {
-    /// Whether there is a cell.
+    /// Whether there are cells.
     pub fn shows_cells(&self) -> bool {
         self.cells.data.iter().any(|cell| *cell != 0)
     }
 
-    /// How many pixels nobody has judged.
+    /// Number of ignored pixels.
     pub fn ignored_pixels(&self) -> usize {
         let ignored = self.ignored.iter().flat_map(|ignored| &ignored.data);
         ignored.filter(|ignored| **ignored).count()
     }
 
-    /// The class of each pixel. Cells that touch get a gap of background one pixel wide, unless classes
-    /// are painted: where these meet there is no background.
+    /// The class of each pixel. Between cells that touch there is a gap of background one pixel wide, but not between
+    /// classes of the masks that touch.
     pub fn classes(&self) -> Plane<u8> {
         match &self.classes {
             Some(classes) => classes.clone(),
@@ -39,19 +39,19 @@ impl Truth {
         }
     }
 
-    /// The objects that a perfect mask shows: one number for each, 0 elsewhere. Where classes are
-    /// painted these are the connected components of each class, by [class](by_class), else the cells.
+    /// The objects of a perfect mask: one number for each, 0 elsewhere. If the masks have classes, these are the
+    /// connected components of each class, by [class](with_classes), else the cells.
     pub fn objects(&self) -> Plane<u32> {
         match &self.classes {
-            Some(classes) => by_class(objects(classes, 0), classes),
-            None => small_numbers(self.cells.clone()),
+            Some(classes) => with_classes(objects(classes, 0), classes),
+            None => renumbered(self.cells.clone()),
         }
     }
 
-    /// What is left of `found` objects where somebody has judged. Their classes are left out where nobody has told any.
+    /// The `found` objects outside ignored pixels, without classes if the truth has none.
     ///
-    /// Of an object that lies on ignored pixels for the most part nothing is left, unless it is a cell that it
-    /// shows beside these: its rim is no object of its own.
+    /// An object that is mostly on ignored pixels is removed, unless it covers a cell beside these: its rim is not an
+    /// object of its own.
     pub fn judged(&self, mut found: Plane<u32>) -> Plane<u32> {
         if self.classes.is_none() {
             without_classes(&mut found);
@@ -59,7 +59,7 @@ impl Truth {
         let Some(ignored) = &self.ignored else {
             return found;
         };
-        let mut counts = BTreeMap::<u32, Judged>::new();
+        let mut counts = BTreeMap::<u32, PixelCounts>::new();
         let pixels = found.data.iter().zip(&ignored.data).zip(&self.cells.data);
         for ((object, ignored), cell) in pixels {
             let counts = counts.entry(*object).or_default();
@@ -69,7 +69,7 @@ impl Truth {
                 (false, _) => counts.on_cells += 1,
             }
         }
-        let is_rim = |object: &u32| counts.get(object).is_some_and(Judged::is_rim);
+        let is_rim = |object: &u32| counts.get(object).is_some_and(PixelCounts::is_rim);
         for (object, ignored) in found.data.iter_mut().zip(&ignored.data) {
             if *ignored || is_rim(object) {
                 *object = 0;
@@ -80,7 +80,7 @@ impl Truth {
 
     /// The weight of each pixel, of which `classes` are the classes, `border` is the
     /// [term of the background](super::weight_map::WeightMap::background_term) and `class_weights` holds
-    /// w_c of each class; 0 where nobody has judged.
+    /// w_c of each class; 0 at ignored pixels.
     pub fn weights(
         &self,
         classes: &Plane<u8>,
@@ -117,16 +117,16 @@ impl Truth {
     }
 }
 
-/// Where the pixels of an object lie.
+/// How many pixels of an object are where.
 #[derive(Clone, Copy, Default)]
-struct Judged {
+struct PixelCounts {
     ignored: usize,
     on_background: usize,
     on_cells: usize,
 }
 
-impl Judged {
-    /// Whether what is left of it beside ignored pixels belongs to what these hide.
+impl PixelCounts {
+    /// Whether the pixels that are not ignored belong to an object under the ignored ones.
     fn is_rim(&self) -> bool {
         2 * self.on_background <= self.ignored && self.on_cells < self.on_background
     }
@@ -136,9 +136,8 @@ impl Judged {
 mod tests {
     use super::*;
 
-    /// Nobody has told of it that it is no cell.
     #[test]
-    fn the_rim_of_what_is_ignored_is_no_object() {
+    fn the_rim_of_an_ignored_object_is_not_one() {
         let truth = Truth {
             cells: row(vec![0, 0, 0, 0, 0, 0, 0, 0, 1, 1]),
             classes: None,
@@ -147,7 +146,7 @@ mod tests {
         // Over an ignored cell and its rim; an invented one; a true one that touches an ignored pixel.
         let found = row(vec![1, 1, 1, 1, 1, 1, 3, 2, 2, 2]);
         assert_eq!(truth.judged(found).data, [0, 0, 0, 0, 0, 0, 3, 0, 2, 2]);
-        // Run together with a true one it stays, as far as it is judged.
+        // Merged with a true one it stays, except for its ignored pixels.
         let found = row(vec![0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         assert_eq!(truth.judged(found).data, [0, 0, 0, 0, 0, 1, 1, 0, 1, 1]);
     }
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_judged_weighs_nothing() {
+    fn ignored_pixels_have_no_weight() {
         let truth = Truth {
             cells: row(vec![0, 0, 1, 2]),
             classes: Some(row(vec![0, 0, 1, 2])),

@@ -5,25 +5,25 @@ use std::io::Write;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::checkpoint::Judged;
-use super::divergence::Kept;
+use super::divergence::KeptModel;
 use super::metrics::Scores;
-use super::run::{Observer, Start, Step};
+use super::run::{Observer, StartReport, StepReport};
 use super::trained_model::in_file;
 use super::validate::Verdict;
 
-/// Writes a line. Nobody has to read it: a closed pipe is no reason to stop.
+/// Prints a line. A closed pipe is no reason to stop.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// The best network of a run, of so many classes, with the limits that its file has.
+/// A line about the best network of a run, of so many classes, with the limits in its file.
 pub fn best(judged: &Judged, classes: usize) -> String {
     let Judged { steps, verdict } = judged;
     let limits = in_file(verdict.limits).words(classes);
     format!("best after {steps}, with {limits}: {}", verdict.scores)
 }
 
-/// Shows loss, best scores and the time left in a progress bar, with a line above it for each validation.
+/// Shows loss, best scores and the remaining time in a progress bar, with a line above it for each validation.
 pub struct Terminal {
     bar: ProgressBar,
     /// Loss averaged over the last hundred steps or so.
@@ -32,13 +32,13 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Parts that the bar is divided into.
+    /// Length of the bar.
     const PARTS: u64 = 10_000;
 
     /// An empty bar.
     pub fn new() -> Self {
         let bar = ProgressBar::new(Self::PARTS);
-        // A template that can't be read shows the default one.
+        // If the template is refused, the default style stays.
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3} %  {wide_msg}") {
             bar.set_style(style);
         }
@@ -49,12 +49,12 @@ impl Terminal {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 
-    /// A line that stays, above the bar; also where there is no terminal to draw a bar in.
+    /// Prints a line above the bar, also where there is no terminal to draw a bar in.
     fn say(&self, line: &str) {
         self.bar.suspend(|| say(line));
     }
@@ -67,7 +67,7 @@ impl Default for Terminal {
 }
 
 impl Observer for Terminal {
-    fn start(&mut self, start: &Start) {
+    fn start(&mut self, start: &StartReport) {
         self.say(&start.data);
         self.say(&format!(
             "{} images to learn from, {} held back ({})",
@@ -85,9 +85,15 @@ impl Observer for Terminal {
             start.parameters, start.tile.input, start.tile.output, start.device
         ));
         if start.steps > 0 {
-            self.say(&format!("goes on after {} steps", start.steps));
+            self.say(&format!("resumed after {} steps", start.steps));
         }
-        if let Kept::Before(model) = &start.kept {
+        if let Some(folder) = &start.unlocked {
+            self.say(&format!(
+                "note: the file system of {} has no locks: let no other unet-train use it meanwhile",
+                folder.display()
+            ));
+        }
+        if let KeptModel::Earlier(model) = &start.kept {
             self.say(&format!(
                 "note: {} stays what it is until a network of this run is validated",
                 model.display()
@@ -95,7 +101,7 @@ impl Observer for Terminal {
         }
     }
 
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &StepReport) {
         let average = self
             .loss
             .map_or(step.loss, |loss| loss + 0.02 * (step.loss - loss));
@@ -136,7 +142,7 @@ mod tests {
     use crate::train::metrics::cells;
 
     #[test]
-    fn the_best_network_is_told_as_its_file_has_it() {
+    fn the_best_network_is_reported_with_the_limits_of_its_file() {
         let limits = Limits {
             threshold: 0.2,
             min_area: Some(16),

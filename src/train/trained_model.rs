@@ -7,28 +7,28 @@ use super::limits::Limits;
 use super::metrics::Scores;
 use super::settings::Settings;
 use super::weights::named;
-use crate::contract::{Contract, Pictures, Training};
+use crate::contract::{Contract, FeatureRanges, Training};
 use crate::onnx::export::{ExportError, Parameters, export};
 
-/// What is known about a network when it is written.
+/// The state of a network's training when it is written.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    /// Images learned from.
+    /// Number of training images.
     pub images: usize,
-    /// What these are like.
-    pub pictures: Pictures,
+    /// Ranges of their features.
+    pub pictures: FeatureRanges,
     /// Steps taken.
     pub steps: usize,
-    /// Where the weights come from that it began with.
+    /// The origin of the weights that the run started from.
     pub before: Option<Box<Training>>,
-    /// What decides which pixels are objects.
+    /// The limits that decide which pixels are objects.
     pub limits: Limits,
-    /// What it is worth by the images held back, where it was judged.
+    /// Scores on the images held back, if it was validated.
     pub scores: Option<Scores>,
 }
 
 impl Progress {
-    /// That of a network of the run at `state` which was judged.
+    /// The state of a validated network of the run at `state`.
     pub fn judged(state: &State, judged: &Judged) -> Self {
         Progress {
             steps: judged.steps,
@@ -38,8 +38,8 @@ impl Progress {
         }
     }
 
-    /// That of the network which the run at `state` has come to. It has the limits of the last validation, and
-    /// scores if nothing was learned since.
+    /// The state of the most recent network of the run. It has the limits of the last validation, and its
+    /// scores if no step was taken since.
     pub fn last(state: &State) -> Self {
         let limits = state.last.map(|judged| judged.verdict.limits);
         let now = state.last.filter(|judged| judged.steps == state.steps);
@@ -54,12 +54,12 @@ impl Progress {
     }
 }
 
-/// The limits of a network as its file has them: the last bias takes the threshold in, so that it is 0.5 there,
+/// The limits of a network as they are in its file: the last bias absorbs the threshold, so that it becomes 0.5,
 /// which moves every other probability, too.
 pub fn in_file(limits: Limits) -> Limits {
     let moved = |core: f32| {
         let score = logit(core) - logit(limits.threshold);
-        // To four digits, as it is shown.
+        // Rounded to four digits, as it is displayed.
         (1e4 / (1.0 + (-score).exp())).round() / 1e4
     };
     Limits {
@@ -76,24 +76,23 @@ pub fn onnx(
     progress: &Progress,
 ) -> Result<Vec<u8>, ExportError> {
     let mut values = values.to_vec();
-    at_one_half(&mut values, progress.limits.threshold);
+    move_threshold_to_half(&mut values, progress.limits.threshold);
     let unet = &settings.unet;
     export(unet, &named(unet, &values), &contract(settings, progress))
 }
 
-/// Lets the bias of the foreground of a network of two classes take in `threshold`: a score that was as
-/// likely as that is as likely as 0.5 now. So the larger score decides, which is what every other program
-/// goes by.
+/// Moves `threshold` to 0.5 by absorbing it in the foreground's bias of a network of two classes. Then the larger
+/// score decides, as in every other program.
 ///
-/// Networks of more classes have no threshold, and stay as they are.
-fn at_one_half(values: &mut [Parameters], threshold: f32) {
+/// Networks of more classes have no threshold and are not changed.
+fn move_threshold_to_half(values: &mut [Parameters], threshold: f32) {
     let last = values.last_mut().map(|layer| &mut layer.bias[..]);
     if let Some([_, foreground]) = last {
         *foreground -= logit(threshold);
     }
 }
 
-/// By how much two scores differ of which the softmax is `probability`.
+/// The difference of two scores whose softmax is `probability`.
 fn logit(probability: f32) -> f32 {
     (probability / (1.0 - probability)).ln()
 }
@@ -127,7 +126,7 @@ fn contract(settings: &Settings, progress: &Progress) -> Contract {
     }
 }
 
-/// To four digits, as many as a few hundred cells can tell.
+/// Rounded to four digits; a few hundred cells don't justify more.
 pub(super) fn rounded(scores: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     let round = |score: f64| (score * 1e4).round() / 1e4;
     scores
@@ -169,7 +168,7 @@ mod tests {
         assert_eq!(in_file(Limits::default()), Limits::default());
     }
 
-    /// Where `make` has put ONNX Runtime, unless the environment names another one.
+    /// ONNX Runtime as `make` installs it, unless the environment names another one.
     fn options() -> Options {
         let mut options = Options::default();
         if std::env::var_os("ORT_DYLIB_PATH").is_none() {
@@ -190,9 +189,9 @@ mod tests {
         };
         let values = initial(&unet, &mut StdRng::seed_from_u64(1));
         let mut moved = values.clone();
-        at_one_half(&mut moved, 0.5);
+        move_threshold_to_half(&mut moved, 0.5);
         assert_eq!(moved, values);
-        at_one_half(&mut moved, 0.2);
+        move_threshold_to_half(&mut moved, 0.2);
         let lead = |values: &[Parameters]| {
             let bias = &values.last().unwrap().bias;
             bias[1] - bias[0]
@@ -205,11 +204,11 @@ mod tests {
         let three = UNet { classes: 3, ..unet };
         let values = initial(&three, &mut StdRng::seed_from_u64(1));
         let mut moved = values.clone();
-        at_one_half(&mut moved, 0.2);
+        move_threshold_to_half(&mut moved, 0.2);
         assert_eq!(moved, values);
     }
 
-    /// ONNX Runtime alone, which also takes several pictures at once.
+    /// A bare session, which also accepts several pictures at once.
     fn session(file: &Path) -> Session {
         let environment = library::environment(&options().library).unwrap();
         let mut builder = Session::builder(&environment).unwrap();
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exported_network_answers_as_the_one_that_learned() {
+    fn the_exported_network_computes_as_the_trained_one() {
         let device = Device::flex();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("model.onnx");

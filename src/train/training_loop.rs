@@ -1,4 +1,4 @@
-//! The steps of a run, with what is kept of them.
+//! The training loop: steps, validations, checkpoints and reports.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use burn::tensor::Device;
 
 use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
 use super::dataset::{Sample, spread};
-use super::divergence::{Diverged, Kept, Sign};
+use super::divergence::{Diverged, KeptModel, Symptom};
 use super::feeder::Feeder;
 use super::learner::Learner;
 use super::log::{Log, StepLine, ValidationLine};
@@ -15,11 +15,11 @@ use super::metrics::Measure;
 use super::network::Scorer;
 use super::random::{Purpose, number};
 use super::replace::{WriteError, replace};
-use super::run::{Observer, Outcome, RunError, Step};
+use super::run::{Observer, Outcome, RunError, StepReport};
 use super::run_folder::RunFolder;
 use super::schedule::learning_rate;
 use super::settings::Settings;
-use super::show::draw_found;
+use super::show::draw_outlines;
 use super::trained_model::{self, Progress};
 use super::validate::{segment, validate};
 use super::{report, weights};
@@ -28,41 +28,45 @@ use crate::onnx::export::Parameters;
 /// Images that the report shows.
 const SAMPLES: usize = 4;
 
-/// A run under way.
-pub struct Learning<'a> {
-    /// What it is told.
+/// A run in progress.
+pub struct TrainingLoop<'a> {
+    /// Its settings.
     pub settings: &'a Settings,
-    /// Where its files are.
+    /// The folder of its files.
     pub folder: RunFolder,
-    /// The network and what changes it.
+    /// The network and its optimizer.
     pub learner: Learner,
-    /// Where it is.
+    /// The device that they are on.
     pub device: Device,
-    /// What networks are judged by.
+    /// The images held back.
     pub validation: Vec<Sample>,
-    /// How they are judged.
+    /// How networks are scored.
     pub measure: Measure,
-    /// How far it is.
+    /// Its progress.
     pub state: State,
     /// The best network so far.
     pub best: Option<Vec<Parameters>>,
-    /// What has happened so far.
+    /// All steps and validations so far.
     pub log: Log,
-    /// Is set to end it after the step at hand.
+    /// Set to stop after the current step.
     pub stop: &'a AtomicBool,
 }
 
-impl Learning<'_> {
-    /// Learns until the budget is used up, no validation is better any more, or it is told to stop. What
-    /// it takes to go on is in the folder from the beginning on.
-    pub fn go(mut self, feeder: &Feeder, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+impl TrainingLoop<'_> {
+    /// Trains until the budget is used up, validations have stopped improving, or `stop` is set. From the start on,
+    /// the folder holds everything needed to resume.
+    pub fn run(
+        mut self,
+        feeder: &Feeder,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, RunError> {
         let start = Instant::now();
         let before = self.state.time;
         self.save()?;
         let mut saved = Instant::now();
         if self.state.best.is_none() && self.state.steps == 0 && self.settings.start_from.is_some()
         {
-            // What it has learned elsewhere may be better than what it makes of it here.
+            // The model that it starts from may be better than anything learned here.
             self.validate(observer)?;
         }
         while !self.state.finished && !self.stop.load(Ordering::Relaxed) {
@@ -80,7 +84,7 @@ impl Learning<'_> {
                 self.state.finished = ends || !patient;
             }
             if self.state.finished {
-                // Before the run is said to be at its end: one that is killed here does its last steps again.
+                // Before the checkpoint says that the run is finished: one that is killed here repeats its last steps.
                 self.report(&self.samples()?)?;
             }
             if validates || saved.elapsed() >= self.settings.checkpoint_every {
@@ -104,7 +108,7 @@ impl Learning<'_> {
         })
     }
 
-    /// One step. `before` is what learning has taken before `start`.
+    /// Makes a step. `before` is the time that learning has taken before `start`.
     fn step(
         &mut self,
         feeder: &Feeder,
@@ -119,7 +123,7 @@ impl Learning<'_> {
         state.steps += 1;
         if !loss.is_finite() {
             let step = state.steps;
-            return Err(self.diverged(Sign::Loss { step, loss }));
+            return Err(self.diverged(Symptom::Loss { step, loss }));
         }
         state.time = before + start.elapsed();
         state.used = self.settings.budget.used(state.steps, state.time);
@@ -129,7 +133,7 @@ impl Learning<'_> {
             learning_rate: rate,
             seconds: state.time.as_secs_f64(),
         });
-        observer.step(&Step {
+        observer.step(&StepReport {
             number: state.steps,
             loss,
             used: state.used,
@@ -138,7 +142,7 @@ impl Learning<'_> {
         Ok(())
     }
 
-    /// Judges the network, and writes it if it is the best so far.
+    /// Validates the network, and writes it if it is the best so far.
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
         let judged = self.judge()?;
         let rank = |judged: &Judged| judged.verdict.scores.rank();
@@ -169,28 +173,29 @@ impl Learning<'_> {
         })
     }
 
-    /// Refuses a network that can't be used any more, though its last loss was a number.
+    /// Refuses a network with weights that are not finite, which it may have though its last loss was.
     fn check(&self) -> Result<(), RunError> {
-        match weights::are_finite(&self.learner.values()) {
-            true => Ok(()),
-            false => Err(self.diverged(Sign::Weights(self.state.steps))),
+        if weights::are_finite(&self.learner.values()) {
+            Ok(())
+        } else {
+            Err(self.diverged(Symptom::Weights(self.state.steps)))
         }
     }
 
-    /// Why the run ends here. Its course is written, for it shows what has gone wrong.
-    fn diverged(&self, sign: Sign) -> RunError {
+    /// The error that ends a diverged run. Log and report are written, for they show what has gone wrong.
+    fn diverged(&self, symptom: Symptom) -> RunError {
         let written = self.write_tables().map_err(RunError::from);
         match written.and_then(|()| self.report(&[])) {
             Err(error) => error,
             Ok(()) => RunError::Diverged(Diverged {
-                sign,
-                kept: Kept::of(&self.state, &self.settings.output),
+                symptom,
+                kept: KeptModel::of(&self.state, &self.settings.output),
             }),
         }
     }
 
-    /// Writes the model, so that there is one, if the run stops before its first validation. What is not
-    /// kept in the checkpoint does not change how it goes on. Random weights are no model, and would replace one.
+    /// Writes a model if the run stops before its first validation. That validation isn't part of the checkpoint, so a
+    /// resumed run is the same as an uninterrupted one. Random weights are no model, and would replace one.
     fn write_first_model(&self) -> Result<(), RunError> {
         match self.state.best {
             None if self.state.steps > 0 => self.write_model(&self.judge()?),
@@ -198,7 +203,7 @@ impl Learning<'_> {
         }
     }
 
-    /// Writes the network as it is.
+    /// Writes the current network as the model.
     fn write_model(&self, judged: &Judged) -> Result<(), RunError> {
         let progress = Progress::judged(&self.state, judged);
         let bytes = trained_model::onnx(self.settings, &self.learner.values(), &progress)?;
@@ -206,7 +211,7 @@ impl Learning<'_> {
         Ok(())
     }
 
-    /// Writes what it takes to go on; the tables first, so that they are never shorter than the run.
+    /// Writes everything needed to resume; the tables first, so that they are never shorter than the run.
     fn save(&self) -> Result<(), RunError> {
         self.check()?;
         self.write_tables()?;
@@ -222,14 +227,14 @@ impl Learning<'_> {
         replace(&folder.validations(), validations.as_bytes())
     }
 
-    /// Writes curves and page; with samples at the end only, since they take their time.
+    /// Writes curves and page; with samples at the end only, since these take a while.
     fn report(&self, samples: &[report::Sample]) -> Result<(), RunError> {
         let model = (&self.settings.name[..], self.settings.unet.classes);
         report::write(&self.folder, model, &self.state, &self.log, samples)?;
         Ok(())
     }
 
-    /// What the best network finds in some of the images held back.
+    /// The predictions of the best network for some of the images held back.
     fn samples(&self) -> Result<Vec<report::Sample>, RunError> {
         let (Some(best), Some(judged)) = (&self.best, self.state.best) else {
             return Ok(Vec::new());
@@ -243,7 +248,7 @@ impl Learning<'_> {
             let objects = truth.judged(found.objects(judged.verdict.limits));
             Ok(report::Sample {
                 name: name.clone(),
-                picture: draw_found(image, &truth.objects(), &objects),
+                picture: draw_outlines(image, &truth.objects(), &objects),
             })
         };
         spread(&self.validation, SAMPLES).map(&mut draw).collect()
@@ -253,7 +258,7 @@ impl Learning<'_> {
         Ok(Checkpoint {
             state: self.state.clone(),
             network: weights::bytes(&self.learner.values()),
-            optimizer: self.learner.memory()?,
+            optimizer: self.learner.optimizer_state()?,
             best: self.best.as_deref().map(weights::bytes),
         })
     }

@@ -1,10 +1,10 @@
-//! Judging a network by images that it does not learn from, as the element would use it: the same
-//! tiles, the same mirrored borders, the same decision, the same objects.
+//! Validates a network on images that it does not learn from, as the element would use it: the same tiles, the same
+//! mirrored borders, the same decision, the same objects.
 
 use serde::{Deserialize, Serialize};
 
-use super::components::{by_class, grown, objects};
-use super::cpu::{BLOCK, Pictures};
+use super::components::{grown_from_cores, objects, with_classes};
+use super::cpu::{BLOCK, InputBatch};
 use super::dataset::Sample;
 use super::limits::{Limits, Tuned, tune};
 use super::metrics::{Measure, Scores, Tally};
@@ -15,24 +15,23 @@ use crate::contract::Activation;
 use crate::tiling::{Blend, Decision, Plan, PlanError, Size, Stitcher, TileSize};
 use crate::unet::UNet;
 
-/// What a network is worth.
+/// The result of a validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The limits that suit it best.
+    /// The limits with the best scores.
     pub limits: Limits,
-    /// Its scores with these.
+    /// The scores with these.
     pub scores: Scores,
 }
 
 impl Verdict {
-    /// What a network is worth that gave these answers, each with what is truly there, with the limits that
-    /// suit it best on them: how sure a network is changes while it learns, and so does the threshold at
-    /// which it is good. What it finds where nobody has judged does not count.
-    pub fn of(answers: &[(Found, &Truth)], measure: Measure) -> Self {
-        let Tuned { limits, .. } = tune(answers, measure);
+    /// The result of a network with these predictions, each with the truth, at the limits with the best scores: the
+    /// confidence of a network changes while it learns, and so does its best threshold. Ignored pixels do not count.
+    pub fn of(predictions: &[(Prediction, &Truth)], measure: Measure) -> Self {
+        let Tuned { limits, .. } = tune(predictions, measure);
         let mut tally = Tally::new(measure);
-        for (found, truth) in answers {
-            let judged = truth.judged(found.objects(limits));
+        for (prediction, truth) in predictions {
+            let judged = truth.judged(prediction.objects(limits));
             tally.add(&truth.objects(), &judged, truth.ignored_pixels());
         }
         let scores = tally.scores();
@@ -40,55 +39,59 @@ impl Verdict {
     }
 }
 
-/// Judges a network, of shape `unet`, by `samples`.
+/// Validates a network of shape `unet` on `samples`.
 pub fn validate(
     unet: &UNet,
     scorer: &mut Scorer,
     samples: &[Sample],
     measure: Measure,
 ) -> Result<Verdict, PlanError> {
-    let mut answers = Vec::with_capacity(samples.len());
+    let mut predictions = Vec::with_capacity(samples.len());
     for Sample { image, truth, .. } in samples {
-        answers.push((segment(unet, scorer, image)?, truth));
+        predictions.push((segment(unet, scorer, image)?, truth));
     }
-    Ok(Verdict::of(&answers, measure))
+    Ok(Verdict::of(&predictions, measure))
 }
 
-/// What a network finds in an image.
+/// The prediction of a network for an image.
 #[derive(Clone, Debug)]
-pub enum Found {
-    /// Of two classes: the probability that a pixel is foreground.
+pub enum Prediction {
+    /// For two classes: the probability that a pixel is foreground.
     Foreground(Plane<f32>),
-    /// Of more classes: the one with the largest score.
+    /// For more classes: the one with the largest score.
     Classes(Plane<u8>),
 }
 
-impl Found {
+impl Prediction {
     /// The class of each pixel.
     pub fn mask(&self, threshold: f32) -> Plane<u8> {
         match self {
-            Found::Foreground(probability) => probability.map(|p| u8::from(p > threshold)),
-            Found::Classes(classes) => classes.clone(),
+            Prediction::Foreground(probability) => probability.map(|p| u8::from(p > threshold)),
+            Prediction::Classes(classes) => classes.clone(),
         }
     }
 
-    /// The objects, one number for each and 0 elsewhere; of more than two classes by [class](by_class).
+    /// The objects, one number for each and 0 elsewhere; of more than two classes by [class](with_classes).
     pub fn objects(&self, limits: Limits) -> Plane<u32> {
         let mask = self.mask(limits.threshold);
         let min_area = limits.min_area.unwrap_or_default();
         let grown = match (self, limits.core_threshold) {
-            (Found::Foreground(probability), Some(core)) => {
-                // A network that finds more than can be numbered is no good in any case.
-                grown(&mask, probability, (min_area, core)).ok()
+            (Prediction::Foreground(probability), Some(core)) => {
+                // A network that finds more objects than can be numbered is useless anyway.
+                grown_from_cores(&mask, probability, (min_area, core)).ok()
             }
             _ => None,
         };
-        grown.unwrap_or_else(|| by_class(objects(&mask, min_area), &mask))
+        grown.unwrap_or_else(|| with_classes(objects(&mask, min_area), &mask))
     }
 }
 
 /// Segments a normalised image, a plane for each channel.
-pub fn segment(unet: &UNet, scorer: &mut Scorer, image: &[Plane<f32>]) -> Result<Found, PlanError> {
+pub fn segment(
+    unet: &UNet,
+    scorer: &mut Scorer,
+    image: &[Plane<f32>],
+) -> Result<Prediction, PlanError> {
     let (height, width) = (image[0].height, image[0].width);
     let tiles = TileSize::Planned {
         max_pixels: MEMORY / (BYTES_PER_CHANNEL * unet.width.max(BLOCK)),
@@ -104,7 +107,7 @@ pub fn segment(unet: &UNet, scorer: &mut Scorer, image: &[Plane<f32>]) -> Result
         let seen = image.iter();
         let seen = seen.flat_map(|channel| channel.mirrored(top, left, plan.outer));
         let seen: Vec<f32> = seen.collect();
-        let scores = scorer.scores(Pictures {
+        let scores = scorer.scores(InputBatch {
             numbers: &seen,
             batch: 1,
             size: (plan.outer.height, plan.outer.width),
@@ -114,16 +117,16 @@ pub fn segment(unet: &UNet, scorer: &mut Scorer, image: &[Plane<f32>]) -> Result
     }
     stitcher.finish(&mut mask.data, Some(&mut probability.data));
     Ok(match unet.classes {
-        2 => Found::Foreground(probability),
-        _ => Found::Classes(mask),
+        2 => Prediction::Foreground(probability),
+        _ => Prediction::Classes(mask),
     })
 }
 
-/// Bytes that the maps of one tile may take.
+/// Most bytes for the maps of a tile.
 const MEMORY: usize = 1 << 30;
 
-/// What they take for each pixel and channel of the first level: six maps and a quarter in single precision,
-/// and all levels below together as much again.
+/// Their bytes for each pixel and channel of the first level: six maps and a quarter in single precision, and all
+/// levels below together as many again.
 const BYTES_PER_CHANNEL: usize = 13 * 4;
 
 #[cfg(test)]

@@ -3,26 +3,26 @@
 use super::distance::squared_distances;
 use super::plane::Plane;
 
-/// What background weighs more or less than w_c(x), the weight of its class.
+/// How the weight of background differs from w_c(x), the weight of its class.
 ///
-/// More is w_0 exp(-(d_1(x) + d_2(x))^2 / (2 sigma^2)), the second term of equation 2 of the paper, with
-/// d_1 and d_2 the distances to the nearest and second nearest cell. Less, as in Freiburg's plugin of
-/// 2019 (Falk et al., Nature Methods 2019): w_c is multiplied by v + (1 - v) exp(-d_1(x)^2 / (2 s^2)),
-/// so that it falls to a share v of it far from all cells.
+/// It is increased by w_0 exp(-(d_1(x) + d_2(x))^2 / (2 sigma^2)), the second term of equation 2 of the paper, with
+/// d_1 and d_2 the distances to the nearest and second nearest cell. It is decreased as in Freiburg's plugin of
+/// 2019 (Falk et al., Nature Methods 2019): w_c is multiplied by v + (1 - v) exp(-d_1(x)^2 / (2 s^2)), which falls
+/// to v far from all cells.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WeightMap {
-    /// w_0: what the narrowest gap between two cells weighs more.
+    /// w_0: the additional weight of the narrowest gap between two cells.
     pub border: f32,
-    /// sigma, in pixels: how wide a gap may be to weigh more.
+    /// sigma, in pixels: up to which width gaps weigh more.
     pub sigma: f32,
     /// v: the share of its weight that background keeps far from all cells; 1 in the paper.
     pub background: f32,
-    /// s, in pixels: how far from cells background still weighs more than that.
+    /// s, in pixels: up to which distance from cells background weighs more than that.
     pub background_sigma: f32,
 }
 
 impl Default for WeightMap {
-    /// That of the paper.
+    /// The weight map of the paper.
     fn default() -> Self {
         WeightMap {
             border: Self::BORDER,
@@ -39,9 +39,9 @@ impl WeightMap {
     /// sigma of the paper, in pixels.
     pub const SIGMA: f32 = 5.0;
 
-    /// What is added to `class_weight`, w_c of the background, at each pixel of `labels`, which
-    /// [`separated`] has been applied to. Cells have a distance of 0 to themselves: the term is smooth
-    /// across their borders, so that it can be interpolated.
+    /// The term to add to `class_weight`, w_c of the background, at each pixel of `labels`, whose cells have to be
+    /// [`separated`]. Cells have a distance of 0 to themselves: the term is smooth across their borders, so that it can
+    /// be interpolated.
     pub fn background_term(&self, labels: &Plane<u32>, class_weight: f32) -> Plane<f32> {
         let term = |[first, second]: [u32; 2]| {
             self.border_term(first, second) + class_weight * (self.share(first) - 1.0)
@@ -74,20 +74,21 @@ impl WeightMap {
         self.background + (1.0 - self.background) * near
     }
 
-    /// Pixels beyond which no distance changes a weight by more than rounding does: there the border term
-    /// is below 1e-7 w_0, and what is left of nearness below 1e-7.
+    /// The distance in pixels beyond which no weight changes by more than rounding does: there the border term is below
+    /// 1e-7 w_0, and the exponential in [`share`](Self::share) below 1e-7.
     fn reach(&self) -> usize {
-        let share = match self.background < 1.0 {
-            true => self.background_sigma,
-            false => 0.0,
+        let share = if self.background < 1.0 {
+            self.background_sigma
+        } else {
+            0.0
         };
         (6.0 * self.sigma.max(share)).ceil() as usize
     }
 }
 
-/// The weight of a pixel, given w_c of all classes, its class and the second term of the formula.
+/// The weight of a pixel, given w_c of all classes, its class and the term of the background.
 ///
-/// That term is for background alone. Nobody knows to the pixel where a narrow gap lies; if the cells
+/// That term applies only to background. Nobody knows to the pixel where a narrow gap lies; if the cells
 /// on both sides weighed as much as the gap, the network would do best to close it.
 pub fn weight_of(class_weights: &[f32], class: u8, border: f32) -> f32 {
     match class {
@@ -96,16 +97,16 @@ pub fn weight_of(class_weights: &[f32], class: u8, border: f32) -> f32 {
     }
 }
 
-/// Weights that give all classes the same say, with a mean of 1 over the pixels, of which `pixels` holds
-/// how many each class has. A class without pixels counts as one of a single pixel.
+/// Class weights that give all classes the same influence, with a mean of 1 over the pixels; `pixels` holds the number
+/// of pixels of each class. A class without pixels counts as one of a single pixel.
 pub fn balanced(pixels: &[usize]) -> Vec<f32> {
     let all: usize = pixels.iter().sum();
     let weight = |count: &usize| all as f32 / (pixels.len() * (*count).max(1)) as f32;
     pixels.iter().map(weight).collect()
 }
 
-/// Gives cells that touch, at an edge or a corner, a gap of background one pixel wide: the one with the
-/// larger number gives up its pixels.
+/// Separates cells that touch, at an edge or a corner, by a gap of background one pixel wide: the one with the
+/// larger number loses its pixels.
 pub fn separated(labels: &Plane<u32>) -> Plane<u32> {
     let mut separated = labels.clone();
     for row in 0..labels.height {
@@ -128,7 +129,7 @@ fn touches_smaller(labels: &Plane<u32>, row: usize, column: usize) -> bool {
     })
 }
 
-/// A squared distance that is not known: farther than was looked for.
+/// A squared distance beyond the reach of the search.
 const FAR: u32 = u32::MAX;
 
 /// For each pixel the squared distances to the nearest and second nearest cell, up to a distance of
@@ -173,7 +174,7 @@ impl Window {
         }
     }
 
-    /// What is true of each pixel in the rectangle.
+    /// The pixels in the rectangle, mapped by `is`.
     fn cut(self, labels: &Plane<u32>, is: impl Fn(u32) -> bool) -> Plane<bool> {
         let rows = (self.top..self.bottom).map(|row| row * labels.width);
         Plane {
@@ -248,7 +249,7 @@ mod tests {
             .collect()
     }
 
-    /// Equation 2 read word by word: all distances from all pixels to all cells.
+    /// Equation 2 taken literally: all distances from all pixels to all cells.
     fn naive(map: &WeightMap, labels: &Plane<u32>, classes: [f32; 2]) -> Vec<f32> {
         let width = labels.width;
         let mut numbers = labels.data.clone();
@@ -357,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn balanced_classes_have_one_say() {
+    fn balanced_classes_have_the_same_influence() {
         assert_eq!(balanced(&[6, 2]), [8.0 / 12.0, 2.0]);
         assert_eq!(balanced(&[6, 2, 4]), [12.0 / 18.0, 2.0, 1.0]);
         assert!(balanced(&[5, 0])[1].is_finite());

@@ -1,4 +1,4 @@
-//! What a network has learned, as plain numbers: weights and biases in the order of [`UNet::layers`].
+//! The parameters of a network as plain numbers: weights and biases in the order of [`UNet::layers`].
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use rand::Rng;
 use rand_distr::{Distribution, Normal};
 
 use crate::onnx::export::Parameters;
-use crate::unet::{Kind, Layer, UNet};
+use crate::unet::{Layer, LayerKind, UNet};
 
-/// Initial values: Gaussian weights with standard deviation sqrt(2 / N), N the incoming nodes of one neuron
-/// (section 3), which keeps the variance of the feature maps near 1; biases are zero.
+/// Initial values: Gaussian weights with standard deviation sqrt(2 / N), where N is the number of incoming nodes of
+/// one neuron (section 3), which keeps the variance of the feature maps near 1; biases are zero.
 pub fn initial(unet: &UNet, rng: &mut impl Rng) -> Vec<Parameters> {
     let mut draw = |layer: Layer| {
         let deviation = (2.0 / incoming(&layer) as f32).sqrt();
@@ -26,9 +26,9 @@ pub fn initial(unet: &UNet, rng: &mut impl Rng) -> Vec<Parameters> {
 /// Nodes that feed one output node of `layer`.
 fn incoming(layer: &Layer) -> usize {
     match layer.kind {
-        Kind::Convolution => 9 * layer.inputs,
+        LayerKind::Convolution => 9 * layer.inputs,
         // With a stride as large as the kernel each output pixel sees one input pixel.
-        Kind::UpConvolution | Kind::Last => layer.inputs,
+        LayerKind::UpConvolution | LayerKind::Last => layer.inputs,
     }
 }
 
@@ -38,17 +38,17 @@ pub fn named(unet: &UNet, values: &[Parameters]) -> BTreeMap<String, Parameters>
     names.zip(values.iter().cloned()).collect()
 }
 
-/// Whether all of them are finite.
+/// Whether all values are finite.
 pub fn are_finite(values: &[Parameters]) -> bool {
     numbers(values).all(|number| number.is_finite())
 }
 
-/// The values as they are kept in files: layer after layer, four bytes a number, the lowest first.
+/// The values in the format of files: layer after layer, four bytes a number, little-endian.
 pub fn bytes(values: &[Parameters]) -> Vec<u8> {
     numbers(values).flat_map(|x| x.to_le_bytes()).collect()
 }
 
-/// The values of a network of this shape that are kept in `bytes`; `None` if they are those of another one.
+/// Reads the values of a network of this shape from `bytes`; `None` if they belong to another shape.
 pub fn from_bytes(unet: &UNet, bytes: &[u8]) -> Option<Vec<Parameters>> {
     let (numbers, rest) = bytes.as_chunks::<4>();
     let mut numbers = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes));
@@ -87,7 +87,7 @@ mod tests {
     };
 
     #[test]
-    fn values_come_back() {
+    fn values_survive_a_round_trip() {
         let values = initial(&UNET, &mut StdRng::seed_from_u64(2));
         let bytes = bytes(&values);
         assert_eq!(from_bytes(&UNET, &bytes), Some(values));

@@ -9,11 +9,11 @@ use gst_base::subclass::base_transform::GenerateOutputSuccess;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
-use super::missing_masks::{Lack, Lacks};
-use super::rows::Target;
-use super::{What, WithoutMask};
+use super::map_output::MapOutput;
+use super::missing_masks::{MissingMask, MissingMasks};
+use super::{OutputMap, WithoutMask};
 use crate::guard::guarded;
-use crate::labels::{MOST_OBJECTS, TooMany};
+use crate::labels::{MOST_OBJECTS, TooManyObjects};
 use crate::lock::lock;
 use crate::mask_meta;
 
@@ -25,27 +25,27 @@ pub struct UNetMask {
 
 #[derive(Clone, Copy, Default)]
 struct Settings {
-    what: What,
+    what: OutputMap,
     without_mask: WithoutMask,
     drop_stale: bool,
 }
 
 #[derive(Default)]
 struct Stream {
-    /// What goes out, as it was asked for at the start.
-    what: Option<What>,
-    target: Option<Target>,
-    lacks: Lacks,
+    /// The output map that was set at the start.
+    what: Option<OutputMap>,
+    output: Option<MapOutput>,
+    missing: MissingMasks,
 }
 
 impl UNetMask {
-    /// What goes out: while frames flow, what was asked for at the start.
-    fn what(&self) -> What {
+    /// The map to output: while frames flow, the one that was set at the start.
+    fn what(&self) -> OutputMap {
         let at_start = lock(&self.stream).what;
         at_start.unwrap_or_else(|| lock(&self.settings).what)
     }
 
-    /// The map that goes out for `frame`, if there is one.
+    /// The map of `frame`, if there is one to output.
     fn map(
         &self,
         frame: &gst::BufferRef,
@@ -58,9 +58,9 @@ impl UNetMask {
             return Ok(None);
         }
         let map = match settings.what {
-            What::Mask => return Ok(Some(mask.mask)),
-            What::Labels => mask.labels.ok_or_else(|| no_labels(mask.objects)),
-            What::Probability => mask.probability.ok_or_else(no_probability),
+            OutputMap::Mask => return Ok(Some(mask.mask)),
+            OutputMap::Labels => mask.labels.ok_or_else(|| no_labels(mask.objects)),
+            OutputMap::Probability => mask.probability.ok_or_else(no_probability),
         };
         match map {
             Ok((map, _)) => Ok(Some(map)),
@@ -71,19 +71,19 @@ impl UNetMask {
         }
     }
 
-    /// What goes out for a frame without a mask that counts.
+    /// The output for a frame without a usable mask.
     fn without_mask(
         &self,
         frame: &gst::BufferRef,
         settings: Settings,
         info: &gst_video::VideoInfo,
     ) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        let lack = match mask_meta::of(frame) {
-            Some(_) => Lack::Stale,
-            None => Lack::None,
+        let missing = match mask_meta::of(frame) {
+            Some(_) => MissingMask::Stale,
+            None => MissingMask::None,
         };
-        let news = lock(&self.stream).lacks.count(lack);
-        if let Some(text) = news {
+        let warning = lock(&self.stream).missing.count(missing);
+        if let Some(text) = warning {
             gst::element_imp_warning!(self, gst::StreamError::WrongType, ("{text}"));
         }
         if settings.without_mask == WithoutMask::Drop {
@@ -94,16 +94,16 @@ impl UNetMask {
             return Ok(GenerateOutputSuccess::Dropped);
         }
         let mut out = gst::Buffer::from_mut_slice(vec![0_u8; info.size()]);
-        take_over(frame, out.make_mut())?;
+        copy_metadata(frame, out.make_mut())?;
         Ok(GenerateOutputSuccess::Buffer(out))
     }
 }
 
-/// Why frames carry no labels, where so many objects were found, if any were looked for.
+/// Why frames carry no labels; `objects` is how many were found, if any were looked for.
 fn no_labels(objects: Option<u32>) -> String {
     match objects.map(|count| count as usize) {
         Some(count) if count > MOST_OBJECTS => {
-            format!("A frame carries no labels: {}", TooMany(count))
+            format!("A frame carries no labels: {}", TooManyObjects(count))
         }
         _ => "The frames carry no labels: set find-objects=true on unetsegment".into(),
     }
@@ -114,8 +114,8 @@ fn no_probability() -> String {
     "The frames carry no probability: set keep-probability=true on unetsegment".into()
 }
 
-/// Times and flags of a frame.
-fn take_over(frame: &gst::BufferRef, out: &mut gst::BufferRef) -> Result<(), gst::FlowError> {
+/// Copies timestamps and flags of a frame.
+fn copy_metadata(frame: &gst::BufferRef, out: &mut gst::BufferRef) -> Result<(), gst::FlowError> {
     let flags = gst::BufferCopyFlags::TIMESTAMPS | gst::BufferCopyFlags::FLAGS;
     frame
         .copy_into(out, flags, ..)
@@ -136,17 +136,17 @@ impl ObjectImpl for UNetMask {
             vec![
                 glib::ParamSpecEnum::builder_with_default("what", default.what)
                     .nick("What")
-                    .blurb("What goes out of what a frame carries")
+                    .blurb("Which map to output")
                     .mutable_ready()
                     .build(),
                 glib::ParamSpecEnum::builder_with_default("without-mask", default.without_mask)
                     .nick("Without mask")
-                    .blurb("What goes out for a frame without a mask, as the first ones of mode=latest")
+                    .blurb("What to output for a frame without a mask, like the first ones of mode=latest")
                     .mutable_playing()
                     .build(),
                 glib::ParamSpecBoolean::builder("drop-stale")
                     .nick("Drop stale")
-                    .blurb("Whether a mask that is older than max-mask-age of unetsegment counts as none")
+                    .blurb("Whether to treat a mask that is older than max-mask-age of unetsegment as missing")
                     .default_value(default.drop_stale)
                     .mutable_playing()
                     .build(),
@@ -186,7 +186,7 @@ impl ElementImpl for UNetMask {
             gst::subclass::ElementMetadata::new(
                 "U-Net mask",
                 "Filter/Video",
-                "Makes the mask that unetsegment has put on a frame a stream of its own",
+                "Outputs the mask that unetsegment has attached to a frame as a stream of its own",
                 "The unetsegment developers",
             )
         });
@@ -228,13 +228,13 @@ impl BaseTransformImpl for UNetMask {
     ) -> Option<gst::Caps> {
         let mut other = caps.clone();
         for structure in other.make_mut().iter_mut() {
-            // They describe the colours and the memory of the other side.
+            // These fields describe the colours and the memory of the other pad.
             structure.remove_fields(["format", "colorimetry", "chroma-site"]);
             if direction == gst::PadDirection::Sink {
                 match self.what() {
-                    What::Mask => structure.set("format", "GRAY8"),
-                    What::Labels => structure.set("format", "GRAY16_LE"),
-                    What::Probability => {
+                    OutputMap::Mask => structure.set("format", "GRAY8"),
+                    OutputMap::Labels => structure.set("format", "GRAY16_LE"),
+                    OutputMap::Probability => {
                         structure.set("format", gst::List::new(["GRAY8", "GRAY16_LE"]));
                     }
                 }
@@ -248,10 +248,10 @@ impl BaseTransformImpl for UNetMask {
 
     fn set_caps(&self, _incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let info = gst_video::VideoInfo::from_caps(outcaps)?;
-        let target = Target::new(info)?;
+        let output = MapOutput::new(info)?;
         let mut stream = lock(&self.stream);
-        stream.target = Some(target);
-        stream.lacks = Lacks::default();
+        stream.output = Some(output);
+        stream.missing = MissingMasks::default();
         Ok(())
     }
 
@@ -259,11 +259,11 @@ impl BaseTransformImpl for UNetMask {
         &self,
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
-        let takes_rows = query
+        let accepts_strides = query
             .find_allocation_meta::<gst_video::VideoMeta>()
             .is_some();
-        if let Some(target) = &mut lock(&self.stream).target {
-            target.takes_rows = takes_rows;
+        if let Some(output) = &mut lock(&self.stream).output {
+            output.accepts_strides = accepts_strides;
         }
         self.parent_decide_allocation(query)
     }
@@ -282,17 +282,17 @@ impl BaseTransformImpl for UNetMask {
             what: self.what(),
             ..*lock(&self.settings)
         };
-        let target = lock(&self.stream).target.clone();
-        let target = target.ok_or(gst::FlowError::NotNegotiated)?;
+        let output = lock(&self.stream).output.clone();
+        let output = output.ok_or(gst::FlowError::NotNegotiated)?;
         let Some(map) = self.map(&frame, settings)? else {
-            return self.without_mask(&frame, settings, &target.info);
+            return self.without_mask(&frame, settings, &output.info);
         };
-        lock(&self.stream).lacks = Lacks::default();
-        let mut out = target.filled(&map, settings.what).map_err(|error| {
+        lock(&self.stream).missing = MissingMasks::default();
+        let mut out = output.buffer(&map, settings.what).map_err(|error| {
             gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
             gst::FlowError::Error
         })?;
-        take_over(&frame, out.make_mut())?;
+        copy_metadata(&frame, out.make_mut())?;
         Ok(GenerateOutputSuccess::Buffer(out))
     }
 

@@ -1,41 +1,41 @@
-//! Frames of which no mask goes out, and what there is to say of many in a row.
+//! Counts frames without a usable mask, and warns about many in a row.
 
-/// Frames in a row after which a warning says so.
-const SUSPICIOUS: u32 = 100;
+/// Frames in a row after which a warning is posted.
+const WARN_AFTER: u32 = 100;
 
-/// Why a frame has no mask that counts.
+/// Why a frame has no usable mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum MissingMask {
     /// It carries none.
     None,
     /// It carries one that is too old.
     Stale,
 }
 
-impl Lack {
-    /// What is to be said of many such frames.
-    fn text(self) -> String {
+impl MissingMask {
+    /// The warning about many such frames.
+    fn warning(self) -> String {
         match self {
-            Lack::None => format!(
-                "{SUSPICIOUS} frames in a row carry no mask: put unetsegment upstream, with nothing in between that scales, crops or rotates frames"
+            MissingMask::None => format!(
+                "{WARN_AFTER} frames in a row carry no mask: put unetsegment upstream, with nothing in between that scales, crops or rotates frames"
             ),
-            Lack::Stale => format!(
-                "{SUSPICIOUS} frames in a row carry a stale mask, which does not count with drop-stale=true: masks are older than max-mask-age of unetsegment allows. Raise that, lower inference-interval, or take a faster network"
+            MissingMask::Stale => format!(
+                "{WARN_AFTER} frames in a row carry a stale mask, which drop-stale=true ignores: masks are older than max-mask-age of unetsegment allows. Raise max-mask-age, lower inference-interval, or use a faster network"
             ),
         }
     }
 }
 
-/// Why the last frames had no mask that counts, and how many in a row for the same reason.
+/// Why the last frames had no usable mask, and how many in a row for the same reason.
 #[derive(Debug, Default)]
-pub struct Lacks(Option<(Lack, u32)>);
+pub struct MissingMasks(Option<(MissingMask, u32)>);
 
-impl Lacks {
-    /// Counts a frame; what is to be said of it and those before, the first time.
-    pub fn count(&mut self, lack: Lack) -> Option<String> {
-        let before = self.0.filter(|(last, _)| *last == lack);
+impl MissingMasks {
+    /// Counts a frame; the warning when it is due.
+    pub fn count(&mut self, missing: MissingMask) -> Option<String> {
+        let before = self.0.filter(|(last, _)| *last == missing);
         let count = before.map_or(0, |(_, count)| count).saturating_add(1);
-        self.0 = Some((lack, count));
-        (count == SUSPICIOUS).then(|| lack.text())
+        self.0 = Some((missing, count));
+        (count == WARN_AFTER).then(|| missing.warning())
     }
 }

@@ -1,6 +1,6 @@
-//! The element `unetmask`: the mask that rides on a frame as a stream of its own.
+//! The element `unetmask`: outputs the mask attached to a frame as a stream of its own.
 //!
-//! One inference serves display and recording:
+//! One inference serves both display and recording:
 //!
 //! ```text
 //! camera ! unetsegment model-file=m.onnx output=none ! tee name=frames
@@ -8,14 +8,14 @@
 //! frames. ! queue ! unetmask ! ...the mask...
 //! ```
 //!
-//! What goes out is the memory that the [meta](crate::mask_meta) holds; nothing is copied but probabilities that are
-//! to have 8 bits, and rows that have to be padded.
+//! The output is the memory of the [meta](crate::mask_meta) itself; only probabilities reduced to 8 bits, and rows that
+//! need padding, are copied.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod imp;
+mod map_output;
 mod missing_masks;
-mod rows;
 
 use gst::prelude::*;
 
@@ -25,9 +25,9 @@ glib::wrapper! {
         @extends gst_base::BaseTransform, gst::Element, gst::Object;
 }
 
-/// Makes the element known to GStreamer.
+/// Registers the element with GStreamer.
 pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    for r#type in [What::static_type(), WithoutMask::static_type()] {
+    for r#type in [OutputMap::static_type(), WithoutMask::static_type()] {
         r#type.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }
     gst::Element::register(
@@ -38,11 +38,11 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     )
 }
 
-/// What goes out of what a frame carries.
+/// The map to output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstUNetMaskWhat")]
 #[repr(u32)]
-pub enum What {
+pub enum OutputMap {
     #[default]
     #[enum_value(name = "The class of each pixel, GRAY8", nick = "mask")]
     Mask,
@@ -58,8 +58,8 @@ pub enum What {
     Probability,
 }
 
-impl What {
-    /// Bytes of a sample as it rides on the frame.
+impl OutputMap {
+    /// Bytes per sample in the meta of the frame.
     const fn bytes(self) -> usize {
         match self {
             Self::Mask => 1,
@@ -68,13 +68,13 @@ impl What {
     }
 }
 
-/// What goes out for a frame without a mask.
+/// The output for a frame without a mask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstUNetMaskWithoutMask")]
 #[repr(u32)]
 pub enum WithoutMask {
     #[default]
-    #[enum_value(name = "Nothing; a gap tells the time", nick = "drop")]
+    #[enum_value(name = "Nothing but a GAP event", nick = "drop")]
     Drop,
     #[enum_value(name = "Background", nick = "empty")]
     Empty,

@@ -1,19 +1,19 @@
-//! When frames come in, by two clocks. That of [`Instant`] stands still on Linux while the machine sleeps: it tells for
-//! how long the element was at work on a frame. The other one goes on and tells how old a mask is: by the first, a mask
-//! from before the sleep would pass for a fresh one.
+//! Arrival times of frames, by two clocks. On Linux, that of [`Instant`] stops while the machine sleeps: it measures
+//! how long the element worked on a frame. The other one keeps running and measures the age of a mask: by the first, a
+//! mask from before the sleep would seem fresh.
 
 use std::time::{Duration, Instant};
 
-/// When a frame came in.
+/// When a frame arrived.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Arrival {
     awake: Instant,
-    /// Time since the machine has started, sleep included, where there is a clock for that.
+    /// Time since boot, including sleep, where there is a clock for that.
     since_boot: Option<Duration>,
 }
 
 impl Arrival {
-    /// Of a frame that comes in now.
+    /// The arrival of a frame that arrives now.
     pub fn now() -> Self {
         Arrival {
             awake: Instant::now(),
@@ -21,15 +21,15 @@ impl Arrival {
         }
     }
 
-    /// Earlier by `time`.
-    pub fn before(self, time: Duration) -> Self {
+    /// The same, earlier by `time`.
+    pub fn earlier_by(self, time: Duration) -> Self {
         Arrival {
             awake: self.awake.checked_sub(time).unwrap_or(self.awake),
             since_boot: self.since_boot.map(|since| since.saturating_sub(time)),
         }
     }
 
-    /// For how long the machine has been awake since then.
+    /// How long the machine has been awake since then.
     pub fn elapsed(self) -> Duration {
         self.awake.elapsed()
     }
@@ -46,7 +46,7 @@ impl Arrival {
 #[cfg(target_os = "linux")]
 fn since_boot() -> Option<Duration> {
     let mut time = std::mem::MaybeUninit::uninit();
-    // SAFETY: it writes a time there, and has done so where it returns 0.
+    // SAFETY: the pointer is valid for a `timespec`, which is initialized if the call returns 0.
     let time: libc::timespec = unsafe {
         match libc::clock_gettime(libc::CLOCK_BOOTTIME, time.as_mut_ptr()) {
             0 => time.assume_init(),
@@ -70,8 +70,8 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn what_slept_is_older_and_was_not_at_work() {
-        let before = Arrival::now().before(40 * MS);
+    fn sleep_adds_to_the_age_and_not_to_the_work() {
+        let before = Arrival::now().earlier_by(40 * MS);
         let sleep = Duration::from_secs(8 * 3600);
         let after = Arrival {
             awake: before.awake + 40 * MS,
@@ -80,19 +80,19 @@ mod tests {
         let slept = after.since_boot.map_or(Duration::ZERO, |_| sleep);
         assert_eq!(after.since(before), 40 * MS + slept);
         assert!(before.elapsed() < sleep);
-        // Nothing is younger than new.
+        // Ages are never negative.
         assert_eq!(before.since(after), Duration::ZERO);
     }
 
     #[test]
-    fn both_clocks_tell_the_same_of_a_machine_that_is_awake() {
+    fn both_clocks_agree_while_the_machine_is_awake() {
         let first = Arrival::now();
         std::thread::sleep(20 * MS);
         let second = Arrival::now();
         assert_eq!(first.since_boot.is_some(), cfg!(target_os = "linux"));
         assert!(second.since(first) >= 20 * MS && first.elapsed() >= 20 * MS);
-        assert_eq!(second.before(5 * MS).since(second), Duration::ZERO);
-        assert_eq!(second.since(second.before(5 * MS)), 5 * MS);
-        assert_eq!(second, second.before(Duration::ZERO));
+        assert_eq!(second.earlier_by(5 * MS).since(second), Duration::ZERO);
+        assert_eq!(second.since(second.earlier_by(5 * MS)), 5 * MS);
+        assert_eq!(second, second.earlier_by(Duration::ZERO));
     }
 }

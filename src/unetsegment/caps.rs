@@ -1,11 +1,11 @@
-//! Which formats go out for which come in.
+//! Which output formats are possible for which input formats, and the other way round.
 
 use once_cell::sync::Lazy;
 
 use super::Output;
 use crate::picture::Format;
 
-/// Formats that an overlay over a grey picture can have, the first preferred.
+/// Formats of an overlay over a grey picture, the first preferred.
 const OVER_GRAY: &[Format] = &[
     Format::Rgba,
     Format::Bgra,
@@ -19,7 +19,7 @@ const MASK: &[Format] = &[Format::Gray8];
 const LABELS: &[Format] = &[Format::Gray16Le];
 const PROBABILITY: &[Format] = &[Format::Gray8, Format::Gray16Le];
 
-/// Caps of both pads: what goes out is a format that can come in, too.
+/// Caps of both pads: every output format is an input format, too.
 pub static TEMPLATE: Lazy<gst::Caps> = Lazy::new(|| {
     let formats = Format::ALL.iter();
     gst_video::VideoCapsBuilder::new()
@@ -27,7 +27,7 @@ pub static TEMPLATE: Lazy<gst::Caps> = Lazy::new(|| {
         .build()
 });
 
-/// The formats that go out when `format` comes in.
+/// The output formats for the input `format`.
 pub fn downstream(output: Output, format: Format) -> Vec<Format> {
     match output {
         Output::Overlay if format.is_gray() => OVER_GRAY.to_vec(),
@@ -38,16 +38,16 @@ pub fn downstream(output: Output, format: Format) -> Vec<Format> {
     }
 }
 
-/// The formats that may come in so that `format` goes out.
+/// The input formats for which `format` can go out.
 fn upstream(output: Output, format: Format) -> Vec<Format> {
-    // The same format first, so that nothing has to be converted.
+    // The same format first, so that upstream need not convert.
     let mut formats = vec![format];
     formats.extend(Format::ALL.into_iter().filter(|other| *other != format));
     formats.retain(|input| downstream(output, *input).contains(&format));
     formats
 }
 
-/// The caps of the other pad that go with `caps` of the pad in `direction`.
+/// The caps of the other pad that are compatible with `caps` of the pad in `direction`.
 pub fn transform(output: Output, direction: gst::PadDirection, caps: &gst::CapsRef) -> gst::Caps {
     let other = match direction {
         gst::PadDirection::Src => upstream,
@@ -76,7 +76,7 @@ pub fn transform(output: Output, direction: gst::PadDirection, caps: &gst::CapsR
     transformed
 }
 
-/// The formats that a structure names, of those that the element has; all of these where it names none.
+/// The formats of a structure that the element supports; all of them if it has no format.
 fn formats(structure: &gst::StructureRef) -> Vec<Format> {
     if let Ok(name) = structure.get::<&str>("format") {
         return Format::from_name(name).into_iter().collect();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_out_can_be_asked_for() {
+    fn downstream_and_upstream_agree() {
         for output in Output::ALL {
             for format in Format::ALL {
                 for out in downstream(output, format) {

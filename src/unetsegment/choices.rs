@@ -1,8 +1,8 @@
-//! Values of the properties that say what counts as an object, and how it is shown.
+//! Values of the properties that define what counts as an object, and how objects are shown.
 
 use crate::labels;
 
-/// Which pixels touch.
+/// Which pixels are neighbours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstUNetSegmentConnectivity")]
 #[repr(u32)]
@@ -23,30 +23,30 @@ impl From<Connectivity> for labels::Connectivity {
     }
 }
 
-/// How objects that touch are told apart.
+/// How touching objects are separated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstUNetSegmentSplit")]
 #[repr(u32)]
 pub enum Split {
     #[default]
-    #[enum_value(name = "As the model says: cores, or not at all", nick = "model")]
+    #[enum_value(name = "As the model says: by cores, or not at all", nick = "model")]
     Model,
     #[enum_value(name = "Not at all", nick = "off")]
     Off,
-    #[enum_value(name = "Where they are narrow", nick = "distance")]
+    #[enum_value(name = "At narrow places", nick = "distance")]
     Distance,
-    #[enum_value(name = "Where the network is less sure of them", nick = "probability")]
+    #[enum_value(name = "Where the network is less certain", nick = "probability")]
     Probability,
     #[enum_value(
-        name = "Each grows from a core that the network is sure of",
+        name = "Each object grows from a core of which the network is certain",
         nick = "cores"
     )]
     Cores,
 }
 
 impl Split {
-    /// What it means for a model that knows, or doesn't, above which probability its objects have cores.
-    pub fn of_model(self, core_threshold: Option<f32>) -> labels::Split {
+    /// The rule for a model, which has cores if it has a `core_threshold`.
+    pub fn resolve(self, core_threshold: Option<f32>) -> labels::Split {
         match (self, core_threshold) {
             (Split::Cores, _) | (Split::Model, Some(_)) => labels::Split::Cores,
             (Split::Off, _) | (Split::Model, None) => labels::Split::Off,
@@ -56,7 +56,7 @@ impl Split {
     }
 }
 
-/// What colours of the overlay mean.
+/// What the colours of the overlay show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstUNetSegmentColorBy")]
 #[repr(u32)]
@@ -68,33 +68,30 @@ pub enum ColorBy {
     )]
     Class,
     #[enum_value(
-        name = "The object, in one of seven colours or of those of palette, which it keeps with track",
+        name = "The object, in one of seven colours or one of palette; it keeps its colour with track",
         nick = "object"
     )]
     Object,
 }
 
-/// What is written on the overlay.
+/// Text on the overlay.
 #[glib::flags(name = "GstUNetSegmentAnnotations")]
 pub enum Annotations {
     #[flags_value(name = "The number of each object", nick = "numbers")]
     NUMBERS = 1 << 0,
     #[flags_value(
-        name = "The classes with their colours, with color-by=class",
+        name = "The classes and their colours, with color-by=class",
         nick = "legend"
     )]
     LEGEND = 1 << 1,
     #[flags_value(
-        name = "A length in micrometres, where pixel-size is known",
+        name = "A scale bar in micrometres, if the pixel size is known",
         nick = "scale-bar"
     )]
     SCALE_BAR = 1 << 2,
-    #[flags_value(
-        name = "How many objects there are, and what they cover",
-        nick = "count"
-    )]
+    #[flags_value(name = "The number of objects, and their coverage", nick = "count")]
     COUNT = 1 << 3,
-    #[flags_value(name = "How old the mask is", nick = "age")]
+    #[flags_value(name = "The age of the mask", nick = "age")]
     AGE = 1 << 4,
 }
 
@@ -104,7 +101,7 @@ impl Default for Annotations {
     }
 }
 
-/// Classes of a mask.
+/// A set of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Classes([u64; 4]);
 
@@ -112,33 +109,33 @@ impl Classes {
     /// Every class.
     pub const ALL: Self = Classes([u64::MAX; 4]);
 
-    /// Whether `class` is one of them.
-    pub fn contain(&self, class: u8) -> bool {
+    /// Whether it contains `class`.
+    pub fn contains(&self, class: u8) -> bool {
         let word = self.0.get(usize::from(class / 64));
         word.is_some_and(|word| word & (1 << (class % 64)) != 0)
     }
 
-    /// Those of them that a model of so many classes does not have, unless it is simply every class.
+    /// Its classes that a model of `count` classes lacks; none if it is [`Classes::ALL`].
     pub fn beyond(&self, count: usize) -> impl Iterator<Item = u8> {
         let named = *self != Self::ALL;
         let is_beyond = move |class: &u8| named && usize::from(*class) >= count;
-        (0..=u8::MAX).filter(move |class| is_beyond(class) && self.contain(*class))
+        (0..=u8::MAX).filter(move |class| is_beyond(class) && self.contains(*class))
     }
 }
 
 impl std::str::FromStr for Classes {
     type Err = String;
 
-    /// Numbers with commas between them; no text, or `all`, are all.
+    /// Numbers separated by commas; an empty text, or `all`, are all.
     fn from_str(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() || text.trim() == "all" {
             return Ok(Self::ALL);
         }
         let mut classes = Classes([0; 4]);
         for number in text.split(',') {
-            // The background is no class that could be shown.
+            // The background can't be shown.
             let class: std::num::NonZeroU8 = number.trim().parse().map_err(|_| {
-                format!("{text:?} is no list of classes: numbers from 1 to 255 with commas between them, such as 1,3, or all")
+                format!("{text:?} is not a list of classes: write numbers from 1 to 255 separated by commas, such as 1,3, or all")
             })?;
             let class = class.get();
             if let Some(word) = classes.0.get_mut(usize::from(class / 64)) {
@@ -154,7 +151,7 @@ impl std::fmt::Display for Classes {
         if *self == Self::ALL {
             return f.write_str("all");
         }
-        let numbers = (0..=u8::MAX).filter(|class| self.contain(*class));
+        let numbers = (0..=u8::MAX).filter(|class| self.contains(*class));
         let numbers: Vec<_> = numbers.map(|class| class.to_string()).collect();
         f.write_str(&numbers.join(","))
     }
@@ -165,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_that_a_model_lacks_are_told_apart() {
+    fn classes_beyond_those_of_a_model_are_found() {
         let beyond = |text: &str, count| {
             let classes: Classes = text.parse().unwrap();
             classes.beyond(count).collect::<Vec<_>>()
@@ -183,7 +180,7 @@ mod tests {
             assert_eq!(text.parse::<Classes>().unwrap().to_string(), text);
         }
         let some: Classes = " 1 , 64".parse().unwrap();
-        assert!(some.contain(1) && some.contain(64) && !some.contain(2) && !some.contain(65));
+        assert!(some.contains(1) && some.contains(64) && !some.contains(2) && !some.contains(65));
         assert_eq!("".parse(), Ok(Classes::ALL));
         for wrong in ["cell", "1;2", "300", "1,,2", "0", "0,1"] {
             assert!(wrong.parse::<Classes>().is_err(), "{wrong}");

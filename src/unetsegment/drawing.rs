@@ -1,21 +1,21 @@
-//! What was found, drawn over the frame: which map of values, in which colours, and what is written on it.
+//! Draws the result over the frame: which map of values, in which colours, and with which text.
 
 use std::time::Duration;
 
 use super::choices::{Annotations, Classes, ColorBy};
-use super::job::{Found, ProcessError};
+use super::job::{ProcessError, Segmentation};
 use super::objects::Objects;
 use super::settings::FrameSettings;
 use super::stream::Stream;
-use crate::picture::annotate::{self, Canvas, Corner, Short};
+use crate::picture::annotate::{self, Canvas, Corner, ShortText};
 use crate::picture::{
     self, Color, DisplayRange, FIRST_INK, Frame, FrameMut, LevelTracker, Levels, Style,
 };
 
-/// Draws overlays. Keeps its working memory.
+/// Draws overlays, and keeps its working memory.
 pub struct Drawer {
     levels: LevelTracker,
-    /// A map that is not the mask as it is.
+    /// The map to draw, if it is not the mask itself.
     map: Vec<u8>,
 }
 
@@ -32,15 +32,15 @@ impl Default for Drawer {
 pub struct Drawing<'a> {
     pub stream: &'a Stream,
     pub settings: &'a FrameSettings,
-    /// What was found, if anything.
-    pub found: Option<&'a Found>,
-    /// How old that is, and whether it is too old.
+    /// The segmentation to show, if there is one.
+    pub found: Option<&'a Segmentation>,
+    /// Its age, and whether it is stale.
     pub age: Option<Duration>,
     pub stale: bool,
 }
 
 impl Drawer {
-    /// Draws over `target` or, where there is a grey `source`, over that into `target`.
+    /// Draws over `target` or, if there is a grey `source`, over that into `target`.
     pub fn draw(
         &mut self,
         drawing: &Drawing,
@@ -61,17 +61,17 @@ impl Drawer {
         let mask = mask.transpose()?;
         let mask = mask.as_ref().map(|mask| mask.as_slice());
         let settings = drawing.settings;
-        let chosen = drawing
+        let selects = drawing
             .found
-            .is_some_and(|found| settings.rules(&found.model.contract).choose());
+            .is_some_and(|found| settings.rules(&found.model.contract).filters_or_splits());
         let plain = settings.color_by == ColorBy::Class
-            && !chosen
+            && !selects
             && settings.annotations.is_empty()
             && settings.show_classes == Classes::ALL;
         let map = match mask {
             Some(mask) if plain && !drawing.stale => mask,
             _ => {
-                self.make_map(drawing, mask, chosen)?;
+                self.make_map(drawing, mask, selects)?;
                 self.map.as_slice()
             }
         };
@@ -80,14 +80,13 @@ impl Drawer {
         Ok(())
     }
 
-    /// Makes the map of what is shown of `mask`, with all that is written on it; where there is more to objects than
-    /// connected pixels, `chosen`, what counts. A stale mask is no more than grey outlines, in a striped frame; where
-    /// there is none, nothing is shown.
+    /// Makes the map to draw for `mask`, including the text; if the rules `selects` or split objects, with those that
+    /// count. A stale mask becomes grey outlines within a striped frame; without a mask only text is shown.
     fn make_map(
         &mut self,
         drawing: &Drawing,
         mask: Option<&[u8]>,
-        chosen: bool,
+        selects: bool,
     ) -> Result<(), ProcessError> {
         let size = drawing.stream.input.size();
         let more = size.area().saturating_sub(self.map.len());
@@ -97,25 +96,26 @@ impl Drawer {
         let settings = drawing.settings;
         if let Some(mask) = mask {
             let objects = drawing.objects();
-            let filled = objects.and_then(Objects::filled).filter(|_| chosen);
+            let filled = objects.and_then(Objects::filled).filter(|_| selects);
             let mask = filled.filter(|_| !drawing.stale).unwrap_or(mask);
             match (drawing.stale, settings.color_by) {
                 (true, _) => picture::mark_stale(mask, size.width, &mut self.map),
                 (false, ColorBy::Class) => {
                     for (value, class) in self.map.iter_mut().zip(mask) {
-                        *value = match settings.show_classes.contain(*class) {
-                            true => *class,
-                            false => 0,
+                        *value = if settings.show_classes.contains(*class) {
+                            *class
+                        } else {
+                            0
                         };
                     }
-                    if let Some(objects) = objects.filter(|_| chosen) {
+                    if let Some(objects) = objects.filter(|_| selects) {
                         picture::keep_objects(&mut self.map, objects.labels(), size.width);
                     }
                 }
                 (false, ColorBy::Object) => {
                     let labels = objects.map_or(&[][..], Objects::labels);
                     for ((value, class), label) in self.map.iter_mut().zip(mask).zip(labels) {
-                        if settings.show_classes.contain(*class) {
+                        if settings.show_classes.contains(*class) {
                             *value = settings.palette.instance_value(u32::from(*label));
                         }
                     }
@@ -133,25 +133,26 @@ impl Drawer {
 }
 
 impl Drawing<'_> {
-    /// The objects of what was found, where they were looked for.
+    /// The objects of the segmentation, if they were found.
     pub fn objects(&self) -> Option<&Objects> {
         self.found?.objects.as_deref()
     }
 
-    /// The stripes of a stale mask hide what is below them; everything else of it is outlines.
+    /// The stripes around a stale mask are opaque; the rest of it is outlines.
     fn style(&self) -> Style {
-        let opacity = match self.stale {
-            true => 1.0,
-            false => self.settings.opacity as f32,
-        };
-        let thickness = match self.settings.outline {
-            Some(pixels) if !self.stale => pixels as usize,
-            _ => Style::default().thickness,
-        };
-        Style { opacity, thickness }
+        if self.stale {
+            return Style {
+                opacity: 1.0,
+                ..Style::default()
+            };
+        }
+        Style {
+            opacity: self.settings.opacity as f32,
+            thickness: self.settings.outline as usize,
+        }
     }
 
-    /// The colour of each value of the map that is no ink.
+    /// The colour of each value of the map that is not ink.
     fn colors(&self) -> [Color; FIRST_INK as usize] {
         let palette = &self.settings.palette;
         std::array::from_fn(|index| {
@@ -175,23 +176,23 @@ impl Drawing<'_> {
             && wanted.contains(Annotations::NUMBERS)
         {
             let shown = objects.list().iter();
-            let shown = shown.filter(|object| self.settings.show_classes.contain(object.class));
+            let shown = shown.filter(|object| self.settings.show_classes.contains(object.class));
             let items = shown.map(|object| (object.number, object.centroid.0, object.centroid.1));
             annotate::numbers(canvas, items);
         }
-        let count = match objects {
-            Some(objects) if wanted.contains(Annotations::COUNT) => Some(Short::new(format_args!(
+        let counted = objects.filter(|_| wanted.contains(Annotations::COUNT));
+        let count = counted.map(|objects| {
+            ShortText::new(format_args!(
                 "{} objects, {:.1} % covered",
                 objects.count(),
                 100.0 * objects.coverage()
-            ))),
-            _ => None,
-        };
-        let age = wanted.contains(Annotations::AGE).then(|| match self.age {
-            Some(age) => Short::new(format_args!("mask {:.2} s old", age.as_secs_f64())),
-            None => Short::new(format_args!("no mask")),
+            ))
         });
-        match [&count, &age].map(|text| text.as_ref().map(Short::as_str)) {
+        let age = wanted.contains(Annotations::AGE).then(|| match self.age {
+            Some(age) => ShortText::new(format_args!("mask {:.2} s old", age.as_secs_f64())),
+            None => ShortText::new(format_args!("no mask")),
+        });
+        match [&count, &age].map(|text| text.as_ref().map(ShortText::as_str)) {
             [Some(count), Some(age)] => annotate::lines(canvas, Corner::TopLeft, &[count, age]),
             [Some(text), None] | [None, Some(text)] => {
                 annotate::line(canvas, Corner::TopLeft, text)
@@ -206,7 +207,7 @@ impl Drawing<'_> {
         let by_class = self.settings.color_by == ColorBy::Class && !self.stale;
         if wanted.contains(Annotations::LEGEND) && by_class {
             let classes = (1..=u8::MAX).zip(contract.classes.iter().skip(1));
-            let shown = classes.filter(|(value, _)| self.settings.show_classes.contain(*value));
+            let shown = classes.filter(|(value, _)| self.settings.show_classes.contains(*value));
             let entries = shown.map(|(value, class)| (class.name.as_str(), value));
             annotate::legend(canvas, Corner::TopRight, entries);
         }

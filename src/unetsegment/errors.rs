@@ -1,4 +1,4 @@
-//! Errors as messages on the bus.
+//! Posts errors as messages on the bus.
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -8,8 +8,8 @@ use super::job::ProcessError;
 use crate::inference::ModelError;
 use crate::segmenter::SegmentError;
 
-/// The error with which a state change fails.
-pub fn start(error: &ModelError) -> gst::ErrorMessage {
+/// The message for an error of the model.
+pub fn model_error(error: &ModelError) -> gst::ErrorMessage {
     let text = sentence(error);
     match error {
         ModelError::Library(_) => gst::error_msg!(gst::LibraryError::Init, ("{text}")),
@@ -33,8 +33,8 @@ pub fn start(error: &ModelError) -> gst::ErrorMessage {
         | ModelError::TooLarge { .. }
         | ModelError::NotOnnx { .. }
         | ModelError::Damaged { .. }
-        | ModelError::Split { .. }
-        | ModelError::External { .. }
+        | ModelError::ExternalDataDenied { .. }
+        | ModelError::BadExternalData { .. }
         | ModelError::Refused { .. }
         | ModelError::Contract { .. }
         | ModelError::Package { .. }
@@ -47,7 +47,7 @@ pub fn start(error: &ModelError) -> gst::ErrorMessage {
 pub fn post(element: &UNetSegment, error: &ProcessError) {
     gst::error!(CAT, imp = element, "{error}");
     let message = match error {
-        ProcessError::Segment(SegmentError::Model(error)) => start(error),
+        ProcessError::Segment(SegmentError::Model(error)) => model_error(error),
         ProcessError::Segment(SegmentError::Space(_)) | ProcessError::Space(_) => {
             gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{}", sentence(error)))
         }
@@ -69,14 +69,14 @@ pub fn post(element: &UNetSegment, error: &ProcessError) {
     element.obj().post_error_message(message);
 }
 
-/// Posts, as a source does, by which answer the stream has ended, where upstream does not hear it.
+/// Posts, as a source does, the flow return with which the stream has ended, if upstream does not receive it.
 pub fn post_flow(element: &UNetSegment, flow: gst::FlowError) {
     if matches!(flow, gst::FlowError::Flushing | gst::FlowError::Eos) {
         // Nothing is wrong.
         return;
     }
     let code = flow as i32;
-    // By this field programs tell it from what has led to it.
+    // By this field applications distinguish it from the error that caused it.
     let details = gst::Structure::builder("details").field("flow-return", code);
     gst::element_imp_error!(
         element,
@@ -87,7 +87,7 @@ pub fn post_flow(element: &UNetSegment, flow: gst::FlowError) {
     );
 }
 
-/// The text of an error, starting as a sentence does.
+/// The text of an error, with a capital at the beginning.
 fn sentence(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
     let mut letters = text.chars();

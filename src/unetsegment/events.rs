@@ -1,4 +1,4 @@
-//! Queries that the element answers, and events that come to it with the frames or past them.
+//! Queries to the element, and events that reach it, in order with the frames or not.
 
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
@@ -10,21 +10,26 @@ use super::messages;
 use super::position::{self, Times};
 
 impl UNetSegment {
-    /// Answers `query`, which came from `direction`; whether it could be answered.
-    pub(super) fn answer(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
+    /// Answers `query`, which came from `direction`. Returns whether it could be answered.
+    pub(super) fn handle_query(
+        &self,
+        direction: gst::PadDirection,
+        query: &mut gst::QueryRef,
+    ) -> bool {
         if direction == gst::PadDirection::Sink && query.is_serialized() {
             self.flow.drain();
         }
         let answered = match query.type_() {
-            gst::QueryType::Position if self.tell_position(query) => true,
+            gst::QueryType::Position if self.answer_position(query) => true,
             gst::QueryType::Caps | gst::QueryType::AcceptCaps => {
                 self.with_one_output(|_| BaseTransformImplExt::parent_query(self, direction, query))
             }
-            // It may begin with agreeing on caps anew.
+            gst::QueryType::Allocation if self.flow.is_flushing() => false,
+            // It may begin with negotiating caps again.
             gst::QueryType::Allocation if direction == gst::PadDirection::Sink => {
                 self.with_one_output(|output| {
-                    // What is wrong there, the next frame meets, too.
-                    let _ = self.follow(output);
+                    // The next frame reports what is wrong there.
+                    let _ = self.apply_output(output);
                     BaseTransformImplExt::parent_query(self, direction, query)
                 })
             }
@@ -37,14 +42,15 @@ impl UNetSegment {
             && let gst::QueryViewMut::Latency(latency) = query.view_mut()
         {
             let (live, min, max) = latency.result();
-            let own = gst::ClockTime::try_from(self.latency.told()).unwrap_or(gst::ClockTime::ZERO);
+            let own = gst::ClockTime::try_from(self.latency.reported());
+            let own = own.unwrap_or(gst::ClockTime::ZERO);
             latency.set(live, min + own, max.map(|max| max + own));
         }
         true
     }
 
-    /// Answers how far the stream has come; whether that is known.
-    fn tell_position(&self, query: &mut gst::QueryRef) -> bool {
+    /// Answers how far the stream has come. Returns whether that is known.
+    fn answer_position(&self, query: &mut gst::QueryRef) -> bool {
         let gst::QueryViewMut::Position(query) = query.view_mut() else {
             return false;
         };
@@ -54,13 +60,13 @@ impl UNetSegment {
                 query.set(time);
                 true
             }
-            // Before the first frame the base class tells where the segment begins.
+            // Before the first frame the base class answers with the start of the segment.
             _ => false,
         }
     }
 
-    /// Takes in an event that comes from upstream, and hands it on.
-    pub(super) fn take_event(&self, event: gst::Event) -> bool {
+    /// Handles an event from upstream, and passes it on.
+    pub(super) fn handle_event(&self, event: gst::Event) -> bool {
         let kind = event.type_();
         match kind {
             gst::EventType::FlushStart => {
@@ -68,26 +74,30 @@ impl UNetSegment {
                 self.loader.interrupt();
             }
             gst::EventType::FlushStop => self.end_flush(),
-            _ if event.is_serialized() => self.meet_in_order(kind),
+            _ if event.is_serialized() => self.handle_serialized(kind),
             _ => (),
         }
         match kind {
-            gst::EventType::Caps => self.with_one_output(|_| self.parent_sink_event(event)),
+            // Where a flush has interrupted them, the base class negotiates them again with the next frame.
+            gst::EventType::Caps => {
+                let negotiated = self.with_one_output(|_| self.parent_sink_event(event));
+                negotiated || self.flow.is_flushing()
+            }
             _ => self.parent_sink_event(event),
         }
     }
 
     fn end_flush(&self) {
-        // None may have begun, and then frames are on their way still.
+        // If none has begun, frames are still on their way.
         self.flow.begin_flush();
         self.loader.resume();
-        self.tell(self.flow.end_flush());
+        self.post(self.flow.end_flush());
         self.position.reset();
-        self.tell_dropped(Times::default());
+        self.post_dropped(Times::default());
     }
 
-    /// Takes in an event of this kind once the frames before it are out, which it may not overtake.
-    fn meet_in_order(&self, kind: gst::EventType) {
+    /// Handles an event of this kind once the frames before it are out, which it may not overtake.
+    fn handle_serialized(&self, kind: gst::EventType) {
         let drained = self.flow.drain();
         if kind == gst::EventType::Segment {
             self.position.reset();
@@ -97,27 +107,27 @@ impl UNetSegment {
             return;
         }
         match kind {
-            // The same caps may come again with it, and what was found in the stream before is not of this one.
-            gst::EventType::StreamStart => self.tell(self.flow.forget()),
+            // The same caps may come again with it, and masks of the stream before do not belong to this one.
+            gst::EventType::StreamStart => self.post(self.flow.forget()),
             gst::EventType::Eos => {
-                self.tell(self.flow.end());
-                self.tell_unheard();
+                self.post(self.flow.end());
+                self.post_unreported();
             }
-            gst::EventType::SegmentDone => self.tell_unheard(),
+            gst::EventType::SegmentDone => self.post_unreported(),
             _ => (),
         }
     }
 
     /// Posts an element message, if there is one.
-    fn tell(&self, message: Option<gst::Structure>) {
+    fn post(&self, message: Option<gst::Structure>) {
         if let Some(message) = message {
             messages::post_structure(&self.obj(), message);
         }
     }
 
-    /// Tells what went wrong with the last frames, where these overlap: upstream hears of it with the next frame, and
-    /// there may be none.
-    fn tell_unheard(&self) {
+    /// Posts what went wrong with the last frames, where these overlap: upstream would hear of it with the next frame,
+    /// and there may be none.
+    fn post_unreported(&self) {
         if let Err(flow) = self.flow.check() {
             errors::post_flow(self, flow);
         }

@@ -1,5 +1,5 @@
-//! The GObject side of `unetsegment`: properties, caps, states. What happens to a frame is in [`super::flow`] and the
-//! stages that it names, what happens to a query or an event in [`super::events`].
+//! The GObject side of `unetsegment`: properties, caps, states. Frames are handled in [`super::flow`] and the stages
+//! that it names, queries and events in [`super::events`].
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,9 +15,9 @@ use super::allocation;
 use super::caps;
 use super::flow::Flow;
 use super::latency::Latency;
-use super::loading::Loader;
+use super::loading::{Loader, Started};
 use super::negotiation::Negotiation;
-use super::passing::OnThreads;
+use super::passing::ElementStages;
 use super::position::{Position, Times};
 use super::properties;
 use super::settings::{FrameSettings, Settings};
@@ -38,16 +38,18 @@ pub struct UNetSegment {
     pub(super) settings: Mutex<Settings>,
     pub(super) flow: Flow,
     pub(super) loader: Loader,
-    /// The caps that were refused last, of both pads, if that was told.
+    /// The settings of the running start, once it has read them.
+    pub(super) started: Mutex<Option<Started>>,
+    /// The caps of both pads that were refused last, if that was reported.
     pub(super) refused: Mutex<Option<[gst::Caps; 2]>>,
-    /// While caps are being agreed on.
+    /// While caps are negotiated.
     pub(super) negotiation: Mutex<Option<Negotiation>>,
-    /// How far the frames that go out have come.
+    /// How far the outgoing frames have come.
     pub(super) position: Position,
     pub(super) latency: Latency,
-    /// Counts the frame that the base class has taken, until that hands it over.
+    /// Counts the frame that the base class holds, until that hands it over.
     entering: Mutex<Option<Inside>>,
-    /// What the base class has to tell of a late frame, until that is counted.
+    /// What the base class reports of a late frame, until that is counted.
     pub(super) late: Mutex<Option<gst::Message>>,
 }
 
@@ -56,17 +58,22 @@ impl UNetSegment {
         lock(&self.settings).frame
     }
 
-    /// Says why tiles may show, where they may.
+    /// Warns that tiles may show, if they may.
     pub(super) fn warn_of_seams(&self, seams: Option<String>) {
         if let Some(text) = seams {
             gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
         }
     }
 
-    /// Takes in how long a frame takes, and tells the pipeline where that changes its latency.
-    pub(super) fn took(&self, time: Duration) {
-        if self.latency.measured(time) {
-            gst::debug!(CAT, imp = self, "latency is now {:?}", self.latency.told());
+    /// Records how long a frame takes, and tells the pipeline if that changes its latency.
+    pub(super) fn record_latency(&self, time: Duration) {
+        if self.latency.record(time) {
+            gst::debug!(
+                CAT,
+                imp = self,
+                "latency is now {:?}",
+                self.latency.reported()
+            );
             let message = gst::message::Latency::builder().src(&*self.obj()).build();
             // It fails only where no pipeline listens.
             let _ = self.obj().post_message(message);
@@ -89,7 +96,7 @@ impl ObjectImpl for UNetSegment {
 
     fn constructed(&self) {
         self.parent_constructed();
-        // Frames that can't be shown in time are not worth the network's.
+        // Frames that can't be shown in time are not worth the time of the network.
         self.obj().set_qos(true);
     }
 
@@ -121,19 +128,27 @@ impl ElementImpl for UNetSegment {
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         if transition == gst::StateChange::PausedToReady {
             // Pads are shut only when no thread works behind them.
-            self.loader.cancel();
             self.flow.begin_flush();
+            self.loader.cancel();
         }
         self.parent_change_state(transition)
     }
 
-    /// Messages about quality of service wait until what they are about is counted.
+    /// QoS messages wait until their frame is counted. The warning of the base class that caps were not negotiated is
+    /// dropped where a flush has interrupted that.
     fn post_message(&self, message: gst::Message) -> bool {
-        if message.type_() == gst::MessageType::Qos {
-            *lock(&self.late) = Some(message);
-            return true;
+        match message.view() {
+            gst::MessageView::Qos(_) => {
+                *lock(&self.late) = Some(message.clone());
+                true
+            }
+            gst::MessageView::Warning(warning)
+                if self.flow.is_flushing() && warning.error().matches(gst::StreamError::Format) =>
+            {
+                true
+            }
+            _ => self.parent_post_message(message),
         }
-        self.parent_post_message(message)
     }
 
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
@@ -141,7 +156,7 @@ impl ElementImpl for UNetSegment {
             gst::subclass::ElementMetadata::new(
                 "U-Net segmentation",
                 "Filter/Analyzer/Video",
-                "Segments microscope video with a U-Net, in tiles that leave no seams; draws the classes or hands them on as a mask",
+                "Segments microscope video with a U-Net, in overlapping tiles; draws the classes or outputs them as a mask",
                 "The unetsegment developers",
             )
         });
@@ -173,10 +188,11 @@ impl BaseTransformImpl for UNetSegment {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let manner = {
             let settings = lock(&self.settings);
-            // Where the element was made by a line of text, there was no bus to hear of it when it was set.
+            // An element that a pipeline description makes had no bus yet when it was set.
             if let Some(reason) = settings.refusal() {
                 return Err(gst::error_msg!(gst::ResourceError::Settings, ("{reason}")));
             }
+            *lock(&self.started) = None;
             let model = &settings.model;
             (model.mode, model.frames_in_flight as usize)
         };
@@ -184,7 +200,7 @@ impl BaseTransformImpl for UNetSegment {
         self.latency.reset();
         self.position.reset();
         *lock(&self.refused) = None;
-        let stages = Arc::new(OnThreads(self.obj().downgrade()));
+        let stages = Arc::new(ElementStages(self.obj().downgrade()));
         self.flow.start(manner, stages).map_err(|error| {
             gst::error_msg!(
                 gst::ResourceError::Failed,
@@ -211,7 +227,7 @@ impl BaseTransformImpl for UNetSegment {
         filter: Option<&gst::Caps>,
     ) -> Option<gst::Caps> {
         let other = caps::transform(self.output(), direction, caps);
-        gst::debug!(CAT, imp = self, "{direction:?} {caps} goes with {other}");
+        gst::debug!(CAT, imp = self, "{direction:?} {caps} becomes {other}");
         Some(match filter {
             Some(filter) => filter.intersect_with_mode(&other, gst::CapsIntersectMode::First),
             None => other,
@@ -244,8 +260,9 @@ impl BaseTransformImpl for UNetSegment {
         decide_query: Option<&gst::query::Allocation>,
         query: &mut gst::query::Allocation,
     ) -> Result<(), gst::LoggableError> {
-        // Where frames go out in the buffers that they came in, it asks downstream, which need not answer.
+        // Where frames are processed in place, it asks downstream, which need not answer.
         let _ = self.parent_propose_allocation(decide_query, query);
+        allocation::remove_crop(query);
         // There, downstream has said how rows may lie.
         if decide_query.is_some() {
             query.add_allocation_meta::<gst_video::VideoMeta>(None);
@@ -255,36 +272,48 @@ impl BaseTransformImpl for UNetSegment {
     }
 
     fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
-        self.answer(direction, query)
+        self.handle_query(direction, query)
     }
 
     fn sink_event(&self, event: gst::Event) -> bool {
-        self.take_event(event)
+        self.handle_event(event)
     }
 
-    /// A change of the output that leaves the caps as they are brings no new caps.
+    /// Applies a change of the output, too: one that leaves the caps as they are brings no new caps.
     fn submit_input_buffer(
         &self,
         is_discont: bool,
         inbuf: gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         let inside = self.flow.enter();
+        if self.flow.is_flushing() {
+            return Err(gst::FlowError::Flushing);
+        }
         let was_in_place = self.obj().is_in_place();
-        let submitted = self.with_one_output(|output| {
-            self.follow(output).map_err(|error| self.fail(&error))?;
+        let submitted: Result<_, gst::FlowError> = self.with_one_output(|output| {
+            let applied = self.apply_output(output);
+            applied.map_err(|error| self.fail(&error))?;
             let submitted = self.parent_submit_input_buffer(is_discont, inbuf)?;
-            self.settle()?;
+            self.ensure_stream()?;
             Ok(submitted)
+        });
+        // To the base class, caps that a flush has interrupted are not negotiated, until its src pad is flushing, too.
+        let submitted = submitted.map_err(|error| {
+            if self.flow.is_flushing() {
+                gst::FlowError::Flushing
+            } else {
+                error
+            }
         })?;
         if self.obj().is_in_place() != was_in_place {
-            // What upstream was told of buffers does not hold any more.
+            // The allocation that upstream was offered is outdated.
             self.obj().reconfigure_sink();
         }
         let inside = if submitted == gst_base::BASE_TRANSFORM_FLOW_DROPPED {
-            // The base class has told that it can't be in time.
-            self.flow.count(Stats::left_out);
+            // The base class has posted that it is late.
+            self.flow.count(Stats::record_late);
             drop(inside);
-            self.tell_late();
+            self.post_late();
             None
         } else {
             Some(inside)
@@ -293,29 +322,29 @@ impl BaseTransformImpl for UNetSegment {
         Ok(submitted)
     }
 
-    /// Frames go out on this thread or, where they overlap, on one of the element's own, and none by the base class.
+    /// The base class lets no frame out: they leave on this thread or, where they overlap, on one of the element's own.
     fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
         let Some(input) = self.take_queued_buffer() else {
             return Ok(GenerateOutputSuccess::NoOutput);
         };
         let inside = lock(&self.entering).take();
         let times = Times::of(&input);
-        let passed = self.pass(input, inside);
-        // A flush tells at its end of what it has thrown away.
+        let passed = self.process(input, inside);
+        // A flush reports at its end what it has thrown away.
         if !matches!(passed, Ok(()) | Err(gst::FlowError::Flushing)) {
-            self.tell_dropped(times);
+            self.post_dropped(times);
         }
         passed.map(|()| GenerateOutputSuccess::NoOutput)
     }
 
-    /// Properties that follow a curve take their value of the frame's time.
+    /// Controlled properties take their value at the frame's time.
     fn before_transform(&self, inbuf: &gst::BufferRef) {
         let segment = self.obj().segment();
         let time = segment
             .downcast_ref::<gst::ClockTime>()
             .and_then(|segment| segment.to_stream_time(inbuf.pts()));
         if let Some(time) = time {
-            // It fails for a curve without a value there; then the property stays as it is.
+            // It fails for a control source without a value there; then the property keeps its own.
             let _ = self.obj().sync_values(time);
         }
     }
@@ -326,11 +355,8 @@ impl BaseTransformImpl for UNetSegment {
         meta: gst::MetaRef<'a, gst::Meta>,
         inbuf: &'a gst::BufferRef,
     ) -> bool {
-        // The size and the place of things stay; what describes the memory or the colours of the
-        // frame that came in does not hold for the one that goes out.
-        match meta.tags_contain_only(&["video", "size", "orientation"]) {
-            true => true,
-            false => self.parent_transform_meta(outbuf, meta, inbuf),
-        }
+        // Sizes and places stay the same; memory and colours may be others.
+        meta.tags_contain_only(&["video", "size", "orientation"])
+            || self.parent_transform_meta(outbuf, meta, inbuf)
     }
 }

@@ -1,25 +1,25 @@
-//! The second stage: the network finds out what is on a frame.
+//! The second stage: the network segments a frame.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::imp::CAT;
-use super::job::{Found, Job, ProcessError};
-use super::likeness::{Likeness, Look};
+use super::job::{Job, ProcessError, Segmentation};
 use super::messages::Seams;
-use super::model::Loaded;
+use super::model_info::ModelInfo;
+use super::picture_check::{PictureCheck, PictureComparison};
 use super::reader;
 use super::stream::Stream;
 use crate::inference::Model;
-use crate::labels::Events;
+use crate::labels::TrackEvents;
 use crate::picture::{self, Format, FrameMut, Normalizer, PlaneMut, Scaling, YuvCoding};
 use crate::segmenter::Segmenter;
 use crate::tiling::{Plan, Size};
 
-/// What is known before the first frame.
+/// Properties of the frames to come that preparing for them has shown.
 pub struct Prepared {
-    /// How long a frame takes, as far as a black one tells.
+    /// How long a frame takes, measured on a black one.
     pub expected_time: Duration,
     /// Why tiles may show, where they may.
     pub seams: Option<String>,
@@ -28,28 +28,28 @@ pub struct Prepared {
 /// A loaded model at work.
 pub struct Inferrer {
     pub segmenter: Segmenter,
-    pub model: Arc<Loaded>,
+    pub model: Arc<ModelInfo>,
     normalizer: Normalizer,
-    checked: Checked,
-    likeness: Likeness,
-    /// Bytes that tiles took at most when that was told last.
-    short: Option<u64>,
+    checked: CheckedSizes,
+    picture_check: PictureCheck,
+    /// The reduced memory of a tile in bytes that was reported last.
+    reported: Option<u64>,
 }
 
 impl Inferrer {
     /// Puts a model to work.
     pub fn new(segmenter: Segmenter) -> Self {
         Inferrer {
-            model: Arc::new(Loaded::of(segmenter.model())),
+            model: Arc::new(ModelInfo::of(segmenter.model())),
             normalizer: Normalizer::new(segmenter.contract().normalization),
             segmenter,
-            checked: Checked::default(),
-            likeness: Likeness::default(),
-            short: None,
+            checked: CheckedSizes::default(),
+            picture_check: PictureCheck::default(),
+            reported: None,
         }
     }
 
-    /// Gets ready for frames of this size: whatever the first one would have to wait for is done here.
+    /// Prepares for frames of this size: everything that the first one would have to wait for is done here.
     pub fn prepare(&mut self, frame: Size) -> Result<Prepared, ProcessError> {
         let plan = self.segmenter.prepare(frame)?;
         let (tiles, halo, outer) = (plan.len(), plan.halo, plan.outer);
@@ -60,18 +60,18 @@ impl Inferrer {
         })
     }
 
-    /// Bytes that tiles take at most since memory lacks, if that is news.
+    /// Most bytes that a tile takes since memory ran short, if that is news.
     pub fn check_memory(&mut self) -> Option<u64> {
-        let short = self.segmenter.short_of_memory();
-        let is_news = std::mem::replace(&mut self.short, short) != short;
-        short.filter(|_| is_news)
+        let memory = self.segmenter.reduced_memory();
+        let is_news = std::mem::replace(&mut self.reported, memory) != memory;
+        memory.filter(|_| is_news)
     }
 
-    /// Compares what was found on the frame of `job` with one run over the whole frame, once for each size.
+    /// Compares the mask of `job` with that of one run over the whole frame, once for each size.
     pub fn check_seams(&mut self, job: &Job) -> Option<Seams> {
         let size = job.stream.input.size();
         let found = job.found.as_ref()?;
-        if !self.checked.is_news(size) {
+        if !self.checked.insert(size) {
             return None;
         }
         let tiles = self.segmenter.prepare(size).map_or(0, Plan::len);
@@ -87,31 +87,31 @@ impl Inferrer {
         })
     }
 
-    /// Looks whether the frame of `job` is like the pictures that the model learned from; what is news of that.
-    pub fn check_pictures(&mut self, job: &Job) -> Result<Option<Look>, ProcessError> {
-        if !self.likeness.is_due(&self.model.contract.pictures) {
+    /// Compares the frame of `job` with the pictures that the model was trained on. Returns the result if it is news.
+    pub fn check_pictures(&mut self, job: &Job) -> Result<Option<PictureComparison>, ProcessError> {
+        if !self.picture_check.is_due(&self.model.contract.pictures) {
             return Ok(None);
         }
         let scaling = self.scaling(job)?;
-        let buffer = job.frame();
-        let bytes = buffer.map_readable()?;
-        let placement = job.stream.input.placement(buffer)?;
-        let frame = job.stream.input.frame(&placement, &bytes)?;
         let contract = &self.model.contract;
         let how = (contract.channels, scaling);
-        Ok(self.likeness.look(&contract.pictures, &frame, how))
+        job.stream.input.with_frame(job.frame(), |frame| {
+            self.picture_check.compare(&contract.pictures, frame, how)
+        })
     }
 
-    /// How many pixels have another class in one run over the whole frame, where that is possible.
-    fn differing(&mut self, job: &Job, found: &Found) -> Result<Option<usize>, ProcessError> {
+    /// How many pixels have another class in one run over the whole frame, if that is possible.
+    fn differing(
+        &mut self,
+        job: &Job,
+        found: &Segmentation,
+    ) -> Result<Option<usize>, ProcessError> {
         let scaling = self.scaling(job)?;
-        let buffer = job.frame();
-        let bytes = buffer.map_readable()?;
-        let placement = job.stream.input.placement(buffer)?;
-        let frame = job.stream.input.frame(&placement, &bytes)?;
         let tiled = found.mask.map_readable()?;
         let mut whole = vec![0; tiled.len()];
-        let possible = self.segmenter.segment_whole(&frame, scaling, &mut whole)?;
+        let possible = job.stream.input.with_frame(job.frame(), |frame| {
+            self.segmenter.segment_whole(frame, scaling, &mut whole)
+        })??;
         let differing = || {
             tiled
                 .iter()
@@ -146,24 +146,19 @@ impl Inferrer {
             self.segmenter.set_threshold(threshold);
         }
         let spent = {
-            let buffer = job.frame();
-            let bytes = buffer.map_readable()?;
-            let placement = stream.input.placement(buffer)?;
-            let frame = stream.input.frame(&placement, &bytes)?;
             // The pool has just handed it out: there is no other reference.
             let mut pixels = mask.make_mut().map_writable()?;
             let map = probability.as_mut().and_then(Arc::get_mut);
-            self.segmenter.segment_scaled(
-                &frame,
-                scaling,
-                &mut pixels,
-                map.map(Vec::as_mut_slice),
-            )?
+            let map = map.map(Vec::as_mut_slice);
+            stream.input.with_frame(job.frame(), |frame| {
+                self.segmenter
+                    .segment_scaled(frame, scaling, &mut pixels, map)
+            })??
         };
         let map = probability.as_ref();
         let map = map.filter(|_| job.settings.keep_probability);
         let samples = map.map(|map| samples(stream, map)).transpose()?;
-        job.found = Some(Found {
+        job.found = Some(Segmentation {
             mask,
             probability,
             samples,
@@ -173,22 +168,22 @@ impl Inferrer {
             timestamp: job.frame().pts(),
             frame: None,
             objects: None,
-            events: Events::default(),
+            events: TrackEvents::default(),
         });
         Ok(())
     }
 }
 
-/// Frames of which sizes were compared with one run over the whole.
+/// Sizes of frames whose seams were checked.
 #[derive(Default)]
-struct Checked(VecDeque<Size>);
+struct CheckedSizes(VecDeque<Size>);
 
-impl Checked {
-    /// Most sizes that are remembered: of more than these, some are compared again.
+impl CheckedSizes {
+    /// Most sizes that are remembered: beyond that, some are checked again.
     const MOST: usize = 256;
 
-    /// Takes in a size; whether it is none of those before.
-    fn is_news(&mut self, size: Size) -> bool {
+    /// Adds a size. Returns whether it is new.
+    fn insert(&mut self, size: Size) -> bool {
         if self.0.contains(&size) {
             return false;
         }
@@ -200,7 +195,7 @@ impl Checked {
     }
 }
 
-/// Probabilities as they ride on frames: as those go out that are asked for in 16 bits.
+/// Probabilities as a frame carries them, in 16 bits like those of `output=probability`.
 fn samples(stream: &Stream, probability: &[f32]) -> Result<gst::Buffer, ProcessError> {
     let Size { width, height } = stream.input.size();
     let mut buffer = stream.wide_map()?;
@@ -216,7 +211,7 @@ fn samples(stream: &Stream, probability: &[f32]) -> Result<gst::Buffer, ProcessE
     Ok(buffer)
 }
 
-/// Why the `tiles` of a frame may show, where they may; they see `halo` pixels beyond what they answer for.
+/// Why the `tiles` of a frame may show, if they may; each sees `halo` pixels around its own.
 fn seams(model: &Model, tiles: usize, halo: Size) -> Option<String> {
     let tiles = Some(tiles).filter(|tiles| *tiles > 1)?;
     let seams = format!("Seams may show where the {tiles} tiles of a frame meet");
@@ -227,7 +222,7 @@ fn seams(model: &Model, tiles: usize, halo: Size) -> Option<String> {
         ));
     }
     let operator = model.survey().global.as_deref()?;
-    (!model.is_described()).then(|| {
+    (!model.carries_contract()).then(|| {
         format!(
             "{seams}: it is not known how far {operator} in this model sees. Raise tile-memory or tile-size until one tile holds a frame"
         )

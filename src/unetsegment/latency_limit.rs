@@ -1,47 +1,47 @@
-//! What is given up so that masks are not late: first the network's rate, then averaging where tiles meet, then how
-//! much tiles overlap.
+//! Reduces rate and quality until masks are in time: first the network's rate, then averaging where tiles meet, then
+//! their overlap.
 
 use std::time::Duration;
 
-/// Frames that are looked at before something changes.
+/// Number of frames that are observed before anything changes.
 const WINDOW: usize = 8;
 
-/// The network sees every N-th frame, and this is the largest N that is chosen here.
-const LARGEST_INTERVAL: u32 = 32;
+/// The largest N that is chosen here; the network sees every N-th frame.
+const MAX_INTERVAL: u32 = 32;
 
-/// Windows that must have been twice as quick as needed before something is taken back.
+/// Number of windows that must be twice as quick as needed before a step is taken back.
 const CALM: u32 = 8;
 
-/// The most of these, after what was taken back had to be given up again.
-const LONGEST_CALM: u32 = 512;
+/// The maximum of that number, which doubles whenever a step that was taken back has to be made again.
+const MAX_CALM: u32 = 512;
 
-/// Watches how late masks are.
+/// Observes the latency of masks, and decides what to reduce.
 #[derive(Debug)]
 pub struct Pace {
-    /// Latency and inference of the last frames.
+    /// Latency and inference time of the latest frames.
     window: [(Duration, Duration); WINDOW],
     seen: usize,
     /// The network sees every N-th frame.
     interval: u32,
-    /// Steps that the segmenter has given up.
+    /// Steps by which the segmenter has reduced quality.
     lowered: u32,
-    /// Whether it has nothing left to give up.
+    /// Whether it has nothing left to reduce.
     exhausted: bool,
-    /// Windows that were quick, and how many of them it takes.
+    /// Consecutive quick windows, and how many of them are needed.
     calm: u32,
     needed: u32,
-    /// Whether the last change took something back.
+    /// Whether the last step took something back.
     raised: bool,
 }
 
-/// What is to change.
+/// A change of rate or quality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The rate has; the network sees fewer frames, or more.
+pub enum PaceStep {
+    /// The rate has changed: the network sees fewer frames, or more.
     Rate,
-    /// The segmenter has to give up something.
+    /// The segmenter has to reduce quality.
     Lower,
-    /// It may take something back.
+    /// The segmenter may take back one reduction.
     Raise,
 }
 
@@ -61,29 +61,29 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The network is to see every N-th frame at most.
+    /// N, where the network is to see at most every N-th frame.
     pub fn interval(&self) -> u32 {
         self.interval
     }
 
-    /// Whether all is given up.
+    /// Whether nothing is left to reduce.
     pub fn is_exhausted(&self) -> bool {
         self.exhausted
     }
 
-    /// Whether anything is given up.
+    /// Whether anything is reduced.
     pub fn is_reduced(&self) -> bool {
         self.interval > 1 || self.lowered > 0
     }
 
-    /// Takes in a frame whose mask was there after `latency`, `inference` of it in the network; what is to change
-    /// so that this is at most `limit`, and that with as little given up as need be.
-    pub fn measured(
+    /// Records a frame whose mask took `latency`, including `inference` in the network. Returns the step that keeps the
+    /// latency below `limit` with as little reduced as possible.
+    pub fn record(
         &mut self,
         latency: Duration,
         inference: Duration,
         limit: Duration,
-    ) -> Option<Change> {
+    ) -> Option<PaceStep> {
         if let Some(place) = self.window.get_mut(self.seen % WINDOW) {
             *place = (latency, inference);
         }
@@ -91,7 +91,7 @@ impl Pace {
         if !self.seen.is_multiple_of(WINDOW) {
             return None;
         }
-        // The middle, so that a single frame that was held up changes nothing.
+        // The median, so that a single slow frame changes nothing.
         let mut window = self.window;
         window.sort_by_key(|(latency, _)| *latency);
         let (latency, inference) = window[WINDOW / 2];
@@ -103,23 +103,24 @@ impl Pace {
         }
     }
 
-    fn slow(&mut self, latency: Duration, inference: Duration) -> Option<Change> {
+    fn slow(&mut self, latency: Duration, inference: Duration) -> Option<PaceStep> {
         if std::mem::take(&mut self.raised) {
-            self.needed = (2 * self.needed).min(LONGEST_CALM);
+            self.needed = (2 * self.needed).min(MAX_CALM);
         }
         // A lower rate shortens the time that frames wait, not that of the network.
         let waiting = latency.saturating_sub(inference);
-        if waiting > inference / 4 && self.interval < LARGEST_INTERVAL {
-            self.interval = (self.interval + self.interval.div_ceil(2)).min(LARGEST_INTERVAL);
-            return Some(Change::Rate);
+        if waiting > inference / 4 && self.interval < MAX_INTERVAL {
+            self.interval = (self.interval + self.interval.div_ceil(2)).min(MAX_INTERVAL);
+            return Some(PaceStep::Rate);
         }
-        (!self.exhausted).then_some(Change::Lower)
+        (!self.exhausted).then_some(PaceStep::Lower)
     }
 
-    fn quick(&mut self, latency: Duration, limit: Duration) -> Option<Change> {
-        self.calm = match 2 * latency < limit {
-            true => self.calm + 1,
-            false => 0,
+    fn quick(&mut self, latency: Duration, limit: Duration) -> Option<PaceStep> {
+        self.calm = if 2 * latency < limit {
+            self.calm + 1
+        } else {
+            0
         };
         if self.calm < self.needed || !self.is_reduced() {
             return None;
@@ -127,27 +128,28 @@ impl Pace {
         self.calm = 0;
         self.raised = true;
         if self.lowered > 0 {
-            return Some(Change::Raise);
+            return Some(PaceStep::Raise);
         }
         self.interval = (2 * self.interval / 3).max(1);
-        Some(Change::Rate)
+        Some(PaceStep::Rate)
     }
 
-    /// Takes in whether the segmenter had something to give up.
-    pub fn lowered(&mut self, was_possible: bool) {
-        match was_possible {
-            true => self.lowered += 1,
-            false => self.exhausted = true,
+    /// Records that the segmenter has reduced quality, or that it had nothing left to reduce.
+    pub fn on_lowered(&mut self, was_possible: bool) {
+        if was_possible {
+            self.lowered += 1;
+        } else {
+            self.exhausted = true;
         }
     }
 
-    /// Takes in that frames are others from now on, of which there may be more to give up.
-    pub fn meet_other_frames(&mut self) {
+    /// Allows further reductions: frames of other caps may have more tiles.
+    pub fn on_caps_changed(&mut self) {
         self.exhausted = false;
     }
 
-    /// Takes in that the segmenter has taken back one step.
-    pub fn raised(&mut self) {
+    /// Records that the segmenter has taken back one reduction.
+    pub fn on_raised(&mut self) {
         self.lowered = self.lowered.saturating_sub(1);
         self.exhausted = false;
     }
@@ -159,13 +161,13 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_millis(100);
 
-    /// What a window of frames changes that take `latency` ms, `inference` of these in the network.
-    fn window(pace: &mut Pace, latency: u64, inference: u64) -> Option<Change> {
+    /// The step after a window of frames that take `latency` ms, `inference` of these in the network.
+    fn window(pace: &mut Pace, latency: u64, inference: u64) -> Option<PaceStep> {
         let (latency, inference) = (
             Duration::from_millis(latency),
             Duration::from_millis(inference),
         );
-        let changes = (0..WINDOW).filter_map(|_| pace.measured(latency, inference, LIMIT));
+        let changes = (0..WINDOW).filter_map(|_| pace.record(latency, inference, LIMIT));
         changes.last()
     }
 
@@ -173,11 +175,11 @@ mod tests {
     fn frames_that_wait_lower_the_rate() {
         let mut pace = Pace::default();
         assert_eq!(window(&mut pace, 90, 40), None);
-        assert_eq!(window(&mut pace, 150, 70), Some(Change::Rate));
+        assert_eq!(window(&mut pace, 150, 70), Some(PaceStep::Rate));
         assert_eq!(pace.interval(), 2);
-        assert_eq!(window(&mut pace, 150, 70), Some(Change::Rate));
+        assert_eq!(window(&mut pace, 150, 70), Some(PaceStep::Rate));
         assert_eq!(pace.interval(), 3);
-        // Held, but not by so much that the rate could rise.
+        // Within the limit, but not by so much that the rate could rise.
         for _ in 0..1000 {
             assert_eq!(window(&mut pace, 80, 70), None);
         }
@@ -185,58 +187,58 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_network_gives_up_quality() {
+    fn a_slow_network_reduces_quality() {
         let mut pace = Pace::default();
         for _ in 0..3 {
-            assert_eq!(window(&mut pace, 170, 150), Some(Change::Lower));
-            pace.lowered(true);
+            assert_eq!(window(&mut pace, 170, 150), Some(PaceStep::Lower));
+            pace.on_lowered(true);
         }
         assert_eq!(pace.interval(), 1);
-        assert_eq!(window(&mut pace, 130, 120), Some(Change::Lower));
-        pace.lowered(false);
+        assert_eq!(window(&mut pace, 130, 120), Some(PaceStep::Lower));
+        pace.on_lowered(false);
         assert!(pace.is_exhausted());
         assert_eq!(window(&mut pace, 130, 120), None);
-        pace.meet_other_frames();
-        assert_eq!(window(&mut pace, 130, 120), Some(Change::Lower));
+        pace.on_caps_changed();
+        assert_eq!(window(&mut pace, 130, 120), Some(PaceStep::Lower));
     }
 
     #[test]
-    fn waiting_that_the_rate_does_not_end_ends_in_quality() {
+    fn quality_is_reduced_if_the_rate_does_not_help() {
         let mut pace = Pace::default();
         let changes: Vec<_> = (0..12).map(|_| window(&mut pace, 300, 50)).collect();
-        assert_eq!(pace.interval(), LARGEST_INTERVAL);
-        assert_eq!(changes[0], Some(Change::Rate));
-        assert_eq!(changes[11], Some(Change::Lower));
+        assert_eq!(pace.interval(), MAX_INTERVAL);
+        assert_eq!(changes[0], Some(PaceStep::Rate));
+        assert_eq!(changes[11], Some(PaceStep::Lower));
     }
 
     #[test]
-    fn what_was_given_up_comes_back_in_the_reverse_order() {
+    fn reductions_are_taken_back_in_reverse_order() {
         let mut pace = Pace::default();
-        assert_eq!(window(&mut pace, 300, 150), Some(Change::Rate));
-        assert_eq!(window(&mut pace, 170, 150), Some(Change::Lower));
-        pace.lowered(true);
+        assert_eq!(window(&mut pace, 300, 150), Some(PaceStep::Rate));
+        assert_eq!(window(&mut pace, 170, 150), Some(PaceStep::Lower));
+        pace.on_lowered(true);
         let mut back = Vec::new();
         for _ in 0..3 * CALM {
             if let Some(change) = window(&mut pace, 40, 30) {
-                if change == Change::Raise {
-                    pace.raised();
+                if change == PaceStep::Raise {
+                    pace.on_raised();
                 }
                 back.push(change);
             }
         }
-        assert_eq!(back, [Change::Raise, Change::Rate]);
+        assert_eq!(back, [PaceStep::Raise, PaceStep::Rate]);
         assert!(!pace.is_reduced());
     }
 
     #[test]
-    fn what_came_back_in_vain_comes_back_later_the_next_time() {
+    fn a_step_that_was_taken_back_in_vain_comes_back_later() {
         let mut pace = Pace::default();
         let mut windows = Vec::new();
         for _ in 0..3 {
-            assert_eq!(window(&mut pace, 170, 150), Some(Change::Lower));
-            pace.lowered(true);
+            assert_eq!(window(&mut pace, 170, 150), Some(PaceStep::Lower));
+            pace.on_lowered(true);
             let quick = (1..).find(|_| window(&mut pace, 40, 30).is_some());
-            pace.raised();
+            pace.on_raised();
             windows.extend(quick);
         }
         assert_eq!(windows, [CALM, 2 * CALM, 4 * CALM]);
@@ -248,7 +250,7 @@ mod tests {
         let ms = Duration::from_millis;
         for number in 0..1000 {
             let latency = if number % 5 == 0 { 500 } else { 60 };
-            assert_eq!(pace.measured(ms(latency), ms(50), LIMIT), None);
+            assert_eq!(pace.record(ms(latency), ms(50), LIMIT), None);
         }
     }
 }

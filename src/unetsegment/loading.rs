@@ -1,5 +1,5 @@
-//! Loading models: the first, and others that take its place while frames flow. These are tried on frames of the size
-//! of now, and come in between two frames.
+//! Loading models: the first, and others that replace it while frames flow. These are tried at the current frame size,
+//! and take over between two frames.
 
 mod opening;
 mod requests;
@@ -9,10 +9,11 @@ use std::path::Path;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 
+use super::OnError;
 use super::errors;
 use super::imp::UNetSegment;
 use super::messages::{self, Swap};
-use super::settings::Settings;
+use super::settings::{ModelSettings, Settings};
 use crate::guard::guarded;
 use crate::inference::{Canceller, ModelError};
 use crate::lock::lock;
@@ -23,56 +24,103 @@ use opening::announce;
 pub use requests::Loader;
 use requests::Request;
 
-/// Why a model that was asked for is not used, though nothing is wrong with it.
+/// Why a model is not used though nothing is wrong with it.
 const OVERTAKEN: &str = "another model-file was set before it was in use";
 
+/// The settings of a start, which hold until the next one.
+pub struct Started {
+    /// The number of the start.
+    generation: u64,
+    settings: ModelSettings,
+}
+
+impl Started {
+    /// What happens when the network fails.
+    pub fn on_error(&self) -> OnError {
+        self.settings.on_error
+    }
+}
+
+/// A request for a model that is to replace the current one.
+pub struct ModelRequest {
+    generation: u64,
+    /// Later ones have larger numbers.
+    number: u64,
+    settings: ModelSettings,
+}
+
 impl UNetSegment {
-    /// Has the model of a start loaded, as the settings are by now: a `model-file` that is set after that is loaded
-    /// beside it.
+    /// Has the model of a start loaded, by the current settings: a `model-file` that is set after that is loaded beside
+    /// it.
     pub fn load_for_start(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = lock(&self.settings).clone();
+        let generation = self.loader.generation();
+        let settings = {
+            let settings = lock(&self.settings);
+            *lock(&self.started) = generation.map(|generation| Started {
+                generation,
+                settings: settings.model.clone(),
+            });
+            settings.model.clone()
+        };
         let opening = Opening::new(self, &settings)
             .map_err(|(error, reason)| gst::error_msg!(error, ("{reason}")))?;
         match self.loader.load_first(self, opening) {
-            Some(Err(error)) => Err(errors::start(&error)),
+            Some(Err(error)) => Err(errors::model_error(&error)),
             Some(Ok(())) | None => Ok(()),
         }
     }
 
-    /// Loads the model that `model-file` was set to while frames flow, as `settings` say.
-    pub fn load_another(&self, settings: &Settings) {
-        let Some(generation) = self.loader.generation() else {
-            // The next start sees it, as if it had been set after the stop.
-            return;
-        };
-        match Opening::new(self, settings) {
+    /// A request for the `model-file` of `settings`, which are locked, with all else as at the start; none if the start
+    /// has not read them yet.
+    pub fn request_model(&self, settings: &Settings) -> Option<ModelRequest> {
+        let started = lock(&self.started);
+        let started = started.as_ref()?;
+        Some(ModelRequest {
+            generation: started.generation,
+            number: self.loader.next_number(),
+            settings: ModelSettings {
+                model_file: settings.model.model_file.clone(),
+                ..started.settings.clone()
+            },
+        })
+    }
+
+    /// Loads the model that `model-file` was set to while frames flow, unless the element was stopped meanwhile: then
+    /// the next start sees it.
+    pub fn load_another(&self, request: ModelRequest) {
+        let ModelRequest {
+            generation,
+            number,
+            settings,
+        } = request;
+        match Opening::new(self, &settings) {
             Ok(opening) => {
-                let overtaken = self.loader.load_next(self, opening, generation);
-                self.tell_overtaken(overtaken);
+                let overtaken = self.loader.load_next(self, (number, opening), generation);
+                self.post_overtaken(overtaken);
             }
             Err((_, reason)) => {
-                let path = settings.model.model_file.clone().unwrap_or_default();
+                let path = settings.model_file.unwrap_or_default();
                 self.refuse(&path, &reason, generation);
             }
         }
     }
 
-    /// Loads what was asked for; whether there was anything.
+    /// Handles the next request. Returns whether there was one.
     fn load_next(&self, generation: u64) -> bool {
         match self.loader.take(generation) {
             Some(Request::OfStart(opening)) => self.load_first(opening, generation),
-            Some(Request::Next(opening)) => self.load_in_place(opening, generation),
+            Some(Request::Next(opening)) => self.load_replacement(opening, generation),
             None => return false,
         }
         true
     }
 
-    /// As [`load_next`](Self::load_next); a panic is an error on the bus, and no thread waits any more for what it
+    /// As [`load_next`](Self::load_next); a panic is an error on the bus, and no thread waits any longer for what it
     /// has ended.
     pub fn load_next_guarded(&self, generation: u64) -> bool {
         let loaded = guarded(self, None, || Some(self.load_next(generation)));
         loaded.unwrap_or_else(|| {
-            self.loader.broken_off(generation);
+            self.loader.on_panicked(generation);
             true
         })
     }
@@ -85,38 +133,38 @@ impl UNetSegment {
         if let Ok(segmenter) = &opened {
             announce(self, segmenter);
         }
-        let begin = || opened.map(|segmenter| self.flow.begin(segmenter, opening));
-        let Some(result) = self.loader.if_of_now(generation, begin) else {
+        let begin = || opened.map(|segmenter| self.flow.set_model(segmenter, opening));
+        let Some(result) = self.loader.if_current(generation, begin) else {
             return;
         };
         if result.is_ok() {
             self.warn_of_classes();
         }
-        let Some((late, untold)) = self.loader.first_done(generation, result) else {
+        let Some((late, unreported)) = self.loader.finish_first(generation, result) else {
             return;
         };
         // One that was cancelled is no fault.
-        if let Some(error) = untold.filter(|_| !canceller.is_cancelled()) {
-            self.post_error_message(errors::start(&error));
+        if let Some(error) = unreported.filter(|_| !canceller.is_cancelled()) {
+            self.post_error_message(errors::model_error(&error));
         } else if late && let Some(model) = self.flow.model() {
             messages::post_swap(&self.obj(), &Swap::Done(&model));
         }
     }
 
-    /// Loads a model that is to take the place of the one of now.
-    fn load_in_place(&self, opening: Opening, generation: u64) {
+    /// Loads a model that is to replace the current one.
+    fn load_replacement(&self, opening: Opening, generation: u64) {
         let canceller = opening.canceller().clone();
         let size = self.frame_size();
         match opened_and_tried(&opening, size, &canceller) {
             Ok(segmenter) => {
                 announce(self, &segmenter);
                 let offer = || self.flow.offer(segmenter, opening);
-                let Some(overtaken) = self.loader.if_of_now(generation, offer) else {
+                let Some(overtaken) = self.loader.if_current(generation, offer) else {
                     return;
                 };
-                self.loader.offered(generation);
+                self.loader.on_offered(generation);
                 self.warn_of_classes();
-                self.tell_overtaken(overtaken.map(|(_, opening)| opening));
+                self.post_overtaken(overtaken.map(|(_, opening)| opening));
             }
             // One that was cancelled is no fault.
             Err(_) if canceller.is_cancelled() => (),
@@ -124,8 +172,7 @@ impl UNetSegment {
         }
     }
 
-    /// Says which classes are to be shown that the newest model does not have. It is in use, or waits for a frame, so
-    /// that it is found when they are set from now on.
+    /// Warns of classes to be shown that the newest model does not have, in use or waiting for a frame.
     pub(super) fn warn_of_classes(&self) {
         let shown = self.frame_settings().show_classes;
         if let Some(model) = self.flow.newest_model() {
@@ -133,7 +180,7 @@ impl UNetSegment {
         }
     }
 
-    /// Size of the frames of now.
+    /// Size of the current frames.
     fn frame_size(&self) -> Option<Size> {
         let caps = self.obj().sink_pad().current_caps()?;
         let info = gst_video::VideoInfo::from_caps(&caps).ok()?;
@@ -143,13 +190,13 @@ impl UNetSegment {
         })
     }
 
-    /// Says that the model in `path` can't be used, and that the one before stays, unless there was another start since
+    /// Reports that the model in `path` can't be used and the current one stays, unless there was another start since
     /// the one of this generation, or a stop.
     fn refuse(&self, path: &Path, reason: &str, generation: u64) {
         let of_start = self.loader.path_of_first();
         let restore = || {
             let mut settings = lock(&self.settings);
-            // The property says what is in use, unless it names a wish that is newer.
+            // The property names the model in use, unless it was set again.
             let named = settings.model.model_file.as_deref();
             if named.unwrap_or(Path::new("")) != path {
                 return false;
@@ -159,7 +206,7 @@ impl UNetSegment {
             settings.model.model_file = Some(in_use);
             true
         };
-        let Some(restored) = self.loader.if_of_now(generation, restore) else {
+        let Some(restored) = self.loader.if_current(generation, restore) else {
             return;
         };
         if restored {
@@ -168,8 +215,8 @@ impl UNetSegment {
         messages::post_swap(&self.obj(), &Swap::Refused { path, reason });
     }
 
-    /// Says of a model that was asked for that another one came before it was in use.
-    fn tell_overtaken(&self, overtaken: Option<Opening>) {
+    /// Reports that a model was not used because another one was set.
+    fn post_overtaken(&self, overtaken: Option<Opening>) {
         if let Some(Opening { path, .. }) = overtaken {
             let refused = Swap::Refused {
                 path: &path,
@@ -209,7 +256,7 @@ mod tests {
     use crate::unetsegment;
 
     #[test]
-    fn a_load_of_the_start_before_is_no_refusal_of_now() {
+    fn a_load_of_an_earlier_start_is_not_refused() {
         gst::init().unwrap();
         let element: unetsegment::UNetSegment = glib::Object::new();
         let bus = gst::Bus::new();
@@ -218,7 +265,7 @@ mod tests {
         let opening = || {
             let mut settings = lock(&imp.settings);
             settings.model.model_file = Some(path.into());
-            let opening = Opening::new(imp, &settings);
+            let opening = Opening::new(imp, &settings.model);
             opening.map_err(|(_, reason)| reason).unwrap()
         };
         imp.loader.begin();
@@ -226,12 +273,12 @@ mod tests {
         // A stop, and another start.
         imp.loader.reset();
         imp.loader.begin();
-        imp.load_in_place(ended, before);
+        imp.load_replacement(ended, before);
         // Nor one that was asked for at that moment.
-        imp.load_in_place(opening(), before);
+        imp.load_replacement(opening(), before);
         assert!(bus.pop().is_none());
         assert_eq!(lock(&imp.settings).model.model_file.as_deref(), Some(path));
-        imp.load_in_place(opening(), imp.loader.generation().unwrap());
+        imp.load_replacement(opening(), imp.loader.generation().unwrap());
         let message = bus.pop_filtered(&[gst::MessageType::Element]);
         let message = message.expect("no refusal");
         let fields = message.structure().unwrap();

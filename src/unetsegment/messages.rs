@@ -1,4 +1,4 @@
-//! What the element tells on the bus.
+//! Messages of the element on the bus.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,29 +7,29 @@ use gst::prelude::*;
 
 use super::UNetSegment;
 use super::choices::Classes;
-use super::likeness::Look;
-use super::model::Loaded;
+use super::model_info::ModelInfo;
 use super::objects::Objects;
+use super::picture_check::PictureComparison;
 use super::settings::FrameSettings;
-use super::trigger::Change;
-use crate::contract::Compared;
-use crate::labels::{Events, MOST_OBJECTS, Object};
+use super::trigger::TriggerEvent;
+use crate::contract::FeatureComparison;
+use crate::labels::{MOST_OBJECTS, Object, TrackEvents};
 use crate::times::nanoseconds;
 
-/// Which frame a message is about.
+/// The frame that a message reports on.
 #[derive(Clone, Copy, Debug)]
-pub struct Occasion {
-    /// Number of the frame since the element started, from 0, as it came in.
+pub struct MessageContext {
+    /// Number of the frame since the element started, from 0, in order of arrival.
     pub frame: u64,
     /// Its timestamp, if it has one.
     pub timestamp: Option<gst::ClockTime>,
-    /// How much earlier the frame came in that the mask was made from.
+    /// How much earlier the frame arrived that the mask was made from.
     pub age: Duration,
-    /// Whether that is too much.
+    /// Whether that is more than `max-mask-age`.
     pub stale: bool,
 }
 
-impl Occasion {
+impl MessageContext {
     fn fields(&self, name: &str) -> gst::structure::Builder {
         let fields = gst::Structure::builder(name)
             .field("frame", self.frame)
@@ -41,29 +41,30 @@ impl Occasion {
     }
 }
 
-/// The element message `unetsegment`: what one frame holds. Its fields are
+/// The element message `unetsegment`, which reports on one frame. Its fields are
 ///
-/// - `frame` (guint64), `timestamp` (guint64, nanoseconds; missing where the frame has none),
+/// - `frame` (guint64), `timestamp` (guint64, nanoseconds; missing if the frame has none),
 /// - `mask-age` (guint64, nanoseconds), `stale` (gboolean, whether that is more than `max-mask-age`),
 /// - `objects` (guint), `coverage` (gdouble, share of the frame that is not background),
 /// - `class-areas` (array of guint64, pixels of each class of the model, the background first),
 /// - with `measure-uncertainty`, `uncertainty` (gdouble, bits),
-/// - with `track`, what has happened since the message before: `births`, `deaths` (arrays of guint), `divisions` (array
-///   of arrays of guint: the object that has divided, and both that it became) and `renumbered` (gboolean, whether
-///   numbers began at 1 again),
+/// - with `track`, the events since the previous message: `births`, `deaths` (arrays of guint), `divisions` (array of
+///   arrays of guint: the object that divided, and the two that it became) and `renumbered` (gboolean, whether
+///   numbering restarted at 1),
 /// - with `post-objects`, `object-list` (array of structures, see [`object`]).
-pub fn report(
-    occasion: &Occasion,
-    (objects, events): (&Objects, &Events),
+pub fn frame_message(
+    context: &MessageContext,
+    (objects, events): (&Objects, &TrackEvents),
     settings: &FrameSettings,
     micrometres: Option<f64>,
 ) -> gst::Structure {
-    let held = objects.held(events);
-    let mut fields = occasion
+    let quantities = objects.quantities(events);
+    let count = u32::try_from(quantities.objects).unwrap_or(u32::MAX);
+    let mut fields = context
         .fields("unetsegment")
-        .field("stale", occasion.stale)
-        .field("objects", u32::try_from(held.objects).unwrap_or(u32::MAX))
-        .field("coverage", held.coverage)
+        .field("stale", context.stale)
+        .field("objects", count)
+        .field("coverage", quantities.coverage)
         .field("class-areas", gst::Array::new(objects.areas()));
     if let Some(bits) = objects.uncertainty() {
         fields = fields.field("uncertainty", bits);
@@ -75,7 +76,7 @@ pub fn report(
             .field("births", gst::Array::new(&events.births))
             .field("deaths", gst::Array::new(&events.deaths))
             .field("divisions", gst::Array::new(divisions))
-            .field("renumbered", events.begun_anew);
+            .field("renumbered", events.renumbered);
     }
     if settings.post_objects {
         let list = objects.list().iter();
@@ -87,8 +88,8 @@ pub fn report(
 
 /// One object: `number`, `class` (guint), `area` (guint64, pixels), `x`, `y` (gdouble, its centroid), `left`, `top`,
 /// `width`, `height` (guint, its bounds), `perimeter` (gdouble, pixels), `circularity` (gdouble, 1 for a disc),
-/// `intensity` (gdouble, mean count of the picture) and, where the size of a pixel is known, `area-um2`, `x-um`,
-/// `y-um` and `perimeter-um` (gdouble).
+/// `intensity` (gdouble, mean count of the picture) and, if the size of a pixel is known, `area-um2`, `x-um`, `y-um` and
+/// `perimeter-um` (gdouble).
 fn object(found: &Object, micrometres: Option<f64>) -> gst::Structure {
     let whole = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let (columns, rows) = (found.columns, found.rows);
@@ -117,29 +118,29 @@ fn object(found: &Object, micrometres: Option<f64>) -> gst::Structure {
     fields.build()
 }
 
-/// The element message `unetsegment-trigger`, when the condition of `trigger` begins to hold, and when it ends or
-/// another one takes its place: `trigger` (gchararray), `active` (gboolean), `value` (gdouble, what was compared),
-/// `frame`, `timestamp` and `mask-age` as in [`report`].
-pub fn triggered(occasion: &Occasion, change: &Change) -> gst::Structure {
-    occasion
+/// The element message `unetsegment-trigger`, for when the condition of `trigger` begins to hold, and when it ends or is
+/// replaced: `trigger` (gchararray), `active` (gboolean), `value` (gdouble, of the quantity that is compared), `frame`,
+/// `timestamp` and `mask-age` as in [`frame_message`].
+pub fn trigger_message(context: &MessageContext, event: &TriggerEvent) -> gst::Structure {
+    context
         .fields("unetsegment-trigger")
-        .field("trigger", change.trigger.to_string())
-        .field("active", change.active)
-        .field("value", change.value)
+        .field("trigger", event.trigger.to_string())
+        .field("active", event.active)
+        .field("value", event.value)
         .build()
 }
 
-/// What became of a `model-file` that was set while the element runs.
+/// The outcome of setting `model-file` while the element runs.
 pub enum Swap<'a> {
     /// Frames are segmented with it from now on.
-    Done(&'a Loaded),
-    /// The model before stays.
+    Done(&'a ModelInfo),
+    /// The previous model stays in use.
     Refused { path: &'a Path, reason: &'a str },
 }
 
 /// Posts an element message named `unetsegment-model` with the fields `model-file` (gchararray), `loaded`
-/// (gboolean), and `model-hash` (gchararray, SHA-256 in hexadecimal digits) where it is loaded or `reason`
-/// (gchararray) where it is not.
+/// (gboolean), and `model-hash` (gchararray, SHA-256 in hexadecimal digits) if it is loaded or `reason`
+/// (gchararray) if it is not.
 pub fn post_swap(element: &UNetSegment, swap: &Swap) {
     let fields = gst::Structure::builder("unetsegment-model");
     let fields = match swap {
@@ -155,73 +156,73 @@ pub fn post_swap(element: &UNetSegment, swap: &Swap) {
     post_structure(element, fields.build());
 }
 
-/// How the mask of tiles differs from that of one run over the whole frame.
+/// Difference between the mask of tiles and that of one run over the whole frame.
 #[derive(Clone, Debug)]
 pub struct Seams {
-    /// How many tiles a frame has.
+    /// Number of tiles in a frame.
     pub tiles: usize,
     /// Pixels of a frame.
     pub pixels: usize,
-    /// How many of them have another class, or why that is not known.
+    /// How many of them differ in class, or why that is unknown.
     pub differing: Result<usize, String>,
 }
 
-/// What is given up so that masks are not late.
-pub struct Paced {
+/// Rate and quality that are left under `max-latency`.
+pub struct PaceReport {
     /// The network sees every N-th frame.
     pub interval: u32,
     /// Whether tiles are averaged where they meet.
     pub averaging: bool,
-    /// How far tiles see beyond what they answer for, in pixels.
+    /// How far tiles see beyond the area that they segment, in pixels.
     pub overlap: usize,
-    /// Whether masks are late all the same.
+    /// Whether masks are late, with nothing left to reduce.
     pub exhausted: bool,
-    /// Whether that is news.
-    pub just_so: bool,
+    /// Whether that is new.
+    pub newly_exhausted: bool,
 }
 
 /// Posts an element message named `unetsegment-latency` with the fields `max-latency` (guint, milliseconds),
-/// `inference-interval` (guint), `averaging` (gboolean), `overlap` (guint, pixels) and `held` (gboolean: false
-/// where nothing is left to give up), and a warning where that is so.
-pub fn post_paced(element: &UNetSegment, paced: &Paced, settings: &FrameSettings) {
+/// `inference-interval` (guint), `averaging` (gboolean), `overlap` (guint, pixels) and `held` (gboolean: false if
+/// nothing is left to reduce), and once a warning if that is so.
+pub fn post_pace(element: &UNetSegment, pace: &PaceReport, settings: &FrameSettings) {
     let limit = settings.max_latency;
     let fields = gst::Structure::builder("unetsegment-latency")
         .field("max-latency", limit)
-        .field("inference-interval", paced.interval)
-        .field("averaging", paced.averaging)
-        .field("overlap", u32::try_from(paced.overlap).unwrap_or(u32::MAX))
-        .field("held", !paced.exhausted);
+        .field("inference-interval", pace.interval)
+        .field("averaging", pace.averaging)
+        .field("overlap", u32::try_from(pace.overlap).unwrap_or(u32::MAX))
+        .field("held", !pace.exhausted);
     post_structure(element, fields.build());
-    if paced.just_so {
+    if pace.newly_exhausted {
         gst::element_warning!(
             element,
             gst::StreamError::Failed,
-            ("Masks take longer than max-latency={limit} allows, and nothing is left to give up: take a smaller network, its form in 8-bit integers, or a graphics card")
+            ("Masks take longer than max-latency={limit} allows, and nothing is left to reduce: use a smaller network, the model in 8-bit integers, or a graphics card")
         );
     }
 }
 
-/// Warns that tiles take no more than so many bytes, because memory lacks for what `tile-memory` allows.
+/// Warns that tiles take at most `memory` bytes, because there is less than `tile-memory` allows.
 pub fn warn_of_memory(element: &UNetSegment, memory: u64) {
     let mebibytes = memory >> 20;
     gst::element_warning!(
         element,
         gst::StreamError::Failed,
-        ("There is less memory than tile-memory allows: frames of this size are cut into tiles that take {mebibytes} MiB at most, and masks take longer")
+        ("There is less memory than tile-memory allows: frames of this size are cut into tiles that take at most {mebibytes} MiB, and masks take longer")
     );
 }
 
-/// Warns that all numbers of objects were given.
+/// Warns that all object numbers have been used.
 pub fn warn_of_numbers(element: &UNetSegment) {
     gst::element_warning!(
         element,
         gst::StreamError::Failed,
-        ("All {MOST_OBJECTS} numbers of objects were given: they begin at 1 again, also for objects that stay. Set min-area, so that specks are not followed. The field renumbered of messages tells when that happens again")
+        ("All {MOST_OBJECTS} object numbers have been used; numbering restarts at 1, also for objects still present. Set min-area, so that specks are not tracked. Messages have renumbered=true whenever this happens again")
     );
 }
 
-/// Warns of classes that are to be `shown` and that `model` does not have, if there are any.
-pub fn warn_of_classes(element: &UNetSegment, model: &Loaded, shown: &Classes) {
+/// Warns about classes that are to be `shown` and that `model` does not have, if any.
+pub fn warn_of_classes(element: &UNetSegment, model: &ModelInfo, shown: &Classes) {
     let classes = &model.contract.classes;
     let unknown = shown.beyond(classes.len());
     let unknown: Vec<_> = unknown.map(|class| class.to_string()).collect();
@@ -235,12 +236,12 @@ pub fn warn_of_classes(element: &UNetSegment, model: &Loaded, shown: &Classes) {
     gst::element_warning!(
         element,
         gst::ResourceError::Settings,
-        ("show-classes={shown}: {name} has no class {unknown}, and nothing is shown of it. Its classes are {known}")
+        ("show-classes={shown}: {name} has no class {unknown}, so nothing is shown for it. Its classes are {known}")
     );
 }
 
-/// Posts an element message named `unetsegment-seams`: `tiles` (guint) of a frame, and, where one run over the whole
-/// frame was possible, `differing` (guint64, pixels of another class than in that run's mask) and `share` (gdouble, of
+/// Posts an element message named `unetsegment-seams`: `tiles` (guint) of a frame and, if one run over the whole frame
+/// was possible, `differing` (guint64, pixels of another class than in that run's mask) and `share` (gdouble, of
 /// all pixels); otherwise `reason` (gchararray).
 pub fn post_seams(element: &UNetSegment, seams: &Seams) {
     let fields = gst::Structure::builder("unetsegment-seams")
@@ -255,33 +256,34 @@ pub fn post_seams(element: &UNetSegment, seams: &Seams) {
 }
 
 /// Posts an element message named `unetsegment-pictures`, when frames begin or cease to look unlike the pictures that
-/// the model learned from: `alike` (gboolean), `timestamp` (guint64, nanoseconds; missing where the frame has none),
-/// and of each trait that was compared an array of its value, and of the smallest and the largest one of the pictures
-/// learned from (gdouble). Where they are unlike a warning says so, too.
-pub fn post_look(
+/// the model was trained on: `alike` (gboolean), `timestamp` (guint64, nanoseconds; missing if the frame has none), and
+/// for each feature that was compared an array of its value, and the smallest and the largest one of the training
+/// pictures (gdouble). If they are unlike, a warning says so, too.
+pub fn post_pictures(
     element: &UNetSegment,
-    model: &Loaded,
-    look: &Look,
+    model: &ModelInfo,
+    comparison: &PictureComparison,
     timestamp: Option<gst::ClockTime>,
 ) {
-    let mut fields = gst::Structure::builder("unetsegment-pictures").field("alike", look.alike);
+    let mut fields =
+        gst::Structure::builder("unetsegment-pictures").field("alike", comparison.alike);
     if let Some(timestamp) = timestamp {
         fields = fields.field("timestamp", timestamp.nseconds());
     }
-    for one in &look.compared {
+    for one in &comparison.features {
         let rounded = |value: f32| (f64::from(value) * 1e4).round() / 1e4;
         let values = [one.value, one.range.0, one.range.1].map(rounded);
-        fields = fields.field(one.which.name(), gst::Array::new(values));
+        fields = fields.field(one.feature.name(), gst::Array::new(values));
     }
     post_structure(element, fields.build());
-    if !look.alike {
-        let unlike = look.compared.iter().filter(|one| one.is_unlike());
-        let unlike: Vec<_> = unlike.map(Compared::to_string).collect();
+    if !comparison.alike {
+        let unlike = comparison.features.iter().filter(|one| one.is_unlike());
+        let unlike: Vec<_> = unlike.map(FeatureComparison::to_string).collect();
         let (model, unlike) = (&model.contract.name, unlike.join("; "));
         gst::element_warning!(
             element,
             gst::StreamError::Failed,
-            ("Frames look unlike the pictures that {model} learned from, and masks may be wrong: {unlike}. Compare focus, magnification and contrast, or train a model on pictures like these; check-pictures=false leaves this check out")
+            ("Frames look unlike the pictures that {model} was trained on, and masks may be wrong: {unlike}. Compare focus, magnification and contrast, or train a model on pictures like these; check-pictures=false turns this check off")
         );
     }
 }

@@ -1,14 +1,13 @@
 //! # unetsegment
 //!
-//! Segments the frames of a video stream with a U-Net, and draws the result over them or hands it on
-//! as a mask.
+//! Segments the frames of a video stream with a U-Net, and draws the result over them or outputs it as a mask.
 //!
 //! ```sh
 //! gst-launch-1.0 videotestsrc pattern=ball ! video/x-raw,format=GRAY8 ! \
 //!     unetsegment model-file=models/nuclei-fluo.onnx ! videoconvert ! autovideosink
 //! ```
 //!
-//! The mask rides on every outgoing frame, whatever `output` says: see [`crate::mask_meta`].
+//! Every outgoing frame carries the mask as a meta, whatever `output` is: see [`crate::mask_meta`].
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
@@ -27,21 +26,21 @@ mod inferrer;
 mod job;
 mod latency;
 mod latency_limit;
-mod likeness;
-mod line;
 mod loading;
 mod messages;
-mod model;
-mod named;
+mod model_info;
 mod negotiation;
 mod objects;
 mod passing;
+mod picture_check;
 mod position;
 mod properties;
+mod property_table;
 mod qos;
 mod reader;
 mod set_property;
 mod settings;
+mod stage_threads;
 mod stats;
 mod stream;
 mod trigger;
@@ -84,7 +83,7 @@ pub fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     )
 }
 
-/// What goes out.
+/// The output of the element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstUNetSegmentOutput")]
 #[repr(u32)]
@@ -98,22 +97,22 @@ pub enum Output {
     #[enum_value(name = "Mask: the class of each pixel, GRAY8", nick = "mask")]
     Mask,
     #[enum_value(
-        name = "Labels: the number of the object of each pixel, GRAY16_LE",
+        name = "Labels: the object number of each pixel, GRAY16_LE",
         nick = "labels"
     )]
     Labels,
     #[enum_value(
-        name = "Probability: that of the foreground, GRAY8 or GRAY16_LE",
+        name = "Probability: of the foreground, GRAY8 or GRAY16_LE",
         nick = "probability"
     )]
     Probability,
     #[enum_value(
-        name = "Uncertainty: the entropy of the foreground's probability in bits, 0 to 1, GRAY8 or GRAY16_LE",
+        name = "Uncertainty: entropy of the foreground probability in bits, 0 to 1, GRAY8 or GRAY16_LE",
         nick = "uncertainty"
     )]
     Uncertainty,
     #[enum_value(
-        name = "None: the frame as it came, the mask as its meta only",
+        name = "None: the frame unchanged, with the mask as a meta only",
         nick = "none"
     )]
     None,
@@ -130,7 +129,7 @@ impl Output {
         Self::None,
     ];
 
-    /// Whether nothing goes out where there is no mask.
+    /// Whether nothing goes out if there is no mask.
     const fn is_map(self) -> bool {
         matches!(
             self,
@@ -138,21 +137,21 @@ impl Output {
         )
     }
 
-    /// Whether it is made of probabilities.
-    const fn is_of_probability(self) -> bool {
+    /// Whether it is computed from probabilities.
+    const fn needs_probability(self) -> bool {
         matches!(self, Self::Probability | Self::Uncertainty)
     }
 }
 
-/// What ONNX Runtime computes on.
+/// Execution provider of ONNX Runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstUNetSegmentExecutionProvider")]
 #[repr(u32)]
 pub enum ExecutionProvider {
     #[default]
-    #[enum_value(name = "The first one that works, a GPU before the CPU", nick = "auto")]
+    #[enum_value(name = "The first one that works, GPUs before the CPU", nick = "auto")]
     Auto,
-    #[enum_value(name = "Processor", nick = "cpu")]
+    #[enum_value(name = "CPU", nick = "cpu")]
     Cpu,
     #[enum_value(name = "NVIDIA CUDA", nick = "cuda")]
     Cuda,
@@ -186,7 +185,7 @@ impl From<ExecutionProvider> for inference::Provider {
     }
 }
 
-/// What happens where tiles meet.
+/// How neighbouring tiles are combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstUNetSegmentBlend")]
 #[repr(u32)]
@@ -197,7 +196,7 @@ pub enum Blend {
     #[enum_value(name = "Overlapping tiles, averaged", nick = "average")]
     Average,
     #[enum_value(
-        name = "Overlapping tiles, their middles weigh most",
+        name = "Overlapping tiles, weighted towards their centres",
         nick = "gaussian"
     )]
     Gaussian,
@@ -219,10 +218,10 @@ impl From<Blend> for tiling::Blend {
 #[repr(u32)]
 pub enum Reuse {
     #[default]
-    #[enum_value(name = "All of every frame", nick = "off")]
+    #[enum_value(name = "Everything, in every frame", nick = "off")]
     Off,
     #[enum_value(
-        name = "Tiles of which anything has changed; the same mask",
+        name = "Tiles in which anything has changed; masks are the same as with off",
         nick = "exact"
     )]
     Exact,
@@ -239,18 +238,18 @@ pub enum Reuse {
 #[repr(u32)]
 pub enum NormalizationMode {
     #[default]
-    #[enum_value(
-        name = "As the model says, z-score where it says nothing",
-        nick = "model"
-    )]
+    #[enum_value(name = "As the model says, else z-score", nick = "model")]
     Model,
     #[enum_value(name = "Mean 0, standard deviation 1", nick = "z-score")]
     ZScore,
     #[enum_value(name = "Percentiles 1 and 99.8 become 0 and 1", nick = "percentile")]
     Percentile,
-    #[enum_value(name = "Smallest and largest value become 0 and 1", nick = "min-max")]
+    #[enum_value(
+        name = "The smallest and largest value become 0 and 1",
+        nick = "min-max"
+    )]
     MinMax,
-    #[enum_value(name = "The values of value-range become 0 and 1", nick = "fixed")]
+    #[enum_value(name = "The limits of value-range become 0 and 1", nick = "fixed")]
     Fixed,
 }
 
@@ -269,7 +268,7 @@ pub enum Mode {
     Latest,
 }
 
-/// What happens when the network fails on a frame.
+/// What to do when the network fails on a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[enum_type(name = "GstUNetSegmentOnError")]
 #[repr(u32)]
@@ -278,7 +277,7 @@ pub enum OnError {
     #[enum_value(name = "The stream ends with an error", nick = "stop")]
     Stop,
     #[enum_value(
-        name = "Frames pass without masks; where masks are all that goes out, nothing does",
+        name = "Frames pass without masks; nothing goes out if output is a mask or map",
         nick = "passthrough"
     )]
     Passthrough,

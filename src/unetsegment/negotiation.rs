@@ -1,4 +1,4 @@
-//! Caps: how they are agreed on while `output` may change, and the stream that begins with them.
+//! Negotiation of caps while `output` may change, and the stream that begins with them.
 
 use std::sync::Arc;
 
@@ -15,24 +15,24 @@ use super::job::ProcessError;
 use super::stream::Stream;
 use crate::lock::lock;
 
-/// Caps are agreed on in many steps, which must not contradict each other when `output` changes between
-/// them: all see the output that there was at the beginning.
+/// Caps are negotiated in many steps, which must not contradict each other when `output` changes between them: all use
+/// its value at the beginning.
 pub struct Negotiation {
     output: Output,
-    /// How many threads are at it: the stream's own, and those that ask what caps there could be.
+    /// How many threads take part: the streaming thread, and those that query caps.
     parties: usize,
 }
 
 impl UNetSegment {
-    /// What goes out: while caps are being agreed on, what it was at the beginning.
+    /// The output; while caps are negotiated, what it was at the beginning.
     pub(super) fn output(&self) -> Output {
         let negotiation = lock(&self.negotiation);
-        let agreed = negotiation.as_ref().map(|negotiation| negotiation.output);
+        let output = negotiation.as_ref().map(|negotiation| negotiation.output);
         drop(negotiation);
-        agreed.unwrap_or_else(|| self.frame_settings().output)
+        output.unwrap_or_else(|| self.frame_settings().output)
     }
 
-    /// Runs `negotiate` with one output from its beginning to its end.
+    /// Runs `negotiate`, which sees one output from its beginning to its end.
     pub(super) fn with_one_output<T>(&self, negotiate: impl FnOnce(Output) -> T) -> T {
         let output = {
             let mut negotiation = lock(&self.negotiation);
@@ -56,9 +56,9 @@ impl UNetSegment {
         result
     }
 
-    /// Begins the stream of the caps that the pads have, where it is another one: others were refused since, or a flush
-    /// came between. Should these follow again, the base class takes them for known, and does not call `set_caps`.
-    pub(super) fn settle(&self) -> Result<(), gst::FlowError> {
+    /// Begins the stream of the pads' caps if it is not the current one: since then other caps were refused, or a flush
+    /// interrupted them. If the same ones follow again, the base class does not call `set_caps`.
+    pub(super) fn ensure_stream(&self) -> Result<(), gst::FlowError> {
         let element = self.obj();
         let caps = [element.sink_pad(), element.src_pad()].map(|pad| pad.current_caps());
         let [Some(incaps), Some(outcaps)] = caps else {
@@ -72,26 +72,23 @@ impl UNetSegment {
         let [incaps, outcaps] = &caps;
         self.begin_stream(incaps, outcaps).map_err(|error| {
             error.log_with_imp(self);
-            match self.flow.is_flushing() {
-                true => gst::FlowError::Flushing,
-                false => gst::FlowError::NotNegotiated,
-            }
+            gst::FlowError::NotNegotiated
         })?;
-        // It was not known whether frames pass in place when the base class looked for buffers.
+        // When the base class decided on buffers, it was not known whether frames are processed in place.
         element.reconfigure_src();
         Ok(())
     }
 
-    /// Lets `output` go out from now on, if the caps allow it as they are. It has to be said before the base class
-    /// looks for buffers, which it takes from downstream only where frames are written anew.
-    pub(super) fn follow(&self, output: Output) -> Result<(), ProcessError> {
-        let in_place = self.flow.with_reader(|reader| reader.follow(output))?;
+    /// Lets `output` go out from now on, if the current caps allow it. To be called before the base class decides on
+    /// buffers: it asks downstream for some unless frames are processed in place.
+    pub(super) fn apply_output(&self, output: Output) -> Result<(), ProcessError> {
+        let in_place = self.flow.with_reader(|reader| reader.set_output(output))?;
         self.obj().set_in_place(in_place);
         Ok(())
     }
 
-    /// Whether downstream takes what goes out with `output`; why not.
-    pub(super) fn is_taken(&self, output: Output) -> Result<(), String> {
+    /// Checks that downstream accepts what goes out with `output`.
+    pub(super) fn check_output(&self, output: Output) -> Result<(), String> {
         let Some(incaps) = self.obj().sink_pad().current_caps() else {
             return Ok(());
         };
@@ -102,20 +99,22 @@ impl UNetSegment {
         }
         let formats = wanted.iter().filter_map(|one| one.value("format").ok());
         let formats: Vec<_> = formats.map(|format| format!("{format:?}")).collect();
-        Err(format!("downstream does not take {}", formats.join(" or ")))
+        Err(format!(
+            "downstream does not accept {}",
+            formats.join(" or ")
+        ))
     }
 
-    /// Takes in that caps are refused; whether they are others than those that were told of last: the same ones come
-    /// again with each frame.
-    fn is_news(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> bool {
+    /// Records that caps are refused. Returns whether they differ from the last ones, which come again with each frame.
+    fn is_new_refusal(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> bool {
         let caps = [incaps.clone(), outcaps.clone()];
         let mut refused = lock(&self.refused);
-        let is_news = refused.as_ref() != Some(&caps);
+        let is_new = refused.as_ref() != Some(&caps);
         *refused = Some(caps);
-        is_news
+        is_new
     }
 
-    /// Begins a stream of the caps that were agreed on; says why where that can't be.
+    /// Begins a stream of the caps that were negotiated.
     pub(super) fn begin_stream(
         &self,
         incaps: &gst::Caps,
@@ -127,18 +126,22 @@ impl UNetSegment {
         if !latest && !self.loader.wait() {
             return Err(gst::loggable_error!(
                 CAT,
-                "there is no model: an error before says why, unless a flush ended the waiting for it"
+                "No model is loaded; see the preceding error, unless a flush interrupted loading"
             ));
         }
         let configured = self
             .flow
             .between_streams(|reader, inferrer, writer, before| {
                 let stream = Arc::new(Stream::new(incaps, outcaps)?);
-                writer.begin_stream(before.as_ref().is_some_and(|(old, _)| stream.goes_on(old)));
+                writer.begin_stream(
+                    before
+                        .as_ref()
+                        .is_some_and(|(old, _)| stream.continues(old)),
+                );
                 let kind = stream.kind(wanted, before.map(|(_, kind)| kind))?;
                 let prepared = inferrer.map(|inferrer| inferrer.prepare(stream.input.size()));
                 let prepared = match prepared.transpose() {
-                    // The first frame meets it again, and goes on as `on-error` says.
+                    // It comes again with the first frame, which follows `on-error`.
                     Err(error) if error.is_fault() => None,
                     prepared => prepared?,
                 };
@@ -156,14 +159,14 @@ impl UNetSegment {
             ));
         };
         let (in_place, prepared) = configured.map_err(|error: ProcessError| {
-            if !error.is_stop() && self.is_news(incaps, outcaps) {
+            if !error.is_stop() && self.is_new_refusal(incaps, outcaps) {
                 errors::post(self, &error);
             }
             gst::loggable_error!(CAT, "{error}")
         })?;
         *lock(&self.refused) = None;
         if let Some(prepared) = prepared {
-            self.took(prepared.expected_time);
+            self.record_latency(prepared.expected_time);
             self.warn_of_seams(prepared.seams);
         }
         self.obj().set_in_place(in_place);

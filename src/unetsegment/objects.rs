@@ -1,49 +1,49 @@
-//! The objects of a mask: found once, and followed from frame to frame.
+//! The objects of a mask: found once, and tracked from frame to frame.
 
 use std::sync::Arc;
 
 use super::Output;
 use super::arrival::Arrival;
-use super::job::{Found, Job, ProcessError};
+use super::job::{Job, ProcessError, Segmentation};
 use super::settings::FrameSettings;
 use super::stream::Stream;
-use super::trigger::Held;
+use super::trigger::Quantities;
 use crate::contract::Channels;
-use crate::labels::{Events, Labelled, Labeller, Object, Rules, Tracker};
+use crate::labels::{LabelledMask, Labeller, Object, ObjectRules, TrackEvents, Tracker};
 use crate::picture;
 
 /// The objects of a mask.
 #[derive(Clone)]
 pub struct Objects {
-    /// What they were found by.
+    /// How they were found.
     basis: Basis,
     /// Share of the frame that is not background.
     coverage: f64,
     /// Pixels of each class of the model.
     areas: Vec<u64>,
-    /// Mean entropy of a pixel in bits, where it is measured.
+    /// Mean entropy of a pixel in bits, if it is measured.
     uncertainty: Option<f64>,
-    labelled: Labelled,
+    labelled: LabelledMask,
     labels: Option<gst::Buffer>,
-    /// How many there are where they are more than labels.
+    /// Their number if there are more than labels.
     too_many: Option<usize>,
 }
 
-/// What objects are found by: of the same, nothing else would come out.
+/// The mask and settings that objects are found by: the same ones give the same objects.
 #[derive(Clone, Copy, PartialEq)]
 pub struct Basis {
-    /// When the frame came in whose mask it is.
+    /// When the frame of the mask arrived.
     arrived: Arrival,
-    rules: Rules,
+    rules: ObjectRules,
     measures: bool,
     measures_uncertainty: bool,
     tracks: bool,
-    /// Whether it is an error if there are more than labels.
+    /// Whether more objects than labels are an error.
     needs_labels: bool,
 }
 
 impl Basis {
-    pub fn of(found: &Found, kind: Output, settings: &FrameSettings) -> Self {
+    pub fn of(found: &Segmentation, kind: Output, settings: &FrameSettings) -> Self {
         Basis {
             arrived: found.arrived,
             rules: settings.rules(&found.model.contract),
@@ -55,36 +55,37 @@ impl Basis {
     }
 }
 
-/// Finds objects, mask by mask in the order of their frames.
+/// Finds objects, mask by mask in frame order.
 #[derive(Default)]
 pub struct Finder {
     labeller: Labeller,
     tracker: Tracker,
-    /// What the frames are of whose objects are followed, and their stream.
+    /// The scene and the stream of the frames whose objects are tracked.
     scene: Option<(u64, Arc<Stream>)>,
-    /// When the frame came in of the mask whose objects were followed last.
-    followed: Option<Arrival>,
-    /// What was found last.
+    /// When the frame of the mask arrived whose objects were tracked last.
+    tracked: Option<Arrival>,
+    /// The objects that were found last.
     last: Option<Arc<Objects>>,
-    /// All that was found, with its room: what no frame shows any more is written anew.
-    rooms: Vec<Arc<Objects>>,
-    /// Whether it was told that numbers begin anew.
-    told: bool,
+    /// All objects that were allocated: those that no frame shows any more are reused.
+    pool: Vec<Arc<Objects>>,
+    /// Whether it was reported that numbering restarts.
+    reported: bool,
 }
 
 impl Finder {
-    /// Finds the objects of the mask of `job`, where it wants them, unless they were found already, by the same rules
-    /// and with the same measures. Returns whether their numbers begin anew for the first time.
+    /// Finds the objects of the mask of `job`, if it wants them, unless they were found already, by the same rules and
+    /// with the same measures. Returns whether their numbering restarts for the first time.
     ///
     /// # Errors
-    /// If they are more than labels can tell apart, where these go out.
+    ///
+    /// If there are more than labels, where labels go out.
     pub fn find(&mut self, job: &mut Job) -> Result<bool, ProcessError> {
-        self.meet(job);
+        self.reset_on_new_scene(job);
         let Some(found) = &job.found else {
             return Ok(false);
         };
         let contract = &found.model.contract;
-        // One that was found when less was asked for is not shown.
+        // One from a time when less was wanted is not shown.
         if !found.maps().serve(job.kind, &job.settings, contract) {
             return Ok(false);
         }
@@ -92,11 +93,11 @@ impl Finder {
             let (objects, events) = self.objects(job, found)?;
             (Some(objects), events)
         } else {
-            // Those that come when they are wanted again are others.
-            self.tracker.lose_sight();
-            (None, Events::default())
+            // When objects are wanted again, they are new ones.
+            self.tracker.forget_objects();
+            (None, TrackEvents::default())
         };
-        let is_news = events.begun_anew && !std::mem::replace(&mut self.told, true);
+        let is_news = events.renumbered && !std::mem::replace(&mut self.reported, true);
         if let Some(found) = &mut job.found {
             found.objects = objects;
             found.events = events;
@@ -104,58 +105,58 @@ impl Finder {
         Ok(is_news)
     }
 
-    /// Forgets the objects where the frame of `job` is of another scene or another stream than those before.
-    fn meet(&mut self, job: &Job) {
+    /// Forgets all objects if the frame of `job` belongs to another scene or stream than those before.
+    fn reset_on_new_scene(&mut self, job: &Job) {
         let scene = self.scene.replace((job.scene, job.stream.clone()));
-        let goes_on = scene.is_some_and(|(scene, stream)| {
-            let same = Arc::ptr_eq(&stream, &job.stream) || job.stream.goes_on(&stream);
+        let continues = scene.is_some_and(|(scene, stream)| {
+            let same = Arc::ptr_eq(&stream, &job.stream) || job.stream.continues(&stream);
             scene == job.scene && same
         });
-        if !goes_on {
+        if !continues {
             self.tracker.reset();
-            self.followed = None;
+            self.tracked = None;
             self.last = None;
         }
     }
 
-    /// The objects of `found`, which is the mask of `job`, and what has happened to them since the mask before.
+    /// The objects of `found`, the segmentation of `job`, and their events since the previous mask.
     fn objects(
         &mut self,
         job: &Job,
-        found: &Found,
-    ) -> Result<(Arc<Objects>, Events), ProcessError> {
+        found: &Segmentation,
+    ) -> Result<(Arc<Objects>, TrackEvents), ProcessError> {
         let basis = Basis::of(found, job.kind, &job.settings);
         if let Some(last) = self.last.as_ref().filter(|last| last.basis == basis) {
-            // With an older mask once more nothing is born.
-            return Ok((last.clone(), Events::default()));
+            // The same mask again has no events.
+            return Ok((last.clone(), TrackEvents::default()));
         }
-        // Should it fail, nothing was found.
+        // In case it fails.
         self.last = None;
-        let mut room = self.room(basis);
-        let objects = Arc::make_mut(&mut room);
+        let mut shared = self.unused(basis);
+        let objects = Arc::make_mut(&mut shared);
         objects.basis = basis;
         let events = self.fill(objects, job, found)?;
-        self.rooms.push(room.clone());
-        self.last = Some(room.clone());
-        Ok((room, events))
+        self.pool.push(shared.clone());
+        self.last = Some(shared.clone());
+        Ok((shared, events))
     }
 
-    /// Room for objects: that of earlier ones which no frame shows any more, or new room.
-    fn room(&mut self, basis: Basis) -> Arc<Objects> {
-        let free = |room: &Arc<Objects>| Arc::strong_count(room) == 1;
-        match self.rooms.iter().position(free) {
-            Some(at) => self.rooms.swap_remove(at),
+    /// Objects to overwrite: earlier ones that no frame shows any more, or new ones.
+    fn unused(&mut self, basis: Basis) -> Arc<Objects> {
+        let is_unused = |objects: &Arc<Objects>| Arc::strong_count(objects) == 1;
+        match self.pool.iter().position(is_unused) {
+            Some(at) => self.pool.swap_remove(at),
             None => Arc::new(Objects::new(basis)),
         }
     }
 
-    /// Finds the objects of `found`, which is the mask of `job`; what has happened to them.
+    /// Finds the objects of `found`, the segmentation of `job`. Returns their events.
     fn fill(
         &mut self,
         objects: &mut Objects,
         job: &Job,
-        found: &Found,
-    ) -> Result<Events, ProcessError> {
+        found: &Segmentation,
+    ) -> Result<TrackEvents, ProcessError> {
         let basis = objects.basis;
         let width = job.stream.input.size().width;
         objects.labels = None;
@@ -166,30 +167,31 @@ impl Finder {
         let map = probability.filter(|_| basis.measures_uncertainty);
         objects.uncertainty = map.map(mean_entropy);
         let labelled = self.labeller.label(&mask, probability, width, &basis.rules);
-        let mut events = Events::default();
+        let mut events = TrackEvents::default();
         match labelled {
             Ok(()) => {
                 if basis.measures {
                     self.measure(job, found)?;
                 }
-                match basis.tracks {
-                    true => events = self.follow(found.arrived),
-                    false => self.tracker.lose_sight(),
+                if basis.tracks {
+                    events = self.track(found.arrived);
+                } else {
+                    self.tracker.forget_objects();
                 }
             }
             Err(error) if basis.needs_labels => return Err(error.into()),
-            // Those that are followed are looked for on the next one.
+            // Objects that are tracked are searched for on the next mask.
             Err(error) => objects.too_many = Some(error.0),
         }
-        self.labeller.hand_over(&mut objects.labelled);
+        self.labeller.swap_results(&mut objects.labelled);
         if objects.too_many.is_none() {
-            objects.labels = Some(objects.written(&job.stream)?);
+            objects.labels = Some(objects.write_labels(&job.stream)?);
         }
         Ok(events)
     }
 
-    /// Measures what takes more than the mask; brightness on the frame that it was found on, where that is there.
-    fn measure(&mut self, job: &Job, found: &Found) -> Result<(), ProcessError> {
+    /// Measures perimeters, and intensities on the frame of the mask, if that is available.
+    fn measure(&mut self, job: &Job, found: &Segmentation) -> Result<(), ProcessError> {
         let input = &job.stream.input;
         let width = input.size().width;
         self.labeller.measure_perimeters(width);
@@ -197,24 +199,22 @@ impl Finder {
         let Some(buffer) = found.frame.as_deref().or(own) else {
             return Ok(());
         };
-        let bytes = buffer.map_readable()?;
-        let placement = input.placement(buffer)?;
-        let frame = input.frame(&placement, &bytes)?;
-        self.labeller.measure_intensities(width, |act| {
-            picture::for_each_row(&frame, Channels::Gray, |_, y, x, codes| act(y, x, codes));
-        });
-        let (zero, step) = picture::value_of_codes(&frame, Channels::Gray);
-        let (objects, _) = self.labeller.parts_mut();
-        for object in objects {
-            object.intensity = object.intensity.map(|mean| zero + step * mean);
-        }
-        Ok(())
+        input.with_frame(buffer, |frame| {
+            self.labeller.measure_intensities(width, |act| {
+                picture::for_each_chunk(frame, Channels::Gray, |_, y, x, codes| act(y, x, codes));
+            });
+            let (zero, step) = picture::code_scale(frame, Channels::Gray);
+            let (objects, _) = self.labeller.parts_mut();
+            for object in objects {
+                object.intensity = object.intensity.map(|mean| zero + step * mean);
+            }
+        })
     }
 
-    /// Gives the objects of the mask of the frame that came in `arrived` the numbers that they had before.
-    fn follow(&mut self, arrived: Arrival) -> Events {
+    /// Gives the objects of the mask of the frame that came in at `arrived` the numbers that they had before.
+    fn track(&mut self, arrived: Arrival) -> TrackEvents {
         let (objects, labels) = self.labeller.parts_mut();
-        let is_new = self.followed.replace(arrived) != Some(arrived);
+        let is_new = self.tracked.replace(arrived) != Some(arrived);
         self.tracker.follow(objects, labels, is_new).clone()
     }
 }
@@ -226,13 +226,13 @@ impl Objects {
             coverage: 0.0,
             areas: Vec::new(),
             uncertainty: None,
-            labelled: Labelled::default(),
+            labelled: LabelledMask::default(),
             labels: None,
             too_many: None,
         }
     }
 
-    /// Whether they have all that is `wanted`, though by other rules, perhaps.
+    /// Whether they have all that is `wanted`, though perhaps by other rules.
     pub fn serve(&self, wanted: &Basis) -> bool {
         (self.basis.measures || !wanted.measures)
             && (self.basis.measures_uncertainty || !wanted.measures_uncertainty)
@@ -240,13 +240,13 @@ impl Objects {
             && (self.labels.is_some() || !wanted.needs_labels)
     }
 
-    /// Whether others would be found by now.
+    /// Whether other objects would be found as `wanted`.
     pub fn are_outdated(&self, wanted: &Basis) -> bool {
         self.basis.rules != wanted.rules || self.basis.tracks != wanted.tracks
     }
 
-    /// The labels as they ride on a frame.
-    fn written(&self, stream: &Stream) -> Result<gst::Buffer, ProcessError> {
+    /// The labels as a buffer to attach to a frame.
+    fn write_labels(&self, stream: &Stream) -> Result<gst::Buffer, ProcessError> {
         let mut buffer = stream.wide_map()?;
         {
             let mut bytes = buffer.make_mut().map_writable()?;
@@ -258,28 +258,28 @@ impl Objects {
         Ok(buffer)
     }
 
-    /// The mask with the holes of objects filled, where they count as parts of these.
+    /// The mask with the holes of objects filled, if they are to be.
     pub fn filled(&self) -> Option<&[u8]> {
         let fills = self.basis.rules.fill_holes;
         fills.then_some(self.labelled.filled.as_slice())
     }
 
-    /// The number of the object of each pixel.
+    /// The object number of each pixel.
     pub fn labels(&self) -> &[u16] {
         &self.labelled.labels
     }
 
-    /// The same as a buffer; none where there are too many.
+    /// The same as a buffer; `None` if there are too many objects.
     pub fn buffer(&self) -> Option<&gst::Buffer> {
         self.labels.as_ref()
     }
 
-    /// What was found; nothing where there are too many.
+    /// The objects; empty if there are too many.
     pub fn list(&self) -> &[Object] {
         &self.labelled.objects
     }
 
-    /// How many there are, also where they are too many.
+    /// Their number, even if there are too many.
     pub fn count(&self) -> u32 {
         let count = self.too_many.unwrap_or(self.list().len());
         u32::try_from(count).unwrap_or(u32::MAX)
@@ -295,9 +295,9 @@ impl Objects {
         &self.areas
     }
 
-    /// What a frame is judged by, on which this has happened.
-    pub fn held(&self, events: &Events) -> Held {
-        Held {
+    /// The quantities of a frame with these events, for triggers.
+    pub fn quantities(&self, events: &TrackEvents) -> Quantities {
+        Quantities {
             objects: self.too_many.unwrap_or(self.list().len()),
             coverage: self.coverage,
             births: events.births.len(),
@@ -306,7 +306,7 @@ impl Objects {
         }
     }
 
-    /// Mean entropy of a pixel in bits, where it is measured.
+    /// Mean entropy of a pixel in bits, if it is measured.
     pub fn uncertainty(&self) -> Option<f64> {
         self.uncertainty
     }

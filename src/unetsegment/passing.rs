@@ -1,4 +1,4 @@
-//! The way of a frame through the element: read, inferred, written, and let out.
+//! The way of a frame through the element: it is read, inferred, written, and pushed.
 
 use std::time::{Duration, Instant};
 
@@ -12,30 +12,31 @@ use super::errors;
 use super::flow::Manner;
 use super::imp::{CAT, UNetSegment};
 use super::job::{Job, ProcessError};
-use super::line::Stages;
+use super::loading::Started;
 use super::messages::{self, Swap};
 use super::position::Times;
+use super::stage_threads::Stages;
 use super::stats::Inside;
 use super::writer::Written;
 use crate::lock::lock;
 
 /// What goes out for a frame.
-enum Leaving {
+enum Outgoing {
     Frame {
         buffer: gst::Buffer,
-        /// What counts it until then.
+        /// Counts it until then.
         inside: Option<Inside>,
         /// Age of its mask, where it has one.
         mask_age: Option<Duration>,
     },
-    /// Nothing, which has to be told: downstream may wait for what is shown at this time.
+    /// Nothing, of which downstream has to know: it may wait for a frame of this time.
     Gap(Times),
 }
 
-/// The element as the threads see it on which frames overlap.
-pub struct OnThreads(pub glib::WeakRef<super::UNetSegment>);
+/// The stages of an element as its threads run them.
+pub struct ElementStages(pub glib::WeakRef<super::UNetSegment>);
 
-impl Stages<Job> for OnThreads {
+impl Stages<Job> for ElementStages {
     fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
         let imp = element.imp();
@@ -61,14 +62,14 @@ impl Stages<Job> for OnThreads {
             }
         });
         match out? {
-            Some(leaving) => imp.push(leaving),
+            Some(outgoing) => imp.push(outgoing),
             None => Ok(gst::FlowSuccess::Ok),
         }
     }
 }
 
 impl UNetSegment {
-    /// Says what went wrong with a frame; what to tell upstream.
+    /// Posts what went wrong with a frame. Returns what upstream gets.
     pub fn fail(&self, error: &ProcessError) -> gst::FlowError {
         if error.is_stop() {
             return gst::FlowError::Flushing;
@@ -80,12 +81,13 @@ impl UNetSegment {
     /// Makes a job of a frame, with the buffer that is to go out.
     fn read(&self, input: gst::Buffer) -> Result<Job, gst::FlowError> {
         let settings = self.frame_settings();
-        let (input, output) = match self.obj().is_in_place() {
-            true => (None, input),
-            false => match self.parent_prepare_output_buffer(InputBuffer::Readable(&input))? {
+        let (input, output) = if self.obj().is_in_place() {
+            (None, input)
+        } else {
+            match self.parent_prepare_output_buffer(InputBuffer::Readable(&input))? {
                 PrepareOutputBufferSuccess::InputBuffer => (None, input),
                 PrepareOutputBufferSuccess::Buffer(output) => (Some(input), output),
-            },
+            }
         };
         let job = self
             .flow
@@ -93,7 +95,7 @@ impl UNetSegment {
         job.map_err(|error| self.fail(&error))
     }
 
-    /// Makes a job of a frame that waits for its own mask, unless it is to do with an earlier one.
+    /// Makes a job of a frame that waits for its own mask, unless an earlier one is to do.
     fn read_for_mask(&self, input: gst::Buffer) -> Result<Job, gst::FlowError> {
         let mut job = self.read(input)?;
         let model = self.flow.model();
@@ -101,7 +103,7 @@ impl UNetSegment {
             let due = reader.is_due(self.flow.interval(&job.settings));
             job.due = due && model.is_some();
             match model {
-                // By the time of a network that has failed another one may be there.
+                // Of a network that has failed, another one may have taken the place by then.
                 Some(model) if due && !self.flow.is_broken() => reader.scale(&mut job, model),
                 _ => Ok(()),
             }
@@ -110,21 +112,22 @@ impl UNetSegment {
         Ok(job)
     }
 
-    /// A job for the network alone, of a frame that passes meanwhile; none when it is not to see this one.
+    /// A job for the network alone, of a frame that passes meanwhile; none if the network is not to see it.
     fn read_for_network(&self, frame: &gst::Buffer) -> Result<Option<Job>, gst::FlowError> {
         let settings = self.frame_settings();
         let works = !self.flow.is_broken() && self.flow.model().is_some();
-        // A model that has come in the meantime is to see a frame soon, whatever became of the one before.
+        // A model that waits for a frame is to see one soon, whatever became of the one before.
         let offered = self.flow.has_offer();
         let job = self.flow.with_reader(|reader| {
             // So that what the newest mask lacks is there soon.
             let kind = reader.kind();
             let outdated = kind.is_some_and(|kind| self.flow.newest_is_outdated(kind, &settings));
             if offered || outdated {
-                reader.begin_anew();
+                reader.restart_interval();
             }
-            let due = reader.is_due(self.flow.interval(&settings)) && (works || offered);
-            // It goes nowhere, so that it may be the very buffer that passes.
+            // Only frames that it could see count, so that it sees the first of these.
+            let due = (works || offered) && reader.is_due(self.flow.interval(&settings));
+            // It does not go out, so it may be the very buffer that passes.
             due.then(|| reader.read(None, frame.clone(), settings))
                 .transpose()
         });
@@ -132,11 +135,11 @@ impl UNetSegment {
         Ok(job.map(|job| Job { due: true, ..job }))
     }
 
-    /// Keeps what was found on the frame of `job`, which has passed already, for those to come, with its objects: those
-    /// who bring frames are not to wait for these.
+    /// Keeps the mask of `job`, whose frame has passed already, for the frames to come, with its objects: the streaming
+    /// thread is not to wait for these.
     fn keep(&self, mut job: Job) -> Result<(), gst::FlowError> {
-        self.timed(&job, job.arrived.elapsed());
-        if !self.flow.is_of_now(&job) {
+        self.record_mask_latency(&job, job.arrived.elapsed());
+        if !self.flow.is_current(&job) {
             return Ok(());
         }
         self.find_objects(&mut job)?;
@@ -154,21 +157,21 @@ impl UNetSegment {
             return Ok(());
         }
         match self.infer(job) {
-            // Other caps have ended it, and frames of these are no fault's.
+            // Other caps have interrupted it, whose frames are not to fail for that.
             Err(gst::FlowError::Flushing) if job.stream.is_ended() => Ok(()),
             done => done,
         }
     }
 
-    /// Lets the network see the frame of `job`, if it is to.
+    /// Lets the network see the frame of `job`, if that is due.
     fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         if let Some(model) = self.flow.swap() {
             messages::post_swap(&self.obj(), &Swap::Done(&model));
-            // The masks of the model before are not its own, nor is what was told of its tiles.
+            // Masks of the last model are not its own, nor do warnings about tiles hold for it.
             job.due = true;
-            job.stream.meet_network();
+            job.stream.clear_prepared();
         }
-        job.due |= self.flow.falls_short(job);
+        job.due |= self.flow.lacks_maps(job);
         if !job.due || self.flow.is_broken() {
             return Ok(());
         }
@@ -178,7 +181,7 @@ impl UNetSegment {
             Err(error) => return Err(self.fail(&error)),
         }
         if let Some(paced) = self.flow.keep_pace(&job.settings) {
-            messages::post_paced(&self.obj(), &paced, &job.settings);
+            messages::post_pace(&self.obj(), &paced, &job.settings);
         }
         match self.flow.infer(job) {
             Ok(()) => {
@@ -190,7 +193,7 @@ impl UNetSegment {
                 }
                 if let Some((model, look)) = self.flow.check_pictures(job) {
                     let timestamp = job.frame().pts();
-                    messages::post_look(&self.obj(), &model, &look, timestamp);
+                    messages::post_pictures(&self.obj(), &model, &look, timestamp);
                 }
                 Ok(())
             }
@@ -199,21 +202,20 @@ impl UNetSegment {
         }
     }
 
-    /// After the network has failed on `job`: loads it anew, once. Should that not help, things go on as
-    /// `on-error` says. What has failed for another element that shares the session is loaded anew each time.
+    /// After the network has failed on `job`: reloads it, once, and if that does not help follows `on-error`. Where the
+    /// session has failed for another element, the model is reloaded each time.
     fn recover(&self, job: &mut Job, error: ProcessError) -> Result<(), gst::FlowError> {
         gst::warning!(CAT, imp = self, "{error}");
-        let error = match self.flow.rebuild(error.is_of_others()) {
+        let error = match self.flow.reload(error.is_of_others()) {
             Ok(false) => error,
             Ok(true) => match self.flow.infer(job) {
                 Ok(()) => {
-                    let what = match error.is_of_others() {
-                        true => "The model was loaded anew",
-                        false => {
-                            "The network failed on a frame, and does its work again since the model was loaded anew"
-                        }
+                    let news = if error.is_of_others() {
+                        "The model was reloaded"
+                    } else {
+                        "The network failed on a frame; it works again after the model was reloaded"
                     };
-                    gst::element_imp_warning!(self, gst::StreamError::Failed, ("{what}: {error}"));
+                    gst::element_imp_warning!(self, gst::StreamError::Failed, ("{news}: {error}"));
                     return Ok(());
                 }
                 // Another user of the new session has failed, too, or this is the first fault of this element's own.
@@ -223,7 +225,7 @@ impl UNetSegment {
                 Err(again) if !again.is_fault() => return Err(self.fail(&again)),
                 Err(again) => again,
             },
-            // A flush has ended it, or a stop.
+            // A flush or a stop has interrupted it.
             Err(_) if self.flow.is_flushing() => return Err(gst::FlowError::Flushing),
             Err(reload) => ProcessError::Reload {
                 cause: error.to_string(),
@@ -231,8 +233,8 @@ impl UNetSegment {
             },
         };
         let first = self.flow.give_up();
-        let on_error = lock(&self.settings).model.on_error;
-        match on_error {
+        let on_error = lock(&self.started).as_ref().map(Started::on_error);
+        match on_error.unwrap_or_default() {
             OnError::Stop => Err(self.fail(&error)),
             OnError::Passthrough => {
                 if first {
@@ -247,10 +249,11 @@ impl UNetSegment {
         }
     }
 
-    /// Takes in how late the mask of `job` was, if it has one of its own.
-    fn timed(&self, job: &Job, latency: Duration) {
+    /// Records how late the mask of `job` was, if it has one of its own.
+    fn record_mask_latency(&self, job: &Job, latency: Duration) {
         if let (Some(limit), Some(found)) = (job.settings.latency_limit(), &job.found) {
-            self.flow.timed(latency, found.spent.inference, limit);
+            self.flow
+                .record_mask_latency(latency, found.spent.inference, limit);
         }
     }
 
@@ -263,16 +266,16 @@ impl UNetSegment {
         Ok(())
     }
 
-    /// What goes out for `job`; tells what there is to tell of it.
-    fn write(&self, mut job: Job) -> Result<Leaving, gst::FlowError> {
+    /// Makes what goes out for `job`, and posts messages about it.
+    fn write(&self, mut job: Job) -> Result<Outgoing, gst::FlowError> {
         // Between the two, a frame waits for downstream: that is not the element's time.
         let until_ready = job.until_ready;
         let begun = Instant::now();
         let inside = job.inside.take();
         let times = Times::of(job.frame());
-        self.timed(&job, until_ready);
+        self.record_mask_latency(&job, until_ready);
         self.flow.share_mask(&mut job);
-        // Where frames do not wait, those of the newest mask are found by now.
+        // Where frames do not wait, the newest mask already has its objects.
         if !matches!(self.flow.manner(), Some(Manner::Latest(_))) {
             self.find_objects(&mut job)?;
         }
@@ -288,27 +291,27 @@ impl UNetSegment {
         let Some(buffer) = buffer else {
             self.flow.leave_gap();
             drop(inside);
-            self.tell_dropped(times);
-            return Ok(Leaving::Gap(times));
+            self.post_dropped(times);
+            return Ok(Outgoing::Gap(times));
         };
-        self.took(until_ready + begun.elapsed());
-        Ok(Leaving::Frame {
+        self.record_latency(until_ready + begun.elapsed());
+        Ok(Outgoing::Frame {
             buffer,
             inside,
             mask_age,
         })
     }
 
-    /// Lets a frame go out, or the gap in its place; a frame counts as dropped where downstream does not take it.
-    fn push(&self, leaving: Leaving) -> Result<gst::FlowSuccess, gst::FlowError> {
-        match leaving {
-            Leaving::Frame {
+    /// Pushes a frame, or the gap in its place. A frame counts as dropped if downstream does not accept it.
+    fn push(&self, outgoing: Outgoing) -> Result<gst::FlowSuccess, gst::FlowError> {
+        match outgoing {
+            Outgoing::Frame {
                 buffer,
                 inside,
                 mask_age,
             } => {
                 let left = inside.map(|inside| inside.leave(mask_age));
-                self.position.meet(Times::of(&buffer));
+                self.position.update(Times::of(&buffer));
                 let pushed = self.obj().src_pad().push(buffer);
                 if pushed.is_err() {
                     self.flow.leave_gap();
@@ -318,46 +321,50 @@ impl UNetSegment {
                 }
                 pushed
             }
-            Leaving::Gap(times) => {
+            Outgoing::Gap(times) => {
                 self.push_gap(times);
                 Ok(gst::FlowSuccess::Ok)
             }
         }
     }
 
-    /// Tells downstream that nothing goes out at these times. Where they are not known, it does not wait for them.
+    /// Tells downstream that nothing goes out at these times, if they are known.
     fn push_gap(&self, times: Times) {
         let Some(timestamp) = times.timestamp else {
             return;
         };
-        self.position.meet(times);
+        self.position.update(times);
         let gap = gst::event::Gap::builder(timestamp).duration(times.duration);
-        // What downstream has to say against it, it says of the next frame, too.
+        // If downstream refuses it, it refuses the next frame, too.
         self.obj().src_pad().push_event(gap.build());
     }
 
-    /// Lets a frame pass in the manner of now, and out: the base class would not say whether downstream took it.
-    pub fn pass(&self, input: gst::Buffer, inside: Option<Inside>) -> Result<(), gst::FlowError> {
+    /// Processes a frame and pushes it: the base class would not say whether downstream accepted it.
+    pub fn process(
+        &self,
+        input: gst::Buffer,
+        inside: Option<Inside>,
+    ) -> Result<(), gst::FlowError> {
         let mut job = match self.flow.manner().ok_or(gst::FlowError::Flushing)? {
-            Manner::Overlapping(line) => {
-                let waited = line.wait_for_room()?;
+            Manner::Overlapping(threads) => {
+                let waited = threads.wait_for_room()?;
                 let mut job = self.read_for_mask(input)?;
-                // It came in before that.
-                job.arrived = job.arrived.before(waited);
+                // It arrived before that.
+                job.arrived = job.arrived.earlier_by(waited);
                 job.enter(inside);
-                line.put(job);
+                threads.put(job);
                 return Ok(());
             }
-            Manner::Latest(line) => {
-                line.check()?;
+            Manner::Latest(threads) => {
+                threads.check()?;
                 let mut arrived = None;
                 if let Some(job) = self.read_for_network(&input)? {
                     arrived = Some(job.arrived);
-                    let overtaken = line.put_newest(job)?;
+                    let overtaken = threads.put_newest(job)?;
                     self.flow.count(|stats| stats.overtaken += overtaken as u64);
                 }
                 let mut job = self.read(input)?;
-                // The network may be done with it before it goes out: then the mask is of no age.
+                // The network may be done with it before it goes out: then the age of the mask is 0.
                 job.arrived = arrived.unwrap_or(job.arrived);
                 job
             }
@@ -369,7 +376,7 @@ impl UNetSegment {
             }
         };
         job.enter(inside);
-        let leaving = self.write(job)?;
-        self.push(leaving).map(drop)
+        let outgoing = self.write(job)?;
+        self.push(outgoing).map(drop)
     }
 }

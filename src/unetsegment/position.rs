@@ -1,10 +1,10 @@
-//! How far the stream has come. The base class tells that of frames only which it lets out itself.
+//! Position of the stream. The base class knows it only for frames that it pushes itself.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gst::prelude::*;
 
-/// Stands for no time.
+/// Represents no time.
 const NONE: u64 = u64::MAX;
 
 /// The end of the last frame that went out, or of the gap in its place.
@@ -17,30 +17,30 @@ impl Default for Position {
 }
 
 impl Position {
-    /// Takes in a frame that goes out, or a gap, with these times.
-    pub fn meet(&self, times: Times) {
+    /// Advances to the end of a frame that goes out, or of a gap.
+    pub fn update(&self, times: Times) {
         if let Some(begin) = times.timestamp {
             let end = begin.saturating_add(times.duration.unwrap_or(gst::ClockTime::ZERO));
             self.0.store(end.nseconds(), Ordering::Relaxed);
         }
     }
 
-    /// Forgets the frames before: the times of those to come are others.
+    /// Forgets the position: the times of later frames are unrelated.
     pub fn reset(&self) {
         self.0.store(NONE, Ordering::Relaxed);
     }
 
-    /// The same in the time of the stream, if a frame with a time has gone out and `segment` is of such times.
+    /// The position in stream time, if a frame with a time has gone out and `segment` covers it.
     pub fn in_stream(&self, segment: &Segment) -> Option<gst::ClockTime> {
         let end = Some(self.0.load(Ordering::Relaxed)).filter(|end| *end != NONE);
         let end = end.map(gst::ClockTime::from_nseconds)?;
-        // The last frame may be cut off there.
+        // The last frame may be cut off at the segment's end.
         let end = segment.stop().map_or(end, |stop| end.min(stop));
         segment.to_stream_time(end)
     }
 }
 
-/// When a frame is shown, and for how long, where it is known.
+/// Timestamp and duration of a frame, as far as they are known.
 #[derive(Clone, Copy, Default)]
 pub struct Times {
     pub timestamp: Option<gst::ClockTime>,
@@ -48,7 +48,7 @@ pub struct Times {
 }
 
 impl Times {
-    /// Those of `frame`.
+    /// The times of `frame`.
     pub fn of(frame: &gst::BufferRef) -> Self {
         Times {
             timestamp: frame.pts(),
@@ -57,11 +57,11 @@ impl Times {
     }
 }
 
-/// A segment of times.
+/// A segment in time.
 pub type Segment = gst::FormattedSegment<gst::ClockTime>;
 
-/// The segment of the frames that leave by `pad`. That of the base class would take the lock of the stream, which waits
-/// for the thread that lets frames out.
+/// The segment of the frames that leave through `pad`. Reading that of the base class would take the stream lock, which
+/// waits for the thread that pushes frames.
 pub fn segment_of(pad: &gst::Pad) -> Option<Segment> {
     let event = pad.sticky_event::<gst::event::Segment>(0)?;
     event.segment().downcast_ref::<gst::ClockTime>().cloned()
@@ -81,19 +81,19 @@ mod tests {
         segment.set_time(ms(3_000));
         let position = Position::default();
         assert_eq!(position.in_stream(&segment), None);
-        // Without a time it tells nothing.
-        position.meet(Times::default());
+        // Without a timestamp the position is unknown.
+        position.update(Times::default());
         assert_eq!(position.in_stream(&segment), None);
-        let meet = |begin, duration| {
-            position.meet(Times {
+        let after = |begin, duration| {
+            position.update(Times {
                 timestamp: Some(ms(begin)),
                 duration,
             });
             position.in_stream(&segment)
         };
-        assert_eq!(meet(140, None), Some(ms(3_040)));
-        assert_eq!(meet(140, Some(ms(40))), Some(ms(3_080)));
-        assert_eq!(meet(480, Some(ms(40))), Some(ms(3_400)));
+        assert_eq!(after(140, None), Some(ms(3_040)));
+        assert_eq!(after(140, Some(ms(40))), Some(ms(3_080)));
+        assert_eq!(after(480, Some(ms(40))), Some(ms(3_400)));
         position.reset();
         assert_eq!(position.in_stream(&segment), None);
     }

@@ -1,4 +1,4 @@
-//! The first stage: a frame that came in becomes a job.
+//! The first stage: an incoming frame becomes a job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use super::Output;
 use super::arrival::Arrival;
 use super::job::{Job, ProcessError};
-use super::model::Loaded;
+use super::model_info::ModelInfo;
 use super::settings::FrameSettings;
 use super::stream::Stream;
 use crate::contract::Normalization;
 use crate::picture::{Normalizer, Scaling};
 
-/// A stream, and what goes out of it.
-pub type Shown = (Arc<Stream>, Output);
+/// A stream, and its output.
+pub type StreamOutput = (Arc<Stream>, Output);
 
 /// Reads the frames of a stream.
 pub struct Reader {
     normalizer: Normalizer,
-    stream: Option<Shown>,
+    stream: Option<StreamOutput>,
     /// Frames since the last one that the network was to see.
     frames: u32,
-    /// What frames are of now, by a number.
+    /// The number of the current scene.
     scene: u64,
 }
 
@@ -38,14 +38,14 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// Forgets the stream; that one, and what it let out.
-    pub fn end_stream(&mut self) -> Option<Shown> {
+    /// Ends the stream, which it returns.
+    pub fn end_stream(&mut self) -> Option<StreamOutput> {
         let before = self.stream.take()?;
         before.0.end();
         Some(before)
     }
 
-    /// Reads frames of `stream` from now on, of which `kind` goes out.
+    /// Reads frames of `stream` from now on, whose output is `kind`.
     pub fn begin_stream(&mut self, stream: Arc<Stream>, kind: Output) {
         self.stream = Some((stream, kind));
         self.frames = 0;
@@ -57,10 +57,9 @@ impl Reader {
         stream.is_some_and(|(stream, _)| stream.is_of(caps))
     }
 
-    /// Lets `wanted` go out from now on, if the caps allow it as they are; otherwise that has to wait for the
-    /// next ones. Returns whether frames are drawn upon, or given no more than their meta, instead of
-    /// written anew.
-    pub fn follow(&mut self, wanted: Output) -> Result<bool, ProcessError> {
+    /// Lets `wanted` go out from now on, if the current caps allow it; otherwise that waits for the next ones. Returns
+    /// whether frames are processed in place: they are drawn upon, or only get their meta.
+    pub fn set_output(&mut self, wanted: Output) -> Result<bool, ProcessError> {
         let Some((stream, kind)) = &mut self.stream else {
             return Ok(false);
         };
@@ -70,19 +69,19 @@ impl Reader {
         Ok(stream.is_in_place(*kind))
     }
 
-    /// What goes out of the stream.
+    /// The output of the stream.
     pub fn kind(&self) -> Option<Output> {
         self.stream.as_ref().map(|(_, kind)| *kind)
     }
 
     /// Lets the network see the next frame, whatever it saw before.
-    pub fn begin_anew(&mut self) {
+    pub fn restart_interval(&mut self) {
         self.frames = 0;
     }
 
-    /// Frames are of something else from now on, which the network is to see at once; its number.
-    pub fn meet_scene(&mut self) -> u64 {
-        self.begin_anew();
+    /// Starts a scene, whose first frame the network sees. Returns its number.
+    pub fn start_scene(&mut self) -> u64 {
+        self.restart_interval();
         self.scene += 1;
         self.scene
     }
@@ -121,8 +120,8 @@ impl Reader {
         })
     }
 
-    /// Finds out how the pixels of `job` become the input of `model`, so that the thread that runs it need not.
-    pub fn scale(&mut self, job: &mut Job, model: Arc<Loaded>) -> Result<(), ProcessError> {
+    /// Finds out how the pixels of `job` become the input of `model`, so that the thread that infers need not.
+    pub fn scale(&mut self, job: &mut Job, model: Arc<ModelInfo>) -> Result<(), ProcessError> {
         let scaling = scaling(&mut self.normalizer, job, &model)?;
         job.scaling = Some((model, scaling));
         Ok(())
@@ -133,16 +132,15 @@ impl Reader {
 pub fn scaling(
     normalizer: &mut Normalizer,
     job: &Job,
-    model: &Loaded,
+    model: &ModelInfo,
 ) -> Result<Scaling, ProcessError> {
     let picture = &job.stream.input;
-    let buffer = job.frame();
-    let bytes = buffer.map_readable()?;
-    let frame = picture.frame(&picture.placement(buffer)?, &bytes)?;
     let contract = &model.contract;
     let normalization = job.settings.normalization(contract, picture.format());
     if normalizer.normalization() != normalization {
         *normalizer = Normalizer::new(normalization);
     }
-    Ok(normalizer.scaling(&frame, contract.channels))
+    picture.with_frame(job.frame(), |frame| {
+        normalizer.scaling(frame, contract.channels)
+    })
 }

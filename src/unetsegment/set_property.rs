@@ -1,4 +1,4 @@
-//! What a property that is set does while the element runs.
+//! Setting properties, also while the element runs.
 
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
@@ -8,37 +8,43 @@ use super::imp::UNetSegment;
 use crate::lock::lock;
 
 impl UNetSegment {
-    /// Takes in the value of a property; what is wrong with it, the bus is told.
+    /// Sets a property. A warning on the bus says what is wrong with the value.
     pub(super) fn set(&self, value: &glib::Value, pspec: &glib::ParamSpec) {
         let name = pspec.name();
-        // What downstream does not take no frame sees, not even for a moment.
-        let taken = match value.get::<Output>() {
+        // An output that downstream does not accept is not set, not even for a moment.
+        let checked = match value.get::<Output>() {
             Ok(output) if name == "output" && output != self.frame_settings().output => {
-                self.is_taken(output)
+                self.check_output(output)
             }
             _ => Ok(()),
         };
-        let (set, changed, runs, another) = {
+        let (set, changed, runs, request) = {
             let mut settings = lock(&self.settings);
             let before = settings.frame.output;
-            let set = taken.and_then(|()| settings.set(name, value));
-            // A start reads the settings after it has begun to run: either it sees this one, or we see that it runs.
+            let set = checked.and_then(|()| settings.set(name, value));
+            // A start reads the settings once it runs: either it sees this one, or it is seen to run here.
             let runs = self.flow.manner().is_some();
             if runs {
-                settings.heard(name);
+                settings.clear_refusal(name);
             }
-            let another = (runs && name == "model-file").then(|| settings.clone());
-            (set, settings.frame.output != before, runs, another)
+            let wants_model = runs && name == "model-file";
+            let request = wants_model.then(|| self.request_model(&settings));
+            (
+                set,
+                settings.frame.output != before,
+                runs,
+                request.flatten(),
+            )
         };
-        let for_now = gst::PARAM_FLAG_MUTABLE_PLAYING | gst::PARAM_FLAG_CONTROLLABLE;
-        if runs && !pspec.flags().intersects(for_now) {
+        let at_once = gst::PARAM_FLAG_MUTABLE_PLAYING | gst::PARAM_FLAG_CONTROLLABLE;
+        if runs && !pspec.flags().intersects(at_once) {
             gst::element_imp_warning!(
                 self,
                 gst::ResourceError::Settings,
-                ("{name} counts from the next start on: it was set while the element runs")
+                ("{name} takes effect at the next start: it was set while the element runs")
             );
         }
-        // A program that hears of it may read properties, so that nothing is locked here.
+        // A handler of it may read properties, so nothing is locked here.
         if changed {
             self.obj().reconfigure_src();
         }
@@ -51,8 +57,8 @@ impl UNetSegment {
                 ("{name} stays as it is: {reason}")
             ),
         }
-        if let Some(settings) = another {
-            self.load_another(&settings);
+        if let Some(request) = request {
+            self.load_another(request);
         }
     }
 }

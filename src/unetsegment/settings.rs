@@ -1,4 +1,4 @@
-//! Values of the properties, their defaults, and what they mean for the segmenter.
+//! Values of the properties, their defaults, and their meaning for the segmenter.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::gvalues::text_of;
 use super::trigger::Trigger;
 use super::{Blend, ExecutionProvider, Mode, NormalizationMode, OnError, Output, Reuse};
 use crate::contract::{Contract, Normalization};
-use crate::labels::{self, Rules};
+use crate::labels::{self, ObjectRules};
 use crate::picture::{DisplayRange, Format, Palette};
 use crate::{reuse, segmenter};
 
@@ -18,29 +18,28 @@ use crate::{reuse, segmenter};
 pub struct Settings {
     pub model: ModelSettings,
     pub frame: FrameSettings,
-    /// Properties that were last set to a text which says nothing, and what is wrong with it, where the bus was not
-    /// told.
+    /// Properties whose last text was invalid, with the reason, unless that was posted on the bus.
     pub(super) refused: BTreeMap<String, String>,
 }
 
-/// What is read when the element starts.
+/// Settings that take effect when the element starts.
 #[derive(Clone, Debug)]
 pub struct ModelSettings {
-    /// `None`: a start fails.
+    /// `None`: starting fails.
     pub model_file: Option<PathBuf>,
     /// `None`: it is searched for.
     pub runtime_library: Option<PathBuf>,
     pub execution_provider: ExecutionProvider,
-    /// Number of the provider's device, from 0.
+    /// Index of the provider's device, from 0.
     pub device: i32,
-    /// `None`: the provider is one that ONNX Runtime was built with.
+    /// `None`: the provider is built into ONNX Runtime.
     pub ep_library: Option<PathBuf>,
-    /// By the names of the provider; `None`: none.
+    /// Under the provider's own names; `None`: none.
     pub provider_options: Option<gst::Structure>,
-    /// `None`: what is compiled is not kept.
+    /// `None`: compiled models are not cached.
     pub cache_directory: Option<PathBuf>,
     pub allow_external_data: bool,
-    /// 0 to 1024; 0: one for each core.
+    /// 0 to 1024; 0: one per core.
     pub threads: u32,
     pub mode: Mode,
     /// Frames, 1 to 16.
@@ -50,7 +49,7 @@ pub struct ModelSettings {
     pub tile_size: u32,
     /// MiB, from 1.
     pub tile_memory: u32,
-    /// Tiles, 0 to 256; 0: chosen by the provider, at the start.
+    /// Tiles, 0 to 256; 0: chosen at the start, depending on the provider.
     pub batch_size: u32,
     pub blend: Blend,
     pub reuse: Reuse,
@@ -83,11 +82,11 @@ impl Default for ModelSettings {
     }
 }
 
-/// What is read for each frame.
+/// Settings that are read for each frame.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameSettings {
     pub normalization: NormalizationMode,
-    /// Counts; `Auto`: the model's, else all that the format holds.
+    /// Counts; `Auto`: the model's, else the full range of the format.
     pub value_range: DisplayRange,
     pub output: Output,
     /// 0 to 1; 0: outlines only.
@@ -98,21 +97,21 @@ pub struct FrameSettings {
     /// Frames, 1 to 100 000.
     pub message_interval: u32,
     pub post_objects: bool,
-    /// `None`: none is watched.
+    /// `None`: no condition is watched.
     pub trigger: Option<Trigger>,
     /// Probability, 0 to 1; `None`: the model's.
     pub threshold: Option<f64>,
     /// Pixels, from 0; `None`: the model's.
     pub min_area: Option<u32>,
-    /// Pixels, from 0; 0: any number.
+    /// Pixels, from 0; 0: no limit.
     pub max_area: u32,
     pub connectivity: Connectivity,
     pub fill_holes: bool,
     pub exclude_border: bool,
     pub split: Split,
-    /// Share of half the width or of the probability, 0 to 1, see [`Rules`].
+    /// Share of half the width or of the probability, 0 to 1, see [`ObjectRules`].
     pub split_depth: f64,
-    /// Probability above which pixels are of the core of an object, 0 to 1; `None`: the model's, else 0.75.
+    /// Probability above which pixels belong to the core of an object, 0 to 1; `None`: the model's, else 0.75.
     pub core_threshold: Option<f64>,
     pub find_objects: bool,
     pub keep_probability: bool,
@@ -125,15 +124,15 @@ pub struct FrameSettings {
     pub color_by: ColorBy,
     /// Empty: the model's for classes, seven fixed ones for objects.
     pub palette: Palette,
-    /// Pixels, 0 to 16; 0: no outlines; `None`: by the frame's size.
-    pub outline: Option<u32>,
+    /// Pixels, 0 to 16; 0: no outlines.
+    pub outline: u32,
     pub annotations: Annotations,
     pub show_classes: Classes,
     /// Frames, 1 to 100 000: the network sees every N-th.
     pub inference_interval: u32,
-    /// Milliseconds, from 0; 0: masks of any age count.
+    /// Milliseconds, from 0; 0: masks never become stale.
     pub max_mask_age: u32,
-    /// Milliseconds, from 0; 0: nothing is given up.
+    /// Milliseconds, from 0; 0: no limit.
     pub max_latency: u32,
 }
 
@@ -167,7 +166,7 @@ impl Default for FrameSettings {
             pixel_size: 0.0,
             color_by: ColorBy::default(),
             palette: Palette::default(),
-            outline: None,
+            outline: 1,
             annotations: Annotations::default(),
             show_classes: Classes::ALL,
             inference_interval: 1,
@@ -184,7 +183,7 @@ const PERCENTILES: Normalization = Normalization::Percentile {
 };
 
 impl ModelSettings {
-    /// The fields of `provider-options` as the texts that providers take: `true` and `false` as 1 and 0.
+    /// The fields of `provider-options` as the strings that providers accept: `true` and `false` as 1 and 0.
     pub fn provider_options(&self) -> Result<Vec<(String, String)>, String> {
         let Some(fields) = &self.provider_options else {
             return Ok(Vec::new());
@@ -192,7 +191,7 @@ impl ModelSettings {
         // GStreamer takes the first word for the name of the structure.
         if fields.is_empty() {
             return Err(format!(
-                "provider-options: {} has no options: write a name and then what is to be set, options,NAME=VALUE",
+                "provider-options: {} has no options: write a name, then the options: options,NAME=VALUE",
                 fields.name()
             ));
         }
@@ -208,9 +207,9 @@ impl ModelSettings {
             .collect()
     }
 
-    /// How tiles are laid.
-    pub fn tiles(&self) -> segmenter::Tiles {
-        segmenter::Tiles {
+    /// How frames are cut into tiles.
+    pub fn tiles(&self) -> segmenter::TileOptions {
+        segmenter::TileOptions {
             blend: self.blend.into(),
             size: self.tile_size as usize,
             memory: u64::from(self.tile_memory) << 20,
@@ -227,35 +226,35 @@ impl ModelSettings {
 }
 
 impl FrameSettings {
-    /// Whether a mask of this age is too old.
+    /// Whether a mask of this age is stale.
     pub fn is_stale(&self, age: Duration) -> bool {
         self.max_mask_age > 0 && age > Duration::from_millis(self.max_mask_age.into())
     }
 
-    /// How late a mask may be.
+    /// The longest time that a mask may take; `None`: any.
     pub fn latency_limit(&self) -> Option<Duration> {
         (self.max_latency > 0).then(|| Duration::from_millis(self.max_latency.into()))
     }
 
-    /// Pixels of the smallest object that counts.
+    /// Area in pixels of the smallest object that counts.
     pub fn min_area(&self, contract: &Contract) -> usize {
         let own = self.min_area.map(|area| area as usize);
         own.or(contract.min_area).unwrap_or(0)
     }
 
-    /// Probability above which pixels are of the core of an object.
+    /// Probability above which pixels belong to the core of an object.
     fn core_threshold(&self, contract: &Contract) -> f32 {
         let own = self.core_threshold.map(|threshold| threshold as f32);
-        let usual = Rules::default().core_threshold;
+        let usual = ObjectRules::default().core_threshold;
         own.or(contract.core_threshold).unwrap_or(usual)
     }
 
     /// What counts as an object.
-    pub fn rules(&self, contract: &Contract) -> Rules {
-        Rules {
+    pub fn rules(&self, contract: &Contract) -> ObjectRules {
+        ObjectRules {
             connectivity: self.connectivity.into(),
             fill_holes: self.fill_holes,
-            split: self.split.of_model(contract.core_threshold),
+            split: self.split.resolve(contract.core_threshold),
             split_depth: self.split_depth as f32,
             core_threshold: self.core_threshold(contract),
             min_area: self.min_area(contract),
@@ -267,26 +266,24 @@ impl FrameSettings {
         }
     }
 
-    /// Micrometres of a pixel, where they are known.
+    /// Size of a pixel in micrometres, if it is known.
     pub fn micrometres(&self, contract: &Contract) -> Option<f64> {
-        match self.pixel_size > 0.0 {
-            true => Some(self.pixel_size),
-            false => contract.pixel_size,
+        if self.pixel_size > 0.0 {
+            Some(self.pixel_size)
+        } else {
+            contract.pixel_size
         }
     }
 
-    /// Whether objects keep their numbers from frame to frame: where that is asked for, or a trigger needs it.
+    /// Whether objects keep their numbers from frame to frame, because `track` is set or a trigger needs it.
     pub fn tracks(&self) -> bool {
-        self.track
-            || self
-                .trigger
-                .is_some_and(|trigger| trigger.follows_objects())
+        self.track || self.trigger.is_some_and(|trigger| trigger.needs_tracking())
     }
 
-    /// Whether objects of a model with `contract` are looked for.
+    /// Whether objects are to be found with a model of this `contract`.
     pub fn wants_objects(&self, output: Output, contract: &Contract) -> bool {
         let drawn = self.color_by == ColorBy::Object
-            || self.rules(contract).choose()
+            || self.rules(contract).filters_or_splits()
             || self
                 .annotations
                 .intersects(Annotations::NUMBERS | Annotations::COUNT);
@@ -298,14 +295,14 @@ impl FrameSettings {
             || (output == Output::Overlay && drawn)
     }
 
-    /// Whether the probability of each pixel that a model with `contract` finds is needed besides its class.
+    /// Whether the probability of each pixel is needed besides its class, with a model of this `contract`.
     pub fn wants_probability(&self, output: Output, contract: &Contract) -> bool {
-        let split = self.split.of_model(contract.core_threshold);
-        let parts = matches!(split, labels::Split::Probability | labels::Split::Cores);
-        output.is_of_probability()
+        let split = self.split.resolve(contract.core_threshold);
+        let splits_by_it = matches!(split, labels::Split::Probability | labels::Split::Cores);
+        output.needs_probability()
             || self.keep_probability
             || self.measure_uncertainty
-            || (parts && self.wants_objects(output, contract))
+            || (splits_by_it && self.wants_objects(output, contract))
     }
 
     /// How frames of `format` become the input of a network with `contract`.

@@ -1,50 +1,50 @@
-//! What the element has done since it started.
+//! Statistics since the start of the element.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::model::Loaded;
+use super::model_info::ModelInfo;
 use crate::lock::lock;
-use crate::segmenter::Spent;
+use crate::segmenter::SegmentStats;
 use crate::times::nanoseconds;
 
-/// Frames whose times of inference are kept.
+/// Number of frames whose inference times are kept.
 const WINDOW: usize = 256;
 
-/// Sums over all frames, and the times of the last ones.
+/// Sums over all frames, and the inference times of the latest ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Stats {
     /// Frames that came in.
     input: u64,
     /// Frames that went out.
     out: u64,
-    /// Frames that came in, and neither are out nor were dropped.
+    /// Frames that came in, and are neither out nor dropped.
     inside: u64,
-    /// Frames that were left out because they would have come too late.
+    /// Frames that were dropped on arrival because they would have been late.
     late: u64,
-    /// Whether the last one was.
+    /// Whether the last frame was one of these.
     gap: bool,
-    /// Frames that the network did not see because a newer one came first, with `mode=latest`.
+    /// Frames that the network did not see because a newer one overtook them, with `mode=latest`.
     pub overtaken: u64,
-    /// Frames that were segmented.
+    /// Frames that the network has segmented.
     segmented: u64,
     /// Runs of the network.
     runs: u64,
     /// Seconds that the network took.
     inference: f64,
-    /// Sum of the shares of the frames whose answers were kept.
+    /// Sum over the frames of the share that was reused.
     reused: f64,
-    /// Seconds that the network took for each of the last frames, around again from the first.
+    /// Seconds that the network took for each of the latest frames, as a ring.
     times: [f32; WINDOW],
-    /// Age of the mask of the frame that went out last, where it had one.
+    /// Age of the mask on the last frame that went out, if it had one.
     mask_age: Option<Duration>,
-    /// Frames that were dropped, as far as that was told.
-    told: u64,
+    /// Dropped frames that have been reported.
+    reported: u64,
 }
 
-/// Frames that went out, and that were dropped.
+/// Numbers of frames that went out, and that were dropped.
 #[derive(Clone, Copy, Debug)]
-pub struct Gone {
+pub struct FrameCounts {
     pub out: u64,
     pub dropped: u64,
 }
@@ -64,14 +64,14 @@ impl Default for Stats {
             reused: 0.0,
             times: [0.0; WINDOW],
             mask_age: None,
-            told: 0,
+            reported: 0,
         }
     }
 }
 
 impl Stats {
-    /// Adds a frame that the network saw.
-    pub fn segmented(&mut self, spent: Spent) {
+    /// Adds a frame that the network has segmented.
+    pub fn record_segmented(&mut self, spent: SegmentStats) {
         let at = (self.segmented % WINDOW as u64) as usize;
         if let Some(time) = self.times.get_mut(at) {
             *time = spent.inference.as_secs_f32();
@@ -82,13 +82,13 @@ impl Stats {
         self.reused += spent.reused;
     }
 
-    /// Counts a frame that was left out because it would have come too late.
-    pub fn left_out(&mut self) {
+    /// Counts a frame that was dropped on arrival because it would have been late.
+    pub fn record_late(&mut self) {
         self.late += 1;
         self.gap = true;
     }
 
-    /// Seconds that the network took at most for each of these shares of the last frames.
+    /// Percentiles of the seconds that the network took for the latest frames.
     fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [f64; N] {
         let count = self.segmented.min(WINDOW as u64) as usize;
         let mut times = self.times;
@@ -102,28 +102,27 @@ impl Stats {
         })
     }
 
-    /// Frames that went out, and that were dropped: what came in and is neither out nor inside.
-    fn gone(&self) -> Gone {
-        Gone {
+    /// Frames that came in and are neither out nor inside were dropped.
+    fn frame_counts(&self) -> FrameCounts {
+        FrameCounts {
             out: self.out,
             dropped: self.input.saturating_sub(self.out + self.inside),
         }
     }
 
-    /// What is to be told, if more was dropped than was told.
-    pub fn untold(&mut self) -> Option<Gone> {
-        let gone = self.gone();
-        let more = gone.dropped > self.told;
-        self.told = gone.dropped;
-        more.then_some(gone)
+    /// The counts, if frames were dropped since the last report.
+    pub fn take_unreported(&mut self) -> Option<FrameCounts> {
+        let counts = self.frame_counts();
+        let more = counts.dropped > self.reported;
+        self.reported = counts.dropped;
+        more.then_some(counts)
     }
 
-    /// As the property `stats` shows it, with the network seeing every
-    /// `interval`-th frame, and the `model` of now. What came in and is neither out nor inside was
-    /// dropped: late, thrown away by a flush, failed, or without a mask where that is all that goes out.
-    pub fn structure(&self, interval: u32, model: Option<&Loaded>) -> gst::Structure {
+    /// The value of the property `stats`, with the current `model`, whose network sees every `interval`-th frame.
+    /// Frames are dropped if they are late, flushed, or have failed, or have no mask where only a mask or map goes out.
+    pub fn structure(&self, interval: u32, model: Option<&ModelInfo>) -> gst::Structure {
         let [p50, p95, p99] = self.percentiles([0.5, 0.95, 0.99]);
-        let Gone { dropped, .. } = self.gone();
+        let FrameCounts { dropped, .. } = self.frame_counts();
         let mut fields = gst::Structure::builder("unetsegment-stats")
             .field("in", self.input)
             .field("out", self.out)
@@ -139,7 +138,7 @@ impl Stats {
             .field("inference-p95", p95)
             .field("inference-p99", p99)
             .field("reused", self.reused / self.segmented.max(1) as f64);
-        // None is not the same as a fresh one.
+        // No mask is not the same as a fresh one.
         if let Some(age) = self.mask_age {
             fields = fields.field("mask-age", nanoseconds(age));
         }
@@ -154,7 +153,7 @@ impl Stats {
     }
 }
 
-/// A frame that is counted as inside until it goes out, or is dropped where this is.
+/// Counts a frame as inside until it goes out, or as dropped if this is dropped before.
 pub struct Inside {
     stats: Option<Arc<Mutex<Stats>>>,
     number: u64,
@@ -175,30 +174,31 @@ impl Inside {
         }
     }
 
-    /// How many frames came in before it since the start.
+    /// The number of frames that came in before it since the start.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Whether the frame that came before it was left out.
+    /// Whether the previous frame was dropped on arrival.
     pub fn is_after_gap(&self) -> bool {
         self.after_gap
     }
 
-    /// Counts it as gone out, with a mask of this age, before it is handed on: downstream finds it counted.
-    pub fn leave(mut self, mask_age: Option<Duration>) -> Left {
-        let left = Left(self.stats.clone());
+    /// Counts it as out, with a mask of this age. It is called before the frame is pushed, so that downstream sees it
+    /// counted.
+    pub fn leave(mut self, mask_age: Option<Duration>) -> CountedOut {
+        let counted = CountedOut(self.stats.clone());
         self.end(|stats| {
             stats.out += 1;
             stats.mask_age = mask_age;
         });
-        left
+        counted
     }
 
     fn end(&mut self, count: impl FnOnce(&mut Stats)) {
         if let Some(stats) = self.stats.take() {
             let mut stats = lock(&stats);
-            // A start in the meantime has begun to count anew.
+            // A restart in the meantime has reset the counters.
             stats.inside = stats.inside.saturating_sub(1);
             count(&mut stats);
         }
@@ -211,15 +211,15 @@ impl Drop for Inside {
     }
 }
 
-/// A frame that was counted as gone out when it was handed on.
-pub struct Left(Option<Arc<Mutex<Stats>>>);
+/// A frame that was counted as out before it was pushed.
+pub struct CountedOut(Option<Arc<Mutex<Stats>>>);
 
-impl Left {
-    /// Counts it as dropped after all: downstream has not taken it.
+impl CountedOut {
+    /// Counts it as dropped after all: downstream has not accepted it.
     pub fn take_back(self) {
         if let Some(stats) = self.0 {
             let mut stats = lock(&stats);
-            // A start in the meantime has begun to count anew.
+            // A restart in the meantime has reset the counters.
             stats.out = stats.out.saturating_sub(1);
         }
     }
@@ -230,11 +230,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_those_of_the_last_frames() {
+    fn percentiles_are_those_of_the_latest_frames() {
         let mut stats = Stats::default();
         assert_eq!(stats.percentiles([0.5, 0.99]), [0.0, 0.0]);
         for ms in 1..=1000 {
-            stats.segmented(Spent {
+            stats.record_segmented(SegmentStats {
                 inference: Duration::from_millis(ms),
                 runs: 1,
                 reused: 0.0,

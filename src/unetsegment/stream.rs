@@ -1,4 +1,4 @@
-//! What holds as long as the caps do.
+//! State that lasts as long as the caps do.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,26 +14,26 @@ use crate::segmenter::leave_room;
 
 /// A stream of frames of one format and size.
 pub struct Stream {
-    /// Caps of what comes in, and of what goes out.
+    /// Caps of the input and of the output.
     caps: [gst::Caps; 2],
     pub input: Picture,
     pub output: Picture,
-    /// Caps of the mask as a picture.
+    /// Caps of a mask, one byte per pixel.
     pub mask_caps: gst::Caps,
-    /// Caps of a map of two bytes a pixel as a picture.
+    /// Caps of a map of two bytes per pixel.
     pub wide_caps: gst::Caps,
     masks: gst::BufferPool,
     wide_maps: gst::BufferPool,
-    /// Maps of probabilities that are not in use.
+    /// Probability maps that are not in use.
     probabilities: Mutex<Vec<Arc<Vec<f32>>>>,
-    /// Whether other caps have come.
+    /// Whether other caps have replaced it.
     ended: AtomicBool,
     /// Whether the network is ready for its frames.
     prepared: AtomicBool,
 }
 
 impl Stream {
-    /// Gets ready for frames of these caps.
+    /// Allocates what frames of these caps need.
     pub fn new(incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<Self, ProcessError> {
         let (input, output) = (Picture::of(incaps)?, Picture::of(outcaps)?);
         let size = input.size();
@@ -51,7 +51,7 @@ impl Stream {
             output,
             mask_caps,
             wide_caps,
-            // Most streams need none.
+            // None in advance: most streams need none.
             wide_maps: pool(2 * size.area(), 0)?,
             masks: pool(size.area(), 2)?,
             probabilities: Mutex::default(),
@@ -60,33 +60,33 @@ impl Stream {
         })
     }
 
-    /// Whether it is the stream of these caps.
+    /// Whether it has these caps.
     pub fn is_of(&self, caps: &[gst::Caps; 2]) -> bool {
         self.caps == *caps
     }
 
-    /// Whether frames go on to be those of `old`, and only what goes out is another.
-    pub fn goes_on(&self, old: &Stream) -> bool {
+    /// Whether its frames continue those of `old`, and only the output differs.
+    pub fn continues(&self, old: &Stream) -> bool {
         self.input.info() == old.input.info()
     }
 
-    /// Takes in that other caps have come.
+    /// Marks it as replaced by other caps.
     pub fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
     }
 
-    /// Whether other caps have come, so that masks of these are not wanted any more.
+    /// Whether other caps have replaced it, so that its masks are no longer wanted.
     pub fn is_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Takes in that the network is ready for its frames.
+    /// Marks the network as ready for its frames.
     pub fn set_prepared(&self) {
         self.prepared.store(true, Ordering::Relaxed);
     }
 
-    /// Takes in that another network sees its frames from now on.
-    pub fn meet_network(&self) {
+    /// Marks the network as not ready: it was replaced by another one.
+    pub fn clear_prepared(&self) {
         self.prepared.store(false, Ordering::Relaxed);
     }
 
@@ -95,9 +95,8 @@ impl Stream {
         self.prepared.load(Ordering::Relaxed)
     }
 
-    /// What goes out of what is `wanted`. The caps may have been agreed on for another output than the one
-    /// that is wanted by now; then it is what they can hold, if possible what went out `before`, until new
-    /// ones follow the wish.
+    /// The output for the one that is `wanted`. The caps may have been negotiated for another one; then it is one that
+    /// they can hold, preferably the one `before`, until the caps are renegotiated.
     pub fn kind(&self, wanted: Output, before: Option<Output>) -> Result<Output, ProcessError> {
         let (input, output) = (self.input.format(), self.output.format());
         let mut kinds = [wanted].into_iter().chain(before).chain(Output::ALL);
@@ -109,7 +108,7 @@ impl Stream {
             })
     }
 
-    /// Whether frames are drawn upon, or given no more than their meta, instead of written anew.
+    /// Whether frames are drawn on in place, or only get a meta, rather than written to a new buffer.
     pub fn is_in_place(&self, kind: Output) -> bool {
         match kind {
             Output::Overlay => self.input.format() == self.output.format(),
@@ -118,23 +117,23 @@ impl Stream {
         }
     }
 
-    /// A buffer for a mask; it comes back when the frame that carries it is gone.
+    /// A buffer for a mask, which returns to its pool when the frame that carries it is gone.
     pub fn mask(&self) -> Result<gst::Buffer, ProcessError> {
         let buffer = self.masks.acquire_buffer(None)?;
         #[cfg(feature = "analytics")]
-        let buffer = crate::analytics::described(buffer, &self.mask_caps)?;
+        let buffer = crate::analytics::with_video_meta(buffer, &self.mask_caps)?;
         Ok(buffer)
     }
 
-    /// A buffer for a map of two bytes a pixel, labels or probabilities, as [`mask`](Self::mask).
+    /// A buffer for a map of two bytes per pixel, labels or probabilities, as [`mask`](Self::mask).
     pub fn wide_map(&self) -> Result<gst::Buffer, ProcessError> {
         let buffer = self.wide_maps.acquire_buffer(None)?;
         #[cfg(feature = "analytics")]
-        let buffer = crate::analytics::described(buffer, &self.wide_caps)?;
+        let buffer = crate::analytics::with_video_meta(buffer, &self.wide_caps)?;
         Ok(buffer)
     }
 
-    /// A map with room for the probability of each pixel, of which there is no other reference.
+    /// A map with room for the probability of each pixel, to which there is no other reference.
     pub fn probability(&self) -> Result<Arc<Vec<f32>>, ProcessError> {
         let spare = self.spare().pop();
         if let Some(map) = spare {
@@ -147,12 +146,12 @@ impl Stream {
         Ok(Arc::new(map))
     }
 
-    /// Takes a map back, once the last who needs it brings it: the frames that show one mask share its map.
-    pub fn take_back(&self, map: Arc<Vec<f32>>) {
+    /// Recycles a map once its last user returns it: the frames that show one mask share its map.
+    pub fn recycle(&self, map: Arc<Vec<f32>>) {
         let mut spare = self.spare();
         match Arc::strong_count(&map) {
             1 => spare.push(map),
-            // While the others can't count, or two at once would both take the other for the last.
+            // Under the lock, or two at once would both take the other for the last user.
             _ => drop(map),
         }
     }
@@ -162,7 +161,7 @@ impl Stream {
     }
 }
 
-/// Buffers of `size` bytes, of which the pool makes `least` at once.
+/// A pool of buffers of `size` bytes, `least` of them allocated in advance.
 fn pool(size: usize, least: u32) -> Result<gst::BufferPool, ProcessError> {
     let pool = gst::BufferPool::new();
     let mut config = pool.config();
@@ -178,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_map_comes_back_with_the_last_who_needs_it() {
+    fn a_map_is_recycled_by_its_last_user() {
         gst::init().unwrap();
         let caps: gst::Caps = "video/x-raw, format=GRAY8, width=5, height=4"
             .parse()
@@ -189,10 +188,10 @@ mod tests {
         let place = map.as_ptr();
         // Many frames show the mask of one.
         for _ in 0..3 {
-            stream.take_back(map.clone());
+            stream.recycle(map.clone());
             assert!(stream.spare().is_empty());
         }
-        stream.take_back(map);
+        stream.recycle(map);
         let again = stream.probability().unwrap();
         assert_eq!(again.as_ptr(), place);
         assert!(stream.spare().is_empty());

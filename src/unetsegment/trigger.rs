@@ -1,18 +1,18 @@
-//! When a microscope is to react.
+//! Conditions on which a microscope reacts.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What can be compared with a number.
+/// A quantity of a frame that can be compared with a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
-    /// Objects of a frame.
+    /// Number of objects.
     Objects,
-    /// Share of the frame that is not background, also where it is of no object that counts.
+    /// Share of the frame that is not background, even if it belongs to no object that counts.
     Coverage,
-    /// Objects that were not there in the frame before.
+    /// Objects that were not in the frame before.
     Births,
-    /// Objects that were not found any more.
+    /// Objects that were in the frame before and are gone.
     Deaths,
     /// Objects that have divided.
     Divisions,
@@ -27,13 +27,13 @@ const NAMES: [(Quantity, &str); 5] = [
 ];
 
 /// A condition with hysteresis: `objects >= 50 until 40` begins to hold at 50 objects and ends below 40. Without
-/// `until` it ends where it does not hold.
+/// `until` it ends as soon as it does not hold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trigger {
     quantity: Quantity,
     comparison: Comparison,
     level: f64,
-    /// Where it ends.
+    /// The level at which it ends.
     until: f64,
 }
 
@@ -52,9 +52,9 @@ const COMPARISONS: [(Comparison, &str); 4] = [
     (Comparison::Less, "<"),
 ];
 
-/// What one frame holds.
+/// The quantities of one frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Held {
+pub struct Quantities {
     pub objects: usize,
     pub coverage: f64,
     pub births: usize,
@@ -62,50 +62,54 @@ pub struct Held {
     pub divisions: usize,
 }
 
-/// Follows a condition from frame to frame.
+/// Evaluates a condition from frame to frame.
 #[derive(Debug, Default)]
-pub struct Watch {
-    /// The condition that holds, and the value that it was last compared with.
-    held: Option<(Trigger, f64)>,
+pub struct TriggerWatch {
+    /// The condition, while it holds, and the last value of its quantity.
+    holding: Option<(Trigger, f64)>,
 }
 
-/// A condition has begun to hold, or ended.
+/// A condition that has begun or ceased to hold.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Change {
+pub struct TriggerEvent {
     pub trigger: Trigger,
     pub active: bool,
-    /// What was compared.
+    /// The value of its quantity.
     pub value: f64,
 }
 
-impl Watch {
-    /// What changes with a frame, in this order. A condition that held and that another one or none takes the place of
-    /// ends: a program that acts upon it would wait for that forever. The other one begins as if none had held.
-    pub fn see(&mut self, trigger: Option<Trigger>, frame: &Held) -> [Option<Change>; 2] {
-        let gone = self.held.take_if(|(held, _)| Some(*held) != trigger);
-        let gone = gone.map(|(trigger, value)| Change {
+impl TriggerWatch {
+    /// Events of a frame, in their order. If a condition holds and is replaced or removed, it ends: an application
+    /// that acts on it would wait for the end forever. The new one starts as not holding.
+    pub fn update(
+        &mut self,
+        trigger: Option<Trigger>,
+        frame: &Quantities,
+    ) -> [Option<TriggerEvent>; 2] {
+        let replaced = self.holding.take_if(|(held, _)| Some(*held) != trigger);
+        let ended = replaced.map(|(trigger, value)| TriggerEvent {
             trigger,
             active: false,
             value,
         });
         let Some(trigger) = trigger else {
-            return [gone, None];
+            return [ended, None];
         };
-        let held = self.held.is_some();
+        let held = self.holding.is_some();
         let (active, value) = (trigger.holds(frame, held), trigger.value(frame));
-        self.held = active.then_some((trigger, value));
-        let change = Change {
+        self.holding = active.then_some((trigger, value));
+        let event = TriggerEvent {
             trigger,
             active,
             value,
         };
-        [gone, (active != held).then_some(change)]
+        [ended, (active != held).then_some(event)]
     }
 }
 
 impl Trigger {
-    /// Whether the condition holds for a frame, after it `held` for the one before.
-    pub fn holds(&self, frame: &Held, held: bool) -> bool {
+    /// Whether the condition holds for a frame, given whether it `held` for the one before.
+    pub fn holds(&self, frame: &Quantities, held: bool) -> bool {
         let value = self.value(frame);
         let level = if held { self.until } else { self.level };
         match self.comparison {
@@ -116,16 +120,16 @@ impl Trigger {
         }
     }
 
-    /// Whether it is about what changes from frame to frame, which takes objects that keep their numbers.
-    pub fn follows_objects(&self) -> bool {
+    /// Whether its quantity is a change from frame to frame, which needs objects that keep their numbers.
+    pub fn needs_tracking(&self) -> bool {
         matches!(
             self.quantity,
             Quantity::Births | Quantity::Deaths | Quantity::Divisions
         )
     }
 
-    /// What is compared.
-    pub fn value(&self, frame: &Held) -> f64 {
+    /// The value of its quantity.
+    pub fn value(&self, frame: &Quantities) -> f64 {
         match self.quantity {
             Quantity::Objects => frame.objects as f64,
             Quantity::Coverage => frame.coverage,
@@ -143,8 +147,8 @@ impl Trigger {
         }
     }
 
-    /// What it would never do, whatever frames come.
-    fn never(&self) -> Option<&'static str> {
+    /// Why it could never begin or never end, if so.
+    fn impossibility(&self) -> Option<&'static str> {
         let most = match self.quantity {
             Quantity::Coverage => 1.0,
             _ => f64::INFINITY,
@@ -170,7 +174,7 @@ impl FromStr for Trigger {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |what: &str| {
             format!(
-                "{text:?} is no condition ({what}): one of objects, coverage, births, deaths and divisions, then >, >=, < or <=, then a number and, where it is to end elsewhere, until and another; such as objects >= 50 until 40"
+                "{text:?} is not a condition ({what}): write objects, coverage, births, deaths or divisions, then >, >=, < or <=, then a number and, if the condition is to end at another one, until and that number, such as objects >= 50 until 40"
             )
         };
         let at = text
@@ -189,7 +193,7 @@ impl FromStr for Trigger {
             let number = text.trim().parse().ok();
             number
                 .filter(|n: &f64| n.is_finite())
-                .ok_or_else(|| wrong("no number"))
+                .ok_or_else(|| wrong("not a number"))
         };
         let (level, until) = match rest[sign.len()..].split_once("until") {
             Some((level, until)) => (number(level)?, number(until)?),
@@ -208,18 +212,18 @@ impl FromStr for Trigger {
             return Err(wrong("it would end before it begins"));
         }
         if quantity == Quantity::Coverage {
-            is_share(level, comparison)?;
-            is_share(until, comparison)?;
+            check_share(level, comparison)?;
+            check_share(until, comparison)?;
         }
-        match trigger.never() {
-            Some(what) => Err(wrong(what)),
+        match trigger.impossibility() {
+            Some(reason) => Err(wrong(reason)),
             None => Ok(trigger),
         }
     }
 }
 
-/// Refuses a coverage that no frame has: most likely it is in percent, as overlays write it.
-fn is_share(number: f64, comparison: Comparison) -> Result<(), String> {
+/// Refuses a coverage that no frame can have: most likely it is in percent, as overlays show it.
+fn check_share(number: f64, comparison: Comparison) -> Result<(), String> {
     let possible = match comparison {
         Comparison::More => (0.0..1.0).contains(&number),
         Comparison::Less => number > 0.0 && number <= 1.0,
@@ -235,7 +239,7 @@ fn is_share(number: f64, comparison: Comparison) -> Result<(), String> {
     };
     let share = percent / 100.0;
     Err(format!(
-        "{number} is no coverage to compare with: it is a share of the frame, from 0 to 1. Write {share} for {percent} %"
+        "{number} is not a possible coverage: it is a share of the frame, from 0 to 1. Write {share} for {percent} %"
     ))
 }
 
@@ -249,10 +253,10 @@ impl fmt::Display for Trigger {
             .find(|(comparison, _)| *comparison == self.comparison);
         let (name, sign) = (name.map_or("", |n| n.1), sign.map_or("", |s| s.1));
         write!(f, "{name} {sign} {}", self.level)?;
-        match self.until == self.level {
-            true => Ok(()),
-            false => write!(f, " until {}", self.until),
+        if self.until == self.level {
+            return Ok(());
         }
+        write!(f, " until {}", self.until)
     }
 }
 
@@ -260,10 +264,10 @@ impl fmt::Display for Trigger {
 mod tests {
     use super::*;
 
-    fn objects(objects: usize) -> Held {
-        Held {
+    fn objects(objects: usize) -> Quantities {
+        Quantities {
             objects,
-            ..Held::default()
+            ..Quantities::default()
         }
     }
 
@@ -279,36 +283,36 @@ mod tests {
             .to_vec();
         assert_eq!(states, [false, false, true, true, true, false, false, true]);
         let confluence: Trigger = "coverage<0.8".parse().unwrap();
-        let frame = Held {
+        let frame = Quantities {
             coverage: 0.79,
-            ..Held::default()
+            ..Quantities::default()
         };
         assert!(confluence.holds(&frame, false) && confluence.holds(&frame, true));
         assert_eq!(confluence.value(&frame), 0.79);
     }
 
     #[test]
-    fn a_condition_that_is_changed_ends_first() {
+    fn a_condition_that_is_replaced_ends_first() {
         let [many, few] = ["objects >= 50 until 10", "objects > 30 until 20"]
             .map(|text| text.parse::<Trigger>().unwrap());
-        let change = |trigger, active, value| {
-            Some(Change {
+        let event = |trigger, active, value| {
+            Some(TriggerEvent {
                 trigger,
                 active,
                 value,
             })
         };
-        let mut watch = Watch::default();
-        let mut see = |trigger, count| watch.see(trigger, &objects(count));
-        assert_eq!(see(Some(many), 60), [None, change(many, true, 60.0)]);
-        // The same again is no change.
+        let mut watch = TriggerWatch::default();
+        let mut see = |trigger, count| watch.update(trigger, &objects(count));
+        assert_eq!(see(Some(many), 60), [None, event(many, true, 60.0)]);
+        // The same again is no event.
         assert_eq!(see(Some(many), 25), [None, None]);
-        // With 25 objects the other one would go on, but does not begin.
-        assert_eq!(see(Some(few), 25), [change(many, false, 25.0), None]);
-        assert_eq!(see(Some(few), 31), [None, change(few, true, 31.0)]);
-        let both = [change(few, false, 31.0), change(many, true, 70.0)];
+        // With 25 objects the new one would continue to hold, but does not begin.
+        assert_eq!(see(Some(few), 25), [event(many, false, 25.0), None]);
+        assert_eq!(see(Some(few), 31), [None, event(few, true, 31.0)]);
+        let both = [event(few, false, 31.0), event(many, true, 70.0)];
         assert_eq!(see(Some(many), 70), both);
-        assert_eq!(see(None, 80), [change(many, false, 70.0), None]);
+        assert_eq!(see(None, 80), [event(many, false, 70.0), None]);
         assert_eq!(see(None, 80), [None, None]);
     }
 
@@ -325,8 +329,8 @@ mod tests {
         for (text, what) in [
             ("objects 5", "it has no <"),
             ("cells > 5", "unknown quantity"),
-            ("objects > many", "no number"),
-            ("objects > nan", "no number"),
+            ("objects > many", "not a number"),
+            ("objects > nan", "not a number"),
             ("objects > 5 until 6", "before it begins"),
             ("objects < 5 until 4", "before it begins"),
             ("coverage > 80", "Write 0.8 for 80 %"),

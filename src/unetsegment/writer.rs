@@ -1,76 +1,80 @@
-//! The last stage: what was found on a frame is drawn upon it, or written in its place, and goes with it.
+//! The third stage: results are drawn upon a frame, or written in its place, and attached to it.
 
 use std::time::Duration;
 
 use super::Output;
+use super::arrival::Arrival;
 use super::drawing::{Drawer, Drawing};
-use super::job::{Found, Job, ProcessError};
-use super::messages::{self, Occasion};
+use super::job::{Job, ProcessError, Segmentation};
+use super::messages::{self, MessageContext};
 use super::objects::Objects;
 use super::settings::FrameSettings;
-use super::trigger::{Held, Watch};
-use crate::labels::Events;
+use super::trigger::{Quantities, TriggerWatch};
+use crate::labels::TrackEvents;
 use crate::mask_meta::{self, Mask};
 use crate::picture;
 
 /// Makes what goes out.
 pub struct Writer {
+    /// Whether frames wait for their masks.
+    waits: bool,
     drawer: Drawer,
-    /// What has happened to objects since the last message of a frame.
-    untold: Events,
+    /// Events of objects since the last message of a frame.
+    unreported: TrackEvents,
     #[cfg(feature = "analytics")]
     analytics: crate::analytics::Attacher,
-    watch: Watch,
+    watch: TriggerWatch,
     /// Frames that went out, by which `message-interval` counts.
     frames: u64,
-    /// Number of the last one that came here.
+    /// Number of the last frame.
     last: u64,
 }
 
-/// What becomes of a frame.
+/// The result for a frame.
 pub struct Written {
-    /// What goes out; nothing where the mask is all that would, and there is none.
+    /// What goes out; nothing where that would be the mask alone, and there is none.
     pub buffer: Option<gst::Buffer>,
-    /// What there is to tell of it.
+    /// Messages about it.
     pub messages: [Option<gst::Structure>; 3],
     /// Age of its mask, where it has one.
     pub age: Option<Duration>,
 }
 
 impl Writer {
-    /// A writer that has seen no frame.
-    pub fn new() -> Self {
+    /// A writer of frames that wait for their masks, if `waits`.
+    pub fn new(waits: bool) -> Self {
         Writer {
+            waits,
             drawer: Drawer::default(),
-            untold: Events::default(),
+            unreported: TrackEvents::default(),
             #[cfg(feature = "analytics")]
             analytics: crate::analytics::Attacher::default(),
-            watch: Watch::default(),
+            watch: TriggerWatch::default(),
             frames: 0,
             last: 0,
         }
     }
 
-    /// Forgets how bright the frames of the stream before were and, unless the frames go on, what has happened on them.
-    pub fn begin_stream(&mut self, goes_on: bool) {
+    /// Forgets the brightness of the last stream and, unless the new one `continues` that, the events of its objects.
+    pub fn begin_stream(&mut self, continues: bool) {
         self.drawer = Drawer::default();
-        if !goes_on {
-            self.untold.clear();
+        if !continues {
+            self.unreported.clear();
         }
     }
 
-    /// Forgets the frames before: those to come are others. What there is to tell of that.
+    /// Forgets the frames before: those to come show something else. Returns a message about that.
     pub fn forget(&mut self) -> Option<gst::Structure> {
-        self.untold.clear();
+        self.unreported.clear();
         self.end()
     }
 
-    /// Takes in that no frame comes any more. What there is to tell of that.
+    /// No more frames come. Returns a message about that.
     pub fn end(&mut self) -> Option<gst::Structure> {
-        self.lose_sight(self.last, None)
+        self.end_condition(self.last, None)
     }
 
-    /// Makes the buffer that goes out of a job with what was found for it, and its objects where they are wanted.
+    /// Makes the outgoing buffer of a job that has its mask, and its objects where they are wanted.
     pub fn write(&mut self, job: Job) -> Result<Written, ProcessError> {
         let Job {
             stream,
@@ -85,12 +89,12 @@ impl Writer {
         } = job;
         self.last = number;
         if let Some(found) = &found {
-            self.untold.append(&found.events);
+            self.unreported.append(&found.events);
         }
         let found = usable(found, kind, &settings);
         let ended = match found {
             Some(_) => None,
-            None => self.lose_sight(number, output.pts()),
+            None => self.end_condition(number, output.pts()),
         };
         if found.is_none() && kind.is_map() {
             return Ok(Written {
@@ -99,7 +103,8 @@ impl Writer {
                 age: None,
             });
         }
-        let age = found.as_ref().map(|found| arrived.since(found.arrived));
+        let age = found.as_ref();
+        let age = age.map(|found| self.age(found, arrived, output.pts()));
         let drawing = Drawing {
             stream: &stream,
             settings: &settings,
@@ -109,13 +114,13 @@ impl Writer {
         };
         let buffer = output.make_mut();
         match &input {
-            Some(input) => self.write_anew(&drawing, kind, (input, buffer))?,
-            None if kind == Output::Overlay => self.draw_upon(&drawing, buffer)?,
+            Some(input) => self.write_frame(&drawing, kind, (input, buffer))?,
+            None if kind == Output::Overlay => self.draw_in_place(&drawing, buffer)?,
             None => (),
         }
-        let [report, over, changed] = self.let_ride(&drawing, number, buffer)?;
+        let [report, over, changed] = self.attach_results(&drawing, number, buffer)?;
         if let Some(map) = found.and_then(|found| found.probability) {
-            stream.take_back(map);
+            stream.recycle(map);
         }
         self.frames += 1;
         Ok(Written {
@@ -125,24 +130,41 @@ impl Writer {
         })
     }
 
-    /// Tells that a condition ends that held: on a frame without a mask it can't be seen whether it does.
-    fn lose_sight(
+    /// Ends the condition that holds, if one does: a frame without a mask can't show it. Returns the message.
+    fn end_condition(
         &mut self,
         frame: u64,
         timestamp: Option<gst::ClockTime>,
     ) -> Option<gst::Structure> {
-        let [ended, _] = self.watch.see(None, &Held::default());
-        let occasion = Occasion {
+        let [ended, _] = self.watch.update(None, &Quantities::default());
+        let context = MessageContext {
             frame,
             timestamp,
             age: Duration::ZERO,
             stale: false,
         };
-        ended.map(|change| messages::triggered(&occasion, &change))
+        ended.map(|change| messages::trigger_message(&context, &change))
+    }
+
+    /// How old a mask is on a frame that `arrived` then, with this timestamp.
+    fn age(
+        &self,
+        found: &Segmentation,
+        arrived: Arrival,
+        timestamp: Option<gst::ClockTime>,
+    ) -> Duration {
+        let age = arrived.since(found.arrived);
+        // Recorded frames that wait for their masks are no further apart for a pause of the pipeline.
+        let apart = timestamp.zip(found.timestamp).filter(|_| self.waits);
+        let apart = apart.and_then(|(timestamp, of_mask)| timestamp.checked_sub(of_mask));
+        match apart {
+            Some(apart) if !apart.is_zero() => age.min(apart.into()),
+            _ => age,
+        }
     }
 
     /// Draws upon the frame in `buffer`, if there is anything to draw.
-    fn draw_upon(
+    fn draw_in_place(
         &mut self,
         drawing: &Drawing,
         buffer: &mut gst::BufferRef,
@@ -151,37 +173,33 @@ impl Writer {
             return Ok(());
         }
         let picture = &drawing.stream.input;
-        let place = picture.placement(buffer)?;
-        let mut bytes = buffer.map_writable()?;
-        let mut frame = picture.frame_mut(&place, &mut bytes)?;
-        self.drawer.draw(drawing, None, &mut frame)?;
-        Ok(())
+        picture.with_frame_mut(buffer, |frame| self.drawer.draw(drawing, None, frame))
     }
 
-    /// Lets what was found ride on the frame of this number in `buffer`; what there is to tell of it.
-    fn let_ride(
+    /// Attaches the results to the frame of this number in `buffer`. Returns messages about it.
+    fn attach_results(
         &mut self,
         drawing: &Drawing,
         number: u64,
         buffer: &mut gst::BufferRef,
     ) -> Result<[Option<gst::Structure>; 3], ProcessError> {
         let (Some(found), Some(age)) = (drawing.found, drawing.age) else {
-            // One that an element further up has put there would pass for that of this element.
+            // One that an element upstream has attached would pass for that of this element.
             mask_meta::remove(buffer);
             return Ok([None, None, None]);
         };
-        let occasion = Occasion {
+        let context = MessageContext {
             frame: number,
             timestamp: buffer.pts(),
             age,
             stale: drawing.stale,
         };
-        let messages = self.messages(&occasion, drawing.settings, found);
-        self.attach(buffer, carried(drawing, (found, age)), found)?;
+        let messages = self.messages(&context, drawing.settings, found);
+        self.attach(buffer, mask_for(drawing, (found, age)), found)?;
         Ok(messages)
     }
 
-    /// Lets `mask` ride on the frame in `buffer`.
+    /// Attaches `mask` to the frame in `buffer`.
     #[cfg_attr(
         not(feature = "analytics"),
         expect(
@@ -194,9 +212,9 @@ impl Writer {
         &mut self,
         buffer: &mut gst::BufferRef,
         mask: Mask,
-        found: &Found,
+        found: &Segmentation,
     ) -> Result<(), ProcessError> {
-        // Others would take a stale one for fresh.
+        // Other elements would take a stale one for fresh.
         #[cfg(feature = "analytics")]
         if !mask.stale {
             let objects = found.objects.as_deref();
@@ -208,73 +226,69 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the frame that goes out, of the one that came in as `input` or in its place.
-    fn write_anew(
+    /// Writes the outgoing frame into `buffer`, over the incoming one in `input` or in its place.
+    fn write_frame(
         &mut self,
         drawing: &Drawing,
         kind: Output,
         (input, buffer): (&gst::BufferRef, &mut gst::BufferRef),
     ) -> Result<(), ProcessError> {
         let (stream, found) = (drawing.stream, drawing.found);
-        let placement = stream.output.placement(buffer)?;
-        let mut bytes = buffer.map_writable()?;
-        let mut target = stream.output.frame_mut(&placement, &mut bytes)?;
-        target.clear_padding();
         let mask = found.map(|found| found.mask.map_readable()).transpose()?;
         let mask = mask.as_ref().map(|mask| mask.as_slice());
-        match (
-            kind,
-            mask,
-            found.and_then(|found| found.probability.as_ref()),
-        ) {
-            (Output::Probability, _, Some(map)) => picture::write_probability(map, &mut target)?,
-            (Output::Uncertainty, _, Some(map)) => picture::write_uncertainty(map, &mut target)?,
-            (Output::Labels, Some(_), _) => {
-                let labels = drawing.objects().map_or(&[][..], Objects::labels);
-                picture::write_labels(labels, &mut target)?;
+        let probability = found.and_then(|found| found.probability.as_ref());
+        stream.output.with_frame_mut(buffer, |target| {
+            target.clear_padding();
+            match (kind, mask, probability) {
+                (Output::Probability, _, Some(map)) => picture::write_probability(map, target)?,
+                (Output::Uncertainty, _, Some(map)) => picture::write_uncertainty(map, target)?,
+                (Output::Labels, Some(_), _) => {
+                    let labels = drawing.objects().map_or(&[][..], Objects::labels);
+                    picture::write_labels(labels, target)?;
+                }
+                (Output::Mask, Some(mask), _) => picture::write_mask(mask, target)?,
+                _ => stream.input.with_frame(input, |frame| {
+                    self.drawer.draw(drawing, Some(frame), target)
+                })??,
             }
-            (Output::Mask, Some(mask), _) => picture::write_mask(mask, &mut target)?,
-            _ => {
-                let bytes = input.map_readable()?;
-                let frame = stream
-                    .input
-                    .frame(&stream.input.placement(input)?, &bytes)?;
-                self.drawer.draw(drawing, Some(&frame), &mut target)?;
-            }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    /// What there is to tell of a frame with a mask.
+    /// Messages about a frame with a mask.
     fn messages(
         &mut self,
-        occasion: &Occasion,
+        context: &MessageContext,
         settings: &FrameSettings,
-        found: &Found,
+        found: &Segmentation,
     ) -> [Option<gst::Structure>; 3] {
         let interval = u64::from(settings.message_interval.max(1));
         let is_due = settings.post_messages && self.frames.is_multiple_of(interval);
         let objects = found.objects.as_deref();
         let report = objects.filter(|_| is_due).map(|objects| {
             let micrometres = settings.micrometres(&found.model.contract);
-            messages::report(occasion, (objects, &self.untold), settings, micrometres)
+            messages::frame_message(context, (objects, &self.unreported), settings, micrometres)
         });
         if is_due || !settings.post_messages {
-            self.untold.clear();
+            self.unreported.clear();
         }
-        let held = objects.map(|objects| objects.held(&found.events));
-        // Nor can it be seen by a mask that is too old.
-        let trigger = settings.trigger.filter(|_| !occasion.stale);
-        let changes = self.watch.see(trigger, &held.unwrap_or_default());
+        let held = objects.map(|objects| objects.quantities(&found.events));
+        // Nor can a mask that is too old show it.
+        let trigger = settings.trigger.filter(|_| !context.stale);
+        let changes = self.watch.update(trigger, &held.unwrap_or_default());
         let [ended, changed] =
-            changes.map(|change| change.map(|change| messages::triggered(occasion, &change)));
+            changes.map(|change| change.map(|change| messages::trigger_message(context, &change)));
         [report, ended, changed]
     }
 }
 
-/// What was found, as far as it is of use for a frame of which `kind` goes out by `settings`.
-fn usable(found: Option<Found>, kind: Output, settings: &FrameSettings) -> Option<Found> {
-    // One that was found when less was asked for is none: nothing takes the place of what it lacks.
+/// The parts of `found` that a frame needs of which `kind` goes out by `settings`.
+fn usable(
+    found: Option<Segmentation>,
+    kind: Output,
+    settings: &FrameSettings,
+) -> Option<Segmentation> {
+    // One that lacks something, since less was asked for at its time, is not used at all.
     let mut found = found.filter(|found| found.serves(kind, settings))?;
     if !settings.wants_objects(kind, &found.model.contract) {
         found.objects = None;
@@ -282,8 +296,8 @@ fn usable(found: Option<Found>, kind: Output, settings: &FrameSettings) -> Optio
     Some(found)
 }
 
-/// What was found that long ago, as it rides on a frame; with its objects, where they were looked for.
-fn carried(drawing: &Drawing, (found, age): (&Found, Duration)) -> Mask {
+/// The mask of `found` at this age, as it is attached to a frame, with its objects, where they were looked for.
+fn mask_for(drawing: &Drawing, (found, age): (&Segmentation, Duration)) -> Mask {
     let (stream, settings) = (drawing.stream, drawing.settings);
     let wide = |map| (map, stream.wide_caps.clone());
     let objects = found.objects.as_deref();

@@ -76,6 +76,21 @@ fn crc(bytes: &[u8]) -> u32 {
 }
 
 #[test]
+fn a_small_file_that_would_fill_the_memory() {
+    let data = Data::good();
+    let mut header = b"IHDR".to_vec();
+    for side in [92_000_u32; 2] {
+        header.extend(side.to_be_bytes());
+    }
+    // One bit a pixel, grey.
+    header.extend(b"\x01\0\0\0\0");
+    header.extend(crc(&header).to_be_bytes());
+    let bytes = [b"\x89PNG\r\n\x1a\n\0\0\0\x0d", header.as_slice()].concat();
+    let error = data.write("images/b.png", &bytes).refusal("images/b.png");
+    contains(&error, "it is larger than");
+}
+
+#[test]
 fn a_page_of_a_stack_that_is_damaged() {
     let data = Data::empty();
     data.tiff::<Gray8>("images.tif", &vec![vec![3; PIXELS]; 2]);

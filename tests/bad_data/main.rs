@@ -1,5 +1,5 @@
-//! Data that can't be trained on: each is refused by the real program before training starts, with a
-//! message that names the file.
+//! Data that can't be used for training: the real program refuses each before training starts, with a message that
+//! names the file.
 #![cfg(feature = "train")]
 
 #[path = "../trainer/mod.rs"]
@@ -43,7 +43,7 @@ impl Data {
         data
     }
 
-    /// A path in the folder, whose own folder is there.
+    /// A path in the folder; its parent is created.
     fn path(&self, name: &str) -> PathBuf {
         self.0.path(name)
     }
@@ -61,9 +61,10 @@ impl Data {
 
     fn remove(&self, name: &str) -> &Self {
         let path = self.path(name);
-        match path.is_dir() {
-            true => fs::remove_dir_all(path).unwrap(),
-            false => fs::remove_file(path).unwrap(),
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
         }
         self
     }

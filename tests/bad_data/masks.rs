@@ -1,4 +1,4 @@
-//! What masks say: labels, and classes.
+//! Masks: labels and classes.
 
 use image::{GrayAlphaImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage};
 use tiff::encoder::colortype::{Gray32, Gray32Float, Gray64, GrayI16};
@@ -44,7 +44,7 @@ fn masks_that_are_all_empty() {
         data.gray(&format!("masks/{name}.png"), |_, _| 0);
     }
     contains(&data.refusal("masks"), "every mask in masks is empty");
-    // One that is empty is an image without cells, from which much is to be learned.
+    // A single empty one is an image without cells, which is useful for training.
     let data = Data::good();
     data.gray("masks/b.png", |_, _| 0).works("");
 }
@@ -72,7 +72,7 @@ fn a_mask_that_is_partly_transparent() {
 }
 
 #[test]
-fn a_class_that_nobody_has_named() {
+fn a_class_without_a_name() {
     let data = Data::good();
     data.gray("masks/c.png", |x, y| {
         if (x, y) == (4, 3) { 3 } else { two_cells(x, y) }
@@ -104,7 +104,7 @@ fn a_class_mask_of_16_bits_beyond_all_classes() {
 }
 
 #[test]
-fn masks_to_judge_by_need_not_show_all_classes() {
+fn masks_for_validation_need_not_show_all_classes() {
     let data = Data::good();
     data.gray("better/d.png", |x, y| two_cells(x, y) % 2)
         .write("list.txt", b"d.PNG\n");
@@ -115,7 +115,7 @@ fn masks_to_judge_by_need_not_show_all_classes() {
 }
 
 #[test]
-fn masks_of_nothing_but_what_is_to_be_ignored() {
+fn masks_of_nothing_but_ignored_pixels() {
     let data = Data::good();
     for name in ["a", "b", "c", "d"] {
         data.gray(&format!("masks/{name}.png"), |_, _| 255);

@@ -1,9 +1,9 @@
-//! Which files belong together.
+//! Pairing of images and masks.
 
 use image::GrayImage;
 use tiff::encoder::colortype::Gray8;
 
-use crate::{Data, PIXELS, contains, two_cells};
+use crate::{Data, PIXELS, SIZE, contains, two_cells};
 
 #[test]
 fn a_folder_that_is_missing() {
@@ -71,6 +71,19 @@ fn a_stack_where_a_frame_should_be() {
 }
 
 #[test]
+fn better_masks_for_some_pages_of_a_stack() {
+    let data = Data::empty();
+    let cells = |at: usize| two_cells(at as u32 % SIZE, at as u32 / SIZE);
+    let mask: Vec<u8> = (0..PIXELS).map(cells).collect();
+    data.tiff::<Gray8>("images.tif", &vec![vec![3; PIXELS]; 4]);
+    data.tiff::<Gray8>("masks.tif", &vec![mask.clone(); 4]);
+    data.tiff::<Gray8>("better.tif", &[mask]);
+    let options = "--images images.tif --masks masks.tif --validation-masks better.tif";
+    let error = data.refusal_with("better.tif holds 1 mask(s)", options);
+    contains(&error, "give it a mask for each image");
+}
+
+#[test]
 fn a_challenge_folder_without_truth() {
     let data = Data::empty();
     data.gray("01/t000.tif", two_cells)
@@ -94,7 +107,7 @@ fn truth_for_a_frame_that_is_not_there() {
 }
 
 #[test]
-fn images_without_a_word_about_masks() {
+fn images_without_masks() {
     let data = Data::good();
     let error = data.refusal_with("images", "--images images");
     contains(&error, "--masks is missing");

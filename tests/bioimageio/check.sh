@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Lets onnx.checker look at every model in models/ and at one of valid convolutions, makes a package of every model and
-# lets bioimageio.core test it; then compares the element with it on packages of each kind. Run by
-# `make check-bioimageio`, which builds what this needs.
+# Checks every model in models/, one with valid convolutions and a deep one with onnx.checker; packages every model and
+# the deep one, and tests the packages with bioimageio.core; then compares the element with bioimageio.core on packages
+# of each kind. Run by `make check-bioimageio`, which builds what this needs.
 . "$(dirname "$0")/../../scripts/common.sh"
 
 [ -e "$cache/bioimageio/complete" ] || die "bioimageio.core is not there: scripts/python-packages.sh bioimageio"
@@ -9,7 +9,8 @@ export PYTHONPATH=$cache/bioimageio GST_PLUGIN_PATH=$root/target/release
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The models are padded: one that is not, of a step on two squares, which is all that its graph depends on.
+# The models are padded, of depth 3 or 4: one that is not padded and one with a wider halo, each after one step on two
+# squares, which is enough for their graphs.
 /usr/bin/python3 - "$work" <<'END'
 import sys
 from pathlib import Path
@@ -27,7 +28,9 @@ END
 target/release/unet-train train --images "$work/images" --masks "$work/masks" --output "$work/valid.onnx" \
     --padded=false --width 4 --depth 2 --tile 60 --steps 1 >"$work/log"
 target/release/unet-train quantize --model "$work/valid.onnx" --images "$work/images" >"$work/log"
-/usr/bin/python3 - models/*.onnx "$work"/valid*.onnx <<'END'
+target/release/unet-train train --images "$work/images" --masks "$work/masks" --output "$work/depth5.onnx" \
+    --width 2 --depth 5 --tile 64 --steps 1 >"$work/log"
+/usr/bin/python3 - models/*.onnx "$work"/valid*.onnx "$work/depth5.onnx" <<'END'
 import sys
 
 import onnx
@@ -37,7 +40,7 @@ for file in sys.argv[1:]:
     print(f"{file}: checked")
 END
 
-for model in models/*.onnx; do
+for model in models/*.onnx "$work/depth5.onnx"; do
     name=$(basename "$model" .onnx)
     target/release/unet-train export --bioimageio --model "$model" --name "${name/./ }" --author "unetsegment" \
         --license MIT --output "$work/$name.zip"

@@ -1,4 +1,4 @@
-//! Frames with bright discs, the element that finds them, and what it tells of them.
+//! Frames with bright discs, the element that finds them, and the objects that it reports.
 
 use gstreamer as gst;
 use gstreamer_check::Harness;
@@ -20,7 +20,7 @@ pub fn frame(number: u64, discs: &[(f64, f64, f64)]) -> gst::Buffer {
     timed(&picture, WIDTH, HEIGHT, number)
 }
 
-/// The element that finds what is bright, on a bus of its own.
+/// The element that segments bright pixels, on a bus of its own.
 pub fn finder(properties: &[(&str, &str)]) -> (gst::Element, Harness, gst::Bus) {
     let files = Files::new();
     let element = bright(&files, properties);
@@ -39,7 +39,7 @@ pub fn labels_of(buffer: &gst::BufferRef) -> Vec<u16> {
         .collect()
 }
 
-/// A list of numbers of objects in a message.
+/// The numbers of objects in a field of a message.
 pub fn numbers(message: &gst::Structure, field: &str) -> Vec<u32> {
     let array: gst::Array = message.get(field).unwrap();
     array.iter().map(|value| value.get().unwrap()).collect()

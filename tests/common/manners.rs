@@ -1,4 +1,4 @@
-//! The manners in which frames pass the element: what it promises holds in each.
+//! The manners in which frames pass the element: its promises hold in each.
 
 use std::fmt::{self, Display};
 use std::path::Path;
@@ -16,7 +16,7 @@ pub struct Manner {
     pub in_flight: &'static str,
 }
 
-/// Frames wait for their masks, and pass one after the other on the thread that brings them.
+/// Frames wait for their masks, and pass one after the other on the streaming thread.
 pub const ALONE: Manner = Manner {
     mode: "sync",
     in_flight: "1",
@@ -45,7 +45,7 @@ impl Manner {
         [("mode", self.mode), ("frames-in-flight", self.in_flight)]
     }
 
-    /// The element with `properties` in a harness for grey frames, which pass in this manner, and the bus that it posts on.
+    /// The element with `properties`, in a harness for grey frames that pass in this manner, and its bus.
     pub fn start(
         self,
         model: &Path,

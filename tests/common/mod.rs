@@ -1,4 +1,4 @@
-//! What the tests share: models with random weights, pictures, and the element in a harness.
+//! Shared by the tests: models with random weights, pictures, and the element in a harness.
 #![allow(dead_code)] // Each test is a program of its own and uses a part of this.
 
 pub mod discs;
@@ -9,6 +9,7 @@ pub mod pipelines;
 pub mod process;
 pub mod programs;
 pub mod scene;
+pub mod skips;
 pub mod watch;
 
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ use rand::{Rng, SeedableRng};
 #[allow(unused_imports)] // For the same reason.
 pub use models::{BRIGHTNESS, SLOW, SMALL, append, brightness, described, foreign, model};
 
-/// What a test takes in its short form, or in the long one that `make soak` runs (`UNETSEGMENT_SOAK=1`).
+/// The value for the short form of a test, or for the long one that `make soak` runs (`UNETSEGMENT_SOAK=1`).
 pub fn short_or_long<T>(short: T, long: T) -> T {
     match std::env::var_os("UNETSEGMENT_SOAK") {
         Some(_) => long,
@@ -34,7 +35,7 @@ pub fn short_or_long<T>(short: T, long: T) -> T {
     }
 }
 
-/// Makes the element known, once, and ONNX Runtime where `make` has put it.
+/// Registers the element, once, and finds ONNX Runtime where `make` has put it.
 pub fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -55,7 +56,7 @@ pub fn init() {
     });
 }
 
-/// Models and other files of one test; they go with it.
+/// Models and other files of one test, which are removed with it.
 pub struct Files(tempfile::TempDir);
 
 impl Files {
@@ -141,7 +142,7 @@ pub fn element(model: &Path, properties: &[(&str, &str)]) -> gst::Element {
     element
 }
 
-/// The element that finds what is bright, by the model of [`brightness`].
+/// The element that segments bright pixels, by the model of [`brightness`].
 pub fn bright(files: &Files, properties: &[(&str, &str)]) -> gst::Element {
     let model = files.write("brightness.onnx", &brightness());
     element(&model, &[&BRIGHTNESS, properties].concat())
@@ -225,14 +226,14 @@ pub fn segment(element: &gst::Element, picture: &[u8], width: usize, height: usi
 /// The text of the error with which the element refuses to start.
 pub fn refusal(element: &gst::Element) -> String {
     let bus = watch::bus_of(element);
-    // One that takes long to load is refused after the start.
+    // A model that takes long to load is refused after the start.
     let _ = element.set_state(gst::State::Paused);
     let text = error_on(&bus);
     element.set_state(gst::State::Null).unwrap();
     text
 }
 
-/// The text of the first error on `bus`, which may take a while to come.
+/// The text of the first error on `bus`, which is awaited.
 pub fn error_on(bus: &gst::Bus) -> String {
     let message = bus
         .timed_pop_filtered(
@@ -246,7 +247,7 @@ pub fn error_on(bus: &gst::Bus) -> String {
     }
 }
 
-/// The folder of real pictures, or `None` with the reason printed: they may not be redistributed.
+/// The folder of real pictures, or `None` where the test is [skipped](skips): they may not be redistributed.
 pub fn data(name: &str) -> Option<PathBuf> {
     let folders = match std::env::var_os("UNETSEGMENT_DATA") {
         Some(folder) => vec![PathBuf::from(folder)],
@@ -257,10 +258,9 @@ pub fn data(name: &str) -> Option<PathBuf> {
     let mut places = folders.iter().map(|folder| folder.join(name));
     let found = places.find(|place| place.is_dir());
     if found.is_none() {
-        println!(
-            "skipped: no pictures in {} (set UNETSEGMENT_DATA)",
-            folders[0].join(name).display()
-        );
+        let place = folders[0].join(name);
+        let reason = format!("no pictures in {} (set UNETSEGMENT_DATA)", place.display());
+        skips::skip("data", &reason);
     }
     found
 }

@@ -1,4 +1,4 @@
-//! Models with random weights, and such as are made to do one thing.
+//! Models with random weights, and models that are made to do one thing.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub const SLOW: UNet = UNet {
     ..SMALL
 };
 
-/// Random weights of the usual size (He et al.), so that every layer has something to say.
+/// Random weights of the usual size (He et al.), so that no layer dies out.
 fn parameters(unet: &UNet) -> BTreeMap<String, Parameters> {
     let mut random = StdRng::seed_from_u64(1);
     let layers = unet.layers().into_iter();
@@ -50,7 +50,7 @@ fn parameters(unet: &UNet) -> BTreeMap<String, Parameters> {
 }
 
 /// Shifts the last bias of a network of two classes so that half of a picture is foreground: a mask
-/// of one class would hide every mistake.
+/// of one class would hide any mistake.
 fn balance(unet: &UNet, parameters: &mut BTreeMap<String, Parameters>) {
     init();
     let bytes = export(unet, parameters, &unet.contract("to balance")).unwrap();

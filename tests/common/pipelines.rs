@@ -14,7 +14,7 @@ pub fn end(pipeline: &gst::Pipeline) {
     let kinds = [gst::MessageType::Error, gst::MessageType::Eos];
     let limit = gst::ClockTime::from_seconds(120);
     let message = pipeline.bus().unwrap().timed_pop_filtered(limit, &kinds);
-    let message = message.expect("the stream stands still");
+    let message = message.expect("the stream stalls");
     assert!(
         matches!(message.view(), gst::MessageView::Eos(_)),
         "{message:?}"

@@ -1,21 +1,22 @@
-//! Programs around the element: examples, and what else runs as a process of its own.
+//! Programs around the element: examples, and others that run in processes of their own.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use super::skips::skip;
 use super::{Files, init};
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folder that cargo builds into, where the plugin lies too.
+/// The folder that cargo builds into, which has the plugin.
 pub fn built() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     program.parent().unwrap().parent().unwrap().to_owned()
 }
 
-/// Runs a program that finds the plugin that was built, and ONNX Runtime.
+/// Runs a program in an environment in which it finds the plugin that was built, and ONNX Runtime.
 pub fn run(files: &Files, command: &mut Command) -> Output {
     init();
     command
@@ -25,8 +26,8 @@ pub fn run(files: &Files, command: &mut Command) -> Output {
         .unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// What a program has printed, that has to end well.
-pub fn told(output: &Output) -> String {
+/// The standard output of a program, which must have succeeded.
+pub fn stdout(output: &Output) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
@@ -37,31 +38,33 @@ pub fn told(output: &Output) -> String {
     text.into_owned()
 }
 
-/// Whether a command ends well; otherwise says why a test is skipped.
-fn there(command: &mut Command, otherwise: &str) -> bool {
-    let there = command.output().is_ok_and(|output| output.status.success());
-    if !there {
-        println!("skipped: {otherwise}");
+/// Whether a command succeeds, which shows that `name` is installed; otherwise the test is [skipped](skip).
+fn is_installed(name: &str, command: &mut Command, otherwise: &str) -> bool {
+    let is_installed = command.output().is_ok_and(|output| output.status.success());
+    if !is_installed {
+        skip(name, otherwise);
     }
-    there
+    is_installed
 }
 
-/// Python that has GStreamer's bindings, or nothing where there is none.
+/// Python with GStreamer's bindings, if they are installed.
 pub fn python() -> Option<Command> {
     let asked = "import gi, numpy; gi.require_version('Gst', '1.0'); from gi.repository import Gst";
-    there(
+    is_installed(
+        "python",
         Command::new("/usr/bin/python3").args(["-c", asked]),
         "python3-gst-1.0 or python3-numpy is not installed",
     )
     .then(|| Command::new("/usr/bin/python3"))
 }
 
-/// Python that has Micro-Manager's core too.
+/// Python that has Micro-Manager's core, too, if it is installed.
 pub fn micro_manager() -> Option<Command> {
     let folder = root().join(".cache/micromanager");
     let mut command = python()?;
     command.env("PYTHONPATH", &folder);
-    there(
+    is_installed(
+        "micromanager",
         Command::new("/usr/bin/python3")
             .args(["-c", "import gi, pymmcore_plus, mm_test_adapters"])
             .env("PYTHONPATH", &folder),
@@ -70,11 +73,12 @@ pub fn micro_manager() -> Option<Command> {
     .then_some(command)
 }
 
-/// What runs a program, where Aravis and its camera are. With root's right to read packets as they come, Aravis misses
-/// those of a camera on the same machine.
+/// A command that runs `program`, if Aravis and its camera are installed. With root's right to read raw packets, Aravis
+/// misses those of a camera on the same machine.
 pub fn aravis(program: &str) -> Option<Command> {
     let asked = "arv-fake-gv-camera-0.8 --help && setpriv --version && gst-inspect-1.0 aravissrc";
-    there(
+    is_installed(
+        "aravis",
         Command::new("sh").args(["-c", asked]),
         "aravis-tools or setpriv is not installed",
     )

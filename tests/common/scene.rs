@@ -1,4 +1,4 @@
-//! A scene in which little moves, as a microscope sees it: cells, the noise of light, and one cell on its way.
+//! A scene as of a microscope, in which little moves: cells, shot noise, and one cell on its way.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, Poisson};
 
-/// A picture that stays, but for a piece of it that wanders over it.
+/// A still picture, over which a piece of it wanders.
 pub struct Scene {
     still: Vec<u8>,
     pub width: usize,
     pub height: usize,
-    /// Where the piece is cut from: its middle and its radius.
+    /// Centre and radius of the piece.
     cell: (usize, usize),
     radius: usize,
     /// Photons for each grey value: with 8 of them the noise of grey value 128 is 4.

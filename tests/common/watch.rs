@@ -1,4 +1,4 @@
-//! What an element that plays tells: its statistics, and what it posts on its bus.
+//! Watches an element that plays: its statistics, the frames at its pads, and what it posts on its bus.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -39,7 +39,7 @@ pub fn counted(element: &gst::Element, pad: &str) -> Arc<AtomicU64> {
     count
 }
 
-/// What passed the pad by which frames leave.
+/// What passed the source pad.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Passed {
     /// The frame of this number, of 25 a second, with the mask of that one, if it has one.
@@ -80,8 +80,8 @@ pub fn passed(element: &gst::Element) -> Arc<Mutex<Vec<Passed>>> {
     seen
 }
 
-/// Between two ends of flushes and after the last one, there is no frame and no mask of before: those of the first
-/// section after a flush begin with the number that `first` gives for it, and so on.
+/// After each flush there is neither a frame nor a mask from before it: their numbers begin with that which `first`
+/// gives for the flush.
 pub fn assert_nothing_of_before(passed: &[Passed], first: impl Fn(u64) -> u64, what: &str) {
     let sections = passed.split(|passed| *passed == Passed::Flushed).skip(1);
     for (flush, section) in (0..).zip(sections) {
@@ -90,8 +90,8 @@ pub fn assert_nothing_of_before(passed: &[Passed], first: impl Fn(u64) -> u64, w
             let Passed::Frame { number, mask, .. } = *passed else {
                 continue;
             };
-            let is_of_now = number >= first && mask.is_none_or(|mask| mask >= first);
-            assert!(is_of_now, "{what}, after {flush} flushes: {section:?}");
+            let is_current = number >= first && mask.is_none_or(|mask| mask >= first);
+            assert!(is_current, "{what}, after {flush} flushes: {section:?}");
         }
         if let Some(Passed::Frame { is_discont, .. }) = section.first() {
             assert!(is_discont, "{what}, after {flush} flushes: {section:?}");
@@ -99,8 +99,8 @@ pub fn assert_nothing_of_before(passed: &[Passed], first: impl Fn(u64) -> u64, w
     }
 }
 
-/// Holds the network of an element up, once it has seen a frame and before anybody gets the mask, until it is dropped:
-/// the thread that runs it can't be done with telling of the seams of the first frame. It takes `check-seams=true`, and
+/// Blocks the network of an element, once it has seen a frame and before anybody gets the mask, until it is dropped:
+/// the thread that runs the network is held in posting the seams of the first frame. It takes `check-seams=true`, and
 /// an element that posts on a [bus of its own](bus_of).
 pub struct Hold(Arc<(Mutex<bool>, Condvar)>);
 
@@ -109,8 +109,8 @@ impl Hold {
         let held = Arc::new((Mutex::new(true), Condvar::new()));
         let holding = held.clone();
         bus.set_sync_handler(move |_, message| {
-            let told = message.structure();
-            if told.is_some_and(|told| told.name() == "unetsegment-seams") {
+            let fields = message.structure();
+            if fields.is_some_and(|fields| fields.name() == "unetsegment-seams") {
                 let (held, released) = &*holding;
                 let held = held.lock().unwrap();
                 drop(released.wait_while(held, |held| *held).unwrap());
@@ -152,7 +152,7 @@ pub fn messages(bus: &gst::Bus, name: &str) -> Vec<gst::Structure> {
     fields.filter(|fields| fields.name() == name).collect()
 }
 
-/// Whether a model was loaded, and why not, for each that the messages on `bus` are about.
+/// Whether a model was loaded, or else why not, for each message about one on `bus`.
 pub fn loads(bus: &gst::Bus) -> Vec<(bool, String)> {
     let of_models = messages(bus, "unetsegment-model").into_iter();
     of_models
@@ -165,12 +165,14 @@ pub fn loads(bus: &gst::Bus) -> Vec<(bool, String)> {
 
 /// Whether the trigger's condition has begun to hold or has ended, for each message about it on `bus`.
 pub fn conditions(bus: &gst::Bus) -> Vec<bool> {
-    let told = messages(bus, "unetsegment-trigger").into_iter();
-    told.map(|fields| fields.get("active").unwrap()).collect()
+    let triggers = messages(bus, "unetsegment-trigger").into_iter();
+    triggers
+        .map(|fields| fields.get("active").unwrap())
+        .collect()
 }
 
-/// For each frame that was dropped, as the messages on `bus` tell: its time, how many went out until then, and how
-/// many were dropped.
+/// For each frame that was dropped, by the messages on `bus`: its time, how many went out until then, and how many were
+/// dropped.
 pub fn dropped(bus: &gst::Bus) -> Vec<(Option<gst::ClockTime>, i64, i64)> {
     let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Qos]));
     messages

@@ -1,14 +1,14 @@
-//! Shapes that come out small where they are computed by other rules than ONNX's: all of them are `[6000, 6000]`.
+//! Shapes that come out small if they are computed by other rules than ONNX's: all of them are `[6000, 6000]`.
 
 use gstunetsegment::onnx::{self, Attribute, DataType, Node, Tensor};
 
 use crate::models::{Case, file, integer, integers, joined, node, with};
 
-/// What a refusal says of a shape that is not known, and of one that is known to be too large.
+/// Words of the refusal of a shape that is not known, and of one that is known to be too large.
 const UNKNOWN: &str = "not followed here";
 const LARGE: &str = "constant of";
 
-/// A picture to which the largest number of `big` is added, so that all of it is computed while the model is loaded.
+/// A model that adds the largest number of `big` to the picture, so that it is computed while the model is loaded.
 pub fn added(mut nodes: Vec<Node>, mut tensors: Vec<Tensor>) -> onnx::Model {
     let alone = Attribute::int("keepdims", 0);
     nodes.extend([
@@ -35,7 +35,7 @@ fn twice(name: &str, value: i64) -> Tensor {
     integers(name, &[value; 2])
 }
 
-/// `s` of a list, `off`, of what is 1 and seems to be 0.
+/// A constant of the shape `s`: 6000 times a list, `off`, of ones that seem to be zeros.
 fn magnified(mut nodes: Vec<Node>, mut tensors: Vec<Tensor>) -> onnx::Model {
     nodes.push(node("Mul", &["off", "times"], "s"));
     tensors.push(twice("times", 6000));
@@ -43,11 +43,20 @@ fn magnified(mut nodes: Vec<Node>, mut tensors: Vec<Tensor>) -> onnx::Model {
 }
 
 pub fn computed() -> Vec<Case> {
-    [whole(), fractions(), lists(), lengths()].concat()
+    [
+        casts(),
+        integers_that_wrap(),
+        choices(),
+        fractions(),
+        slices(),
+        tables(),
+        lengths(),
+    ]
+    .concat()
 }
 
-/// Whole numbers that overflow, and such as are negative.
-fn whole() -> Vec<Case> {
+/// Casts of numbers that have more bits.
+fn casts() -> Vec<Case> {
     const UINT16: i64 = 4;
     let (int32, int64) = (DataType::Int32 as i64, DataType::Int64 as i64);
     vec![
@@ -67,6 +76,12 @@ fn whole() -> Vec<Case> {
                 vec![twice("v", 6000 - (1 << 32))],
             ),
         ),
+    ]
+}
+
+/// Integers that are negative, or overflow.
+fn integers_that_wrap() -> Vec<Case> {
+    vec![
         (
             "a remainder of a negative number",
             UNKNOWN,
@@ -87,6 +102,12 @@ fn whole() -> Vec<Case> {
                 vec![twice("a", i64::MAX), twice("b", i64::MIN + 6001)],
             ),
         ),
+    ]
+}
+
+/// One of several numbers.
+fn choices() -> Vec<Case> {
+    vec![
         (
             "the largest of three",
             UNKNOWN,
@@ -96,7 +117,7 @@ fn whole() -> Vec<Case> {
             ),
         ),
         (
-            "a choice that can't be told",
+            "a choice that is not known",
             UNKNOWN,
             of_shape(
                 vec![
@@ -148,31 +169,35 @@ fn fractions() -> Vec<Case> {
     ]
 }
 
-/// Numbers that change their places.
-fn lists() -> Vec<Case> {
+/// Parts of lists.
+fn slices() -> Vec<Case> {
+    vec![(
+        "a slice that goes back",
+        LARGE,
+        of_shape(
+            vec![
+                node("Slice", &["v", "one", "far", "zero", "back"], "turned"),
+                node("Slice", &["turned", "zero", "one"], "side"),
+                joined(&["side", "side"], "s"),
+            ],
+            vec![
+                integers("v", &[1, 6000, 1]),
+                integers("one", &[1]),
+                integers("far", &[-1000]),
+                integers("zero", &[0]),
+                integers("back", &[-1]),
+            ],
+        ),
+    )]
+}
+
+/// Lists that become tables, and lists again.
+fn tables() -> Vec<Case> {
     let first = Attribute::ints("perm", &[0, 1]);
     let beside = Attribute::int("axis", 1);
     let mut column = integers("column", &[1, 6000]);
     column.dims = vec![2, 1];
     vec![
-        (
-            "a slice that goes back",
-            LARGE,
-            of_shape(
-                vec![
-                    node("Slice", &["v", "one", "far", "zero", "back"], "turned"),
-                    node("Slice", &["turned", "zero", "one"], "side"),
-                    joined(&["side", "side"], "s"),
-                ],
-                vec![
-                    integers("v", &[1, 6000, 1]),
-                    integers("one", &[1]),
-                    integers("far", &[-1000]),
-                    integers("zero", &[0]),
-                    integers("back", &[-1]),
-                ],
-            ),
-        ),
         (
             "rows that stay rows",
             LARGE,
@@ -212,7 +237,7 @@ fn lists() -> Vec<Case> {
     ]
 }
 
-/// Lengths of what is made of constants.
+/// Dimensions of tensors that are computed from constants.
 fn lengths() -> Vec<Case> {
     let pool = [
         Attribute::ints("kernel_shape", &[1, 1]),

@@ -42,15 +42,15 @@ fn mutated(model: &[u8], random: &mut StdRng) -> Vec<u8> {
 /// How many models are changed at random; `make soak` asks for more.
 const MUTATED: &str = "UNETSEGMENT_MUTATED";
 
-/// What a worker of [`models_with_faults_are_refused_or_run`] is told: the first model, and how many there are.
+/// Tells a worker of [`models_with_faults_are_refused_or_run`] the first model, and how many there are.
 const RANGE: &str = "UNETSEGMENT_MUTATED_RANGE";
 
 /// How long a model may take.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// Models with random faults are refused or run: nothing ends the process, no thread panics, and none takes long.
-/// Workers of their own load them, so that one that ends its worker is counted, and told by its number; the next
-/// worker goes on behind it.
+/// Worker processes load them, so that one that ends its worker is counted, and reported by its number; the next worker
+/// continues after it.
 #[test]
 fn models_with_faults_are_refused_or_run() {
     let count: usize = std::env::var(MUTATED).map_or(400, |count| count.parse().unwrap());

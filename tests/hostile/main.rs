@@ -1,4 +1,4 @@
-//! Models that are made to do harm are refused before ONNX Runtime sees them, at once and with their own words.
+//! Models that are made to do harm are refused before ONNX Runtime sees them, at once and each with its own reason.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -16,7 +16,7 @@ use common::process::alone;
 use common::{Files, SMALL, element, refusal};
 use gstunetsegment::inference::{Model, Options};
 use gstunetsegment::onnx::{self, Attribute, Tensor};
-use gstunetsegment::segmenter::{Segmenter, Tiles};
+use gstunetsegment::segmenter::{Segmenter, TileOptions};
 use gstunetsegment::tiling::Size;
 use prost::Message;
 
@@ -33,7 +33,7 @@ fn peak() -> f64 {
     0.0
 }
 
-/// Makes [`peak`] count from now on.
+/// Makes [`peak`] start from the current memory.
 #[cfg(target_os = "linux")]
 fn forget_peak() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
@@ -48,7 +48,7 @@ fn hostile_models_are_refused_at_once() {
     common::init();
     let files = Files::new();
     let models = models::hostile();
-    // What the runtime itself takes, and the first model, is not theirs.
+    // The memory of ONNX Runtime itself, and of the first model, does not count.
     drop(Model::open(&files.model(&SMALL), &Options::default()).unwrap());
     forget_peak();
     let before = peak();
@@ -86,7 +86,7 @@ fn refused(path: &Path, words: &str) {
     );
 }
 
-/// An operator can't be ended while it computes.
+/// An operator can't be interrupted while it computes.
 #[test]
 fn one_operator_that_computes_long_is_refused() {
     let _alone = alone();
@@ -124,9 +124,10 @@ fn one_operator_that_computes_long_is_refused() {
     refused(&path, "wide (Conv) alone multiplies");
     let text = refusal(&element(&path, &[]));
     assert!(text.contains("alone multiplies"), "{text}");
-    // One that is just allowed has tiles for which nobody waits long.
+    // One that is just allowed gets tiles that do not take long.
     let path = files.write("less.onnx", &wide(448).encode_to_vec());
-    let mut segmenter = Segmenter::open(&path, &Options::default(), Tiles::default()).unwrap();
+    let (options, tiles) = (Options::default(), TileOptions::default());
+    let mut segmenter = Segmenter::open(&path, &options, tiles).unwrap();
     let frame = Size {
         width: 1024,
         height: 1024,
@@ -140,8 +141,8 @@ fn one_operator_that_computes_long_is_refused() {
     );
 }
 
-/// A file whose fifth byte on is what files in ONNX Runtime's own format begin with is ONNX all the same: what
-/// the scan has seen is what is loaded.
+/// A file that has, from its fifth byte on, the mark of ONNX Runtime's own format is loaded as ONNX all the same, which
+/// is what was scanned.
 #[test]
 fn a_file_of_two_formats_is_onnx() {
     let _alone = alone();

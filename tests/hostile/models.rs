@@ -1,4 +1,4 @@
-//! Models that are made by hand to do harm, each with its name and words of its refusal.
+//! Hand-made models that do harm, each with its name and words of its refusal.
 
 use std::sync::OnceLock;
 
@@ -43,12 +43,12 @@ pub fn with(mut node: Node, attributes: &[Attribute]) -> Node {
     node
 }
 
-/// Lists one behind the other.
+/// Lists in a row.
 pub fn joined(input: &[&str], output: &str) -> Node {
     with(node("Concat", input, output), &[Attribute::int("axis", 0)])
 }
 
-/// A file of one graph, with the picture of a network of ours, `image`, as its input, and its output, `scores`.
+/// A file of one graph, with the input `image` and the output `scores` of a network of this project.
 pub fn file(nodes: Vec<Node>, initializer: Vec<Tensor>) -> onnx::Model {
     static OURS: OnceLock<Graph> = OnceLock::new();
     let ours = OURS.get_or_init(|| {
@@ -77,12 +77,12 @@ pub fn integers(name: &str, values: &[i64]) -> Tensor {
     Tensor::new(name.into(), DataType::Int64, &[values.len() as i64], bytes)
 }
 
-/// A number that is no list.
+/// A scalar.
 pub fn integer(name: &str, value: i64) -> Tensor {
     Tensor::new(name.into(), DataType::Int64, &[], value.to_le_bytes())
 }
 
-/// What no file of a network holds.
+/// Forms that no file of a network has.
 fn forms() -> Vec<Case> {
     let mut functions = file(vec![], vec![]);
     functions.functions.push(Default::default());
@@ -197,7 +197,7 @@ fn operators() -> Vec<Case> {
     ]
 }
 
-/// A constant that is a list of `length` times `value`.
+/// A constant list of `length` times `value`.
 fn list(length: usize, value: i64, output: &str) -> Node {
     let values = Attribute::ints("value_ints", &vec![value; length]);
     with(node("Constant", &[], output), &[values])
@@ -258,7 +258,7 @@ fn constants() -> Vec<Case> {
     ]
 }
 
-/// Sizes of which nothing says how large they may be for some picture.
+/// Sizes without a known limit for some picture.
 fn unfollowed() -> Vec<Case> {
     vec![
         (
@@ -300,7 +300,7 @@ fn unfollowed() -> Vec<Case> {
     ]
 }
 
-/// Divisions that end the process.
+/// Divisions that crash the process.
 fn divisions() -> Vec<Case> {
     let least = || integers("least", &[i64::MIN]);
     let minus = || integers("minus", &[-1]);
@@ -345,7 +345,7 @@ fn divisions() -> Vec<Case> {
     ]
 }
 
-/// Tensors of no elements, which some operators do not survive.
+/// Tensors without elements, which crash some operators.
 fn nothing() -> Vec<Case> {
     let between = |start: i64, end: i64| {
         file(

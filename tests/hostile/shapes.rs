@@ -5,11 +5,11 @@ use gstunetsegment::onnx::{self, Attribute, DataType, Extent, Node, Tensor};
 use crate::arithmetic::added;
 use crate::models::{Case, file, integer, integers, joined, node, with};
 
-/// What a refusal says of a shape that is not known.
+/// Words of the refusal of a shape that is not known, and of one that is known to be too large.
 const UNKNOWN: &str = "not followed here";
 const LARGE: &str = "constant of";
 
-/// Numbers as a list `s` that is hidden: out of a table, of which nobody follows the rows.
+/// Numbers as a list `s` that is hidden: a row of a table, which the scan does not follow.
 fn hidden(values: &[i64]) -> (Vec<Node>, Vec<Tensor>) {
     let nodes = vec![
         node("Reshape", &["values", "row"], "table"),
@@ -23,7 +23,7 @@ fn hidden(values: &[i64]) -> (Vec<Node>, Vec<Tensor>) {
     (nodes, tensors)
 }
 
-/// What `op` makes of one pixel, `x`, and the hidden `values`, `s`.
+/// `op` on one pixel, `x`, and the hidden `values`, `s`.
 fn of_hidden(op: &str, inputs: &[&str], values: &[i64]) -> onnx::Model {
     let (mut nodes, mut tensors) = hidden(values);
     nodes.push(node(op, inputs, "big"));
@@ -31,7 +31,7 @@ fn of_hidden(op: &str, inputs: &[&str], values: &[i64]) -> onnx::Model {
     added(nodes, tensors)
 }
 
-/// Operators that are as large as some of their inputs say.
+/// Operators whose outputs are as large as the values of some of their inputs.
 pub fn computed() -> Vec<Case> {
     let spread = [
         node("Expand", &["n", "two"], "s"),
@@ -87,7 +87,7 @@ pub fn computed() -> Vec<Case> {
     ]
 }
 
-/// The same where the file says how large the picture is.
+/// The same in a file that declares the size of the picture.
 fn of_one_size(nodes: [Node; 4], tensors: Vec<Tensor>) -> onnx::Model {
     let mut model = added(nodes.to_vec(), tensors);
     let input = &mut model.graph.as_mut().unwrap().input[0];
@@ -99,7 +99,7 @@ fn of_one_size(nodes: [Node; 4], tensors: Vec<Tensor>) -> onnx::Model {
     model
 }
 
-/// Enlarged by what is neither scales nor sizes, or by both.
+/// Enlarged by neither scales nor sizes, or by both.
 pub fn resized() -> Vec<Case> {
     let resize = |inputs: &[&str], attributes: &[Attribute]| {
         with(node("Resize", inputs, "scores"), attributes)
@@ -172,7 +172,7 @@ fn auto_pad(value: &'static str) -> Attribute {
     }
 }
 
-/// Windows that ONNX Runtime computes in much room.
+/// Windows for which ONNX Runtime needs much memory.
 pub fn rooms() -> Vec<Case> {
     let side = 128;
     let bytes = Tensor::new(
@@ -205,11 +205,11 @@ pub fn rooms() -> Vec<Case> {
     ]
 }
 
-/// Windows that make much of little.
+/// Windows with outputs much larger than their inputs.
 pub fn windows() -> Vec<Case> {
     let apart = || Attribute::ints("strides", &[6000; 2]);
     let pads = |pad: i64| Attribute::ints("pads", &[pad; 4]);
-    // Of one pixel, of which nobody knows how it lies.
+    // Of one pixel in a layout that is not known.
     let moved = |op: &str, inputs: &[&str], attributes: &[Attribute]| {
         let (mut nodes, mut tensors) = hidden(&[1; 4]);
         nodes.push(node("Reshape", &["pixel", "s"], "map"));
@@ -255,7 +255,7 @@ pub fn windows() -> Vec<Case> {
     ]
 }
 
-/// A pixel of which nobody knows how it lies, taken as often as there are indices, along both axes.
+/// A pixel in a layout that is not known, taken as often as there are indices, along both axes.
 fn of_indices() -> onnx::Model {
     let (mut nodes, mut tensors) = hidden(&[1; 2]);
     let whole = Attribute::int("to", DataType::Int64 as i64);

@@ -1,4 +1,5 @@
-//! What the tests of `unet-train` share: models with known weights, pictures, and the program in a folder of its own.
+//! Shared parts of the tests of `unet-train`: models with known weights, pictures, and the program in a folder of its
+//! own.
 #![allow(dead_code)] // Each test is a program of its own and uses a part of this.
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use gstunetsegment::inference::Options;
 use gstunetsegment::inference::library::Search;
 use gstunetsegment::onnx::Model;
 use gstunetsegment::onnx::export::{Parameters, export};
-use gstunetsegment::unet::{Kind, UNet};
+use gstunetsegment::unet::{LayerKind, UNet};
 use image::{GrayImage, ImageBuffer, Luma};
 use prost::Message;
 use rand::rngs::StdRng;
@@ -51,7 +52,7 @@ pub fn options() -> Options {
     }
 }
 
-/// Random weights: every layer has something to say, and no two orientations are treated alike.
+/// Random weights: every layer has an effect, and all orientations have different ones.
 pub fn random_weights(unet: &UNet) -> BTreeMap<String, Parameters> {
     let mut random = StdRng::seed_from_u64(4);
     let layers = unet.layers().into_iter();
@@ -73,8 +74,8 @@ pub fn random_weights(unet: &UNet) -> BTreeMap<String, Parameters> {
         .collect()
 }
 
-/// A network that hands brightness through its top level: foreground is what is more than half a
-/// standard deviation brighter than the mean.
+/// A network that passes brightness through its top level: foreground is everything more than half a standard deviation
+/// brighter than the mean.
 pub fn bright() -> (UNet, BTreeMap<String, Parameters>) {
     let unet = UNet {
         width: 1,
@@ -85,12 +86,12 @@ pub fn bright() -> (UNet, BTreeMap<String, Parameters>) {
     let parameters = unet.layers().into_iter().map(|layer| {
         let mut weight = vec![0.0; layer.shape().iter().product()];
         let mut bias = vec![0.0; layer.outputs];
-        let top = !layer.name.starts_with("bottom") && layer.kind == Kind::Convolution;
+        let top = !layer.name.starts_with("bottom") && layer.kind == LayerKind::Convolution;
         if top {
             // The middle of the first input's kernel; in up0.conv1 that is the map of the way down.
             weight[4] = 1.0;
         }
-        if layer.kind == Kind::Last {
+        if layer.kind == LayerKind::Last {
             weight[1] = 10.0;
             bias[1] = -5.0;
         }
@@ -99,7 +100,7 @@ pub fn bright() -> (UNet, BTreeMap<String, Parameters>) {
     (unet, parameters.collect())
 }
 
-/// A folder with models and pictures, which goes with the test.
+/// A folder with models and pictures, which is deleted with the test.
 pub struct Bench(TempDir);
 
 impl Bench {
@@ -111,7 +112,7 @@ impl Bench {
         self.0.path()
     }
 
-    /// A path in the folder, whose own folder is there.
+    /// A path in the folder; its parent is created.
     pub fn path(&self, name: &str) -> PathBuf {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -154,7 +155,7 @@ impl Bench {
         self.command(arguments).output().unwrap()
     }
 
-    /// What the program prints where all goes well.
+    /// The output of the program, which succeeds.
     pub fn says(&self, arguments: &str) -> String {
         let output = self.run(arguments);
         let [text, error] = [output.stdout, output.stderr].map(|t| String::from_utf8(t).unwrap());
@@ -162,7 +163,7 @@ impl Bench {
         text
     }
 
-    /// What the program complains of.
+    /// The error of the program, which fails.
     pub fn refuses(&self, arguments: &str) -> String {
         let output = self.run(arguments);
         assert!(!output.status.success(), "{arguments}");

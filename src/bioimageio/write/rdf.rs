@@ -1,4 +1,4 @@
-//! The shape of a description in format 0.5, as far as it is written.
+//! The fields of a description in format 0.5 that are written.
 
 use serde::Serialize;
 
@@ -42,7 +42,7 @@ pub(super) struct Tensor<'a> {
     pub axes: Vec<Axis>,
     pub test_tensor: &'a Source,
     pub data: Data,
-    /// How a picture is continued beyond its borders.
+    /// How a picture is extended beyond its borders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pad: Option<Pad>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -86,7 +86,7 @@ pub(super) enum Length {
         min: usize,
         step: usize,
     },
-    /// As long as an axis of the input, and so much more.
+    /// As long as an axis of the input plus an offset.
     Of {
         tensor_id: &'static str,
         axis_id: &'static str,
@@ -135,7 +135,7 @@ pub(super) struct Onnx<'a> {
 #[derive(Serialize)]
 pub(super) struct Config<'a> {
     pub bioimageio: Tests,
-    /// What only this project reads.
+    /// Read by this project only.
     pub unetsegment: &'a Contract,
 }
 
@@ -145,7 +145,7 @@ pub(super) struct Tests {
     pub reproducibility_tolerance: Vec<Tolerance>,
 }
 
-/// How far the output of a test may be off.
+/// How far the output of a test may differ.
 #[derive(Serialize)]
 pub(super) struct Tolerance {
     pub relative_tolerance: f64,

@@ -2,9 +2,9 @@ use super::*;
 use crate::bioimageio::Description;
 use crate::unet::UNet;
 
-/// What is written is read as what the contract says.
+/// A written description is read with the same meaning.
 #[test]
-fn a_description_is_read_as_it_was_meant() {
+fn a_description_survives_writing_and_reading() {
     let source = |name: &str| Source {
         source: name.into(),
         sha256: "0".repeat(64),

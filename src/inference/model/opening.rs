@@ -1,4 +1,4 @@
-//! From a file to a model: what is read, checked, started and found out.
+//! Opening a model: its file is read and checked, a session is started, and a missing contract is probed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,20 +9,19 @@ use crate::bioimageio::Description;
 use crate::contract::{Contract, METADATA_KEY};
 use crate::inference::error::{ModelError, lost, run_error, unfit};
 use crate::inference::file::{self, ModelFile, Reader};
-use crate::inference::network::Network;
-use crate::inference::shared::{self, Found, Key, SharedSession};
-use crate::inference::stopping::process_exit::{self, OnEnd};
+use crate::inference::shared::{self, Lookup, SessionKey, SharedSession};
+use crate::inference::signature::Signature;
+use crate::inference::stopping::process_exit::{self, OnExit};
 use crate::inference::stopping::{Stopper, time_limit};
 use crate::inference::{library, probe, session};
 use crate::onnx::{self, Graph, survey::Survey};
 
 impl Model {
-    /// Opens the model in the file `path`, with the contract that it carries or one that is found
-    /// out by trying.
+    /// Opens the model in the file `path`, with the contract that it carries or one that is found by probing.
     ///
     /// # Errors
-    /// Where the file can't be read or could do harm, ONNX Runtime or the provider does not take the model, it is not
-    /// one that segments pictures, or [`Options::canceller`] ends it.
+    /// If the file can't be read or could do harm, ONNX Runtime or the provider rejects the model, it does not segment
+    /// pictures, or [`Options::canceller`] ends the opening.
     pub fn open(path: &Path, options: &Options) -> Result<Model, ModelError> {
         let stopped = || options.canceller.is_cancelled();
         let reader = Reader {
@@ -31,21 +30,21 @@ impl Model {
         };
         let read = reader.read(options.allow_external_data)?;
         let hash_of_all = reader.hash_of_all(&read)?;
-        let _inside = process_exit::enter().ok_or_else(|| lost(path))?;
+        let _guard = process_exit::enter().ok_or_else(|| lost(path))?;
         let canceller = options.canceller.clone();
-        let _on_end = OnEnd::new(move || canceller.cancel());
+        let _on_exit = OnExit::new(move || canceller.cancel());
         loop {
-            match opened(path, &read, hash_of_all, options) {
-                // By now there is another session to share, or none.
+            match open_in_session(path, &read, hash_of_all, options) {
+                // The failed session is not shared any more: try again with another one.
                 Err(ModelError::SharedFault { .. }) => (),
-                done => return done,
+                result => return result,
             }
         }
     }
 }
 
-/// The model that was `read` from the file `path`, in a session that others may have made.
-fn opened(
+/// The model that was `read` from the file `path`, in a session that other models may share.
+fn open_in_session(
     path: &Path,
     read: &ModelFile,
     hash_of_all: [u8; 32],
@@ -54,16 +53,19 @@ fn opened(
     let stopped = || options.canceller.is_cancelled();
     let session = shared_session((path, read), hash_of_all, options)?;
     let stopper = Stopper::new().map_err(|error| run_error(path, &error))?;
-    let network = session
-        .with(stopped, |session| Network::of(session))
-        .map_err(|refusal| match stopped() {
-            true => ended(path),
-            false => refusal.error(path),
+    let signature = session
+        .with(stopped, |session| Signature::of(session))
+        .map_err(|error| {
+            if stopped() {
+                cancelled(path)
+            } else {
+                error.for_model(path)
+            }
         })?
         .map_err(|reason| unfit(path, reason))?;
     let nothing = Graph::default();
     let graph = read.model.graph.as_ref().unwrap_or(&nothing);
-    let survey = onnx::survey::survey(graph, network.channels);
+    let survey = onnx::survey::survey(graph, signature.channels);
     let mut entries = read.model.metadata_props.iter();
     let carried = entries.find(|entry| entry.key == METADATA_KEY);
     let contract = match carried {
@@ -74,13 +76,13 @@ fn opened(
             })?
         }
         None => {
-            let end = stopper.clone();
-            let probe = || probed(path, &session, &network, &survey, &stopper);
-            let contract = options.canceller.during(move || end.stop(), probe)?;
-            completed(path, contract, read.description.as_ref())?
+            let stopping = stopper.clone();
+            let probe = || probe_contract(path, &session, &signature, &survey, &stopper);
+            let contract = options.canceller.during(move || stopping.stop(), probe)?;
+            with_description(path, contract, read.description.as_ref())?
         }
     };
-    network
+    signature
         .agrees_with(&contract)
         .and_then(|()| survey.agrees_with(&contract))
         .map_err(|reason| unfit(path, reason))?;
@@ -90,15 +92,15 @@ fn opened(
         has_failed: AtomicBool::new(false),
         hash: read.hash,
         contract,
-        described: carried.is_some(),
+        carries_contract: carried.is_some(),
         survey,
-        batches: network.batches,
+        supports_batches: signature.dynamic_batch,
         stopper,
         tensors: Vec::new(),
     })
 }
 
-/// The session of a model that others have opened in the same way, or a new one.
+/// The session of a model that was opened in the same way, or a new one.
 fn shared_session(
     (path, read): (&Path, &ModelFile),
     hash_of_all: [u8; 32],
@@ -108,26 +110,26 @@ fn shared_session(
     let environment = library::environment(&options.library)?;
     let stopped = || options.canceller.is_cancelled();
     if stopped() {
-        return Err(ended(path));
+        return Err(cancelled(path));
     }
-    let making = match Key::new(hash_of_all, options) {
-        Some(key) => match shared::find_or_make(&key, stopped) {
-            Some(Found::Made(session)) => return Ok(session),
-            Some(Found::Yours(making)) => Some(making),
-            None => return Err(ended(path)),
+    let reservation = match SessionKey::new(hash_of_all, options) {
+        Some(key) => match shared::find_or_reserve(&key, stopped) {
+            Some(Lookup::Existing(session)) => return Ok(session),
+            Some(Lookup::Reserved(reservation)) => Some(reservation),
+            None => return Err(cancelled(path)),
         },
         None => None,
     };
-    let started = session::start(path, read, &environment, options)?;
-    let session = Arc::new(SharedSession::new(started));
-    if let Some(making) = making {
-        making.done(&session);
+    let new = session::start(path, read, &environment, options)?;
+    let session = Arc::new(SharedSession::new(new));
+    if let Some(reservation) = reservation {
+        reservation.fulfil(&session);
     }
     Ok(session)
 }
 
-/// A contract that was found out by trying, with what the description of a package knows better.
-fn completed(
+/// A contract that was found by probing, with the corrections in the description of a package.
+fn with_description(
     path: &Path,
     mut contract: Contract,
     description: Option<&Description>,
@@ -142,33 +144,33 @@ fn completed(
     Ok(contract)
 }
 
-/// The error of a model whose opening was ended.
-fn ended(path: &Path) -> ModelError {
+/// The error of a model whose opening was cancelled.
+fn cancelled(path: &Path) -> ModelError {
     ModelError::Stopped {
         path: path.to_owned(),
     }
 }
 
-/// The contract of a model that carries none, found out within the time that a first run may take.
-fn probed(
+/// Probes the contract of a model that carries none, within the time limit of a first run.
+fn probe_contract(
     path: &Path,
     session: &SharedSession,
-    network: &Network,
+    signature: &Signature,
     survey: &Survey,
     stopper: &Stopper,
 ) -> Result<Contract, ModelError> {
     let options = &*stopper.options;
     let stopped = || stopper.is_stopped();
     let provider = session.provider;
-    let found = session.with(stopped, |session| {
+    let probed = session.with(stopped, |session| {
         time_limit::in_time((path, provider), stopper, || {
-            probe::contract(session, options, network, survey, &file::stem(path))
+            probe::contract(session, options, signature, survey, &file::stem(path))
                 .map_err(|reason| unfit(path, reason))
         })
     });
-    match found {
-        Ok(Err(_)) | Err(_) if stopped() => Err(ended(path)),
+    match probed {
+        Ok(Err(_)) | Err(_) if stopped() => Err(cancelled(path)),
         Ok(contract) => contract,
-        Err(refusal) => Err(refusal.error(path)),
+        Err(error) => Err(error.for_model(path)),
     }
 }

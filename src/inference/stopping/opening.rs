@@ -1,30 +1,28 @@
-//! Ending the opening of a model before it is done.
+//! Cancelling the opening of a model.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::{Callbacks, register};
 use crate::lock::lock;
 
-/// Ends what takes long while a model is opened, from another thread and for good; its clones do the same.
+/// Cancels the opening of a model from another thread, for good; its clones share its state.
 #[derive(Clone, Default)]
 pub struct Canceller(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     cancelled: bool,
-    /// What ends each of those that are going on.
-    ends: Vec<(u64, Box<dyn Fn() + Send>)>,
-    next: u64,
+    /// One for each piece of work in progress.
+    callbacks: Callbacks,
 }
 
 impl Canceller {
-    /// Ends what is going on, and lets nothing begin any more.
+    /// Ends the work in progress, and any that starts later.
     pub fn cancel(&self) {
         let mut state = self.lock();
         state.cancelled = true;
-        for (_, end) in &state.ends {
-            end();
-        }
+        state.callbacks.values().for_each(|end| end());
     }
 
     /// Whether it was cancelled.
@@ -32,20 +30,17 @@ impl Canceller {
         self.lock().cancelled
     }
 
-    /// Does `work`, which `end` ends; it does so at once where it is cancelled already.
+    /// Runs `work`, which `end` ends; `end` is called at once if this was cancelled before.
     pub fn during<T>(&self, end: impl Fn() + Send + 'static, work: impl FnOnce() -> T) -> T {
         let number = {
             let mut state = self.lock();
             if state.cancelled {
                 end();
             }
-            let number = state.next;
-            state.next += 1;
-            state.ends.push((number, Box::new(end)));
-            number
+            register(&mut state.callbacks, end)
         };
         let result = work();
-        self.lock().ends.retain(|(other, _)| *other != number);
+        self.lock().callbacks.remove(&number);
         result
     }
 
@@ -67,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_at_a_time_are_all_ended() {
+    fn concurrent_work_is_all_ended() {
         let ended = Arc::new(AtomicU32::new(0));
         let end = || {
             let ended = ended.clone();
@@ -84,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_what_is_going_on_and_what_comes_later() {
+    fn it_ends_current_and_later_work() {
         let ends = Arc::new(AtomicU32::new(0));
         let end = |ends: &Arc<AtomicU32>| {
             let ends = ends.clone();

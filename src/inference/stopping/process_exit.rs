@@ -1,92 +1,84 @@
-//! The end of the process. ONNX Runtime takes its own state down in `exit`, while other threads still run; one that is
-//! inside it then crashes. So threads that enter it say so, and `exit` waits for these and lets no other in any more.
+//! The exit of the process. ONNX Runtime tears its own state down in `exit` while other threads still run, and a
+//! thread that is inside it then crashes. So threads register when they enter it, and `exit` waits for them and admits
+//! no more.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::{Callbacks, register};
 use crate::lock::lock;
 
 /// How many threads are inside ONNX Runtime.
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
-static ENDING: AtomicBool = AtomicBool::new(false);
+static EXITING: AtomicBool = AtomicBool::new(false);
 
-/// How long `exit` waits for these threads at most: somewhat more than an operator takes, after which a run that was ended ends.
+/// The longest that `exit` waits for these threads: somewhat more than one operator takes, after which a stopped run
+/// returns.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whether the process ends, so that what goes wrong in ONNX Runtime is not the model's fault.
-pub(in crate::inference) fn is_ending() -> bool {
-    ENDING.load(Ordering::SeqCst)
+/// Whether the process is exiting, so that a failure in ONNX Runtime is not the model's fault.
+pub(in crate::inference) fn is_exiting() -> bool {
+    EXITING.load(Ordering::SeqCst)
 }
 
-/// A thread that is inside ONNX Runtime, until this is dropped.
-pub(in crate::inference) struct Inside(());
+/// A thread is inside ONNX Runtime until this is dropped.
+pub(in crate::inference) struct RuntimeGuard(());
 
-/// Enters ONNX Runtime, unless the process ends.
-pub(in crate::inference) fn enter() -> Option<Inside> {
+/// Enters ONNX Runtime, unless the process is exiting.
+pub(in crate::inference) fn enter() -> Option<RuntimeGuard> {
     INSIDE.fetch_add(1, Ordering::SeqCst);
-    let inside = Inside(());
-    (!is_ending()).then_some(inside)
+    let guard = RuntimeGuard(());
+    (!is_exiting()).then_some(guard)
 }
 
-impl Drop for Inside {
+impl Drop for RuntimeGuard {
     fn drop(&mut self) {
         INSIDE.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-type End = Box<dyn Fn() + Send>;
+/// Called when the process exits.
+static CALLBACKS: Mutex<Callbacks> = Mutex::new(Callbacks::new());
 
-/// What ends what is going on.
-static ENDS: Mutex<Vec<(u64, End)>> = Mutex::new(Vec::new());
+/// Has a callback called when the process exits, until this is dropped.
+pub(in crate::inference) struct OnExit(u64);
 
-/// Has `end` called when the process ends, until it is dropped.
-pub(in crate::inference) struct OnEnd(u64);
-
-impl OnEnd {
-    /// Registers `end`, which may be called on any thread and must not wait.
+impl OnExit {
+    /// Registers `end`, which may be called on any thread and must not block.
     pub fn new(end: impl Fn() + Send + 'static) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        ends().push((number, Box::new(end)));
-        OnEnd(number)
+        OnExit(register(&mut lock(&CALLBACKS), end))
     }
 }
 
-impl Drop for OnEnd {
+impl Drop for OnExit {
     fn drop(&mut self) {
-        ends().retain(|(number, _)| *number != self.0);
+        lock(&CALLBACKS).remove(&self.0);
     }
 }
 
-fn ends() -> MutexGuard<'static, Vec<(u64, End)>> {
-    lock(&ENDS)
-}
-
-/// Has `exit` wait before it takes down any library that is loaded by now; it runs its handlers in reverse order. To be
-/// called again once more libraries are there.
-pub(in crate::inference) fn watch() {
-    // On Windows other threads are gone before a library is taken down.
+/// Makes `exit` wait before it tears down any library that is loaded so far: handlers run in reverse order of
+/// registration. To be called again after more libraries were loaded.
+pub(in crate::inference) fn register_handler() {
+    // On Windows other threads are gone before a library is torn down.
     #[cfg(unix)]
     {
         extern "C" fn handler() {
-            let_all_end();
+            end_all();
         }
-        // SAFETY: the handler takes and gives nothing, and does not unwind: nothing in it panics.
-        // Should there be no room for it, the process ends as it would without.
+        // SAFETY: the handler takes and returns nothing, and does not unwind: nothing in it panics.
+        // Should there be no room for it, the process exits as it would without.
         let _ = unsafe { libc::atexit(handler) };
     }
 }
 
-/// Ends what goes on inside ONNX Runtime, and waits for it.
+/// Ends everything that runs inside ONNX Runtime, and waits for it.
 #[cfg_attr(not(unix), allow(dead_code))]
-fn let_all_end() {
-    ENDING.store(true, Ordering::SeqCst);
-    for (_, end) in ends().iter() {
-        end();
-    }
+fn end_all() {
+    EXITING.store(true, Ordering::SeqCst);
+    lock(&CALLBACKS).values().for_each(|end| end());
     let start = Instant::now();
     while INSIDE.load(Ordering::SeqCst) > 0 && start.elapsed() < PATIENCE {
         thread::sleep(Duration::from_millis(1));

@@ -1,22 +1,22 @@
-//! A limit for what may take for ever: loading a model, and its first run.
+//! Time limits for loading a model and for its first run.
 
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use super::runs::Stopper;
 use crate::inference::error::ModelError;
 use crate::inference::provider::Provider;
-use crate::lock::lock;
+use crate::lock::{lock, wait_timeout_while};
 
-/// How long a model may take to load on the processor, and how long its first run may take there.
+/// The time limit of a load, and that of a first run, on the processor.
 const ON_PROCESSOR: Duration = Duration::from_secs(120);
 
-/// The same on other providers, some of which first compile the whole network.
+/// The same for other providers, some of which first compile the whole network.
 const ELSEWHERE: Duration = Duration::from_secs(1800);
 
-/// How long loading a model on `provider` may take, and a first run of it.
+/// The time limit of loading a model on `provider`, and that of its first run.
 pub(in crate::inference) fn limit(provider: Provider) -> Duration {
     match provider {
         Provider::Cpu => ON_PROCESSOR,
@@ -24,30 +24,30 @@ pub(in crate::inference) fn limit(provider: Provider) -> Duration {
     }
 }
 
-/// What `work` makes, a first run of the model in the file `path`, which is ended through `stopper` when it takes
-/// longer on `provider` than it may.
+/// Calls `work`, a first run of the model in the file `path`, and ends it through `stopper` when it exceeds the time
+/// limit of `provider`.
 ///
-/// To be called in the turn of the run, so that runs of other models in the same session don't count.
+/// To be called while the model holds the session, so that waiting for other models doesn't count.
 pub(in crate::inference) fn in_time<R>(
     (path, provider): (&Path, Provider),
     stopper: &Stopper,
     work: impl FnOnce() -> Result<R, ModelError>,
 ) -> Result<R, ModelError> {
     let limit = limit(provider);
-    let ends = stopper.clone();
-    let watchdog = Watchdog::new(limit, move || ends.expire());
-    let made = work();
-    if watchdog.end() {
-        stopper.forgive();
+    let expiring = stopper.clone();
+    let watchdog = Watchdog::new(limit, move || expiring.expire());
+    let result = work();
+    if watchdog.dismiss() {
+        stopper.clear_expired();
         return Err(ModelError::Slow {
             path: path.to_owned(),
             seconds: limit.as_secs(),
         });
     }
-    made
+    result
 }
 
-/// Acts when time is up, unless it is dropped before.
+/// Acts when its time is up, unless it is dropped before.
 pub(in crate::inference) struct Watchdog(Arc<(Mutex<State>, Condvar)>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,32 +58,30 @@ enum State {
 }
 
 impl Watchdog {
-    /// Calls `act` after `limit`. Where no thread can be had for that, nothing watches.
+    /// Calls `act` after `limit`. If no thread can be started for it, there is no time limit.
     pub fn new(limit: Duration, act: impl FnOnce() + Send + 'static) -> Self {
         let shared = Arc::new((Mutex::new(State::Waiting), Condvar::new()));
         let watched = shared.clone();
         let watch = move || {
             let (state, changed) = &*watched;
             let state = lock(state);
-            let waiting =
-                changed.wait_timeout_while(state, limit, |state| *state == State::Waiting);
-            let (mut state, _) = waiting.unwrap_or_else(PoisonError::into_inner);
+            let waits = |state: &mut State| *state == State::Waiting;
+            let mut state = wait_timeout_while(changed, state, limit, waits);
             if *state == State::Waiting {
                 *state = State::Acted;
-                // Before the thread that it watches sees that it has acted, and undoes it. `act` takes no lock that the
-                // other thread holds while it waits for this one.
+                // Under the lock, so that the watched thread can't undo this before it is done. `act` takes no lock
+                // that the other thread holds while it waits for this one.
                 act();
             }
         };
-        // It fails where threads can't be had; then nothing ends what takes too long.
         let _ = thread::Builder::new()
             .name("unetsegment:watch".into())
             .spawn(watch);
         Watchdog(shared)
     }
 
-    /// Watches no longer; whether time was up before, and what is done then was done.
-    pub fn end(&self) -> bool {
+    /// Stops watching; returns whether its time was up before and it has acted.
+    pub fn dismiss(&self) -> bool {
         let (state, changed) = &*self.0;
         let mut state = lock(state);
         if *state == State::Waiting {
@@ -96,7 +94,7 @@ impl Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        self.end();
+        self.dismiss();
     }
 }
 
@@ -109,36 +107,36 @@ mod tests {
 
     #[test]
     fn it_acts_when_time_is_up_and_not_before() {
-        let (send, heard) = channel();
+        let (send, acted) = channel();
         let dismissed = Watchdog::new(Duration::from_secs(3600), {
             let send = send.clone();
             move || send.send("dismissed").unwrap()
         });
-        assert!(!dismissed.end());
+        assert!(!dismissed.dismiss());
         drop(dismissed);
         let acting = Watchdog::new(Duration::from_millis(1), move || {
             send.send("acted").unwrap()
         });
-        assert_eq!(heard.recv(), Ok("acted"));
-        assert!(acting.end());
-        assert!(heard.recv().is_err(), "the dismissed one has acted");
+        assert_eq!(acted.recv(), Ok("acted"));
+        assert!(acting.dismiss());
+        assert!(acted.recv().is_err(), "the dismissed one has acted");
     }
 
-    /// The thread that sees that it has acted may undo what it has done.
+    /// The watched thread may undo the action.
     #[test]
-    fn it_is_done_once_it_is_seen_to_have_acted() {
+    fn the_action_is_complete_when_dismiss_returns_true() {
         let done = Arc::new(AtomicBool::new(false));
-        let (began, beginning) = channel();
+        let (send, started) = channel();
         let slow = Watchdog::new(Duration::from_millis(1), {
             let done = done.clone();
             move || {
-                began.send(()).unwrap();
+                send.send(()).unwrap();
                 thread::sleep(Duration::from_millis(50));
                 done.store(true, Ordering::SeqCst);
             }
         });
-        beginning.recv().unwrap();
-        assert!(slow.end());
+        started.recv().unwrap();
+        assert!(slow.dismiss());
         assert!(done.load(Ordering::SeqCst));
     }
 }

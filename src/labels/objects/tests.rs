@@ -8,14 +8,14 @@ const MASK: [u8; 40] = [
     0, 0, 0, 0, 0, 0, 1, 0,
 ];
 
-fn found(rules: Rules) -> (Vec<Object>, Vec<u16>) {
+fn found(rules: ObjectRules) -> (Vec<Object>, Vec<u16>) {
     let mut labeller = Labeller::default();
     labeller.label(&MASK, None, 8, &rules).unwrap();
     labeller.measure_perimeters(8);
     (labeller.objects().to_vec(), labeller.labels().to_vec())
 }
 
-fn areas(rules: Rules) -> Vec<usize> {
+fn areas(rules: ObjectRules) -> Vec<usize> {
     let (objects, labels) = found(rules);
     for object in &objects {
         let pixels = labels
@@ -27,10 +27,10 @@ fn areas(rules: Rules) -> Vec<usize> {
 }
 
 #[test]
-fn rules_say_what_counts() {
-    let rules = Rules::default();
+fn rules_decide_what_counts() {
+    let rules = ObjectRules::default();
     assert_eq!(areas(rules), [4, 8, 1, 1]);
-    let with = |change: fn(&mut Rules)| {
+    let with = |change: fn(&mut ObjectRules)| {
         let mut rules = rules;
         change(&mut rules);
         areas(rules)
@@ -43,7 +43,7 @@ fn rules_say_what_counts() {
 
 #[test]
 fn objects_are_measured() {
-    let (objects, _) = found(Rules::default());
+    let (objects, _) = found(ObjectRules::default());
     let square = objects[0];
     assert_eq!((square.number, square.class), (1, 1));
     assert_eq!(square.centroid, (0.5, 0.5));
@@ -61,7 +61,9 @@ fn objects_are_measured() {
 #[test]
 fn the_picture_is_averaged() {
     let mut labeller = Labeller::default();
-    labeller.label(&MASK, None, 8, &Rules::default()).unwrap();
+    labeller
+        .label(&MASK, None, 8, &ObjectRules::default())
+        .unwrap();
     labeller.measure_intensities(8, |act| {
         for y in 0..5 {
             let row: Vec<u16> = (0..8).map(|x| 10 * y as u16 + x).collect();
@@ -79,23 +81,23 @@ fn more_objects_than_labels_are_an_error() {
     let checkered = |at: usize| u8::from((at % side + at / side).is_multiple_of(2));
     let mask: Vec<u8> = (0..side * side).map(checkered).collect();
     let mut labeller = Labeller::default();
-    let error = labeller.label(&mask, None, side, &Rules::default());
-    assert_eq!(error, Err(TooMany(side * side / 2)));
-    let rules = Rules {
+    let error = labeller.label(&mask, None, side, &ObjectRules::default());
+    assert_eq!(error, Err(TooManyObjects(side * side / 2)));
+    let rules = ObjectRules {
         min_area: 2,
-        ..Rules::default()
+        ..ObjectRules::default()
     };
     assert_eq!(labeller.label(&mask, None, side, &rules), Ok(()));
     assert!(labeller.objects().is_empty());
 }
 
 #[test]
-fn less_sure_places_part_objects() {
+fn less_certain_places_separate_objects() {
     let mask = [1; 9];
     let probability = [0.6, 0.9, 0.9, 0.9, 0.55, 0.9, 0.95, 0.9, 0.7];
-    let rules = Rules {
+    let rules = ObjectRules {
         split: Split::Probability,
-        ..Rules::default()
+        ..ObjectRules::default()
     };
     let mut labeller = Labeller::default();
     labeller
@@ -107,15 +109,15 @@ fn less_sure_places_part_objects() {
 }
 
 #[test]
-fn objects_have_cores_where_that_is_asked_for() {
+fn objects_have_cores_with_split_cores() {
     let mask = [1; 9];
     let probability = [0.6, 0.9, 0.9, 0.9, 0.7, 0.9, 0.95, 0.65, 0.7];
     let mut labeller = Labeller::default();
     let mut areas = |probability, min_area| {
-        let rules = Rules {
+        let rules = ObjectRules {
             split: Split::Cores,
             min_area,
-            ..Rules::default()
+            ..ObjectRules::default()
         };
         labeller.label(&mask, probability, 9, &rules).unwrap();
         let objects = labeller.objects().iter();

@@ -1,11 +1,11 @@
-use super::super::{Labeller, Rules};
+use super::super::{Labeller, ObjectRules};
 use super::*;
 
 const WIDTH: usize = 60;
 const HEIGHT: usize = 30;
 
-/// A frame of boxes, each a column, row, width and height.
-fn frame(tracker: &mut Tracker, boxes: &[(usize, usize, usize, usize)]) -> (Vec<u32>, Events) {
+/// Tracks a frame of boxes, each a column, row, width and height.
+fn frame(tracker: &mut Tracker, boxes: &[(usize, usize, usize, usize)]) -> (Vec<u32>, TrackEvents) {
     let mut mask = vec![0; WIDTH * HEIGHT];
     for (x, y, width, height) in boxes {
         for row in *y..y + height {
@@ -14,7 +14,7 @@ fn frame(tracker: &mut Tracker, boxes: &[(usize, usize, usize, usize)]) -> (Vec<
     }
     let mut labeller = Labeller::default();
     labeller
-        .label(&mask, None, WIDTH, &Rules::default())
+        .label(&mask, None, WIDTH, &ObjectRules::default())
         .unwrap();
     let mut labels = labeller.labels().to_vec();
     let mut objects = labeller.objects().to_vec();
@@ -33,16 +33,16 @@ fn objects_that_move_keep_their_numbers() {
         let boxes = [(2 + 3 * step, 6, 8, 8), (30 - step, 2 + step, 8, 8)];
         let (numbers, events) = frame(&mut tracker, &boxes);
         assert_eq!(numbers, [1, 2], "{step}");
-        assert_eq!(events, Events::default(), "{step}");
+        assert_eq!(events, TrackEvents::default(), "{step}");
     }
 }
 
 #[test]
-fn what_comes_after_a_pause_is_new() {
+fn objects_after_a_pause_are_new() {
     let mut tracker = Tracker::default();
     let boxes = [(2, 2, 8, 8)];
     frame(&mut tracker, &boxes);
-    tracker.lose_sight();
+    tracker.forget_objects();
     let (numbers, events) = frame(&mut tracker, &boxes);
     assert_eq!((numbers, events.births), (vec![2], vec![2]));
     for _ in 0..3 {
@@ -51,7 +51,7 @@ fn what_comes_after_a_pause_is_new() {
 }
 
 #[test]
-fn a_jump_is_followed_and_a_leap_is_not() {
+fn a_short_jump_is_followed_and_a_long_one_is_not() {
     let mut tracker = Tracker::default();
     frame(&mut tracker, &[(2, 2, 6, 6)]);
     let (numbers, _) = frame(&mut tracker, &[(10, 2, 6, 6)]);
@@ -60,13 +60,13 @@ fn a_jump_is_followed_and_a_leap_is_not() {
     let (numbers, events) = frame(&mut tracker, &leap);
     assert_eq!(numbers, [2]);
     assert_eq!((events.births, events.deaths), (vec![2], vec![]));
-    // The one before is looked for twice.
-    assert_eq!(frame(&mut tracker, &leap).1, Events::default());
+    // The lost object is looked for twice.
+    assert_eq!(frame(&mut tracker, &leap).1, TrackEvents::default());
     assert_eq!(frame(&mut tracker, &leap).1.deaths, [1]);
-    assert_eq!(frame(&mut tracker, &leap).1, Events::default());
+    assert_eq!(frame(&mut tracker, &leap).1, TrackEvents::default());
 }
 
-/// As when a stage moves over a dense field: no object overlaps any, and looking at all pairs takes minutes.
+/// As when a stage moves over a dense field: no objects overlap, and visiting all pairs would take minutes.
 #[test]
 fn a_dense_field_that_moves_is_followed() {
     let side = 1400;
@@ -84,7 +84,7 @@ fn a_dense_field_that_moves_is_followed() {
     let mut labeller = Labeller::default();
     let mut counts = Vec::new();
     for shift in [0, 3] {
-        let rules = Rules::default();
+        let rules = ObjectRules::default();
         labeller.label(&dots(shift), None, side, &rules).unwrap();
         let (objects, labels) = labeller.parts_mut();
         let events = tracker.follow(objects, labels, true);
@@ -97,29 +97,29 @@ fn a_dense_field_that_moves_is_followed() {
 }
 
 #[test]
-fn a_mask_that_is_shown_once_more_makes_nothing_older() {
+fn a_repeated_mask_does_not_age_lost_objects() {
     let mut tracker = Tracker::default();
     frame(&mut tracker, &[(2, 2, 8, 8)]);
     frame(&mut tracker, &[]);
     let mut labels = vec![0; WIDTH * HEIGHT];
     for _ in 0..5 {
         let events = tracker.follow(&mut [], &mut labels, false);
-        assert_eq!(*events, Events::default());
+        assert_eq!(*events, TrackEvents::default());
     }
     let (numbers, events) = frame(&mut tracker, &[(2, 2, 8, 8)]);
-    assert_eq!((numbers, events), (vec![1], Events::default()));
+    assert_eq!((numbers, events), (vec![1], TrackEvents::default()));
 }
 
 #[test]
-fn what_is_missing_for_a_moment_is_found_again() {
+fn briefly_missing_objects_are_found_again() {
     let mut tracker = Tracker::default();
     frame(&mut tracker, &[(2, 2, 6, 6), (30, 10, 6, 6)]);
     for _ in 0..2 {
         let (numbers, events) = frame(&mut tracker, &[(30, 10, 6, 6)]);
-        assert_eq!((numbers, events), (vec![2], Events::default()));
+        assert_eq!((numbers, events), (vec![2], TrackEvents::default()));
     }
     let (numbers, events) = frame(&mut tracker, &[(3, 3, 6, 6), (30, 10, 6, 6)]);
-    assert_eq!((numbers, events), (vec![1, 2], Events::default()));
+    assert_eq!((numbers, events), (vec![1, 2], TrackEvents::default()));
     // Not for ever.
     let deaths = [(); 3].map(|()| frame(&mut tracker, &[(30, 10, 6, 6)]).1.deaths);
     assert_eq!(deaths, [vec![], vec![], vec![1]]);
@@ -128,53 +128,53 @@ fn what_is_missing_for_a_moment_is_found_again() {
 }
 
 #[test]
-fn halves_know_where_they_come_from() {
+fn divisions_name_both_halves() {
     let mut tracker = Tracker::default();
     frame(&mut tracker, &[(20, 5, 16, 8)]);
     let (numbers, events) = frame(&mut tracker, &[(19, 5, 7, 8), (29, 5, 7, 8)]);
     assert_eq!(numbers, [2, 3]);
     assert_eq!(events.divisions, [(1, [2, 3])]);
     assert!(events.births.is_empty() && events.deaths.is_empty());
-    // A speck beside a whole object is no half.
+    // A speck beside a whole object is not a half.
     let mut tracker = Tracker::default();
     frame(&mut tracker, &[(20, 5, 16, 8)]);
     let (numbers, events) = frame(&mut tracker, &[(20, 5, 14, 8), (35, 5, 1, 1)]);
     assert_eq!((numbers, events.births), (vec![1, 2], vec![2]));
 }
 
-/// What is there when no number is left counts as new, halves too.
+/// Objects that are present when numbers are used up count as new, halves too.
 #[test]
-fn numbers_begin_anew_when_all_are_given() {
+fn numbers_start_again_when_all_are_used() {
     let left = |left: u32| Tracker {
-        given: MOST_OBJECTS as u32 - left,
+        last_number: MOST_OBJECTS as u32 - left,
         ..Tracker::default()
     };
     let (one, two) = ((2, 2, 8, 8), (30, 2, 8, 8));
     let last = MOST_OBJECTS as u32;
     let mut tracker = left(1);
-    // Frames of a size come with the first one, and forget numbers.
+    // Otherwise the first frame would reset the numbers.
     tracker.before.resize(WIDTH * HEIGHT, 0);
     let (numbers, events) = frame(&mut tracker, &[one]);
-    assert_eq!((numbers, events.begun_anew), (vec![last], false));
+    assert_eq!((numbers, events.renumbered), (vec![last], false));
     assert_eq!(frame(&mut tracker, &[one]).0, [last]);
     let (numbers, events) = frame(&mut tracker, &[one, two]);
-    let expected = Events {
-        begun_anew: true,
+    let expected = TrackEvents {
+        renumbered: true,
         births: vec![1, 2],
-        ..Events::default()
+        ..TrackEvents::default()
     };
     assert_eq!((numbers, events), (vec![1, 2], expected));
-    // Then all goes on as before.
+    // Then it continues as usual.
     let (numbers, events) = frame(&mut tracker, &[one, two, (50, 20, 4, 4)]);
     assert_eq!((numbers, events.births), (vec![1, 2, 3], vec![3]));
-    assert!(!events.begun_anew);
+    assert!(!events.renumbered);
 
     for (has, divides) in [(2, true), (1, false), (0, false)] {
         let mut tracker = left(has + 1);
         tracker.before.resize(WIDTH * HEIGHT, 0);
         frame(&mut tracker, &[(20, 5, 16, 8)]);
         let (numbers, events) = frame(&mut tracker, &[(19, 5, 7, 8), (29, 5, 7, 8)]);
-        assert_eq!(events.begun_anew, !divides, "{has}");
+        assert_eq!(events.renumbered, !divides, "{has}");
         assert_eq!(events.divisions.is_empty(), !divides, "{has}");
         let expected = if divides { [last - 1, last] } else { [1, 2] };
         assert_eq!(numbers, expected, "{has}");
@@ -182,18 +182,18 @@ fn numbers_begin_anew_when_all_are_given() {
 }
 
 #[test]
-fn what_was_told_by_the_numbers_before_goes() {
-    let births = |births: &[u32], begun_anew| Events {
-        begun_anew,
+fn events_before_a_renumbering_are_dropped() {
+    let births = |births: &[u32], renumbered| TrackEvents {
+        renumbered,
         births: births.to_vec(),
-        ..Events::default()
+        ..TrackEvents::default()
     };
-    let mut told = births(&[7, 8], false);
-    told.append(&births(&[9], false));
-    assert_eq!(told, births(&[7, 8, 9], false));
-    told.append(&births(&[1], true));
-    told.append(&births(&[2], false));
-    assert_eq!(told, births(&[1, 2], true));
-    told.clear();
-    assert_eq!(told, Events::default());
+    let mut events = births(&[7, 8], false);
+    events.append(&births(&[9], false));
+    assert_eq!(events, births(&[7, 8, 9], false));
+    events.append(&births(&[1], true));
+    events.append(&births(&[2], false));
+    assert_eq!(events, births(&[1, 2], true));
+    events.clear();
+    assert_eq!(events, TrackEvents::default());
 }

@@ -1,15 +1,13 @@
-//! What of a network can be computed in 8 bits, and which of its maps that takes the range of.
+//! The layers of a network that can be computed in 8 bits, and the maps whose ranges that takes.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::onnx::{Graph, Node};
 
-/// Operators that hand values on, or the largest of several, so that their result has the codes of what
-/// comes in.
+/// Operators that pass values on, or the largest of several, so that their output has the codes of their input.
 pub(super) const MOVING: [&str; 4] = ["MaxPool", "Slice", "Transpose", "Reshape"];
 
-/// The names of the nodes that can be computed in 8 bits: convolutions, the one that makes the graph's output
-/// only where it is of 1x1 pixels.
+/// The names of the nodes that can be computed in 8 bits: convolutions, the last one only if it is 1x1.
 pub fn layers(graph: &Graph) -> Vec<&str> {
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| &t.name[..]).collect();
     let layers = graph.node.iter().filter(|node| {
@@ -22,7 +20,7 @@ pub fn layers(graph: &Graph) -> Vec<&str> {
     layers.map(|node| &node.name[..]).collect()
 }
 
-/// The names of the maps whose [`Range`](super::Range) has to be measured.
+/// The names of the maps whose [`Range`](super::Range) must be measured.
 pub fn measured(graph: &Graph) -> Vec<&str> {
     let maps = maps(graph);
     let relu = followed_by_relu(graph);
@@ -37,7 +35,7 @@ pub fn measured(graph: &Graph) -> Vec<&str> {
         .collect()
 }
 
-/// The network's maps: what comes in and what is computed of it, without shapes and weights.
+/// The feature maps of the network: its inputs and what is computed from them, except shapes and weights.
 pub(super) fn maps(graph: &Graph) -> HashSet<&str> {
     const COMPUTING: [&str; 4] = ["Conv", "ConvTranspose", "Relu", "Concat"];
     let mut maps: HashSet<&str> = graph.input.iter().map(|input| &input.name[..]).collect();
@@ -54,7 +52,7 @@ pub(super) fn maps(graph: &Graph) -> HashSet<&str> {
     maps
 }
 
-/// The outputs of convolutions that go nowhere but through a ReLU, which is computed with them.
+/// The outputs of convolutions that only a ReLU reads, which is fused with them.
 pub(super) fn followed_by_relu(graph: &Graph) -> HashSet<&str> {
     let mut readers: HashMap<&str, Vec<&str>> = HashMap::new();
     for node in &graph.node {
@@ -72,7 +70,7 @@ pub(super) fn followed_by_relu(graph: &Graph) -> HashSet<&str> {
         .collect()
 }
 
-/// Whether `node` makes what goes out of the graph.
+/// Whether `node` makes an output of the graph.
 pub(super) fn is_output(graph: &Graph, node: &Node) -> bool {
     graph
         .output
@@ -80,7 +78,7 @@ pub(super) fn is_output(graph: &Graph, node: &Node) -> bool {
         .any(|output| output.name == node.output[0])
 }
 
-/// The map that `name` is, before it was moved.
+/// The map that `name` was before operators moved it.
 pub(super) fn origin<'a>(graph: &'a Graph, name: &'a str) -> &'a str {
     let mut name = name;
     while let Some(node) = graph.node.iter().find(|node| node.output[0] == name)

@@ -1,4 +1,4 @@
-//! The nodes of a network whose layers are in 8 bits.
+//! Writes the nodes of a network whose layers are in 8 bits.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,12 +24,12 @@ struct Code {
     /// Names of the codes, of the step between two of them, and of the code of 0.
     names: [String; 3],
     range: Range,
-    /// Whether there is a map of numbers made of the codes again.
+    /// Whether a DequantizeLinear of the codes exists.
     decoded: bool,
 }
 
 impl<'a> Writer<'a> {
-    /// Nothing of `graph` yet; `ranges`: those of all its measured maps.
+    /// A writer for `graph`; `ranges`: those of all its measured maps.
     pub fn new(graph: &'a Graph, ranges: &'a HashMap<String, Range>) -> Self {
         Writer {
             graph,
@@ -43,7 +43,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The graph of what was written, with those constants that it needs still.
+    /// The written graph, with the constants that it still needs.
     pub fn written(self) -> Graph {
         let Writer {
             graph,
@@ -68,7 +68,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes what takes the place of `node`: in 8 bits, if it is one of `layers`.
+    /// Writes the replacement of `node`, in 8 bits if it is one of `layers`.
     pub fn write(&mut self, node: &'a Node, layers: &HashSet<&str>) {
         let input = &node.input[0][..];
         let output = &node.output[0][..];
@@ -99,7 +99,7 @@ impl<'a> Writer<'a> {
                 self.with_decoded(node);
                 self.code(output, None);
             }
-            // The shape of the codes is that of the map, which then need not be made of them.
+            // The codes have the shape of the map, which then need not be dequantized.
             "Shape" if is_coded(&node.input[0]) => {
                 let codes = self.codes[input].names[0].clone();
                 self.nodes.push(Node {
@@ -111,7 +111,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// `node` with numbers made of the codes, where its inputs are coded.
+    /// Writes `node`, with dequantized inputs where they are coded.
     fn with_decoded(&mut self, node: &Node) {
         let input = node.input.iter().map(|name| self.decoded(name)).collect();
         self.nodes.push(Node {
@@ -120,7 +120,7 @@ impl<'a> Writer<'a> {
         });
     }
 
-    /// A convolution of codes with weights of 8 bits.
+    /// Writes a convolution of codes with 8-bit weights.
     fn convolution(&mut self, node: &Node) {
         self.code(&node.input[0], None);
         let mut inputs = vec![self.decoded(&node.input[0])];
@@ -136,8 +136,8 @@ impl<'a> Writer<'a> {
         });
     }
 
-    /// A 1x1 convolution of codes that makes numbers with all their digits: for each pixel a product of
-    /// integers, in units that its sum is multiplied by.
+    /// Writes a 1x1 convolution of codes with an output in floating point: a matrix product of integers for each
+    /// pixel, scaled afterwards.
     fn scores(&mut self, node: &Node) {
         self.code(&node.input[0], None);
         let Code {
@@ -187,7 +187,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Weights in 8 bits; the name of the numbers made of them, and their steps.
+    /// Writes 8-bit weights; returns the name of the dequantized weights, and their steps.
     fn weights(&mut self, name: &str) -> (String, Vec<f32>) {
         let tensor = self.constants[name];
         let (codes, steps) = in_8_bits(tensor);
@@ -195,7 +195,7 @@ impl<'a> Writer<'a> {
         (self.constant(name, codes, &steps), steps)
     }
 
-    /// A bias in units of what is added up before it.
+    /// Writes a bias in units of the sum that it is added to.
     fn bias(&mut self, name: &str, step: f32, weight_steps: &[f32]) -> String {
         let tensor = self.constants[name];
         let steps: Vec<f32> = weight_steps.iter().map(|weight| weight * step).collect();
@@ -211,7 +211,7 @@ impl<'a> Writer<'a> {
         self.constant(name, codes, &steps)
     }
 
-    /// Weights or biases as numbers made of `codes`; the name of the numbers.
+    /// Writes the dequantization of weights or biases; returns the name of the result.
     fn constant(&mut self, name: &str, codes: Tensor, steps: &[f32]) -> String {
         let step = Tensor::of_floats(format!("{name}.step"), &[steps.len() as i64], steps);
         let output = format!("{name}.decoded");
@@ -227,7 +227,7 @@ impl<'a> Writer<'a> {
         output
     }
 
-    /// Codes the map `name`, unless it is coded; with the step and the zero of `like`, if given.
+    /// Quantizes the map `name`, unless it is coded; with the step and the zero of `like`, if given.
     fn code(&mut self, name: &str, like: Option<Code>) {
         if self.codes.contains_key(name) {
             return;
@@ -269,7 +269,7 @@ impl<'a> Writer<'a> {
         self.codes.insert(name.into(), code);
     }
 
-    /// The numbers made of the codes of `name`; `name` itself where it is not coded.
+    /// The name of the dequantized `name`; `name` itself if it is not coded.
     fn decoded(&mut self, name: &str) -> String {
         let Some(code) = self.codes.get_mut(name) else {
             return name.into();
@@ -290,7 +290,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Weights as -127 to 127, with a step of its own for each output channel.
+/// Weights as -127 to 127, with a step for each output channel.
 fn in_8_bits(weights: &Tensor) -> (Vec<u8>, Vec<f32>) {
     let values = weights.floats();
     let each = values.len() / weights.dims[0].max(1) as usize;
@@ -310,7 +310,7 @@ fn in_8_bits(weights: &Tensor) -> (Vec<u8>, Vec<f32>) {
     (codes.collect(), steps)
 }
 
-/// Whether this is a convolution that [`Writer::convolution`] has written.
+/// Whether [`Writer::convolution`] wrote this node.
 fn is_in_8_bits(node: &Node) -> bool {
     node.op_type == "Conv"
         && node.input[0].ends_with(".decoded")

@@ -4,8 +4,8 @@ use super::rules::Inputs;
 use super::value::Value;
 use crate::onnx::Node;
 
-/// What may be given nothing: what computes shapes, which has to do with lists of no numbers.
-const TAKES_NOTHING: [&str; 20] = [
+/// Operators that may have empty inputs: they compute shapes, where empty lists occur.
+const ACCEPTS_EMPTY: [&str; 20] = [
     "Add",
     "Cast",
     "Concat",
@@ -28,9 +28,9 @@ const TAKES_NOTHING: [&str; 20] = [
     "Where",
 ];
 
-/// Whether `node` makes a tensor of several dimensions and no elements of whatever picture it is given, by constants
-/// that say so. What is nothing for some pictures alone can't be told here.
-pub(super) fn makes_nothing(node: &Node, inputs: &[Option<&Value>]) -> bool {
+/// Whether the constants of `node` make its output a tensor of several dimensions and no elements for any picture.
+/// Outputs that are empty for some pictures only are not found here.
+pub(super) fn makes_empty(node: &Node, inputs: &[Option<&Value>]) -> bool {
     let inputs = Inputs(inputs);
     let constants = |index: usize| {
         let value = inputs.value(index).filter(|value| value.constant)?;
@@ -65,12 +65,12 @@ pub(super) fn makes_nothing(node: &Node, inputs: &[Option<&Value>]) -> bool {
     }
 }
 
-/// Whether `node` is to compute with a tensor of no elements, which some operators do not survive.
-pub(super) fn is_given_nothing(node: &Node, inputs: &[Option<&Value>]) -> bool {
+/// Whether an input of `node` has no elements, which some operators do not survive.
+pub(super) fn has_empty_input(node: &Node, inputs: &[Option<&Value>]) -> bool {
     let is_nothing = |value: &&Value| value.elements == 0.0;
     let is_list = |value: &Value| value.dims.as_ref().is_none_or(|dims| dims.len() < 2);
     let mut all = inputs.iter().copied().flatten().filter(is_nothing);
     let first = inputs.first().copied().flatten().filter(is_nothing);
     all.any(|value| !is_list(value))
-        || first.is_some() && !TAKES_NOTHING.contains(&node.op_type.as_str())
+        || first.is_some() && !ACCEPTS_EMPTY.contains(&node.op_type.as_str())
 }

@@ -1,20 +1,20 @@
-//! Divisions of whole numbers, which ONNX Runtime leaves to the processor: the least number by -1 ends the process.
+//! Integer divisions, which ONNX Runtime leaves to the processor: the smallest integer by -1 ends the process.
 
 use super::numbers::Numbers;
 use super::value::Value;
-use super::{Refusal, called};
+use super::{Refusal, label};
 use crate::onnx::{DataType, Node};
 
-/// No size of a picture comes near it, and the least number is far beyond it.
+/// No size of a picture comes near it, and the smallest integer is far beyond it.
 const FAR: f64 = (1_u64 << 30) as f64;
 
-/// Whether a tensor of this type of ONNX may be divided as a whole number.
+/// Whether tensors of this type of ONNX are divided as integers.
 pub(super) fn is_whole(data_type: i32) -> bool {
     let floats = [DataType::Float as i32, DataType::Float16 as i32, 11, 16];
     !floats.contains(&data_type)
 }
 
-/// Whether what `node` makes may be whole numbers.
+/// Whether the output of `node` may be integers.
 pub(super) fn makes_whole(node: &Node, inputs: &[Option<&Value>]) -> bool {
     let of_input = |index: usize| {
         let input = inputs.get(index).copied().flatten();
@@ -24,7 +24,7 @@ pub(super) fn makes_whole(node: &Node, inputs: &[Option<&Value>]) -> bool {
         "Shape" | "Size" | "NonZero" | "ArgMax" | "ArgMin" | "EyeLike" => true,
         "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Not" => true,
         "ConvInteger" | "MatMulInteger" | "QuantizeLinear" | "DynamicQuantizeLinear" => true,
-        // The second of what they make is indices.
+        // Their second output holds indices.
         "MaxPool" | "TopK" if node.output.len() > 1 => true,
         "Cast" => is_whole(node.integer("to", DataType::Float as i64) as i32),
         "ConstantOfShape" => {
@@ -38,13 +38,13 @@ pub(super) fn makes_whole(node: &Node, inputs: &[Option<&Value>]) -> bool {
     }
 }
 
-/// Whether none of them is near the least there is.
+/// Whether none of them is near the smallest integer.
 pub(super) fn are_small(numbers: &Numbers) -> bool {
     numbers.values.iter().all(|number| number.abs() < FAR)
 }
 
-/// Whether what `node` makes is taken from lengths of the picture, or small numbers of the file, as they are. What is
-/// computed of them need not be what is found out here: it may be another for another picture, or overflow.
+/// Whether the output of `node` consists of lengths of the picture, or small numbers of the file, unchanged. Numbers
+/// computed from them may differ from those found here, for another picture or by an overflow.
 pub(super) fn makes_plain(node: &Node, inputs: &[Option<&Value>]) -> bool {
     let is_plain = |input: &Option<&Value>| input.is_some_and(|value| value.plain);
     match node.op_type.as_str() {
@@ -58,7 +58,7 @@ pub(super) fn makes_plain(node: &Node, inputs: &[Option<&Value>]) -> bool {
     }
 }
 
-/// Refuses a division of whole numbers that may be one of the least number by -1.
+/// Refuses an integer division that may be the smallest integer by -1.
 pub(super) fn check(node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refusal> {
     let input = |index: usize| inputs.get(index).copied().flatten();
     let is_whole = [0, 1]
@@ -71,8 +71,9 @@ pub(super) fn check(node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refusa
     let by_constant = input(1).filter(|value| value.constant && value.plain);
     let by = by_constant.and_then(|value| value.numbers.as_ref());
     let harmless = by.is_some_and(|by| by.values.iter().all(|by| *by != 0.0 && *by != -1.0));
-    match harmless || is_plain(0) {
-        true => Ok(()),
-        false => Err(Refusal::Divides { node: called(node) }),
+    if harmless || is_plain(0) {
+        Ok(())
+    } else {
+        Err(Refusal::Divides { node: label(node) })
     }
 }

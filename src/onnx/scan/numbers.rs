@@ -1,20 +1,20 @@
 //! Shapes that a graph computes: arithmetic on a few numbers, as exporters write it.
 //!
-//! What is not computed exactly as ONNX demands is not known: a shape that is believed to be small, and is not, takes
-//! all memory.
+//! A result that can't be computed exactly as ONNX defines it counts as unknown: a shape that is wrongly believed to be
+//! small takes all memory.
 
 use super::rules::Inputs;
 use super::shapes;
 use super::value::Value;
 use crate::onnx::{DataType, Node, Tensor};
 
-/// Numbers that are followed at most: a shape has a handful.
+/// Longest list of numbers that is followed: a shape has a handful.
 const MOST: usize = 64;
 
-/// Whole numbers from here on can't all be told apart in the floating point that is computed with here.
+/// Integers from here on are not all exact in the floating point that is used here.
 const INEXACT: f64 = (1_u64 << 53) as f64;
 
-/// What shapes are computed in.
+/// The types that shapes are computed in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kind {
     Bool,
@@ -25,7 +25,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The kind of a data type of ONNX; others are not followed.
+    /// The kind of a data type of ONNX; `None` for those that are not followed.
     fn of(data_type: i64) -> Option<Self> {
         match DataType::try_from(i32::try_from(data_type).ok()?).ok()? {
             DataType::Bool => Some(Kind::Bool),
@@ -42,14 +42,14 @@ impl Kind {
         matches!(self, Kind::Float | Kind::Double)
     }
 
-    /// `number` as this kind holds it, unless it overflows or can't be told from its neighbours.
+    /// `number` in this kind, unless it overflows or is not exact.
     pub fn held(self, number: f64) -> Option<f64> {
         let (number, limit) = match self {
             Kind::Float => (f64::from(number as f32), INEXACT),
             Kind::Int32 => (number, f64::from(i32::MAX) + 1.0),
             _ => (number, INEXACT),
         };
-        // Not where it is no number, either.
+        // Also `None` for NaN.
         (number.abs() < limit).then_some(number)
     }
 }
@@ -66,15 +66,15 @@ impl Numbers {
         (values.len() <= MOST).then_some(Numbers { values, kind })
     }
 
-    /// Numbers that are computed, where all of them are known.
+    /// Computed numbers, if all of them are known.
     fn all(values: impl Iterator<Item = Option<f64>>, kind: Kind) -> Option<Self> {
         let values = values.take(MOST + 1).collect::<Option<Vec<f64>>>()?;
         Numbers::new(values, kind)
     }
 
-    /// What a tensor of the file holds.
+    /// The elements of a tensor of the file.
     pub fn of_tensor(tensor: &Tensor) -> Option<Self> {
-        // More than is followed isn't copied first.
+        // Not copied where there are too many.
         let count = tensor.dims.iter().try_fold(1_i64, |n, d| n.checked_mul(*d));
         let count = count.filter(|count| (0..=MOST as i64).contains(count))?;
         let kind = Kind::of(tensor.data_type.into());
@@ -98,11 +98,11 @@ impl Numbers {
             Kind::Int64 => whole(tensor.integers()),
             Kind::Bool => return None,
         };
-        // Those that lie in another file are not there.
+        // Those in another file are missing.
         (values.len() as i64 == count).then(|| Numbers::new(values, kind?))?
     }
 
-    /// What a `Constant` holds that is no tensor.
+    /// The number or the list of a `Constant`.
     pub fn of_constant(node: &Node) -> Option<Self> {
         let entry = node.attribute.first()?;
         let floats = entry.floats.iter().map(|n| f64::from(*n));
@@ -118,7 +118,7 @@ impl Numbers {
         }
     }
 
-    /// The number at `index`; one alone stands for as many as are needed.
+    /// The number at `index`; a single one is broadcast.
     fn at(&self, index: usize) -> Option<f64> {
         let number = match self.values.as_slice() {
             [one] => one,
@@ -127,7 +127,7 @@ impl Numbers {
         self.kind.held(*number)
     }
 
-    /// Each number changed, as a number of `kind`.
+    /// Applies `operation` to each number, with results of `kind`.
     fn each(&self, kind: Kind, operation: fn(f64) -> f64) -> Option<Self> {
         let values = self.values.iter();
         let changed = values.map(|n| kind.held(operation(self.kind.held(*n)?)));
@@ -135,7 +135,7 @@ impl Numbers {
     }
 }
 
-/// What `node` computes, where that can be told.
+/// The output of `node`, if it is known.
 pub(super) fn computed(node: &Node, inputs: &[Option<&Value>]) -> Option<Numbers> {
     let inputs = Inputs(inputs);
     let numbers = |index: usize| inputs.value(index)?.numbers.as_ref();
@@ -215,15 +215,12 @@ fn both(op: &str, a: &Numbers, b: &Numbers) -> Option<Numbers> {
     (a.kind == b.kind).then(|| Numbers::all(values, kind))?
 }
 
-/// Of negative numbers it depends on an attribute, and no shape has any.
+/// For negative numbers, which no shape has, it depends on an attribute.
 fn remainder(a: f64, b: f64) -> f64 {
-    match a >= 0.0 && b > 0.0 {
-        true => a % b,
-        false => f64::NAN,
-    }
+    if a >= 0.0 && b > 0.0 { a % b } else { f64::NAN }
 }
 
-/// How many numbers lists make that are spread over each other: all of one length, or of one number.
+/// The length of broadcast lists, which have the same length or one number.
 fn count(lists: &[&Numbers]) -> Option<usize> {
     lists
         .iter()
@@ -235,14 +232,17 @@ fn count(lists: &[&Numbers]) -> Option<usize> {
 }
 
 fn chosen(condition: &Numbers, a: &Numbers, b: &Numbers) -> Option<Numbers> {
-    let values = (0..count(&[condition, a, b])?).map(|at| match condition.at(at)? == 0.0 {
-        true => b.at(at),
-        false => a.at(at),
+    let values = (0..count(&[condition, a, b])?).map(|at| {
+        if condition.at(at)? == 0.0 {
+            b.at(at)
+        } else {
+            a.at(at)
+        }
     });
     (a.kind == b.kind).then(|| Numbers::all(values, a.kind))?
 }
 
-/// Along the first axis: along others they would mix.
+/// Along the first axis only: along others the numbers would be interleaved.
 fn joined(node: &Node, inputs: &Inputs) -> Option<Numbers> {
     let parts = (0..inputs.0.len()).map(|index| inputs.value(index)?.numbers.as_ref());
     let parts = parts.collect::<Option<Vec<&Numbers>>>()?;
@@ -262,7 +262,7 @@ fn gather(data: &Numbers, indices: &Numbers, rank: usize) -> Option<Numbers> {
     (rank == 1).then(|| Numbers::all(values, data.kind))?
 }
 
-/// Rows become columns, where the order of the axes says so.
+/// Swaps rows and columns if the order of the axes says so.
 fn turned(data: &Numbers, dims: &[f64], perm: &[i64]) -> Option<Numbers> {
     let columns = match (dims, perm) {
         ([] | [_], _) | ([_, _], [0, 1]) => return Some(data.clone()),
@@ -274,7 +274,7 @@ fn turned(data: &Numbers, dims: &[f64], perm: &[i64]) -> Option<Numbers> {
     Numbers::new(values.collect(), data.kind)
 }
 
-/// Along the first axis.
+/// Along the first axis only.
 fn slice(node: &Node, inputs: &Inputs) -> Option<Numbers> {
     let data = inputs.value(0)?.numbers.as_ref()?;
     let dims = inputs.sure(0)?;
@@ -293,7 +293,7 @@ fn slice(node: &Node, inputs: &Inputs) -> Option<Numbers> {
     (cut.axis == 0).then(|| Numbers::new(taken.concat(), data.kind))?
 }
 
-/// One number as often as a shape says, or numbers that stay as they are.
+/// One number repeated to a shape, or numbers that are not changed.
 fn expanded(data: &Numbers, shape: &Numbers) -> Option<Numbers> {
     let times: f64 = shape.values.iter().map(|n| n.max(1.0)).product();
     match data.values.as_slice() {

@@ -1,31 +1,31 @@
-//! How large the output of each operator is.
+//! The output size of each operator.
 
 use super::LARGEST_LENGTH;
 use super::value::Value;
 use super::windows;
 use crate::onnx::Node;
 
-/// How large an output is.
+/// The size of an output.
 pub(super) enum Size {
-    /// It has these dimensions.
+    /// Exactly these dimensions.
     Dims(Vec<f64>),
     /// No dimension is larger.
     AtMost(Vec<f64>),
-    /// At most that many elements, in dimensions that can't be told.
+    /// At most this many elements, in unknown dimensions.
     Elements(f64),
-    /// As large as this says, which can't be told.
+    /// Determined by this, which is unknown.
     Unbounded(String),
 }
 
 impl Size {
-    /// A size that is computed by what is not followed.
+    /// A size that is computed in a way that is not followed.
     pub fn unfollowed() -> Self {
         Size::Unbounded("what is not followed here".into())
     }
 }
 
-/// Operators whose output is as large as all of their inputs spread over each other.
-const SPREADING: [&str; 26] = [
+/// Operators that broadcast their inputs.
+const BROADCASTING: [&str; 26] = [
     "Add",
     "And",
     "BitShift",
@@ -54,7 +54,7 @@ const SPREADING: [&str; 26] = [
     "QLinearMul",
 ];
 
-/// What is given to a node.
+/// The inputs of a node.
 pub(super) struct Inputs<'a>(pub &'a [Option<&'a Value>]);
 
 impl<'a> Inputs<'a> {
@@ -66,7 +66,7 @@ impl<'a> Inputs<'a> {
         self.value(index)?.dims.as_deref()
     }
 
-    /// Dimensions that are sure for the pictures that are tried.
+    /// Dimensions that are exact for the pictures that are tried.
     pub fn sure(&self, index: usize) -> Option<&'a [f64]> {
         let value = self.value(index).filter(|value| value.sure)?;
         value.dims.as_deref()
@@ -80,7 +80,7 @@ impl<'a> Inputs<'a> {
         Some(&self.value(index)?.numbers.as_ref()?.values)
     }
 
-    /// Numbers of an input or, of older versions of an operator, of an attribute.
+    /// Numbers of an input or, in older versions of an operator, of an attribute.
     pub fn list(&self, index: usize, node: &Node, name: &str) -> Option<Vec<f64>> {
         let attribute = node.ints(name);
         match self.numbers(index) {
@@ -91,7 +91,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// How large output number `output` of `node` is.
+/// The size of output number `output` of `node`.
 pub(super) fn size(node: &Node, inputs: &[Option<&Value>], output: usize) -> Size {
     let inputs = Inputs(inputs);
     let known = match node.op_type.as_str() {
@@ -122,13 +122,13 @@ pub(super) fn size(node: &Node, inputs: &[Option<&Value>], output: usize) -> Siz
     }
 }
 
-/// What is left to say where a dimension is not known.
+/// The size where a dimension is unknown.
 fn unknown(node: &Node, inputs: &Inputs) -> Size {
     let all = inputs.0.iter().flatten();
     let all = all.map(|value| value.elements.max(1.0));
     match (node.op_type.as_str(), inputs.dims(1)) {
         ("Concat", _) => Size::Elements(all.sum()),
-        // So many numbers of each row become so many others.
+        // Each row of `from` numbers becomes one of `into`.
         ("MatMul" | "MatMulInteger", Some([from, into])) => {
             Size::Elements(inputs.elements(0) * into / from.max(1.0))
         }
@@ -137,13 +137,13 @@ fn unknown(node: &Node, inputs: &Inputs) -> Size {
     }
 }
 
-/// Elements at most where it can't be told how long what is enlarged is, but by how much.
+/// Upper bound of the elements where only the factor of an enlargement is known.
 fn enlarged(node: &Node, inputs: &Inputs) -> Option<f64> {
     let times = |numbers: &[f64]| numbers.iter().map(|n| n.max(1.0)).product::<f64>();
     let factor = match node.op_type.as_str() {
         "Expand" | "Tile" => times(inputs.numbers(1)?),
         "OneHot" => times(inputs.numbers(1)?.get(..1)?),
-        // No axis becomes longer than by the factor of 1 and what is added on each side.
+        // No axis grows by more than a factor of 1 plus its padding.
         "Pad" => {
             let pads = inputs.list(1, node, "pads")?;
             pads.iter().map(|pad| 1.0 + pad.max(0.0)).product()
@@ -157,8 +157,8 @@ fn enlarged(node: &Node, inputs: &Inputs) -> Option<f64> {
     Some(inputs.elements(0).max(1.0) * factor)
 }
 
-/// The dimensions of all, spread over each other.
-pub(super) fn spread(all: &[&[f64]]) -> Vec<f64> {
+/// The dimensions of broadcast tensors.
+pub(super) fn broadcast(all: &[&[f64]]) -> Vec<f64> {
     let rank = all.iter().map(|dims| dims.len()).max().unwrap_or(0);
     let at = |dims: &[f64], from_end: usize| {
         dims.len()
@@ -167,10 +167,11 @@ pub(super) fn spread(all: &[&[f64]]) -> Vec<f64> {
     };
     let longest = |from_end: usize| {
         let lengths = all.iter().map(|dims| at(dims, from_end));
-        // Nothing stays nothing.
-        match lengths.clone().any(|length| length == 0.0) {
-            true => 0.0,
-            false => lengths.fold(0.0, f64::max),
+        // A dimension of 0 stays 0.
+        if lengths.clone().any(|length| length == 0.0) {
+            0.0
+        } else {
+            lengths.fold(0.0, f64::max)
         }
     };
     let mut dims: Vec<f64> = (0..rank).map(longest).collect();
@@ -178,20 +179,20 @@ pub(super) fn spread(all: &[&[f64]]) -> Vec<f64> {
     dims
 }
 
-pub(super) fn spreads(op: &str) -> bool {
-    SPREADING.contains(&op)
+pub(super) fn broadcasts(op: &str) -> bool {
+    BROADCASTING.contains(&op)
 }
 
 fn expanded(inputs: &Inputs) -> Option<Vec<f64>> {
     let shape = inputs.numbers(1).filter(|shape| !shape.contains(&0.0))?;
     let shape: Vec<f64> = shape.iter().map(|n| n.max(1.0)).collect();
     Some(match inputs.value(0) {
-        Some(value) => spread(&[value.dims.as_deref()?, &shape]),
+        Some(value) => broadcast(&[value.dims.as_deref()?, &shape]),
         None => shape,
     })
 }
 
-/// A place, of two or three numbers, for each pixel of a shape with channels.
+/// Coordinates, two or three numbers, for each pixel of a shape with channels.
 fn grid(inputs: &Inputs) -> Option<Vec<f64>> {
     let [batch, _, sides @ ..] = inputs.numbers(1)? else {
         return None;
@@ -230,10 +231,10 @@ fn one_hot(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
     Some([front, &[depth], behind].concat())
 }
 
-/// Pads that are called or, without names, those of all axes: first all in front, then all behind.
+/// Padding of the given axes, or of all: first all starts, then all ends.
 fn padded(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
     let pads = inputs.list(1, node, "pads")?;
-    // Longer ones are none of a picture, and their sum need not be exact.
+    // No picture needs longer ones, whose sum might not be exact.
     if pads.iter().any(|pad| pad.abs() > LARGEST_LENGTH as f64) {
         return None;
     }
@@ -252,19 +253,20 @@ fn padded(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
 
 /// Which input of a `Resize` or `Upsample` holds its scales. A newer one has a region before them.
 pub(super) fn scales_at(node: &Node) -> usize {
-    match node.op_type == "Resize" && node.input.len() > 2 {
-        true => 2,
-        false => 1,
+    if node.op_type == "Resize" && node.input.len() > 2 {
+        2
+    } else {
+        1
     }
 }
 
-/// The scales that an old `Upsample` has in the file.
+/// The scales that an old `Upsample` has as an attribute.
 fn own_scales(node: &Node) -> Option<Vec<f64>> {
     let entry = node.attribute.iter().find(|entry| entry.name == "scales")?;
     Some(entry.floats.iter().map(|scale| f64::from(*scale)).collect())
 }
 
-/// The largest factor by which `node` enlarges, as it stands in the file.
+/// The largest factor by which `node` enlarges, if the file contains it.
 pub(super) fn scale(node: &Node, inputs: &[Option<&Value>]) -> Option<f64> {
     if !matches!(node.op_type.as_str(), "Resize" | "Upsample") {
         return None;
@@ -306,10 +308,11 @@ fn resized(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
             .collect::<Option<_>>()?,
     };
     for (axis, number) in axes.iter().zip(&numbers) {
-        dims[*axis] = match are_scales {
-            // In the digits of ONNX Runtime.
-            true => f64::from((dims[*axis] as f32 * *number as f32).floor()),
-            false => *number,
+        dims[*axis] = if are_scales {
+            // With the rounding of ONNX Runtime.
+            f64::from((dims[*axis] as f32 * *number as f32).floor())
+        } else {
+            *number
         };
     }
     (axes.len() == numbers.len()).then_some(dims)
@@ -320,7 +323,7 @@ fn concatenated(node: &Node, inputs: &Inputs) -> Option<Vec<f64>> {
         .map(|index| inputs.dims(index))
         .collect();
     let all = all?;
-    let mut dims = spread(&all);
+    let mut dims = broadcast(&all);
     let axis = super::shapes::axis(node.integer("axis", 0), dims.len())?;
     dims[axis] = all
         .iter()
@@ -335,7 +338,7 @@ fn multiplied(a: Option<&[f64]>, b: Option<&[f64]>) -> Option<Vec<f64>> {
         ([_], [rest @ .., _, columns]) => Some([rest, &[*columns]].concat()),
         ([rows @ .., _], [_]) => Some(rows.to_vec()),
         ([outer @ .., rows, _], [other @ .., _, columns]) => {
-            Some([spread(&[outer, other]), vec![*rows, *columns]].concat())
+            Some([broadcast(&[outer, other]), vec![*rows, *columns]].concat())
         }
     }
 }

@@ -1,10 +1,11 @@
-//! How large the output is of operators that move elements about, or make fewer of them.
+//! Output sizes of operators that move elements, or reduce their number.
 
-use super::rules::{Inputs, Size, spread, spreads};
+use super::rules::{Inputs, Size, broadcast, broadcasts};
 use super::value::Value;
 use crate::onnx::Node;
 
-/// How large output number `output` of `node` is. One that is not named here makes as much as it is first given.
+/// The size of output number `output` of `node`. Operators that are not named here have outputs as large as their first
+/// input.
 pub(super) fn size(node: &Node, inputs: &Inputs, output: usize) -> Size {
     let op = node.op_type.as_str();
     let dims = |index: usize| inputs.dims(index);
@@ -23,7 +24,7 @@ pub(super) fn size(node: &Node, inputs: &Inputs, output: usize) -> Size {
             .and_then(|shape| reshaped(inputs.value(0)?, shape)),
         "Flatten" => dims(0).and_then(|dims| flattened(dims, node.integer("axis", 1))),
         "Squeeze" => dims(0).and_then(|dims| {
-            // Which of them are 1 must be known, where the axes are not named.
+            // Without axes it must be known which dimensions are 1.
             let axes = axes(1).filter(|axes| !axes.is_empty() || inputs.sure(0).is_some());
             squeezed(dims, &axes?)
         }),
@@ -33,7 +34,7 @@ pub(super) fn size(node: &Node, inputs: &Inputs, output: usize) -> Size {
             Some(dims) => return part(dims, node, inputs, output),
             None => None,
         },
-        // What is cut out is no larger than the whole.
+        // A slice is no larger than the whole.
         "Slice" => match dims(0) {
             Some(dims) => return cut_out(dims, node, inputs),
             None => None,
@@ -45,9 +46,10 @@ pub(super) fn size(node: &Node, inputs: &Inputs, output: usize) -> Size {
             dims.iter().enumerate().map(kept).collect()
         }),
         _ if op.starts_with("Reduce") || matches!(op, "ArgMax" | "ArgMin") => {
-            let own = match op.starts_with("Reduce") {
-                true => axes(1),
-                false => Some(vec![node.integer("axis", 0)]),
+            let own = if op.starts_with("Reduce") {
+                axes(1)
+            } else {
+                Some(vec![node.integer("axis", 0)])
             };
             dims(0).and_then(|dims| reduced(dims, own?, node))
         }
@@ -63,12 +65,12 @@ pub(super) fn size(node: &Node, inputs: &Inputs, output: usize) -> Size {
             None => None,
         },
         "Compress" | "Det" | "Einsum" | "GatherND" => None,
-        _ if spreads(op) => return spread_out(inputs),
+        _ if broadcasts(op) => return broadcast_inputs(inputs),
         _ => dims(0).map(<[f64]>::to_vec),
     };
     match known {
         Some(dims) => Size::Dims(dims),
-        // For each index a part of the data; all that letters could count.
+        // A part of the data for each index; at most the product of all dimensions.
         None if op.starts_with("Gather") || matches!(op, "Einsum" | "GridSample") => {
             Size::Elements(product(inputs))
         }
@@ -76,7 +78,7 @@ pub(super) fn size(node: &Node, inputs: &Inputs, output: usize) -> Size {
     }
 }
 
-/// The dimensions of its input that a `Shape` shows.
+/// The dimensions of its input that a `Shape` returns.
 pub(super) fn shown<'a>(node: &Node, dims: &'a [f64]) -> &'a [f64] {
     let end = node.attribute.iter().find(|entry| entry.name == "end");
     let start = index(node.integer("start", 0), dims.len());
@@ -84,7 +86,7 @@ pub(super) fn shown<'a>(node: &Node, dims: &'a [f64]) -> &'a [f64] {
     dims.get(start..end).unwrap_or(&[])
 }
 
-/// An index that may count from the end, held within a list.
+/// An index that may count from the end, clamped to a list.
 fn index(at: i64, length: usize) -> usize {
     let length = i64::try_from(length).unwrap_or(i64::MAX);
     let at = if at < 0 {
@@ -104,7 +106,7 @@ fn product(inputs: &Inputs) -> f64 {
         .product()
 }
 
-fn spread_out(inputs: &Inputs) -> Size {
+fn broadcast_inputs(inputs: &Inputs) -> Size {
     let all: Option<Vec<&[f64]>> = inputs
         .0
         .iter()
@@ -112,7 +114,7 @@ fn spread_out(inputs: &Inputs) -> Size {
         .map(|value| value.dims.as_deref())
         .collect();
     match all {
-        Some(all) => Size::Dims(spread(&all)),
+        Some(all) => Size::Dims(broadcast(&all)),
         None => Size::Elements(product(inputs)),
     }
 }
@@ -126,7 +128,7 @@ pub(super) fn axis(axis: i64, rank: usize) -> Option<usize> {
         .then(|| usize::try_from(axis).ok())?
 }
 
-/// 0 keeps a dimension, and -1 takes what is left.
+/// 0 keeps a dimension, and -1 stands for the rest.
 fn reshaped(value: &Value, shape: &[f64]) -> Option<Vec<f64>> {
     let own = value.dims.as_deref();
     let mut dims = Vec::with_capacity(shape.len());
@@ -140,7 +142,7 @@ fn reshaped(value: &Value, shape: &[f64]) -> Option<Vec<f64>> {
     for dim in dims.iter_mut().filter(|dim| dim.is_nan() || **dim <= 0.0) {
         *dim = value.elements / rest;
     }
-    // ONNX Runtime refuses another number of elements, when it runs; ours are those of one picture.
+    // When it runs, ONNX Runtime refuses another number of elements; this one is only that of one picture.
     let elements: f64 = dims.iter().product();
     (elements <= value.elements * 2.0).then_some(dims)
 }
@@ -161,9 +163,12 @@ fn all(axes: &[i64], rank: usize) -> Option<Vec<usize>> {
 
 fn squeezed(dims: &[f64], axes: &[i64]) -> Option<Vec<f64>> {
     let gone = all(axes, dims.len())?;
-    let is_kept = |(at, dim): &(usize, &f64)| match gone.is_empty() {
-        true => **dim != 1.0,
-        false => !gone.contains(at),
+    let is_kept = |(at, dim): &(usize, &f64)| {
+        if gone.is_empty() {
+            **dim != 1.0
+        } else {
+            !gone.contains(at)
+        }
     };
     Some(
         dims.iter()
@@ -206,10 +211,11 @@ fn part(dims: &[f64], node: &Node, inputs: &Inputs, output: usize) -> Size {
         let at = axis(node.integer("axis", 0), dims.len())?;
         let lengths = inputs.list(1, node, "split")?;
         let each = (dims[at] / node.output.len().max(1) as f64).ceil();
-        let own = match lengths.is_empty() {
+        let own = if lengths.is_empty() {
             // The last one may be smaller.
-            true => each.min(dims[at] - each * output as f64),
-            false => *lengths.get(output)?,
+            each.min(dims[at] - each * output as f64)
+        } else {
+            *lengths.get(output)?
         };
         let mut dims = dims.to_vec();
         dims[at] = own;
@@ -218,7 +224,7 @@ fn part(dims: &[f64], node: &Node, inputs: &Inputs, output: usize) -> Size {
     own().map_or_else(|| Size::AtMost(dims.to_vec()), Size::Dims)
 }
 
-/// What a `Slice` takes of an axis.
+/// The part of an axis that a `Slice` takes.
 pub(super) struct Cut {
     pub axis: usize,
     pub start: f64,
@@ -233,7 +239,7 @@ impl Cut {
         let within = |at: f64, least: f64, most: f64| from_end(at).min(most).max(least);
         let (start, end) = match step {
             step if step > 0.0 => (within(start, 0.0, length), within(end, 0.0, length)),
-            // The largest number means the beginning here, by some versions.
+            // In some versions the largest number means the beginning here.
             step if step < 0.0 && end < f64::from(i32::MAX) => {
                 let last = length - 1.0;
                 (within(start, 0.0, last), within(end, -1.0, last))
@@ -250,7 +256,7 @@ impl Cut {
     }
 }
 
-/// What a `Slice` takes of what has these dimensions, where that is known.
+/// The parts that a `Slice` takes of a tensor of these dimensions, if known.
 pub(super) fn cuts(node: &Node, inputs: &Inputs, dims: &[f64]) -> Option<Vec<Cut>> {
     // Older versions of the operator have them as attributes.
     let starts = inputs.list(1, node, "starts")?;
@@ -258,14 +264,16 @@ pub(super) fn cuts(node: &Node, inputs: &Inputs, dims: &[f64]) -> Option<Vec<Cut
     let axes = inputs.list(3, node, "axes")?;
     let steps = inputs.list(4, node, "steps")?;
     let cut = |(index, ends): (usize, [f64; 2])| {
-        let at = match axes.is_empty() {
-            true => index as i64,
-            false => *axes.get(index)? as i64,
+        let at = if axes.is_empty() {
+            index as i64
+        } else {
+            *axes.get(index)? as i64
         };
         let axis = axis(at, dims.len())?;
-        let step = match steps.is_empty() {
-            true => 1.0,
-            false => *steps.get(index)?,
+        let step = if steps.is_empty() {
+            1.0
+        } else {
+            *steps.get(index)?
         };
         Cut::new(axis, dims[axis], ends, step)
     };
@@ -275,7 +283,7 @@ pub(super) fn cuts(node: &Node, inputs: &Inputs, dims: &[f64]) -> Option<Vec<Cut
 
 fn cut_out(dims: &[f64], node: &Node, inputs: &Inputs) -> Size {
     let mut rest = dims.to_vec();
-    // Where dimensions are not sure, counting from the end isn't either.
+    // Indices that count from the end need exact dimensions.
     match cuts(node, inputs, dims).filter(|_| inputs.sure(0).is_some()) {
         Some(cuts) => {
             for cut in cuts {
@@ -316,14 +324,15 @@ fn blocks(dims: &[f64], node: &Node, into_space: bool) -> Option<Vec<f64>> {
     let [batch, channels, rows, columns] = dims else {
         return None;
     };
-    Some(match into_space {
-        true => vec![
+    Some(if into_space {
+        vec![
             *batch,
             channels / (side * side),
             rows * side,
             columns * side,
-        ],
-        false => vec![*batch, channels * side * side, rows / side, columns / side],
+        ]
+    } else {
+        vec![*batch, channels * side * side, rows / side, columns / side]
     })
 }
 

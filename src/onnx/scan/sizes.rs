@@ -1,43 +1,43 @@
-//! How large everything becomes that a graph computes, found out without computing it.
+//! Sizes of all tensors that a graph computes, found without computing them.
 
 use std::collections::{HashMap, HashSet};
 
-use super::empty::{is_given_nothing, makes_nothing};
-use super::following::Known;
+use super::bounds::TensorSources;
+use super::empty::{has_empty_input, makes_empty};
 use super::integers;
 use super::numbers;
 use super::rules::{Size, scale, size};
 use super::value::{Value, fixes_a_side, is_fixed};
 use super::windows::{groups, scratch, vanishes};
-use super::{LARGEST_CONSTANT, LARGEST_SCALE, MOST_DIMS, Refusal, called, work};
+use super::{LARGEST_CONSTANT, LARGEST_SCALE, MOST_DIMS, Refusal, label, work};
 use crate::onnx::{Graph, Node};
 
-/// Sides of the pictures that sizes are found out for, where the file leaves them open: several, so that a graph
-/// can't be made for one.
+/// Sides of the pictures that sizes are computed for, where the file leaves them open: several, so that a graph
+/// can't be tailored to one.
 const SIDES: [[f64; 2]; 3] = [[512.0, 512.0], [203.0, 331.0], [1360.0, 1024.0]];
 
-/// Numbers of one feature map at most, for each pixel of the picture: a network of the paper's kind has 128.
+/// Largest feature map in numbers for each pixel of the picture: a network of the paper's kind has 128.
 const MOST_OF_A_MAP: f64 = 1024.0;
 
-/// Numbers of all feature maps that are there at one time, for each pixel of the picture.
+/// Largest sum of the feature maps that are alive at one time, in numbers for each pixel of the picture.
 const MOST_AT_ONCE: f64 = 4096.0;
 
 /// Elements of all computed constants together.
 const ALL_CONSTANTS: f64 = 4.0 * LARGEST_CONSTANT as f64;
 
-/// Multiplications of a run at most; half an hour on one core. A large network has 2^40 for such a picture, and
-/// a run can be stopped between its operators only.
+/// Largest number of multiplications of a run; half an hour on one core. A large network has 2^40 for such a picture,
+/// and a run can only be stopped between its operators.
 const MOST_WORK: f64 = (1_u64 << 44) as f64;
 
-/// Multiplications of one operator at most, for each pixel of the picture: the paper's network has 2^16, the largest
-/// ones 2^20.
+/// Largest number of multiplications of one operator, for each pixel of the picture: the paper's network has 2^16, the
+/// largest ones 2^20.
 pub(super) const MOST_OF_ONE: f64 = (1_u64 << 21) as f64;
 
-/// What is taken for the pixels of a smaller picture.
+/// Smaller pictures count as this many pixels.
 const LEAST_PIXELS: f64 = 65_536.0;
 
-/// Refuses a graph of which something becomes too large, or that takes too long. Returns the multiplications of the
-/// operator that computes longest, for each pixel.
+/// Refuses a graph that makes something too large, or takes too long. Returns the multiplications of the most expensive
+/// operator, for each pixel.
 pub(super) fn check(graph: &Graph) -> Result<f64, Refusal> {
     let last_use = last_use(graph);
     let mut sides = SIDES.into_iter();
@@ -73,19 +73,19 @@ fn last_use(graph: &Graph) -> HashMap<&str, usize> {
 }
 
 struct Sizes<'a> {
-    known: Known<'a>,
+    sources: TensorSources<'a>,
     values: HashMap<&'a str, Value>,
-    /// What nodes make that come later.
+    /// Outputs of the nodes that are still to come.
     later: HashSet<&'a str>,
-    /// Whether the file says how large pictures are.
+    /// Whether the file fixes the size of the pictures.
     fixed: bool,
-    /// Whether it says that of a side, so that shapes may be known while the model is loaded.
+    /// Whether it fixes a side, so that shapes may be known while the model is loaded.
     fixes_a_side: bool,
     pixels: f64,
     at_once: f64,
     constants: f64,
     work: f64,
-    /// Of one operator, for each pixel.
+    /// Largest work of one operator, for each pixel.
     heaviest: f64,
 }
 
@@ -111,7 +111,7 @@ impl<'a> Sizes<'a> {
             }
         }
         Ok(Sizes {
-            known: Known::of(graph),
+            sources: TensorSources::of(graph),
             values,
             later,
             fixed: graph.input.iter().all(is_fixed),
@@ -124,7 +124,7 @@ impl<'a> Sizes<'a> {
         })
     }
 
-    /// Finds out what `node` makes.
+    /// Adds the outputs of `node`.
     fn node(&mut self, node: &'a Node) -> Result<(), Refusal> {
         if let Some(name) = node
             .input
@@ -132,19 +132,19 @@ impl<'a> Sizes<'a> {
             .find(|name| !name.is_empty() && self.later.contains(name.as_str()))
         {
             return Err(Refusal::Unsorted {
-                node: called(node),
+                node: label(node),
                 tensor: name.clone(),
             });
         }
         self.check(node)?;
         let first = self.made(node, 0)?;
         let inputs = self.inputs(node);
-        let (work, room) = (
+        let (work, scratch) = (
             work::of(node, &inputs, &first),
             scratch(node, &inputs, &first),
         );
         self.work += work;
-        self.count(node, room, first.at_load)?;
+        self.count(node, scratch, first.at_load)?;
         for (index, name) in node.output.iter().enumerate() {
             if name.is_empty() {
                 continue;
@@ -160,11 +160,13 @@ impl<'a> Sizes<'a> {
             self.values.insert(name, made);
         }
         if !first.at_load {
-            self.at_once = (self.at_once - room).max(0.0);
+            self.at_once = (self.at_once - scratch).max(0.0);
         }
-        match self.work <= MOST_WORK {
-            true => self.alone(node, work),
-            false => Err(Refusal::Work { node: called(node) }),
+        if self.work <= MOST_WORK {
+            self.alone(node, work)
+        } else {
+            // Also where it is not a number.
+            Err(Refusal::Work { node: label(node) })
         }
     }
 
@@ -173,32 +175,32 @@ impl<'a> Sizes<'a> {
         names.map(|name| self.values.get(name.as_str())).collect()
     }
 
-    /// Checks what the inputs of `node` tell.
+    /// Checks `node` by its inputs.
     fn check(&self, node: &Node) -> Result<(), Refusal> {
         let inputs = self.inputs(node);
         if let Some(scale) =
             scale(node, &inputs).filter(|scale| scale.is_nan() || *scale > LARGEST_SCALE)
         {
             return Err(Refusal::Scale {
-                node: called(node),
+                node: label(node),
                 scale,
             });
         }
-        self.known.check(node, &inputs)?;
+        self.sources.check(node, &inputs)?;
         integers::check(node, &inputs)?;
         groups(node, &inputs)?;
-        if is_given_nothing(node, &inputs) || makes_nothing(node, &inputs) {
-            return Err(Refusal::Empty { node: called(node) });
+        if has_empty_input(node, &inputs) || makes_empty(node, &inputs) {
+            return Err(Refusal::Empty { node: label(node) });
         }
         let constant = inputs.iter().flatten().all(|value| value.constant);
-        // Otherwise it depends on the picture, and is told when it runs.
-        match (constant || self.fixed) && vanishes(node, &inputs) {
-            true => Err(Refusal::Vanishes { node: called(node) }),
-            false => Ok(()),
+        // Otherwise it depends on the picture, and shows when the model runs.
+        if (constant || self.fixed) && vanishes(node, &inputs) {
+            return Err(Refusal::Vanishes { node: label(node) });
         }
+        Ok(())
     }
 
-    /// What `node` makes as its output number `output`.
+    /// Output number `output` of `node`.
     fn made(&self, node: &Node, output: usize) -> Result<Value, Refusal> {
         if node.op_type == "Constant" {
             let tensor = node.attribute.iter().find_map(|entry| entry.t.as_ref());
@@ -217,7 +219,7 @@ impl<'a> Sizes<'a> {
             Size::Elements(elements) => (None, elements, false),
             Size::Unbounded(by) => {
                 return Err(Refusal::Unbounded {
-                    node: called(node),
+                    node: label(node),
                     by,
                 });
             }
@@ -230,56 +232,60 @@ impl<'a> Sizes<'a> {
         };
         if let Some(dims) = dims.filter(|dims| dims.len() <= MOST_DIMS) {
             let numbers = numbers::computed(node, &inputs).filter(|_| sure && output == 0);
-            value.hold(dims, sure, numbers);
+            value.set_shape(dims, sure, numbers);
         }
         Ok(value)
     }
 
-    /// Checks how long `node` alone computes. What is little for the smallest picture is, whatever its size.
+    /// Checks the work of `node` alone. For small pictures any size passes that passes for [`LEAST_PIXELS`].
     fn alone(&mut self, node: &Node, work: f64) -> Result<(), Refusal> {
         let each = work / self.pixels.max(LEAST_PIXELS);
         self.heaviest = self.heaviest.max(each);
-        match each <= MOST_OF_ONE {
-            true => Ok(()),
-            // Also where it is no number.
-            false => Err(Refusal::Heavy {
-                node: called(node),
+        if each <= MOST_OF_ONE {
+            Ok(())
+        } else {
+            // Also where it is not a number.
+            Err(Refusal::Heavy {
+                node: label(node),
                 work: each as i64,
-            }),
+            })
         }
     }
 
-    /// Checks so many elements, of what `node` makes or is computed in, against what all of it may be.
+    /// Adds the elements of an output or of the scratch memory of `node`, and checks them and their sum.
     fn count(&mut self, node: &Node, elements: f64, at_load: bool) -> Result<(), Refusal> {
         let whole = |elements: f64| elements as i64;
         if at_load {
             self.constants += elements;
-            let (found, limit) = match elements <= LARGEST_CONSTANT as f64 {
-                true => (self.constants, ALL_CONSTANTS),
-                false => (elements, LARGEST_CONSTANT as f64),
+            let (found, limit) = if elements <= LARGEST_CONSTANT as f64 {
+                (self.constants, ALL_CONSTANTS)
+            } else {
+                (elements, LARGEST_CONSTANT as f64)
             };
-            // Not the other way round: there are values that are no numbers.
-            return match found <= limit {
-                true => Ok(()),
-                false => Err(Refusal::Constant {
-                    node: called(node),
+            // Not `found > limit`, which NaN would pass.
+            return if found <= limit {
+                Ok(())
+            } else {
+                Err(Refusal::Constant {
+                    node: label(node),
                     elements: whole(found),
-                }),
+                })
             };
         }
         self.at_once += elements;
         let limit = |each: f64| (each * self.pixels).max(LARGEST_CONSTANT as f64);
-        match elements <= limit(MOST_OF_A_MAP) && self.at_once <= limit(MOST_AT_ONCE) {
-            true => Ok(()),
-            false => Err(Refusal::Map {
-                node: called(node),
+        if elements <= limit(MOST_OF_A_MAP) && self.at_once <= limit(MOST_AT_ONCE) {
+            Ok(())
+        } else {
+            Err(Refusal::Map {
+                node: label(node),
                 elements: whole(self.at_once),
                 pixels: whole(self.pixels),
-            }),
+            })
         }
     }
 
-    /// Nothing reads `name` any more.
+    /// Removes `name`, which no further node reads.
     fn forget(&mut self, name: &str) {
         match self.values.get(name) {
             Some(value) if !value.at_load => {

@@ -1,13 +1,13 @@
-//! Whether a tensor that a file holds has the values that its dimensions promise.
+//! Checks that the tensors of a file have as much data as their dimensions ask for.
 
 use super::{MOST_DIMS, Refusal};
 use crate::onnx::Tensor;
 
-/// Elements of a tensor of texts at most: no weights are texts.
+/// Largest tensor of strings in elements: no weights are strings.
 const MOST_TEXTS: u64 = 64;
 
-/// Checks that a tensor has the values that its dimensions promise. Those of one in another file are checked
-/// when that is read.
+/// Checks that a tensor has as much data as its dimensions ask for. Data in another file are checked when that is
+/// read.
 pub(super) fn check(tensor: &Tensor) -> Result<(), Refusal> {
     // Every type keeps its values in one list.
     let listed = [
@@ -34,19 +34,16 @@ pub(super) fn check(tensor: &Tensor) -> Result<(), Refusal> {
         listed == 0 && bytes(tensor.data_type, elements) == Some(raw)
     } else {
         let is_text = tensor.data_type == TEXT && elements <= MOST_TEXTS;
-        // Numbers of 4 bits lie in pairs, complex ones in two.
+        // 4-bit numbers are stored in pairs, complex ones as two.
         is_text || [elements, elements.div_ceil(2), elements.saturating_mul(2)].contains(&listed)
     };
-    match fits {
-        true => Ok(()),
-        false => Err(wrong()),
-    }
+    if fits { Ok(()) } else { Err(wrong()) }
 }
 
-/// `TensorProto.DataType` of texts.
+/// `TensorProto.DataType` of strings.
 const TEXT: i32 = 8;
 
-/// Bytes that `elements` values of the data type `code` of ONNX take; none for one that has no bytes.
+/// Size in bytes of `elements` values of ONNX's data type `code`; `None` for one without raw data.
 pub(crate) fn bytes(code: i32, elements: u64) -> Option<u64> {
     match code {
         // 4 and 2 bits.
@@ -61,7 +58,7 @@ pub(crate) fn bytes(code: i32, elements: u64) -> Option<u64> {
     }
 }
 
-/// Elements of a tensor; none where a dimension is negative or there are more than can be counted.
+/// Elements of a tensor; `None` if a dimension is negative or the product overflows.
 pub(crate) fn elements(dims: &[i64]) -> Option<u64> {
     dims.iter().try_fold(1_u64, |product, dim| {
         product.checked_mul(u64::try_from(*dim).ok()?)

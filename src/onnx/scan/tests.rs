@@ -72,7 +72,7 @@ fn shapes_that_nothing_bounds_are_refused() {
         vec![],
     );
     assert!(matches!(computed, Err(Refusal::Unbounded { .. })));
-    // Of what there is nothing known.
+    // By a tensor that nothing is known of.
     let unknown = of(vec![node("ConstantOfShape", &["shape"], "y")], vec![]);
     assert!(matches!(unknown, Err(Refusal::Unbounded { .. })));
 }
@@ -94,7 +94,7 @@ fn chains_of_additions_are_bounded() {
 }
 
 #[test]
-fn what_is_not_needed_is_refused() {
+fn unneeded_operators_and_attributes_are_refused() {
     let mut looping = node("Loop", &["n", "go"], "y");
     looping.attribute = vec![Attribute {
         name: "body".into(),
@@ -142,10 +142,10 @@ fn tensors_hold_what_their_dimensions_say() {
     }
 }
 
-/// What grows by being put together, out of the hundred bytes that it takes to say so.
+/// Constants that grow by being combined, from a hundred bytes in the file.
 #[test]
 fn small_constants_that_grow_are_refused() {
-    // A column and a row, spread over each other.
+    // A column and a row, broadcast.
     let spread = of(
         vec![
             node("ConstantOfShape", &["column"], "a"),
@@ -233,7 +233,7 @@ fn operators_in_disorder_are_refused() {
     assert_eq!(found, Err(Refusal::Twice("y".into())));
 }
 
-/// A picture of any size, and what is made of it.
+/// A graph with a picture of any size as its input.
 fn of_picture(nodes: Vec<Node>, tensors: Vec<Tensor>) -> Result<(), Refusal> {
     let dim = || crate::onnx::Dimension { extent: None };
     let tensor_type = crate::onnx::TensorType {
@@ -260,7 +260,7 @@ fn of_picture(nodes: Vec<Node>, tensors: Vec<Tensor>) -> Result<(), Refusal> {
 }
 
 #[test]
-fn what_becomes_too_large_of_a_picture_is_refused() {
+fn maps_that_become_too_large_are_refused() {
     let mut padded = node("MaxPool", &["picture"], "y");
     padded.attribute = vec![
         Attribute::ints("kernel_shape", &[1, 1]),

@@ -1,4 +1,4 @@
-//! What is known of a tensor before the graph runs.
+//! Tensors, as far as they are known before the graph runs.
 
 use super::MOST_DIMS;
 use super::integers;
@@ -8,24 +8,24 @@ use crate::onnx::{Dimension, Extent, Node, Shape, Tensor, ValueInfo};
 /// Channels of a picture, where the file leaves them open.
 const CHANNELS: f64 = 3.0;
 
-/// What is known of a tensor.
+/// A tensor, as far as it is known before the graph runs.
 #[derive(Clone, Debug)]
 pub(super) struct Value {
-    /// Its dimensions, none where these can't be told.
+    /// Its dimensions, if known.
     pub dims: Option<Vec<f64>>,
-    /// Whether these are what they will be, and not only the most.
+    /// Whether these are exact, and not only an upper bound.
     pub sure: bool,
-    /// At most that many elements, however they lie.
+    /// Upper bound of its number of elements, whatever its dimensions.
     pub elements: f64,
-    /// What it holds, where that is little and can be told.
+    /// Its elements, if they are few and known.
     pub numbers: Option<Numbers>,
-    /// Whether the file alone says what it holds.
+    /// Whether it depends on the file alone.
     pub constant: bool,
-    /// Whether it may be computed while the model is loaded: that, and lengths of a picture that the file fixes.
+    /// Whether it may be computed while the model is loaded: constants, and lengths of a picture that the file fixes.
     pub at_load: bool,
-    /// Whether it may hold whole numbers.
+    /// Whether it may hold integers.
     pub whole: bool,
-    /// Whether these are small ones of the file, or lengths of the picture, and nothing that was computed of such.
+    /// Whether these are small ones of the file, or lengths of the picture, and not computed from such.
     pub plain: bool,
 }
 
@@ -94,17 +94,18 @@ impl Value {
         Value::of_dims(dims.collect(), false)
     }
 
-    /// Has it take the dimensions `dims`, which may be none for some picture, and the numbers that go with them.
-    pub fn hold(&mut self, dims: Vec<f64>, sure: bool, numbers: Option<Numbers>) {
+    /// Sets its dimensions, which may be 0 for some pictures, and its elements.
+    pub fn set_shape(&mut self, dims: Vec<f64>, sure: bool, numbers: Option<Numbers>) {
         let is_empty_list = dims == [0.0]
             && numbers
                 .as_ref()
                 .is_some_and(|numbers| numbers.values.is_empty());
         let is_something = dims.iter().all(|dim| *dim >= 1.0);
-        // What is nothing for this picture may be something for another.
-        let dims: Vec<f64> = match is_empty_list {
-            true => dims,
-            false => dims.into_iter().map(length).collect(),
+        // A dimension of 0 for this picture may be larger for another.
+        let dims: Vec<f64> = if is_empty_list {
+            dims
+        } else {
+            dims.into_iter().map(length).collect()
         };
         self.elements = dims.iter().product();
         self.sure = sure && (is_something || is_empty_list || !self.at_load);
@@ -127,7 +128,7 @@ fn length_of(dim: &Dimension) -> Option<f64> {
     }
 }
 
-/// Whether the file says how large an input is, but for how many there are.
+/// Whether the file fixes the size of an input, except for the batch.
 pub(super) fn is_fixed(input: &ValueInfo) -> bool {
     declared(input).is_some_and(|shape| {
         let mut dims = shape.dim.iter().skip(1);
@@ -135,7 +136,7 @@ pub(super) fn is_fixed(input: &ValueInfo) -> bool {
     })
 }
 
-/// Whether the file says how long a side of an input is.
+/// Whether the file fixes a side of an input.
 pub(super) fn fixes_a_side(input: &ValueInfo) -> bool {
     declared(input).is_some_and(|shape| {
         let mut sides = shape.dim.iter().skip(2);
@@ -143,10 +144,11 @@ pub(super) fn fixes_a_side(input: &ValueInfo) -> bool {
     })
 }
 
-/// At least 1; what is no number has no end.
+/// At least 1; NaN counts as infinite.
 fn length(n: f64) -> f64 {
-    match n.is_nan() {
-        true => f64::INFINITY,
-        false => n.max(1.0),
+    if n.is_nan() {
+        f64::INFINITY
+    } else {
+        n.max(1.0)
     }
 }

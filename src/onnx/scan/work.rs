@@ -1,9 +1,9 @@
-//! How long an operator computes.
+//! The work of an operator.
 
 use super::value::Value;
 use crate::onnx::Node;
 
-/// Multiplications of `node`, which makes `made`, about.
+/// Approximate number of multiplications of `node`, whose output is `made`.
 pub(super) fn of(node: &Node, inputs: &[Option<&Value>], made: &Value) -> f64 {
     let input = |index: usize| inputs.get(index).copied().flatten();
     let dims = |index: usize| input(index)?.dims.as_ref();
@@ -25,7 +25,7 @@ pub(super) fn of(node: &Node, inputs: &[Option<&Value>], made: &Value) -> f64 {
                     .product::<f64>()
         }
         "MatMul" | "MatMulInteger" | "QLinearMatMul" | "Gemm" => {
-            // Of [.., rows, inner]; the longer one where it may be transposed.
+            // Of [.., rows, inner]; the longer one if it may be transposed.
             let inner = dims(0).map(|dims| dims.iter().rev().take(2).copied());
             let inner = inner.map(|inner| match node.op_type.as_str() {
                 "Gemm" => inner.fold(1.0, f64::max),

@@ -53,7 +53,7 @@ fn the_papers_network_is_recognised() {
 }
 
 #[test]
-fn the_room_that_an_up_convolution_takes_counts() {
+fn the_scratch_memory_of_an_up_convolution_counts() {
     let unet = UNet {
         channels: 1,
         classes: 2,
@@ -62,7 +62,7 @@ fn the_room_that_an_up_convolution_takes_counts() {
         padded: true,
     };
     let mut graph = graph(&unet);
-    // Where maps meet it is four of `width` channels, more than an up-convolution of 2x2 takes one step before.
+    // The concatenation takes four maps of `width` channels, more than an up-convolution of 2x2 one step before.
     assert_eq!(survey(&graph, 1).bytes_per_pixel, 4.0 * 4.0 * 4.0);
     let weights = graph.initializer.iter_mut();
     for tensor in weights.filter(|tensor| tensor.name == "up0.up.weight") {
@@ -90,9 +90,9 @@ fn an_operator_that_sees_the_whole_picture_has_no_halo() {
     }
 }
 
-/// A picture that is made smaller by pooling and enlarged by `scales` in a node of its own.
+/// A picture that is reduced by pooling and enlarged by `scales`.
 #[test]
-fn an_answer_of_another_size_than_the_picture_has_no_halo() {
+fn an_output_of_another_size_than_the_picture_has_no_halo() {
     let halo = |scales: [f32; 4]| {
         let node = |op: &str, input: &[&str], output: &str, attribute| Node {
             input: input.iter().map(|name| name.to_string()).collect(),
@@ -136,9 +136,9 @@ fn an_answer_of_another_size_than_the_picture_has_no_halo() {
     assert_eq!(halo([1.0, 1.0, 2.0, 2.0]), None);
 }
 
-/// Maps that meet have one grid, so that a size which is computed when the network runs is known.
+/// Inputs of one operator have the same grid, so that a size which is computed when the network runs is known.
 #[test]
-fn a_map_that_is_enlarged_to_meet_another_keeps_its_reach() {
+fn a_map_that_is_enlarged_to_the_size_of_another_keeps_its_reach() {
     let node = |op: &str, input: &[&str], output: &str, sides: Option<i64>| Node {
         input: input.iter().map(|name| name.to_string()).collect(),
         output: vec![output.into()],
@@ -171,7 +171,7 @@ fn a_map_that_is_enlarged_to_meet_another_keeps_its_reach() {
         output: vec![value("y")],
         ..Default::default()
     };
-    // A neighbour in the map of one in eight.
+    // A neighbour in the map of scale 1/8.
     assert_eq!(survey(&graph, 1).halo, Some(8));
     let mut wider = graph.clone();
     let convolution = node("AveragePool", &["small"], "wide", None);

@@ -18,7 +18,7 @@ fn model(graph: Graph) -> Vec<u8> {
 }
 
 #[test]
-fn weights_count_for_nothing_where_dimensions_ask_for_them() {
+fn weights_within_their_dimensions_are_not_counted() {
     let with = |dims: &[i64]| {
         let tensor = Tensor {
             dims: dims.into(),
@@ -40,7 +40,7 @@ fn weights_count_for_nothing_where_dimensions_ask_for_them() {
 }
 
 #[test]
-fn what_is_no_message_is_malformed() {
+fn bytes_that_are_no_messages_are_malformed() {
     let begins = |bytes: &[u8]| match checked(bytes) {
         Err(Fault::Malformed { begins_well, .. }) => Some(begins_well),
         _ => None,
@@ -50,13 +50,13 @@ fn what_is_no_message_is_malformed() {
     assert_eq!(begins(&[0xff; 100]), Some(false));
     assert_eq!(begins(b"\x08\x08\x0b\x0c"), Some(true));
     assert!(matches!(checked(b""), Ok(0)));
-    // More may come.
+    // More bytes may follow.
     assert!(check_head(b"\x08\x08\x3a\x7f\x0a", 1000).is_ok());
     assert!(check_head(&[0; 10], 1000).is_err());
 }
 
 #[test]
-fn texts_numbers_and_what_is_passed_over_count() {
+fn texts_numbers_and_skipped_fields_count() {
     let refused = |model: Model| {
         let result = checked(&model.encode_to_vec());
         matches!(result, Err(Fault::Refused(Refusal::Structure)))
@@ -79,9 +79,9 @@ fn texts_numbers_and_what_is_passed_over_count() {
     }));
 }
 
-/// What ONNX Runtime makes structures of counts, whether it is parsed here or not.
+/// Messages that ONNX Runtime parses count, whether they are parsed here or not.
 #[test]
-fn what_only_others_parse_counts() {
+fn messages_that_only_onnx_runtime_parses_count() {
     const MANY: usize = 1_000_000;
     // A field of `content`, by its number.
     let field = |number: u64, content: &[u8]| {
@@ -124,7 +124,7 @@ fn what_only_others_parse_counts() {
 }
 
 #[test]
-fn the_values_of_an_honest_network_may_be_named() {
+fn a_real_network_may_list_all_its_values() {
     let dim = |extent: i64| Dimension {
         extent: Some(crate::onnx::Extent::Value(extent)),
     };

@@ -1,11 +1,11 @@
-//! A map of values to draw upon.
+//! The map of values that annotations are drawn on.
 
 use std::ops::Range;
 
 use crate::picture::colors::FIRST_INK;
 
-/// A map of values, as a mask has them: rows of `width` pixels without gaps, `height` of them. Rows
-/// that `map` is too short for are not drawn upon.
+/// A map of values, like a mask: `height` rows of `width` pixels without padding. If `map` is too short, the
+/// missing rows are not drawn on.
 pub struct Canvas<'a> {
     /// The values.
     pub map: &'a mut [u8],
@@ -15,7 +15,7 @@ pub struct Canvas<'a> {
     pub height: usize,
 }
 
-/// Where on a picture something stands.
+/// The corner of a picture in which an annotation is placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Corner {
     /// At the top, on the left.
@@ -38,7 +38,7 @@ impl Corner {
     }
 }
 
-/// Pixels from `left` and `top` on, up to `right` and `bottom`. Any of them may lie beyond a canvas.
+/// A rectangle; `right` and `bottom` are exclusive. It may extend beyond the canvas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rect {
     pub left: i64,
@@ -48,7 +48,7 @@ pub(super) struct Rect {
 }
 
 impl Rect {
-    /// Without so many pixels at each side.
+    /// Shrunk by some pixels on each side.
     pub fn shrunk(self, by: i64) -> Self {
         Rect {
             left: self.left + by,
@@ -58,7 +58,7 @@ impl Rect {
         }
     }
 
-    /// The first column of something so wide that stands in a corner's part of this.
+    /// The first column of something `width` pixels wide, aligned left or right as in the corner.
     pub fn aligned(self, corner: Corner, width: i64) -> i64 {
         if corner.is_right() {
             self.right - width
@@ -69,7 +69,7 @@ impl Rect {
 }
 
 impl Canvas<'_> {
-    /// Columns and rows, as far as the map goes.
+    /// Columns and rows that the map really has.
     pub(super) fn size(&self) -> (usize, usize) {
         match self.map.len().checked_div(self.width) {
             Some(rows @ 1..) => (self.width, rows.min(self.height)),
@@ -77,13 +77,16 @@ impl Canvas<'_> {
         }
     }
 
-    /// The place of something of a size (columns, rows) in a corner. What is too large is cut off at
-    /// its end.
+    /// The place of a block of a size (columns, rows) in a corner. A block that is too large extends beyond the
+    /// right and the bottom.
     pub(super) fn block(&self, corner: Corner, (width, height): (i64, i64), margin: i64) -> Rect {
         let (columns, rows) = self.size();
-        let first = |is_far: bool, room: usize, length: i64| match is_far {
-            true => (room as i64 - margin - length).max(margin),
-            false => margin,
+        let first = |is_far: bool, room: usize, length: i64| {
+            if is_far {
+                (room as i64 - margin - length).max(margin)
+            } else {
+                margin
+            }
         };
         let left = first(corner.is_right(), columns, width);
         let top = first(corner.is_bottom(), rows, height);
@@ -95,7 +98,7 @@ impl Canvas<'_> {
         }
     }
 
-    /// Sets the values of a rectangle, as far as it lies within.
+    /// Sets the values of the part of a rectangle within the canvas.
     pub(super) fn fill(&mut self, rect: Rect, value: u8) {
         let (columns, rows) = self.within(rect);
         let width = self.width.max(1);
@@ -105,7 +108,7 @@ impl Canvas<'_> {
         }
     }
 
-    /// Whether anything was drawn in a rectangle, as far as it lies within.
+    /// Whether anything was drawn in the part of a rectangle within the canvas.
     pub(super) fn has_ink(&self, rect: Rect) -> bool {
         let (columns, rows) = self.within(rect);
         let lines = self.map.chunks_exact(self.width.max(1));
@@ -117,7 +120,7 @@ impl Canvas<'_> {
         })
     }
 
-    /// Columns and rows of a rectangle, as far as it lies within.
+    /// Columns and rows of the part of a rectangle within the canvas.
     fn within(&self, rect: Rect) -> (Range<usize>, Range<usize>) {
         let (columns, rows) = self.size();
         let within = |place: i64, end: usize| usize::try_from(place).unwrap_or(0).min(end);
@@ -132,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rectangles_are_cut_off_at_the_borders() {
+    fn rectangles_are_clipped() {
         let mut map = [0; 12];
         let mut canvas = Canvas {
             map: &mut map,
@@ -154,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_stand_in_their_corners() {
+    fn blocks_are_placed_in_their_corners() {
         let mut map = [0; 200];
         let canvas = Canvas {
             map: &mut map,

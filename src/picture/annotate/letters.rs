@@ -1,4 +1,4 @@
-//! Letters of a size that goes with the frame's.
+//! Text in a size that depends on the frame's.
 
 use std::fmt::{self, Write};
 
@@ -10,7 +10,7 @@ use embedded_graphics::pixelcolor::BinaryColor;
 use super::canvas::{Canvas, Rect};
 use crate::picture::colors::{INK_BLACK, INK_WHITE};
 
-/// The fonts, the largest first. Bold ones, where there are, keep their shape over a picture.
+/// The fonts, the largest first; bold where available, because it stays legible over a picture.
 const FONTS: [&MonoFont; 7] = [
     &fonts::FONT_10X20,
     &fonts::FONT_9X18_BOLD,
@@ -21,42 +21,42 @@ const FONTS: [&MonoFont; 7] = [
     &fonts::FONT_4X6,
 ];
 
-/// Rows of the highest letter with a rim.
+/// Rows of the tallest glyph with its rim.
 const ROWS: usize = 22;
 
-/// Letters of a font, each pixel of which is a square of `scale` pixels.
+/// A font, each pixel of which is drawn as a square of `scale` pixels.
 #[derive(Clone, Copy)]
-pub(super) struct Lettering {
+pub(super) struct ScaledFont {
     font: &'static MonoFont<'static>,
     scale: i64,
 }
 
-/// A letter with one pixel more at each side, where the rim is: a bit a pixel, the leftmost lowest.
+/// A glyph with one more pixel on each side for the rim: one bit per pixel, the leftmost is the lowest bit.
 #[derive(Clone, Copy)]
-struct Letter {
+struct Glyph {
     body: [u32; ROWS],
     rim: [u32; ROWS],
 }
 
-impl Lettering {
-    /// Letters of text: a 40th of the frame's height, at least as high as can be read.
+impl ScaledFont {
+    /// The font for text: a 40th of the frame's shorter side, but legible.
     pub fn new(canvas: &Canvas) -> Self {
         let (width, height) = canvas.size();
-        Lettering::of_height(width.min(height) / 40, 10)
+        ScaledFont::of_height(width.min(height) / 40, 10)
     }
 
-    /// Letters of numbers, of which there are many.
+    /// The font for object numbers, of which there may be many.
     pub fn small(canvas: &Canvas) -> Self {
         let (width, height) = canvas.size();
-        Lettering::of_height(width.min(height) / 50, 8)
+        ScaledFont::of_height(width.min(height) / 50, 8)
     }
 
-    /// The highest letters that are no higher than `height`, or else `least` pixels; of those with
-    /// the smallest pixels, of which there are none larger than needed.
+    /// The tallest font that is no taller than `height`, at least `least`, pixels; of equally tall ones the one
+    /// with the smallest `scale`.
     fn of_height(height: usize, least: usize) -> Self {
         let height = height.max(least) as i64;
         let scales = 1..=1 + (height - 1) / rows(FONTS[0]);
-        let mut best = Lettering {
+        let mut best = ScaledFont {
             font: FONTS[FONTS.len() - 1],
             scale: 1,
         };
@@ -65,23 +65,23 @@ impl Lettering {
             if let Some(font) = FONTS.iter().find(fits)
                 && scale * rows(font) > best.height()
             {
-                best = Lettering { font, scale };
+                best = ScaledFont { font, scale };
             }
         }
         best
     }
 
-    /// Pixels of the frame that a pixel of a letter measures.
+    /// Frame pixels per pixel of a glyph.
     pub fn unit(&self) -> i64 {
         self.scale
     }
 
-    /// Rows of a letter.
+    /// Rows of a glyph.
     pub fn height(&self) -> i64 {
         self.scale * rows(self.font)
     }
 
-    /// Rows from a line of text to the next.
+    /// Rows from one line of text to the next.
     pub fn pitch(&self) -> i64 {
         self.height() + 3 * self.scale
     }
@@ -91,7 +91,7 @@ impl Lettering {
         self.height() / 2
     }
 
-    /// Columns of a text.
+    /// Width of a text in columns.
     pub fn width(&self, text: &str) -> i64 {
         self.advance() * text.chars().count() as i64
     }
@@ -100,35 +100,37 @@ impl Lettering {
         self.scale * i64::from(self.font.character_size.width)
     }
 
-    /// Writes a text whose upper left corner is at (x, y).
+    /// Draws a text with its upper left corner at (x, y).
     pub fn write(&self, canvas: &mut Canvas, text: &str, place: (i64, i64)) {
-        self.paint(canvas, text, place, |letter| Letter::of(self.font, letter));
+        self.paint(canvas, text, place, |character| {
+            Glyph::of(self.font, character)
+        });
     }
 
-    /// The digits, to write many numbers.
-    pub fn digits(self) -> Digits {
+    /// The digits, for drawing many numbers.
+    pub fn digits(self) -> DigitGlyphs {
         let digits = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
-        Digits {
-            lettering: self,
-            letters: digits.map(|digit| Letter::of(self.font, digit)),
+        DigitGlyphs {
+            font: self,
+            glyphs: digits.map(|digit| Glyph::of(self.font, digit)),
         }
     }
 
-    /// The rims of all letters come first, so that none of them hides a part of the letter before.
+    /// Draws all rims first, so that none hides a part of the glyph before it.
     fn paint(
         &self,
         canvas: &mut Canvas,
         text: &str,
         (x, y): (i64, i64),
-        letter: impl Fn(char) -> Letter,
+        glyph: impl Fn(char) -> Glyph,
     ) {
         let columns = canvas.size().0 as i64;
         for (ink, is_rim) in [(INK_BLACK, true), (INK_WHITE, false)] {
             let places = (0..).map(|index| x + index * self.advance());
-            // Beyond the frame's edge there is nothing to draw, however long the text.
+            // Stop at the frame's edge, however long the text.
             for (character, x) in text.chars().zip(places).take_while(|(_, x)| *x <= columns) {
-                let letter = letter(character);
-                let rows = if is_rim { &letter.rim } else { &letter.body };
+                let glyph = glyph(character);
+                let rows = if is_rim { &glyph.rim } else { &glyph.body };
                 self.paint_bits(canvas, rows, (x - self.scale, y - self.scale), ink);
             }
         }
@@ -159,17 +161,17 @@ fn rows(font: &MonoFont) -> i64 {
     i64::from(font.character_size.height)
 }
 
-impl Letter {
-    fn of(font: &MonoFont, letter: char) -> Self {
-        // Greek mu and the micro sign look alike; Latin-1 has the one.
-        let letter = if letter == '\u{3bc}' {
+impl Glyph {
+    fn of(font: &MonoFont, character: char) -> Self {
+        // Latin-1 has the micro sign, but not the Greek mu, which looks the same.
+        let character = if character == '\u{3bc}' {
             '\u{b5}'
         } else {
-            letter
+            character
         };
         let size = font.character_size;
         let across = (font.image.size().width / size.width).max(1);
-        let index = font.glyph_mapping.index(letter) as u32;
+        let index = font.glyph_mapping.index(character) as u32;
         let left = (index % across * size.width) as i32;
         let top = (index / across * size.height) as i32;
         let mut body = [0; ROWS];
@@ -183,25 +185,25 @@ impl Letter {
         let wide = body.map(|row| row | row << 1 | row >> 1);
         let row = |index: usize| wide.get(index).copied().unwrap_or(0);
         let rim = std::array::from_fn(|y| row(y.wrapping_sub(1)) | row(y) | row(y + 1));
-        Letter { body, rim }
+        Glyph { body, rim }
     }
 }
 
-/// The ten digits of a lettering.
-pub(super) struct Digits {
-    lettering: Lettering,
-    letters: [Letter; 10],
+/// The ten digits of a font.
+pub(super) struct DigitGlyphs {
+    font: ScaledFont,
+    glyphs: [Glyph; 10],
 }
 
-impl Digits {
-    /// Writes digits with their middle at a place (x, y), if that is one.
+impl DigitGlyphs {
+    /// Draws digits centred at (x, y), unless a coordinate is not finite or there is ink already.
     pub fn center(&self, canvas: &mut Canvas, digits: &str, (x, y): (f64, f64)) {
-        // Far beyond any frame; sums of such places are still exact.
+        // Far beyond any frame; sums of such coordinates are still exact.
         const FAR: f64 = 1e9;
         if !(x.abs() < FAR && y.abs() < FAR) {
             return;
         }
-        let (width, height) = (self.lettering.width(digits), self.lettering.height());
+        let (width, height) = (self.font.width(digits), self.font.height());
         let (columns, rows) = canvas.size();
         let within = |middle: f64, length: i64, room: usize| {
             let first = (middle - length as f64 / 2.0).round() as i64;
@@ -217,27 +219,27 @@ impl Digits {
         if canvas.has_ink(taken) {
             return;
         }
-        let letter = |digit: char| self.letters[digit.to_digit(10).unwrap_or(0) as usize];
-        self.lettering.paint(canvas, digits, place, letter);
+        let glyph = |digit: char| self.glyphs[digit.to_digit(10).unwrap_or(0) as usize];
+        self.font.paint(canvas, digits, place, glyph);
     }
 }
 
-/// A short text that needs no allocation: up to 48 bytes, what is too long for it is cut off.
-pub struct Short {
+/// A text of up to 48 bytes without allocation; longer text is truncated.
+pub struct ShortText {
     bytes: [u8; 48],
     len: usize,
 }
 
-impl Short {
-    /// What `text` says.
+impl ShortText {
+    /// Formats `text`.
     pub fn new(text: fmt::Arguments) -> Self {
-        let mut short = Short {
+        let mut formatted = ShortText {
             bytes: [0; 48],
             len: 0,
         };
-        // It fails where the text is too long; what fits is there.
-        let _ = short.write_fmt(text);
-        short
+        // Fails if the text is too long; the parts that fit are there.
+        let _ = formatted.write_fmt(text);
+        formatted
     }
 
     /// The text.
@@ -246,7 +248,7 @@ impl Short {
     }
 }
 
-impl Write for Short {
+impl Write for ShortText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.len + text.len();
         let space = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;

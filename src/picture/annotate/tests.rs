@@ -1,4 +1,4 @@
-//! What is drawn upon a map, and how it comes out on pictures.
+//! Annotations on a map, and on pictures.
 
 use super::*;
 use crate::picture::testing::Picture;
@@ -47,7 +47,7 @@ impl Map {
     }
 }
 
-/// Everything that can be drawn, of the usual and of unusual kind.
+/// Draws everything, with usual and unusual arguments.
 fn draw_all(canvas: &mut Canvas) {
     let far = [f64::NAN, f64::INFINITY, f64::MAX, -1e300, -3.0, 0.0, 2.5];
     let items = far.into_iter().flat_map(|x| far.map(|y| (u32::MAX, x, y)));
@@ -89,7 +89,7 @@ fn any_canvas_will_do() {
     ] {
         draw_all(&mut Map::new(width, height).canvas());
     }
-    // A map that is shorter than it says, or says that it has no end.
+    // Maps shorter than their size, or of a huge size.
     let mut map = vec![0; 1000];
     for (width, height) in [(30, 40), (usize::MAX, 2), (3, usize::MAX), (0, 7)] {
         let map = &mut map[..];
@@ -98,7 +98,7 @@ fn any_canvas_will_do() {
 }
 
 #[test]
-fn text_stands_in_its_corner() {
+fn text_is_placed_in_its_corner() {
     for corner in CORNERS {
         let mut map = Map::new(200, 100);
         lines(&mut map.canvas(), corner, &["HH", "H"]);
@@ -107,7 +107,7 @@ fn text_stands_in_its_corner() {
         let is_bottom = matches!(corner, Corner::BottomLeft | Corner::BottomRight);
         assert!(if is_right { left > 170 } else { right < 30 }, "{corner:?}");
         assert!(if is_bottom { top > 65 } else { bottom < 35 }, "{corner:?}");
-        // The shorter line stands at the edge too.
+        // The shorter line is aligned with the edge too.
         let below = (top + bottom) / 2 + 2;
         map.values[..below * 200].fill(0);
         let [second_left, second_right, ..] = map.bounds(INK_WHITE).unwrap();
@@ -120,9 +120,9 @@ fn text_stands_in_its_corner() {
     }
 }
 
-/// Nothing of the picture shows between the letters of a line, nor about a scale bar: it is none of the numbers.
+/// The picture is covered between the letters of a line and around a scale bar.
 #[test]
-fn text_stands_on_a_ground() {
+fn text_has_an_opaque_background() {
     let draws: [fn(&mut Canvas); 2] = [
         |canvas| line(canvas, Corner::BottomRight, "12 i"),
         |canvas| scale_bar(canvas, Corner::BottomRight, 0.65),
@@ -163,7 +163,7 @@ fn letters_grow_with_the_frame() {
     assert!(heights[1] >= 8 && heights[3] >= 24, "{heights:?}");
 }
 
-/// Every white pixel has white and black around it, and nothing of the picture.
+/// Every white pixel is surrounded by white and black only.
 #[test]
 fn letters_have_a_rim() {
     for size in [120, 1200] {
@@ -186,13 +186,13 @@ fn letters_have_a_rim() {
 }
 
 #[test]
-fn numbers_have_their_middle_where_they_belong() {
+fn numbers_are_centred_at_their_places() {
     let mut map = Map::new(200, 200);
     numbers(&mut map.canvas(), [(88, 70.0, 120.0)].into_iter());
     let [left, right, top, bottom] = map.bounds(INK_BLACK).unwrap();
     assert!((left + right).abs_diff(140) <= 3, "{left} {right}");
     assert!((top + bottom).abs_diff(240) <= 3, "{top} {bottom}");
-    // One at the border is cut off there.
+    // A number at the border is moved into the frame.
     let mut map = Map::new(200, 200);
     numbers(&mut map.canvas(), [(88, 0.0, 199.0)].into_iter());
     let [left, _, _, bottom] = map.bounds(INK_WHITE).unwrap();
@@ -200,7 +200,7 @@ fn numbers_have_their_middle_where_they_belong() {
 }
 
 #[test]
-fn micro_and_mu_are_one() {
+fn micro_sign_and_mu_look_the_same() {
     let drawn = |text| {
         let mut map = Map::new(60, 40);
         line(&mut map.canvas(), Corner::TopLeft, text);
@@ -224,7 +224,7 @@ fn legends_show_the_values() {
     assert_eq!(map.values[top * 300 + left - 2], INK_BLACK);
 }
 
-/// White letters come out white and rims black, on every format, whatever the style and the colours.
+/// White ink is white and black ink black on every format, whatever the style and the colours.
 #[test]
 fn inks_are_opaque_on_every_format() {
     let size = (24, 24);

@@ -1,27 +1,31 @@
-//! The ranges that a network's maps have on pictures.
+//! The ranges that the values of a network's feature maps have on pictures.
 
 use std::collections::HashMap;
 
-use crate::inference::trace::{Trace, TraceError};
+use crate::inference::ModelError;
+use crate::inference::trace::Trace;
 use crate::onnx::quantize::Range;
 
-/// Parts that the range of a map is counted in.
+/// Bins of a histogram.
 const BINS: usize = 2048;
 
 /// The network's input for a part of a picture.
-pub struct Shown {
+pub struct NetworkInput {
     /// \[channels\]\[height\]\[width\]
     pub pixels: Vec<f32>,
     /// Channels, height and width.
     pub shape: [usize; 3],
 }
 
-/// The ranges of all outputs of `trace` on `pictures`, each the one that 8 bits show best: outliers are cut
-/// off where that makes the steps for all the others so much finer that the mean squared error falls.
-pub fn ranges(trace: &mut Trace, pictures: &[Shown]) -> Result<HashMap<String, Range>, TraceError> {
+/// The range of each output of `trace` on `inputs` that 8 bits represent best: outliers are clipped where that makes
+/// the steps for all other values so much finer that the mean squared error falls.
+pub fn ranges(
+    trace: &mut Trace,
+    inputs: &[NetworkInput],
+) -> Result<HashMap<String, Range>, ModelError> {
     let mut extremes: HashMap<String, Range> = HashMap::new();
-    for picture in pictures {
-        trace.run(&picture.pixels, picture.shape, |name, values| {
+    for input in inputs {
+        trace.run(&input.pixels, input.shape, |name, values| {
             let none = Range { min: 0.0, max: 0.0 };
             let range = extremes.entry(name.into()).or_insert(none);
             for value in values {
@@ -32,8 +36,8 @@ pub fn ranges(trace: &mut Trace, pictures: &[Shown]) -> Result<HashMap<String, R
     }
     let histogram = |(name, range): (&String, &Range)| (name.clone(), Histogram::new(*range));
     let mut histograms: HashMap<_, _> = extremes.iter().map(histogram).collect();
-    for picture in pictures {
-        trace.run(&picture.pixels, picture.shape, |name, values| {
+    for input in inputs {
+        trace.run(&input.pixels, input.shape, |name, values| {
             if let Some(histogram) = histograms.get_mut(name) {
                 histogram.add(values);
             }
@@ -43,7 +47,7 @@ pub fn ranges(trace: &mut Trace, pictures: &[Shown]) -> Result<HashMap<String, R
     Ok(histograms.into_iter().map(best).collect())
 }
 
-/// How often values occur, but for 0, which every range shows exactly.
+/// How often values occur, except 0, which every range represents exactly.
 struct Histogram {
     range: Range,
     counts: Vec<u64>,
@@ -57,7 +61,7 @@ impl Histogram {
         }
     }
 
-    /// What a bin is wide.
+    /// The width of a bin.
     fn width(&self) -> f32 {
         ((self.range.max - self.range.min) / BINS as f32).max(f32::MIN_POSITIVE)
     }
@@ -81,7 +85,7 @@ impl Histogram {
         best.unwrap_or(self.range)
     }
 
-    /// The squared error of all values in 8 bits of `range`: that of rounding, or of what lies beyond it.
+    /// The squared error of all values in 8 bits of `range`: of rounding, or of clipping beyond it.
     fn error(&self, range: Range) -> f64 {
         let rounding = f64::from(range.step()).powi(2) / 12.0;
         let width = self.width();
@@ -90,9 +94,10 @@ impl Histogram {
             .map(|(bin, count)| {
                 let value = self.range.min + (bin as f32 + 0.5) * width;
                 let beyond = f64::from(value - value.clamp(range.min, range.max));
-                let error = match beyond == 0.0 {
-                    true => rounding,
-                    false => beyond * beyond,
+                let error = if beyond == 0.0 {
+                    rounding
+                } else {
+                    beyond * beyond
                 };
                 *count as f64 * error
             })
@@ -105,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_outliers_are_cut_off_and_many_are_not() {
+    fn few_outliers_are_clipped_and_many_are_not() {
         let best = |outliers: usize| {
             let mut histogram = Histogram::new(Range {
                 min: 0.0,

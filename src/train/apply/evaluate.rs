@@ -1,4 +1,4 @@
-//! `unet-train evaluate`: how good a model is.
+//! `unet-train evaluate`: scores a model.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::options::{Annotations, AnnotationsError, RuntimeOptions, UseOptions};
 use super::picture::Picture;
-use super::predictor::{PagePredictError, PredictError, Predictor};
+use super::predictor::{PagePredictError, PredictError};
 use super::report::{Report, Row};
-use crate::train::components::by_class;
-use crate::train::dataset::{Annotated, DatasetError, Reader};
+use crate::train::components::with_classes;
+use crate::train::dataset::{DatasetError, Reader};
 use crate::train::metrics::cells::drop_border;
 use crate::train::metrics::{Measure, Tally};
 use crate::train::plane::Plane;
@@ -18,8 +18,8 @@ use crate::train::terminal::say;
 
 /// Score a model on images with masks.
 ///
-/// Segments IMAGES as the GStreamer element would and compares with MASKS, in any layout that `train`
-/// reads. For the scores of a paper use images that were not trained on.
+/// Segments IMAGES as the GStreamer element would and compares the result with MASKS, in any layout
+/// that `train` reads. For a publication, use images that were not trained on.
 ///
 /// Cells: a mask holds one number for each cell; if no mask has more than one, each connected
 /// component is a cell.
@@ -27,11 +27,11 @@ use crate::train::terminal::say;
 ///           half of it (Cell Tracking Challenge)
 ///   F1, AP  cells found, at intersections over union above 0.5, 0.75, 0.9: 2 TP / (2 TP + FP + FN),
 ///           TP / (TP + FP + FN)
-///   merged  true cells of which more than half lies in a found cell that holds another one too
+///   merged  true cells of which more than half lies in a found cell that also holds another
 ///   IoU, Dice, pixel error   foreground pixels, whichever cell they belong to
-/// Membranes (--kind membranes, or a model whose class 0 has the name membrane); means over the images.
-///   V_rand, V_info   how well cells are told apart, after thinning (ISBI 2012)
-///   pixel error, warping error   wrong pixels: all, and those that are wrong in topology
+/// Membranes (--kind membranes, or the first of two classes is named membrane); means over images.
+///   V_rand, V_info   how well cells are separated, after thinning (ISBI 2012)
+///   pixel error, warping error   wrong pixels: all, and those that change the topology
 ///
 ///   unet-train evaluate --model cells.onnx --images test/images --masks test/masks --per-image
 #[derive(Args, Debug)]
@@ -42,15 +42,14 @@ pub struct Evaluate {
     model: PathBuf,
     #[command(flatten)]
     annotations: Annotations,
-    /// Leave out cells that lie within so many pixels of the edge (the Cell Tracking Challenge's field
-    /// of interest)
+    /// Leave out cells that lie entirely within this many pixels of the edge (the Cell Tracking
+    /// Challenge's field of interest)
     #[arg(long, value_name = "PIXELS", default_value_t = 0)]
     border: usize,
     /// Show the scores of each image
     #[arg(long)]
     per_image: bool,
-    /// Cut the probabilities at so many thresholds too, and show the best of each score (the ISBI 2012
-    /// challenge: 10)
+    /// Also score at this many thresholds, and show the best of each score (the ISBI 2012 challenge: 10)
     #[arg(
         long,
         value_name = "COUNT",
@@ -58,7 +57,7 @@ pub struct Evaluate {
         hide_default_value = true
     )]
     levels: u8,
-    /// Write all scores into this file, too; one that is there is replaced
+    /// Also write all scores to this file, replacing one that exists
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     #[command(flatten)]
@@ -85,12 +84,12 @@ pub enum EvaluateError {
     /// An option that has no meaning for membranes.
     #[error("--border leaves out cells at the edge; it has no meaning for membranes")]
     Border,
-    /// Nothing is left to score by.
-    #[error("--border {0} leaves out every cell of the masks: name fewer pixels")]
+    /// No cell is left to score by.
+    #[error("--border {0} leaves out every cell of the masks: set fewer pixels")]
     NothingCounts(usize),
     /// An option that has no meaning for a model of more classes.
     #[error(
-        "--levels cuts the probability of foreground; the model has {0} classes, of which the likeliest counts"
+        "--levels sets thresholds for the probability of foreground; the model has {0} classes, of which the most likely counts"
     )]
     Levels(usize),
     /// The JSON file can't be written.
@@ -103,7 +102,7 @@ impl Evaluate {
     pub fn run(&self) -> Result<(), EvaluateError> {
         self.json.as_deref().map_or(Ok(()), check)?;
         let report = self.report()?;
-        // First what can't fail any more.
+        // Printed first, as that can't fail.
         say(report.table(self.per_image).trim_end());
         if let Some(file) = &self.json {
             let json = serde_json::to_vec_pretty(&report).map_err(|error| WriteError {
@@ -136,16 +135,26 @@ impl Evaluate {
         let mut reader = Reader::default();
         let mut per_image = Vec::with_capacity(dataset.samples.len());
         for sample in &dataset.samples {
-            let Compared {
-                truth,
-                found,
-                at_levels,
-                ignored,
-            } = self.compare(&mut predictor, &mut reader, sample)?;
-            total.add(&truth, &found, ignored);
-            for ((_, tally), found) in levels.iter_mut().zip(at_levels) {
+            let failed = |error| PagePredictError {
+                page: sample.image.clone(),
+                error,
+            };
+            let contract = predictor.contract();
+            let picture = reader.read(&sample.image, |raster| Picture::of(raster, contract))?;
+            sample.fits(picture.size().height, picture.size().width)?;
+            let prediction = predictor.predict(&picture).map_err(failed)?;
+            let truth = self.counted(sample.truth.objects());
+            let ignored = sample.truth.ignored_pixels();
+            for (level, tally) in &mut levels {
+                let mask = prediction.probability.map(|p| u8::from(p > *level));
+                let objects = predictor.objects(&mask, &prediction.probability);
+                let objects = objects.map_err(|error| failed(error.into()))?;
+                let found = self.counted(sample.truth.judged(objects));
                 tally.add(&truth, &found, ignored);
             }
+            let objects = with_classes(prediction.objects, &prediction.mask);
+            let found = self.counted(sample.truth.judged(objects));
+            total.add(&truth, &found, ignored);
             let mut alone = tally();
             alone.add(&truth, &found, ignored);
             per_image.push(Row::new(&sample.name, &alone));
@@ -154,7 +163,7 @@ impl Evaluate {
             return Err(EvaluateError::NothingCounts(self.border));
         }
         Ok(Report {
-            model: self.model.clone(),
+            model: self.model.to_string_lossy().into_owned(),
             data: dataset.to_string(),
             kind: measure,
             threshold: (classes == 2).then(|| predictor.threshold()),
@@ -168,58 +177,15 @@ impl Evaluate {
         })
     }
 
-    /// The thresholds of [`levels`](Self::levels), the same distance from each other and from 0 and 1.
+    /// The thresholds of [`levels`](Self::levels), evenly spaced between 0 and 1.
     fn thresholds(&self) -> impl Iterator<Item = f32> {
         let steps = f32::from(self.levels) + 1.0;
         (1..=self.levels).map(move |level| f32::from(level) / steps)
     }
 
-    /// Segments an image and takes what counts of it.
-    fn compare(
-        &self,
-        predictor: &mut Predictor,
-        reader: &mut Reader,
-        sample: &Annotated,
-    ) -> Result<Compared, EvaluateError> {
-        let contract = predictor.contract();
-        let picture = reader.read(&sample.image, |raster| Picture::of(raster, contract))?;
-        sample.fits(picture.size().height, picture.size().width)?;
-        let failed = |error| PagePredictError {
-            page: sample.image.clone(),
-            error,
-        };
-        let prediction = predictor.predict(&picture).map_err(failed)?;
-        let counting = |mut objects| {
-            drop_border(&mut objects, self.border);
-            objects
-        };
-        let at = |threshold: f32| {
-            let mask = prediction.probability.map(|p| u8::from(p > threshold));
-            let found = predictor.objects(&mask, &prediction.probability);
-            let found = found.map_err(|error| failed(error.into()))?;
-            Ok::<_, PagePredictError>(counting(sample.truth.judged(found)))
-        };
-        Ok(Compared {
-            truth: counting(sample.truth.objects()),
-            at_levels: self.thresholds().map(at).collect::<Result<_, _>>()?,
-            found: counting(
-                sample
-                    .truth
-                    .judged(by_class(prediction.objects, &prediction.mask)),
-            ),
-            ignored: sample.truth.ignored_pixels(),
-        })
+    /// The objects that count.
+    fn counted(&self, mut objects: Plane<u32>) -> Plane<u32> {
+        drop_border(&mut objects, self.border);
+        objects
     }
-}
-
-/// The objects of an image that count.
-struct Compared {
-    /// What is there.
-    truth: Plane<u32>,
-    /// What the model finds.
-    found: Plane<u32>,
-    /// What it would find at each of the levels.
-    at_levels: Vec<Plane<u32>>,
-    /// Pixels that nobody has judged.
-    ignored: usize,
 }

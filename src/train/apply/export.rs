@@ -13,18 +13,18 @@ use crate::train::run_folder::RunFolder;
 use crate::train::trained_model::{self, Progress};
 use crate::train::weights;
 
-/// Write a network of a run as a model, or a model as a package of BioImage.IO.
+/// Write a network of a run as a model, or a model as a package for BioImage.IO.
 ///
-/// The best network of a run is written by `train` already; this writes it again,
-/// or the one that the run has come to, from the folder of a run, at its end or
-/// not.
+/// `train` already writes the best network of a run; this writes it again, or the
+/// most recent one, from the folder of a run, finished or not.
 ///
 ///   unet-train export --checkpoint cells.run --network last --output last.onnx
 ///
 /// A package holds the model, a description that other programs read, and a
-/// picture with what the model makes of it, by which they are tested.
+/// picture with the model's output for it, which they test the model with.
 ///
-///   unet-train export --bioimageio --model cells.onnx --author "A. Name" --license CC-BY-4.0 --output cells
+///   unet-train export --bioimageio --model cells.onnx --author "A. Name" \
+///       --license CC-BY-4.0 --output cells
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 #[command(group(ArgGroup::new("source").required(true).args(["checkpoint", "model"])))]
@@ -32,40 +32,40 @@ pub struct Export {
     /// Folder of the run
     #[arg(long, value_name = "FOLDER")]
     checkpoint: Option<PathBuf>,
-    /// What to write
+    /// Model or package to write
     #[arg(long, alias = "out", value_name = "FILE.onnx|FOLDER|FILE.zip")]
     output: PathBuf,
-    /// Replace files of the same names that are there already
+    /// Replace existing files
     #[arg(long)]
     overwrite: bool,
     /// Which network of the run
     #[arg(long, value_enum, default_value_t, conflicts_with = "model")]
-    network: Which,
+    network: NetworkChoice,
     #[command(flatten)]
     package: PackageOptions,
 }
 
 /// A network of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Which {
+enum NetworkChoice {
     /// The one with the best scores on the images held back
     #[default]
     Best,
-    /// The one that the run has come to
+    /// The most recent one
     Last,
 }
 
-/// Why there is no model.
+/// Why a model or a package can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportRunError {
-    /// A file, such as the model of the run.
+    /// A file instead of a folder, such as the model of the run.
     #[error("{} is a file: name the folder of the run, which is cells.run beside cells.onnx", .0.display())]
     NoFolder(PathBuf),
     /// The folder is not one of a run.
     #[error("there is no checkpoint in {}", .0.display())]
     NoRun(PathBuf),
-    /// The run has not come to a validation.
-    #[error("no network of the run in {} was validated yet; write the --network last", .0.display())]
+    /// The run has had no validation.
+    #[error("no network of the run in {} has been validated yet; use --network last", .0.display())]
     NoBest(PathBuf),
     /// The checkpoint can't be read.
     #[error(transparent)]
@@ -104,14 +104,18 @@ impl Export {
         match (&self.package.model, self.checkpoint) {
             (Some(model), _) => Ok(self.package.write(model, &self.output)?),
             (None, Some(folder)) => write_network(folder, self.network, self.output),
-            // There is a group that asks for one.
+            // The argument group requires one of them.
             (None, None) => Ok(()),
         }
     }
 }
 
 /// Writes a network of the run in `folder`.
-fn write_network(folder: PathBuf, network: Which, output: PathBuf) -> Result<(), ExportRunError> {
+fn write_network(
+    folder: PathBuf,
+    network: NetworkChoice,
+    output: PathBuf,
+) -> Result<(), ExportRunError> {
     if folder.is_file() {
         return Err(ExportRunError::NoFolder(folder));
     }
@@ -122,8 +126,8 @@ fn write_network(folder: PathBuf, network: Which, output: PathBuf) -> Result<(),
     let mut settings = state.config.options()?.settings(state.config.clone(), []);
     settings.command.clone_from(&state.command);
     let (network, progress) = match network {
-        Which::Last => (checkpoint.network, Progress::last(&state)),
-        Which::Best => {
+        NetworkChoice::Last => (checkpoint.network, Progress::last(&state)),
+        NetworkChoice::Best => {
             let judged = state.best.map(|judged| Progress::judged(&state, &judged));
             let best = checkpoint.best.zip(judged);
             best.ok_or(ExportRunError::NoBest(folder))?

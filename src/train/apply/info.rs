@@ -1,5 +1,6 @@
-//! `unet-train info`: what a model promises.
+//! `unet-train info`: shows what a model declares about itself.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::iter::{once, repeat, successors};
 use std::path::{Path, PathBuf};
@@ -12,10 +13,10 @@ use crate::contract::{Activation, Channels, Class, Contract, Sizes, Training};
 use crate::inference::{Model, ModelError};
 use crate::train::terminal::say;
 
-/// Show what a model promises.
+/// Show what a model declares about itself.
 ///
-/// Loads it as the GStreamer element does. Of a model that carries no contract it
-/// shows what is found out by trying it on several sizes.
+/// Loads it as the GStreamer element does. For a model without a contract it shows
+/// what running it on several sizes reveals.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Info {
@@ -29,11 +30,12 @@ pub struct Info {
     runtime: RuntimeOptions,
 }
 
-/// The same as JSON.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Json<'a> {
-    file: &'a Path,
-    /// Whether the contract is the file's own, not found out by trying.
+    /// The path, lossily where it is not UTF-8.
+    file: Cow<'a, str>,
+    /// Whether the contract is in the file, instead of found by running the model.
     described: bool,
     contract: &'a Contract,
 }
@@ -42,9 +44,10 @@ impl Info {
     /// Prints it.
     pub fn run(&self) -> Result<(), ModelError> {
         let model = Model::open(&self.model, &self.runtime.options())?;
-        let text = match self.json {
-            true => json(&self.model, &model),
-            false => text(&self.model, model.is_described(), model.contract()),
+        let text = if self.json {
+            json(&self.model, &model)
+        } else {
+            text(&self.model, model.carries_contract(), model.contract())
         };
         say(&text);
         Ok(())
@@ -53,11 +56,11 @@ impl Info {
 
 fn json(file: &Path, model: &Model) -> String {
     let json = Json {
-        file,
-        described: model.is_described(),
+        file: file.to_string_lossy(),
+        described: model.carries_contract(),
         contract: model.contract(),
     };
-    serde_json::to_string_pretty(&json).expect("a contract holds nothing that JSON can't")
+    serde_json::to_string_pretty(&json).expect("a contract has only string keys")
 }
 
 /// The contract, line by line.
@@ -70,9 +73,10 @@ pub fn text(file: &Path, described: bool, contract: &Contract) -> String {
 
 fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -> fmt::Result {
     let geometry = contract.geometry;
-    let source = match described {
-        true => "the model's own",
-        false => "found out by trying: the file carries none",
+    let source = if described {
+        "the model's own"
+    } else {
+        "found out by trying: the file carries none"
     };
     let channels = match contract.channels {
         Channels::Gray => "1, brightness",
@@ -118,7 +122,7 @@ fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -
     Ok(())
 }
 
-/// The values of the mask.
+/// The classes, by their values in the mask.
 fn write_classes(text: &mut String, classes: &[Class]) -> fmt::Result {
     for (index, class) in classes.iter().enumerate() {
         let color = String::from(class.color);
@@ -131,7 +135,7 @@ fn write_classes(text: &mut String, classes: &[Class]) -> fmt::Result {
     Ok(())
 }
 
-/// What decides which pixels are objects.
+/// The limits that decide which pixels are objects.
 fn write_limits(text: &mut String, contract: &Contract) -> fmt::Result {
     if contract.classes.len() == 2 {
         line(text, "threshold", &contract.threshold.to_string())?;
@@ -145,7 +149,7 @@ fn write_limits(text: &mut String, contract: &Contract) -> fmt::Result {
     Ok(())
 }
 
-/// What the weights come from, and what those that they began with, and so on.
+/// The origin of the weights, then that of the weights they started from, and so on.
 fn write_training(text: &mut String, training: &Training) -> fmt::Result {
     let all = successors(Some(training), |training| training.before.as_deref());
     for (training, name) in all.zip(once("training").chain(repeat("began with"))) {
@@ -227,7 +231,7 @@ mod tests {
   tiles begin     every 16 pixels
   normalization   z-score
   output          one score a class (softmax makes probabilities of them)
-  computes with   floating point of 32 bits
+  computes with   32-bit floating point
   class 0         background, #000000
   class 1         foreground, #e69f00
   threshold       0.5

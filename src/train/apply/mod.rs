@@ -1,5 +1,5 @@
-//! Using a model on files, as the element uses it on video: `unet-train evaluate`, `segment` and
-//! `info`; and making other forms of it: `quantize`, `tune` and `export`.
+//! Applying a model to files, as the element applies it to video: `unet-train evaluate`, `segment` and
+//! `info`; and writing variants of it: `quantize`, `tune` and `export`.
 //!
 //! ```text
 //! dataset -> picture -> predictor(turn, segmenter) -> evaluate(metrics) -> report

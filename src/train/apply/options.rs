@@ -1,11 +1,11 @@
-//! Options of the commands that use a model.
+//! Options shared by the commands that use a model.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::predictor::{PredictError, Predictor, Use};
+use super::predictor::{PredictError, Predictor, PredictorOptions};
 use crate::contract::{Channels, Contract};
 use crate::inference::library::Search;
 use crate::inference::{Options, Provider};
@@ -14,7 +14,7 @@ use crate::train::dataset::{
     Annotated, Dataset, DatasetError, InputChannels, MaskKind, Source, annotations,
 };
 
-/// What a model runs on.
+/// Where and how a model runs.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Running the model")]
 pub struct RuntimeOptions {
@@ -22,7 +22,7 @@ pub struct RuntimeOptions {
     /// make puts it, else the system's]
     #[arg(long, value_name = "FILE")]
     runtime_library: Option<PathBuf>,
-    /// What to compute on: auto, cpu, cuda, tensorrt, migraphx, openvino, coreml, directml, webgpu
+    /// Execution provider: auto, cpu, cuda, tensorrt, migraphx, openvino, coreml, directml, webgpu
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = provider)]
     execution_provider: Provider,
     /// Processor threads; 0: one for each core
@@ -30,12 +30,12 @@ pub struct RuntimeOptions {
     threads: usize,
 }
 
-/// How a model is used.
+/// How a model is applied to images.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Using the model")]
 pub struct UseOptions {
     /// Average over the four rotations of each image by quarter turns; with --mirrors over eight
-    /// versions (the paper took the mean over seven rotated ones)
+    /// versions (the paper averages seven rotations)
     #[arg(long)]
     rotations: bool,
     /// Average over each image and its mirror image
@@ -47,7 +47,7 @@ pub struct UseOptions {
     /// Leave out objects of fewer pixels [default: the model's, else none]
     #[arg(long, value_name = "PIXELS")]
     min_area: Option<usize>,
-    /// Take what touches for one object, where the model would let objects grow from cores
+    /// Take each connected component as one object, where the model would let objects grow from cores
     #[arg(long)]
     whole: bool,
 }
@@ -76,7 +76,7 @@ impl UseOptions {
         path: &Path,
         runtime: &RuntimeOptions,
     ) -> Result<Predictor, PredictError> {
-        let how = Use {
+        let how = PredictorOptions {
             rotations: self.rotations,
             mirrors: self.mirrors,
             threshold: self.threshold,
@@ -90,7 +90,7 @@ impl UseOptions {
 /// Images and masks to judge a model by.
 #[derive(Args, Debug)]
 #[command(
-    // The model says what these are.
+    // The model decides these.
     mut_arg("classes", |arg| arg.hide(true)),
     mut_arg("channels", |arg| arg.hide(true)),
     // It chooses among masks that are found, not named.
@@ -104,10 +104,10 @@ pub struct Annotations {
     only: Option<PathBuf>,
 }
 
-/// Why there are no images and masks to judge a model by.
+/// Why images and masks can't be used to judge a model.
 #[derive(Debug, thiserror::Error)]
 pub enum AnnotationsError {
-    /// They can't be used.
+    /// They can't be read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
     /// An option that is the model's to decide.
@@ -116,9 +116,9 @@ pub enum AnnotationsError {
 }
 
 impl Annotations {
-    /// Those that the options name, as the model with `contract` was made for.
+    /// Reads them as input and truth for the model of `contract`.
     pub fn dataset(&self, contract: &Contract) -> Result<Dataset<Annotated>, AnnotationsError> {
-        let dataset = annotations(&of_model(&self.source, contract)?)?;
+        let dataset = annotations(&for_model(&self.source, contract)?)?;
         Ok(match &self.only {
             Some(list) => dataset.only(list)?,
             None => dataset,
@@ -126,17 +126,19 @@ impl Annotations {
     }
 }
 
-/// Images and masks as the model with `contract` was made for.
-fn of_model(source: &Source, contract: &Contract) -> Result<Source, AnnotationsError> {
+/// `source` with what the contract says about classes and channels.
+fn for_model(source: &Source, contract: &Contract) -> Result<Source, AnnotationsError> {
     let mut source = source.clone();
     if !source.classes.is_empty() || source.channels != InputChannels::default() {
         return Err(AnnotationsError::ModelDecides);
     }
-    if source.kind.is_none() && contract.classes[0].name == "membrane" {
+    // As training names them.
+    let is_membranes = matches!(&contract.classes[..], [first, _] if first.name == "membrane");
+    if source.kind.is_none() && is_membranes {
         source.kind = Some(MaskKind::Membranes);
     }
-    let classes = contract.classes.len() > 2 && source.kind.is_none();
-    if classes || source.kind == Some(MaskKind::Classes) {
+    let has_many = contract.classes.len() > 2 && source.kind.is_none();
+    if has_many || source.kind == Some(MaskKind::Classes) {
         let names = contract.classes.iter().map(|class| class.name.clone());
         source.classes = names.collect();
     }

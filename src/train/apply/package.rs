@@ -1,4 +1,4 @@
-//! Making a package of BioImage.IO out of a model, with a picture to test it by.
+//! Packaging a model for BioImage.IO, with a picture to test the package with.
 
 mod readme;
 mod sample;
@@ -13,13 +13,13 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use self::readme::Readme;
-use self::sample::{drawn, tested};
+use self::sample::{drawn, test_tensors};
 use super::options::RuntimeOptions;
 use super::picture::Picture;
 use super::png::{self, DrawError};
-use super::predictor::{PredictError, Predictor, Use};
-use crate::bioimageio::write::{About, Source, Sources, describe};
-use crate::contract::Contract;
+use super::predictor::{PredictError, Predictor, PredictorOptions};
+use crate::bioimageio::write::{About, Source, Sources, describe, least_side};
+use crate::contract::{Contract, Geometry};
 use crate::inference::{Model, ModelError};
 use crate::picture::{Color, DisplayRange, FrameError};
 use crate::tiling::Size;
@@ -28,10 +28,10 @@ use crate::train::model_file::{self, FileError};
 use crate::train::plane::Plane;
 use crate::train::replace::{WriteError, check, check_in, replace};
 
-/// The picture to test by has sides of at least this many pixels.
-const TESTED: usize = 256;
+/// Smallest side of the test picture in pixels, and the side of the part that the cover shows.
+const SIDE: usize = 256;
 
-/// What a package says that a model does not.
+/// The parts of a package that a model does not have.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Packages of BioImage.IO")]
 pub struct PackageOptions {
@@ -41,29 +41,29 @@ pub struct PackageOptions {
     /// The model: an ONNX file of this program or of another
     #[arg(long, value_name = "FILE.onnx", requires = "bioimageio")]
     pub(super) model: Option<PathBuf>,
-    /// What the package is called [default: the model's name]
+    /// Name of the package [default: the model's]
     #[arg(long, requires = "bioimageio")]
     name: Option<String>,
-    /// What the model does, in a sentence
+    /// Purpose of the model, in a sentence
     #[arg(long, value_name = "TEXT", requires = "bioimageio")]
     description: Option<String>,
-    /// Who made it; once for each
+    /// Author; may be repeated
     #[arg(long, value_name = "NAME", requires = "bioimageio")]
     author: Vec<String>,
-    /// Licence of the weights, an identifier of SPDX such as CC-BY-4.0
+    /// Licence of the weights, an SPDX identifier such as CC-BY-4.0
     #[arg(long, value_name = "SPDX", requires = "bioimageio")]
     license: Option<String>,
-    /// What to cite besides the U-Net's paper, with "doi:10..." in it [default: the training data]
+    /// Citation besides the U-Net's paper, with "doi:10..." in it; may be repeated [default: the training data]
     #[arg(long, value_name = "TEXT", requires = "bioimageio")]
     cite: Vec<String>,
-    /// Picture to test the package by and to show on its cover, one that may be passed on [default: a drawn one]
+    /// Picture for the package's test and its cover, one that may be redistributed [default: a drawn one]
     #[arg(long, value_name = "FILE", requires = "bioimageio")]
     picture: Option<PathBuf>,
     #[command(flatten)]
     runtime: RuntimeOptions,
 }
 
-/// Why there is no package.
+/// Why a package can't be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
     /// The model can't be used.
@@ -72,13 +72,13 @@ pub enum PackageError {
     /// Its file can't be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It does not say which operators of ONNX it needs.
+    /// It does not say which operator set of ONNX it needs.
     #[error("{} does not say which version of ONNX's operators it needs", .0.display())]
     NoOperators(PathBuf),
     /// The picture can't be read.
     #[error(transparent)]
     Picture(#[from] DatasetError),
-    /// There is no such picture.
+    /// The picture can't be used.
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// It can't be segmented.
@@ -87,15 +87,15 @@ pub enum PackageError {
     /// The cover can't be drawn.
     #[error("can't draw the cover: {0}")]
     Draw(#[from] DrawError),
-    /// The cover can't be made a PNG file.
+    /// The cover can't be encoded as PNG.
     #[error("can't encode the cover: {0}")]
     Encode(#[from] image::ImageError),
-    /// The name is none that the format allows.
+    /// The format does not allow the name.
     #[error(
         "{0:?} can't be the name of a package: it takes 5 to 128 letters, digits, spaces, _, +, - and brackets. Set --name"
     )]
     Name(String),
-    /// A citation lacks what the format asks for.
+    /// A citation lacks the DOI that the format demands.
     #[error("--cite {0:?} has no DOI: add doi:10.... to it")]
     Cite(String),
     /// The description can't be written.
@@ -130,18 +130,20 @@ fn is_archive(output: &Path) -> bool {
 
 /// The files that a package is written into.
 pub fn files(output: &Path) -> Vec<PathBuf> {
-    match is_archive(output) {
-        true => vec![output.to_owned()],
-        false => FILES.iter().map(|name| output.join(name)).collect(),
+    if is_archive(output) {
+        vec![output.to_owned()]
+    } else {
+        FILES.iter().map(|name| output.join(name)).collect()
     }
 }
 
 /// Whether a package could be written to `output`.
 pub fn check_output(output: &Path) -> Result<(), WriteError> {
-    match is_archive(output) {
-        true => check(output),
+    if is_archive(output) {
+        check(output)
+    } else {
         // A folder is made when there is something to put into it.
-        false => check_in(output, WEIGHTS),
+        check_in(output, WEIGHTS)
     }
 }
 
@@ -155,7 +157,7 @@ impl PackageOptions {
         let contract = opened.contract().clone();
         let about = self.about(&contract)?;
         let picture = self.picture(&contract)?;
-        let (input, found) = tested(&mut opened, &picture)?;
+        let (input, found) = test_tensors(&mut opened, &picture)?;
         let cover = self.cover(model, &picture, &contract)?;
         let sources = Sources {
             weights: source(WEIGHTS, &weights),
@@ -176,20 +178,18 @@ impl PackageOptions {
             (OUTPUT, found),
             (COVER, cover),
             (README, readme.to_string().into_bytes()),
-            // The last, so that half a package is none.
+            // Last, so that half a package is none.
             (DESCRIPTION, description.into_bytes()),
         ];
-        match is_archive(output) {
-            true => replace(output, &archive(&entries)?)?,
-            false => {
-                fs::create_dir_all(output).map_err(|error| WriteError {
-                    file: output.to_owned(),
-                    error,
-                })?;
-                for (name, bytes) in &entries {
-                    replace(&output.join(name), bytes)?;
-                }
-            }
+        if is_archive(output) {
+            return Ok(replace(output, &archive(&entries)?)?);
+        }
+        fs::create_dir_all(output).map_err(|error| WriteError {
+            file: output.to_owned(),
+            error,
+        })?;
+        for (name, bytes) in &entries {
+            replace(&output.join(name), bytes)?;
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ impl PackageOptions {
         if let Some(training) = &contract.training
             && cite.is_empty()
         {
-            // The format takes no citation without one; the page for people has its text anyway.
+            // The format allows no citation without one; the README has the text anyway.
             cite.extend(with_doi(&training.data));
         }
         let description = self.description.clone().unwrap_or_else(|| {
@@ -230,14 +230,9 @@ impl PackageOptions {
         })
     }
 
-    /// The picture to test by, of a size that the network takes.
+    /// The test picture.
     fn picture(&self, contract: &Contract) -> Result<Picture, PackageError> {
-        let (height, width) = match contract.geometry.legal(TESTED, TESTED + TESTED / 4) {
-            Some(legal) => legal,
-            // Smaller ones are fixed.
-            None => contract.geometry.legal(1, 1).unwrap_or((TESTED, TESTED)),
-        };
-        let size = Size { width, height };
+        let size = test_size(&contract.geometry);
         match &self.picture {
             None => Ok(drawn(size, contract.channels)?),
             Some(file) => {
@@ -252,7 +247,7 @@ impl PackageOptions {
         }
     }
 
-    /// The picture, and beside it what the model finds there.
+    /// The picture, and beside it what the model finds in it.
     fn cover(
         &self,
         model: &Path,
@@ -260,23 +255,36 @@ impl PackageOptions {
         contract: &Contract,
     ) -> Result<Vec<u8>, PackageError> {
         let picture = picture.part(Size {
-            width: TESTED,
-            height: TESTED,
+            width: SIDE,
+            height: SIDE,
         });
-        let mut predictor = Predictor::open(model, &self.runtime.options(), Use::default())?;
+        let options = self.runtime.options();
+        let mut predictor = Predictor::open(model, &options, PredictorOptions::default())?;
         let found = predictor.predict(&picture)?;
         let colors: Vec<Color> = contract.classes.iter().map(|class| class.color).collect();
-        let nothing = Plane::filled(TESTED, TESTED, 0);
+        let nothing = Plane::filled(SIDE, SIDE, 0);
         let draw = |mask| png::overlay(&picture, mask, &colors, 0.35, DisplayRange::default());
         Ok(draw(&nothing)?.beside(&draw(&found.mask)?).encode()?)
     }
 }
 
-/// What comes behind `doi:` in a text.
+/// The size of the test picture, one that the package declares.
+fn test_size(geometry: &Geometry) -> Size {
+    let least = least_side(geometry);
+    let wider = SIDE + SIDE / 4;
+    let (height, width) = match geometry.legal(SIDE.max(least), wider.max(least)) {
+        Some(legal) => legal,
+        // A fixed size that is smaller.
+        None => geometry.legal(1, 1).unwrap_or((SIDE, SIDE)),
+    };
+    Size { width, height }
+}
+
+/// The DOI after `doi:` in a text, without the punctuation around it.
 fn doi(text: &str) -> Option<String> {
     let (_, behind) = text.split_once("doi:")?;
-    let doi = behind.trim_start().split([' ', ';', ',']).next()?;
-    let doi = doi.trim_end_matches('.');
+    let doi = behind.split_whitespace().next()?;
+    let doi = doi.trim_end_matches([')', ']', '>', '.', ',', ';', '"', '\'', '”', '’']);
     doi.starts_with("10.").then(|| doi.to_owned())
 }
 
@@ -301,11 +309,36 @@ fn archive(entries: &[(&str, Vec<u8>)]) -> Result<Vec<u8>, PackageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unet::UNet;
 
     #[test]
     fn a_doi_is_found_in_what_is_cited() {
         let text = "Caicedo et al., Nature Methods 2019, doi:10.1038/s41592-019-0612-7. CC0";
-        assert_eq!(doi(text).as_deref(), Some("10.1038/s41592-019-0612-7"));
+        for text in [
+            text,
+            "(doi:10.1038/s41592-019-0612-7).",
+            "\"doi: 10.1038/s41592-019-0612-7\"\nCC0",
+        ] {
+            assert_eq!(doi(text).as_deref(), Some("10.1038/s41592-019-0612-7"));
+        }
         assert_eq!(doi("no doi: at all"), None);
+    }
+
+    #[test]
+    fn a_test_picture_has_a_size_that_the_package_declares() {
+        let size = |depth| {
+            let unet = UNet {
+                channels: 1,
+                classes: 2,
+                width: 1,
+                depth,
+                padded: true,
+            };
+            let Size { width, height } = test_size(&unet.geometry());
+            (width, height)
+        };
+        assert_eq!(size(3), (320, 256));
+        // Its halo is 192 pixels, and sides are multiples of 32.
+        assert_eq!(size(5), (416, 416));
     }
 }

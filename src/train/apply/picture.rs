@@ -1,14 +1,14 @@
-//! Pictures in memory, as the element would see them.
+//! Pictures in memory, in the formats of the element's frames.
 
 use super::turn::Turn;
 use crate::contract::{Channels, Contract, Normalization};
 use crate::picture::{
-    Format, Frame, FrameError, FrameMut, Plane, PlaneMut, Scaling, YuvCoding, fill,
+    Format, Frame, FrameError, FrameMut, Plane, PlaneMut, Scaling, YuvCoding, fill_tile_input,
 };
 use crate::tiling::{Size, Span, mirror};
 use crate::train::read::{Raster, ReadError, fit};
 
-/// A picture in one of the formats that the element takes, rows without gaps.
+/// A picture in one of the formats that the element accepts, without padding between rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     format: Format,
@@ -28,19 +28,20 @@ impl Picture {
         Ok(picture)
     }
 
-    /// A picture from a file, for the network of `contract`. Grey of 8 bits stays so, any other grey gets
-    /// 16 bits; colour of 8 bits stays colour.
+    /// A picture from a file, for the network of `contract`. 8-bit grey stays as it is, any other grey becomes
+    /// 16-bit; 8-bit colour stays colour.
     ///
-    /// The element has no format for the rest. Colour of more bits becomes brightness of 16 bits for a
-    /// network of grey values, and colour of 8 bits for one of colours. Values beyond the format's
-    /// (fractions, negative ones, counts beyond 65535) are scaled, the smallest and the largest to those
-    /// of the format, which a network with statistics of the frame doesn't notice.
+    /// The element has no format for the rest. Colour of more bits becomes 16-bit brightness for a network of
+    /// one channel, and 8-bit colour for one of three. Values that the format can't hold (fractions, negative
+    /// ones, counts beyond 65535) are scaled to its whole range, which makes no difference to a network that
+    /// normalizes by statistics of the frame.
     pub fn of(raster: &Raster, contract: &Contract) -> Result<Self, ReadError> {
         let is_color =
             raster.is_color() && (raster.depth == 8 || contract.channels == Channels::Rgb);
-        let channels = match is_color {
-            true => Channels::Rgb,
-            false => Channels::Gray,
+        let channels = if is_color {
+            Channels::Rgb
+        } else {
+            Channels::Gray
         };
         let mut planes = raster.image(channels)?;
         let is_deep = !is_color && raster.depth != 8;
@@ -49,7 +50,7 @@ impl Picture {
         if was_fitted && matches!(contract.normalization, Normalization::Fixed { .. }) {
             return Err(ReadError::Pixels {
                 found: format!("not whole numbers from 0 to {most}"),
-                expected: "the model has a fixed range of counts, which other values have no place in",
+                expected: "the model has a fixed range of counts, which can't hold other values",
             });
         }
         let pixels = 0..raster.height * raster.width;
@@ -82,7 +83,7 @@ impl Picture {
         self.format
     }
 
-    /// The picture as the segmenter takes it.
+    /// The picture as input of the segmenter.
     pub fn frame(&self) -> Result<Frame<'_>, FrameError> {
         let plane = Plane {
             data: &self.bytes,
@@ -139,8 +140,12 @@ impl Picture {
         }
     }
 
-    /// What a network is shown of the whole picture, \[channels, height, width\].
-    pub fn shown(&self, channels: Channels, scaling: Scaling) -> Result<Vec<f32>, FrameError> {
+    /// The network's input for the whole picture, \[channels, height, width\].
+    pub fn network_input(
+        &self,
+        channels: Channels,
+        scaling: Scaling,
+    ) -> Result<Vec<f32>, FrameError> {
         let whole = Span {
             outer_start: 0,
             target: 0..0,
@@ -148,7 +153,7 @@ impl Picture {
             weights: Vec::new(),
         };
         let mut values = vec![0.0; channels.count() * self.size.area()];
-        fill(
+        fill_tile_input(
             &self.frame()?,
             channels,
             scaling,
@@ -165,7 +170,7 @@ impl Picture {
             Format::Gray8 => 1,
             Format::Gray16Le | Format::Gray16Be => 2,
             Format::Rgb | Format::Bgr => 3,
-            // Formats in several planes are not made from files.
+            // Files never become planar formats.
             _ => 4,
         }
     }
@@ -208,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_keep_their_values_where_a_format_has_them() {
+    fn values_are_kept_where_a_format_can_hold_them() {
         let grey = raster(1, 8, Coding::Whole, &[3.0, 255.0]);
         assert_eq!(made(&grey, 3), (Format::Gray8, vec![3, 255]));
         let opacity = raster(2, 8, Coding::Whole, &[3.0, 9.0]);
@@ -227,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn other_pictures_are_brought_to_a_format() {
+    fn other_values_are_scaled() {
         let fractions = raster(1, 32, Coding::Float, &[-0.5, 0.0, 0.5]);
         let expected = [0_u16, 32_768, 65_535].map(u16::to_le_bytes).concat();
         assert_eq!(made(&fractions, 1), (Format::Gray16Le, expected));

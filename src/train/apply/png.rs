@@ -17,17 +17,17 @@ pub struct Png {
     /// Rows.
     pub height: usize,
     color: ExtendedColorType,
-    /// Samples of 16 bits in the byte order of the machine.
+    /// Row by row; 16-bit samples in native byte order.
     pub bytes: Vec<u8>,
 }
 
 /// Why a result can't be drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum DrawError {
-    /// There is no such picture.
+    /// The picture can't be used.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The picture has no room for it.
+    /// It does not fit the picture.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -42,7 +42,7 @@ impl Png {
         Ok(png)
     }
 
-    /// This picture of colours, and another one of as many rows to its right.
+    /// This colour picture, with another one of the same height to its right.
     pub fn beside(&self, right: &Png) -> Png {
         let rows = |png: &Png| 3 * png.width;
         let lines = self.bytes.chunks_exact(rows(self));
@@ -58,7 +58,7 @@ impl Png {
     }
 }
 
-/// 0 and 255 for two classes, as every viewer shows them, else the number of the class.
+/// 0 and 255 for two classes, which every viewer shows, else the number of the class.
 pub fn mask(mask: &Plane<u8>, classes: usize) -> Png {
     let factor = if classes == 2 { 255 } else { 1 };
     Png {
@@ -69,7 +69,7 @@ pub fn mask(mask: &Plane<u8>, classes: usize) -> Png {
     }
 }
 
-/// The numbers of objects, unless there are more than 16 bits can number.
+/// The numbers of objects; `None` for more than 16 bits can number.
 pub fn labels(objects: &Plane<u32>) -> Option<Png> {
     let numbers = objects
         .data
@@ -86,9 +86,10 @@ pub fn labels(objects: &Plane<u32>) -> Option<Png> {
 
 /// 0 to 65535 for 0 to 1.
 pub fn probability(probability: &Plane<f32>, picture: &Picture) -> Result<Png, DrawError> {
-    let format = match cfg!(target_endian = "big") {
-        true => Format::Gray16Be,
-        false => Format::Gray16Le,
+    let format = if cfg!(target_endian = "big") {
+        Format::Gray16Be
+    } else {
+        Format::Gray16Le
     };
     let mut target = Picture::new(format, picture.size(), vec![0; 2 * probability.data.len()])?;
     write_probability(&probability.data, &mut target.frame_mut()?)?;
@@ -109,15 +110,14 @@ pub fn overlay(
     display_range: DisplayRange,
 ) -> Result<Png, DrawError> {
     let frame = picture.frame()?;
-    // By itself: the images of a folder need not be frames of one video.
+    // For each image alone: the images of a folder need not be frames of one video.
     let levels = LevelTracker::new(display_range).levels(&frame);
-    let (mut target, source) = match picture.format().is_gray() {
-        true => {
-            let black = vec![0; 3 * mask.data.len()];
-            let target = Picture::new(Format::Rgb, picture.size(), black)?;
-            (target, Some(&frame))
-        }
-        false => (picture.clone(), None),
+    let (mut target, source) = if picture.format().is_gray() {
+        let black = vec![0; 3 * mask.data.len()];
+        let target = Picture::new(Format::Rgb, picture.size(), black)?;
+        (target, Some(&frame))
+    } else {
+        (picture.clone(), None)
     };
     let drawn_upon = &mut target.frame_mut()?;
     let style = Style {

@@ -1,4 +1,4 @@
-//! A model at work on pictures of files.
+//! Segmenting pictures from files with a model.
 
 use std::path::Path;
 
@@ -6,17 +6,17 @@ use super::picture::Picture;
 use super::turn::Turn;
 use crate::contract::Contract;
 use crate::inference::{ModelError, Options};
-use crate::labels::TooMany;
+use crate::labels::TooManyObjects;
 use crate::picture::FrameError;
-use crate::segmenter::{SegmentError, Segmenter, Tiles};
-use crate::train::components::{grown, objects};
+use crate::segmenter::{SegmentError, Segmenter, TileOptions};
+use crate::train::components::{grown_from_cores, objects};
 use crate::train::dataset::Page;
 use crate::train::plane::Plane;
 use crate::train::weight_map::separated;
 
-/// How a model is used, beyond what its contract says.
+/// How a model is applied, where its contract does not decide.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Use {
+pub struct PredictorOptions {
     /// Average over the four rotations of a picture by quarter turns.
     pub rotations: bool,
     /// Average over a picture and its mirror image.
@@ -25,7 +25,7 @@ pub struct Use {
     pub threshold: Option<f32>,
     /// Pixels of the smallest object that counts, instead of the contract's.
     pub min_area: Option<usize>,
-    /// Take what touches for one object, whatever the contract says of cores.
+    /// Take each connected component as one object, whatever the contract says about cores.
     pub whole: bool,
 }
 
@@ -35,18 +35,18 @@ pub enum PredictError {
     /// The model can't be used.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The segmenter gave up.
+    /// The segmenter failed.
     #[error(transparent)]
     Segment(#[from] SegmentError),
-    /// The picture is none.
+    /// The picture can't be used.
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// There are too many objects.
     #[error(transparent)]
-    TooMany(#[from] TooMany),
+    TooMany(#[from] TooManyObjects),
     /// A threshold where there is more than one probability a pixel.
     #[error(
-        "--threshold cuts the probability of foreground; the model has {0} classes, of which the likeliest counts"
+        "--threshold applies to the probability of foreground; the model has {0} classes, of which the most likely counts"
     )]
     Threshold(usize),
 }
@@ -61,13 +61,12 @@ pub struct PagePredictError {
     pub error: PredictError,
 }
 
-/// What a model finds in a picture.
+/// The result for a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// The class of each pixel; objects that are too small are background, and gaps between those that were
-    /// told apart.
+    /// The class of each pixel; objects that are too small, and gaps between separated ones, are background.
     pub mask: Plane<u8>,
-    /// The 4-connected components of each class but the background, or what grows from cores where the
+    /// The 4-connected components of each class except background, or objects grown from cores where the
     /// model says so: 1, 2, 3 and so on.
     pub objects: Plane<u32>,
     /// Probability that a pixel is not background.
@@ -85,8 +84,12 @@ pub struct Predictor {
 
 impl Predictor {
     /// Opens the model in the file `path`.
-    pub fn open(path: &Path, options: &Options, how: Use) -> Result<Self, PredictError> {
-        let mut segmenter = Segmenter::open(path, options, Tiles::default())?;
+    pub fn open(
+        path: &Path,
+        options: &Options,
+        how: PredictorOptions,
+    ) -> Result<Self, PredictError> {
+        let mut segmenter = Segmenter::open(path, options, TileOptions::default())?;
         let contract = segmenter.contract();
         let classes = contract.classes.len();
         if classes > 2 && how.threshold.is_some() {
@@ -105,7 +108,7 @@ impl Predictor {
         })
     }
 
-    /// What the model promises.
+    /// The contract of the model.
     pub fn contract(&self) -> &Contract {
         self.segmenter.contract()
     }
@@ -120,18 +123,18 @@ impl Predictor {
         self.min_area
     }
 
-    /// Probability above which pixels are of the core of an object, where objects grow from cores.
+    /// Probability above which a pixel belongs to an object's core, where objects grow from cores.
     pub fn core_threshold(&self) -> Option<f32> {
         self.core_threshold
     }
 
-    /// How many versions of a picture are averaged, 1 to 8.
+    /// Number of versions of a picture that are averaged, 1 to 8.
     pub fn versions(&self) -> usize {
         self.turns.len()
     }
 
-    /// Segments a picture. Without averages the mask is the segmenter's, pixel by pixel; otherwise mean
-    /// probabilities decide: of two classes that of the foreground, by the threshold, of more the largest.
+    /// Segments a picture. Without averaging the mask is the segmenter's, pixel by pixel; otherwise mean
+    /// probabilities decide: with two classes the foreground's against the threshold, with more the largest.
     pub fn predict(&mut self, picture: &Picture) -> Result<Prediction, PredictError> {
         let size = picture.size();
         let mut mask = Plane::filled(size.height, size.width, 0);
@@ -145,7 +148,7 @@ impl Predictor {
             }
         }
         let objects = self.objects(&mask, &probability)?;
-        // Objects that were told apart shall be in the mask, too, with the gap that networks learn to leave.
+        // Separated objects should be separate in the mask too, with the gap that networks learn to leave.
         let shown = match self.core_threshold {
             Some(_) => &separated(&objects),
             None => &objects,
@@ -160,14 +163,14 @@ impl Predictor {
         })
     }
 
-    /// The objects of a mask, as the model and its user want them.
+    /// The objects of a mask, by the limits of the model and the options.
     pub fn objects(
         &self,
         mask: &Plane<u8>,
         probability: &Plane<f32>,
-    ) -> Result<Plane<u32>, TooMany> {
+    ) -> Result<Plane<u32>, TooManyObjects> {
         match self.core_threshold {
-            Some(core) => grown(mask, probability, (self.min_area, core)),
+            Some(core) => grown_from_cores(mask, probability, (self.min_area, core)),
             None => Ok(objects(mask, self.min_area)),
         }
     }

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use prost::Message;
 
-use super::calibrate::{Shown, ranges};
+use super::calibrate::{NetworkInput, ranges};
 use super::options::RuntimeOptions;
 use super::picture::Picture;
 use crate::contract::{Contract, METADATA_KEY, Precision};
-use crate::inference::trace::{Trace, TraceError};
-use crate::inference::{Model as Opened, ModelError};
+use crate::inference::trace::Trace;
+use crate::inference::{Model as OpenModel, ModelError, Options};
 use crate::onnx::quantize::{Range, layers, measured, quantized};
 use crate::onnx::{DataType, Graph, Model, TensorType, Type, ValueInfo};
 use crate::onnx::{channels_last, half_precision};
-use crate::picture::{FrameError, Normalizer, fill};
+use crate::picture::{FrameError, Normalizer, fill_tile_input};
 use crate::tiling::{Blend, Decision, Plan, PlanError, TileSize};
 use crate::train::arguments::number;
 use crate::train::dataset::{DatasetError, Page, Reader, in_order, spread};
@@ -23,26 +23,26 @@ use crate::train::model_file::{self, FileError};
 use crate::train::replace::{Exists, WriteError, allow, check, replace};
 use crate::train::terminal::say;
 
-/// What a layer is called here, behind the kind of its operator.
-const KIND: &str = "Conv/";
+/// Prefix of a layer's name in the graph.
+const PREFIX: &str = "Conv/";
 
-/// Side of the part of a picture that is looked at, in pixels.
+/// Side of the part of a picture that is used, in pixels.
 const PART: usize = 256;
 
-/// Pictures that are looked at, where nothing else is said.
+/// Default number of pictures.
 const COUNT: usize = 32;
 
-/// Mean change of a pixel's probability that a layer may cause, where nothing else is said.
+/// Default of the mean change of a pixel's probability that a layer may cause.
 const TOLERANCE: f64 = 0.002;
 
-/// Pictures by which layers are judged, spread evenly: to tell the sensitive ones takes fewer than to find all ranges.
+/// Pictures that layers are judged on, spread evenly: finding the sensitive layers takes fewer than finding all ranges.
 const JUDGED: usize = 8;
 
 /// Write a model that computes in fewer bits.
 ///
 /// `--to int8` writes one that takes about half the time on the processor, or less. The
-/// values that its maps take are measured on some of IMAGES, best those it learned
-/// from. Each layer is first computed in 8 bits alone; one that changes the
+/// ranges of its feature maps are measured on some of IMAGES, ideally those it was
+/// trained on. Each layer is first computed in 8 bits alone; one that changes the
 /// probabilities by more than --tolerance stays in floating point. `--to fp16`
 /// writes one of half the size, for graphics cards; it needs no images.
 ///
@@ -57,10 +57,10 @@ pub struct Quantize {
     /// The model: an ONNX file that this program wrote
     #[arg(long, value_name = "FILE.onnx")]
     model: PathBuf,
-    /// What to compute with
+    /// Numbers to compute with
     #[arg(long, value_enum, default_value_t)]
-    to: To,
-    /// Images: a folder of PNG and TIFF files, or a TIFF stack; for integers alone, like --count and --tolerance
+    to: TargetPrecision,
+    /// Images: a folder of PNG and TIFF files, or a TIFF stack; only with --to int8, like --count and --tolerance
     #[arg(
         long,
         value_name = "PATH",
@@ -74,7 +74,7 @@ pub struct Quantize {
     /// Replace the file that would be written
     #[arg(long)]
     overwrite: bool,
-    /// How many of the images to look at, spread evenly over all of them [default: 32]
+    /// How many of the images to use, spread evenly over all of them [default: 32]
     #[arg(long, value_name = "COUNT", value_parser = number(1_usize..))]
     count: Option<usize>,
     /// Mean change of a pixel's probability that a layer may cause [default: 0.002]
@@ -84,9 +84,9 @@ pub struct Quantize {
     runtime: RuntimeOptions,
 }
 
-/// What a lighter model computes with.
+/// The numbers that the new model computes with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum To {
+enum TargetPrecision {
     /// Integers of 8 bits
     #[default]
     Int8,
@@ -94,13 +94,13 @@ enum To {
     Fp16,
 }
 
-/// Why there is no lighter model.
+/// Why a model can't be quantized.
 #[derive(Debug, thiserror::Error)]
 pub enum QuantizeError {
-    /// An option that is for integers alone.
-    #[error("--{0} has no effect with --to fp16, which looks at no images")]
+    /// An option that only integers have.
+    #[error("--{0} has no effect with --to fp16, which uses no images")]
     NoEffect(&'static str),
-    /// The model can't be used.
+    /// The model can't be used, or not run.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// It is no model of this program, and may hold parts that this program would lose.
@@ -109,7 +109,7 @@ pub enum QuantizeError {
     /// Its file can't be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The model would be lost, from which lighter ones are made.
+    /// The original, from which lighter models are made, would be lost.
     #[error("--output is the model itself, {}, and its weights of 32 bits would be lost: name another file", .0.display())]
     Same(PathBuf),
     /// A file would be lost.
@@ -118,7 +118,7 @@ pub enum QuantizeError {
     /// The images can't be used.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// A picture is none.
+    /// A picture can't be used.
     #[error("can't use {page}: {error}")]
     Frame {
         /// The picture.
@@ -129,15 +129,12 @@ pub enum QuantizeError {
     /// A picture can't be cut.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The network can't be run.
-    #[error(transparent)]
-    Trace(#[from] TraceError),
     /// The model can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
-/// Whether both paths lead to one file that is there.
+/// Whether both paths lead to the same existing file.
 fn same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
@@ -145,28 +142,33 @@ fn same_file(one: &Path, other: &Path) -> bool {
 impl Quantize {
     /// Writes the model.
     pub fn run(&self) -> Result<(), QuantizeError> {
-        if let (To::Fp16, Some(option)) = (self.to, self.of_images()) {
+        if let (TargetPrecision::Fp16, Some(option)) = (self.to, self.image_option()) {
             return Err(QuantizeError::NoEffect(option));
         }
-        // What can't be used at all is said by the words for that.
-        let opened = Opened::open(&self.model, &self.runtime.options())?;
+        // First, because its errors are the more precise ones.
+        let options = self.runtime.options();
+        let opened = OpenModel::open(&self.model, &options)?;
         let foreign = || QuantizeError::Foreign(self.model.clone());
         let (_, mut model) = model_file::read(&self.model)?;
         let graph = model.graph.take().ok_or_else(foreign)?;
         let contract = opened.contract();
-        let is_ours = model.producer_name == env!("CARGO_PKG_NAME") && opened.is_described();
+        let is_ours = model.producer_name == env!("CARGO_PKG_NAME") && opened.carries_contract();
         if !is_ours || contract.precision != Precision::F32 {
             return Err(foreign());
         }
         let output = self.output()?;
         check(&output)?;
         let (graph, precision) = match (self.to, &self.images) {
-            (To::Int8, Some(images)) => {
-                let pictures = self.pictures(images, contract)?;
+            (TargetPrecision::Int8, Some(images)) => {
+                let inputs = self.inputs(images, contract)?;
                 let outputs = *contract.outputs().end();
                 let decision = Decision::new(contract.activation, outputs, contract.threshold);
-                let calibration =
-                    Calibration::new(&model, &graph, &pictures, &self.runtime, decision)?;
+                let file = ExactModel {
+                    path: &self.model,
+                    model: &model,
+                    options: &options,
+                };
+                let calibration = Calibration::new(file, &graph, &inputs, decision)?;
                 let tolerance = self.tolerance.unwrap_or(TOLERANCE);
                 (calibration.int8(tolerance)?, Precision::Int8)
             }
@@ -174,7 +176,7 @@ impl Quantize {
         };
         let contract = Contract {
             precision,
-            // They are those of the other network.
+            // These are the original's.
             scores: Default::default(),
             ..contract.clone()
         };
@@ -194,8 +196,8 @@ impl Quantize {
         Ok(())
     }
 
-    /// An option about images that was given.
-    fn of_images(&self) -> Option<&'static str> {
+    /// A given option that only has an effect with images.
+    fn image_option(&self) -> Option<&'static str> {
         let given = [
             ("images", self.images.is_some()),
             ("count", self.count.is_some()),
@@ -205,11 +207,11 @@ impl Quantize {
         Some(option)
     }
 
-    /// The file to write, where nothing is lost by it.
+    /// The file to write, unless something would be lost by that.
     fn output(&self) -> Result<PathBuf, QuantizeError> {
         let ending = match self.to {
-            To::Int8 => "int8.onnx",
-            To::Fp16 => "fp16.onnx",
+            TargetPrecision::Int8 => "int8.onnx",
+            TargetPrecision::Fp16 => "fp16.onnx",
         };
         let output = self.output.clone();
         let output = output.unwrap_or_else(|| self.model.with_extension(ending));
@@ -220,12 +222,16 @@ impl Quantize {
         Ok(output)
     }
 
-    /// What the network would be shown of the middle of some images.
-    fn pictures(&self, images: &Path, contract: &Contract) -> Result<Vec<Shown>, QuantizeError> {
+    /// The network's input for the middle of some images.
+    fn inputs(
+        &self,
+        images: &Path,
+        contract: &Contract,
+    ) -> Result<Vec<NetworkInput>, QuantizeError> {
         let pages = in_order(images)?;
         let mut reader = Reader::default();
         let mut normalizer = Normalizer::new(contract.normalization);
-        let mut shown = Vec::new();
+        let mut inputs = Vec::new();
         for (_, page) in spread(&pages, self.count.unwrap_or(COUNT)) {
             let picture = reader.read(page, |raster| Picture::of(raster, contract))?;
             let frame = picture.frame().map_err(|error| QuantizeError::Frame {
@@ -240,33 +246,50 @@ impl Quantize {
             let channels = contract.channels;
             let scaling = normalizer.scaling(&frame, channels);
             let mut pixels = vec![0.0; channels.count() * plan.outer.area()];
-            fill(&frame, channels, scaling, tile, plan.outer, &mut pixels);
+            fill_tile_input(&frame, channels, scaling, tile, plan.outer, &mut pixels);
             let shape = [channels.count(), plan.outer.height, plan.outer.width];
-            shown.push(Shown { pixels, shape });
+            inputs.push(NetworkInput { pixels, shape });
         }
-        Ok(shown)
+        Ok(inputs)
     }
 }
 
-/// A network with the ranges of its maps.
-struct Calibration<'a> {
+/// The model that is quantized, without its graph.
+#[derive(Clone, Copy)]
+struct ExactModel<'a> {
+    path: &'a Path,
     model: &'a Model,
+    options: &'a Options,
+}
+
+impl ExactModel<'_> {
+    /// Opens the model with `graph`, as the model itself is opened, so that both compute alike.
+    fn open(&self, graph: &Graph) -> Result<Trace, ModelError> {
+        let model = Model {
+            graph: Some(graph.clone()),
+            ..self.model.clone()
+        };
+        Trace::open(self.path, model, self.options)
+    }
+}
+
+/// A network with the ranges of its feature maps.
+struct Calibration<'a> {
+    file: ExactModel<'a>,
     graph: Graph,
     ranges: HashMap<String, Range>,
-    pictures: &'a [Shown],
-    runtime: &'a RuntimeOptions,
-    /// What makes probabilities of scores.
+    inputs: &'a [NetworkInput],
+    /// Turns scores into probabilities.
     decision: Decision,
-    /// Probabilities of the network as it is.
+    /// Probabilities of the original network.
     exact: Vec<Vec<f32>>,
 }
 
 impl<'a> Calibration<'a> {
     fn new(
-        model: &'a Model,
+        file: ExactModel<'a>,
         graph: &Graph,
-        pictures: &'a [Shown],
-        runtime: &'a RuntimeOptions,
+        inputs: &'a [NetworkInput],
         decision: Decision,
     ) -> Result<Self, QuantizeError> {
         let graph = channels_last::up_convolutions(graph);
@@ -286,25 +309,20 @@ impl<'a> Calibration<'a> {
         traced
             .output
             .extend(inner.filter(|value| !outputs.contains(&value.name)));
-        let library = runtime.options().library;
-        let mut trace = Trace::open(&encoded(model, &traced), &library)?;
-        let mut ranges = ranges(&mut trace, pictures)?;
-        let most = |range: Range, value: &f32| Range {
+        let mut ranges = ranges(&mut file.open(&traced)?, inputs)?;
+        let extended = |range: Range, value: &f32| Range {
             min: range.min.min(*value),
             max: range.max.max(*value),
         };
         let none = Range { min: 0.0, max: 0.0 };
-        let input = pictures
-            .iter()
-            .flat_map(|shown| &shown.pixels)
-            .fold(none, most);
-        ranges.extend(graph.input.iter().map(|i| (i.name.clone(), input)));
+        let pixels = inputs.iter().flat_map(|input| &input.pixels);
+        let of_input = pixels.fold(none, extended);
+        ranges.extend(graph.input.iter().map(|i| (i.name.clone(), of_input)));
         let mut calibration = Calibration {
-            model,
+            file,
             graph,
             ranges,
-            pictures,
-            runtime,
+            inputs,
             decision,
             exact: Vec::new(),
         };
@@ -312,59 +330,48 @@ impl<'a> Calibration<'a> {
         Ok(calibration)
     }
 
-    /// The graph in 8 bits, but for the layers that change the probabilities by more than `tolerance`. Tells
-    /// of each layer how much it changes them.
+    /// The graph in 8 bits, except for the layers that change the probabilities by more than `tolerance`. Prints
+    /// for each layer how much it changes them.
     fn int8(&self, tolerance: f64) -> Result<Graph, QuantizeError> {
         let mut light = HashSet::new();
         for layer in layers(&self.graph) {
             let change = self.change(&HashSet::from([layer]))?;
-            let stays = match change <= tolerance {
-                true => light.insert(layer).then_some(""),
-                false => Some("  stays in floating point"),
+            let name = layer.trim_start_matches(PREFIX).trim_end_matches(".four");
+            let note = if change <= tolerance {
+                light.insert(layer);
+                ""
+            } else {
+                "  stays in floating point"
             };
-            let name = layer.trim_start_matches(KIND).trim_end_matches(".four");
-            say(&format!(
-                "{name:16} {change:.5}{}",
-                stays.unwrap_or_default()
-            ));
+            say(&format!("{name:16} {change:.5}{note}"));
         }
         let graph = quantized(&self.graph, &self.ranges, &light);
         say(&format!("all together     {:.5}", self.change(&light)?));
         Ok(graph)
     }
 
-    /// The mean change of a pixel's probabilities when these layers are computed in 8 bits: how much of them goes from
-    /// some classes to others.
+    /// The mean change of a pixel's probabilities when these layers are computed in 8 bits: how much of them moves
+    /// between classes.
     fn change(&self, layers: &HashSet<&str>) -> Result<f64, QuantizeError> {
         let found = self.probabilities(&quantized(&self.graph, &self.ranges, layers))?;
         let pairs = self.exact.iter().flatten().zip(found.iter().flatten());
         let (sum, count) = pairs.fold((0.0, 0_usize), |(sum, count), (exact, found)| {
             (sum + f64::from((exact - found).abs()), count + 1)
         });
-        // What one class loses another one gains, so that all of it is counted twice.
+        // One class gains what another loses, so the sum counts everything twice.
         let pixels = count as f64 / self.decision.outputs() as f64;
         Ok(sum / 2.0 / pixels.max(1.0))
     }
 
-    /// The probabilities of all classes that a graph gives for [`JUDGED`] of the pictures.
+    /// The probabilities of all classes that a graph gives for [`JUDGED`] of the inputs.
     fn probabilities(&self, graph: &Graph) -> Result<Vec<Vec<f32>>, QuantizeError> {
-        let library = self.runtime.options().library;
-        let mut trace = Trace::open(&encoded(self.model, graph), &library)?;
+        let mut trace = self.file.open(graph)?;
         let mut all = Vec::new();
-        for Shown { pixels, shape } in spread(self.pictures, JUDGED) {
+        for NetworkInput { pixels, shape } in spread(self.inputs, JUDGED) {
             trace.run(pixels, *shape, |_, scores| {
                 all.push(self.decision.probabilities(scores))
             })?;
         }
         Ok(all)
     }
-}
-
-/// A file with `graph` and the rest of `model`.
-fn encoded(model: &Model, graph: &Graph) -> Vec<u8> {
-    let model = Model {
-        graph: Some(graph.clone()),
-        ..model.clone()
-    };
-    model.encode_to_vec()
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -28,27 +27,27 @@ fn columns(measure: Measure) -> &'static [&'static str] {
 /// The scores of a model on a set of images.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The model's file.
-    pub model: PathBuf,
-    /// What the data were taken for.
+    /// The model's file, lossily where its path is not UTF-8.
+    pub model: String,
+    /// How the data were interpreted.
     pub data: String,
-    /// What was scored.
+    /// The kind of the scores.
     pub kind: Measure,
     /// Probability above which a pixel is foreground; `None` for models of more than two classes, of which the
-    /// likeliest counts.
+    /// most likely counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f32>,
     /// Pixels of the smallest object that counts.
     pub min_area: usize,
-    /// Probability above which pixels are of the core of an object, where objects grow from cores.
+    /// Probability above which a pixel belongs to an object's core, where objects grow from cores.
     pub core_threshold: Option<f32>,
-    /// Cells within so many pixels of the edge don't count.
+    /// Cells entirely within this many pixels of the edge don't count.
     pub border: usize,
-    /// How many versions of each image were averaged.
+    /// Number of versions of each image that were averaged.
     pub versions: usize,
     /// All images together: cells are pooled, scores of membranes are means.
     pub total: Row,
-    /// The best of each score over some thresholds, if any were asked for.
+    /// The best of each score over several thresholds, if any were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<Row>,
     /// Each image by itself.
@@ -63,7 +62,7 @@ pub struct Row {
     /// True and found cells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cells: Option<[u64; 2]>,
-    /// True cells that have run together with others.
+    /// True cells that are merged with others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged: Option<u64>,
     /// The scores by name.
@@ -71,7 +70,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// The line of what is called `name`.
+    /// A line of the given name.
     pub fn new(name: &str, tally: &Tally) -> Self {
         Row {
             name: name.into(),
@@ -81,15 +80,16 @@ impl Row {
         }
     }
 
-    /// The best of each score over several thresholds, as challenges have it that judge how good a network
-    /// could be; `None` without any.
+    /// The best of each score over several thresholds, as in challenges that judge how good a network could be;
+    /// `None` without any.
     pub fn best(levels: &[(f32, Tally)]) -> Option<Self> {
         let mut best: BTreeMap<String, f64> = BTreeMap::new();
         for (_, tally) in levels {
             for (name, score) in tally.scores().named() {
-                let better = match name.ends_with("error") {
-                    true => f64::min,
-                    false => f64::max,
+                let better = if name.ends_with("error") {
+                    f64::min
+                } else {
+                    f64::max
                 };
                 best.entry(name)
                     .and_modify(|best| *best = better(*best, score))
@@ -106,7 +106,7 @@ impl Row {
 }
 
 impl Report {
-    /// The table: a line for each image if asked for, then the total and what was done.
+    /// The table: a line for each image if asked for, then the total and how it was computed.
     pub fn table(&self, per_image: bool) -> String {
         let mut text = String::new();
         // Writing into a string can't fail.
@@ -152,7 +152,7 @@ fn column_width(column: &str) -> usize {
     2 + column.len().max(6)
 }
 
-/// What was done.
+/// How the scores were computed.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report {

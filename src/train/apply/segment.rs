@@ -21,9 +21,10 @@ use crate::train::terminal::say;
 
 /// Segment images.
 ///
-/// Writes for each of IMAGES a PNG file of the same name into the folder OUTPUT;
-/// several things at once go into folders of their own, OUTPUT/mask, OUTPUT/labels
-/// and so on. Pages of a stack are numbered: stack-000.png, stack-001.png.
+/// Writes a PNG file of the same name for each of IMAGES into the folder OUTPUT;
+/// if --what lists several outputs, each goes into its own folder, OUTPUT/mask,
+/// OUTPUT/labels and so on. Pages of a stack are numbered: stack-000.png,
+/// stack-001.png.
 ///
 ///   unet-train segment --model cells.onnx --images stack.tif --output found --what labels,overlay
 #[derive(Args, Debug)]
@@ -35,15 +36,15 @@ pub struct Segment {
     /// Images: a folder of PNG and TIFF files, or a TIFF stack
     #[arg(long, value_name = "PATH")]
     images: PathBuf,
-    /// Folder for what is found
+    /// Folder for the results
     #[arg(long, alias = "out", value_name = "FOLDER")]
     output: PathBuf,
-    /// Replace files of the same names that are there already
+    /// Replace existing files
     #[arg(long)]
     overwrite: bool,
-    /// What to write, one or several with commas between them
+    /// Outputs to write, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_value = "mask")]
-    what: Vec<What>,
+    what: Vec<OutputKind>,
     #[command(flatten)]
     how: UseOptions,
     #[command(flatten)]
@@ -52,9 +53,9 @@ pub struct Segment {
     runtime: RuntimeOptions,
 }
 
-/// What is written for an image.
+/// An output for an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum What {
+pub enum OutputKind {
     /// 8 bits: 0 and 255 for models of two classes, else the number of the class
     Mask,
     /// 16 bits: 0, and one number for each object
@@ -65,13 +66,13 @@ pub enum What {
     Overlay,
 }
 
-impl What {
+impl OutputKind {
     fn folder(self) -> &'static str {
         match self {
-            What::Mask => "mask",
-            What::Labels => "labels",
-            What::Probability => "probability",
-            What::Overlay => "overlay",
+            OutputKind::Mask => "mask",
+            OutputKind::Labels => "labels",
+            OutputKind::Probability => "probability",
+            OutputKind::Overlay => "overlay",
         }
     }
 }
@@ -80,18 +81,35 @@ impl What {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Overlays")]
 struct DrawingOptions {
-    /// How strongly classes are filled, 0 to 1; 0: outlines only
-    #[arg(long, value_name = "0..1", default_value_t = 0.35, value_parser = number(0.0_f32..=1.0))]
-    opacity: f32,
-    /// Counts that are shown black and white, for images of more than 8 bits: auto, for each image by
-    /// itself, or LOW,HIGH
-    #[arg(long, value_name = "RANGE", default_value_t)]
-    display_range: DisplayRange,
+    /// How strongly classes are filled, 0 to 1; 0: outlines only [default: 0.35]
+    #[arg(long, value_name = "0..1", value_parser = number(0.0_f32..=1.0))]
+    opacity: Option<f32>,
+    /// Grey values shown as black and white in images of more than 8 bits: auto, for each image by
+    /// itself, or LOW,HIGH [default: auto]
+    #[arg(long, value_name = "RANGE")]
+    display_range: Option<DisplayRange>,
+}
+
+/// Default of --opacity.
+const OPACITY: f32 = 0.35;
+
+impl DrawingOptions {
+    /// One that was given.
+    fn given(&self) -> Option<&'static str> {
+        match (self.opacity, self.display_range) {
+            (Some(_), _) => Some("opacity"),
+            (_, Some(_)) => Some("display-range"),
+            (None, None) => None,
+        }
+    }
 }
 
 /// Why pictures can't be segmented.
 #[derive(Debug, thiserror::Error)]
 pub enum SegmentError {
+    /// An option that only overlays have.
+    #[error("--{0} has no effect without --what overlay")]
+    NoEffect(&'static str),
     /// Pictures can't be read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -126,7 +144,7 @@ pub enum SegmentError {
         /// Objects found.
         count: u32,
     },
-    /// A result can't be made a PNG file.
+    /// A result can't be encoded as PNG.
     #[error("can't encode {}: {error}", file.display())]
     Encode {
         /// The file.
@@ -150,6 +168,11 @@ pub enum SegmentError {
 impl Segment {
     /// Segments the images and writes the results.
     pub fn run(&self) -> Result<(), SegmentError> {
+        if let Some(option) = self.drawing.given()
+            && !self.what.contains(&OutputKind::Overlay)
+        {
+            return Err(SegmentError::NoEffect(option));
+        }
         let mut predictor = self
             .how
             .predictor(&self.model, &self.runtime)
@@ -172,7 +195,7 @@ impl Segment {
         });
         allow(files, self.overwrite)?;
         for (_, folder) in &folders {
-            // Of all names the longest may be too long.
+            // If any name is too long, the longest is.
             if let Some((name, _)) = pages.iter().max_by_key(|(name, _)| name.len()) {
                 check_in(folder, &format!("{name}.png"))?;
             }
@@ -204,9 +227,9 @@ impl Segment {
         Ok(())
     }
 
-    /// Where each thing goes.
-    fn folders(&self) -> Result<Vec<(What, PathBuf)>, SegmentError> {
-        let folder = |what: &What| match self.what.len() {
+    /// The folder of each output.
+    fn folders(&self) -> Result<Vec<(OutputKind, PathBuf)>, SegmentError> {
+        let folder = |what: &OutputKind| match self.what.len() {
             1 => self.output.clone(),
             _ => self.output.join(what.folder()),
         };
@@ -220,7 +243,7 @@ impl Segment {
 
     fn png(
         &self,
-        what: What,
+        what: OutputKind,
         page: &Page,
         picture: &Picture,
         prediction: &Prediction,
@@ -233,27 +256,28 @@ impl Segment {
             })
         };
         match what {
-            What::Mask => Ok(png::mask(&prediction.mask, contract.classes.len())),
-            What::Labels => png::labels(&prediction.objects).ok_or_else(|| SegmentError::TooMany {
-                page: page.clone(),
-                count: largest(&prediction.objects),
-            }),
-            What::Probability => drawn(png::probability(&prediction.probability, picture)),
-            What::Overlay => {
+            OutputKind::Mask => Ok(png::mask(&prediction.mask, contract.classes.len())),
+            OutputKind::Labels => {
+                let labels = png::labels(&prediction.objects);
+                labels.ok_or_else(|| SegmentError::TooMany {
+                    page: page.clone(),
+                    count: largest(&prediction.objects),
+                })
+            }
+            OutputKind::Probability => drawn(png::probability(&prediction.probability, picture)),
+            OutputKind::Overlay => {
                 let classes = contract.classes.iter();
                 let colors: Vec<Color> = classes.map(|class| class.color).collect();
-                let DrawingOptions {
-                    opacity,
-                    display_range,
-                } = self.drawing;
+                let opacity = self.drawing.opacity.unwrap_or(OPACITY);
+                let range = self.drawing.display_range.unwrap_or_default();
                 let mask = &prediction.mask;
-                drawn(png::overlay(picture, mask, &colors, opacity, display_range))
+                drawn(png::overlay(picture, mask, &colors, opacity, range))
             }
         }
     }
 }
 
-/// The largest number is how many objects there are.
+/// The largest number, which is the number of objects.
 fn largest(objects: &Plane<u32>) -> u32 {
     objects.data.iter().copied().max().unwrap_or(0)
 }

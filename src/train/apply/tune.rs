@@ -1,4 +1,4 @@
-//! `unet-train tune`: the threshold, the smallest object and the cores that suit a model on other images.
+//! `unet-train tune`: finds the best threshold, smallest object and cores of a model on other images.
 
 use std::path::PathBuf;
 
@@ -7,25 +7,26 @@ use prost::Message;
 
 use super::options::{Annotations, AnnotationsError, RuntimeOptions};
 use super::picture::Picture;
-use super::predictor::{PagePredictError, PredictError, Predictor, Use};
+use super::predictor::{PagePredictError, PredictError, Predictor, PredictorOptions};
 use crate::contract::{Contract, METADATA_KEY};
-use crate::picture::{FrameError, Gauge, Normalizer};
+use crate::picture::{FeatureExtractor, FrameError, Normalizer};
 use crate::train::dataset::{DatasetError, Reader};
 use crate::train::model_file::{self, FileError};
 use crate::train::replace::{Exists, WriteError, allow, check, replace};
 use crate::train::target::Truth;
 use crate::train::terminal::say;
 use crate::train::trained_model::rounded;
-use crate::train::validate::{Found, Verdict};
+use crate::train::validate::{Prediction, Verdict};
 
-/// Adapt what counts as an object, without learning anew.
+/// Adapt what counts as an object, without training.
 ///
-/// Segments IMAGES and looks for the threshold, the smallest object and the cores of
-/// objects (see `split=cores` of the element) with which the model does best by
-/// MASKS. They become a part of the model; its weights stay as they are. Use images
-/// that it did not learn from: cells of another size or another microscope, a few
-/// pictures are enough. The model also remembers what they are like, so that the
-/// element no longer warns of such (see its `check-pictures`).
+/// Segments IMAGES and finds the threshold, the smallest object and the cores of
+/// objects (see `split=cores` of the element) with which the model scores best
+/// against MASKS. They are stored in the model; its weights do not change. Use
+/// images that it was not trained on, of cells of another size or from another
+/// microscope; a few are enough. The model also stores their image features, so
+/// that the element no longer warns about such pictures (see its
+/// `check-pictures`).
 ///
 ///   unet-train tune --model cells.onnx --images images --masks masks --output mine.onnx
 #[derive(Args, Debug)]
@@ -36,14 +37,14 @@ pub struct Tune {
     model: PathBuf,
     #[command(flatten)]
     annotations: Annotations,
-    /// Leave threshold, smallest object, cores and scores as they are; only remember what the pictures are like. Masks
-    /// are needed all the same: they say for which pictures somebody knows the truth
+    /// Keep threshold, smallest object, cores and scores; only store the image features of the pictures. Masks are
+    /// still needed: they show for which pictures the truth is known
     #[arg(long)]
     pictures_only: bool,
-    /// Model to write [default: the model itself is replaced]
+    /// Model to write [default: replace the model itself]
     #[arg(long, value_name = "FILE.onnx")]
     output: Option<PathBuf>,
-    /// Replace the file that --output names
+    /// Replace an existing file at --output
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
@@ -62,8 +63,8 @@ pub enum TuneError {
     /// A file would be lost.
     #[error(transparent)]
     Exists(#[from] Exists),
-    /// Whatever finds nothing would be best.
-    #[error("none of the masks shows a cell, so that a model which finds none would suit best")]
+    /// Limits that find nothing would be best.
+    #[error("none of the masks shows a cell, so a model that finds none would score best")]
     NothingToFind,
     /// Images can't be used.
     #[error(transparent)]
@@ -83,14 +84,14 @@ pub enum TuneError {
 }
 
 impl Tune {
-    /// Finds what suits the model and writes it.
+    /// Finds the best limits and writes the model with them.
     pub fn run(&self) -> Result<(), TuneError> {
         allow(self.output.clone(), self.overwrite)?;
-        // Each pixel counts here, and what touches is whole: that is what is looked for.
-        let how = Use {
+        // Neither a smallest object nor cores, which are to be found.
+        let how = PredictorOptions {
             min_area: Some(0),
             whole: true,
-            ..Use::default()
+            ..PredictorOptions::default()
         };
         let open = Predictor::open(&self.model, &self.runtime.options(), how);
         let mut predictor = open.map_err(TuneError::Model)?;
@@ -108,7 +109,7 @@ impl Tune {
         Ok(())
     }
 
-    /// The contract of the model with what suits it, and its scores with that.
+    /// The contract of the model with the best limits, and its scores with them.
     fn tuned(&self, predictor: &mut Predictor) -> Result<Contract, TuneError> {
         let contract = predictor.contract().clone();
         let dataset = self.annotations.dataset(&contract)?;
@@ -118,7 +119,7 @@ impl Tune {
         }
         let mut reader = Reader::default();
         let mut found = Vec::new();
-        let mut known = Known::of(&contract);
+        let mut features = FeatureCollector::new(&contract);
         for sample in &dataset.samples {
             let picture = reader.read(&sample.image, |raster| Picture::of(raster, &contract))?;
             sample.fits(picture.size().height, picture.size().width)?;
@@ -126,17 +127,18 @@ impl Tune {
                 page: sample.image.clone(),
                 error,
             };
-            known.add(&picture).map_err(|error| failed(error.into()))?;
+            let added = features.add(&picture);
+            added.map_err(|error| failed(error.into()))?;
             if self.pictures_only {
                 continue;
             }
             let prediction = predictor.predict(&picture).map_err(failed)?;
             found.push(match contract.classes.len() {
-                2 => Found::Foreground(prediction.probability),
-                _ => Found::Classes(prediction.mask),
+                2 => Prediction::Foreground(prediction.probability),
+                _ => Prediction::Classes(prediction.mask),
             });
         }
-        let contract = known.contract;
+        let contract = features.contract;
         if self.pictures_only {
             say(&dataset.to_string());
             return Ok(contract);
@@ -162,19 +164,19 @@ impl Tune {
     }
 }
 
-/// The contract of a model that gets to know pictures.
-struct Known {
+/// Adds the features of pictures to a contract.
+struct FeatureCollector {
     contract: Contract,
     normalizer: Normalizer,
-    gauge: Gauge,
+    extractor: FeatureExtractor,
 }
 
-impl Known {
-    fn of(contract: &Contract) -> Self {
-        Known {
+impl FeatureCollector {
+    fn new(contract: &Contract) -> Self {
+        FeatureCollector {
             contract: contract.clone(),
             normalizer: Normalizer::new(contract.normalization),
-            gauge: Gauge::default(),
+            extractor: FeatureExtractor::default(),
         }
     }
 
@@ -182,8 +184,8 @@ impl Known {
         let frame = picture.frame()?;
         let channels = self.contract.channels;
         let scaling = self.normalizer.scaling(&frame, channels);
-        if let Some(traits) = self.gauge.frame(&frame, channels, scaling) {
-            self.contract.pictures.add(&traits);
+        if let Some(features) = self.extractor.of_frame(&frame, channels, scaling) {
+            self.contract.pictures.add(&features);
         }
         Ok(())
     }

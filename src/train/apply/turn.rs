@@ -2,7 +2,7 @@
 
 use crate::tiling::Size;
 
-/// One of the eight ways to lay a picture: mirrored left to right or not, then turned clockwise.
+/// One of the eight orientations of a picture: mirrored left to right or not, then turned clockwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     /// Quarter turns clockwise, `0..4`.
@@ -11,8 +11,8 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// The picture as it is, then its other rotations by quarter turns and, of all these, the mirror
-    /// images, as far as asked for: 1, 2, 4 or 8. Those that swap width and height come last.
+    /// The identity, then the other rotations by quarter turns and the mirror images of all of them, as far as
+    /// asked for: 1, 2, 4 or 8. Those that swap width and height come last.
     pub fn all(rotations: bool, mirrors: bool) -> Vec<Turn> {
         let quarters: &[u8] = if rotations { &[0, 2, 1, 3] } else { &[0] };
         let mirrored: &[bool] = if mirrors { &[false, true] } else { &[false] };
@@ -37,8 +37,8 @@ impl Turn {
         }
     }
 
-    /// For each pixel of the turned picture, row by row, the index of the pixel of the picture as it
-    /// was, of `size`, that it shows.
+    /// For each pixel of the turned picture, row by row, the index of its source in the original picture, of
+    /// `size`.
     pub fn sources(self, size: Size) -> impl Iterator<Item = usize> {
         let Size { width, height } = size;
         let turned = self.size(size);
@@ -49,9 +49,10 @@ impl Turn {
                 2 => (height - 1 - row, width - 1 - column),
                 _ => (column, width - 1 - row),
             };
-            let column = match self.mirrored {
-                true => width - 1 - column,
-                false => column,
+            let column = if self.mirrored {
+                width - 1 - column
+            } else {
+                column
             };
             row * width + column
         };
@@ -64,7 +65,7 @@ impl Turn {
 mod tests {
     use super::*;
 
-    /// The letters of a picture of 3 x 2 as they lie after a turn.
+    /// The letters of a picture of 3 x 2 after a turn.
     fn turned(turn: Turn) -> Vec<String> {
         let size = Size {
             width: 3,
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_lie_as_expected() {
+    fn orientations_are_as_expected() {
         let all: Vec<_> = Turn::all(true, true).into_iter().map(turned).collect();
         let expected = [
             vec!["abc", "def"],
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_asked_for() {
+    fn only_requested_turns_are_listed() {
         let identity = Turn::default();
         assert_eq!(Turn::all(false, false), [identity]);
         for (rotations, mirrors, count) in [(true, false, 4), (false, true, 2), (true, true, 8)] {

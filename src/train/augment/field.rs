@@ -1,5 +1,5 @@
-//! Smooth random fields: random numbers on a coarse grid, bicubic between them (section 3.1 of the
-//! paper). Two of them are an elastic deformation.
+//! Smooth random fields: random numbers on a coarse grid with bicubic interpolation (section 3.1 of the
+//! paper). Two of them make an elastic deformation.
 
 use rand::Rng;
 use rand_distr::{Distribution, Normal};
@@ -7,7 +7,7 @@ use rand_distr::{Distribution, Normal};
 use super::interpolate::cubic;
 use crate::train::plane::Plane;
 
-/// Points of the grid on each axis. The first and last lie on the edges of the tile.
+/// Grid points on each axis. The first and last lie on the edges of the tile.
 const POINTS: usize = 3;
 
 /// A smooth field over a square.
@@ -18,7 +18,7 @@ impl Field {
     /// A field of Gaussian numbers around 0 with the given standard deviation.
     ///
     /// # Panics
-    /// Where `deviation` is negative or not finite.
+    /// If `deviation` is negative or not finite.
     pub fn random(deviation: f32, rng: &mut impl Rng) -> Self {
         let normal = Normal::new(0.0, deviation).expect("a deviation is finite and not negative");
         Field(std::array::from_fn(|_| {
@@ -35,8 +35,8 @@ impl Field {
                     .map(|row| along[row] * self.0[row][column])
                     .sum()
             });
-            let at = move |across: &[f32; POINTS]| dot(&line, across);
-            basis.iter().map(at).collect::<Vec<_>>()
+            let value = move |across: &[f32; POINTS]| dot(&line, across);
+            basis.iter().map(value).collect::<Vec<_>>()
         };
         Plane {
             height: size,
@@ -50,8 +50,8 @@ fn dot(a: &[f32; POINTS], b: &[f32; POINTS]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// What each grid point contributes to pixel `at` of `size`, by cubic convolution. Beyond the edges the
-/// outermost points go on.
+/// The weight of each grid point at pixel `at` of `size`, by cubic convolution. Beyond the edges the
+/// outermost points are repeated.
 fn basis(at: usize, size: usize) -> [f32; POINTS] {
     let position = at as f32 / (size.max(2) - 1) as f32 * (POINTS - 1) as f32;
     let mut basis = [0.0; POINTS];
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grid_points_are_met_and_a_constant_stays() {
+    fn the_field_passes_through_grid_points_and_keeps_a_constant() {
         let field = Field([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0], [2.0, 0.0, 7.0]]);
         let plane = field.plane(21);
         assert_eq!([plane.at(0, 0), plane.at(0, 20)], [1.0, 3.0]);

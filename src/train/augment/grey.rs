@@ -1,4 +1,4 @@
-//! Variation of grey values: another exposure, focus, lamp or camera than the training images had.
+//! Random changes of grey values: other exposure, focus, lamps or cameras than in the training images.
 
 use rand::Rng;
 use rand_distr::Distribution;
@@ -7,12 +7,12 @@ use super::field::Field;
 use crate::train::plane::Plane;
 
 /// How strongly grey values are varied. The image has a mean of 0 and a standard deviation of 1, and
-/// lengths on the grey scale are in these units.
+/// grey values are in these units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GreyValues {
-    /// Share of tiles that each of the changes below is made to, in `0..=1`.
+    /// Share of tiles to which each of the changes below is applied, in `0..=1`.
     pub share: f64,
-    /// Largest exponent of the gamma curve, and the inverse of the smallest.
+    /// Largest exponent of the gamma curve; the smallest is its reciprocal.
     pub gamma: f32,
     /// Largest standard deviation of the Gaussian blur, in pixels.
     pub blur: f32,
@@ -21,10 +21,10 @@ pub struct GreyValues {
     pub illumination: f32,
     /// Standard deviation of uneven background, which is added.
     pub background: f32,
-    /// Standard deviation of the logarithm of the gain: how a frame with more or fewer cells is
-    /// normalised.
+    /// Standard deviation of the logarithm of the gain: normalisation gives frames with more or fewer
+    /// cells another one.
     pub gain: f32,
-    /// Standard deviation of what is added to all pixels alike.
+    /// Standard deviation of the constant that is added to all pixels.
     pub offset: f32,
     /// Largest standard deviation of the noise.
     pub noise: f32,
@@ -47,8 +47,8 @@ impl Default for GreyValues {
 
 impl GreyValues {
     /// Changes the grey values of the channels of a square tile, in the order in which a microscope
-    /// would: what the sample sends out, the optics, the lamp, the camera. Gain, offset and noise are
-    /// each channel's own.
+    /// would: the sample, the optics, the lamp, the camera. Each channel has its own gain, offset and
+    /// noise.
     pub fn vary(&self, tile: &mut [Plane<f32>], rng: &mut impl Rng) {
         let size = tile.first().map_or(0, |channel| channel.height);
         if rng.random_bool(self.share) {
@@ -94,8 +94,8 @@ fn standard_normal(rng: &mut impl Rng) -> f32 {
     rand_distr::StandardNormal.sample(rng)
 }
 
-/// Bends the grey scale between the darkest and the brightest pixel, and keeps mean and standard
-/// deviation: they are of the frame, which a tile is only a part of.
+/// Applies a gamma curve between the darkest and the brightest pixel, and keeps mean and standard
+/// deviation: they belong to the frame, of which a tile is only a part.
 fn gamma(tile: &mut Plane<f32>, exponent: f32) {
     let (low, high) = range(&tile.data);
     let span = high - low;
@@ -121,7 +121,7 @@ fn illuminate(tile: &mut Plane<f32>, field: &Plane<f32>) {
     }
 }
 
-/// Gaussian blur, rows then columns. At the edges the kernel is cut off.
+/// Gaussian blur, rows then columns. At the edges the kernel is truncated.
 fn blur(tile: &mut Plane<f32>, deviation: f32) {
     let reach = (3.0 * deviation).ceil() as usize;
     let weigh = |distance: usize| (-0.5 * (distance as f32 / deviation).powi(2)).exp();
@@ -135,7 +135,7 @@ fn blur(tile: &mut Plane<f32>, deviation: f32) {
     ));
 }
 
-/// Each row with a kernel that is 1 in its middle and `kernel` on both sides of it.
+/// Blurs each row with a kernel that is 1 in its centre and `kernel` on both sides of it.
 fn blurred_rows(plane: &Plane<f32>, kernel: &[f32]) -> Plane<f32> {
     let row = |row: &[f32]| {
         let mut sums = row.to_vec();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_changed_where_nothing_is_asked_for() {
+    fn nothing_is_changed_with_a_share_of_zero() {
         let settings = GreyValues {
             share: 0.0,
             ..GreyValues::default()

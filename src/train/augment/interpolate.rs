@@ -1,9 +1,9 @@
-//! Values at places between the pixels of a plane. Beyond its edges a plane is mirrored.
+//! Interpolation between the pixels of a plane. Beyond its edges a plane is mirrored.
 
 use crate::tiling::mirror;
 use crate::train::plane::Plane;
 
-/// The bilinear interpolation of the four pixels around a place, given by row and column.
+/// Bilinear interpolation of the four pixels around a position, given by row and column.
 pub fn bilinear(plane: &Plane<f32>, [row, column]: [f32; 2]) -> f32 {
     let (top, left) = (row.floor(), column.floor());
     let (down, right) = (row - top, column - left);
@@ -24,12 +24,12 @@ pub fn bilinear(plane: &Plane<f32>, [row, column]: [f32; 2]) -> f32 {
     upper + (lower - upper) * down
 }
 
-/// The cubic convolution of the sixteen pixels around a place, given by row and column. It leaves a picture as
-/// sharp as it is, where the [bilinear] mean of four pixels would blur it and its noise.
+/// Cubic convolution of the sixteen pixels around a position, given by row and column. It keeps a picture sharp, while
+/// [bilinear] interpolation would blur it and its noise.
 pub fn bicubic(plane: &Plane<f32>, [row, column]: [f32; 2]) -> f32 {
     let (top, left) = (row.floor(), column.floor());
-    let shares = |past: f32| [past + 1.0, past, 1.0 - past, 2.0 - past].map(cubic);
-    let (down, right) = (shares(row - top), shares(column - left));
+    let weights = |past: f32| [past + 1.0, past, 1.0 - past, 2.0 - past].map(cubic);
+    let (down, right) = (weights(row - top), weights(column - left));
     let (top, left) = (top as isize - 1, left as isize - 1);
     let inside =
         top >= 0 && left >= 0 && top + 3 < plane.height as isize && left + 3 < plane.width as isize;
@@ -62,7 +62,7 @@ pub fn cubic(x: f32) -> f32 {
     }
 }
 
-/// The value of the pixel nearest to a place, given by row and column.
+/// The value of the pixel nearest to a position, given by row and column.
 pub fn nearest<T: Copy>(plane: &Plane<T>, [row, column]: [f32; 2]) -> T {
     plane.at(
         mirror(row.round() as isize, plane.height),
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_within_and_beyond_the_edges() {
+    fn positions_within_and_beyond_the_edges() {
         let plane = Plane {
             height: 2,
             width: 3,
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn cubic_convolution_meets_pixels_and_follows_a_parabola() {
+    fn cubic_convolution_passes_through_pixels_and_reproduces_a_parabola() {
         let parabola = |row: f32, column: f32| 0.5 * row * row - row * column + 3.0;
         let mut plane = Plane::filled(8, 9, 0.0);
         for row in 0..8 {

@@ -1,5 +1,5 @@
-//! Random tiles: shift, flips, rotation, scale and elastic deformation of an image together with its
-//! cells and weights (section 3.1 of the paper), then changes of its grey values.
+//! Random tiles: an image is shifted, flipped, rotated, scaled and elastically deformed together with its
+//! cells and weights (section 3.1 of the paper), then its grey values are changed.
 
 pub mod field;
 pub mod grey;
@@ -14,15 +14,14 @@ use super::plane::Plane;
 use super::target::Truth;
 use crate::contract::Geometry;
 
-/// An image prepared for learning; all planes have one size.
+/// An image prepared for training; all planes have the same size.
 #[derive(Clone, Debug)]
 pub struct Example {
     /// Normalised brightness, a plane for each channel.
     pub image: Vec<Plane<f32>>,
-    /// What it shows.
+    /// Its cells and classes.
     pub truth: Truth,
-    /// How much more, or less, each pixel weighs if it is background, see
-    /// [`WeightMap::background_term`].
+    /// The change of each pixel's weight if it is background, see [`WeightMap::background_term`].
     ///
     /// [`WeightMap::background_term`]: super::weight_map::WeightMap::background_term
     pub border: Plane<f32>,
@@ -30,12 +29,12 @@ pub struct Example {
     pub class_weights: Vec<f32>,
 }
 
-/// What the network is shown in one step, and what it should answer.
+/// One training tile: the network's input and its target.
 #[derive(Clone, Debug)]
 pub struct Tile {
     /// Brightness, a square of [`TileSize::input`] pixels for each channel.
     pub image: Vec<Plane<f32>>,
-    /// The class of each pixel, a square of [`TileSize::output`] pixels: the middle of the image.
+    /// The class of each pixel, a square of [`TileSize::output`] pixels: the centre of the image.
     pub classes: Plane<u8>,
     /// The weight of each pixel in the loss, of the same size.
     pub weights: Plane<f32>,
@@ -44,18 +43,17 @@ pub struct Tile {
 /// Sides of a square tile in pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct TileSize {
-    /// What the network sees.
+    /// The network's input.
     pub input: usize,
-    /// What it answers; smaller by an even number of pixels.
+    /// Its output; smaller by an even number of pixels.
     pub output: usize,
 }
 
 impl TileSize {
-    /// The smallest tiles that a network of this geometry takes and that are at least `side` pixels
-    /// large.
+    /// The smallest tiles of at least `side` pixels that a network of this geometry accepts.
     ///
     /// # Panics
-    /// Where the geometry is of one fixed size: networks that learn have steps of sizes.
+    /// If the geometry has one fixed size: networks in training have steps of sizes.
     pub fn legal(geometry: &Geometry, side: usize) -> Self {
         let (input, _) = geometry
             .legal(side, side)
@@ -70,16 +68,16 @@ impl TileSize {
 /// How strongly tiles are varied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Augmentation {
-    /// Share of tiles whose middle is drawn from the foreground alone, in `0..=1`. Pictures of few
+    /// Share of tiles whose centre is drawn from the foreground only, in `0..=1`. Pictures of few
     /// cells are mostly background, which is soon learned.
     pub on_cells: f64,
-    /// Whether tiles are flipped and turned, by any angle. Off they are shifted only.
+    /// Whether tiles are flipped and rotated, by any angle.
     pub turn: bool,
-    /// Largest factor by which a tile is made larger or smaller; 1 leaves its scale.
+    /// Largest factor by which a tile is enlarged or shrunk; 1 keeps its scale.
     pub scale: f32,
     /// Standard deviation of the displacements of the elastic deformation, in pixels; 0 for none.
     pub elastic: f32,
-    /// Changes of grey values; `None` leaves them.
+    /// Changes of grey values; `None` for none.
     pub grey_values: Option<GreyValues>,
 }
 
@@ -96,7 +94,7 @@ impl Default for Augmentation {
 }
 
 impl Augmentation {
-    /// Tiles that are only cut out.
+    /// Tiles that are only shifted.
     pub const NONE: Self = Augmentation {
         on_cells: 0.0,
         turn: false,
@@ -107,8 +105,8 @@ impl Augmentation {
 
     /// A random tile of `example`.
     pub fn tile(&self, example: &Example, size: TileSize, rng: &mut impl Rng) -> Tile {
-        let way = Way::random(self, &example.truth.cells, size.input, rng);
-        let mut tile = way.cut(example, size);
+        let transform = Transform::random(self, &example.truth.cells, size.input, rng);
+        let mut tile = transform.cut(example, size);
         if let Some(grey_values) = &self.grey_values {
             grey_values.vary(&mut tile.image, rng);
         }
@@ -116,18 +114,18 @@ impl Augmentation {
     }
 }
 
-/// From the pixels of a tile to places in an image: displacement, then rotation, flip and scale, then
+/// Maps the pixels of a tile to positions in an image: displacement, then rotation, flip and scale, then
 /// shift.
-struct Way {
-    /// Row and column of the image in the middle of the tile.
+struct Transform {
+    /// Row and column of the image in the centre of the tile.
     centre: [f32; 2],
-    /// Rows of the matrix that turns, flips and scales.
+    /// Rows of the matrix that rotates, flips and scales.
     matrix: [[f32; 2]; 2],
     /// Displacement of each pixel of the tile along rows and columns.
     displacement: Option<[Plane<f32>; 2]>,
 }
 
-impl Way {
+impl Transform {
     fn random(
         settings: &Augmentation,
         cells: &Plane<u32>,
@@ -135,11 +133,12 @@ impl Way {
         rng: &mut impl Rng,
     ) -> Self {
         let centre = centre(cells, settings.on_cells, rng);
-        // With an even number of pixels the middle lies between two of them.
+        // With an even number of pixels the centre lies between two of them.
         let half = if size.is_multiple_of(2) { 0.5 } else { 0.0 };
-        let (angle, flip) = match settings.turn {
-            true => (rng.random_range(0.0..std::f32::consts::TAU), rng.random()),
-            false => (0.0, false),
+        let (angle, flip) = if settings.turn {
+            (rng.random_range(0.0..std::f32::consts::TAU), rng.random())
+        } else {
+            (0.0, false)
         };
         let limit = settings.scale.max(1.0).ln();
         // A step of 1 / scale in the image for each pixel of the tile.
@@ -148,15 +147,15 @@ impl Way {
         let sign = if flip { -1.0 } else { 1.0 };
         let displacement = (settings.elastic > 0.0)
             .then(|| [(); 2].map(|()| Field::random(settings.elastic, rng).plane(size)));
-        Way {
+        Transform {
             centre: centre.map(|at| at as f32 + half),
             matrix: [[cos, -sin * sign], [sin, cos * sign]],
             displacement,
         }
     }
 
-    /// The place in the image that is seen at a pixel of a tile of `size` pixels.
-    fn at(&self, row: usize, column: usize, size: usize) -> [f32; 2] {
+    /// The position in the image of a pixel of a tile of `size` pixels.
+    fn apply(&self, row: usize, column: usize, size: usize) -> [f32; 2] {
         let middle = (size - 1) as f32 / 2.0;
         let mut from = [row as f32 - middle, column as f32 - middle];
         if let Some(displacement) = &self.displacement {
@@ -170,28 +169,28 @@ impl Way {
         })
     }
 
-    /// The tile of `example` that is seen this way.
+    /// Cuts a tile from `example`.
     ///
-    /// Cells are separated here, not before: a gap one pixel wide that is turned or made smaller has
-    /// holes, and would teach the network to leave some.
+    /// Cells are separated here, not before: a gap one pixel wide has holes after it was rotated or shrunk, and would
+    /// teach the network to leave some.
     fn cut(&self, example: &Example, TileSize { input, output }: TileSize) -> Tile {
         let pixels = (0..input).flat_map(|row| (0..input).map(move |column| (row, column)));
-        let places = Plane {
+        let positions = Plane {
             height: input,
             width: input,
             data: pixels
-                .map(|(row, column)| self.at(row, column, input))
+                .map(|(row, column)| self.apply(row, column, input))
                 .collect(),
         };
         let image = example
             .image
             .iter()
-            .map(|plane| places.map(|at| bicubic(plane, at)))
+            .map(|plane| positions.map(|at| bicubic(plane, at)))
             .collect();
-        let places = places.cropped((input - output) / 2);
-        let truth = example.truth.sampled(&places);
+        let positions = positions.cropped((input - output) / 2);
+        let truth = example.truth.sampled(&positions);
         let classes = truth.classes();
-        let border = places.map(|at| bilinear(&example.border, at));
+        let border = positions.map(|at| bilinear(&example.border, at));
         Tile {
             image,
             weights: truth.weights(&classes, &border, &example.class_weights),
@@ -200,17 +199,18 @@ impl Way {
     }
 }
 
-/// A random pixel, with a probability of `on_cells` one of the foreground.
+/// A random pixel; with a probability of `on_cells`, one of the foreground.
 fn centre(cells: &Plane<u32>, on_cells: f64, rng: &mut impl Rng) -> [usize; 2] {
-    // So often that cells of a hundredth of the picture are mostly met, and an empty one costs little.
+    // Enough to mostly hit cells that cover a hundredth of the picture, and few enough to be cheap for an empty one.
     const TRIES: usize = 200;
     let only_cells = on_cells > 0.0 && rng.random_bool(on_cells);
     let mut draw = || [cells.height, cells.width].map(|n| rng.random_range(0..n));
     let first = draw();
     let is_cell = |[row, column]: &[usize; 2]| cells.at(*row, *column) != 0;
-    match only_cells && !is_cell(&first) {
-        true => (0..TRIES).map(|_| draw()).find(is_cell).unwrap_or(first),
-        false => first,
+    if only_cells && !is_cell(&first) {
+        (0..TRIES).map(|_| draw()).find(is_cell).unwrap_or(first)
+    } else {
+        first
     }
 }
 

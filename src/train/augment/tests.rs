@@ -10,7 +10,7 @@ const SIZE: TileSize = TileSize {
     output: 33,
 };
 
-/// Stripes of one cell, so that no turn or shift goes unseen.
+/// Stripes of one cell, so that no rotation or shift goes unnoticed.
 fn example() -> Example {
     let (height, width) = (70, 90);
     let pixels = (0..height * width).map(|at| (at / width, at % width));
@@ -33,7 +33,7 @@ fn example() -> Example {
     }
 }
 
-/// The middle of a tile's image.
+/// The centre of a tile's image.
 fn middle(tile: &Tile) -> Vec<f32> {
     let margin = (SIZE.input - SIZE.output) / 2;
     let inner = margin..margin + SIZE.output;
@@ -53,7 +53,7 @@ fn image_classes_and_weights_stay_aligned() {
         let tile = settings.tile(&example, SIZE, &mut rng);
         let pixels = tile.classes.data.iter().zip(&tile.weights.data);
         for ((class, weight), brightness) in pixels.zip(middle(&tile)) {
-            // The nearest pixel has a say in the interpolation that all others together don't undo.
+            // In the interpolation the nearest pixel outweighs all others together.
             if *class == 1 {
                 assert!(brightness > 0.0);
                 assert_eq!(*weight, 2.0);
@@ -67,7 +67,7 @@ fn image_classes_and_weights_stay_aligned() {
 }
 
 #[test]
-fn cells_that_touch_are_separated_without_holes_however_they_are_turned() {
+fn cells_that_touch_are_separated_without_holes_under_any_transform() {
     let cells = Plane {
         height: 70,
         width: 90,
@@ -91,11 +91,11 @@ fn cells_that_touch_are_separated_without_holes_however_they_are_turned() {
     };
     let mut rng = StdRng::seed_from_u64(4);
     for _ in 0..20 {
-        let way = Way {
+        let transform = Transform {
             centre: [35.0, 45.0],
-            ..Way::random(&settings, &example.truth.cells, SIZE.input, &mut rng)
+            ..Transform::random(&settings, &example.truth.cells, SIZE.input, &mut rng)
         };
-        let tile = way.cut(&example, SIZE);
+        let tile = transform.cut(&example, SIZE);
         let gap = tile
             .classes
             .data
@@ -104,7 +104,7 @@ fn cells_that_touch_are_separated_without_holes_however_they_are_turned() {
             .count();
         assert!(gap > 0 && gap < SIZE.output * 6, "{gap}");
         let found = components(&tile.classes.map(|class| class == 1));
-        // The gap, which may leave the tile in between, cuts it in two at least.
+        // The gap, which may leave the tile and enter it again, cuts it into at least two.
         assert!(*found.data.iter().max().unwrap() >= 2);
     }
 }
@@ -129,41 +129,41 @@ fn without_variation_a_tile_is_a_piece_of_the_mirrored_image() {
 }
 
 #[test]
-fn tiles_on_cells_have_a_cell_in_their_middle() {
+fn tiles_on_cells_have_a_cell_in_their_centre() {
     let mut cells = Plane::filled(50, 50, 0);
     for row in 20..30 {
         cells.data[row * 50 + 5..row * 50 + 15].fill(1);
     }
     let mut rng = StdRng::seed_from_u64(3);
-    let mut met = |on_cells| {
+    let mut hits = |on_cells| {
         let drawn = (0..100).map(|_| centre(&cells, on_cells, &mut rng));
         drawn
             .filter(|[row, column]| cells.at(*row, *column) == 1)
             .count()
     };
-    assert!(met(0.0) < 20);
-    assert_eq!(met(1.0), 100);
-    // A picture without cells is no endless search.
+    assert!(hits(0.0) < 20);
+    assert_eq!(hits(1.0), 100);
+    // The search ends in a picture without cells, too.
     let empty = cells.map(|_| 0);
     assert!(centre(&empty, 1.0, &mut rng)[0] < 50);
 }
 
 #[test]
-fn an_elastic_deformation_of_nothing_is_the_identity() {
+fn an_elastic_deformation_by_zero_is_the_identity() {
     let example = example();
-    let way = |displacement| Way {
+    let transform = |displacement| Transform {
         centre: [35.0, 45.0],
         matrix: [[1.0, 0.0], [0.0, 1.0]],
         displacement,
     };
     let zero = Plane::filled(SIZE.input, SIZE.input, 0.0);
-    let still = way(Some([zero.clone(), zero.clone()])).cut(&example, SIZE);
-    let plain = way(None).cut(&example, SIZE);
+    let still = transform(Some([zero.clone(), zero.clone()])).cut(&example, SIZE);
+    let plain = transform(None).cut(&example, SIZE);
     assert_eq!(still.image, plain.image);
     assert_eq!(still.classes, plain.classes);
 
     let one = zero.map(|_| 1.0);
-    let moved = way(Some([one, zero])).cut(&example, SIZE);
+    let moved = transform(Some([one, zero])).cut(&example, SIZE);
     assert_eq!(
         moved.image[0].data[..100],
         plain.image[0].data[SIZE.input..SIZE.input + 100]
@@ -171,15 +171,15 @@ fn an_elastic_deformation_of_nothing_is_the_identity() {
 }
 
 #[test]
-fn a_turn_by_a_right_angle_turns() {
+fn a_rotation_by_a_right_angle_rotates() {
     let example = example();
-    let way = Way {
+    let transform = Transform {
         centre: [35.0, 45.0],
         matrix: [[0.0, -1.0], [1.0, 0.0]],
         displacement: None,
     };
-    let tile = way.cut(&example, SIZE);
-    // 30 pixels right of the middle of the tile lies what is 30 rows above the middle of the image.
+    let tile = transform.cut(&example, SIZE);
+    // 30 pixels right of the centre of the tile is the pixel 30 rows above the centre of the image.
     assert_eq!(tile.image[0].at(30, 60), example.image[0].at(5, 45));
     assert_eq!(tile.image[0].at(0, 30), example.image[0].at(35, 15));
 }

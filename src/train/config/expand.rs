@@ -1,4 +1,4 @@
-//! What --config and --preset stand for: the options of a file and of a preset, beside those that are typed.
+//! Expands --config and --preset: adds the options of a file and of a preset to those that are typed.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -11,13 +11,13 @@ use clap::{Arg, ArgMatches, Command, FromArgMatches, ValueEnum};
 use toml::{Table, Value};
 
 use super::{ConfigError, Preset, flag, flags, keys, options, text, utf8};
-use crate::train::dataset::Source;
+use crate::train::dataset::{Layout, Source, arrangement};
 use crate::train::settings::OptimizerKind;
 use crate::train::start_from::{self, StartError};
 
-/// The arguments of `program` with those that --config and --preset stand for: all that they say to
-/// `train`, and to the other commands that have them as much as each has options for; what excludes a typed
-/// option is left out. Arguments of the other commands stay as they are.
+/// The arguments of `program` with the options of --config and --preset: all of them for `train`, and for other
+/// commands that have --config those that they have, too; without options that exclude a typed one. Arguments of other
+/// commands stay as they are.
 pub fn expanded(
     program: &Command,
     mut arguments: Vec<OsString>,
@@ -28,7 +28,7 @@ pub fn expanded(
         return Ok(arguments);
     };
     let options = options();
-    // Whatever is wrong with the arguments is said when all of them are read.
+    // Errors in the arguments are reported when all of them are parsed.
     let lenient = command.clone().no_binary_name(true).ignore_errors(true);
     let Ok(typed) = lenient.clone().try_get_matches_from(&arguments[2..]) else {
         return Ok(arguments);
@@ -53,15 +53,15 @@ pub fn expanded(
     let model = typed.try_get_one("start_from").ok().flatten();
     let model: Option<&PathBuf> = model.filter(|_| is_typed("start_from"));
     let model = model.map(|model| model.as_path());
-    let said = table.get("start-from").and_then(Value::as_str);
-    if let Some(model) = model.or(said.map(Path::new)) {
-        let is_said = |key: &str| is_typed(key) || table.contains_key(key);
-        all.extend(shape_of(model, is_said)?);
+    let in_file = table.get("start-from").and_then(Value::as_str);
+    if let Some(model) = model.or(in_file.map(Path::new)) {
+        let is_given = |key: &str| is_typed(key) || table.contains_key(key);
+        all.extend(shape_of(model, is_given)?);
     }
     all.extend(table);
     leave_out(&mut all, &options, command, is_typed);
     arguments.splice(2..2, flags(&all));
-    // Of arguments that are wrong, what is read says nothing about the others.
+    // If some arguments are wrong, the values of the others may be, too.
     let strict = command.clone().no_binary_name(true);
     if let Ok(known) = strict.try_get_matches_from(&arguments[2..]) {
         check_effects(&known, is_typed)?;
@@ -69,44 +69,60 @@ pub fn expanded(
     let known = lenient.try_get_matches_from(&arguments[2..]);
     let source = known.and_then(|known| Source::from_arg_matches(&known));
     if source.is_ok_and(|source| source.names_membranes()) {
-        // Said, so that the names of the classes and the options of the run are those of membranes, too.
+        // So that the names of the classes and the options of the run are those of membranes, too.
         arguments.insert(2, "--kind=membranes".into());
     }
     Ok(arguments)
 }
 
-/// Ways to say what is held back, image by image, beside which a share and its kind have no effect.
+/// Options that hold back images by name, beside which a share and its order have no effect.
 const NAMED: [&str; 2] = ["validation_list", "validation_sequence"];
 
-/// Refuses what was typed, but changes nothing beside the options that `all` holds. A file may say it: that of a run
-/// holds all options.
+/// Refuses options that were typed, but have no effect beside the options in `all`. A file may hold such options: that
+/// of a run holds all.
 fn check_effects(all: &ArgMatches, is_typed: impl Fn(&str) -> bool) -> Result<(), ConfigError> {
-    let is_there = |id: &str| all.try_contains_id(id).unwrap_or(false);
+    let refuse = |option, why: &str| {
+        let why = why.into();
+        Err(ConfigError::NoEffect { option, why })
+    };
     let optimizer = all.try_get_one::<OptimizerKind>("optimizer").ok().flatten();
     if is_typed("momentum") && optimizer.is_some_and(|kind| *kind != OptimizerKind::Sgd) {
-        return Err(ConfigError::NoEffect {
-            option: "momentum",
-            why: "without --optimizer sgd".into(),
-        });
+        return refuse("momentum", "without --optimizer sgd");
     }
-    for (option, other) in [
-        ("validation", NAMED[0]),
-        ("validation", NAMED[1]),
-        ("split", NAMED[0]),
-        ("split", NAMED[1]),
-        ("truth", "masks"),
-    ] {
-        if is_typed(option) && is_there(other) {
-            return Err(ConfigError::NoEffect {
-                option,
-                why: format!("beside --{}", other.replace('_', "-")),
-            });
+    let number = |id: &str| all.try_get_one::<f32>(id).ok().flatten();
+    if is_typed("sigma") && number("border") == Some(&0.0) {
+        return refuse("sigma", "with --border 0");
+    }
+    if is_typed("background_sigma") && number("background") == Some(&1.0) {
+        return refuse("background-sigma", "without a --background below 1");
+    }
+    let is_there = |id: &str| all.try_contains_id(id).unwrap_or(false);
+    for option in ["validation", "split"] {
+        if let Some(other) = NAMED.into_iter().find(|other| is_there(other))
+            && is_typed(option)
+        {
+            return refuse(option, &format!("beside --{}", other.replace('_', "-")));
+        }
+    }
+    // Files that can't be found are reported when they are read.
+    let source = Source::from_arg_matches(all).ok();
+    let files = source.as_ref().map(arrangement).and_then(Result::ok);
+    if let (Some(source), Some(files)) = (source, files) {
+        if is_typed("truth") && !files.has_standards() {
+            return match source.masks {
+                Some(_) => refuse("truth", "beside --masks"),
+                None => refuse("truth", "without sequences of the Cell Tracking Challenge"),
+            };
+        }
+        if is_typed("annotated_only") && source.annotated_only && files.layout == Layout::Stacks {
+            return refuse("annotated-only", "with stacks: each page needs a mask");
         }
     }
     Ok(())
 }
 
-/// Leaves out of `table` what `command` has no option for, what was typed, and what excludes that or takes its effect.
+/// Removes from `table` the options that `command` lacks, those that were typed, and those that exclude these or take
+/// their effect.
 fn leave_out(
     table: &mut Table,
     options: &Command,
@@ -125,7 +141,7 @@ fn leave_out(
     for (key, option) in keys(options) {
         let counts_more =
             |typed: &&Arg| *typed == option || excludes(typed, option) || excludes(option, typed);
-        // What a run writes is a model; what the other commands write into a folder are pictures.
+        // The output of a run is a model; that of the other commands is a folder of pictures.
         let is_foreign = !has(command, key) || key == "output" && command.get_name() != "train";
         if is_foreign || takes_effect(option) || typed.iter().any(counts_more) {
             table.remove(key);
@@ -133,12 +149,12 @@ fn leave_out(
     }
 }
 
-/// The options that give a network the shape of that in `model`, unless all that differ from model to model
-/// are said already: a run goes on without the model that it began with.
-fn shape_of(model: &Path, is_said: impl Fn(&str) -> bool) -> Result<Table, StartError> {
+/// The options that give a network the shape of that in `model`, unless all of them are given already: a run can be
+/// resumed without the model that it started from.
+fn shape_of(model: &Path, is_given: impl Fn(&str) -> bool) -> Result<Table, StartError> {
     if ["width", "depth", "padded", "channels"]
         .into_iter()
-        .all(is_said)
+        .all(is_given)
     {
         return Ok(Table::new());
     }
@@ -159,7 +175,7 @@ fn has(command: &Command, key: &str) -> bool {
     names.any(|name| name == key)
 }
 
-/// The options of a file, each of which is one that its option can have.
+/// The options of a file, each with a value that the option accepts.
 fn read(file: &Path, options: &Command) -> Result<Table, ConfigError> {
     let text = std::fs::read_to_string(file).map_err(|error| ConfigError::Read {
         file: file.into(),
@@ -192,7 +208,7 @@ fn read(file: &Path, options: &Command) -> Result<Table, ConfigError> {
     Ok(table)
 }
 
-/// Whether an option can have this value; if not, why.
+/// Refuses a value that the option does not accept, with the reason.
 fn check(key: &str, value: &Value, option: &Arg, options: &Command) -> Result<(), String> {
     let is_list = option.get_value_delimiter().is_some();
     match value {
@@ -211,12 +227,12 @@ fn check(key: &str, value: &Value, option: &Arg, options: &Command) -> Result<()
     }
     match options.clone().try_get_matches_from([flag(key, value)]) {
         Ok(_) => Ok(()),
-        Err(error) => Err(why(&error)),
+        Err(error) => Err(requirement(&error)),
     }
 }
 
-/// What a value may be, of an error about it.
-fn why(error: &clap::Error) -> String {
+/// What an error says about the values that are possible.
+fn requirement(error: &clap::Error) -> String {
     match (error.get(ContextKind::ValidValue), error.source()) {
         (Some(ContextValue::Strings(values)), _) if !values.is_empty() => {
             format!("it must be one of {}", values.join(", "))

@@ -85,17 +85,32 @@ fn what_would_change_nothing_is_refused_where_it_is_typed() {
             "--truth=silver --masks=m",
             "--truth has no effect beside --masks",
         ),
+        (
+            "--sigma=4 --border=0",
+            "--sigma has no effect with --border 0",
+        ),
+        (
+            "--background-sigma=4",
+            "--background-sigma has no effect without a --background below 1",
+        ),
+        (
+            "--annotated-only --masks=m --layout=stacks",
+            "--annotated-only has no effect with stacks: each page needs a mask",
+        ),
     ] {
         assert_eq!(typed(more).unwrap_err().to_string(), expected);
     }
-    // What is wrong comes first, whatever stands behind it.
+    // Wrong values come first, wherever they are.
     let error = typed("--momentum=0.9 --batch=x --optimizer=sgd").unwrap_err();
     assert!(error.to_string().contains("--batch"), "{error}");
     typed("--momentum=0.9 --optimizer=sgd").unwrap();
+    typed("--sigma=4 --background-sigma=4 --background=0.5").unwrap();
+    typed("--annotated-only=false --masks=m --layout=stacks").unwrap();
+    typed("--truth=silver --layout=cell-tracking").unwrap();
     typed("--momentum=0.9 --preset=paper2015").unwrap();
     typed("--split=time --validation=0.3").unwrap();
 
-    // The file of a run has all options, and is one to begin and to go on with.
+    // The file of a run has all options, and a run can be started and resumed with it.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     let written = typed("--masks=m --validation-list=l").unwrap();
@@ -177,6 +192,21 @@ fn what_is_written_is_read_back() {
         "seed was 1, now 2",
     ];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn other_places_and_missing_defaults_are_no_differences() {
+    let was = config(&["--images=i", "--masks=m", "--output=o", "--steps=9"]).unwrap();
+    let now = config(&["--images=j", "--output=p", "--steps=9"]).unwrap();
+    assert_eq!(was.differences(&now), []);
+    // As it would be from a version without this option.
+    let without = |key: &str| {
+        let mut earlier = was.clone();
+        earlier.0.remove(key).unwrap();
+        earlier.differences(&now).len()
+    };
+    assert_eq!(without("on-cells"), 0);
+    assert_eq!(without("steps"), 2, "steps, and the minutes without them");
 }
 
 #[test]

@@ -1,20 +1,19 @@
-//! Feature maps in the order of memory that the arithmetic reads them in.
+//! Feature maps in a memory layout for vectors.
 
 use std::ops::{Deref, DerefMut};
 
 use rayon::prelude::*;
 
-/// Channels of a pixel that lie together: as many as the widest vectors hold.
+/// Channels of a pixel that are contiguous in memory: as many as the widest vectors hold.
 pub const BLOCK: usize = 16;
 
-/// A block of channels of one pixel, which fills one line of the cache: a vector that lay on two would take
-/// twice as long to load.
+/// A block of channels of one pixel. It fills one cache line: a vector that crosses two takes twice as long to load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(64))]
 pub struct Pixel([f32; BLOCK]);
 
 impl Pixel {
-    /// Nothing in any channel.
+    /// Zero in all channels.
     pub const ZERO: Self = Pixel([0.0; BLOCK]);
 }
 
@@ -35,13 +34,12 @@ impl DerefMut for Pixel {
 }
 
 /// The feature maps of a batch: \[batch, blocks of channels, rows, columns, 16\], so that the channels of a
-/// pixel fill vectors and the next pixel is a known number of bytes away.
+/// pixel fill vectors and pixels are a constant number of bytes apart.
 ///
-/// Channels that the last block has too many are 0. Around each map lies a border of zeros that nothing
-/// writes into.
+/// Unused channels of the last block are 0. Each plane has a border of zeros, which nothing writes to.
 #[derive(Clone, Debug, Default)]
-pub struct Map {
-    /// Pictures.
+pub struct FeatureMap {
+    /// Pictures in the batch.
     pub batch: usize,
     /// Channels.
     pub channels: usize,
@@ -49,20 +47,20 @@ pub struct Map {
     pub height: usize,
     /// Columns without the border.
     pub width: usize,
-    /// Width of the border.
+    /// Width of the border in pixels.
     pub border: usize,
     pixels: Vec<Pixel>,
 }
 
-impl Map {
-    /// Maps of zeros.
+impl FeatureMap {
+    /// Feature maps of zeros.
     pub fn new(
         batch: usize,
         channels: usize,
         (height, width): (usize, usize),
         border: usize,
     ) -> Self {
-        let mut map = Map {
+        let mut map = FeatureMap {
             batch,
             channels,
             height,
@@ -74,7 +72,7 @@ impl Map {
         map
     }
 
-    /// The numbers \[batch, channels, height, width\] as maps.
+    /// Fills the maps with numbers \[batch, channels, height, width\].
     pub fn write(&mut self, numbers: &[f32]) {
         let (channels, blocks, border) = (self.channels, self.blocks(), self.border);
         let (height, width) = (self.height, self.width);
@@ -90,7 +88,7 @@ impl Map {
         });
     }
 
-    /// The numbers \[batch, channels, height, width\] of maps.
+    /// The numbers of the maps, \[batch, channels, height, width\].
     pub fn read(&self) -> Vec<f32> {
         let mut numbers = Vec::with_capacity(self.batch * self.channels * self.height * self.width);
         for picture in 0..self.batch {
@@ -110,30 +108,30 @@ impl Map {
         self.channels.div_ceil(BLOCK)
     }
 
-    /// Columns with the border.
+    /// Pixels from one row to the next: the columns with the border.
     pub fn stride(&self) -> usize {
         self.width + 2 * self.border
     }
 
-    /// Pixels of a block of channels with the border.
+    /// Pixels of a plane, which is one block of channels of one picture, with the border.
     pub fn plane(&self) -> usize {
         (self.height + 2 * self.border) * self.stride()
     }
 
-    /// A block of channels of a picture, with the border.
+    /// The plane of a block of channels of a picture, \[rows, columns\] with the border.
     pub fn block(&self, picture: usize, block: usize) -> &[Pixel] {
         let plane = self.plane();
         &self.pixels[(picture * self.blocks() + block) * plane..][..plane]
     }
 
-    /// All blocks of channels, with the border, picture after picture.
+    /// All planes \[rows, columns\] with the border: the blocks of channels, picture after picture.
     pub fn planes_mut(&mut self) -> impl Iterator<Item = &mut [Pixel]> {
         let plane = self.plane();
         self.pixels.chunks_exact_mut(plane)
     }
 
-    /// Bands of so many rows for threads, each with the block of channels, counted over all pictures, and the
-    /// number of the band in it. Above and below the border is left out.
+    /// Bands of so many `rows` for threads, each with the number of its plane, counted over all pictures, and its own
+    /// number in the plane. A band is \[rows, stride\]: it has the border on the left and right, not above and below.
     pub fn par_bands_mut(
         &mut self,
         rows: usize,
@@ -153,11 +151,11 @@ impl Map {
         &mut self.pixels
     }
 
-    /// Makes every pixel zero.
+    /// Sets all pixels to zero.
     pub fn clear(&mut self) {
-        let part = self.stride().max(1);
+        let stride = self.stride().max(1);
         self.pixels
-            .par_chunks_mut(part)
+            .par_chunks_mut(stride)
             .for_each(|row| row.fill(Pixel::ZERO));
     }
 }
@@ -167,8 +165,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_come_back() {
-        let mut map = Map::new(2, 18, (3, 5), 2);
+    fn numbers_survive_a_round_trip() {
+        let mut map = FeatureMap::new(2, 18, (3, 5), 2);
         let numbers: Vec<f32> = (1..=2 * 18 * 15).map(|x| x as f32).collect();
         map.write(&numbers);
         assert_eq!(map.read(), numbers);

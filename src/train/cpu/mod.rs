@@ -1,18 +1,18 @@
-//! The network on a CPU: forward pass, loss and backward pass, in an order of memory made for vectors.
+//! The network on a CPU: forward pass, loss and backward pass, in a memory layout made for vectors.
 //!
-//! burn computes the same, layer by layer, on any device; on a CPU it takes several times as long. What
-//! makes the difference: sums of many pixels and channels stay in registers ([`sums`], [`weight_gradients`]); the
-//! maps lie so that nothing is unfolded, cropped or joined before it is read ([`feature_map`]); bias, ReLU and the
-//! way back through it are part of the convolutions; and all maps are kept from step to step ([`workspace`]).
+//! burn computes the same, layer by layer, on any device, but on a CPU it takes several times as long. This is faster
+//! because sums of many pixels and channels stay in registers ([`convolve_rows`], [`weight_gradients`]); the layout
+//! needs no unfolding, cropping or concatenation ([`feature_map`]); bias, ReLU and its gradient are part of the
+//! convolutions; and all feature maps are kept from step to step ([`workspace`]).
 
 mod convolve;
+mod convolve_rows;
 mod feature_map;
 mod loss;
 pub mod optimizer;
 mod pack;
 mod pass;
 mod pool;
-mod sums;
 mod vectors;
 mod weight_gradients;
 mod workspace;
@@ -22,78 +22,78 @@ use rand::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 pub use feature_map::BLOCK;
-use feature_map::Map;
+use feature_map::FeatureMap;
 use pack::Packed;
-use pass::{Backward, Forward, Of};
-use workspace::{Borders, Maps, Shape};
+use pass::{Backward, Forward, GradientTarget};
+use workspace::{Borders, Shape, Workspace};
 
 use crate::onnx::export::Parameters;
 use crate::unet::{Layer, UNet};
 
-/// What the network is shown.
+/// The network's input.
 #[derive(Clone, Copy, Debug)]
-pub struct Pictures<'a> {
+pub struct InputBatch<'a> {
     /// \[batch, channels, height, width\]
     pub numbers: &'a [f32],
-    /// How many.
+    /// Number of pictures.
     pub batch: usize,
-    /// Rows and columns, legal for the network.
+    /// Height and width of the pictures, legal for the network.
     pub size: (usize, usize),
 }
 
-/// What it should answer: for each pixel of the result, \[batch, height, width\],
+/// The targets of the loss, \[batch, height, width\] of the output.
 #[derive(Clone, Copy, Debug)]
-pub struct Answers<'a> {
-    /// the true class,
+pub struct Targets<'a> {
+    /// The true class of each pixel.
     pub classes: &'a [u8],
-    /// and its weight in the loss.
+    /// The weight of each pixel in the loss.
     pub weights: &'a [f32],
 }
 
-/// Which values learning leaves out at the end of the contracting path.
+/// Dropout at the end of the contracting path.
 #[derive(Clone, Debug)]
 pub struct Dropout {
-    /// Their share.
+    /// Share of values that are dropped.
     pub share: f64,
-    /// Where they are drawn from.
+    /// Draws them.
     pub rng: StdRng,
 }
 
-/// Computes a network. It keeps its maps, so that the next pictures of the same size need no memory.
+/// Computes a network. It keeps its feature maps, so that more pictures of the same size need no allocations.
 #[derive(Debug)]
 pub struct Engine {
     unet: UNet,
     layers: Vec<Layer>,
-    maps: Maps,
-    gradients: Maps,
+    maps: Workspace,
+    gradients: Workspace,
     packed: Packed,
 }
 
 impl Engine {
-    /// For networks of shape `unet`.
+    /// An engine for networks of shape `unet`.
     pub fn new(unet: UNet) -> Self {
         Engine {
             unet,
             layers: unet.layers(),
-            maps: Maps::default(),
-            gradients: Maps::default(),
+            maps: Workspace::default(),
+            gradients: Workspace::default(),
             packed: Vec::new(),
         }
     }
 
     /// The scores \[batch, classes, height - 2 margin, width - 2 margin\] before softmax, of a network with
     /// these `values`, one for each of [`UNet::layers`].
-    pub fn scores(&mut self, values: &[Parameters], pictures: Pictures) -> Vec<f32> {
+    pub fn scores(&mut self, values: &[Parameters], pictures: InputBatch) -> Vec<f32> {
         self.forward(values, pictures, None);
         self.maps.scores.read()
     }
 
-    /// The loss, and the gradients of each layer's values.
-    pub fn learn(
+    /// The loss, and the gradients of each layer's `values`.
+    pub fn loss_and_gradients(
         &mut self,
         values: &[Parameters],
-        pictures: Pictures,
-        answers: Answers,
+        pictures: InputBatch,
+        targets: Targets,
         dropout: Dropout,
     ) -> (f32, Vec<Parameters>) {
         let scale = (1.0 / (1.0 - dropout.share)) as f32;
@@ -102,22 +102,27 @@ impl Engine {
             unet: self.unet,
             batch: pictures.batch,
             size: pictures.size,
-            // What a convolution reads on its way back.
+            // The backward pass of a convolution reads the gradient of its output with a border.
             borders: Borders {
-                made: 2 - padding(&self.unet),
-                read: 0,
+                output: 2 - padding(&self.unet),
+                input: 0,
             },
         });
         let loss = loss::loss(
             &self.maps.scores,
-            answers.classes,
-            answers.weights,
+            targets.classes,
+            targets.weights,
             &mut self.gradients.scores,
         );
         (loss, self.backward(values, scale))
     }
 
-    fn forward(&mut self, values: &[Parameters], pictures: Pictures, mut dropout: Option<Dropout>) {
+    fn forward(
+        &mut self,
+        values: &[Parameters],
+        pictures: InputBatch,
+        mut dropout: Option<Dropout>,
+    ) {
         let unet = self.unet;
         let border = padding(&unet);
         self.maps.fit(Shape {
@@ -125,8 +130,8 @@ impl Engine {
             batch: pictures.batch,
             size: pictures.size,
             borders: Borders {
-                made: border,
-                read: border,
+                output: border,
+                input: border,
             },
         });
         let mut pass = Forward {
@@ -165,12 +170,12 @@ impl Engine {
         pass.classify(&maps.up[0].second, &mut maps.scores);
     }
 
-    /// The gradients of the layers' values, from those of the scores. What learning has not dropped at the
-    /// end of the contracting path counts `kept` times.
-    fn backward(&mut self, values: &[Parameters], kept: f32) -> Vec<Parameters> {
+    /// The gradients of the layers' `values`, from those of the scores. Dropout has multiplied the values that it kept
+    /// by `scale`.
+    fn backward(&mut self, values: &[Parameters], scale: f32) -> Vec<Parameters> {
         let unet = self.unet;
-        let kept = move |level| if level + 1 >= unet.depth { kept } else { 1.0 };
-        let mut back = Back {
+        let dropout_scale = move |level| if level + 1 >= unet.depth { scale } else { 1.0 };
+        let mut backward = BackwardPass {
             unet,
             maps: &self.maps,
             gradients: &mut self.gradients,
@@ -180,49 +185,49 @@ impl Engine {
                 packed: &mut self.packed,
                 found: Vec::with_capacity(values.len()),
             },
-            kept,
+            dropout_scale,
         };
-        back.through_expanding_path();
-        back.through_contracting_path();
-        back.pass.gradients()
+        backward.through_expanding_path();
+        backward.through_contracting_path();
+        backward.pass.gradients()
     }
 }
 
-/// The way back through the two paths of the network.
-struct Back<'a, F> {
+/// The backward pass through the two paths of the network.
+struct BackwardPass<'a, F> {
     unet: UNet,
-    maps: &'a Maps,
-    gradients: &'a mut Maps,
+    maps: &'a Workspace,
+    gradients: &'a mut Workspace,
     pass: Backward<'a>,
-    /// How often what has not been dropped at a level counts.
-    kept: F,
+    /// The factor by which dropout has multiplied the second convolution's output at a level of the contracting path.
+    dropout_scale: F,
 }
 
-impl<F: Fn(usize) -> f32> Back<'_, F> {
+impl<F: Fn(usize) -> f32> BackwardPass<'_, F> {
     fn through_expanding_path(&mut self) {
-        let Back {
+        let BackwardPass {
             unet,
             maps,
             gradients,
             pass,
-            kept,
+            dropout_scale,
         } = self;
-        let of_top = Of::rectified(&mut gradients.up[0].second, 1.0);
+        let of_top = GradientTarget::before_relu(&mut gradients.up[0].second, 1.0);
         pass.classify(&maps.up[0].second, &gradients.scores, of_top);
         for level in 0..unet.depth {
             let here = &maps.up[level];
             let (of_here, of_below) = gradients.up.split_at_mut(level + 1);
             let of_here = &mut of_here[level];
-            let of_first = Of::rectified(&mut of_here.first, 1.0);
+            let of_first = GradientTarget::before_relu(&mut of_here.first, 1.0);
             pass.convolve([(&here.first, 0, Some(of_first))], &of_here.second);
             let skipped = &maps.down[level].second;
             let of_skipped = &mut gradients.down[level].second;
-            // What was cropped has no gradient from here.
+            // The cropped pixels have no gradient from here.
             if unet.crop(level) > 0 {
                 of_skipped.clear();
             }
-            let of_skipped = Of::rectified(of_skipped, kept(level));
-            let of_up = Of::plain(&mut of_here.up);
+            let of_skipped = GradientTarget::before_relu(of_skipped, dropout_scale(level));
+            let of_up = GradientTarget::plain(&mut of_here.up);
             pass.convolve(
                 [
                     (skipped, unet.crop(level), Some(of_skipped)),
@@ -230,27 +235,26 @@ impl<F: Fn(usize) -> f32> Back<'_, F> {
                 ],
                 &of_here.first,
             );
-            let (below, of_below) = match of_below.first_mut() {
-                Some(of_below) => (
-                    &maps.up[level + 1].second,
-                    Of::rectified(&mut of_below.second, 1.0),
-                ),
+            let (below, of_below, scale) = match of_below.first_mut() {
+                Some(of_below) => (&maps.up[level + 1].second, &mut of_below.second, 1.0),
                 None => (
                     &maps.down[unet.depth].second,
-                    Of::rectified(&mut gradients.down[unet.depth].second, kept(unet.depth)),
+                    &mut gradients.down[unet.depth].second,
+                    dropout_scale(unet.depth),
                 ),
             };
+            let of_below = GradientTarget::before_relu(of_below, scale);
             pass.up_convolve(below, &of_here.up, &mut of_here.phases, of_below);
         }
     }
 
     fn through_contracting_path(&mut self) {
-        let Back {
+        let BackwardPass {
             unet,
             maps,
             gradients,
             pass,
-            kept,
+            dropout_scale,
         } = self;
         for level in (0..=unet.depth).rev() {
             let here = &maps.down[level];
@@ -258,16 +262,16 @@ impl<F: Fn(usize) -> f32> Back<'_, F> {
             let of_here = &mut of_here[0];
             if level < unet.depth {
                 let (pooled, of_second) = (&of_here.pooled, &mut of_here.second);
-                pool::max_pool_gradient(&here.second, pooled, kept(level), of_second);
+                pool::max_pool_gradient(&here.second, pooled, dropout_scale(level), of_second);
             }
-            let of_first = Of::rectified(&mut of_here.first, 1.0);
+            let of_first = GradientTarget::before_relu(&mut of_here.first, 1.0);
             pass.convolve([(&here.first, 0, Some(of_first))], &of_here.second);
-            // Nothing learns from the gradient of the picture.
+            // The gradient of the picture is not needed.
             let above = match of_above.last_mut() {
                 Some(of_above) => (
                     &maps.down[level - 1].pooled,
                     0,
-                    Some(Of::plain(&mut of_above.pooled)),
+                    Some(GradientTarget::plain(&mut of_above.pooled)),
                 ),
                 None => (&maps.image, 0, None),
             };
@@ -276,28 +280,29 @@ impl<F: Fn(usize) -> f32> Back<'_, F> {
     }
 }
 
-/// Pixels that a 3x3 convolution reads beyond the border.
+/// Pixels that a 3x3 convolution reads beyond the edge.
 fn padding(unet: &UNet) -> usize {
     usize::from(unet.padded)
 }
 
 impl Dropout {
-    /// Drops values, and enlarges the others so that sums are the same in the mean.
-    fn apply(&mut self, map: &mut Map) {
+    /// Drops values, and scales the others up so that the mean stays the same.
+    fn apply(&mut self, map: &mut FeatureMap) {
         if self.share == 0.0 {
             return;
         }
-        let kept = (1.0 / (1.0 - self.share)) as f32;
+        let scale = (1.0 / (1.0 - self.share)) as f32;
         let plane = map.plane();
         let planes = map.pixels_mut().chunks_exact_mut(plane);
         let planes: Vec<_> = planes.map(|plane| (self.rng.random(), plane)).collect();
-        // Each draws numbers of its own, whatever thread it is on.
+        // Each plane has its own random numbers, whatever thread it is on.
         planes.into_par_iter().for_each(|(seed, plane)| {
             let mut rng = StdRng::seed_from_u64(seed);
             for value in plane.iter_mut().flat_map(|pixel| pixel.iter_mut()) {
-                *value *= match rng.random_bool(self.share) {
-                    true => 0.0,
-                    false => kept,
+                *value *= if rng.random_bool(self.share) {
+                    0.0
+                } else {
+                    scale
                 };
             }
         });

@@ -1,4 +1,4 @@
-//! What changes the weights: the rules of burn's optimizers, in one pass over the numbers and in place.
+//! Optimizers: the update rules of burn's, in one pass over the values and in place.
 
 use std::io::{self, Read};
 
@@ -6,114 +6,112 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::onnx::export::Parameters;
-use crate::train::muon::{self, orthogonal};
+use crate::train::muon::{self, orthogonalized};
 use crate::unet::Layer;
 
-/// How a gradient changes a number.
+/// How a gradient changes a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rule {
-    /// [Muon](muon) for weights between the first layer and the last; [`Rule::Adamw`] for those two, which
-    /// see pixels and make scores, and for biases.
+pub enum UpdateRule {
+    /// [Muon](muon) for the weights of inner layers; [`UpdateRule::Adamw`] for the first and the last layer, which read
+    /// pixels and write scores, and for biases.
     Muon {
-        /// Decay of the weights, in units of the learning rate.
+        /// Weight decay, in units of the learning rate.
         decay: f32,
     },
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
     Adamw {
-        /// Decay of the weights, in units of the learning rate.
+        /// Weight decay, in units of the learning rate.
         decay: f32,
     },
     /// Stochastic gradient descent, as in the paper.
     Sgd {
-        /// Share of the last change that is repeated.
+        /// Momentum coefficient.
         momentum: f32,
-        /// Decay of the weights, in units of the learning rate.
+        /// Weight decay, in units of the learning rate.
         decay: f32,
     },
 }
 
-/// Averages of gradients are kept to these shares from step to step by [`Rule::Adamw`]: of the gradients and
-/// of their squares.
-const KEPT: [f32; 2] = [0.9, 0.999];
-/// Keeps [`Rule::Adamw`] from dividing by zero.
+/// beta_1 and beta_2 of [`UpdateRule::Adamw`]: the decay of the running means of gradients and of their squares.
+const BETAS: [f32; 2] = [0.9, 0.999];
+/// Prevents division by zero in [`UpdateRule::Adamw`].
 pub const EPSILON: f32 = 1e-8;
 
-/// Changes the numbers of layers by their gradients.
+/// Updates the values of layers by their gradients.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
-    rule: Rule,
+    rule: UpdateRule,
     steps: u64,
-    /// Rows of each layer's weights as a matrix; `None` where they are changed number by number.
+    /// Rows of each layer's weights as a matrix for Muon; `None` if they are updated element by element.
     rows: Vec<Option<usize>>,
-    /// What is remembered of each layer's gradients: two numbers for each weight and bias, or one.
-    memory: Vec<[Parameters; 2]>,
+    /// The first and second moments of each layer's gradients; those that a rule does not need are empty.
+    moments: Vec<[Parameters; 2]>,
 }
 
 impl Optimizer {
-    /// For `layers` with these values.
-    pub fn new(rule: Rule, layers: &[Layer], values: &[Parameters]) -> Self {
+    /// An optimizer for `layers` with these values.
+    pub fn new(rule: UpdateRule, layers: &[Layer], values: &[Parameters]) -> Self {
         let inner = 1..layers.len().saturating_sub(1);
         let rows = layers.iter().enumerate().map(|(at, layer)| {
-            let is_turned = matches!(rule, Rule::Muon { .. }) && inner.contains(&at);
-            is_turned.then(|| layer.shape()[0])
+            let uses_muon = matches!(rule, UpdateRule::Muon { .. }) && inner.contains(&at);
+            uses_muon.then(|| layer.shape()[0])
         });
         let rows: Vec<_> = rows.collect();
-        let none =
-            |values: &[f32], is_kept: bool| vec![0.0; if is_kept { values.len() } else { 0 }];
-        let squares = !matches!(rule, Rule::Sgd { .. });
-        let memory = |(values, rows): (&Parameters, &Option<usize>)| {
+        let zeros = |values: &[f32], needed: bool| vec![0.0; if needed { values.len() } else { 0 }];
+        let squares = !matches!(rule, UpdateRule::Sgd { .. });
+        let moments = |(values, rows): (&Parameters, &Option<usize>)| {
             [(true, true), (squares && rows.is_none(), squares)].map(|(weight, bias)| Parameters {
-                weight: none(&values.weight, weight),
-                bias: none(&values.bias, bias),
+                weight: zeros(&values.weight, weight),
+                bias: zeros(&values.bias, bias),
             })
         };
         Optimizer {
             rule,
             steps: 0,
-            memory: values.iter().zip(&rows).map(memory).collect(),
+            moments: values.iter().zip(&rows).map(moments).collect(),
             rows,
         }
     }
 
-    /// Makes a step.
+    /// Makes a step with this learning `rate`.
     pub fn step(&mut self, rate: f64, values: &mut [Parameters], gradients: &[Parameters]) {
         self.steps += 1;
-        let step = Step {
+        let update = Update {
             rule: self.rule,
             rate: rate as f32,
             steps: self.steps as f64,
         };
-        let layers = values.par_iter_mut().zip(gradients).zip(&mut self.memory);
+        let layers = values.par_iter_mut().zip(gradients).zip(&mut self.moments);
         let layers = layers.zip(&self.rows);
         layers.for_each(|(((values, gradients), [first, second]), rows)| {
             let (weight, gradient) = (&mut values.weight, &gradients.weight);
             match *rows {
-                Some(rows) => step.turn(weight, gradient, &mut first.weight, rows),
-                None => step.change(weight, gradient, [&mut first.weight, &mut second.weight]),
+                Some(rows) => update.matrix(weight, gradient, &mut first.weight, rows),
+                None => update.elements(weight, gradient, [&mut first.weight, &mut second.weight]),
             }
-            let memory = [&mut first.bias[..], &mut second.bias];
-            step.change(&mut values.bias, &gradients.bias, memory);
+            let moments = [&mut first.bias[..], &mut second.bias];
+            update.elements(&mut values.bias, &gradients.bias, moments);
         });
     }
 
-    /// What it remembers.
-    pub fn bytes(&self) -> Vec<u8> {
+    /// Its state, for [`restore_state`](Self::restore_state): the number of steps and the moments.
+    pub fn state_bytes(&self) -> Vec<u8> {
         let mut bytes = self.steps.to_le_bytes().to_vec();
-        for numbers in self.memory.iter().flatten() {
-            for number in numbers.weight.iter().chain(&numbers.bias) {
+        for moments in self.moments.iter().flatten() {
+            for number in moments.weight.iter().chain(&moments.bias) {
                 bytes.extend(number.to_le_bytes());
             }
         }
         bytes
     }
 
-    /// Takes over what another one of the same form remembered; fails if it was none.
-    pub fn remember(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Restores the state of another optimizer for the same layers and rule; fails if `bytes` don't match.
+    pub fn restore_state(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let mut steps = [0; 8];
         bytes.read_exact(&mut steps)?;
         self.steps = u64::from_le_bytes(steps);
-        for numbers in self.memory.iter_mut().flatten() {
-            for number in numbers.weight.iter_mut().chain(&mut numbers.bias) {
+        for moments in self.moments.iter_mut().flatten() {
+            for number in moments.weight.iter_mut().chain(&mut moments.bias) {
                 let mut four = [0; 4];
                 bytes.read_exact(&mut four)?;
                 *number = f32::from_le_bytes(four);
@@ -126,61 +124,64 @@ impl Optimizer {
     }
 }
 
-/// One step.
+/// The update of one step.
 #[derive(Clone, Copy)]
-struct Step {
-    rule: Rule,
+struct Update {
+    rule: UpdateRule,
     rate: f32,
     steps: f64,
 }
 
-impl Step {
-    /// Numbers of a layer that one thread changes at a time.
-    const TOGETHER: usize = 1 << 16;
+impl Update {
+    /// Values of a layer that one task updates.
+    const VALUES_PER_TASK: usize = 1 << 16;
 
-    /// Changes the weights of a layer by Muon, as a matrix of so many rows.
-    fn turn(self, values: &mut [f32], gradients: &[f32], momentum: &mut [f32], rows: usize) {
+    /// Updates the weights of a layer by Muon, as a matrix of so many `rows`.
+    fn matrix(self, values: &mut [f32], gradients: &[f32], momentum: &mut [f32], rows: usize) {
         let numbers = momentum.iter_mut().zip(gradients);
-        // What the momentum will be after another such gradient (Nesterov).
+        // The momentum after another such gradient (Nesterov).
         let ahead = numbers.map(|(momentum, gradient)| {
             *momentum = muon::MOMENTUM * *momentum + gradient;
             muon::MOMENTUM * *momentum + gradient
         });
-        let turned = orthogonal(ahead.collect(), rows);
-        let length = self.rate * muon::length(rows, values.len() / rows);
+        let direction = orthogonalized(ahead.collect(), rows);
+        let scale = self.rate * muon::step_scale(rows, values.len() / rows);
         let kept = 1.0 - self.rate * self.decay();
-        for (value, turned) in values.iter_mut().zip(turned) {
-            *value = *value * kept - length * turned;
+        for (value, direction) in values.iter_mut().zip(direction) {
+            *value = *value * kept - scale * direction;
         }
     }
 
     fn decay(self) -> f32 {
         match self.rule {
-            Rule::Muon { decay } | Rule::Adamw { decay } | Rule::Sgd { decay, .. } => decay,
+            UpdateRule::Muon { decay }
+            | UpdateRule::Adamw { decay }
+            | UpdateRule::Sgd { decay, .. } => decay,
         }
     }
 
-    fn change(self, values: &mut [f32], gradients: &[f32], [first, second]: [&mut [f32]; 2]) {
+    /// Updates values of a layer element by element, with their first and second moments.
+    fn elements(self, values: &mut [f32], gradients: &[f32], [first, second]: [&mut [f32]; 2]) {
         let arch = Arch::new();
-        let together = Self::TOGETHER;
+        let size = Self::VALUES_PER_TASK;
         let parts = values
-            .par_chunks_mut(together)
-            .zip(gradients.par_chunks(together))
-            .zip(first.par_chunks_mut(together));
+            .par_chunks_mut(size)
+            .zip(gradients.par_chunks(size))
+            .zip(first.par_chunks_mut(size));
         match self.rule {
-            Rule::Muon { decay } | Rule::Adamw { decay } => {
+            UpdateRule::Muon { decay } | UpdateRule::Adamw { decay } => {
                 let corrections =
-                    KEPT.map(|kept| 1.0 / (1.0 - f64::from(kept).powf(self.steps)) as f32);
+                    BETAS.map(|beta| 1.0 / (1.0 - f64::from(beta).powf(self.steps)) as f32);
                 let kept = 1.0 - self.rate * decay;
-                let parts = parts.zip(second.par_chunks_mut(together));
+                let parts = parts.zip(second.par_chunks_mut(size));
                 parts.for_each(|(((values, gradients), first), second)| {
                     arch.dispatch(|| {
-                        let memory = first.iter_mut().zip(second);
+                        let moments = first.iter_mut().zip(second);
                         for ((value, gradient), (first, second)) in
-                            values.iter_mut().zip(gradients).zip(memory)
+                            values.iter_mut().zip(gradients).zip(moments)
                         {
-                            *first = KEPT[0] * *first + (1.0 - KEPT[0]) * gradient;
-                            *second = KEPT[1] * *second + (1.0 - KEPT[1]) * gradient * gradient;
+                            *first = BETAS[0] * *first + (1.0 - BETAS[0]) * gradient;
+                            *second = BETAS[1] * *second + (1.0 - BETAS[1]) * gradient * gradient;
                             let deviation = (*second * corrections[1]).sqrt() + EPSILON;
                             let change = *first * corrections[0] / deviation;
                             *value = *value * kept - self.rate * change;
@@ -188,15 +189,17 @@ impl Step {
                     });
                 });
             }
-            Rule::Sgd { momentum, decay } => parts.for_each(|((values, gradients), velocity)| {
-                arch.dispatch(|| {
-                    let numbers = values.iter_mut().zip(gradients).zip(velocity);
-                    for ((value, gradient), velocity) in numbers {
-                        *velocity = momentum * *velocity + gradient + decay * *value;
-                        *value -= self.rate * *velocity;
-                    }
+            UpdateRule::Sgd { momentum, decay } => {
+                parts.for_each(|((values, gradients), velocity)| {
+                    arch.dispatch(|| {
+                        let numbers = values.iter_mut().zip(gradients).zip(velocity);
+                        for ((value, gradient), velocity) in numbers {
+                            *velocity = momentum * *velocity + gradient + decay * *value;
+                            *value -= self.rate * *velocity;
+                        }
+                    });
                 });
-            }),
+            }
         }
     }
 }
@@ -212,8 +215,8 @@ mod tests {
     use rand::{Rng, SeedableRng};
 
     use super::*;
-    use crate::train::muon::OfConvolutions;
-    use crate::unet::Kind;
+    use crate::train::muon::ConvolutionMuon;
+    use crate::unet::LayerKind;
 
     /// Numbers after three steps by burn's optimizer.
     fn of_burn(
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_change_as_by_burns_optimizers() {
+    fn values_change_as_by_burns_optimizers() {
         let start = [1.0, -2.0, 0.5];
         let gradients = [[0.1, -3.0, 0.0], [0.2, 1.0, 1e-3], [-0.5, 0.1, 0.2]];
         let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
@@ -247,15 +250,15 @@ mod tests {
             .init();
         for (rule, optimizer) in [
             (
-                Rule::Sgd {
+                UpdateRule::Sgd {
                     momentum: 0.9,
                     decay: 0.3,
                 },
                 sgd,
             ),
-            (Rule::Adamw { decay: 0.3 }, adamw.clone()),
-            // A layer that is the last one is no layer between.
-            (Rule::Muon { decay: 0.3 }, adamw),
+            (UpdateRule::Adamw { decay: 0.3 }, adamw.clone()),
+            // The last layer is no inner one.
+            (UpdateRule::Muon { decay: 0.3 }, adamw),
         ] {
             let expected = of_burn(optimizer, start, gradients);
             let mut values = vec![Parameters {
@@ -264,18 +267,18 @@ mod tests {
             }];
             let layers = [Layer {
                 name: "last".into(),
-                kind: Kind::Last,
+                kind: LayerKind::Last,
                 inputs: 3,
                 outputs: 1,
             }];
             let mut optimizer = Optimizer::new(rule, &layers, &values);
             for gradient in gradients {
-                // What is written down and read back goes on alike.
-                let bytes = optimizer.bytes();
+                // A restored optimizer continues in the same way.
+                let bytes = optimizer.state_bytes();
                 optimizer = Optimizer::new(rule, &layers, &values);
-                optimizer.remember(&bytes).unwrap();
-                assert!(optimizer.remember(&bytes[1..]).is_err());
-                optimizer.remember(&bytes).unwrap();
+                optimizer.restore_state(&bytes).unwrap();
+                assert!(optimizer.restore_state(&bytes[1..]).is_err());
+                optimizer.restore_state(&bytes).unwrap();
                 let gradient = Parameters {
                     weight: gradient.to_vec(),
                     bias: Vec::new(),
@@ -291,18 +294,18 @@ mod tests {
         }
     }
 
-    /// A convolution between the first layer and the last: of two channels to four.
+    /// An inner layer: a convolution of two channels to four.
     #[test]
     fn matrices_change_as_by_burns_muon() {
         const SHAPE: [usize; 4] = [4, 2, 3, 3];
-        const RULE: Rule = Rule::Muon { decay: 0.3 };
+        const RULE: UpdateRule = UpdateRule::Muon { decay: 0.3 };
         let rng = &mut StdRng::seed_from_u64(6);
         let mut random = || -> Vec<f32> {
             let count: usize = SHAPE.iter().product();
             (0..count).map(|_| rng.random_range(-1.0..1.0)).collect()
         };
         let start = random();
-        // Much alike, as those of a network are, so that what is remembered of them counts.
+        // Similar, as those of a network are, so that momentum has an effect.
         let common = random();
         let gradients: Vec<Vec<f32>> = (0..3)
             .map(|_| common.iter().zip(random()).map(|(a, b)| a + b).collect())
@@ -312,7 +315,7 @@ mod tests {
         let tensor = |numbers: &[f32]| {
             Tensor::<4>::from_data(TensorData::new(numbers.to_vec(), SHAPE), &device)
         };
-        let burn = OfConvolutions::new(0.3);
+        let burn = ConvolutionMuon::new(0.3);
         let (mut expected, mut state) = (tensor(&start), None);
         for gradient in &gradients {
             (expected, state) = burn.step(0.1, expected, tensor(gradient), state);
@@ -325,7 +328,12 @@ mod tests {
             inputs: SHAPE[1],
             outputs: SHAPE[0],
         };
-        let layers = [Kind::Convolution, Kind::Convolution, Kind::Last].map(layer);
+        let layers = [
+            LayerKind::Convolution,
+            LayerKind::Convolution,
+            LayerKind::Last,
+        ]
+        .map(layer);
         let in_the_middle = |weight: &[f32]| {
             let parameters = |weight| Parameters {
                 weight,
@@ -336,10 +344,10 @@ mod tests {
         let mut values = in_the_middle(&start);
         let mut optimizer = Optimizer::new(RULE, &layers, &values);
         for gradient in &gradients {
-            // What is written down and read back goes on alike.
-            let bytes = optimizer.bytes();
+            // A restored optimizer continues in the same way.
+            let bytes = optimizer.state_bytes();
             optimizer = Optimizer::new(RULE, &layers, &values);
-            optimizer.remember(&bytes).unwrap();
+            optimizer.restore_state(&bytes).unwrap();
             optimizer.step(0.1, &mut values, &in_the_middle(gradient));
         }
         for (found, expected) in values[1].weight.iter().zip(&expected) {

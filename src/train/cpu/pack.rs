@@ -1,77 +1,77 @@
-//! Weights in the order in which the arithmetic reads them.
+//! Weights in the order in which convolutions read them.
 
 use rayon::prelude::*;
 
 use super::feature_map::{BLOCK, Pixel};
-use crate::unet::Kind;
+use crate::unet::LayerKind;
 
-/// The weights of a layer as those of a convolution.
+/// The shape of a layer's weights, as those of a convolution.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    kind: Kind,
-    /// Channels of the result.
+    kind: LayerKind,
+    /// Channels of the layer's output.
     channels: usize,
-    /// Channels of each source that is read.
+    /// Channels of each source.
     inputs: Vec<usize>,
-    /// Channels of all of them.
-    all: usize,
+    /// Channels of all sources.
+    all_inputs: usize,
 }
 
-/// Room for packed weights: \[blocks of outputs, blocks of inputs, side x side, 16 inputs, 16 outputs\].
+/// Packed weights: \[output blocks, input blocks, side x side, 16 inputs, 16 outputs\].
 pub type Packed = Vec<Pixel>;
 
 impl Kernel {
-    /// Of a layer with so many channels in its result and in each source.
-    pub fn new(kind: Kind, channels: usize, inputs: impl Into<Vec<usize>>) -> Self {
+    /// The kernel of a layer with so many output channels and so many channels in each source.
+    pub fn new(kind: LayerKind, channels: usize, inputs: impl Into<Vec<usize>>) -> Self {
         let inputs = inputs.into();
         Kernel {
             kind,
             channels,
-            all: inputs.iter().sum(),
+            all_inputs: inputs.iter().sum(),
             inputs,
         }
     }
 
-    /// Weights on each side of the square.
+    /// Rows and columns of the kernel.
     pub fn side(&self) -> usize {
         match self.kind {
-            Kind::Convolution => 3,
-            Kind::UpConvolution | Kind::Last => 1,
+            LayerKind::Convolution => 3,
+            LayerKind::UpConvolution | LayerKind::Last => 1,
         }
     }
 
-    /// Channels that sums are for. An up-convolution is a convolution to four times its channels, one for
-    /// each of the pixels that a pixel becomes, each time from the beginning of a block on.
+    /// Output channels of the convolution. An up-convolution is a convolution to four phases of its channels, one for
+    /// each of the 2x2 pixels that a pixel becomes, each of which starts a block.
     pub fn outputs(&self) -> usize {
         match self.kind {
-            Kind::UpConvolution => 4 * self.channels.next_multiple_of(BLOCK),
-            Kind::Convolution | Kind::Last => self.channels,
+            LayerKind::UpConvolution => 4 * self.channels.next_multiple_of(BLOCK),
+            LayerKind::Convolution | LayerKind::Last => self.channels,
         }
     }
 
-    /// Packs the weights of the layer, with zeros for channels that are not there.
+    /// Packs the layer's weights, in the order of [`LayerKind`], with zeros for channels that don't exist.
     pub fn pack(&self, weights: &[f32], packed: &mut Packed) {
         let taps = self.side() * self.side();
         let size = blocks(&self.inputs).count() * taps * BLOCK;
-        // What is there from before is written over.
+        // Earlier contents are overwritten.
         packed.resize(self.outputs().div_ceil(BLOCK) * size, Pixel::ZERO);
         let of_outputs = packed.par_chunks_exact_mut(size).enumerate();
         of_outputs.for_each(|(block, packed)| {
             let groups = packed.chunks_exact_mut(taps * BLOCK);
             for ((start, channels), packed) in blocks(&self.inputs).zip(groups) {
-                let places = self.places(block * BLOCK, start, channels);
+                let layout = self.layout(block * BLOCK, start, channels);
                 for (at, pixel) in packed.iter_mut().enumerate() {
                     let (tap, input) = (at / BLOCK, at % BLOCK);
-                    let from = places.first + input * places.inputs.step + tap;
-                    *pixel = places.outputs.gather(weights, from, input < channels);
+                    let from = layout.first + input * layout.inputs.step + tap;
+                    *pixel = layout.outputs.gather(weights, from, input < channels);
                 }
             }
         });
     }
 
-    /// Packs them for the way back to the source that has channels from `first` on, so many: what a weight
-    /// took from a pixel, the pixel gets back through it.
-    pub fn pack_turned(
+    /// Packs them for the gradient of the source that has so many `channels` from `first` on: inputs and outputs are
+    /// swapped, and kernels rotated by 180 degrees.
+    pub fn pack_transposed(
         &self,
         weights: &[f32],
         (first, channels): (usize, usize),
@@ -87,74 +87,74 @@ impl Kernel {
             let count = BLOCK.min(channels - start);
             let groups = packed.chunks_exact_mut(taps * BLOCK);
             for (group, packed) in groups.enumerate() {
-                let places = self.places(group * BLOCK, first + start, count);
+                let layout = self.layout(group * BLOCK, first + start, count);
                 for (at, pixel) in packed.iter_mut().enumerate() {
                     let (tap, output) = (taps - 1 - at / BLOCK, at % BLOCK);
-                    let from = places.first + output * places.outputs.step + tap;
-                    let is_there = output < places.outputs.count;
-                    *pixel = places.inputs.gather(weights, from, is_there);
+                    let from = layout.first + output * layout.outputs.step + tap;
+                    let exists = output < layout.outputs.count;
+                    *pixel = layout.inputs.gather(weights, from, exists);
                 }
             }
         });
     }
 
-    /// The weights of the layer that were packed.
+    /// The inverse of [`pack`](Self::pack).
     pub fn unpack(&self, packed: &[Pixel]) -> Vec<f32> {
         let taps = self.side() * self.side();
-        let of_pixel = match self.kind {
-            Kind::UpConvolution => 4,
-            Kind::Convolution | Kind::Last => taps,
+        let per_pair = match self.kind {
+            LayerKind::UpConvolution => 4,
+            LayerKind::Convolution | LayerKind::Last => taps,
         };
-        let mut numbers = vec![0.0; self.channels * self.all * of_pixel];
+        let mut weights = vec![0.0; self.channels * self.all_inputs * per_pair];
         let mut groups = packed.chunks_exact(taps * BLOCK);
         for first in (0..self.outputs()).step_by(BLOCK) {
             for (start, channels) in blocks(&self.inputs) {
                 let packed = groups.next().expect("weights for every block");
-                let places = self.places(first, start, channels);
-                let pairs = (0..places.outputs.count)
+                let layout = self.layout(first, start, channels);
+                let pairs = (0..layout.outputs.count)
                     .flat_map(|output| (0..channels).map(move |input| (output, input)));
                 for (output, input) in pairs {
                     let to =
-                        places.first + output * places.outputs.step + input * places.inputs.step;
+                        layout.first + output * layout.outputs.step + input * layout.inputs.step;
                     for tap in 0..taps {
-                        numbers[to + tap] = packed[tap * BLOCK + input][output];
+                        weights[to + tap] = packed[tap * BLOCK + input][output];
                     }
                 }
             }
         }
-        numbers
+        weights
     }
 
-    /// Where the weights are from a block of outputs, that begins with `output`, to so many inputs, from
-    /// `input` (counted over all sources) on, in the order that [`Kind`] has.
-    fn places(&self, output: usize, input: usize, inputs: usize) -> Places {
+    /// Where the layer's weights are, in the order of [`LayerKind`], for the block of outputs that starts with `output`
+    /// and so many `inputs` from `input` (counted over all sources) on.
+    fn layout(&self, output: usize, input: usize, inputs: usize) -> WeightLayout {
         let taps = self.side() * self.side();
         let (first, steps, channel) = match self.kind {
-            Kind::Convolution | Kind::Last => {
-                let first = (output * self.all + input) * taps;
-                (first, [self.all * taps, taps], output)
+            LayerKind::Convolution | LayerKind::Last => {
+                let first = (output * self.all_inputs + input) * taps;
+                (first, [self.all_inputs * taps, taps], output)
             }
             // A block is within one of the four phases.
-            Kind::UpConvolution => {
+            LayerKind::UpConvolution => {
                 let (phase, channel) = (output / self.phase(), output % self.phase());
                 let first = (input * self.channels + channel) * 4 + phase;
                 (first, [4, self.channels * 4], channel)
             }
         };
-        Places {
+        WeightLayout {
             first,
-            outputs: Channels {
+            outputs: ChannelStride {
                 count: BLOCK.min(self.channels - channel),
                 step: steps[0],
             },
-            inputs: Channels {
+            inputs: ChannelStride {
                 count: inputs,
                 step: steps[1],
             },
         }
     }
 
-    /// The biases for all outputs.
+    /// The layer's biases, repeated for the [outputs](Self::outputs) of all phases.
     pub fn biases(&self, bias: &[f32]) -> Vec<f32> {
         let mut biases = vec![0.0; self.outputs()];
         for phase in biases.chunks_exact_mut(self.phase()) {
@@ -163,8 +163,9 @@ impl Kernel {
         biases
     }
 
-    /// For each channel the sum over all outputs that have its bias.
-    pub fn sums(&self, outputs: &[Pixel]) -> Vec<f32> {
+    /// The gradients of the layer's biases: sums the gradients of the [outputs](Self::outputs), \[output blocks\], over
+    /// phases.
+    pub fn bias_gradients(&self, outputs: &[Pixel]) -> Vec<f32> {
         let mut sums = vec![0.0; self.channels];
         let outputs: Vec<f32> = outputs
             .iter()
@@ -179,38 +180,38 @@ impl Kernel {
         sums
     }
 
-    /// Outputs from one of the pixels that a pixel becomes to the next.
+    /// Outputs from one phase to the next.
     fn phase(&self) -> usize {
         match self.kind {
-            Kind::UpConvolution => self.channels.next_multiple_of(BLOCK),
-            Kind::Convolution | Kind::Last => self.channels,
+            LayerKind::UpConvolution => self.channels.next_multiple_of(BLOCK),
+            LayerKind::Convolution | LayerKind::Last => self.channels,
         }
     }
 }
 
-/// Where weights from a block of outputs to a block of inputs are; those of one square follow each other.
-struct Places {
-    /// Where the first one is.
+/// Where the weights between a block of outputs and a block of inputs are; those of one kernel are contiguous.
+struct WeightLayout {
+    /// Index of the first weight.
     first: usize,
-    outputs: Channels,
-    inputs: Channels,
+    outputs: ChannelStride,
+    inputs: ChannelStride,
 }
 
 /// The channels of a block.
 #[derive(Clone, Copy)]
-struct Channels {
-    /// How many there are.
+struct ChannelStride {
+    /// Number of channels.
     count: usize,
-    /// From the weight of one to that of the next.
+    /// From the weight of one channel to that of the next.
     step: usize,
 }
 
-impl Channels {
-    /// The weights of all channels, from that of the first on; zeros if they are not there.
+impl ChannelStride {
+    /// The weights of all channels, from the `first` one on; zeros if they don't exist.
     #[inline(always)]
-    fn gather(self, weights: &[f32], first: usize, are_there: bool) -> Pixel {
+    fn gather(self, weights: &[f32], first: usize, exist: bool) -> Pixel {
         let mut pixel = Pixel::ZERO;
-        if are_there {
+        if exist {
             let weights = weights[first..].iter().step_by(self.step);
             for (lane, weight) in pixel[..self.count].iter_mut().zip(weights) {
                 *lane = *weight;

@@ -1,17 +1,17 @@
-//! What changes the size of maps: 2x2 max-pooling, and the sorting of pixels that an up-convolution is
-//! beside a convolution.
+//! Operations that change the size of feature maps: 2x2 max-pooling, and the interleaving of pixels in an
+//! up-convolution.
 
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::feature_map::{BLOCK, Map, Pixel};
+use super::feature_map::{BLOCK, FeatureMap, Pixel};
 
-/// The largest of each square of 2x2 pixels.
-pub fn max_pool(from: &Map, to: &mut Map) {
+/// 2x2 max-pooling, from \[batch, channels, 2 height, 2 width\] to \[batch, channels, height, width\].
+pub fn max_pool(from: &FeatureMap, to: &mut FeatureMap) {
     let (blocks, width, border) = (to.blocks(), to.width, to.border);
     let arch = Arch::new();
     to.par_bands_mut(1).for_each(|(plane, row, band)| {
-        let [upper, lower] = lines(from, from.block(plane / blocks, plane % blocks), 2 * row);
+        let [upper, lower] = two_rows(from, from.block(plane / blocks, plane % blocks), 2 * row);
         let squares = upper.chunks_exact(2).zip(lower.chunks_exact(2));
         let target = &mut band[border..][..width];
         arch.dispatch(|| {
@@ -26,14 +26,20 @@ pub fn max_pool(from: &Map, to: &mut Map) {
     });
 }
 
-/// Adds the `gradient` of pooled maps, times `scale`, to that of the maps `from` which they were pooled,
-/// at the first largest pixel of each square, where that is positive.
-pub fn max_pool_gradient(from: &Map, gradient: &Map, scale: f32, of_from: &mut Map) {
+/// The gradient of [`max_pool`] for an input `from` that is the output of ReLU: adds the `gradient` of the pooled maps
+/// \[batch, channels, height, width\], times `scale`, to `of_from`, that of the input \[batch, channels, 2 height, 2
+/// width\], at the first largest pixel of each square if it is positive.
+pub fn max_pool_gradient(
+    from: &FeatureMap,
+    gradient: &FeatureMap,
+    scale: f32,
+    of_from: &mut FeatureMap,
+) {
     let (blocks, stride, border) = (of_from.blocks(), of_from.stride(), of_from.border);
     let arch = Arch::new();
     of_from.par_bands_mut(2).for_each(|(plane, row, band)| {
         let (picture, block) = (plane / blocks, plane % blocks);
-        let [upper, lower] = lines(from, from.block(picture, block), 2 * row);
+        let [upper, lower] = two_rows(from, from.block(picture, block), 2 * row);
         let gradients = gradient.block(picture, block);
         let gradients = &gradients[row * gradient.width..][..gradient.width];
         let (above, below) = band.split_at_mut(stride);
@@ -52,7 +58,8 @@ pub fn max_pool_gradient(from: &Map, gradient: &Map, scale: f32, of_from: &mut M
     });
 }
 
-/// Adds a gradient to that of the first largest of four pixels.
+/// Adds a gradient, times `scale`, to that of the first largest of four pixels, in each channel in which that is
+/// positive; `above` and `below` are the gradients of the upper and the lower two.
 #[inline(always)]
 fn route(
     pixels: [&Pixel; 4],
@@ -82,23 +89,23 @@ fn route(
     }
 }
 
-/// As [`f32::max`], but one instruction; which number it gives of one that is none does not matter here.
+/// As [`f32::max`], but a single instruction; the result for NaN does not matter here.
 #[inline(always)]
 fn larger(one: f32, other: f32) -> f32 {
     if one > other { one } else { other }
 }
 
-/// Two lines of a block from `row` on, without the border.
-fn lines<'a>(map: &Map, plane: &'a [Pixel], row: usize) -> [&'a [Pixel]; 2] {
+/// Two rows of a plane from `row` on, without the border.
+fn two_rows<'a>(map: &FeatureMap, plane: &'a [Pixel], row: usize) -> [&'a [Pixel]; 2] {
     [row, row + 1].map(|row| {
         let start = (row + map.border) * map.stride() + map.border;
         &plane[start..][..map.width]
     })
 }
 
-/// Puts together what an up-convolution has made: `phases` holds, for each of the four pixels that a pixel
-/// becomes, the channels of `to`.
-pub fn interleave(phases: &Map, to: &mut Map) {
+/// Interleaves the pixels of an up-convolution: from `phases` \[batch, 4 phases x channels, height, width\], where each
+/// phase has one of the 2x2 pixels that a pixel becomes and starts a block, to \[batch, channels, 2 height, 2 width\].
+pub fn interleave(phases: &FeatureMap, to: &mut FeatureMap) {
     let (blocks, border, width) = (to.blocks(), to.border, phases.width);
     to.par_bands_mut(1).for_each(|(plane, row, band)| {
         let (picture, block) = (plane / blocks, plane % blocks);
@@ -113,8 +120,8 @@ pub fn interleave(phases: &Map, to: &mut Map) {
     });
 }
 
-/// Takes apart what [`interleave`] puts together.
-pub fn separate(from: &Map, phases: &mut Map) {
+/// The inverse of [`interleave`], with the same shapes.
+pub fn separate(from: &FeatureMap, phases: &mut FeatureMap) {
     let (blocks, border, stride) = (from.blocks(), from.border, from.stride());
     let all = phases.blocks();
     phases.par_bands_mut(1).for_each(|(plane, row, band)| {

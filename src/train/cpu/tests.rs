@@ -1,3 +1,4 @@
+use burn::module::ParamId;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::StdRng;
@@ -32,6 +33,115 @@ fn assert_near(found: &[f32], expected: &[f32], what: &str) {
     }
 }
 
+/// A network, a batch of pictures and targets for it.
+struct Case {
+    unet: UNet,
+    values: Vec<Parameters>,
+    numbers: Vec<f32>,
+    classes: Vec<u8>,
+    weights: Vec<f32>,
+    batch: usize,
+    size: (usize, usize),
+}
+
+/// The results of burn for a [`Case`].
+struct Expected {
+    scores: Vec<f32>,
+    loss: f32,
+    /// Of the weights and the biases of each layer.
+    gradients: Vec<[Vec<f32>; 2]>,
+}
+
+impl Case {
+    /// Pictures of at least `rows` x `columns` pixels, all of which have the weight 1 in the loss.
+    fn new(unet: UNet, batch: usize, (rows, columns): (usize, usize)) -> Self {
+        let rng = &mut StdRng::seed_from_u64(5);
+        let size = unet.geometry().legal(rows, columns).unwrap();
+        let margin = unet.geometry().margin;
+        let pixels = batch * (size.0 - 2 * margin) * (size.1 - 2 * margin);
+        let classes = unet.classes as u8;
+        Case {
+            unet,
+            values: initial(&unet, rng),
+            numbers: random(batch * unet.channels * size.0 * size.1, rng),
+            classes: (0..pixels).map(|_| rng.random_range(0..classes)).collect(),
+            weights: vec![1.0; pixels],
+            batch,
+            size,
+        }
+    }
+
+    /// The same with random biases, and weights of pixels between 0.5 and 2.5.
+    fn with_biases_and_weights(mut self) -> Self {
+        let rng = &mut StdRng::seed_from_u64(3);
+        for parameters in &mut self.values {
+            parameters.bias = random(parameters.bias.len(), rng);
+        }
+        let weights = random(self.weights.len(), rng);
+        self.weights = weights.iter().map(|x| x + 1.5).collect();
+        self
+    }
+
+    fn pictures(&self) -> InputBatch<'_> {
+        InputBatch {
+            numbers: &self.numbers,
+            batch: self.batch,
+            size: self.size,
+        }
+    }
+
+    /// Loss and gradients, where a share of values is dropped, always the same ones.
+    fn learn(&self, values: &[Parameters], share: f64) -> (f32, Vec<Parameters>) {
+        let targets = Targets {
+            classes: &self.classes,
+            weights: &self.weights,
+        };
+        let rng = StdRng::seed_from_u64(9);
+        let dropout = Dropout { share, rng };
+        Engine::new(self.unet).loss_and_gradients(values, self.pictures(), targets, dropout)
+    }
+
+    fn by_burn(&self) -> Expected {
+        let device = Device::flex().autodiff();
+        let network = Network::new(self.unet, &self.values, 0.0, &device);
+        let (height, width) = self.size;
+        let shape = [self.batch, self.unet.channels, height, width];
+        let data = TensorData::new(self.numbers.clone(), shape);
+        let scores = network.forward(Tensor::from_data(data, &device));
+        let targets = TensorData::new(self.planes_of_weights(), scores.dims());
+        let loss = weighted_cross_entropy(scores.clone(), Tensor::from_data(targets, &device));
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let floats = |data: TensorData| data.iter::<f32>().collect::<Vec<_>>();
+        let of_layer = |[weight, bias]: [ParamId; 2]| {
+            let weight = gradients.get::<4>(weight).unwrap();
+            let bias = gradients.get::<1>(bias).unwrap();
+            [floats(weight.into_data()), floats(bias.into_data())]
+        };
+        Expected {
+            gradients: network.parameter_ids().map(of_layer).collect(),
+            scores: floats(scores.into_data()),
+            loss: loss.into_scalar::<f32>(),
+        }
+    }
+
+    /// For each class a plane with the weights of its pixels, and 0 for the others.
+    fn planes_of_weights(&self) -> Vec<f32> {
+        let classes = self.unet.classes;
+        let pixels = self.classes.len() / self.batch;
+        let weight = |index: usize| {
+            let (plane, pixel) = (index / pixels, index % pixels);
+            let (picture, class) = (plane / classes, plane % classes);
+            let at = picture * pixels + pixel;
+            if usize::from(self.classes[at]) == class {
+                self.weights[at]
+            } else {
+                0.0
+            }
+        };
+        (0..classes * self.classes.len()).map(weight).collect()
+    }
+}
+
 #[test]
 fn scores_loss_and_gradients_are_those_of_burn() {
     for unet in [
@@ -55,123 +165,31 @@ fn scores_loss_and_gradients_are_those_of_burn() {
             ..SMALL
         },
     ] {
-        let rng = &mut StdRng::seed_from_u64(3);
-        let mut values = initial(&unet, rng);
-        for parameters in &mut values {
-            parameters.bias = random(parameters.bias.len(), rng);
-        }
-        let (height, width) = unet.geometry().legal(1, 20).unwrap();
-        let margin = unet.geometry().margin;
-        let (rows, columns) = (height - 2 * margin, width - 2 * margin);
-        let batch = 2;
-        let numbers = random(batch * unet.channels * height * width, rng);
-        let classes: Vec<u8> = (0..batch * rows * columns)
-            .map(|_| rng.random_range(0..unet.classes as u8))
-            .collect();
-        let importance: Vec<f32> = random(classes.len(), rng).iter().map(|x| x + 1.5).collect();
-
-        let device = Device::flex().autodiff();
-        let network = Network::new(unet, &values, 0.0, &device);
-        let data = TensorData::new(numbers.clone(), [batch, unet.channels, height, width]);
-        let scores = network.forward(Tensor::from_data(data, &device));
-        let targets: Vec<f32> = (0..batch * unet.classes * rows * columns)
-            .map(|index| {
-                let (place, pixel) = (index / (rows * columns), index % (rows * columns));
-                let (picture, class) = (place / unet.classes, place % unet.classes);
-                let at = picture * rows * columns + pixel;
-                match usize::from(classes[at]) == class {
-                    true => importance[at],
-                    false => 0.0,
-                }
-            })
-            .collect();
-        let data = TensorData::new(targets, [batch, unet.classes, rows, columns]);
-        let loss = weighted_cross_entropy(scores.clone(), Tensor::from_data(data, &device));
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
-
-        let layers = unet.layers();
-        let mut engine = Engine::new(unet);
-        let pictures = Pictures {
-            numbers: &numbers,
-            batch,
-            size: (height, width),
-        };
+        let case = Case::new(unet, 2, (1, 20)).with_biases_and_weights();
+        let expected = case.by_burn();
         let what = format!("{unet:?}");
-        let floats = |data: TensorData| data.iter::<f32>().collect::<Vec<_>>();
-        let expected = floats(scores.into_data());
-        assert_near(&engine.scores(&values, pictures), &expected, &what);
-        let answers = Answers {
-            classes: &classes,
-            weights: &importance,
-        };
-        let dropout = Dropout {
-            share: 0.0,
-            rng: StdRng::seed_from_u64(1),
-        };
-        let (found, of_layers) = engine.learn(&values, pictures, answers, dropout);
-        assert_near(&[found], &[loss.into_scalar::<f32>()], &what);
-        assert_eq!(of_layers.len(), layers.len());
-        for (layer, (found, [weight, bias])) in layers
-            .iter()
-            .zip(of_layers.iter().zip(network.parameter_ids()))
-        {
+        let scores = Engine::new(unet).scores(&case.values, case.pictures());
+        assert_near(&scores, &expected.scores, &what);
+        let (loss, gradients) = case.learn(&case.values, 0.0);
+        assert_near(&[loss], &[expected.loss], &what);
+        let layers = unet.layers();
+        assert_eq!(gradients.len(), layers.len());
+        let of_layers = gradients.iter().zip(&expected.gradients);
+        for (layer, (found, [weight, bias])) in layers.iter().zip(of_layers) {
             let what = format!("{what} {}", layer.name);
-            let expected = floats(gradients.get::<4>(weight).unwrap().into_data());
-            assert_near(&found.weight, &expected, &what);
-            let expected = floats(gradients.get::<1>(bias).unwrap().into_data());
-            assert_near(&found.bias, &expected, &format!("{what} bias"));
+            assert_near(&found.weight, weight, &what);
+            assert_near(&found.bias, bias, &format!("{what} bias"));
         }
-    }
-}
-
-/// A network, a picture and answers for it.
-struct Case {
-    unet: UNet,
-    values: Vec<Parameters>,
-    numbers: Vec<f32>,
-    classes: Vec<u8>,
-    weights: Vec<f32>,
-    size: (usize, usize),
-}
-
-impl Case {
-    fn new(unet: UNet) -> Self {
-        let rng = &mut StdRng::seed_from_u64(5);
-        let size = unet.geometry().legal(40, 40).unwrap();
-        let margin = unet.geometry().margin;
-        let pixels = (size.0 - 2 * margin) * (size.1 - 2 * margin);
-        Case {
-            unet,
-            values: initial(&unet, rng),
-            numbers: random(size.0 * size.1, rng),
-            classes: (0..pixels).map(|_| rng.random_range(0..2)).collect(),
-            weights: vec![1.0; pixels],
-            size,
-        }
-    }
-
-    /// Loss and gradients, where a share of values is dropped, always the same ones.
-    fn learn(&self, values: &[Parameters], share: f64) -> (f32, Vec<Parameters>) {
-        let pictures = Pictures {
-            numbers: &self.numbers,
-            batch: 1,
-            size: self.size,
-        };
-        let answers = Answers {
-            classes: &self.classes,
-            weights: &self.weights,
-        };
-        let rng = StdRng::seed_from_u64(9);
-        Engine::new(self.unet).learn(values, pictures, answers, Dropout { share, rng })
     }
 }
 
 #[test]
-fn gradients_go_through_what_is_not_dropped() {
-    let case = Case::new(UNet {
+fn gradients_pass_through_values_that_are_not_dropped() {
+    let padded = UNet {
         padded: true,
         ..SMALL
-    });
+    };
+    let case = Case::new(padded, 1, (40, 40));
     let (whole, _) = case.learn(&case.values, 0.0);
     let (loss, gradients) = case.learn(&case.values, 0.5);
     assert_ne!(whole, loss);
@@ -194,7 +212,7 @@ fn gradients_go_through_what_is_not_dropped() {
 
 #[test]
 fn results_do_not_depend_on_how_many_threads_there_are() {
-    let case = Case::new(UNet { width: 20, ..SMALL });
+    let case = Case::new(UNet { width: 20, ..SMALL }, 1, (40, 40));
     let [one, three] = [1, 3].map(|threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let (loss, gradients) = pool

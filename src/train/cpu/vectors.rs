@@ -1,10 +1,10 @@
-//! What the arithmetic on vectors is made of.
+//! Helpers for arithmetic on SIMD vectors.
 
 use pulp::Simd;
 
 use super::feature_map::{BLOCK, Pixel};
 
-/// Does a step with a count from 1 to 14 as a constant: sums stay in registers only if the compiler knows
+/// Runs a step with a count from 1 to 14 as a constant: sums stay in registers only if the compiler knows
 /// how many there are.
 macro_rules! each_count {
     ($count:expr, $constant:ident => $step:block) => {
@@ -22,34 +22,34 @@ macro_rules! each_count {
 }
 pub(super) use each_count;
 
-/// Where a vector of channels is.
+/// The position of a vector of channels.
 #[derive(Clone, Copy)]
-pub struct Place {
-    /// Block of channels.
+pub struct VectorIndex {
+    /// The block of channels.
     pub block: usize,
-    /// Vector of the block.
+    /// The vector within the block.
     pub part: usize,
 }
 
-/// The places of vectors one after the other.
+/// The positions of consecutive vectors, from number `first` on.
 #[inline(always)]
-pub fn places<S: Simd, const VECTORS: usize>(first: usize) -> [Place; VECTORS] {
-    let mut places = [Place { block: 0, part: 0 }; VECTORS];
+pub fn vector_indices<S: Simd, const VECTORS: usize>(first: usize) -> [VectorIndex; VECTORS] {
+    let mut indices = [VectorIndex { block: 0, part: 0 }; VECTORS];
     let parts = BLOCK / S::F32_LANES;
-    for (index, place) in places.iter_mut().enumerate() {
-        *place = Place {
-            block: (first + index) / parts,
-            part: (first + index) % parts,
+    for (offset, index) in indices.iter_mut().enumerate() {
+        *index = VectorIndex {
+            block: (first + offset) / parts,
+            part: (first + offset) % parts,
         };
     }
-    places
+    indices
 }
 
-/// A vector of a pixel.
+/// Reads a vector of a pixel.
 #[inline(always)]
 pub fn load<S: Simd>(pixel: &Pixel, part: usize) -> S::f32s {
     let (vectors, _) = S::as_simd_f32s(&pixel[..]);
-    // The mask says to the compiler that there are so many.
+    // The mask saves the check of the bounds.
     vectors[part & (BLOCK / S::F32_LANES - 1)]
 }
 
@@ -76,8 +76,8 @@ mod tests {
         }
     }
 
-    /// Which of them there are is decided by features of a dependency, too; without them
-    /// learning takes six times as long, and nothing else tells.
+    /// They also depend on features of a dependency. Without them training takes six times as long, and nothing else
+    /// would show it.
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn the_widest_vectors_of_the_processor_are_used() {

@@ -1,70 +1,71 @@
-//! All maps of a network.
+//! The feature maps of a network, allocated once.
 
-use super::feature_map::{BLOCK, Map};
+use super::feature_map::{BLOCK, FeatureMap};
 use crate::unet::UNet;
 
-/// The maps of a network, or their gradients. They are kept as long as pictures have the same size.
+/// All feature maps of a network, or their gradients. They are kept as long as pictures have the same size.
 #[derive(Debug, Default)]
-pub struct Maps {
-    /// What the network is shown.
-    pub image: Map,
-    /// The contracting path from the top to the bottom.
-    pub down: Vec<Down>,
-    /// The expanding path, from the top too.
-    pub up: Vec<Up>,
-    /// What it answers.
-    pub scores: Map,
+pub struct Workspace {
+    /// The network's input.
+    pub image: FeatureMap,
+    /// The contracting path, from the top to the bottom.
+    pub down: Vec<DownLevel>,
+    /// The expanding path, also from the top.
+    pub up: Vec<UpLevel>,
+    /// The network's output.
+    pub scores: FeatureMap,
     shape: Option<Shape>,
 }
 
-/// The maps of one level of the contracting path.
+/// The feature maps of one level of the contracting path.
 #[derive(Debug, Default)]
-pub struct Down {
-    /// Of the first convolution.
-    pub first: Map,
-    /// Of the second one.
-    pub second: Map,
-    /// Half as large; none at the bottom.
-    pub pooled: Map,
+pub struct DownLevel {
+    /// Output of the first convolution.
+    pub first: FeatureMap,
+    /// Output of the second convolution.
+    pub second: FeatureMap,
+    /// Output of the pooling, half as large; empty at the bottom.
+    pub pooled: FeatureMap,
 }
 
-/// The maps of one level of the expanding path.
+/// The feature maps of one level of the expanding path.
 #[derive(Debug, Default)]
-pub struct Up {
-    /// What comes up from below: for each of the four pixels that a pixel becomes all channels.
-    pub phases: Map,
-    /// The same in order.
-    pub up: Map,
-    /// Of the first convolution.
-    pub first: Map,
-    /// Of the second one.
-    pub second: Map,
+pub struct UpLevel {
+    /// Output of the up-convolution before its pixels are interleaved: the size of the level below, with four phases of
+    /// channels, one for each of the 2x2 pixels that a pixel becomes.
+    pub phases: FeatureMap,
+    /// The same, interleaved.
+    pub up: FeatureMap,
+    /// Output of the first convolution.
+    pub first: FeatureMap,
+    /// Output of the second convolution.
+    pub second: FeatureMap,
 }
 
-/// What decides the sizes of all maps.
+/// The parameters that determine the sizes of all feature maps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
-    /// Of the network.
+    /// The network.
     pub unet: UNet,
-    /// Pictures.
+    /// Pictures in a batch.
     pub batch: usize,
-    /// Their rows and columns.
+    /// Height and width of the pictures.
     pub size: (usize, usize),
     /// Widths of the borders.
     pub borders: Borders,
 }
 
-/// Widths of the borders of maps.
+/// Widths of the borders of feature maps, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Borders {
-    /// Of those that a 3x3 convolution makes.
-    pub made: usize,
-    /// Of the others that a 3x3 convolution reads.
-    pub read: usize,
+    /// Border of outputs of 3x3 convolutions.
+    pub output: usize,
+    /// Border of other inputs of 3x3 convolutions.
+    pub input: usize,
 }
 
-impl Maps {
-    /// Makes maps of the right sizes, if they are not.
+impl Workspace {
+    /// Allocates feature maps for `shape`, unless they have it already.
     pub fn fit(&mut self, shape: Shape) {
         if self.shape == Some(shape) {
             return;
@@ -75,39 +76,39 @@ impl Maps {
             mut size,
             borders,
         } = shape;
-        let map = |channels, size, border| Map::new(batch, channels, size, border);
+        let map = |channels, size, border| FeatureMap::new(batch, channels, size, border);
         let less = |size| shrunk(size, if unet.padded { 0 } else { 2 });
-        self.image = map(unet.channels, size, borders.read);
+        self.image = map(unet.channels, size, borders.input);
         self.down.clear();
         self.up.clear();
         for level in 0..=unet.depth {
             let channels = unet.width_at(level);
-            let first = map(channels, less(size), borders.made);
+            let first = map(channels, less(size), borders.output);
             size = less(less(size));
-            let second = map(channels, size, borders.made);
-            let mut down = Down {
+            let second = map(channels, size, borders.output);
+            let mut down = DownLevel {
                 first,
                 second,
-                pooled: Map::default(),
+                pooled: FeatureMap::default(),
             };
             if level < unet.depth {
                 size = (size.0 / 2, size.1 / 2);
-                down.pooled = map(channels, size, borders.read);
+                down.pooled = map(channels, size, borders.input);
             }
             self.down.push(down);
         }
         for level in (0..unet.depth).rev() {
             let channels = unet.width_at(level);
-            // Each phase begins a block.
+            // Each phase starts a block.
             let phases = map(4 * channels.next_multiple_of(BLOCK), size, 0);
             size = (2 * size.0, 2 * size.1);
-            let up = map(channels, size, borders.read);
-            let first = map(channels, less(size), borders.made);
+            let up = map(channels, size, borders.input);
+            let first = map(channels, less(size), borders.output);
             size = less(less(size));
-            let second = map(channels, size, borders.made);
+            let second = map(channels, size, borders.output);
             self.up.insert(
                 0,
-                Up {
+                UpLevel {
                     phases,
                     up,
                     first,

@@ -6,16 +6,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::page::{Page, Pair};
-use super::{DatasetError, Found, Layout, Standard, files, natural};
+use super::{DatasetError, DatasetFiles, Layout, Standard, files, natural};
 
-/// What the names of masks begin with; the number of the frame follows.
+/// Prefix of the names of masks; the number of the frame follows.
 const MASK: &str = "man_seg";
 
-/// Folders of frames in `root`: those with two digits or more for a name, or `root` if it is one itself.
+/// Folders of frames in `root`, or `root` if it is one itself: digits may also be the name of a folder of sequences.
 pub fn sequences(root: &Path) -> Vec<PathBuf> {
-    if is_sequence(root) {
+    let inside = inside(root);
+    if inside.is_empty() && is_sequence(root) {
         return vec![root.into()];
     }
+    inside
+}
+
+/// Folders inside `root` whose names are two digits or more, in the order of these.
+fn inside(root: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
     let mut sequences: Vec<_> = entries
         .map(|entry| entry.path())
@@ -30,23 +36,30 @@ fn is_sequence(path: &Path) -> bool {
     name.len() >= 2 && name.iter().all(u8::is_ascii_digit) && path.is_dir()
 }
 
-/// Finds the truth of each frame in all sequences of `root`. Frames without any are left out, as the
-/// challenge has it; sequences without any if `annotated_only`.
-pub fn find(root: &Path, truth: Standard, annotated_only: bool) -> Result<Found, DatasetError> {
-    let mut found = Found::new(Layout::CellTracking, root);
+/// Finds the truth of each frame in all sequences of `images`: in the `SEG` folder `masks`, which is of one of them; in
+/// a folder `masks` that holds one for each, such as `01_GT/SEG`; or beside the sequences.
+///
+/// Frames without truth are left out, as in the challenge; sequences without any if `annotated_only`.
+pub fn find(
+    images: &Path,
+    masks: Option<&Path>,
+    truth: Standard,
+    annotated_only: bool,
+) -> Result<DatasetFiles, DatasetError> {
+    let mut found = DatasetFiles::new(Layout::CellTracking, masks.unwrap_or(images));
+    if let Some(masks) = masks.filter(|masks| is_truth(masks)) {
+        add(&sequence_of(images, masks)?, &[masks.into()], &mut found)?;
+        return Ok(found);
+    }
+    let kinds: &[&str] = match truth {
+        Standard::GoldFirst => &["GT", "ST"],
+        Standard::Gold => &["GT"],
+        Standard::Silver => &["ST"],
+    };
     let mut without_truth = None;
-    for sequence in sequences(root) {
-        let name = name(&sequence);
-        let folder = |kind| {
-            sequence
-                .with_file_name(format!("{name}_{kind}"))
-                .join("SEG")
-        };
-        let folders = match truth {
-            Standard::GoldFirst => vec![folder("GT"), folder("ST")],
-            Standard::Gold => vec![folder("GT")],
-            Standard::Silver => vec![folder("ST")],
-        };
+    for sequence in sequences(images) {
+        let folders = kinds.iter().map(|kind| truth_of(&sequence, masks, kind));
+        let folders: Vec<_> = folders.collect();
         match add(&sequence, &folders, &mut found) {
             Err(error @ DatasetError::NoTruth { .. }) if annotated_only => {
                 found.without_mask += files::pictures(&sequence)?.len();
@@ -55,10 +68,48 @@ pub fn find(root: &Path, truth: Standard, annotated_only: bool) -> Result<Found,
             added => added?,
         }
     }
-    match found.pairs.is_empty() {
-        true => Err(without_truth.unwrap_or_else(|| DatasetError::NoSequence(root.into()))),
-        false => Ok(found),
+    if found.pairs.is_empty() {
+        Err(without_truth.unwrap_or_else(|| DatasetError::NoSequence(images.into())))
+    } else {
+        Ok(found)
     }
+}
+
+/// Whether `masks` holds a `SEG` folder for a sequence of `images`.
+pub fn holds_truth(images: &Path, masks: &Path) -> bool {
+    let has_truth = |sequence: &PathBuf| {
+        let mut kinds = ["GT", "ST"].into_iter();
+        kinds.any(|kind| truth_of(sequence, Some(masks), kind).is_dir())
+    };
+    sequences(images).iter().any(has_truth)
+}
+
+/// The `SEG` folder of a sequence, in `masks` or beside the sequence.
+fn truth_of(sequence: &Path, masks: Option<&Path>, kind: &str) -> PathBuf {
+    let folder = format!("{}_{kind}", name(sequence));
+    let folder = match masks {
+        Some(masks) => masks.join(folder),
+        None => sequence.with_file_name(folder),
+    };
+    folder.join("SEG")
+}
+
+/// The sequence that a `SEG` folder belongs to: `images`, or the one in it that has its name, as `02` for `02_GT/SEG`.
+fn sequence_of(images: &Path, masks: &Path) -> Result<PathBuf, DatasetError> {
+    let sequences = inside(images);
+    if sequences.is_empty() {
+        return Ok(images.into());
+    }
+    let folder = masks.parent().map(name).unwrap_or_default();
+    let is_named = |sequence: &PathBuf| {
+        let kind = folder.strip_prefix(&name(sequence));
+        kind.is_some_and(|kind| kind.starts_with('_'))
+    };
+    let sequence = sequences.into_iter().find(is_named);
+    sequence.ok_or_else(|| DatasetError::WhichSequence {
+        masks: masks.into(),
+        images: images.into(),
+    })
 }
 
 /// Whether a folder of masks is one of the challenge's `SEG` folders.
@@ -68,21 +119,14 @@ pub fn is_truth(masks: &Path) -> bool {
     names.any(|name| name.as_encoded_bytes().starts_with(MASK.as_bytes()))
 }
 
-/// Finds the truth of each frame of one sequence in the folder `masks`.
-pub fn find_in(sequence: &Path, masks: &Path) -> Result<Found, DatasetError> {
-    let mut found = Found::new(Layout::CellTracking, masks);
-    add(sequence, &[masks.into()], &mut found)?;
-    Ok(found)
-}
-
-/// Name of the folder of a sequence.
-fn name(sequence: &Path) -> String {
-    let name = sequence.file_name().unwrap_or_default();
+/// Name of a folder.
+fn name(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
 
-/// Adds the frames of a sequence that have a mask in one of the folders, the first of which counts.
-fn add(sequence: &Path, folders: &[PathBuf], found: &mut Found) -> Result<(), DatasetError> {
+/// Adds the frames of a sequence that have a mask in one of the folders; of several masks the first one counts.
+fn add(sequence: &Path, folders: &[PathBuf], found: &mut DatasetFiles) -> Result<(), DatasetError> {
     let mut masks = BTreeMap::new();
     for folder in folders.iter().filter(|folder| folder.is_dir()) {
         for mask in files::pictures(folder)? {

@@ -1,11 +1,11 @@
-//! Why a data set can't be trained on.
+//! Errors of data sets.
 
 use std::path::PathBuf;
 
 use super::page::Page;
 use crate::train::read::ReadError;
 
-/// What is wrong with the data, with the file that it is wrong with.
+/// An error in the data, with the file that has it.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// Options that contradict each other.
@@ -22,15 +22,15 @@ pub enum DatasetError {
     /// A folder without images.
     #[error("no .png, .tif or .tiff file in {}", .0.display())]
     Empty(PathBuf),
-    /// Images without masks, and no layout that says where these are.
+    /// Images without masks, in no layout that would say where these are.
     #[error(
-        "--masks is missing, and nothing in {} tells where the masks are: neither sequences of the Cell Tracking Challenge (01, 01_GT/SEG), nor train-volume.tif and train-labels.tif, nor folders named images and masks",
+        "--masks is missing, and nothing in {} shows where the masks are: neither sequences of the Cell Tracking Challenge (01, 01_GT/SEG), nor train-volume.tif and train-labels.tif, nor folders named images and masks",
         .0.display()
     )]
     NoMasks(PathBuf),
-    /// One file of images, beside which no masks are looked for.
+    /// A single file of images, and no masks.
     #[error(
-        "--masks is missing: they are found by themselves only where --images names a folder, and {} is a file",
+        "--masks is missing: masks are found without it only if --images names a folder, and {} is a file",
         .0.display()
     )]
     NoMasksOfFile(PathBuf),
@@ -48,10 +48,21 @@ pub enum DatasetError {
         /// Where truth was looked for.
         looked_in: Vec<String>,
     },
+    /// A folder of truth that belongs to one of several sequences, but not to which.
+    #[error(
+        "{} holds the masks of one sequence, and none of the sequences in {} has the name of its folder, as 02 for 02_GT/SEG: name the folder of that sequence as --images, or a folder that holds one like 02_GT/SEG for each",
+        masks.display(), images.display()
+    )]
+    WhichSequence {
+        /// The folder of truth.
+        masks: PathBuf,
+        /// The folder of the sequences.
+        images: PathBuf,
+    },
     /// Images and masks are the same files.
     #[error("{} is given for the images and for the masks", .0.display())]
     Same(PathBuf),
-    /// A folder, or something stranger, that is named like a picture.
+    /// A folder or a special file that is named like a picture.
     #[error("{} is named like a picture, but is no file", .0.display())]
     NoFile(PathBuf),
     /// A name that can't be written into lists and reports.
@@ -96,6 +107,21 @@ pub enum DatasetError {
         /// How many.
         mask_pages: usize,
     },
+    /// Better masks of only some of the images, where masks have no names to pair them by.
+    #[error(
+        "--validation-masks: {} holds {mask_pages} mask(s) for the {image_pages} image(s) in {}. Stacks are paired page by page: give it a mask for each image, where there is no better one that of --masks",
+        mask.display(), image.display()
+    )]
+    BetterPages {
+        /// The images.
+        image: PathBuf,
+        /// How many.
+        image_pages: usize,
+        /// The better masks.
+        mask: PathBuf,
+        /// How many.
+        mask_pages: usize,
+    },
     /// A file that is no image, or not one of the kinds that are read.
     #[error("can't use {page}: {error}")]
     Unreadable {
@@ -119,9 +145,9 @@ pub enum DatasetError {
         /// Height and width of the mask.
         mask_size: (usize, usize),
     },
-    /// A number in a mask of classes for which there is no class.
+    /// A number in a mask of classes that is no class.
     #[error(
-        "{mask} has the value {value} at row {row}, column {column}, but with {classes} classes the largest is {}: leave such pixels out by --ignore {value}, train with one more name in --classes or, if masks number cells, say --kind instances",
+        "{mask} has the value {value} at row {row}, column {column}, but with {classes} classes the largest is {}: leave such pixels out by --ignore {value}, train with one more name in --classes or, if masks number cells, with --kind instances",
         classes - 1
     )]
     Class {
@@ -136,7 +162,7 @@ pub enum DatasetError {
         /// How many classes there are.
         classes: usize,
     },
-    /// A class that nothing can be learned about.
+    /// A class that no mask shows.
     #[error("no mask in {} has a pixel of the class {name} (value {value}): remove it from --classes, or annotate it", masks.display())]
     Unseen {
         /// Where the masks are.
@@ -149,7 +175,7 @@ pub enum DatasetError {
     /// No mask shows a cell.
     #[error("every mask in {} is empty: there is nothing to learn", .0.display())]
     NoCells(PathBuf),
-    /// No pixel weighs anything.
+    /// All pixels of all masks are ignored.
     #[error("every mask in {} holds nothing but {value}, the value to ignore: there is nothing to learn", masks.display())]
     AllIgnored {
         /// Where the masks are.
@@ -175,7 +201,7 @@ pub enum DatasetError {
         "none of the {0} images to learn from shows a cell: all that do are held back. Hold back others, by --validation-list"
     )]
     NothingToLearn(usize),
-    /// A class that nothing can be learned about, though somebody has annotated it.
+    /// A class that only images show which are held back or left out.
     #[error(
         "no image to learn from shows the class {name} (value {value}): all that do are held back or left out. Hold back others, by --validation-list"
     )]
@@ -185,8 +211,8 @@ pub enum DatasetError {
         /// Its number.
         value: usize,
     },
-    /// Nothing to judge by.
-    #[error("no image held back shows a cell ({}), so that a network which finds none would be the best: hold back others, by --validation-list", .0.join(" "))]
+    /// No image held back shows a cell.
+    #[error("no image held back shows a cell ({}), so a network that finds none would be the best: hold back others, by --validation-list", .0.join(" "))]
     NothingToFind(Vec<String>),
     /// A sequence to hold back that is not there.
     #[error("--validation-sequence {sequence}: there is no such sequence; {}",
@@ -232,4 +258,24 @@ pub enum DatasetError {
         /// Name of the first image there is.
         first: String,
     },
+}
+
+impl DatasetError {
+    /// The same about the masks of `--validation-masks`.
+    pub fn of_better_masks(self) -> Self {
+        match self {
+            DatasetError::Pages {
+                image,
+                image_pages,
+                mask,
+                mask_pages,
+            } => DatasetError::BetterPages {
+                image,
+                image_pages,
+                mask,
+                mask_pages,
+            },
+            error => error,
+        }
+    }
 }

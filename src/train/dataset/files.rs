@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{DatasetError, natural};
 
-/// Endings of the files that are read; others are passed over.
+/// Endings of the files that are read; others are skipped.
 const ENDINGS: [&str; 3] = ["png", "tif", "tiff"];
 
 /// A file with its name.
@@ -53,9 +53,10 @@ pub fn pictures(folder: &Path) -> Result<Vec<Named>, DatasetError> {
     if let Some([a, b]) = pictures.array_windows().find(|[a, b]| a.name == b.name) {
         return Err(DatasetError::Twice(a.path.clone(), b.path.clone()));
     }
-    match pictures.is_empty() {
-        true => Err(DatasetError::Empty(folder.into())),
-        false => Ok(pictures),
+    if pictures.is_empty() {
+        Err(DatasetError::Empty(folder.into()))
+    } else {
+        Ok(pictures)
     }
 }
 

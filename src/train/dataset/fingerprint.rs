@@ -1,4 +1,4 @@
-//! Whether images and masks are those that a run began with.
+//! The fingerprint of images and masks, which tells whether they are those that a run was started with.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Sample, Split};
 
-/// SHA-256 in hexadecimal digits of all that a run learns from and is judged by: names, pixels and truth.
+/// SHA-256 in hexadecimal digits of all data to learn from and to validate by: names, pixels and truth.
 pub fn fingerprint(split: &Split) -> String {
     let mut hash = Sha256::new();
     for samples in [&split.training, &split.validation] {
@@ -15,7 +15,7 @@ pub fn fingerprint(split: &Split) -> String {
     }
     let mut text = String::with_capacity(64);
     for byte in hash.finalize() {
-        // A string takes all that is written into it.
+        // Writing into a string can't fail.
         let _ = write!(text, "{byte:02x}");
     }
     text
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_changes_is_seen() {
+    fn every_change_is_seen() {
         let all = [
             split("a", 0.5, 1),
             split("b", 0.5, 1),

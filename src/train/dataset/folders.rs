@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::page::{Pair, pages};
-use super::{DatasetError, Found, Layout, files};
+use super::{DatasetError, DatasetFiles, Layout, files};
 
 /// Names that the folders of images and masks have where both lie in one folder.
 const NAMES: [[&str; 2]; 2] = [["images", "masks"], ["images", "labels"]];
@@ -18,7 +18,11 @@ pub fn inside(root: &Path) -> Option<(PathBuf, PathBuf)> {
 }
 
 /// Finds the mask of each image. Files of several pages are sequences; both then have as many.
-pub fn find(images: &Path, masks: &Path, annotated_only: bool) -> Result<Found, DatasetError> {
+pub fn find(
+    images: &Path,
+    masks: &Path,
+    annotated_only: bool,
+) -> Result<DatasetFiles, DatasetError> {
     let image_files = files::pictures(images)?;
     let mask_files = files::pictures(masks)?.into_iter();
     let mut mask_files: BTreeMap<_, _> = mask_files.map(|file| (file.name, file.path)).collect();
@@ -44,10 +48,10 @@ pub fn find(images: &Path, masks: &Path, annotated_only: bool) -> Result<Found, 
             is_image: false,
         });
     }
-    Ok(Found {
+    Ok(DatasetFiles {
         pairs,
         without_mask,
-        ..Found::new(Layout::Folders, masks)
+        ..DatasetFiles::new(Layout::Folders, masks)
     })
 }
 

@@ -1,4 +1,4 @@
-//! What the numbers in a mask mean.
+//! The meaning of the numbers in masks.
 
 use std::path::PathBuf;
 
@@ -8,29 +8,29 @@ use crate::train::components::components;
 use crate::train::plane::Plane;
 use crate::train::target::Truth;
 
-/// How the masks of a data set are to be taken.
+/// The meaning of the masks of a data set.
 #[derive(Clone, Debug)]
 pub struct Meaning {
-    /// What their numbers mean.
+    /// The meaning of their numbers.
     pub kind: MaskKind,
     /// Names of the classes.
     names: Vec<String>,
-    /// The number of pixels that nobody has judged.
+    /// The number of pixels to ignore.
     ignore: Option<u32>,
     /// Where the masks are, for messages.
     folder: PathBuf,
 }
 
 impl Meaning {
-    /// What `source` says, or what all masks together, which lie in `folder`, look like.
+    /// The meaning that `source` gives, or else that the masks suggest, all of which are in `folder`.
     pub fn of<'a>(
         source: &Source,
         folder: PathBuf,
         masks: impl IntoIterator<Item = &'a Plane<u32>>,
     ) -> Self {
         let two_valued = |mask: &Plane<u32>| {
-            let judged = |value: &&u32| **value != 0 && Some(**value) != source.ignore;
-            let mut values = mask.data.iter().filter(judged);
+            let counts = |value: &&u32| **value != 0 && Some(**value) != source.ignore;
+            let mut values = mask.data.iter().filter(counts);
             let first = values.next();
             values.all(|value| Some(value) == first)
         };
@@ -48,7 +48,7 @@ impl Meaning {
         }
     }
 
-    /// The truth in a mask that lies in `page`.
+    /// The truth in the mask that is `page`.
     pub fn truth(&self, mask: &Plane<u32>, page: &Page) -> Result<Truth, DatasetError> {
         let is_ignored = |value| Some(value) == self.ignore;
         let judged = mask.map(|value| if is_ignored(value) { 0 } else { value });
@@ -88,7 +88,7 @@ impl Meaning {
         }
     }
 
-    /// Refuses masks of which nothing can be learned.
+    /// Refuses masks that nothing can be learned from.
     pub fn check<'a>(
         &self,
         truths: impl Iterator<Item = &'a Truth> + Clone,
@@ -115,7 +115,7 @@ impl Meaning {
     }
 }
 
-/// The first of so many classes besides the background that none of these truths shows, if classes are painted there.
+/// The first of so many classes, other than the background, that no truth shows, if the truths have classes.
 pub fn unseen<'a>(classes: usize, truths: impl Iterator<Item = &'a Truth>) -> Option<usize> {
     let mut planes = truths.filter_map(|truth| truth.classes.as_ref()).peekable();
     planes.peek()?;

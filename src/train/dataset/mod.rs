@@ -1,4 +1,4 @@
-//! Data as people have them: files in one of several layouts, masks of several kinds.
+//! Data sets: files in one of several layouts, masks of several kinds.
 //!
 //! ```text
 //! Source -> layout (folders | challenge | stacks) -> pairs of pages -> masks -> images -> split
@@ -31,35 +31,35 @@ pub use stacks::in_order;
 
 use super::plane::Plane;
 use super::target::Truth;
-use crate::contract::Pictures;
-use crate::picture::{Gauge, Scaling};
+use crate::contract::FeatureRanges;
+use crate::picture::{FeatureExtractor, Scaling};
 use page::Pair;
 
 /// One image with the truth about it. All planes have one size.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// Name of the image: that of its file without ending, after its sequence and before its page where
-    /// there are such; `01/t007`, `stack-007`.
+    /// Name of the image: that of its file without ending, after its sequence and before its page, if it has
+    /// these; `01/t007`, `stack-007`.
     pub name: String,
-    /// The sequence that the image is part of; empty where there is one only.
+    /// The sequence that the image is part of; empty if there is only one.
     pub sequence: String,
-    /// What the network sees, normalised as [`crate::contract::Normalization::ZScore`] has it: a plane
+    /// The input of the network, normalised as [`crate::contract::Normalization::ZScore`] has it: a plane
     /// of brightness, or one each of red, green and blue.
     pub image: Vec<Plane<f32>>,
-    /// What it shows.
+    /// The truth about it.
     pub truth: Truth,
 }
 
-/// Samples, and what is known of all of them.
+/// Samples, and facts about all of them.
 #[derive(Clone, Debug)]
 pub struct Dataset<S = Sample> {
     /// The samples in the order of sequences and frames; at least one.
     pub samples: Vec<S>,
     /// How the files are arranged.
     pub layout: Layout,
-    /// What the numbers in the masks were taken for.
+    /// The meaning of the numbers in the masks.
     pub kind: MaskKind,
-    /// Images that were left out since they have no mask.
+    /// Number of images that were left out because they have no mask.
     pub without_mask: usize,
     /// The number to ignore, if no mask holds it.
     pub nowhere_ignored: Option<u32>,
@@ -83,8 +83,8 @@ impl<S> Dataset<S> {
 }
 
 impl Dataset {
-    /// Whether neighbours follow each other in time or depth, or may do so: then their names are one word with
-    /// different numbers.
+    /// Whether neighbours follow each other in time or depth, or may do so, if their names are one word with different
+    /// numbers.
     pub fn has_sequences(&self) -> bool {
         let in_sequence = |sample: &Sample| !sample.sequence.is_empty();
         let word = |sample: &Sample| {
@@ -100,17 +100,17 @@ impl Dataset {
 
 /// The files of a data set.
 #[derive(Debug)]
-struct Found {
+struct DatasetFiles {
     layout: Layout,
     pairs: Vec<Pair>,
     without_mask: usize,
-    /// Where the masks are, for messages.
+    /// The folder of the masks, for messages.
     masks: PathBuf,
 }
 
-impl Found {
+impl DatasetFiles {
     fn new(layout: Layout, masks: &Path) -> Self {
-        Found {
+        DatasetFiles {
             layout,
             pairs: Vec::new(),
             without_mask: 0,
@@ -119,18 +119,18 @@ impl Found {
     }
 }
 
-/// An image that is still in its file, and the truth about it.
+/// An image that has not been read, and the truth about it.
 #[derive(Clone, Debug)]
 pub struct Annotated {
     /// As [`Sample::name`].
     pub name: String,
     /// As [`Sample::sequence`].
     pub sequence: String,
-    /// Where the image is.
+    /// The page that the image is.
     pub image: Page,
-    /// Where the mask is.
+    /// The page that the mask is.
     pub mask: Page,
-    /// What the mask shows.
+    /// The truth in the mask.
     pub truth: Truth,
 }
 
@@ -142,19 +142,19 @@ impl Annotated {
             width: columns,
             ..
         } = self.truth.cells;
-        match (height, width) == (rows, columns) {
-            true => Ok(()),
-            false => Err(DatasetError::Sizes {
-                image: self.image.clone(),
-                image_size: (height, width),
-                mask: self.mask.clone(),
-                mask_size: (rows, columns),
-            }),
+        if (height, width) == (rows, columns) {
+            return Ok(());
         }
+        Err(DatasetError::Sizes {
+            image: self.image.clone(),
+            image_size: (height, width),
+            mask: self.mask.clone(),
+            mask_size: (rows, columns),
+        })
     }
 }
 
-/// Finds the images, and reads their masks: [`load`] without what it takes only to learn.
+/// Finds the images, and reads their masks, which need not show everything that is to be learned.
 pub fn annotations(source: &Source) -> Result<Dataset<Annotated>, DatasetError> {
     read(source).map(|(dataset, _)| dataset)
 }
@@ -163,15 +163,6 @@ pub fn annotations(source: &Source) -> Result<Dataset<Annotated>, DatasetError> 
 pub fn load(source: &Source) -> Result<Dataset, DatasetError> {
     let (dataset, meaning) = read(source)?;
     meaning.check(dataset.samples.iter().map(|annotated| &annotated.truth))?;
-    with_images(dataset, source)
-}
-
-/// The same of images and masks to judge by, which need not show all that there is to learn.
-pub fn load_to_judge_by(source: &Source) -> Result<Dataset, DatasetError> {
-    with_images(annotations(source)?, source)
-}
-
-fn with_images(dataset: Dataset<Annotated>, source: &Source) -> Result<Dataset, DatasetError> {
     let mut images = Reader::default();
     dataset.try_map(|annotated| {
         let image = images.read(&annotated.image, |raster| raster.shown(source.channels()))?;
@@ -185,18 +176,18 @@ fn with_images(dataset: Dataset<Annotated>, source: &Source) -> Result<Dataset, 
     })
 }
 
-/// What images are like, for the contract of a model that learns from them.
-pub fn pictures(samples: &[Sample]) -> Pictures {
-    let mut gauge = Gauge::default();
-    let mut pictures = Pictures::default();
+/// The ranges of the features of images, for the contract of a model that learns from them.
+pub fn feature_ranges(samples: &[Sample]) -> FeatureRanges {
+    let mut extractor = FeatureExtractor::default();
+    let mut ranges = FeatureRanges::default();
     for Sample { image, .. } in samples {
         let width = image.first().map_or(0, |plane| plane.width);
         let planes = image.iter().map(|plane| &plane.data[..]);
-        if let Some(traits) = gauge.planes(planes, width) {
-            pictures.add(&traits);
+        if let Some(features) = extractor.of_planes(planes, width) {
+            ranges.add(&features);
         }
     }
-    pictures
+    ranges
 }
 
 /// Some of many: `count` of them, or all where there are fewer, spread evenly.
@@ -239,7 +230,7 @@ fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), Dataset
     Ok((dataset, meaning))
 }
 
-/// Refuses two images of one name: lists would not tell them apart, and one could be judged by that was learned from.
+/// Refuses two images of one name: lists would not tell them apart, and one that is learned from could be validated by.
 fn check_names(pairs: &[Pair]) -> Result<(), DatasetError> {
     let mut images = BTreeMap::new();
     for Pair { name, image, .. } in pairs {
@@ -253,22 +244,62 @@ fn check_names(pairs: &[Pair]) -> Result<(), DatasetError> {
     Ok(())
 }
 
-/// The files in the layout that was chosen, or that is there.
-fn find(source: &Source) -> Result<Found, DatasetError> {
+/// Finds the files of a data set.
+fn find(source: &Source) -> Result<DatasetFiles, DatasetError> {
+    let Arrangement {
+        layout,
+        images,
+        masks,
+    } = arrangement(source)?;
+    match (layout, &masks) {
+        (Layout::Folders, Some(masks)) => folders::find(&images, masks, source.annotated_only),
+        (Layout::Stacks, Some(masks)) => stacks::find(&images, masks),
+        (_, masks) => {
+            let masks = masks.as_deref();
+            challenge::find(&images, masks, source.truth, source.annotated_only)
+        }
+    }
+}
+
+/// Where images and masks are, and how they are paired.
+#[derive(Debug)]
+pub struct Arrangement {
+    /// The layout that was chosen, or the one that the files have.
+    pub layout: Layout,
+    /// The images; a folder of sequences for the Cell Tracking Challenge.
+    pub images: PathBuf,
+    /// The masks; `None` only for the Cell Tracking Challenge, if they are beside the images.
+    pub masks: Option<PathBuf>,
+}
+
+impl Arrangement {
+    /// Whether there may be masks of several [`Standard`]s.
+    pub fn has_standards(&self) -> bool {
+        let mut masks = self.masks.iter();
+        self.layout == Layout::CellTracking && !masks.any(|masks| challenge::is_truth(masks))
+    }
+}
+
+/// Finds out how the files of `source` are arranged.
+pub fn arrangement(source: &Source) -> Result<Arrangement, DatasetError> {
     let images = &source.images;
-    let folders = |masks: &Path| folders::find(images, masks, source.annotated_only);
     if let Some(masks) = &source.masks {
-        if is_same(images, masks) {
+        let holds_truth =
+            allows(source, Layout::CellTracking) && challenge::holds_truth(images, masks);
+        if is_same(images, masks) && !holds_truth {
             return Err(DatasetError::Same(images.clone()));
         }
-        return match source.layout {
-            Some(Layout::Folders) => folders(masks),
-            Some(Layout::CellTracking) => challenge::find_in(images, masks),
-            Some(Layout::Stacks) => stacks::find(images, masks),
-            None if images.is_file() || masks.is_file() => stacks::find(images, masks),
-            None if challenge::is_truth(masks) => challenge::find_in(images, masks),
-            None => folders(masks),
+        let layout = match source.layout {
+            Some(layout) => layout,
+            None if images.is_file() || masks.is_file() => Layout::Stacks,
+            None if holds_truth || challenge::is_truth(masks) => Layout::CellTracking,
+            None => Layout::Folders,
         };
+        return Ok(Arrangement {
+            layout,
+            images: images.clone(),
+            masks: Some(masks.clone()),
+        });
     }
     if images.is_file() {
         return Err(DatasetError::NoMasksOfFile(images.clone()));
@@ -278,15 +309,23 @@ fn find(source: &Source) -> Result<Found, DatasetError> {
         error,
     })?;
     let stacks = stacks::inside(images).filter(|_| allows(source, Layout::Stacks));
-    let both = folders::inside(images).filter(|_| allows(source, Layout::Folders));
-    if let Some((images, masks)) = stacks {
-        stacks::find(&images, &masks)
-    } else if let Some((images, masks)) = both {
-        folders::find(&images, &masks, source.annotated_only)
+    let folders = folders::inside(images).filter(|_| allows(source, Layout::Folders));
+    let stacks = stacks.map(|both| (Layout::Stacks, both));
+    let folders = folders.map(|both| (Layout::Folders, both));
+    if let Some((layout, (images, masks))) = stacks.or(folders) {
+        Ok(Arrangement {
+            layout,
+            images,
+            masks: Some(masks),
+        })
     } else if source.layout == Some(Layout::CellTracking)
         || allows(source, Layout::CellTracking) && !challenge::sequences(images).is_empty()
     {
-        challenge::find(images, source.truth, source.annotated_only)
+        Ok(Arrangement {
+            layout: Layout::CellTracking,
+            images: images.clone(),
+            masks: None,
+        })
     } else {
         Err(DatasetError::NoMasks(images.clone()))
     }
@@ -317,7 +356,7 @@ fn standardised(image: Vec<Plane<f32>>) -> Vec<Plane<f32>> {
 }
 
 impl<S> fmt::Display for Dataset<S> {
-    /// What was found and how it was taken, in a line for people.
+    /// A line about the files that were found and how masks were taken.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layout = match self.layout {
             Layout::Folders => "a folder of images and one of masks",

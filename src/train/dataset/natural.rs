@@ -1,9 +1,9 @@
-//! Names in the order in which a person counts: `t9` before `t10`.
+//! Natural order of names: `t9` before `t10`.
 
 use std::cmp::Ordering;
 
-/// Compares two names, with each row of digits in them as one number. Names that differ in leading
-/// zeros only are told apart by them.
+/// Compares two names, with each run of digits in them as one number. Names that differ only in leading zeros are not
+/// equal.
 pub fn compare(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     while !left.is_empty() && !right.is_empty() {
@@ -20,7 +20,7 @@ pub fn compare(a: &str, b: &str) -> Ordering {
     left.len().cmp(&right.len()).then(a.cmp(b))
 }
 
-/// Takes the digits, or what is before the next digit, off the start of `text`, which is not empty.
+/// Splits off the digits, or everything up to the next digit, at the start of `text`, which is not empty.
 fn take<'a>(text: &mut &'a str) -> &'a str {
     let digits = text.starts_with(|c: char| c.is_ascii_digit());
     let end = text.find(|c: char| c.is_ascii_digit() != digits);

@@ -1,9 +1,9 @@
-//! Folders that results can't be written into, for images or masks are there.
+//! Folders that results can't be written into, because they hold images or masks.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{DatasetError, Source, find};
+use super::{DatasetError, Layout, Source, arrangement, find};
 
 /// Whether PNG files in `folder` would lie among the pictures of `path`, or could be written over the one that it is.
 pub fn is_taken(folder: &Path, path: &Path) -> bool {
@@ -17,12 +17,14 @@ pub fn is_taken(folder: &Path, path: &Path) -> bool {
     }
 }
 
-/// Whether they would lie among the images or masks of `source`, or could be written over one of them.
+/// Whether PNG files in `folder` would lie among the images or masks of `source`, or could be written over one of them.
 pub fn holds_data(folder: &Path, source: &Source) -> Result<bool, DatasetError> {
     let places = match &source.masks {
-        Some(masks) => BTreeSet::from([source.images.clone(), masks.clone()]),
-        // Both are somewhere in the folder that is named.
-        None => {
+        Some(masks) if arrangement(source)?.layout != Layout::CellTracking => {
+            BTreeSet::from([source.images.clone(), masks.clone()])
+        }
+        // They are somewhere in the folders that are named.
+        _ => {
             let pairs = find(source)?.pairs.into_iter();
             let files = pairs.flat_map(|pair| [pair.image.file, pair.mask.file]);
             files

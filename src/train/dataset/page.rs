@@ -1,4 +1,4 @@
-//! Pictures as they lie in files, and reading them in a row.
+//! Pictures in files, and a reader for many of them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::train::read::{Pages, Raster, ReadError};
 pub struct Page {
     /// The file.
     pub file: PathBuf,
-    /// Which of its pictures, from 0; `None` if there is one only.
+    /// Which of its pictures, from 0; `None` if there is only one.
     pub index: Option<usize>,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Page {
 pub struct Pair {
     /// Name of the sample, different for each.
     pub name: String,
-    /// Name of the sequence that it is part of; empty where there is one only.
+    /// Name of the sequence that it is part of; empty if there is only one.
     pub sequence: String,
     /// The image.
     pub image: Page,
@@ -58,12 +58,12 @@ pub fn pages(file: &Path) -> Result<Vec<Page>, DatasetError> {
     Ok((0..count).map(page).collect())
 }
 
-/// Reads pages, and keeps the last file open: the next page is mostly in the same one.
+/// Reads pages, and keeps the last file open: the next page is usually in the same one.
 #[derive(Default)]
 pub struct Reader(Option<(PathBuf, Pages)>);
 
 impl Reader {
-    /// Reads a page, and makes of it what `convert` does.
+    /// Reads a page and converts it.
     pub fn read<T>(
         &mut self,
         page: &Page,

@@ -1,4 +1,4 @@
-//! Where the data are, and how they are meant.
+//! The options for data: where images and masks are, and what masks mean.
 
 use std::path::PathBuf;
 
@@ -7,39 +7,38 @@ use clap::{ArgAction, Args, ValueEnum};
 use super::{DatasetError, stacks};
 use crate::contract::{Channels, MAX_CLASSES};
 
-/// Where images and masks are and what they mean: the options of the command line, and the same in a
-/// file.
+/// The options for data, on the command line or in a file.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
 pub struct Source {
     /// Images: a folder of PNG and TIFF files, a TIFF stack, or a folder that holds images and masks in
     /// one of the layouts
     #[arg(long, value_name = "PATH")]
     pub images: PathBuf,
-    /// Masks: a folder with files of the same names, or a TIFF stack with as many pages [default: found
-    /// beside the images]
+    /// Masks: a folder with files of the same names, a TIFF stack with as many pages, or a folder of the Cell Tracking
+    /// Challenge [default: found beside the images]
     #[arg(long, value_name = "PATH")]
     pub masks: Option<PathBuf>,
-    /// How files are arranged [default: seen from what is there]
+    /// How files are arranged [default: detected]
     #[arg(long, value_enum)]
     pub layout: Option<Layout>,
-    /// What the numbers in a mask mean [default: classes if there are more than two, membranes in the
-    /// stacks of ISBI 2012, binary if no mask has two different numbers besides 0, else instances]
+    /// Meaning of the numbers in a mask [default: classes if there are more than two, membranes in the stacks of
+    /// ISBI 2012, binary if no mask has two different numbers besides 0, else instances]
     #[arg(long, value_enum)]
     pub kind: Option<MaskKind>,
-    /// Names of the classes, the background first; a mask's number is the place in this list
+    /// Names of the classes, the background first; a number in a mask is the place in this list, from 0
     #[arg(long, value_name = "NAME,NAME..", value_delimiter = ',')]
     pub classes: Vec<String>,
-    /// Number in the masks that marks pixels nobody has judged: they weigh nothing
+    /// Number in the masks of pixels to ignore, which nobody has annotated: they have no weight
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub ignore: Option<u32>,
-    /// What the network sees: brightness, or red, green and blue
+    /// Input of the network: brightness, or red, green and blue
     #[arg(long, value_enum, default_value_t)]
     pub channels: InputChannels,
-    /// Which truth of the Cell Tracking Challenge counts, if --masks is not given
+    /// Which truth of the Cell Tracking Challenge counts, unless --masks names it
     #[arg(long, value_enum, default_value_t)]
     pub truth: Standard,
-    /// Leave out images that have no mask, and sequences of the Cell Tracking Challenge that have no truth, instead of
-    /// refusing them
+    /// Leave out images without a mask, and sequences of the Cell Tracking Challenge without truth, instead of refusing
+    /// them; not for stacks, whose pages are paired in order
     #[arg(
         long,
         value_name = "BOOL",
@@ -64,7 +63,7 @@ pub enum Layout {
     Stacks,
 }
 
-/// What the numbers in a mask mean; 0 is the background.
+/// The meaning of the numbers in a mask; 0 is the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MaskKind {
     /// One number for each cell
@@ -87,10 +86,10 @@ pub enum InputChannels {
     Rgb,
 }
 
-/// Which truth of the Cell Tracking Challenge is taken for a frame.
+/// Which truth of the Cell Tracking Challenge is used for a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Standard {
-    /// Gold (_GT) where a frame has it, else silver (_ST)
+    /// Gold (_GT) if a frame has it, else silver (_ST)
     #[default]
     GoldFirst,
     /// Drawn by people (_GT); often few frames
@@ -109,19 +108,19 @@ impl From<InputChannels> for Channels {
 }
 
 impl MaskKind {
-    /// What such masks show, for people.
+    /// A description of such masks.
     pub fn words(self) -> &'static str {
         match self {
             MaskKind::Instances => "a number for each cell",
             MaskKind::Binary => "foreground, its components as cells",
             MaskKind::Classes => "classes",
-            MaskKind::Membranes => "membranes, what is between them as cells",
+            MaskKind::Membranes => "membranes, with cells between them",
         }
     }
 }
 
 impl Source {
-    /// Images and masks in the given places, and everything else as it is by default.
+    /// Images and masks in these places, with the defaults of all other options.
     pub fn new(images: impl Into<PathBuf>, masks: impl Into<PathBuf>) -> Self {
         Source {
             images: images.into(),
@@ -130,8 +129,8 @@ impl Source {
         }
     }
 
-    /// Whether the images are the stacks of ISBI 2012 by their names, the masks of which show membranes, and nothing
-    /// else is said of them.
+    /// Whether the images are the stacks of ISBI 2012 by their names, the masks of which show membranes, and no option
+    /// says otherwise.
     pub fn names_membranes(&self) -> bool {
         self.kind.is_none()
             && self.masks.is_none()
@@ -140,7 +139,7 @@ impl Source {
             && stacks::inside(&self.images).is_some()
     }
 
-    /// The same with what the names of the files tell.
+    /// The same with the kind of masks that the names of the files suggest.
     pub(super) fn settled(&self) -> Self {
         let membranes = self.names_membranes().then_some(MaskKind::Membranes);
         Source {
@@ -149,7 +148,7 @@ impl Source {
         }
     }
 
-    /// What the channels of the network's input hold.
+    /// The channels of the network's input.
     pub fn channels(&self) -> Channels {
         self.channels.into()
     }
@@ -187,7 +186,7 @@ impl Source {
             }
             Some(MaskKind::Instances | MaskKind::Binary | MaskKind::Membranes) if count > 2 => {
                 refuse(format!(
-                    "--classes has {count} names, but masks of this --kind tell apart only two"
+                    "--classes has {count} names, but masks of this --kind have only two"
                 ))
             }
             _ => Ok(()),

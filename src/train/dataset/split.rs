@@ -1,4 +1,4 @@
-//! Samples to learn from, and samples to judge by.
+//! Division into images to learn from and images held back for validation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,15 +11,14 @@ use rand::seq::SliceRandom;
 use super::masks::unseen;
 use super::{Annotated, Dataset, DatasetError, Sample, files};
 
-/// Which samples are held back for validation. Neighbouring frames of a time-lapse or of a volume are
-/// near copies: held back at random, they say little about frames that were never seen.
+/// Options that decide which samples are held back for validation. Neighbouring frames of a time-lapse or of a volume
+/// are near copies: held back at random, they say little about frames that were never seen.
 #[derive(Clone, Debug, PartialEq, Args)]
 pub struct Holdout {
     /// Share of the images held back for validation
     #[arg(long, default_value_t = Holdout::default().validation, value_name = "SHARE", value_parser = share)]
     pub validation: f64,
-    /// Which images make up that share; of a time-lapse or a stack take `time`, for neighbours are
-    /// near copies
+    /// Which images make up that share; use `time` for a time-lapse or a stack, where neighbours are near copies
     #[arg(long, value_enum, default_value_t)]
     pub split: Order,
     /// Hold back these sequences instead of a share: 02, or the name of a stack
@@ -33,12 +32,11 @@ pub struct Holdout {
     /// Hold back the images whose names this file lists, one a line, instead of a share
     #[arg(long, value_name = "FILE")]
     pub validation_list: Option<PathBuf>,
-    /// Judge by these masks of the images held back, where they are better than those to learn from;
-    /// images held back that have none here are not used
+    /// Validate by these masks of the images held back, if they are better than those to learn from; images held back
+    /// that have none here are not used. In a folder of the Cell Tracking Challenge the gold truth counts
     #[arg(long, value_name = "PATH")]
     pub validation_masks: Option<PathBuf>,
-    /// Neither learn from nor judge by these images, say between frames to learn from and frames held
-    /// back
+    /// Use these images neither for learning nor for validation, say between frames to learn from and frames held back
     #[arg(long, value_name = "NAME,NAME..", value_delimiter = ',')]
     pub leave_out: Vec<String>,
 }
@@ -53,10 +51,10 @@ pub enum Order {
     Time,
 }
 
-/// Samples to learn from and samples to judge by, at least one each.
+/// Samples to learn from and samples for validation, at least one each.
 #[derive(Debug)]
 pub struct Split {
-    /// Learned from.
+    /// To learn from.
     pub training: Vec<Sample>,
     /// Held back.
     pub validation: Vec<Sample>,
@@ -101,16 +99,17 @@ impl Holdout {
 /// Reads a share between 0 and 1.
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
-    match share > 0.0 && share < 1.0 {
-        true => Ok(share),
-        false => Err("it must be between 0 and 1".into()),
+    if share > 0.0 && share < 1.0 {
+        Ok(share)
+    } else {
+        Err("it must be between 0 and 1".into())
     }
 }
 
 impl Dataset {
     /// Holds back part of the samples. Of a share at least one is held back.
     ///
-    /// [`Holdout::validation_masks`] are not looked at here, see [`Split::judged_by`].
+    /// [`Holdout::validation_masks`] are not used here, see [`Split::judged_by`].
     pub fn split(self, holdout: &Holdout, rng: &mut impl Rng) -> Result<Split, DatasetError> {
         let samples = without(self.samples, &holdout.leave_out)?;
         let images = samples.len();
@@ -128,19 +127,19 @@ impl Dataset {
                 Order::Time => last(samples, holdout.validation),
             }
         };
-        match split.training.is_empty() {
-            true => Err(DatasetError::AllHeldBack {
+        if split.training.is_empty() {
+            return Err(DatasetError::AllHeldBack {
                 option: holdout.option(),
                 images,
-            }),
-            false => Ok(split),
+            });
         }
+        Ok(split)
     }
 }
 
 impl Split {
-    /// Refuses samples of which nothing can be learned about cells or one of the `classes`, or that no network can be
-    /// judged by: one that finds nothing would have the best of all scores.
+    /// Refuses samples to learn from that show no cell or not all `classes`, and samples held back that show no cell: a
+    /// network that finds nothing would have the best score.
     pub fn check(&self, classes: &[String]) -> Result<(), DatasetError> {
         let shows = |sample: &Sample| sample.truth.shows_cells();
         let names = |samples: &[Sample]| samples.iter().map(|s| s.name.clone()).collect();
@@ -154,21 +153,39 @@ impl Split {
                 value,
             });
         }
-        match self.validation.iter().any(shows) {
-            true => Ok(()),
-            false => Err(DatasetError::NothingToFind(names(&self.validation))),
+        if !self.validation.iter().any(shows) {
+            return Err(DatasetError::NothingToFind(names(&self.validation)));
         }
+        Ok(())
     }
 
-    /// The same with the truth of `better` for the samples held back; those without it are left out.
-    pub fn judged_by(mut self, better: Dataset) -> Result<Self, DatasetError> {
-        let held_back: BTreeSet<_> = self.validation.iter().map(|s| s.name.clone()).collect();
-        self.validation = better.samples;
-        self.validation.retain(|s| held_back.contains(&s.name));
-        match self.validation.is_empty() {
-            true => Err(DatasetError::Unjudged(held_back.len())),
-            false => Ok(self),
+    /// The same split with the truth of `better` for the samples held back, in the order of `better`; samples without
+    /// it are left out.
+    pub fn judged_by(self, better: Dataset<Annotated>) -> Result<Self, DatasetError> {
+        let Split {
+            training,
+            validation: held_back,
+        } = self;
+        let count = held_back.len();
+        let named = held_back.into_iter().map(|s| (s.name.clone(), s));
+        let mut held_back: BTreeMap<_, _> = named.collect();
+        let mut validation = Vec::with_capacity(count);
+        for annotated in better.samples {
+            if let Some(sample) = held_back.remove(&annotated.name) {
+                annotated.fits(sample.image[0].height, sample.image[0].width)?;
+                validation.push(Sample {
+                    truth: annotated.truth,
+                    ..sample
+                });
+            }
         }
+        if validation.is_empty() {
+            return Err(DatasetError::Unjudged(count));
+        }
+        Ok(Split {
+            training,
+            validation,
+        })
     }
 }
 
@@ -206,8 +223,8 @@ fn without(samples: Vec<Sample>, left_out: &[String]) -> Result<Vec<Sample>, Dat
     Ok(rest.map(|(_, sample)| sample).collect())
 }
 
-/// Which of `names` is `name`, or is what that is without the ending of a picture: `a.tif` is the image of the file
-/// `a.tif.png` where there is one, else that of `a.tif`.
+/// The place in `names` of `name`, or else of `name` without the ending of a picture: `a.tif` is the image of the file
+/// `a.tif.png` if there is one, else that of `a.tif`.
 fn place(names: &[&str], name: &str) -> Option<usize> {
     let is = |name: &str| names.iter().position(|known| *known == name);
     is(name).or_else(|| is(plain(name)))
@@ -278,7 +295,7 @@ fn known(sequences: &[String], samples: &[Sample]) -> Result<(), DatasetError> {
 }
 
 /// Places of the samples that the file `list` names, at least one: by their names, with or without the ending of
-/// a picture. Other lines that are empty or begin with # are passed over.
+/// a picture. Other lines that are empty or begin with # are skipped.
 fn listed(list: &Path, names: &[&str]) -> Result<BTreeSet<usize>, DatasetError> {
     let text = fs::read_to_string(list).map_err(|error| DatasetError::List {
         list: list.into(),
@@ -303,10 +320,10 @@ fn listed(list: &Path, names: &[&str]) -> Result<BTreeSet<usize>, DatasetError> 
             }
         };
     }
-    match places.is_empty() {
-        true => Err(DatasetError::EmptyList(list.into())),
-        false => Ok(places),
+    if places.is_empty() {
+        return Err(DatasetError::EmptyList(list.into()));
     }
+    Ok(places)
 }
 
 #[cfg(test)]

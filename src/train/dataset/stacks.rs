@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::page::{Page, Pair, pages};
-use super::{DatasetError, Found, Layout, files};
+use super::{DatasetError, DatasetFiles, Layout, files};
 
 /// Names of the images and masks of the ISBI 2012 challenge.
 const ISBI_2012: [&str; 2] = ["train-volume", "train-labels"];
@@ -20,7 +20,7 @@ pub fn inside(root: &Path) -> Option<(PathBuf, PathBuf)> {
 }
 
 /// Pairs the pictures of `images` and `masks` in their order.
-pub fn find(images: &Path, masks: &Path) -> Result<Found, DatasetError> {
+pub fn find(images: &Path, masks: &Path) -> Result<DatasetFiles, DatasetError> {
     let (image_pages, mask_pages) = (in_order(images)?, in_order(masks)?);
     if image_pages.len() != mask_pages.len() {
         return Err(DatasetError::Pages {
@@ -36,9 +36,9 @@ pub fn find(images: &Path, masks: &Path) -> Result<Found, DatasetError> {
         image,
         mask,
     };
-    Ok(Found {
+    Ok(DatasetFiles {
         pairs: image_pages.into_iter().zip(mask_pages).map(pair).collect(),
-        ..Found::new(Layout::Stacks, masks)
+        ..DatasetFiles::new(Layout::Stacks, masks)
     })
 }
 
@@ -51,9 +51,10 @@ fn sequence(page: &Page) -> String {
 /// The pictures of a folder in the order of their names, or the pages of a file, each with a name of
 /// its own: that of the file, with the number of the page where there are several.
 pub fn in_order(path: &Path) -> Result<Vec<(String, Page)>, DatasetError> {
-    let files = match path.is_dir() {
-        true => files::pictures(path)?,
-        false => vec![files::named(path)?],
+    let files = if path.is_dir() {
+        files::pictures(path)?
+    } else {
+        vec![files::named(path)?]
     };
     let mut all = Vec::new();
     for file in files {

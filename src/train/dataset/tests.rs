@@ -209,6 +209,19 @@ fn sequences_of_the_challenge_take_gold_before_silver() {
 }
 
 #[test]
+fn digits_may_be_the_name_of_a_folder_of_sequences() {
+    let folder = Folder::new();
+    folder
+        .image("20240315/01/t000.tif")
+        .mask("20240315/01_GT/SEG/man_seg000.tif", [0, 0, 1, 0, 0, 9]);
+    let dataset = load(&Source {
+        images: folder.path("20240315"),
+        ..Source::default()
+    });
+    assert_eq!(names(&dataset.unwrap().samples), ["01/t000"]);
+}
+
+#[test]
 fn stacks_pair_page_by_page_with_stacks_or_folders() {
     let folder = Folder::new();
     let image = [0, 10, 20, 30, 40, 50];
@@ -334,7 +347,7 @@ fn pixels_that_nobody_has_judged_are_no_cells() {
 }
 
 #[test]
-fn a_number_to_ignore_that_no_mask_holds_is_told() {
+fn a_number_to_ignore_that_no_mask_holds_is_reported() {
     let folder = Folder::new();
     folder
         .image("images/a.png")

@@ -8,27 +8,27 @@ use serde::{Deserialize, Serialize};
 pub use super::contingency::Overlaps;
 use crate::train::plane::Plane;
 
-/// Intersections over union above which cells match, as fractions, so that the comparison is exact.
-const MATCHES: [(u64, u64); 3] = [(1, 2), (3, 4), (9, 10)];
+/// Thresholds of intersection over union above which cells match, as fractions, so that the comparison is exact.
+const THRESHOLDS: [(u64, u64); 3] = [(1, 2), (3, 4), (9, 10)];
 
-/// Scores over a set of images, each in `0..=1`. Of more than two classes cells match within their class alone, and so
-/// do pixels; all classes but the background are pooled.
+/// Scores over a set of images, each in `0..=1`. With more than two classes, cells match only within their class, and
+/// so do pixels; all classes but the background are pooled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    /// Foreground pixels found by both, of those found by either.
+    /// Intersection over union of the foreground pixels.
     pub iou: f64,
-    /// Foreground pixels found by both, of the mean of what each found.
+    /// Dice coefficient of the foreground pixels.
     pub dice: f64,
-    /// F1 of cells; a predicted and a true cell match where their intersection over union is above
+    /// F1 of cells; a predicted and a true cell match if their intersection over union is above
     /// one half.
     pub f1: f64,
     /// The Cell Tracking Challenge's SEG: the mean over true cells of the intersection over union with
-    /// the predicted cell that covers more than half of it, 0 where none does.
+    /// the predicted cell that covers more than half of it, 0 if none does.
     pub seg: f64,
-    /// Average precision as the Data Science Bowl 2018 has it, matches of matches + missed + invented,
-    /// at intersections over union above 0.5, 0.75 and 0.9.
-    pub ap: [f64; MATCHES.len()],
-    /// Share of the pixels that somebody has judged that are of another class than they should be.
+    /// Average precision as defined by the Data Science Bowl 2018, TP / (TP + FN + FP), at intersections over
+    /// union above 0.5, 0.75 and 0.9.
+    pub ap: [f64; THRESHOLDS.len()],
+    /// Share of annotated pixels that have the wrong class.
     pub pixel_error: f64,
 }
 
@@ -58,47 +58,48 @@ impl fmt::Display for Scores {
     }
 }
 
-/// Counts that scores are made of, summed over images: cells and pixels are pooled.
+/// The counts from which scores are computed, summed over images: cells and pixels are pooled.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     true_cells: u64,
     predicted_cells: u64,
     merged_cells: u64,
-    matches: [u64; MATCHES.len()],
+    matches: [u64; THRESHOLDS.len()],
     seg: f64,
-    /// Foreground pixels of both, of the truth, and of the prediction.
+    /// Foreground pixels of both, of the truth and of the prediction.
     intersection: u64,
     true_pixels: u64,
     predicted_pixels: u64,
-    /// Pixels that are of one class in truth and of another in the prediction.
+    /// Foreground pixels whose class differs between truth and prediction.
     confused: u64,
     pixels: u64,
 }
 
 impl Tally {
-    /// Counts one image. Both planes hold one number for each cell and 0 for the background.
+    /// Adds an image. Both planes hold one number for each cell and 0 for the background.
     pub fn add(&mut self, truth: &Plane<u32>, predicted: &Plane<u32>) {
         self.count(&Overlaps::of(truth, predicted));
     }
 
-    /// Counts one image of which the overlaps are known.
+    /// Adds an image with known overlaps.
     pub fn count(&mut self, overlaps: &Overlaps) {
         self.true_cells += overlaps.truth.len() as u64;
         self.predicted_cells += overlaps.predicted.len() as u64;
-        let mut held: BTreeMap<u32, u64> = BTreeMap::new();
+        // How many true cells each predicted cell covers by more than half.
+        let mut covered: BTreeMap<u32, u64> = BTreeMap::new();
         for ((true_cell, predicted_cell), shared) in &overlaps.both {
             let area = overlaps.truth[true_cell];
             let union = area + overlaps.predicted[predicted_cell] - shared;
-            // No two can match one cell, since each would cover more than half of what they share.
-            for (matches, (part, whole)) in self.matches.iter_mut().zip(MATCHES) {
+            // At most one predicted cell can match a true one, since it covers more than half of it.
+            for (matches, (part, whole)) in self.matches.iter_mut().zip(THRESHOLDS) {
                 *matches += u64::from(whole * shared > part * union);
             }
             if 2 * shared > area {
                 self.seg += *shared as f64 / union as f64;
-                *held.entry(*predicted_cell).or_default() += 1;
+                *covered.entry(*predicted_cell).or_default() += 1;
             }
         }
-        self.merged_cells += held.values().filter(|cells| **cells > 1).sum::<u64>();
+        self.merged_cells += covered.values().filter(|cells| **cells > 1).sum::<u64>();
         self.intersection += overlaps.both.values().sum::<u64>();
         self.true_pixels += overlaps.truth.values().sum::<u64>();
         self.predicted_pixels += overlaps.predicted.values().sum::<u64>();
@@ -111,14 +112,14 @@ impl Tally {
         [self.true_cells, self.predicted_cells]
     }
 
-    /// How many true cells there are so far of which more than half lies in a predicted cell that holds more
-    /// than half of another one too.
+    /// How many true cells are merged so far: more than half of each lies in a predicted cell that also covers more
+    /// than half of another one.
     pub fn merged(&self) -> u64 {
         self.merged_cells
     }
 
-    /// The scores of all images so far. Where there was nothing to find and nothing was found, they
-    /// are 1, and the error is 0.
+    /// The scores of all images so far. If there was nothing to find and nothing was found, they are 1, and
+    /// the error is 0.
     pub fn scores(&self) -> Scores {
         let ratio = |part: u64, whole: u64| match whole {
             0 => 1.0,
@@ -144,8 +145,8 @@ impl Tally {
     }
 }
 
-/// Takes cells for background that nowhere reach further into the picture than `border` pixels from
-/// its edge: the Cell Tracking Challenge doesn't judge them.
+/// Turns cells that lie entirely within `border` pixels of the picture's edge into background: the Cell Tracking
+/// Challenge doesn't score them.
 pub fn drop_border(cells: &mut Plane<u32>, border: usize) {
     let rows = border..cells.height.saturating_sub(border);
     let columns = border..cells.width.saturating_sub(border);
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_matched_as_by_hand() {
+    fn matches_equal_those_counted_by_hand() {
         // Cell 1: 3 of 4 pixels, and one too many: IoU 3/5, a match. Cell 2: merged with cell 3, 2 of
         // 6 pixels shared with each. Cell 4 is missed, cell 9 is invented.
         let truth = [1, 1, 1, 1, 0, 2, 2, 0, 3, 3, 0, 4, 0, 0];
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_of_another_class_is_none() {
+    fn a_cell_of_another_class_does_not_match() {
         let by_class = |class: u32, cell: u32| class << 24 | cell;
         let truth = [1, 1, 0, by_class(1, 2), by_class(1, 2), 0];
         let swapped = [by_class(1, 1), by_class(1, 1), 0, 2, 2, 0];
@@ -208,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn cells_that_run_together_are_counted() {
-        // Cells 1, 2 and 3 in one, of cell 4 no more than half, and cell 5 by itself.
+    fn merged_cells_are_counted() {
+        // Cells 1, 2 and 3 in one, only half of cell 4, and cell 5 by itself.
         let truth = line(&[1, 1, 1, 2, 2, 3, 4, 4, 0, 5, 5]);
         let found = line(&[0, 6, 6, 6, 6, 6, 6, 0, 0, 7, 7]);
         let mut tally = Tally::default();
@@ -219,7 +220,7 @@ mod tests {
 
     #[test]
     fn matching_grows_stricter() {
-        // Intersections over union of exactly 9/10, 4/5, 3/4 and 2/3: none is above its own limit.
+        // Intersections over union of exactly 9/10, 4/5, 3/4 and 2/3: none is above its own threshold.
         let mut truth = Vec::new();
         let mut found = Vec::new();
         for (cell, (shared, alone)) in [(9, 1), (4, 1), (3, 1), (2, 1)].into_iter().enumerate() {
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_half_is_no_match() {
+    fn exactly_half_does_not_match() {
         let scores = score(&[(&[1, 1, 0], &[0, 1, 0])]);
         assert_eq!((scores.f1, scores.seg, scores.iou), (0.0, 0.0, 0.5));
     }
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_find_and_nothing_found_is_right() {
+    fn nothing_to_find_and_nothing_found_scores_1() {
         let scores = score(&[(&[0, 0], &[0, 0])]);
         let right = Scores {
             iou: 1.0,
@@ -268,17 +269,17 @@ mod tests {
     }
 
     #[test]
-    fn pixels_that_nobody_has_judged_are_neither_right_nor_wrong() {
-        // One pixel of four that were judged is wrong; of the other two nothing is known.
+    fn ignored_pixels_are_neither_right_nor_wrong() {
+        // One of the four annotated pixels is wrong; of the other two nothing is known.
         let mut overlaps = Overlaps::of(&line(&[1, 1, 0, 0, 0, 0]), &line(&[1, 0, 0, 0, 0, 0]));
-        overlaps.leave_out(2);
+        overlaps.exclude(2);
         let mut tally = Tally::default();
         tally.count(&overlaps);
         assert_eq!(tally.scores().pixel_error, 0.25);
     }
 
     #[test]
-    fn small_cells_can_be_left_out() {
+    fn small_cells_can_be_dropped() {
         let truth = line(&[1, 1, 1, 0, 2, 0, 0]);
         let found = line(&[4, 4, 4, 0, 5, 0, 6]);
         let mut overlaps = Overlaps::of(&truth, &found);
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_at_the_edge_can_be_left_out() {
+    fn cells_at_the_edge_can_be_dropped() {
         let cells = Plane {
             height: 4,
             width: 5,

@@ -18,26 +18,26 @@ use crate::train::plane::Plane;
 /// Scores of an image, or their means over several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    /// Which pixels are in one cell; `None` where the truth shows no cell at all.
+    /// How well cells are separated; `None` if the truth shows no cell.
     pub separation: Option<Separation>,
-    /// Share of the pixels that somebody has judged that are of the wrong kind, `0..=1`.
+    /// Share of annotated pixels that are wrong, `0..=1`.
     pub pixel_error: f64,
     /// See [`warping_error`]; a share of the same pixels.
     pub warping_error: f64,
 }
 
 impl Scores {
-    /// Scores of one image. So many of its pixels are `ignored`: nobody has judged them, and they are
+    /// Scores of one image. So many of its pixels are `ignored`: nobody has annotated them, and they are
     /// membrane in both.
     pub fn of(truth: &Plane<bool>, found: &Plane<bool>, ignored: usize) -> Self {
         let pixels = truth.data.len();
-        let judged = pixels.saturating_sub(ignored).max(1);
+        let annotated = pixels.saturating_sub(ignored).max(1);
         let pairs = truth.data.iter().zip(&found.data);
         let wrong = pairs.filter(|(truth, found)| truth != found).count();
         Scores {
             separation: Separation::of(&components(truth), &thin(found)),
-            pixel_error: wrong as f64 / judged as f64,
-            warping_error: warping_error(truth, found) * (pixels as f64 / judged as f64),
+            pixel_error: wrong as f64 / annotated as f64,
+            warping_error: warping_error(truth, found) * (pixels as f64 / annotated as f64),
         }
     }
 
@@ -68,20 +68,21 @@ impl fmt::Display for Scores {
     }
 }
 
-/// How well cells are told apart, each in `0..=1`, higher is better. One cell that covers everything,
-/// and cells of one pixel each, both score low.
+/// How well cells are separated, each in `0..=1`, higher is better. One cell that covers everything, and cells of one
+/// pixel each, both score low.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Separation {
-    /// Of two pixels that are in one cell in one numbering, how often they are in the other: mean of
-    /// both directions in the denominator (alpha = 0.5). The challenge's Rand error is 1 - V_rand.
+    /// Foreground-restricted Rand score: how often two pixels in the same cell of one labelling are so in the other,
+    /// with the mean of both directions in the denominator (alpha = 0.5). The challenge's Rand error is 1 - V_rand.
     pub v_rand: f64,
-    /// What one numbering tells about the other, of the mean of what each tells.
+    /// Foreground-restricted information-theoretic score: the mutual information of both labellings, divided by their
+    /// mean entropy.
     pub v_info: f64,
 }
 
 impl Separation {
-    /// Compares two numberings over the pixels that are in a cell in `truth`; the 0 of `found` counts as
-    /// a cell like any other. `None` where `truth` is 0 everywhere.
+    /// Compares two labellings over the pixels that are in a cell in `truth`; label 0 of `found` counts as a cell.
+    /// `None` if `truth` is 0 everywhere.
     pub fn of(truth: &Plane<u32>, found: &Plane<u32>) -> Option<Self> {
         let mut shared = contingency(truth, found);
         shared.retain(|(cell, _), _| *cell != 0);
@@ -101,10 +102,11 @@ impl Separation {
         let entropies = entropy(&truth) + entropy(&found);
         Some(Separation {
             v_rand: squares(&both) / (0.5 * squares(&truth) + 0.5 * squares(&found)),
-            v_info: match entropies > 0.0 {
-                true => (entropies - entropy(&both)) / (0.5 * entropies),
-                // One cell in both: nothing to tell, and nothing told wrongly.
-                false => 1.0,
+            v_info: if entropies > 0.0 {
+                (entropies - entropy(&both)) / (0.5 * entropies)
+            } else {
+                // One cell in both: they agree.
+                1.0
             },
         })
     }
@@ -114,12 +116,12 @@ fn squares(shares: &[f64]) -> f64 {
     shares.iter().map(|share| share * share).sum()
 }
 
-/// In nats; shares are above 0.
+/// Entropy in nats; shares are above 0.
 fn entropy(shares: &[f64]) -> f64 {
     -shares.iter().map(|share| share * share.ln()).sum::<f64>()
 }
 
-/// Scores of several images, each of the same weight.
+/// Sums over images, each with the same weight.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     images: usize,
@@ -128,7 +130,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts one image.
+    /// Adds an image.
     pub fn add(&mut self, scores: &Scores) {
         self.images += 1;
         self.sums.pixel_error += scores.pixel_error;
@@ -141,7 +143,7 @@ impl Tally {
         }
     }
 
-    /// The means so far. Images without a cell in the truth say nothing about how cells are told apart.
+    /// The means so far. Images without a cell in the truth don't count for the separation.
     pub fn scores(&self) -> Scores {
         let images = self.images.max(1) as f64;
         let separated = self.separated.max(1) as f64;
@@ -178,9 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn one_cell_in_two_halves_is_scored_as_by_hand() {
+    fn one_cell_in_two_halves_scores_as_computed_by_hand() {
         // Shares: truth 1; found 1/2, 1/2; both 1/2, 1/2. The pixel that is membrane in the truth is
-        // left out.
+        // excluded.
         let split = separation(&[1, 1, 0, 1, 1], &[1, 1, 1, 2, 2]);
         close(split.v_rand, 0.5 / (0.5 + 0.25));
         close(split.v_info, 0.0);
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_answer_scores_1_under_any_numbers() {
+    fn the_right_answer_scores_1_with_any_labels() {
         let right = Separation {
             v_rand: 1.0,
             v_info: 1.0,
@@ -223,12 +225,12 @@ mod tests {
         assert_eq!((separation.v_rand, separation.v_info), (1.0, 1.0));
         close(scores.pixel_error, 4.0 / 11.0);
         assert_eq!(scores.warping_error, 0.0);
-        // Had nobody judged the membrane, as if it were not there.
+        // Without the pixel of the membrane, which nobody has annotated.
         close(Scores::of(&truth, &found, 1).pixel_error, 4.0 / 10.0);
     }
 
     #[test]
-    fn images_weigh_the_same() {
+    fn images_have_the_same_weight() {
         let scores = |v_rand: Option<f64>, error| Scores {
             separation: v_rand.map(|v_rand| Separation {
                 v_rand,

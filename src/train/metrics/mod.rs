@@ -1,8 +1,8 @@
 //! How well masks agree with the truth.
 //!
-//! [`cells`] counts objects, as the Cell Tracking Challenge and the Data Science Bowl do;
-//! [`membranes`] judges boundaries, as the ISBI 2012 challenge does. [`Tally`] is either, as the data
-//! ask for.
+//! [`cells`] scores objects, as the Cell Tracking Challenge and the Data Science Bowl do;
+//! [`membranes`] scores boundaries, as the ISBI 2012 challenge does. [`Tally`] is either, depending on the
+//! data.
 
 pub mod cells;
 mod contingency;
@@ -21,7 +21,7 @@ pub use warping::{warped, warping_error};
 use super::dataset::MaskKind;
 use super::plane::Plane;
 
-/// What is judged.
+/// What is scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
@@ -44,9 +44,9 @@ impl From<MaskKind> for Measure {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scores {
-    /// Of objects.
+    /// Scores of objects.
     Cells(cells::Scores),
-    /// Of boundaries.
+    /// Scores of boundaries.
     Membranes(membranes::Scores),
 }
 
@@ -59,10 +59,10 @@ impl Scores {
         }
     }
 
-    /// The one number by which networks are compared; more is better.
+    /// The number by which networks are compared; more is better.
     ///
     /// For cells F1@0.5 + SEG: how many are found, and how well they are outlined; IoU alone hides
-    /// cells that are merged. For membranes V_rand, 0 where the truth shows no cell.
+    /// cells that are merged. For membranes V_rand, or 0 if the truth shows no cell.
     pub fn worth(&self) -> f64 {
         match self {
             Scores::Cells(scores) => scores.f1 + scores.seg,
@@ -70,8 +70,8 @@ impl Scores {
         }
     }
 
-    /// What orders networks, the better ones last: [`worth`](Self::worth) first. Networks that find no object yet
-    /// differ in the pixels they find.
+    /// Sorts networks, the better ones last: by [`worth`](Self::worth), then by pixels, in which networks differ that
+    /// find no object yet.
     pub fn rank(&self) -> (f64, f64) {
         let pixels = match self {
             Scores::Cells(scores) => scores.iou,
@@ -90,17 +90,17 @@ impl fmt::Display for Scores {
     }
 }
 
-/// What scores are made of, summed over images.
+/// The sums over images from which scores are computed.
 #[derive(Clone, Copy, Debug)]
 pub enum Tally {
-    /// Of objects: cells and pixels are pooled.
+    /// Sums of objects: cells and pixels are pooled.
     Cells(cells::Tally),
-    /// Of boundaries: each image weighs the same.
+    /// Sums of boundaries: each image has the same weight.
     Membranes(membranes::Tally),
 }
 
 impl Tally {
-    /// No image yet.
+    /// A tally without images.
     pub fn new(measure: Measure) -> Self {
         match measure {
             Measure::Cells => Tally::Cells(cells::Tally::default()),
@@ -108,13 +108,13 @@ impl Tally {
         }
     }
 
-    /// Counts one image: the true and the found objects, one number for each and 0 elsewhere, also in the
-    /// `ignored` pixels that nobody has judged.
+    /// Adds an image: its true and found objects, one number for each and 0 elsewhere. So many of its pixels
+    /// are `ignored`: nobody has annotated them, and they are 0, too.
     pub fn add(&mut self, truth: &Plane<u32>, found: &Plane<u32>, ignored: usize) {
         match self {
             Tally::Cells(tally) => {
                 let mut overlaps = cells::Overlaps::of(truth, found);
-                overlaps.leave_out(ignored);
+                overlaps.exclude(ignored);
                 tally.count(&overlaps);
             }
             Tally::Membranes(tally) => {
@@ -125,7 +125,7 @@ impl Tally {
         }
     }
 
-    /// How many true and how many found cells there are so far, where these are counted.
+    /// How many true and how many found cells there are so far, if cells are scored.
     pub fn cells(&self) -> Option<[u64; 2]> {
         match self {
             Tally::Cells(tally) => Some(tally.cells()),
@@ -133,8 +133,7 @@ impl Tally {
         }
     }
 
-    /// How many true cells have run together so far, where cells are counted; see
-    /// [`cells::Tally::merged`].
+    /// How many true cells are merged so far, if cells are scored; see [`cells::Tally::merged`].
     pub fn merged(&self) -> Option<u64> {
         match self {
             Tally::Cells(tally) => Some(tally.merged()),

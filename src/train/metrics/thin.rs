@@ -1,17 +1,17 @@
-//! Membranes of one pixel.
+//! Thinning of membranes to one pixel.
 //!
 //! The measures of [`membranes`](super::membranes) compare which pixels belong to which cell. A
-//! membrane that is drawn too thick would take pixels from both of its cells; so the cells grow into
-//! the membranes first, until only a line is left between two of them.
+//! membrane that is too thick would take pixels from both of its cells, so the cells first grow into
+//! the membranes until only a line is left between two of them.
 
 use crate::train::components::components;
 use crate::train::plane::Plane;
 
-/// Numbers the 4-connected cells and lets them grow, all at the same pace, until they meet: 0 is left
-/// on lines of one pixel between two cells, and where there is no cell at all.
+/// Labels the 4-connected cells and lets them grow, all at the same pace, until they meet: lines of one pixel between
+/// two cells remain 0, and so do pictures without cells.
 ///
-/// It is the watershed with lines of scikit-image, `watershed(~cells, label(cells),
-/// watershed_line=True)`, to the pixel: where two cells could both have a pixel, the same one gets it.
+/// It equals scikit-image's `watershed(~cells, label(cells), watershed_line=True)` to the pixel, even where two cells
+/// reach a pixel at the same time.
 pub fn thin(cells: &Plane<bool>) -> Plane<u32> {
     let labels = components(cells);
     let mut growth = Growth::new(&labels);
@@ -27,11 +27,10 @@ pub fn thin(cells: &Plane<bool>) -> Plane<u32> {
     }
 }
 
-/// Cells while they grow, in a picture with one more pixel on each side, which spares the test for
-/// the edge.
+/// Growing cells, in a picture with one more pixel on each side, which saves checks for the edge.
 struct Growth {
     labels: Vec<u32>,
-    /// Pixels that a cell can have: neither beyond the edge nor on a line.
+    /// Pixels that can belong to a cell: neither beyond the edge nor on a line.
     free: Vec<bool>,
     /// Up, left, right, down.
     neighbours: [isize; 4],
@@ -66,7 +65,7 @@ impl Growth {
         }
     }
 
-    /// Gives a pixel to the cell that reached it, unless another one touches it, and reaches on.
+    /// Assigns a pixel to the cell that reached it, unless another one touches it, and reaches its neighbours.
     fn advance(&mut self, Front { time, at, label }: Front) {
         let taken_since = time > 0 && self.labels[at] != 0;
         if taken_since {
@@ -74,11 +73,12 @@ impl Growth {
         }
         let around = self.neighbours.map(|step| at.wrapping_add_signed(step));
         if self.free[at] {
-            let of_another =
+            let is_other =
                 |at: usize| self.free[at] && self.labels[at] != 0 && self.labels[at] != label;
-            match around.into_iter().any(of_another) {
-                true => self.free[at] = false,
-                false => self.labels[at] = label,
+            if around.into_iter().any(is_other) {
+                self.free[at] = false;
+            } else {
+                self.labels[at] = label;
             }
         }
         for at in around {
@@ -94,15 +94,14 @@ impl Growth {
 /// A pixel that a cell has reached.
 #[derive(Clone, Copy)]
 struct Front {
-    /// When: 0 for what is a cell from the start, then 1, 2, 3 and so on.
+    /// When: 0 for the original cells, then 1, 2, 3 and so on.
     time: u64,
     at: usize,
     label: u32,
 }
 
-/// A binary heap by time. The standard library's would do, had not all first pixels the same time: in
-/// which order they come decides who gets the middle of a membrane, and this is
-/// scikit-image's.
+/// A binary heap by time, with the order of equal times of scikit-image's heap: all pixels of the original cells have
+/// the same time, and their order decides which cell gets the middle of a membrane.
 #[derive(Default)]
 struct Fronts(Vec<Front>);
 
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_alone_fills_the_picture_and_none_leaves_it_empty() {
+    fn one_cell_fills_the_picture_and_none_leaves_it_empty() {
         assert_eq!(thinned(&["...", ".o."]), ["111", "111"]);
         assert_eq!(thinned(&["...", "..."]), ["000", "000"]);
         assert_eq!(thinned(&["oo", "oo"]), ["11", "11"]);

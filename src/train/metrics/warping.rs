@@ -1,4 +1,4 @@
-//! The warping error: what is wrong with the topology of a segmentation, not with its outlines.
+//! The warping error: errors in the topology of a segmentation, not in its outlines.
 //!
 //! Jain et al., "Boundary learning by optimization with topological constraints", CVPR 2010; one of
 //! the measures of the ISBI 2012 challenge.
@@ -7,9 +7,8 @@ use std::collections::VecDeque;
 
 use crate::train::plane::Plane;
 
-/// Share of pixels that still differ when the truth has been [`warped`] towards what was found, in
-/// `0..=1`. A boundary that is merely shifted costs nothing; cells that are merged, split, missed or
-/// invented cost at least a pixel each.
+/// Share of pixels that still differ after the truth was [`warped`] towards the result, in `0..=1`. A boundary that is
+/// merely shifted costs nothing; cells that are merged, split, missed or invented cost at least a pixel each.
 pub fn warping_error(truth: &Plane<bool>, found: &Plane<bool>) -> f64 {
     let warped = warped(truth, found);
     let pairs = warped.data.iter().zip(&found.data);
@@ -17,17 +16,17 @@ pub fn warping_error(truth: &Plane<bool>, found: &Plane<bool>) -> f64 {
     different as f64 / truth.data.len().max(1) as f64
 }
 
-/// The truth, made as similar to what was found as flipping simple points can make it.
+/// The truth, made as similar to the result as flipping simple points can make it.
 ///
-/// A point is simple if flipping it neither merges nor splits, makes nor removes a cell (4-connected)
-/// or a piece of membrane (8-connected; beyond the edge of the picture everything is membrane). Pixels
-/// that differ and are simple are flipped until there are none left, in the order in which they become
-/// so, row by row at first.
+/// A point is simple if flipping it neither merges, splits, creates nor removes a cell (4-connected) or a
+/// piece of membrane (8-connected; everything beyond the edge of the picture is membrane). Pixels that
+/// differ and are simple are flipped until there are none left, in the order in which they become so,
+/// initially row by row.
 ///
-/// The definition asks for the best of all warps, by way of any simple points. Flipping only those that
-/// differ, as they come, finds a good one, not always the best: the error can be too large, never too
-/// small. In particular a line that is shifted by more than its width is not reached. Nor is there a
-/// limit to how far a boundary may be moved step by step.
+/// The definition asks for the best of all warps, through any simple points. Flipping only those that
+/// differ, in this order, finds a good one, not always the best: the error can be too large, never too
+/// small. In particular a line that is shifted by more than its width is not reached. There is also no
+/// limit to how far a boundary can be moved step by step.
 pub fn warped(truth: &Plane<bool>, found: &Plane<bool>) -> Plane<bool> {
     let mut warped = truth.clone();
     let differs = |warped: &Plane<bool>, at: usize| warped.data[at] != found.data[at];
@@ -43,7 +42,7 @@ pub fn warped(truth: &Plane<bool>, found: &Plane<bool>) -> Plane<bool> {
             continue;
         }
         warped.data[at] = !warped.data[at];
-        // Those that were not simple before may be now.
+        // Neighbours that were not simple before may be now.
         for neighbour in around.into_iter().flatten() {
             if differs(&warped, neighbour) && !is_waiting[neighbour] {
                 is_waiting[neighbour] = true;
@@ -103,8 +102,8 @@ mod tests {
         (warping_error(&truth, &found) * truth.data.len() as f64).round()
     }
 
-    /// Groups of neighbours on the ring around a pixel that hold `value`, by flooding: 8-connected, or
-    /// 4-connected and then only those with a neighbour at an edge of the pixel.
+    /// Groups of neighbours on the ring around a pixel that hold `value`, by flood fill: 8-connected, or
+    /// 4-connected and then only those that touch the pixel at an edge.
     fn groups(ring: [bool; 8], value: bool, corners_connect: bool) -> usize {
         let mut seen = [false; 8];
         let mut count = 0;

@@ -1,5 +1,5 @@
-//! Pictures from PNG and TIFF files with the numbers that are in the file: a palette keeps its indices,
-//! and nothing is scaled.
+//! Reads pictures from PNG and TIFF files with the numbers that are in the file: a palette keeps its indices, and
+//! nothing is scaled.
 
 mod png;
 mod samples;
@@ -13,7 +13,7 @@ use ::png::DecodingError;
 use ::tiff::TiffError;
 pub use samples::fit;
 
-/// A picture as its file has it.
+/// A picture as it is in its file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raster {
     /// Rows.
@@ -26,17 +26,23 @@ pub struct Raster {
     pub depth: usize,
     /// The samples, pixel by pixel and row by row. Every whole number up to 2^53 is exact.
     pub samples: Vec<f64>,
-    /// What the samples mean.
+    /// The meaning of the samples.
     pub coding: Coding,
 }
 
-/// What the samples of a [`Raster`] mean.
+/// Most samples of a picture. In memory each takes eight bytes, whereas a small file can hold any number of them.
+const MAX_SAMPLES: usize = 1 << 29;
+
+/// Most bytes of a decoded picture.
+const MAX_BYTES: usize = 1 << 30;
+
+/// The meaning of the samples of a [`Raster`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Coding {
     /// Whole numbers that rise with the brightness.
     Whole,
-    /// Whole numbers whose sense a TIFF file inverts ("white is zero"). The samples rise with the
-    /// brightness; this less a sample is the number in the file.
+    /// Whole numbers that a TIFF file inverts ("white is zero"). The samples rise with the brightness; this minus a
+    /// sample is the number in the file.
     Inverted(f64),
     /// Floating-point numbers.
     Float,
@@ -50,12 +56,19 @@ pub enum ReadError {
     /// The file can't be opened or read.
     #[error("{0}")]
     Io(std::io::Error),
-    /// Its first bytes are of something else.
+    /// Its first bytes are those of another format.
     #[error("it is no picture: its content is neither PNG nor TIFF, whatever its name says")]
     Content,
     /// It ends in the middle of the picture.
     #[error("the file ends too early: it was cut off when it was written or copied")]
     CutOff,
+    /// More pixels than are read.
+    #[error(
+        "it is larger than {} numbers (width x height x channels), or {} MiB decoded: cut it into parts",
+        self::MAX_SAMPLES,
+        MAX_BYTES >> 20
+    )]
+    TooLarge,
     /// The PNG decoder gave up.
     #[error("the PNG file is damaged: {0}")]
     Png(DecodingError),
@@ -63,7 +76,7 @@ pub enum ReadError {
     #[error("the TIFF file is damaged, or of a kind that is not read: {0}")]
     Tiff(TiffError),
     /// No pixels.
-    #[error("it is {width}x{height} pixels large: there is nothing in it")]
+    #[error("it has no pixels: it is {width}x{height} large")]
     NoPixels {
         /// Pixels in a row.
         width: usize,
@@ -81,9 +94,9 @@ pub enum ReadError {
         /// What it should hold, or what to do.
         expected: &'static str,
     },
-    /// NaN or infinity.
+    /// NaN, infinity, or a number beyond single precision, in which networks compute.
     #[error(
-        "the pixel at row {row}, column {column} is {value}: only finite numbers are grey values"
+        "the pixel at row {row}, column {column} is {value:e}: only finite numbers of 32 bits are grey values"
     )]
     NotFinite {
         /// The value.
@@ -121,6 +134,7 @@ impl From<DecodingError> for ReadError {
     fn from(error: DecodingError) -> Self {
         match error {
             DecodingError::IoError(error) => error.into(),
+            DecodingError::LimitsExceeded => ReadError::TooLarge,
             error => ReadError::Png(error),
         }
     }
@@ -130,8 +144,24 @@ impl From<TiffError> for ReadError {
     fn from(error: TiffError) -> Self {
         match error {
             TiffError::IoError(error) => error.into(),
+            TiffError::LimitsExceeded => ReadError::TooLarge,
             error => ReadError::Tiff(error),
         }
+    }
+}
+
+/// Refuses a picture of so many bits a sample that would fill the memory, before anything is allocated for it.
+fn check_size(
+    (height, width): (usize, usize),
+    channels: usize,
+    depth: usize,
+) -> Result<(), ReadError> {
+    let pixels = height.checked_mul(width);
+    let samples = pixels.and_then(|pixels| pixels.checked_mul(channels));
+    let bytes = samples.and_then(|samples| samples.checked_mul(depth.div_ceil(8)));
+    match (samples, bytes) {
+        (Some(..=MAX_SAMPLES), Some(..=MAX_BYTES)) => Ok(()),
+        _ => Err(ReadError::TooLarge),
     }
 }
 
@@ -144,7 +174,7 @@ pub enum Pages {
 }
 
 impl Pages {
-    /// Opens a file. Its content decides what it is, not its name.
+    /// Opens a file. Its content decides about its format, not its name.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let mut file = BufReader::new(File::open(path)?);
         let mut start = Vec::new();
@@ -161,7 +191,7 @@ impl Pages {
         }
     }
 
-    /// How many pictures the file holds; at least one.
+    /// Number of pictures in the file; at least one.
     pub fn count(&self) -> usize {
         match self {
             Pages::Png(_) => 1,

@@ -4,18 +4,20 @@ use std::io::{BufRead, Seek};
 
 use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 
-use super::{Coding, Raster, ReadError};
-
-/// Most bytes that a picture may take when decoded, so that a small file can't fill the memory.
-const LIMIT: usize = 1 << 30;
+use super::{Coding, MAX_BYTES, Raster, ReadError, check_size};
 
 /// Reads the first picture of a PNG file.
 pub fn read(file: impl BufRead + Seek) -> Result<Raster, ReadError> {
-    let mut decoder = Decoder::new_with_limits(file, Limits { bytes: LIMIT });
+    let mut decoder = Decoder::new_with_limits(file, Limits { bytes: MAX_BYTES });
     decoder.set_transformations(Transformations::IDENTITY);
+    let header = decoder.read_header_info()?;
+    check_size(
+        (header.height as usize, header.width as usize),
+        header.color_type.samples(),
+        header.bit_depth as usize,
+    )?;
     let mut reader = decoder.read_info()?;
-    let size = reader.output_buffer_size().filter(|size| *size <= LIMIT);
-    let mut bytes = vec![0; size.ok_or(png::DecodingError::LimitsExceeded)?];
+    let mut bytes = vec![0; reader.output_buffer_size().ok_or(ReadError::TooLarge)?];
     let frame = reader.next_frame(&mut bytes)?;
     let (height, width) = (frame.height as usize, frame.width as usize);
     let (channels, palette) = match frame.color_type {

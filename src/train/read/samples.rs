@@ -1,4 +1,4 @@
-//! From the numbers of a file to an image or a mask.
+//! Converts the numbers of a file to an image or a mask.
 
 use super::{Coding, Raster, ReadError};
 use crate::contract::Channels;
@@ -6,13 +6,14 @@ use crate::picture::LUMA;
 use crate::train::plane::Plane;
 
 impl Raster {
-    /// The picture as a network of `channels` sees it before it is normalised, in counts of the file:
+    /// The picture as the input of a network of `channels` before it is normalised, in the numbers of the file:
     /// one plane of brightness, or one each of red, green and blue.
     ///
-    /// As in the element, brightness has the weights [`LUMA`] and is rounded down, grey stands for all
-    /// three colours, and opacity is left out.
+    /// As in the element, brightness has the weights [`LUMA`] and is rounded down, grey is all three colours, and
+    /// opacity is ignored.
     pub fn image(&self, channels: Channels) -> Result<Vec<Plane<f32>>, ReadError> {
-        if let Some(at) = self.samples.iter().position(|sample| !sample.is_finite()) {
+        let is_refused = |sample: &f64| !(*sample as f32).is_finite();
+        if let Some(at) = self.samples.iter().position(is_refused) {
             let pixel = at / self.channels;
             return Err(ReadError::NotFinite {
                 value: self.samples[at],
@@ -28,15 +29,16 @@ impl Raster {
         })
     }
 
-    /// The same as the element shows it to a network: in whole numbers of 8 bits where it is in colour or its file has as
-    /// many, of 16 where it is in grey. Other values are [fitted](fit), which the network doesn't notice but for the
-    /// rounding, for it learns with statistics of the picture.
+    /// The same as the element would give it to a network: in whole numbers of 8 bits if it is in colour or its file
+    /// has 8 bits, of 16 if it is grey. Other values are [fitted](fit); apart from rounding, this does not matter to the
+    /// network, whose input is normalised by statistics of the picture.
     pub fn shown(&self, channels: Channels) -> Result<Vec<Plane<f32>>, ReadError> {
         let mut planes = self.image(channels)?;
         let in_color = self.is_color() && channels == Channels::Rgb;
-        let most = match in_color || self.depth == 8 {
-            true => u8::MAX.into(),
-            false => u16::MAX.into(),
+        let most = if in_color || self.depth == 8 {
+            u8::MAX.into()
+        } else {
+            u16::MAX.into()
         };
         fit(&mut planes, most);
         Ok(planes)
@@ -78,14 +80,14 @@ impl Raster {
         });
         let label = |(at, value): (usize, f64)| {
             let whole = value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value);
-            match whole {
-                true => Ok(value as u32),
-                false => Err(ReadError::Label {
-                    value,
-                    row: at / self.width,
-                    column: at % self.width,
-                }),
+            if whole {
+                return Ok(value as u32);
             }
+            Err(ReadError::Label {
+                value,
+                row: at / self.width,
+                column: at % self.width,
+            })
         };
         Ok(Plane {
             height: self.height,
@@ -132,8 +134,8 @@ impl Raster {
     }
 }
 
-/// Brings values to whole numbers in `0..=most`, the smallest to 0 and the largest to `most`, and tells so; leaves
-/// them where they are such numbers already.
+/// Scales values to whole numbers in `0..=most`, the smallest to 0 and the largest to `most`, and returns true; leaves
+/// them as they are and returns false if they are such numbers already.
 pub fn fit(planes: &mut [Plane<f32>], most: f32) -> bool {
     let values = || planes.iter().flat_map(|plane| plane.data.iter().copied());
     if values().all(|x| x.fract() == 0.0 && (0.0..=most).contains(&x)) {
@@ -142,9 +144,12 @@ pub fn fit(planes: &mut [Plane<f32>], most: f32) -> bool {
     let low = values().fold(f32::INFINITY, f32::min);
     let high = values().fold(f32::NEG_INFINITY, f32::max);
     let span = f64::from(high) - f64::from(low);
-    let fitted = |x: f32| match span > 0.0 {
-        true => ((f64::from(x) - f64::from(low)) / span * f64::from(most)).round() as f32,
-        false => 0.0,
+    let fitted = |x: f32| {
+        if span > 0.0 {
+            ((f64::from(x) - f64::from(low)) / span * f64::from(most)).round() as f32
+        } else {
+            0.0
+        }
     };
     for plane in planes {
         plane.data.iter_mut().for_each(|x| *x = fitted(*x));

@@ -274,6 +274,24 @@ fn what_is_no_picture_is_refused() {
 }
 
 #[test]
+fn pictures_that_would_fill_the_memory_are_refused() {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, 92_000, 92_000);
+    encoder.set_color(ColorType::Grayscale);
+    encoder.set_depth(BitDepth::One);
+    drop(encoder.write_header().unwrap());
+    let message = "larger than 536870912 numbers";
+    assert!(refusal(&bytes).contains(message), "{}", refusal(&bytes));
+    let page = |width, height, bits| tiff(&[TiffPage::grey(width, height, bits, &[0; 8])]);
+    for large in [page(92_000, 92_000, 1), page(u32::MAX, u32::MAX, 64)] {
+        assert!(refusal(&large).contains(message), "{}", refusal(&large));
+    }
+    // More than the decoder reads by default; here the pixels are missing.
+    let error = refusal(&page(12_000, 12_000, 16));
+    assert!(error.contains("cut off"), "{error}");
+}
+
+#[test]
 fn kinds_of_pixels_without_meaning_are_refused() {
     let page = |photometric, channels, bits, data: &[u8]| TiffPage {
         photometric,
@@ -304,6 +322,14 @@ fn kinds_of_pixels_without_meaning_are_refused() {
         error.to_string().contains("row 1, column 0 is NaN"),
         "{error}"
     );
+    let far = [1.0_f64, -1e300].map(f64::to_le_bytes).concat();
+    let far = TiffPage {
+        format: 3,
+        ..TiffPage::grey(1, 2, 64, &far)
+    };
+    let error = raster(&tiff(&[far])).image(Channels::Gray).unwrap_err();
+    let expected = "row 1, column 0 is -1e300: only finite numbers of 32 bits";
+    assert!(error.to_string().contains(expected), "{error}");
     assert_eq!(
         floats([0.25, -3.5]).image(Channels::Gray).unwrap(),
         [Plane {

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::BufReader;
 
 use tiff::ColorType;
-use tiff::decoder::{Decoder, DecodingResult};
+use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::{PhotometricInterpretation, Tag};
 
 use super::png::bits;
-use super::{Coding, Raster, ReadError};
+use super::{Coding, MAX_BYTES, Raster, ReadError, check_size};
 
 /// What an image or a mask in a TIFF file should be.
 const EXPECTED: &str = "grey or RGB with 8 or 16 bits a channel is read, and grey with 1 to 32 bits; save it as one of these";
@@ -23,7 +23,10 @@ pub struct Stack {
 impl Stack {
     /// Opens a file and counts its pictures.
     pub fn open(file: BufReader<File>) -> Result<Self, ReadError> {
-        let mut decoder = Decoder::new(file)?;
+        let mut limits = Limits::default();
+        limits.decoding_buffer_size = MAX_BYTES;
+        limits.intermediate_buffer_size = MAX_BYTES;
+        let mut decoder = Decoder::new(file)?.with_limits(limits);
         let mut pages = Vec::new();
         for directory in 0.. {
             // Bit 0 marks a smaller copy of another page: a preview, or a level of a pyramid.
@@ -42,7 +45,7 @@ impl Stack {
         Ok(Stack { decoder, pages })
     }
 
-    /// How many pictures there are.
+    /// Number of pictures.
     pub fn count(&self) -> usize {
         self.pages.len()
     }
@@ -56,6 +59,7 @@ impl Stack {
         let inverted = decoder.find_tag_unsigned(Tag::PhotometricInterpretation)?
             == Some(PhotometricInterpretation::WhiteIsZero.to_u16());
         let (channels, depth) = pixels(decoder)?;
+        check_size((height, width), channels, depth)?;
         let mut buffer = DecodingResult::U8(Vec::new());
         let layout = decoder.read_image_to_buffer(&mut buffer)?;
         let (samples, float) = numbers(buffer);
@@ -88,7 +92,7 @@ impl Stack {
     }
 }
 
-/// Samples of a pixel and bits of a sample, of a kind that is read.
+/// Number of samples of a pixel and bits of a sample, of a kind that is read.
 fn pixels(decoder: &mut Decoder<BufReader<File>>) -> Result<(usize, usize), ReadError> {
     let palette = Some(PhotometricInterpretation::RGBPalette.to_u16());
     if decoder.find_tag_unsigned(Tag::PhotometricInterpretation)? == palette {
@@ -130,7 +134,7 @@ fn numbers(buffer: DecodingResult) -> (Vec<f64>, bool) {
     }
 }
 
-/// Pixel by pixel what lies channel by channel.
+/// Reorders samples from channel by channel to pixel by pixel.
 fn interleaved(planes: &[f64], channels: usize) -> Vec<f64> {
     let count = planes.len() / channels;
     let pixels = (0..count).flat_map(|at| (0..channels).map(move |channel| channel * count + at));

@@ -1,4 +1,4 @@
-//! The course of a run as curves.
+//! Plots of loss, scores and learning rate over a run.
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -12,16 +12,16 @@ use plotters::element::PathElement;
 use plotters::series::LineSeries;
 use plotters::style::{BLACK, Color, RGBColor, WHITE};
 
-use super::paper::Paper;
+use super::plot_canvas::PlotCanvas;
 use crate::train::log::Log;
 
-/// Columns and rows of the image.
+/// Width and height of the image.
 const SIZE: (u32, u32) = (960, 840);
 
-/// Scores that are drawn; errors, of which less is better, would squeeze these together.
+/// Scores to draw; errors, for which lower is better, would squeeze these together.
 const SCORES: [&str; 6] = ["SEG", "F1@0.5", "AP@0.5", "IoU", "V_rand", "V_info"];
 
-/// Colours that differ for most people (Okabe and Ito).
+/// Colours that most colour-blind people can tell apart (Okabe and Ito).
 const COLORS: [RGBColor; 4] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -29,11 +29,11 @@ const COLORS: [RGBColor; 4] = [
     RGBColor(204, 121, 167),
 ];
 
-/// How much a step counts in the smoothed loss.
+/// The weight of a new step in the smoothed loss.
 const SMOOTHING: f64 = 0.02;
 
-/// Values beyond this are not drawn: an axis that ends at infinity would never be finished.
-const MOST: f64 = 1e300;
+/// Values beyond this are not drawn: an axis up to infinity would never be finished.
+const LARGEST: f64 = 1e300;
 
 /// Why curves can't be drawn.
 pub type PlotError = DrawingAreaErrorKind<Infallible>;
@@ -42,31 +42,31 @@ pub type PlotError = DrawingAreaErrorKind<Infallible>;
 struct Curve {
     name: String,
     color: RGBColor,
-    /// 0 to 1: invisible to full.
-    strength: f64,
-    /// Radius of a dot at each point, in pixels; 0 for none.
-    dots: u32,
+    /// Opacity, 0 to 1.
+    opacity: f64,
+    /// Radius of the dot at each point, in pixels; 0 for none.
+    dot_radius: u32,
     points: Vec<(f64, f64)>,
 }
 
 /// Loss, scores and learning rate over the steps, one above the other.
 pub fn draw(log: &Log) -> Result<RgbImage, PlotError> {
     let mut image = RgbImage::new(SIZE.0, SIZE.1);
-    let paper = Paper(&mut image).into_drawing_area();
-    paper.fill(&WHITE)?;
+    let canvas = PlotCanvas(&mut image).into_drawing_area();
+    canvas.fill(&WHITE)?;
     let last = log.steps.last().map_or(1, |line| line.step) as f64;
-    let panels = paper.split_evenly((3, 1));
+    let panels = canvas.split_evenly((3, 1));
     let loss = losses(log);
     let scores = scores(log);
     let rate = learning_rates(log);
-    // A few steps of a very large loss, most at the beginning, would flatten all others.
-    let most = share_below(&loss[0].points, 0.99).max(highest(&loss[1].points));
-    let least = scores.iter().map(|curve| lowest(&curve.points));
-    let least = least.fold(1.0, f64::min);
-    let lowest_tenth = ((least * 10.0).floor() / 10.0).clamp(0.0, 0.9);
+    // A few steps of a very large loss, mostly at the beginning, would flatten all others.
+    let highest_loss = quantile(&loss[0].points, 0.99).max(highest(&loss[1].points));
+    let lowest_score = scores.iter().map(|curve| lowest(&curve.points));
+    let lowest_score = lowest_score.fold(1.0, f64::min);
+    let lowest_tenth = ((lowest_score * 10.0).floor() / 10.0).clamp(0.0, 0.9);
     let highest_rate = highest(&rate[0].points);
     for (panel, (title, curves, values, legend)) in panels.iter().zip([
-        ("loss", loss, 0.0..most * 1.05, UpperRight),
+        ("loss", loss, 0.0..highest_loss * 1.05, UpperRight),
         (
             "scores on the images held back",
             scores,
@@ -77,23 +77,20 @@ pub fn draw(log: &Log) -> Result<RgbImage, PlotError> {
     ]) {
         plot(panel, title, &curves, (last, values), legend)?;
     }
-    paper.present()?;
+    canvas.present()?;
     drop(panels);
-    drop(paper);
+    drop(canvas);
     Ok(image)
 }
 
 fn plot(
-    panel: &DrawingArea<Paper, Shift>,
+    panel: &DrawingArea<PlotCanvas, Shift>,
     title: &str,
     curves: &[Curve],
     (last, values): (f64, Range<f64>),
     legend: SeriesLabelPosition,
 ) -> Result<(), PlotError> {
-    let values = match values.is_empty() {
-        true => 0.0..1.0,
-        false => values,
-    };
+    let values = if values.is_empty() { 0.0..1.0 } else { values };
     let mut chart = ChartBuilder::on(panel)
         .margin(12)
         .caption(title, ("monospace", 13))
@@ -115,14 +112,14 @@ fn plot(
     for Curve {
         name,
         color,
-        strength,
-        dots,
+        opacity,
+        dot_radius,
         points,
     } in curves
     {
-        let style = color.mix(*strength).stroke_width(1);
+        let style = color.mix(*opacity).stroke_width(1);
         chart
-            .draw_series(LineSeries::new(points.iter().copied(), style).point_size(*dots))?
+            .draw_series(LineSeries::new(points.iter().copied(), style).point_size(*dot_radius))?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
     }
@@ -130,7 +127,7 @@ fn plot(
         chart
             .configure_series_labels()
             .position(legend)
-            // The box is made for letters of 0.45 of this size: those here are 7 pixels wide.
+            // The box assumes letters as wide as 0.45 of this size: these are 7 pixels wide.
             .label_font(("monospace", 16))
             .background_style(WHITE.mix(0.85))
             .border_style(BLACK.mix(0.2))
@@ -139,7 +136,7 @@ fn plot(
     Ok(())
 }
 
-/// The loss of each step, and smoothed.
+/// The loss of each step, and the smoothed loss.
 fn losses(log: &Log) -> Vec<Curve> {
     let raw: Vec<_> = log
         .steps
@@ -149,16 +146,16 @@ fn losses(log: &Log) -> Vec<Curve> {
         .collect();
     let mut mean = 0.0;
     let smooth = raw.iter().zip(1_u32..).map(|((step, loss), number)| {
-        // At first the plain mean: a few steps are no reason to remember the first one for long.
+        // The plain mean at first, so that the first step doesn't dominate for long.
         mean += SMOOTHING.max(1.0 / f64::from(number)) * (loss - mean);
         (*step, mean)
     });
     let smooth = smooth.collect();
-    let curve = |name: &str, strength, points| Curve {
+    let curve = |name: &str, opacity, points| Curve {
         name: name.into(),
         color: COLORS[0],
-        strength,
-        dots: 0,
+        opacity,
+        dot_radius: 0,
         points,
     };
     vec![
@@ -180,9 +177,9 @@ fn scores(log: &Log) -> Vec<Curve> {
         .map(|((name, points), color)| Curve {
             name: (*name).into(),
             color,
-            strength: 1.0,
-            // A run may have one validation alone, which makes no line.
-            dots: 2,
+            opacity: 1.0,
+            // A single validation makes no line.
+            dot_radius: 2,
             points,
         })
         .collect()
@@ -194,14 +191,14 @@ fn learning_rates(log: &Log) -> Vec<Curve> {
     vec![Curve {
         name: "learning rate".into(),
         color: COLORS[0],
-        strength: 1.0,
-        dots: 0,
+        opacity: 1.0,
+        dot_radius: 0,
         points: points.filter(is_drawn).collect(),
     }]
 }
 
 fn is_drawn((_, value): &(f64, f64)) -> bool {
-    value.abs() <= MOST
+    value.abs() <= LARGEST
 }
 
 fn highest(points: &[(f64, f64)]) -> f64 {
@@ -212,8 +209,8 @@ fn lowest(points: &[(f64, f64)]) -> f64 {
     points.iter().map(|(_, value)| *value).fold(1.0, f64::min)
 }
 
-/// The value that a share of all values is below.
-fn share_below(points: &[(f64, f64)], share: f64) -> f64 {
+/// The value below which a `share` of all values lies.
+fn quantile(points: &[(f64, f64)], share: f64) -> f64 {
     let mut values: Vec<_> = points.iter().map(|(_, value)| *value).collect();
     values.sort_by(f64::total_cmp);
     let place = (values.len() as f64 * share) as usize;
@@ -227,7 +224,7 @@ mod tests {
     use super::*;
     use crate::train::log::{StepLine, ValidationLine};
 
-    /// How many pixels of the image have just this colour.
+    /// How many pixels of the image have exactly this colour.
     fn count(image: &RgbImage, color: RGBColor) -> usize {
         let RGBColor(r, g, b) = color;
         image
@@ -262,12 +259,12 @@ mod tests {
         let after = draw(&log).unwrap();
         assert!(count(&after, COLORS[1]) > 300);
         assert_eq!(count(&after, COLORS[2]), 0);
-        // Nothing has happened yet.
+        // A run without any step.
         draw(&Log::default()).unwrap();
     }
 
     #[test]
-    fn curves_end_whatever_the_values() {
+    fn drawing_ends_whatever_the_values() {
         let wild = [f64::INFINITY, f64::MAX, 1e300, f64::NAN, 1e-3];
         let step = |(step, learning_rate): (usize, f64)| StepLine {
             step,

@@ -1,21 +1,21 @@
-//! What a run has come to, for a person to judge: curves, and a page with scores, settings and what the
-//! network finds in images that it has not learned from.
+//! The report of a run: curves, and a page with scores, settings and the outlines that the network finds in images that
+//! it was not trained on.
 
 mod curves;
-mod page;
-mod paper;
+mod html;
+mod plot_canvas;
 
 use image::{ImageError, RgbImage};
 
 use self::curves::PlotError;
-use self::page::{Page, png};
+use self::html::{Page, png};
 use super::checkpoint::{Judged, State};
 use super::log::Log;
 use super::replace::{WriteError, replace};
 use super::run_folder::RunFolder;
 use super::trained_model::in_file;
 
-/// Why there is no report.
+/// Why the report can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The curves can't be drawn.
@@ -29,15 +29,15 @@ pub enum ReportError {
     Write(#[from] WriteError),
 }
 
-/// What the best network finds in an image.
+/// The objects that the best network finds in an image.
 pub struct Sample {
     /// Name of the image.
     pub name: String,
-    /// The image, the true outlines, the outlines found.
+    /// The image, plain, with the true outlines and with those found.
     pub picture: RgbImage,
 }
 
-/// Writes curves, samples and page of the model called `name`, of so many classes.
+/// Writes the curves, samples and page of the model `name`, which has so many classes.
 pub fn write(
     folder: &RunFolder,
     (name, classes): (&str, usize),
@@ -62,7 +62,7 @@ pub fn write(
     if !samples.is_empty() {
         page.heading("Images held back");
         page.paragraph(
-            "Each as it is, with the true outlines (green), and with those that the best network finds (orange).",
+            "Each plain, with the true outlines (green), and with those that the best network finds (orange).",
         );
         for (number, Sample { name, picture }) in samples.iter().enumerate() {
             let picture = png(picture)?;
@@ -77,18 +77,19 @@ pub fn write(
     Ok(())
 }
 
-/// How far the run is.
+/// The progress of the run, in words.
 fn summary(state: &State) -> String {
     let minutes = state.time.as_secs_f64() / 60.0;
-    let is = match state.finished {
-        true => "at its end",
-        false => "not at its end",
+    let status = if state.finished {
+        "finished"
+    } else {
+        "not finished"
     };
     let best = state.best.map_or(String::new(), |best| {
         format!(" The best network is that after {} steps.", best.steps)
     });
     format!(
-        "{} steps in {minutes:.1} minutes, learned from {} images; the run is {is}.{best}",
+        "{} steps in {minutes:.1} minutes, learned from {} images; the run is {status}.{best}",
         state.steps, state.images
     )
 }

@@ -44,7 +44,7 @@ pub struct ShowTiles {
 }
 
 impl ShowTiles {
-    /// Draws the tiles; tells `say` what the data were taken for, and what was drawn.
+    /// Draws the tiles; reports to `say` how the data were interpreted, and what was drawn.
     pub fn run(self, mut say: impl FnMut(&str)) -> Result<(), ShowError> {
         let PictureOptions { source, output, .. } = &self.pictures;
         let dataset = load(source)?;
@@ -52,11 +52,11 @@ impl ShowTiles {
         let names: Vec<_> = (0..self.count)
             .map(|index| format!("tile-{index:03}"))
             .collect();
-        self.pictures.make(&names)?;
+        self.pictures.create_folder(&names)?;
         let unet = self.network.unet(source);
         let size = TileSize::legal(&unet.geometry(), self.tiles.side());
         let examples = prepare(dataset.samples, &self.weights.weighting(unet.classes));
-        // One for all tiles: with one of its own each tile would hide what was done to its grey values.
+        // One for all tiles: otherwise changes of grey values would not be visible.
         let brightness = Brightness::of(examples.iter().flat_map(|example| &example.image));
         let batches = BatchSource {
             examples,
@@ -84,31 +84,33 @@ impl ShowTiles {
 }
 
 fn draw(tile: &Tile, brightness: Brightness, most: f32) -> Canvas {
-    let seen = brightness.draw(&tile.image);
-    let overlay = in_the_middle(&seen, &tile.classes, |color, class| match class {
+    let input = brightness.draw(&tile.image);
+    let overlay = with_centre(&input, &tile.classes, |color, class| match class {
         0 => color,
         class => {
             let [r, g, b] = default_color(class.into()).0;
             [0, 1, 2].map(|channel| color[channel] / 2 + [r, g, b][channel] / 2)
         }
     });
-    let weights = in_the_middle(&seen, &tile.weights, |_, weight| weight_color(weight, most));
-    let height = seen.height;
-    Canvas::new([seen, overlay, weights, scale(most, height)])
+    let weights = with_centre(&input, &tile.weights, |_, weight| {
+        weight_color(weight, most)
+    });
+    let height = input.height;
+    Canvas::new([input, overlay, weights, scale(most, height)])
 }
 
-/// The picture with its middle, the size of `answer`, as `paint` makes it of both; the rest is dimmed.
-fn in_the_middle<T: Copy>(
+/// The picture with its centre, of the size of `output`, painted by `paint` from both; the rest is dimmed.
+fn with_centre<T: Copy>(
     picture: &Plane<[u8; 3]>,
-    answer: &Plane<T>,
+    output: &Plane<T>,
     paint: impl Fn([u8; 3], T) -> [u8; 3],
 ) -> Plane<[u8; 3]> {
-    let margin = (picture.height - answer.height) / 2;
+    let margin = (picture.height - output.height) / 2;
     let mut painted = picture.map(|color| color.map(|channel| channel / 3));
-    for row in 0..answer.height {
-        for column in 0..answer.width {
+    for row in 0..output.height {
+        for column in 0..output.width {
             let at = (row + margin) * picture.width + column + margin;
-            painted.data[at] = paint(picture.data[at], answer.at(row, column));
+            painted.data[at] = paint(picture.data[at], output.at(row, column));
         }
     }
     painted
@@ -119,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_drawn_in_the_middle() {
+    fn classes_and_weights_are_drawn_in_the_centre() {
         let tile = Tile {
             image: vec![Plane::filled(4, 4, 1.0)],
             classes: Plane {

@@ -5,15 +5,15 @@ use image::{Rgb, RgbImage};
 use super::digits;
 use crate::train::plane::Plane;
 
-/// Colour of what has no meaning.
+/// Colour of ignored pixels.
 pub const GREY: [u8; 3] = [128; 3];
 /// Colour between pictures.
-const PAPER: [u8; 3] = [255; 3];
-const INK: [u8; 3] = [0; 3];
+const WHITE: [u8; 3] = [255; 3];
+const BLACK: [u8; 3] = [0; 3];
 /// Pixels between pictures.
 const GAP: usize = 4;
 
-/// Pictures side by side on white paper.
+/// Pictures side by side on white.
 pub struct Canvas(Vec<Plane<[u8; 3]>>);
 
 impl Canvas {
@@ -22,12 +22,12 @@ impl Canvas {
         Canvas(pictures.into_iter().collect())
     }
 
-    /// All of it as one image.
+    /// The whole canvas as an image.
     pub fn image(&self) -> RgbImage {
         let height = self.0.iter().map(|picture| picture.height).max();
         let width: usize = self.0.iter().map(|picture| picture.width + GAP).sum();
         let size = (width.saturating_sub(GAP) as u32, height.unwrap_or(0) as u32);
-        let mut image = RgbImage::from_pixel(size.0, size.1, Rgb(PAPER));
+        let mut image = RgbImage::from_pixel(size.0, size.1, Rgb(WHITE));
         let mut left = 0;
         for picture in &self.0 {
             for (row, line) in (0..).zip(picture.rows()) {
@@ -49,22 +49,25 @@ pub struct Brightness {
 }
 
 impl Brightness {
-    /// Leaves out a thousandth of the pixels of these planes at each end.
+    /// The range of these planes, without a thousandth of the pixels at each end.
     pub fn of<'a>(planes: impl IntoIterator<Item = &'a Plane<f32>>) -> Self {
         let mut values: Vec<f32> = planes.into_iter().flat_map(|p| p.data.clone()).collect();
-        let out = values.len() / 1000;
+        let excluded = values.len() / 1000;
         let last = values.len().saturating_sub(1);
-        let mut at = |place: usize| match values.is_empty() {
-            true => 0.0,
-            false => *values.select_nth_unstable_by(place, f32::total_cmp).1,
+        let mut at = |index: usize| {
+            if values.is_empty() {
+                0.0
+            } else {
+                *values.select_nth_unstable_by(index, f32::total_cmp).1
+            }
         };
         Brightness {
-            low: at(out),
-            high: at(last - out),
+            low: at(excluded),
+            high: at(last - excluded),
         }
     }
 
-    /// A picture of one plane of grey, or of three of red, green and blue.
+    /// A picture of one grey plane, or of three planes of red, green and blue.
     pub fn draw(&self, channels: &[Plane<f32>]) -> Plane<[u8; 3]> {
         let span = (self.high - self.low).max(f32::MIN_POSITIVE);
         let byte = |value: f32| ((value - self.low) / span * 255.0).round() as u8;
@@ -89,16 +92,15 @@ pub fn weight_color(weight: f32, most: f32) -> [u8; 3] {
         .as_array()
 }
 
-/// The colours of weights from `most` at the top to 0 at the bottom, `height` pixels high or more, with
-/// numbers beside them.
+/// A colour bar for weights from `most` at the top to 0 at the bottom, at least `height` pixels high, with numbers.
 pub fn scale(most: f32, height: usize) -> Plane<[u8; 3]> {
-    /// Pixels of the bar, of a pixel of a digit, and of all with the numbers.
+    /// Width of the bar, size of a pixel of a digit, and total width.
     const BAR: usize = 12;
     const ZOOM: usize = 2;
     const WIDTH: usize = BAR + GAP + 6 * 4 * ZOOM;
     let text_height = ZOOM * digits::SIZE.0;
     let height = height.max(5 * text_height);
-    let mut scale = Plane::filled(height, WIDTH, PAPER);
+    let mut scale = Plane::filled(height, WIDTH, WHITE);
     for row in 0..height {
         let share = 1.0 - row as f32 / (height - 1) as f32;
         scale.data[row * WIDTH..][..BAR].fill(weight_color(share * most, most));
@@ -114,7 +116,7 @@ pub fn scale(most: f32, height: usize) -> Plane<[u8; 3]> {
                 let row = top + row * ZOOM + pixel / ZOOM;
                 let column = BAR + GAP + column * ZOOM + pixel % ZOOM;
                 if column < WIDTH {
-                    scale.data[row * WIDTH + column] = INK;
+                    scale.data[row * WIDTH + column] = BLACK;
                 }
             }
         }
@@ -133,9 +135,9 @@ mod tests {
         let image = Canvas::new([one, two]).image();
         assert_eq!(image.dimensions(), (1 + 4 + 2, 2));
         assert_eq!(image.get_pixel(0, 1).0, [1, 2, 3]);
-        assert_eq!(image.get_pixel(1, 0).0, PAPER);
+        assert_eq!(image.get_pixel(1, 0).0, WHITE);
         assert_eq!(image.get_pixel(6, 0).0, [4, 5, 6]);
-        assert_eq!(image.get_pixel(6, 1).0, PAPER);
+        assert_eq!(image.get_pixel(6, 1).0, WHITE);
     }
 
     #[test]
@@ -163,6 +165,6 @@ mod tests {
         let scale = scale(10.0, 100);
         assert_eq!(scale.at(0, 0), weight_color(10.0, 10.0));
         assert_eq!(scale.at(99, 0), weight_color(0.0, 10.0));
-        assert!(scale.data.contains(&INK));
+        assert!(scale.data.contains(&BLACK));
     }
 }

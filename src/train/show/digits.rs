@@ -1,6 +1,6 @@
-//! Numbers in pictures.
+//! A bitmap font for numbers in pictures.
 
-/// Pixels of a digit: five rows of three, from the highest of the low 15 bits on.
+/// Pixels of a digit: five rows of three, from bit 14 down.
 const DIGITS: [u16; 10] = [
     0b111_101_101_101_111,
     0b010_110_010_010_111,
@@ -15,20 +15,20 @@ const DIGITS: [u16; 10] = [
 ];
 const POINT: u16 = 0b000_000_000_000_010;
 
-/// Rows and columns of a digit without the space after it.
+/// Height and width of a digit without the space after it.
 pub const SIZE: (usize, usize) = (5, 3);
 
 /// The pixels of digits and points that are set, as rows and columns; other characters are blank.
 pub fn pixels(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let (height, width) = SIZE;
-    text.bytes().enumerate().flat_map(move |(place, byte)| {
+    text.bytes().enumerate().flat_map(move |(index, byte)| {
         let glyph = match byte {
             b'0'..=b'9' => DIGITS[usize::from(byte - b'0')],
             b'.' => POINT,
             _ => 0,
         };
         let set = (0..height * width).filter(move |at| glyph >> (height * width - 1 - at) & 1 == 1);
-        set.map(move |at| (at / width, place * (width + 1) + at % width))
+        set.map(move |at| (at / width, index * (width + 1) + at % width))
     })
 }
 
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_one_and_a_point_look_like_it() {
+    fn a_one_and_a_point_are_drawn() {
         let mut drawn = [[' '; 7]; 5];
         for (row, column) in pixels("1.") {
             drawn[row][column] = '#';

@@ -1,4 +1,4 @@
-//! Pictures of what the network is shown, for a person to judge: weight maps and tiles.
+//! Pictures for visual inspection of the training data: weight maps and tiles.
 
 mod augment;
 mod canvas;
@@ -13,7 +13,7 @@ use clap::Args;
 use image::{ImageError, ImageFormat};
 
 pub use augment::ShowTiles;
-pub use prediction::draw_found;
+pub use prediction::draw_outlines;
 pub use weight_map::ShowWeightMaps;
 
 use self::canvas::Canvas;
@@ -28,12 +28,12 @@ pub enum ShowError {
     #[error(transparent)]
     Dataset(#[from] DatasetError),
     /// The images or masks would be replaced.
-    #[error("--output names a folder of images or masks, {}, where pictures would take their names: name another", .0.display())]
-    Same(PathBuf),
-    /// A file would be lost.
+    #[error("--output names a folder of images or masks, {}, which the pictures could replace: name another folder", .0.display())]
+    DataFolder(PathBuf),
+    /// A file would be replaced.
     #[error(transparent)]
     Exists(#[from] Exists),
-    /// A picture can't be made a PNG file.
+    /// A picture can't be encoded as PNG.
     #[error("can't encode {}: {error}", file.display())]
     Encode {
         /// The file.
@@ -46,10 +46,10 @@ pub enum ShowError {
     Write(#[from] WriteError),
 }
 
-/// What is drawn, and where to.
+/// The data to draw, and the folder for the pictures.
 #[derive(Args, Debug)]
 struct PictureOptions {
-    /// Read by [`expanded`](super::config::expanded) alone.
+    /// Read only by [`expanded`](super::config::expanded).
     #[command(flatten)]
     _base: Base,
     #[command(flatten)]
@@ -63,16 +63,16 @@ struct PictureOptions {
 }
 
 impl PictureOptions {
-    /// Makes the folder for pictures of these names. None of them may be there, unless it may be replaced, and the
-    /// images and masks may not be there in any case.
-    fn make(&self, names: &[String]) -> Result<(), ShowError> {
+    /// Creates the folder for pictures of these names. They may exist only if they may be replaced, and the folder may
+    /// never be one of images or masks.
+    fn create_folder(&self, names: &[String]) -> Result<(), ShowError> {
         let folder = &self.output;
         if holds_data(folder, &self.source)? {
-            return Err(ShowError::Same(folder.clone()));
+            return Err(ShowError::DataFolder(folder.clone()));
         }
         let files = names.iter().map(|name| folder.join(file(name)));
         allow(files, self.overwrite)?;
-        // Of all names the longest may be too long.
+        // The longest name may be too long for a file.
         if let Some(name) = names.iter().max_by_key(|name| name.len()) {
             check_in(folder, &file(name))?;
         }
@@ -82,7 +82,7 @@ impl PictureOptions {
         })
     }
 
-    /// Writes the picture called `name` into the folder.
+    /// Writes the picture `name` into the folder.
     fn write(&self, canvas: &Canvas, name: &str) -> Result<(), ShowError> {
         let file = self.output.join(file(name));
         let mut png = Cursor::new(Vec::new());
@@ -95,7 +95,7 @@ impl PictureOptions {
     }
 }
 
-/// Name of the file of a picture; the slashes of `name` become dashes.
+/// File name of a picture; the slashes of `name` become dashes.
 fn file(name: &str) -> String {
     format!("{}.png", name.replace('/', "-"))
 }

@@ -1,4 +1,4 @@
-//! What is in an image, and what a network finds in it.
+//! True and found outlines in an image.
 
 use image::RgbImage;
 
@@ -9,16 +9,16 @@ use crate::train::plane::Plane;
 const TRUE: [u8; 3] = [0, 220, 120];
 const FOUND: [u8; 3] = [255, 140, 0];
 
-/// The image, the same with the outlines of `truth`, and with those of `found`, both of which hold one
-/// number for each object and 0 elsewhere.
-pub fn draw_found(image: &[Plane<f32>], truth: &Plane<u32>, found: &Plane<u32>) -> RgbImage {
+/// The image, plain, with the outlines of `truth` and with those of `found`, which hold one number for each
+/// object and 0 elsewhere.
+pub fn draw_outlines(image: &[Plane<f32>], truth: &Plane<u32>, found: &Plane<u32>) -> RgbImage {
     let plain = Brightness::of(image).draw(image);
     let outlined = |objects, color| outlined(&plain, objects, color);
     let pictures = [outlined(truth, TRUE), outlined(found, FOUND)];
     Canvas::new([plain.clone()].into_iter().chain(pictures)).image()
 }
 
-/// The picture with those pixels of objects in `color` that touch something else at an edge.
+/// The picture with the outlines of objects in `color`: their pixels with a 4-neighbour outside of the object.
 fn outlined(picture: &Plane<[u8; 3]>, objects: &Plane<u32>, color: [u8; 3]) -> Plane<[u8; 3]> {
     let mut drawn = picture.clone();
     for row in 0..objects.height {
@@ -55,7 +55,7 @@ mod tests {
             width: 5,
             data: [[1, 1, 1, 0, 2]; 3].concat(),
         };
-        let drawn = draw_found(&image, &truth, &Plane::filled(3, 5, 7));
+        let drawn = draw_outlines(&image, &truth, &Plane::filled(3, 5, 7));
         // The three pictures begin at columns 0, 9 and 18.
         assert_eq!(drawn.dimensions(), (3 * 5 + 2 * 4, 3));
         let row: Vec<_> = (9..14).map(|column| *drawn.get_pixel(column, 1)).collect();

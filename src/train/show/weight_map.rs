@@ -32,14 +32,14 @@ pub struct ShowWeightMaps {
 }
 
 impl ShowWeightMaps {
-    /// Draws all weight maps. Tells `say` what the data were taken for, then of each image how its
-    /// weights lie.
+    /// Draws all weight maps; reports to `say` how the data were interpreted, then mean and largest weight of each
+    /// image.
     pub fn run(self, mut say: impl FnMut(&str)) -> Result<(), ShowError> {
         let source = &self.pictures.source;
         let dataset = load(source)?;
         say(&dataset.to_string());
         let names: Vec<_> = dataset.samples.iter().map(|s| s.name.clone()).collect();
-        self.pictures.make(&names)?;
+        self.pictures.create_folder(&names)?;
         let classes = source.class_names().len();
         let examples = prepare(dataset.samples, &self.weights.weighting(classes));
         let weights: Vec<_> = examples.iter().map(weights).collect();
@@ -68,7 +68,7 @@ fn weights(example: &Example) -> Plane<f32> {
     truth.weights(&truth.classes(), &example.border, &example.class_weights)
 }
 
-/// Cells in colours that differ between neighbours' numbers, or classes in the colours of the overlay.
+/// Cells in colours that differ between consecutive numbers, or classes in the colours of the overlay.
 fn draw_truth(truth: &Truth) -> Plane<[u8; 3]> {
     let mut drawn = match &truth.classes {
         Some(classes) => classes.map(|class| match class {
@@ -86,7 +86,7 @@ fn draw_truth(truth: &Truth) -> Plane<[u8; 3]> {
     drawn
 }
 
-/// A colour for a cell: hues a golden angle apart, so that numbers that follow each other differ.
+/// A colour for a cell: hues a golden angle apart, so that consecutive numbers differ.
 fn cell_color(cell: u32) -> [u8; 3] {
     match cell {
         0 => [0; 3],

@@ -1,4 +1,4 @@
-//! What is given up so that masks are not late.
+//! Rate and quality given up so that masks are not late.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use super::Flow;
 use crate::lock::lock;
 use crate::tiling::Blend;
 use crate::unetsegment::inferrer::Inferrer;
-use crate::unetsegment::latency_limit::Change;
-use crate::unetsegment::messages::Paced;
+use crate::unetsegment::latency_limit::PaceStep;
+use crate::unetsegment::messages::PaceReport;
 use crate::unetsegment::settings::FrameSettings;
 
 impl Flow {
@@ -16,59 +16,58 @@ impl Flow {
         settings.inference_interval.max(lock(&self.pace).interval())
     }
 
-    /// Takes in how late the mask of a frame was, which took `inference` in the network.
-    pub fn timed(&self, latency: Duration, inference: Duration, limit: Duration) {
-        let change = lock(&self.pace).measured(latency, inference, limit);
+    /// Records how late the mask of a frame was, which took `inference` in the network.
+    pub fn record_mask_latency(&self, latency: Duration, inference: Duration, limit: Duration) {
+        let change = lock(&self.pace).record(latency, inference, limit);
         if change.is_some() {
             *lock(&self.change) = change;
         }
     }
 
-    /// Takes in that frames of other caps come, which may be cut into more tiles.
-    pub(super) fn meet_other_frames(&self) {
-        lock(&self.pace).meet_other_frames();
+    /// To be called when caps change: their frames may be cut into more tiles.
+    pub(super) fn on_caps_changed(&self) {
+        lock(&self.pace).on_caps_changed();
     }
 
-    /// Gives up what has to be, so that masks are not late, or takes it back; how things are then, if they have
-    /// changed. Only the thread that infers may call it.
-    pub fn keep_pace(&self, settings: &FrameSettings) -> Option<Paced> {
+    /// Gives up as much as it takes for masks not to be late, or takes it back; on the thread that infers. Returns what
+    /// is given up then, if that has changed.
+    pub fn keep_pace(&self, settings: &FrameSettings) -> Option<PaceReport> {
         let change = lock(&self.change).take();
         if settings.latency_limit().is_none() {
             let before = std::mem::take(&mut *lock(&self.pace));
-            // By then another model may have taken the place of the one that had given up something.
-            if !before.is_reduced() && change != Some(Change::Rate) {
+            // Another model may have replaced the one that had given up something.
+            if !before.is_reduced() && change != Some(PaceStep::Rate) {
                 return None;
             }
-            let all = |inferrer: &mut Inferrer| inferrer.segmenter.take_all_back();
-            self.inferrer.with(all)?;
-            return self.paced(settings, false);
+            let all = |inferrer: &mut Inferrer| inferrer.segmenter.restore_quality();
+            self.models.inferrer.with(all)?;
+            return self.pace_report(settings, false);
         }
-        let mut just_exhausted = false;
+        let mut newly_exhausted = false;
         match change? {
-            Change::Rate => (),
-            Change::Lower => {
-                let possible = self
-                    .inferrer
-                    .with(|inferrer| inferrer.segmenter.give_up())?;
-                lock(&self.pace).lowered(possible);
-                just_exhausted = !possible;
+            PaceStep::Rate => (),
+            PaceStep::Lower => {
+                let reduce = |inferrer: &mut Inferrer| inferrer.segmenter.reduce_quality();
+                let possible = self.models.inferrer.with(reduce)?;
+                lock(&self.pace).on_lowered(possible);
+                newly_exhausted = !possible;
             }
-            Change::Raise => {
-                self.inferrer
-                    .with(|inferrer| inferrer.segmenter.take_back())?;
-                lock(&self.pace).raised();
+            PaceStep::Raise => {
+                let restore = |inferrer: &mut Inferrer| inferrer.segmenter.restore_step();
+                self.models.inferrer.with(restore)?;
+                lock(&self.pace).on_raised();
             }
         }
-        self.paced(settings, just_exhausted)
+        self.pace_report(settings, newly_exhausted)
     }
 
-    fn paced(&self, settings: &FrameSettings, just_so: bool) -> Option<Paced> {
-        self.inferrer.with(|inferrer| Paced {
+    fn pace_report(&self, settings: &FrameSettings, newly_exhausted: bool) -> Option<PaceReport> {
+        self.models.inferrer.with(|inferrer| PaceReport {
             interval: self.interval(settings),
             averaging: inferrer.segmenter.blend() != Blend::Crop,
             overlap: inferrer.segmenter.halo(),
             exhausted: lock(&self.pace).is_exhausted(),
-            just_so,
+            newly_exhausted,
         })
     }
 }

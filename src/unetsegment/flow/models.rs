@@ -1,66 +1,135 @@
-//! The model in use, the one that is to take its place, and what happens when it fails.
+//! The model in use, the one that is to replace it, and what happens when it fails.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::Flow;
-use crate::inference::{Canceller, ModelError};
+use super::slot::Slot;
+use crate::inference::{Canceller, ModelError, Stopper};
 use crate::lock::lock;
 use crate::segmenter::Segmenter;
 use crate::unetsegment::inferrer::Inferrer;
-use crate::unetsegment::latency_limit::Change;
+use crate::unetsegment::latency_limit::PaceStep;
 use crate::unetsegment::loading::Opening;
-use crate::unetsegment::model::Loaded;
+use crate::unetsegment::model_info::ModelInfo;
+
+/// The models of a start.
+#[derive(Default)]
+pub(super) struct Models {
+    pub inferrer: Slot<Inferrer>,
+    /// The model in use, and how it was opened.
+    current: Mutex<Option<(Arc<ModelInfo>, Opening)>>,
+    /// One that is to replace it before the next frame.
+    next: Mutex<Option<(Inferrer, Opening)>>,
+    /// Ends the run of the network.
+    stopper: Mutex<Option<Stopper>>,
+    /// Whether the network has failed for good.
+    broken: AtomicBool,
+    /// Whether it has failed once and was reloaded.
+    reloaded: AtomicBool,
+    /// Ends the reload.
+    reloading: Mutex<Option<Canceller>>,
+}
+
+impl Models {
+    /// Gets ready for the first model.
+    pub fn start(&self) {
+        // One that came too late for the stop is not wanted any more.
+        let late = lock(&self.next).take();
+        drop(late);
+        self.forget_failures();
+    }
+
+    /// Gives the models back.
+    pub fn stop(&self) {
+        *lock(&self.stopper) = None;
+        *lock(&self.current) = None;
+        let next = lock(&self.next).take();
+        drop(next);
+        self.inferrer.set(None);
+    }
+
+    fn forget_failures(&self) {
+        self.broken.store(false, Ordering::Relaxed);
+        self.reloaded.store(false, Ordering::Relaxed);
+    }
+
+    /// Ends the run of the network, which begins no other until it is [resumed](Self::resume_if).
+    pub fn interrupt(&self) {
+        if let Some(stopper) = &*lock(&self.stopper) {
+            stopper.stop();
+        }
+    }
+
+    /// Lets the network run again if that is `wanted`; whether it is. An interruption comes before that is asked, or
+    /// after it.
+    pub fn resume_if(&self, wanted: impl FnOnce() -> bool) -> bool {
+        let stopper = lock(&self.stopper);
+        let wanted = wanted();
+        if let Some(stopper) = stopper.as_ref().filter(|_| wanted) {
+            stopper.allow();
+        }
+        wanted
+    }
+
+    /// Ends the reload of a model that has failed.
+    pub fn cancel_reload(&self) {
+        let reloading = lock(&self.reloading).clone();
+        if let Some(canceller) = reloading {
+            canceller.cancel();
+        }
+    }
+}
 
 impl Flow {
-    /// Takes the first model.
-    pub fn begin(&self, segmenter: Segmenter, opening: Opening) {
-        self.take_model(Inferrer::new(segmenter), opening);
+    /// Sets the first model.
+    pub fn set_model(&self, segmenter: Segmenter, opening: Opening) {
+        self.install(Inferrer::new(segmenter), opening);
     }
 
     /// The model in use.
-    pub fn model(&self) -> Option<Arc<Loaded>> {
-        lock(&self.model).as_ref().map(|(model, _)| model.clone())
+    pub fn model(&self) -> Option<Arc<ModelInfo>> {
+        let current = lock(&self.models.current);
+        current.as_ref().map(|(model, _)| model.clone())
     }
 
-    /// Takes another model before the next frame; one that was offered before and has seen none comes back.
+    /// Takes another model before the next frame. Returns one that was offered before and has seen none.
     pub fn offer(&self, segmenter: Segmenter, opening: Opening) -> Option<(Inferrer, Opening)> {
         let next = (Inferrer::new(segmenter), opening);
-        lock(&self.next).replace(next)
+        lock(&self.models.next).replace(next)
     }
 
     /// Whether a model waits for the next frame.
     pub fn has_offer(&self) -> bool {
-        lock(&self.next).is_some()
+        lock(&self.models.next).is_some()
     }
 
     /// The model that waits for the next frame; without one, the model in use.
-    pub fn newest_model(&self) -> Option<Arc<Loaded>> {
-        let next = lock(&self.next);
+    pub fn newest_model(&self) -> Option<Arc<ModelInfo>> {
+        let next = lock(&self.models.next);
         let offered = next.as_ref().map(|(inferrer, _)| inferrer.model.clone());
         offered.or_else(|| self.model())
     }
 
-    /// Takes the model that was offered, if one was; only the thread that infers may call it.
-    pub fn swap(&self) -> Option<Arc<Loaded>> {
+    /// Replaces the model by the one that was offered, if one was; on the thread that infers.
+    pub fn swap(&self) -> Option<Arc<ModelInfo>> {
         // It is held until the model is in use, so that there is always a newest one.
-        let mut next = lock(&self.next);
+        let mut next = lock(&self.models.next);
         let (inferrer, opening) = next.take()?;
         // To give a session back may take long, and every frame asks whether there is a next one.
-        let old = self.inferrer.take();
-        self.broken.store(false, Ordering::Relaxed);
-        self.rebuilt.store(false, Ordering::Relaxed);
-        self.take_model(inferrer, opening);
+        let old = self.models.inferrer.take();
+        self.models.forget_failures();
+        self.install(inferrer, opening);
         drop(next);
         drop(old);
         self.model()
     }
 
-    fn take_model(&self, inferrer: Inferrer, opening: Opening) {
+    fn install(&self, inferrer: Inferrer, opening: Opening) {
         let stopper = inferrer.segmenter.model().stopper();
         {
-            let mut current = lock(&self.stopper);
-            // What is thrown away needs no network, and the thread that throws it away waits for its end.
+            let mut current = lock(&self.models.stopper);
+            // Frames that are thrown away need no network, and the thread that does that waits for its end.
             if self.is_flushing() {
                 stopper.stop();
             }
@@ -68,55 +137,56 @@ impl Flow {
         }
         let model = inferrer.model.clone();
         // First the network itself: a thread that sees its name lets it see frames.
-        self.inferrer.set(Some(inferrer));
-        let old = lock(&self.model).replace((model, opening));
+        self.models.inferrer.set(Some(inferrer));
+        let old = lock(&self.models.current).replace((model, opening));
         drop(old);
         // It has given up nothing yet, which is news where the one before had.
         let before = std::mem::take(&mut *lock(&self.pace));
         let is_news = before.is_reduced() || before.is_exhausted();
-        *lock(&self.change) = is_news.then_some(Change::Rate);
+        *lock(&self.change) = is_news.then_some(PaceStep::Rate);
     }
 
-    /// Opens the model anew after it has failed, once, or any number of times where it has failed `for_others` that
-    /// share its session; whether that was possible. A flush ends it, and then it may be done once more.
-    pub fn rebuild(&self, for_others: bool) -> Result<bool, ModelError> {
-        if !for_others && self.rebuilt.swap(true, Ordering::Relaxed) {
+    /// Reloads the model after it has failed, once, or any number of times where it has failed `for_others` that share
+    /// its session. Returns whether that was possible. If a flush interrupts it, it may be done again.
+    pub fn reload(&self, for_others: bool) -> Result<bool, ModelError> {
+        if !for_others && self.models.reloaded.swap(true, Ordering::Relaxed) {
             return Ok(false);
         }
-        let Some((model, opening)) = lock(&self.model).clone() else {
+        let Some((model, opening)) = lock(&self.models.current).clone() else {
             return Ok(false);
         };
         let canceller = Canceller::default();
-        *lock(&self.rebuilding) = Some(canceller.clone());
+        *lock(&self.models.reloading) = Some(canceller.clone());
         if self.is_flushing() {
             canceller.cancel();
         }
         let opened = opening.open_until(canceller);
-        *lock(&self.rebuilding) = None;
+        *lock(&self.models.reloading) = None;
         if !for_others && opened.is_err() && self.is_flushing() {
-            self.rebuilt.store(false, Ordering::Relaxed);
+            self.models.reloaded.store(false, Ordering::Relaxed);
         }
         let inferrer = Inferrer::new(opened?);
         if inferrer.model.hash != model.hash {
             return Err(ModelError::Load {
                 path: opening.path,
-                reason: "the file is another one by now; set model-file to use it".into(),
+                reason: "the file has changed since; set model-file to use it".into(),
             });
         }
-        self.take_model(inferrer, opening);
+        self.install(inferrer, opening);
         Ok(true)
     }
 
-    /// Lets the network see no frame any more, and no frame any of its masks. Returns whether it did before.
+    /// Lets the network see no more frames, and no frame show any of its masks. Returns whether it was not
+    /// [broken](Self::is_broken) before.
     pub fn give_up(&self) -> bool {
         // In this order, so that none is kept after they were forgotten.
-        let first = !self.broken.swap(true, Ordering::SeqCst);
+        let first = !self.models.broken.swap(true, Ordering::SeqCst);
         self.forget_masks();
         first
     }
 
     /// Whether the network has failed for good.
     pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::SeqCst)
+        self.models.broken.load(Ordering::SeqCst)
     }
 }

@@ -1,10 +1,10 @@
-//! What several threads take turns with.
+//! Stages that several threads use in turn.
 
 use std::sync::Mutex;
 
 use crate::lock::lock;
 
-/// A stage between start and stop. A thread that works with it takes it out, so that nothing is locked meanwhile.
+/// A stage between start and stop. A thread that uses it takes it out, so that nothing is locked meanwhile.
 pub(super) struct Slot<T>(Mutex<Option<Box<T>>>);
 
 impl<T> Default for Slot<T> {
@@ -28,7 +28,7 @@ impl<T> Slot<T> {
         *lock(&self.0) = stage;
     }
 
-    /// What `work` returns; nothing when the stage is not there. A stage in which `work` panics is lost.
+    /// Lets `work` use the stage, if it is there. A stage in which `work` panics is lost.
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         let mut stage = self.take()?;
         let result = work(&mut stage);

@@ -1,4 +1,4 @@
-//! Opening one model: how, by the settings, and what is said of it then.
+//! Opening one model by the settings, and reporting on it.
 
 use std::path::PathBuf;
 
@@ -7,26 +7,25 @@ use gst::subclass::prelude::*;
 
 use crate::inference::library::{Log, LogLevel, Search};
 use crate::inference::{Canceller, ModelError, Options};
-use crate::segmenter::{Segmenter, Tiles};
+use crate::segmenter::{Segmenter, TileOptions};
 use crate::unetsegment::imp::{CAT, UNetSegment};
-use crate::unetsegment::settings::Settings;
+use crate::unetsegment::settings::ModelSettings;
 use crate::unetsegment::{Blend, Reuse};
 
-/// What is wrong with the settings.
+/// Why settings are refused.
 type Refusal = (gst::ResourceError, String);
 
-/// All that it takes to open a model, any number of times and on any thread.
+/// Everything needed to open a model, any number of times and on any thread.
 #[derive(Clone, Debug)]
 pub struct Opening {
     pub path: PathBuf,
     options: Options,
-    tiles: Tiles,
+    tiles: TileOptions,
 }
 
 impl Opening {
-    /// As `settings` say, for `element`.
-    pub fn new(element: &UNetSegment, settings: &Settings) -> Result<Self, Refusal> {
-        let settings = &settings.model;
+    /// By `settings`, for `element`.
+    pub fn new(element: &UNetSegment, settings: &ModelSettings) -> Result<Self, Refusal> {
         if settings.reuse != Reuse::Off && settings.blend != Blend::Crop {
             let reason = "reuse needs blend=crop: what tiles average with their neighbours can't be kept for one of them alone";
             return Err((gst::ResourceError::Settings, reason.into()));
@@ -68,12 +67,12 @@ impl Opening {
         })
     }
 
-    /// Ends it, with all else that is opened for the same start.
+    /// Cancels it, with everything else that is opened for the same start.
     pub fn canceller(&self) -> &Canceller {
         &self.options.canceller
     }
 
-    /// Opens the model for as long as `canceller` lets it.
+    /// Opens the model unless `canceller` ends that.
     pub fn open_until(&self, canceller: Canceller) -> Result<Segmenter, ModelError> {
         let options = Options {
             canceller,
@@ -88,7 +87,7 @@ impl Opening {
     }
 }
 
-/// Says what was loaded, and loudly what was not.
+/// Logs what was loaded, and warns of providers that were refused.
 pub fn announce(element: &UNetSegment, segmenter: &Segmenter) {
     let model = segmenter.model();
     for refusal in model.refused() {
@@ -98,9 +97,10 @@ pub fn announce(element: &UNetSegment, segmenter: &Segmenter) {
             ("{refusal}; {} is used instead", model.provider_name())
         );
     }
-    let origin = match model.is_described() {
-        true => "carried by the model",
-        false => "found out by probing",
+    let origin = if model.carries_contract() {
+        "carried by the model"
+    } else {
+        "found by probing"
     };
     gst::info!(
         CAT,

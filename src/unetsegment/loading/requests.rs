@@ -1,8 +1,9 @@
-//! What the thread that loads models is asked for, and which threads wait for them: the model of the start, and others
-//! that are to take its place. What becomes of each is in [`super`].
+//! Requests to the thread that loads models, and the threads that wait for them: for the model of the start, and for
+//! others that are to replace it. They are handled in [`super`].
 
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -10,35 +11,39 @@ use gst::subclass::prelude::*;
 
 use super::Opening;
 use crate::inference::{Canceller, ModelError};
-use crate::lock::lock;
+use crate::lock::{lock, wait, wait_timeout_while};
 use crate::unetsegment::imp::{CAT, UNetSegment};
 
-/// How long a start waits for its model. Most take less, and then whatever is wrong with it fails the change of
-/// state; no program hangs for the others.
+/// How long a start waits for its model. Most take less, so that whatever is wrong with them fails the state change; no
+/// program hangs for the others.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// What is asked of the thread that loads.
+/// The requests to the thread that loads models.
 #[derive(Default)]
 pub struct Loader {
     wanted: Mutex<Wanted>,
     changed: Condvar,
+    /// Counts the requests besides those of starts.
+    requests: AtomicU64,
 }
 
 #[derive(Default)]
 struct Wanted {
-    /// The model of the start. No other one takes its place, because the stream waits for it.
+    /// The model of the start. No other one comes before it, because the stream waits for it.
     of_start: Option<Opening>,
     /// The one that is to follow it.
     next: Option<Opening>,
-    /// Whether the thread is there.
+    /// The largest number of a request for one that follows.
+    newest: u64,
+    /// Whether the thread runs.
     loading: bool,
-    /// Counts starts and stops of the element: what was asked for in another generation is not wanted any more.
+    /// Counts starts and stops of the element: requests of another generation are obsolete.
     generation: u64,
-    /// Whether the one of now is a start.
+    /// Whether the current one is a start.
     started: bool,
-    /// Ends what is loaded for this start.
+    /// Cancels what is loaded for this start.
     canceller: Canceller,
-    first: First,
+    first: FirstModel,
     /// Where the model of the start is.
     path: PathBuf,
     /// Whether no thread is to wait for it now.
@@ -47,7 +52,7 @@ struct Wanted {
 
 /// The model of the start.
 #[derive(Default)]
-enum First {
+enum FirstModel {
     /// None is asked for.
     #[default]
     Unwanted,
@@ -56,30 +61,30 @@ enum First {
         awaited: bool,
     },
     Loaded,
-    /// It can't be; the error, until it is told.
+    /// It can't be; the error, until it is reported.
     Failed(Option<Box<ModelError>>),
 }
 
 impl Wanted {
     /// Whether a thread that waits for a model may still get one.
-    fn may_come(&self) -> bool {
+    fn is_pending(&self) -> bool {
         match self.first {
-            First::Loading { .. } => true,
-            // One that was set since may do.
-            First::Failed(_) => self.loading,
-            First::Loaded | First::Unwanted => false,
+            FirstModel::Loading { .. } => true,
+            // One that was set since may stand in for it.
+            FirstModel::Failed(_) => self.loading,
+            FirstModel::Loaded | FirstModel::Unwanted => false,
         }
     }
 }
 
-/// What a thread is to load.
+/// A model to load.
 pub enum Request {
     OfStart(Opening),
     Next(Opening),
 }
 
 impl Loader {
-    /// Forgets what was asked for, and ends what is being loaded.
+    /// Forgets all requests, and cancels what is being loaded.
     pub fn reset(&self) {
         let before = {
             let mut wanted = lock(&self.wanted);
@@ -87,9 +92,9 @@ impl Loader {
             wanted.started = false;
             wanted.of_start = None;
             wanted.next = None;
-            // A thread that still loads for the start before ends on its own.
+            // A thread that still loads for the last start ends on its own.
             wanted.loading = false;
-            wanted.first = First::Unwanted;
+            wanted.first = FirstModel::Unwanted;
             wanted.interrupted = false;
             self.changed.notify_all();
             std::mem::take(&mut wanted.canceller)
@@ -102,21 +107,21 @@ impl Loader {
         self.reset();
         let mut wanted = lock(&self.wanted);
         wanted.started = true;
-        wanted.first = First::Loading { awaited: true };
+        wanted.first = FirstModel::Loading { awaited: true };
     }
 
-    /// Ends what is loaded for this start.
+    /// Cancels what is loaded for this start.
     pub fn canceller(&self) -> Canceller {
         lock(&self.wanted).canceller.clone()
     }
 
-    /// The number of the start of now; none when the element is stopped.
+    /// The number of the current start; none when the element is stopped.
     pub fn generation(&self) -> Option<u64> {
         let wanted = lock(&self.wanted);
         wanted.started.then_some(wanted.generation)
     }
 
-    /// Ends what is being loaded, and the waiting for it.
+    /// Cancels what is being loaded, and ends the waiting for it.
     pub fn cancel(&self) {
         self.interrupt();
         self.canceller().cancel();
@@ -133,47 +138,55 @@ impl Loader {
         lock(&self.wanted).interrupted = false;
     }
 
-    /// What is wanted, unless there was another start since that of this generation, or a stop.
-    fn of_now(&self, generation: u64) -> Option<MutexGuard<'_, Wanted>> {
+    /// The requests, unless there was another start since that of this generation, or a stop.
+    fn current(&self, generation: u64) -> Option<MutexGuard<'_, Wanted>> {
         Some(lock(&self.wanted)).filter(|wanted| wanted.generation == generation)
     }
 
-    /// Has the first model loaded, and waits a moment for it; none where it takes longer.
+    /// Has the first model loaded, and waits a moment for it. Returns nothing if it takes longer.
     pub fn load_first(
         &self,
         element: &UNetSegment,
         opening: Opening,
     ) -> Option<Result<(), ModelError>> {
         let mut wanted = lock(&self.wanted);
-        wanted.first = First::Loading { awaited: true };
+        wanted.first = FirstModel::Loading { awaited: true };
         wanted.path = opening.path.clone();
         wanted.of_start = Some(opening);
         self.load(element, wanted);
         let wanted = lock(&self.wanted);
-        let is_loading = |wanted: &mut Wanted| matches!(wanted.first, First::Loading { .. });
-        let waited = self
-            .changed
-            .wait_timeout_while(wanted, PATIENCE, is_loading);
-        let (mut wanted, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let is_loading = |wanted: &mut Wanted| matches!(wanted.first, FirstModel::Loading { .. });
+        let mut wanted = wait_timeout_while(&self.changed, wanted, PATIENCE, is_loading);
         match &mut wanted.first {
-            First::Failed(error) => error.take().map(|error| Err(*error)),
-            First::Loading { awaited } => {
+            FirstModel::Failed(error) => error.take().map(|error| Err(*error)),
+            FirstModel::Loading { awaited } => {
                 *awaited = false;
                 None
             }
-            First::Loaded | First::Unwanted => Some(Ok(())),
+            FirstModel::Loaded | FirstModel::Unwanted => Some(Ok(())),
         }
     }
 
-    /// Has another model loaded, which is to follow, unless the start of this generation is over; one that was to
-    /// follow and that is not being loaded yet comes back.
+    /// The number of a new request; to be called with the settings locked, so that the last one that is set has the
+    /// largest.
+    pub fn next_number(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Has a model loaded that follows the one of the start, unless that start is over. Returns it if another request is
+    /// newer, otherwise that of an older request that was not being loaded yet.
     pub fn load_next(
         &self,
         element: &UNetSegment,
-        opening: Opening,
+        (number, opening): (u64, Opening),
         generation: u64,
     ) -> Option<Opening> {
-        let mut wanted = self.of_now(generation)?;
+        let mut wanted = self.current(generation)?;
+        if number < wanted.newest {
+            // The thread that set a newer one came first.
+            return Some(opening);
+        }
+        wanted.newest = number;
         let overtaken = wanted.next.replace(opening);
         self.load(element, wanted);
         overtaken
@@ -184,17 +197,16 @@ impl Loader {
         lock(&self.wanted).path.clone()
     }
 
-    /// Waits for the first model, or one that stands in for it; whether it is there.
+    /// Waits for the first model, or one that stands in for it. Returns whether it is there.
     pub fn wait(&self) -> bool {
         let mut wanted = lock(&self.wanted);
-        while !wanted.interrupted && wanted.may_come() {
-            let woken = self.changed.wait(wanted);
-            wanted = woken.unwrap_or_else(PoisonError::into_inner);
+        while !wanted.interrupted && wanted.is_pending() {
+            wanted = wait(&self.changed, wanted);
         }
-        matches!(wanted.first, First::Loaded)
+        matches!(wanted.first, FirstModel::Loaded)
     }
 
-    /// Has what is `wanted` loaded for `element`, by the thread that is at it already or by a new one.
+    /// Has `wanted` loaded for `element`, by the thread that runs already or by a new one.
     fn load(&self, element: &UNetSegment, mut wanted: MutexGuard<'_, Wanted>) {
         if std::mem::replace(&mut wanted.loading, true) {
             return;
@@ -212,72 +224,72 @@ impl Loader {
         });
         if let Err(error) = spawned {
             lock(&self.wanted).loading = false;
-            // Then the thread that asks for it loads it.
+            // Then this thread loads it.
             gst::warning!(CAT, imp = element, "no thread to load a model: {error}");
             while element.load_next_guarded(generation) {}
         }
     }
 
-    /// What a thread of that generation is to load next. Where there is nothing, it ends.
+    /// The next request for a thread of that generation, which ends if there is none.
     pub fn take(&self, generation: u64) -> Option<Request> {
-        let mut wanted = self.of_now(generation)?;
+        let mut wanted = self.current(generation)?;
         let of_start = wanted.of_start.take().map(Request::OfStart);
-        // Were another one there before it, it would take that one's place, and that beside the thread that infers.
-        let waits = matches!(wanted.first, First::Loading { .. });
+        // If another one came first, that of the start would replace it, beside the thread that infers.
+        let waits = matches!(wanted.first, FirstModel::Loading { .. });
         let next = wanted.next.take_if(|_| of_start.is_none() && !waits);
         let request = of_start.or(next.map(Request::Next));
         wanted.loading = request.is_some();
         if request.is_none() {
-            // No model will stand in for that of the start: threads that wait for one are not to wait longer.
+            // No model will stand in for that of the start: threads need not wait any longer.
             self.changed.notify_all();
         }
         request
     }
 
-    /// Takes in that a model waits for a frame: where that of the start can't be used, it stands in for it.
-    pub fn offered(&self, generation: u64) {
-        if let Some(mut wanted) = self.of_now(generation)
-            && matches!(wanted.first, First::Failed(None))
+    /// To be called when a model waits for a frame: it stands in for that of the start if this can't be used.
+    pub fn on_offered(&self, generation: u64) {
+        if let Some(mut wanted) = self.current(generation)
+            && matches!(wanted.first, FirstModel::Failed(None))
         {
-            wanted.first = First::Loaded;
+            wanted.first = FirstModel::Loaded;
             self.changed.notify_all();
         }
     }
 
-    /// Ends the waiting for a model whose loading has ended in a panic.
-    pub fn broken_off(&self, generation: u64) {
-        if let Some(mut wanted) = self.of_now(generation)
-            && matches!(wanted.first, First::Loading { .. })
+    /// Ends the waiting for a model whose loading has panicked.
+    pub fn on_panicked(&self, generation: u64) {
+        if let Some(mut wanted) = self.current(generation)
+            && matches!(wanted.first, FirstModel::Loading { .. })
             && wanted.of_start.is_none()
         {
-            wanted.first = First::Failed(None);
+            wanted.first = FirstModel::Failed(None);
             self.changed.notify_all();
         }
     }
 
-    /// Does `work` unless there was another start since, or a stop; none of them comes in between.
-    pub fn if_of_now<T>(&self, generation: u64, work: impl FnOnce() -> T) -> Option<T> {
-        let _unchanged = self.of_now(generation)?;
+    /// Does `work` unless there was another start since, or a stop; neither happens meanwhile.
+    pub fn if_current<T>(&self, generation: u64, work: impl FnOnce() -> T) -> Option<T> {
+        let _unchanged = self.current(generation)?;
         Some(work())
     }
 
-    /// Says what became of the first model. Returns whether the start has not waited for it, with the error that it
-    /// therefore does not tell; nothing when there was another start since.
-    pub fn first_done(
+    /// Records the result of loading the first model. Returns whether the start has not waited for it, with the error
+    /// that it therefore does not report; nothing if there was another start since.
+    pub fn finish_first(
         &self,
         generation: u64,
         result: Result<(), ModelError>,
     ) -> Option<(bool, Option<ModelError>)> {
-        let mut wanted = self.of_now(generation)?;
-        let late = matches!(wanted.first, First::Loading { awaited: false });
-        let (first, untold) = match result {
-            Ok(()) => (First::Loaded, None),
-            Err(error) if late => (First::Failed(None), Some(error)),
-            Err(error) => (First::Failed(Some(Box::new(error))), None),
+        let mut wanted = self.current(generation)?;
+        let late = matches!(wanted.first, FirstModel::Loading { awaited: false });
+        let (first, unreported) = match result {
+            Ok(()) => (FirstModel::Loaded, None),
+            Err(error) if late => (FirstModel::Failed(None), Some(error)),
+            Err(error) => (FirstModel::Failed(Some(Box::new(error))), None),
         };
         wanted.first = first;
         self.changed.notify_all();
-        Some((late, untold))
+        Some((late, unreported))
     }
 }
 
@@ -285,18 +297,23 @@ impl Loader {
 mod tests {
     use super::*;
     use crate::unetsegment;
-    use crate::unetsegment::settings::Settings;
+    use crate::unetsegment::settings::ModelSettings;
+
+    /// Opens the model in the file `path` for `element`.
+    fn opening(element: &unetsegment::UNetSegment, path: &str) -> Opening {
+        let settings = ModelSettings {
+            model_file: Some(path.into()),
+            ..ModelSettings::default()
+        };
+        let opening = Opening::new(element.imp(), &settings);
+        opening.map_err(|(_, reason)| reason).unwrap()
+    }
 
     #[test]
     fn no_other_model_comes_before_that_of_the_start() {
         gst::init().unwrap();
         let element: unetsegment::UNetSegment = glib::Object::new();
-        let opening = |path: &str| {
-            let mut settings = Settings::default();
-            settings.model.model_file = Some(path.into());
-            let opening = Opening::new(element.imp(), &settings);
-            opening.map_err(|(_, reason)| reason).unwrap()
-        };
+        let opening = |path| opening(&element, path);
         let loader = Loader::default();
         loader.begin();
         let generation = lock(&loader.wanted).generation;
@@ -308,7 +325,7 @@ mod tests {
         assert!(
             matches!(first, Some(Request::OfStart(opening)) if opening.path.ends_with("first.onnx"))
         );
-        loader.first_done(generation, Ok(()));
+        loader.finish_first(generation, Ok(()));
         let next = loader.take(generation);
         assert!(
             matches!(next, Some(Request::Next(opening)) if opening.path.ends_with("other.onnx"))
@@ -322,9 +339,7 @@ mod tests {
         gst::init().unwrap();
         let element: unetsegment::UNetSegment = glib::Object::new();
         let (imp, loader) = (element.imp(), &element.imp().loader);
-        let mut settings = Settings::default();
-        settings.model.model_file = Some("other.onnx".into());
-        let opening = || Opening::new(imp, &settings).map_err(|(_, reason)| reason);
+        let other = || (loader.next_number(), opening(&element, "other.onnx"));
         let asked_for = || {
             let wanted = lock(&loader.wanted);
             wanted.loading || wanted.next.is_some()
@@ -333,25 +348,46 @@ mod tests {
         let generation = loader.generation().unwrap();
         loader.reset();
         assert_eq!(loader.generation(), None);
-        imp.load_another(&settings);
-        loader.load_next(imp, opening().unwrap(), generation);
+        loader.load_next(imp, other(), generation);
         assert!(!asked_for());
         // Nor for another start.
         loader.begin();
-        loader.load_next(imp, opening().unwrap(), generation);
+        loader.load_next(imp, other(), generation);
         assert!(!asked_for());
-        loader.load_next(imp, opening().unwrap(), loader.generation().unwrap());
+        loader.load_next(imp, other(), loader.generation().unwrap());
         assert!(asked_for());
+    }
+
+    /// The one that the property names is loaded, whichever of two threads that set it is the first to ask for its own.
+    #[test]
+    fn the_model_that_was_set_last_is_loaded() {
+        gst::init().unwrap();
+        let element: unetsegment::UNetSegment = glib::Object::new();
+        let loader = &element.imp().loader;
+        loader.begin();
+        let generation = loader.generation().unwrap();
+        let [first, last] =
+            ["first.onnx", "last.onnx"].map(|path| (loader.next_number(), opening(&element, path)));
+        let load = |request| loader.load_next(element.imp(), request, generation);
+        assert!(load(last).is_none());
+        let is = |opening: Option<Opening>, path: &str| {
+            opening.is_some_and(|opening| opening.path.ends_with(path))
+        };
+        assert!(is(load(first), "first.onnx"));
+        assert!(is(lock(&loader.wanted).next.take(), "last.onnx"));
     }
 
     #[test]
     fn nobody_waits_for_a_model_whose_loading_has_ended_in_a_panic() {
         let loader = Loader::default();
-        lock(&loader.wanted).first = First::Loading { awaited: false };
+        lock(&loader.wanted).first = FirstModel::Loading { awaited: false };
         // Of another generation.
-        loader.broken_off(7);
-        assert!(matches!(lock(&loader.wanted).first, First::Loading { .. }));
-        loader.broken_off(0);
+        loader.on_panicked(7);
+        assert!(matches!(
+            lock(&loader.wanted).first,
+            FirstModel::Loading { .. }
+        ));
+        loader.on_panicked(0);
         assert!(!loader.wait());
     }
 }

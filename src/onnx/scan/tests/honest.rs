@@ -1,4 +1,4 @@
-//! What networks that people have may do: shape arithmetic as exporters write it.
+//! Real networks that must be accepted: shape arithmetic as exporters write it.
 
 use prost::Message;
 
@@ -44,9 +44,9 @@ fn shapes_that_follow_from_the_picture_may_be_used() {
     assert!(matches!(times(1000), Err(Refusal::Unbounded { .. })));
 }
 
-/// The models that come with the program, and those in the folder UNETSEGMENT_MODELS, which other programs wrote.
+/// The models of this project, and those of other programs in the folder UNETSEGMENT_MODELS.
 #[test]
-fn models_that_people_have_are_taken() {
+fn real_models_are_accepted() {
     let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
     let others = std::env::var("UNETSEGMENT_MODELS").ok();
     for folder in [Some(ours.to_owned()), others].into_iter().flatten() {
@@ -66,10 +66,10 @@ fn models_that_people_have_are_taken() {
     }
 }
 
-/// Shape arithmetic as PyTorch writes it: `interpolate` to the size of another map, `expand`, and `pad` by lists
-/// that are made of nothing.
+/// Shape arithmetic as PyTorch writes it: `interpolate` to the size of another map, `expand`, and `pad` with lists
+/// that start empty.
 #[test]
-fn what_exporters_write_is_taken() {
+fn arithmetic_of_exporters_is_accepted() {
     let value = |value: i64| Attribute {
         name: "value".into(),
         t: Some(integers("", &[value])),
@@ -117,7 +117,7 @@ fn what_exporters_write_is_taken() {
     assert_eq!(found, Ok(()));
 }
 
-/// As exporters write the padding of a decoder to the size of its encoder: half of a difference on one side, the rest on
+/// As exporters pad a decoder to the size of its encoder: half of the difference on one side, the rest on
 /// the other, for both axes.
 #[test]
 fn differences_of_lengths_are_followed() {
@@ -148,7 +148,7 @@ fn differences_of_lengths_are_followed() {
     assert_eq!(of_picture(nodes, constants().to_vec()), Ok(()));
 }
 
-/// `pad` of PyTorch, which turns the order of its pads round and changes rows and columns.
+/// `pad` of PyTorch, which reverses the order of its pads and swaps rows and columns.
 #[test]
 fn pads_in_another_order_are_followed() {
     let swapped = Attribute::ints("perm", &[1, 0]);
@@ -186,7 +186,7 @@ fn pads_in_another_order_are_followed() {
     assert_eq!(found, Ok(()));
 }
 
-/// By half of it, rounded down, as PyTorch divides whole numbers that may be negative.
+/// Half of a length, rounded down as PyTorch divides integers that may be negative.
 #[test]
 fn halves_that_are_rounded_down_are_followed() {
     let found = of_picture(
@@ -217,7 +217,7 @@ fn halves_that_are_rounded_down_are_followed() {
     assert_eq!(found, Ok(()));
 }
 
-/// Sizes as TensorFlow and newer versions of PyTorch have them computed, the latter also in floating point.
+/// Sizes as TensorFlow and newer versions of PyTorch compute them, the latter also in floating point.
 #[test]
 fn sizes_that_are_computed_are_followed() {
     let from = |start: i64, end: i64| [Attribute::int("start", start), Attribute::int("end", end)];
@@ -244,7 +244,7 @@ fn sizes_that_are_computed_are_followed() {
     assert_eq!(found, Ok(()));
 }
 
-/// Operators as they were before they had their lists as inputs, and `Resize` without a region.
+/// Operators of older versions, with lists as attributes, and `Resize` without a region.
 #[test]
 fn older_operators_are_followed() {
     let list = |name: &str, value: i64| Attribute::ints(name, &[value]);
@@ -270,7 +270,7 @@ fn older_operators_are_followed() {
     assert_eq!(found, Ok(()));
 }
 
-/// Parts of different sizes, of which each has its own, so that what is enlarged to it is known.
+/// Parts of different sizes, which are followed separately, so that a map enlarged to one of them is known.
 #[test]
 fn parts_are_followed() {
     let mut split = node("Split", &["many", "lengths"], "a");

@@ -1,15 +1,15 @@
-//! What a package says to people.
+//! The README of a package.
 
 use std::fmt;
 
 use crate::bioimageio::write::About;
 use crate::contract::Contract;
 
-/// The page of a package for people.
+/// The README of a package.
 pub struct Readme<'a> {
-    /// What the model promises.
+    /// The contract of the model.
     pub contract: &'a Contract,
-    /// What the package says besides.
+    /// The rest of the description.
     pub about: &'a About,
 }
 
@@ -33,12 +33,12 @@ impl fmt::Display for Readme<'_> {
             0 => writeln!(f, "The output is as large as the input.")?,
             margin => writeln!(
                 f,
-                "Convolutions are not padded: {margin} pixels of each border are lost, so mirror the picture outwards first."
+                "Convolutions are not padded: {margin} pixels are lost at each border, so mirror the picture outwards first."
             )?,
         }
         writeln!(
             f,
-            "What a pixel is depends on pixels up to {} away.\n",
+            "The class of a pixel depends on pixels up to {} away.\n",
             geometry.halo
         )?;
         if contract.classes.len() == 2 {
@@ -59,10 +59,10 @@ impl fmt::Display for Readme<'_> {
         if contract.scores.is_empty() {
             return writeln!(f, "No scores are known.");
         }
-        // Images held back from training, or others that the model was tuned by.
+        // Images held back from training, or others that the model was tuned on.
         writeln!(
             f,
-            "On the images by which it was chosen what counts as an object:\n\n| measure | score |\n| --- | --- |"
+            "On the images that were used to choose the limits of an object:\n\n| measure | score |\n| --- | --- |"
         )?;
         for (measure, score) in &contract.scores {
             writeln!(f, "| {measure} | {score} |")?;

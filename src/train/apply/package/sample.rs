@@ -1,4 +1,4 @@
-//! The picture that a package is tested by, and what the network makes of it.
+//! The picture that a package is tested with, and the output for it.
 
 use std::io;
 
@@ -40,19 +40,22 @@ pub fn drawn(size: Size, channels: Channels) -> Result<Picture, FrameError> {
     Picture::new(format, size, values)
 }
 
-/// The picture as it is and what the network makes of it, as files of NumPy: float32, \[1, channels, height, width\].
-pub fn tested(model: &mut Model, picture: &Picture) -> Result<(Vec<u8>, Vec<u8>), PackageError> {
+/// The raw picture and the output for it as NumPy files: float32, \[1, channels, height, width\].
+pub fn test_tensors(
+    model: &mut Model,
+    picture: &Picture,
+) -> Result<(Vec<u8>, Vec<u8>), PackageError> {
     let contract = model.contract().clone();
     let channels = contract.channels;
     let Size { width, height } = picture.size();
-    let raw = picture.shown(channels, Scaling::IDENTITY)?;
+    let raw = picture.network_input(channels, Scaling::IDENTITY)?;
     let scaling = Normalizer::new(contract.normalization).scaling(&picture.frame()?, channels);
     model.shape(height, width)?;
     model
         .input()
-        .copy_from_slice(&picture.shown(channels, scaling)?);
+        .copy_from_slice(&picture.network_input(channels, scaling)?);
     let outputs = model.outputs();
-    // What the steps behind the network make of its scores.
+    // As the postprocessing of the package does.
     let decision = Decision::new(contract.activation, outputs, contract.threshold);
     let scores = decision.probabilities(model.run()?);
     let margin = 2 * contract.geometry.margin;

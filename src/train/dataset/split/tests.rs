@@ -2,7 +2,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
-use crate::train::dataset::{Layout, MaskKind};
+use crate::train::dataset::{Layout, MaskKind, Page};
 use crate::train::plane::Plane;
 use crate::train::target::Truth;
 
@@ -28,6 +28,24 @@ fn dataset(sequences: &[(&str, usize)]) -> Dataset {
         without_mask: 0,
         nowhere_ignored: None,
     }
+}
+
+/// The same without images.
+fn annotated(dataset: Dataset) -> Dataset<Annotated> {
+    let page = || Page {
+        file: "a.png".into(),
+        index: None,
+    };
+    let annotated = |sample: Sample| {
+        Ok::<_, DatasetError>(Annotated {
+            name: sample.name,
+            sequence: sample.sequence,
+            image: page(),
+            mask: page(),
+            truth: sample.truth,
+        })
+    };
+    dataset.try_map(annotated).unwrap()
 }
 
 /// Images of these names.
@@ -161,12 +179,13 @@ fn better_masks_judge_what_is_held_back_alone() {
         .samples
         .iter_mut()
         .for_each(|s| s.truth.cells.data[0] = 7);
-    let judged = split(1).judged_by(better).unwrap();
+    let judged = split(1).judged_by(annotated(better)).unwrap();
     assert_eq!(judged.training.len(), 3);
     let names: Vec<_> = judged.validation.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["a/4"]);
     assert_eq!(judged.validation[0].truth.cells.data, [7]);
-    let error = split(1).judged_by(dataset(&[("b", 6)])).unwrap_err();
+    let others = annotated(dataset(&[("b", 6)]));
+    let error = split(1).judged_by(others).unwrap_err();
     assert!(error.to_string().contains("3 image(s)"), "{error}");
 }
 

@@ -15,7 +15,7 @@ use crate::train::dataset::{InputChannels, Reader, Source, annotations, load, st
 use crate::train::plane::Plane;
 use crate::unet::UNet;
 
-/// What the element gives a network that sees all of a frame, without its margin.
+/// The element's input of a network that gets a whole frame, without its margin.
 fn element(frame: &Frame, channels: Channels) -> Vec<f32> {
     let unet = UNet {
         channels: channels.count(),
@@ -32,7 +32,7 @@ fn element(frame: &Frame, channels: Channels) -> Vec<f32> {
     let (rows, columns) = plan.tiles().next().unwrap();
     let mut input = vec![0.0; channels.count() * plan.outer.area()];
     let scaling = Normalizer::new(Normalization::ZScore).scaling(frame, channels);
-    picture::fill(
+    picture::fill_tile_input(
         frame,
         channels,
         scaling,

@@ -1,8 +1,8 @@
-//! What the size of an output is computed from: a constant, or the size of the picture, by arithmetic that makes
-//! little more of it.
+//! Bounds for outputs whose size is computed: it must be a constant, or follow from the size of the picture by
+//! arithmetic that makes it little larger.
 //!
-//! The sizes that [`sizes`](super::sizes) finds are those for some pictures. This one holds for all, so that a graph
-//! can't be harmless for just those.
+//! [`sizes`](super::sizes) finds the sizes for some pictures. This check holds for all, so that a graph can't be
+//! harmless for just those.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use super::numbers::Numbers;
 use super::rules::scales_at;
 use super::value::Value;
-use super::{LARGEST_FACTOR, LARGEST_LENGTH, Refusal, called, within};
+use super::{LARGEST_FACTOR, LARGEST_LENGTH, Refusal, label, within};
 use crate::onnx::{Graph, Node, Tensor};
 
-/// Operators whose output is as large as some of their inputs say, with the index of the first and the last.
+/// Operators whose inputs determine the size of their output, with the index of the first and the last of these.
 const SIZED_BY_INPUT: [(&str, usize, usize); 10] = [
     ("AffineGrid", 1, 1),
     ("ConstantOfShape", 0, 0),
@@ -27,8 +27,8 @@ const SIZED_BY_INPUT: [(&str, usize, usize); 10] = [
     ("Upsample", 1, 1),
 ];
 
-/// What a shape may be computed with: these never make more of it than they are given, but for those that are
-/// counted.
+/// Operators that a shape may be computed with: they never make it larger, except for those that
+/// [`ShapeTracer::multiplied`] counts.
 const SHAPE_ARITHMETIC: [&str; 28] = [
     "Abs",
     "Add",
@@ -60,18 +60,18 @@ const SHAPE_ARITHMETIC: [&str; 28] = [
     "Unsqueeze",
 ];
 
-/// Operators looked at for one size at most, and for all sizes of a graph.
+/// Largest number of operators that are visited for one size, and for all sizes of a graph.
 const MOST_STEPS: usize = 1000;
 const ALL_STEPS: usize = 200_000;
 
-/// Where the tensors of a graph come from.
-pub(super) struct Known<'a> {
+/// The constants of a graph, and the nodes that make its other tensors.
+pub(super) struct TensorSources<'a> {
     constants: HashMap<&'a str, &'a Tensor>,
     makers: HashMap<&'a str, &'a Node>,
     steps: Cell<usize>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> TensorSources<'a> {
     pub fn of(graph: &'a Graph) -> Self {
         let of_nodes = graph.node.iter().filter(|node| node.op_type == "Constant");
         let of_nodes = of_nodes.filter_map(|node| {
@@ -83,22 +83,22 @@ impl<'a> Known<'a> {
         let outputs = graph.node.iter();
         let outputs =
             outputs.flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node)));
-        Known {
+        TensorSources {
             constants: initializers.chain(of_nodes).collect(),
             makers: outputs.collect(),
             steps: Cell::new(0),
         }
     }
 
-    /// Checks that what says how large the output of `node` is follows from the size of the picture, unless it
-    /// is a constant whose numbers are known.
+    /// Checks that the inputs which determine the size of `node`'s output follow from the size of the picture, unless
+    /// they are constants whose numbers are known.
     pub fn check(&self, node: &Node, inputs: &[Option<&Value>]) -> Result<(), Refusal> {
         let op = node.op_type.as_str();
         let Some((_, first, last)) = SIZED_BY_INPUT.iter().find(|(name, ..)| *name == op) else {
             return Ok(());
         };
         let (first, last) = match scales_at(node) {
-            // Newer ones have sizes, too.
+            // Newer versions have sizes, too.
             2 => (2, 3),
             _ => (*first, *last),
         };
@@ -107,12 +107,12 @@ impl<'a> Known<'a> {
             let is_there = |value: &Value| value.constant && value.numbers.is_some();
             match node.input.get(index) {
                 Some(name) if !name.is_empty() && !known.is_some_and(is_there) => {
-                    let mut follows = Following {
-                        known: self,
+                    let mut tracer = ShapeTracer {
+                        sources: self,
                         node,
                         steps: 0,
                     };
-                    follows.computed(name)?;
+                    tracer.factor(name)?;
                 }
                 _ => (),
             }
@@ -121,8 +121,8 @@ impl<'a> Known<'a> {
     }
 }
 
-impl Known<'_> {
-    /// What a constant holds, where that is a few numbers.
+impl TensorSources<'_> {
+    /// The numbers of a constant, if they are few.
     fn numbers(&self, name: &str) -> Option<Numbers> {
         if let Some(tensor) = self.constants.get(name) {
             return Numbers::of_tensor(tensor);
@@ -132,34 +132,34 @@ impl Known<'_> {
     }
 }
 
-/// How the values of a shape come about.
-struct Following<'a> {
-    known: &'a Known<'a>,
+/// Traces the values of a shape back to their sources.
+struct ShapeTracer<'a> {
+    sources: &'a TensorSources<'a>,
     node: &'a Node,
     steps: usize,
 }
 
-impl Following<'_> {
+impl ShapeTracer<'_> {
     fn unbounded(&self, by: &str) -> Refusal {
         Refusal::Unbounded {
-            node: called(self.node),
+            node: label(self.node),
             by: by.to_owned(),
         }
     }
 
-    /// How many times as large as a length of the picture what is computed may be.
-    fn computed(&mut self, name: &str) -> Result<i64, Refusal> {
+    /// How many times as large as a length of the picture the values of the tensor `name` may be.
+    fn factor(&mut self, name: &str) -> Result<i64, Refusal> {
         self.steps += 1;
-        self.known.steps.set(self.known.steps.get() + 1);
-        if self.steps > MOST_STEPS || self.known.steps.get() > ALL_STEPS {
+        self.sources.steps.set(self.sources.steps.get() + 1);
+        if self.steps > MOST_STEPS || self.sources.steps.get() > ALL_STEPS {
             return Err(self.unbounded("too many operators"));
         }
-        if let Some(tensor) = self.known.constants.get(name) {
+        if let Some(tensor) = self.sources.constants.get(name) {
             self.constant(name, Numbers::of_tensor(tensor))?;
             return Ok(1);
         }
-        let Some(maker) = self.known.makers.get(name).copied() else {
-            // An input of the graph, or nothing that there is.
+        let Some(maker) = self.sources.makers.get(name).copied() else {
+            // An input of the graph, or nothing at all.
             return Ok(1);
         };
         let inputs = match maker.op_type.as_str() {
@@ -171,24 +171,24 @@ impl Following<'_> {
             // Either of both.
             "Where" => maker.input.get(1..).unwrap_or(&[]),
             op if SHAPE_ARITHMETIC.contains(&op) => &maker.input,
-            _ => return Err(self.unbounded(&called(maker))),
+            _ => return Err(self.unbounded(&label(maker))),
         };
-        let factors = inputs.iter().map(|input| self.computed(input));
+        let factors = inputs.iter().map(|input| self.factor(input));
         let factors = factors.collect::<Result<Vec<i64>, Refusal>>()?;
         let factor = self.multiplied(maker, &factors);
-        match factor <= LARGEST_FACTOR {
-            true => Ok(factor),
-            false => Err(self.unbounded(&called(maker))),
+        if factor > LARGEST_FACTOR {
+            return Err(self.unbounded(&label(maker)));
         }
+        Ok(factor)
     }
 
-    /// A constant may name what a picture may be long.
+    /// Checks that a constant holds possible lengths of a picture.
     fn constant(&self, name: &str, numbers: Option<Numbers>) -> Result<(), Refusal> {
         let Some(numbers) = numbers else {
             return Err(self.unbounded(&format!("the constant {name}, which is no shape")));
         };
         for value in numbers.values {
-            // The end of a slice that goes to the end.
+            // A slice that extends to the end.
             let is_end = value.abs() >= f64::from(i32::MAX);
             if !is_end {
                 within(self.node, value.ceil() as i64, LARGEST_LENGTH)?;
@@ -197,12 +197,13 @@ impl Following<'_> {
         Ok(())
     }
 
-    /// How large what `maker` makes of inputs may be that are so many times as large as a length.
+    /// How many times as large as a length the output of `maker` may be, where its inputs may be `factors` times as
+    /// large.
     fn multiplied(&self, maker: &Node, factors: &[i64]) -> i64 {
         let constants = maker
             .input
             .iter()
-            .filter_map(|input| self.known.numbers(input));
+            .filter_map(|input| self.sources.numbers(input));
         let sizes = constants.flat_map(|numbers| numbers.values).map(f64::abs);
         let largest = sizes.clone().reduce(f64::max);
         let least = sizes.reduce(f64::min);

@@ -1,4 +1,4 @@
-//! A page for a browser, with everything in one file.
+//! An HTML page, with everything in one file.
 
 use std::fmt::Write;
 use std::io::Cursor;
@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::{ImageError, ImageFormat, RgbImage};
 
-/// What is between the tags before all parts.
+/// The start of the page.
 const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
 <meta name=\"viewport\" content=\"width=device-width\">\n\
 <style>\n\
@@ -22,7 +22,7 @@ figure { margin: 1.5rem 0 }\n\
 figcaption { color: #666 }\n\
 </style>\n";
 
-/// A page that grows.
+/// A page under construction.
 pub struct Page(String);
 
 impl Page {
@@ -61,7 +61,7 @@ impl Page {
         ));
     }
 
-    /// The page.
+    /// The HTML text.
     pub fn text(&self) -> &str {
         &self.0
     }
@@ -79,7 +79,7 @@ pub fn png(image: &RgbImage) -> Result<Vec<u8>, ImageError> {
     Ok(bytes.into_inner())
 }
 
-/// Text that means nothing to a browser.
+/// Escapes text for HTML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stays_text_and_nothing_is_fetched() {
+    fn text_is_escaped_and_nothing_is_fetched() {
         let mut page = Page::new("a < b");
         page.table([("data".into(), "<script src=\"http://x\">".into())]);
         page.image(&png(&RgbImage::new(2, 1)).unwrap(), "R&D");

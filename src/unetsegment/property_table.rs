@@ -1,16 +1,16 @@
-//! Settings by the names of their properties.
+//! Gets and sets settings by the names of their properties.
 
 use glib::value::ToValue;
 
-use super::gvalues::{MODELS_THRESHOLD, or_automatic, path, read, share, text_in, whole};
+use super::gvalues::{MODELS_THRESHOLD, area, area_value, path, probability, read, text_in};
 use super::settings::{FrameSettings, Settings};
 use crate::picture::DisplayRange;
 
-/// The properties whose values are the settings themselves: read and written by the same table, each is in both.
+/// The properties whose values are the settings themselves. One table serves both get and set, so neither can lack one.
 macro_rules! plain_properties {
     ($($name:literal => $group:ident.$setting:ident,)*) => {
         impl Settings {
-            /// Sets the property `name`, if it is one of these; whether it is.
+            /// Sets the property `name` if it is in the table. Returns whether it is.
             fn set_plain(&mut self, name: &str, value: &glib::Value) -> bool {
                 match name {
                     $($name => read(value, &mut self.$group.$setting),)*
@@ -19,7 +19,7 @@ macro_rules! plain_properties {
                 true
             }
 
-            /// The value of the property `name`, if it is one of these.
+            /// The value of the property `name`, if it is in the table.
             fn plain(&self, name: &str) -> Option<glib::Value> {
                 match name {
                     $($name => Some(self.$group.$setting.to_value()),)*
@@ -68,23 +68,27 @@ plain_properties! {
     "message-interval" => frame.message_interval,
     "post-objects" => frame.post_objects,
     "color-by" => frame.color_by,
+    "outline" => frame.outline,
     "annotations" => frame.annotations,
 }
 
 impl Settings {
-    /// What is wrong with a property that was set to a text which says nothing, if one was and the bus was not told.
+    /// Why the text of a property was refused, if one was and that was not posted on the bus.
     pub fn refusal(&self) -> Option<String> {
         let (name, reason) = self.refused.first_key_value()?;
         Some(format!("{name}: {reason}"))
     }
 
-    /// Takes in that the bus is told what is wrong with the text of `name`.
-    pub fn heard(&mut self, name: &str) {
+    /// Forgets why the text of `name` was refused: that is posted on the bus.
+    pub fn clear_refusal(&mut self, name: &str) {
         self.refused.remove(name);
     }
 
-    /// Sets the property `name`; GObject has checked the type of `value` before. A text that says
-    /// nothing leaves the property as it is, and the reason comes back.
+    /// Sets the property `name`; GObject has already checked the type of `value`.
+    ///
+    /// # Errors
+    ///
+    /// The reason if a text is invalid; the property stays unchanged.
     pub fn set(&mut self, name: &str, value: &glib::Value) -> Result<(), String> {
         if self.set_plain(name, value) {
             return Ok(());
@@ -95,19 +99,18 @@ impl Settings {
             "runtime-library" => model.runtime_library = path(value),
             "ep-library" => model.ep_library = path(value),
             "cache-directory" => model.cache_directory = path(value),
-            "min-area" => frame.min_area = whole(value),
-            "outline" => frame.outline = whole(value),
-            "threshold" => frame.threshold = share(value),
-            "core-threshold" => frame.core_threshold = share(value),
+            "min-area" => frame.min_area = area(value),
+            "threshold" => frame.threshold = probability(value),
+            "core-threshold" => frame.core_threshold = probability(value),
             "value-range" | "display-range" | "trigger" | "palette" | "show-classes" => {
                 return self.set_text(name, value);
             }
-            _ => return Err(format!("there is no property {name} to set")),
+            _ => return Err(format!("there is no writable property {name}")),
         }
         Ok(())
     }
 
-    /// Sets a property whose text has a meaning.
+    /// Sets a property whose text is parsed.
     fn set_text(&mut self, name: &str, value: &glib::Value) -> Result<(), String> {
         let set = match text_in(value) {
             Ok(text) => self.frame.set_text(name, text.as_deref()),
@@ -120,7 +123,7 @@ impl Settings {
         set
     }
 
-    /// The value of the property `name`; `None` for one that is not a setting.
+    /// The value of the property `name`; `None` if it is not a setting.
     pub fn get(&self, name: &str) -> Option<glib::Value> {
         let Settings { model, frame, .. } = self;
         Some(match name {
@@ -128,8 +131,7 @@ impl Settings {
             "runtime-library" => model.runtime_library.to_value(),
             "ep-library" => model.ep_library.to_value(),
             "cache-directory" => model.cache_directory.to_value(),
-            "min-area" => or_automatic(frame.min_area),
-            "outline" => or_automatic(frame.outline),
+            "min-area" => area_value(frame.min_area),
             "threshold" => frame.threshold.unwrap_or(MODELS_THRESHOLD).to_value(),
             "core-threshold" => frame.core_threshold.unwrap_or(MODELS_THRESHOLD).to_value(),
             "value-range" => frame.value_range.to_string().to_value(),
@@ -159,7 +161,7 @@ impl FrameSettings {
             "palette" => self.palette = text.parse()?,
             "trigger" if text.is_empty() => self.trigger = None,
             "trigger" => self.trigger = Some(text.parse()?),
-            _ => return Err(format!("there is no property {name} that is a text")),
+            _ => return Err(format!("there is no text property {name}")),
         }
         Ok(())
     }

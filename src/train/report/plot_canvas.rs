@@ -1,4 +1,4 @@
-//! An image to plot upon, with letters that need no font of the system.
+//! An image as a backend of plotters, with text that needs no system font.
 
 use std::convert::Infallible;
 
@@ -16,17 +16,17 @@ use plotters_backend::{
 };
 
 /// The image.
-pub struct Paper<'a>(pub &'a mut RgbImage);
+pub struct PlotCanvas<'a>(pub &'a mut RgbImage);
 
 type Result<T> = std::result::Result<T, DrawingErrorKind<Infallible>>;
 
-/// Columns and rows that a text takes.
+/// Width and height of a text.
 fn size(text: &str) -> (u32, u32) {
     let letter = FONT_7X13.character_size;
     (letter.width * text.chars().count() as u32, letter.height)
 }
 
-impl Paper<'_> {
+impl PlotCanvas<'_> {
     fn blend(&mut self, (column, row): BackendCoord, color: BackendColor) {
         let (Ok(column), Ok(row)) = (u32::try_from(column), u32::try_from(row)) else {
             return;
@@ -42,7 +42,7 @@ impl Paper<'_> {
     }
 }
 
-impl DrawingBackend for Paper<'_> {
+impl DrawingBackend for PlotCanvas<'_> {
     type ErrorType = Infallible;
 
     fn get_size(&self) -> (u32, u32) {
@@ -62,7 +62,7 @@ impl DrawingBackend for Paper<'_> {
         Ok(())
     }
 
-    /// Letters of one size, upright, whatever `style` asks for.
+    /// Draws upright text of one size, whatever `style` asks for.
     fn draw_text<S: BackendTextStyle>(
         &mut self,
         text: &str,
@@ -83,8 +83,8 @@ impl DrawingBackend for Paper<'_> {
         };
         let letters = MonoTextStyle::new(&FONT_7X13, BinaryColor::On);
         let text = Text::with_baseline(text, Point::new(left, top), letters, Baseline::Top);
-        let mut ink = Ink(self, style.color());
-        match text.draw(&mut ink) {
+        let mut pen = TextPen(self, style.color());
+        match text.draw(&mut pen) {
             Ok(_) => Ok(()),
             Err(never) => match never {},
         }
@@ -95,17 +95,17 @@ impl DrawingBackend for Paper<'_> {
     }
 }
 
-/// Letters in one colour.
-struct Ink<'a, 'b>(&'a mut Paper<'b>, BackendColor);
+/// Draws text in one colour.
+struct TextPen<'a, 'b>(&'a mut PlotCanvas<'b>, BackendColor);
 
-impl OriginDimensions for Ink<'_, '_> {
+impl OriginDimensions for TextPen<'_, '_> {
     fn size(&self) -> geometry::Size {
         let (width, height) = self.0.get_size();
         Size::new(width, height)
     }
 }
 
-impl DrawTarget for Ink<'_, '_> {
+impl DrawTarget for TextPen<'_, '_> {
     type Color = BinaryColor;
     type Error = Infallible;
 

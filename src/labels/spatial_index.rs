@@ -1,11 +1,11 @@
-//! Objects that are near a place.
+//! A spatial index, to find objects near a place.
 
 use std::collections::HashMap;
 
 use super::measures::Object;
 
-/// Objects by where they are, so that not all of them have to be looked at.
-pub(super) struct Nearby {
+/// Objects by their square in a grid, so that a search doesn't have to visit all of them.
+pub(super) struct SpatialIndex {
     /// Side of a square.
     side: f64,
     /// Indices of the objects in each square, by its column and row.
@@ -13,22 +13,22 @@ pub(super) struct Nearby {
     count: usize,
 }
 
-impl Nearby {
-    /// In squares that fit those who look for objects within each of these `reaches`, on the average.
+impl SpatialIndex {
+    /// An index with squares that fit searches within these `reaches`, on average.
     pub fn new(objects: &[Object], reaches: impl Iterator<Item = f64>) -> Self {
         let (sum, count) = reaches.fold((0.0, 0_u32), |(sum, n), reach| (sum + reach, n + 1));
-        let mut nearby = Nearby {
+        let mut index = SpatialIndex {
             side: (sum / f64::from(count.max(1))).max(1.0),
             squares: HashMap::new(),
             count: objects.len(),
         };
         if count > 0 {
             for (at, object) in objects.iter().enumerate() {
-                let square = nearby.square(object.centroid);
-                nearby.squares.entry(square).or_default().push(at);
+                let square = index.square(object.centroid);
+                index.squares.entry(square).or_default().push(at);
             }
         }
-        nearby
+        index
     }
 
     fn square(&self, (x, y): (f64, f64)) -> (i64, i64) {
@@ -38,7 +38,7 @@ impl Nearby {
         )
     }
 
-    /// In their order those that may be within `reach` of a place, and some that are not.
+    /// Indices of the objects that may be within `reach` of a place, in ascending order; a superset.
     pub fn around(&self, (x, y): (f64, f64), reach: f64) -> Vec<usize> {
         let (left, top) = self.square((x - reach, y - reach));
         let (right, bottom) = self.square((x + reach, y + reach));

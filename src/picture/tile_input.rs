@@ -1,4 +1,4 @@
-//! One tile of a frame as the network's input: read, converted, normalized and mirrored in one go.
+//! One tile of a frame as the network's input: read, converted, normalized and mirrored in one pass.
 
 use super::codes::{self, CHUNK, Channel};
 use super::frame::Frame;
@@ -6,12 +6,12 @@ use super::normalize::Scaling;
 use crate::contract::Channels;
 use crate::tiling::{Size, Span, mirror, mirrored_runs};
 
-/// Fills `tensor`, \[channels\]\[height\]\[width\] of `outer`, with what the network sees of the
-/// tile whose spans are `rows` and `columns`.
+/// Fills `tensor`, \[channels\]\[height\]\[width\] of `outer`, with the network's input for the tile whose
+/// spans are `rows` and `columns`.
 ///
 /// # Panics
 /// If `tensor` is shorter than `channels` planes of `outer`.
-pub fn fill(
+pub fn fill_tile_input(
     frame: &Frame,
     channels: Channels,
     scaling: Scaling,
@@ -22,11 +22,11 @@ pub fn fill(
     let tensor = &mut tensor[..channels.count() * outer.area()];
     let seen = codes::channels(frame, channels);
     for (channel, plane) in seen.iter().zip(tensor.chunks_exact_mut(outer.area())) {
-        let linear = Linear::new(frame, *channel, scaling);
+        let scaling = CodeScaling::new(frame, *channel, scaling);
         let lines = plane.chunks_exact_mut(outer.width);
         for (y, line) in (rows.outer_start..).zip(lines) {
             let y = mirror(y, frame.height());
-            fill_line(frame, *channel, linear, y, columns.outer_start, line);
+            fill_line(frame, *channel, scaling, y, columns.outer_start, line);
         }
     }
     let (first, others) = tensor.split_at_mut(outer.area());
@@ -41,7 +41,7 @@ pub fn fill(
 fn fill_line(
     frame: &Frame,
     channel: Channel,
-    linear: Linear,
+    scaling: CodeScaling,
     y: usize,
     start: isize,
     line: &mut [f32],
@@ -54,7 +54,7 @@ fn fill_line(
         for (x, values) in run.source.step_by(CHUNK).zip(part.chunks_mut(CHUNK)) {
             let codes = &mut space[..values.len()];
             codes::read(frame, channel, y, x, codes);
-            linear.apply(codes, values);
+            scaling.apply(codes, values);
         }
         if run.reversed {
             part.reverse();
@@ -64,22 +64,22 @@ fn fill_line(
 
 /// A [`Scaling`] of codes, in single precision.
 ///
-/// A code c becomes (c - `center`) * `gain` + `offset`. The centre is an integer near the code that
-/// becomes 0, so that the difference is exact however far from 0 a camera's counts lie.
+/// A code c becomes (c - `center`) * `gain` + `offset`. The centre is an integer near the code that becomes
+/// 0, so that the difference is exact even for camera counts far from 0.
 #[derive(Clone, Copy)]
-struct Linear {
+struct CodeScaling {
     center: f32,
     gain: f32,
     offset: f32,
 }
 
-impl Linear {
+impl CodeScaling {
     fn new(frame: &Frame, channel: Channel, scaling: Scaling) -> Self {
-        let (zero, step) = codes::values(frame, channel);
+        let (zero, step) = codes::scale(frame, channel);
         let center = ((scaling.center - zero) / step)
             .round()
             .clamp(0.0, 65_535.0);
-        Linear {
+        CodeScaling {
             center: center as f32,
             gain: (step * scaling.gain) as f32,
             offset: ((zero + center * step - scaling.center) * scaling.gain) as f32,
@@ -130,7 +130,7 @@ mod tests {
         };
         let mut tensor = vec![f32::NAN; channels.count() * outer.area()];
         let spans = (&span(y), &span(x));
-        fill(
+        fill_tile_input(
             &picture.frame(),
             channels,
             scaling,
@@ -180,7 +180,7 @@ mod tests {
             let got = filled(&picture, Channels::Rgb, Scaling::IDENTITY, (0, 0));
             assert_eq!(got, expected, "{format:?}");
         }
-        // Colours constant over the four pixels that share chroma survive it, but for rounding.
+        // Colours constant over the four pixels that share chroma are preserved, except for rounding.
         for format in [Format::Nv12, Format::I420] {
             for coding in [FULL, YuvCoding::BT709] {
                 let color = |x: usize, y: usize| color(x / 2, y / 2);
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn z_scores_far_from_0_are_exact() {
-        // A camera's counts as in the time-lapses here: a small range far from 0.
+        // Camera counts as in real time-lapses: a small range far from 0.
         let size = (64, 48);
         let value = |x, y| 33_000 + noise(x, y) % 120;
         let picture = Picture::gray(Format::Gray16Le, size, FULL, value);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_asks_for_what_fill_gives() {
+    fn tiles_of_a_plan_hold_their_targets() {
         let geometry = Geometry {
             margin: 2,
             halo: 2,
@@ -263,7 +263,7 @@ mod tests {
         let picture = Picture::gray(Format::Gray16Be, (33, 20), FULL, noise);
         let mut tensor = vec![0.0; plan.outer.area()];
         for (rows, columns) in plan.tiles() {
-            fill(
+            fill_tile_input(
                 &picture.frame(),
                 Channels::Gray,
                 Scaling::IDENTITY,

@@ -1,4 +1,4 @@
-//! What is known of the model in use.
+//! Description of the model in use.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -7,29 +7,29 @@ use crate::contract::Contract;
 use crate::inference::Model;
 use crate::picture::Color;
 
-/// A model as the stages and those who ask see it.
+/// A loaded model, as the stages, messages and statistics see it.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct ModelInfo {
     pub path: PathBuf,
     /// SHA-256 of the file, in hexadecimal digits.
     pub hash: String,
-    /// Name of what it runs on.
+    /// Name of the execution provider that runs it.
     pub provider: String,
     pub contract: Contract,
     /// Colours of the classes.
     pub colors: Vec<Color>,
 }
 
-impl Loaded {
-    /// What is known of `model`.
+impl ModelInfo {
+    /// Describes `model`.
     pub fn of(model: &Model) -> Self {
         let contract = model.contract().clone();
         let mut hash = String::with_capacity(64);
         for byte in model.hash() {
-            // A string takes all that is written into it.
+            // Writing to a string can't fail.
             let _ = write!(hash, "{byte:02x}");
         }
-        Loaded {
+        ModelInfo {
             path: model.path().to_owned(),
             hash,
             provider: model.provider_name().to_owned(),

@@ -1,46 +1,50 @@
-//! A map that rides on a frame as a buffer that downstream reads.
+//! Turns the map attached to a frame into an output buffer.
 
 use gst::prelude::*;
 
-use super::What;
+use super::OutputMap;
 use crate::picture;
 
-/// What goes out.
+/// Makes output buffers of one format.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct MapOutput {
     pub info: gst_video::VideoInfo,
-    /// Whether downstream reads rows of any length.
-    pub takes_rows: bool,
-    /// Buffers for what can't go out in the map's own memory.
+    /// Whether downstream accepts any stride (`GstVideoMeta`).
+    pub accepts_strides: bool,
+    /// Buffers for output that can't share the map's memory.
     pool: gst::BufferPool,
 }
 
-impl Target {
+impl MapOutput {
     pub fn new(info: gst_video::VideoInfo) -> Result<Self, glib::BoolError> {
         let size = u32::try_from(info.size())
             .map_err(|_| glib::bool_error!("frames of {} bytes", info.size()))?;
         let pool = gst::BufferPool::new();
         let mut config = pool.config();
-        // None before the first is needed.
+        // Allocate none before the first is needed.
         config.set_params(None, size, 0, 0);
         pool.set_config(config)?;
         pool.set_active(true)?;
-        Ok(Target {
+        Ok(MapOutput {
             info,
-            takes_rows: false,
+            accepts_strides: false,
             pool,
         })
     }
 
-    /// A buffer with the samples of `map`, whose rows have no padding. Probabilities get 8 bits where these go out.
+    /// A buffer with the samples of `map`, whose rows have no padding. Probabilities are reduced to 8 bits for GRAY8.
     ///
     /// # Errors
-    /// If the map has another size, or other samples than what goes out.
-    pub fn filled(&self, map: &gst::Buffer, what: What) -> Result<gst::Buffer, glib::BoolError> {
+    /// If the size or the samples of the map don't match the output format.
+    pub fn buffer(
+        &self,
+        map: &gst::Buffer,
+        what: OutputMap,
+    ) -> Result<gst::Buffer, glib::BoolError> {
         let (width, height) = (self.info.width() as usize, self.info.height() as usize);
         let bytes = what.bytes();
-        let narrows = what == What::Probability && self.bytes() == 1;
-        if map.size() != bytes * width * height || !(narrows || bytes == self.bytes()) {
+        let narrow = what == OutputMap::Probability && self.bytes() == 1;
+        if map.size() != bytes * width * height || !(narrow || bytes == self.bytes()) {
             return Err(glib::bool_error!(
                 "the map has {} bytes and the frame {width} x {height} pixels in {}",
                 map.size(),
@@ -50,8 +54,8 @@ impl Target {
         let row = self.bytes() * width;
         let stride = self.info.stride().first().copied().unwrap_or(0);
         let stride = usize::try_from(stride).unwrap_or(0).max(row);
-        if !narrows && (stride == row || self.takes_rows) {
-            return self.sharing(map, row);
+        if !narrow && (stride == row || self.accepts_strides) {
+            return self.shared(map, row);
         }
         let buffer = self.pool.acquire_buffer(None);
         let mut buffer = buffer.map_err(|error| glib::bool_error!("no buffer: {error}"))?;
@@ -61,18 +65,19 @@ impl Target {
             let rows = source.chunks_exact(bytes * width);
             for (target, source) in target.chunks_exact_mut(stride).zip(rows) {
                 let (target, padding) = target.split_at_mut(row);
-                match narrows {
-                    true => picture::narrow(source, target),
-                    false => target.copy_from_slice(source),
+                if narrow {
+                    picture::narrow(source, target);
+                } else {
+                    target.copy_from_slice(source);
                 }
-                // Memory of a pool holds what was there before.
+                // Pool memory still holds old bytes.
                 padding.fill(0);
             }
         }
         Ok(buffer)
     }
 
-    /// Bytes of a sample that goes out.
+    /// Bytes per sample of the output.
     fn bytes(&self) -> usize {
         match self.info.format() {
             gst_video::VideoFormat::Gray8 => 1,
@@ -80,11 +85,11 @@ impl Target {
         }
     }
 
-    /// A buffer around the memory of `map`, in rows of so many bytes.
-    fn sharing(&self, map: &gst::Buffer, row: usize) -> Result<gst::Buffer, glib::BoolError> {
+    /// A buffer that shares the memory of `map`, in rows of `row` bytes.
+    fn shared(&self, map: &gst::Buffer, row: usize) -> Result<gst::Buffer, glib::BoolError> {
         let mut out = gst::Buffer::new();
         let buffer = out.make_mut();
-        // It is not used for another mask before this one is gone.
+        // Keeps the map's buffer out of its pool while this one is in use.
         gst::ParentBufferMeta::add(buffer, map);
         for memory in map.iter_memories_owned() {
             buffer.append_memory(memory);

@@ -1,4 +1,4 @@
-//! What a network takes and gives, as its file declares it and as it turns out.
+//! The input and output of a network, as its file declares them and as they turn out.
 
 use ort::session::{Session, SessionOutputs};
 use ort::value::{Outlet, TensorElementType, ValueType};
@@ -6,23 +6,23 @@ use ort::value::{Outlet, TensorElementType, ValueType};
 use crate::contract::Contract;
 
 /// Input and output of a network, as its file declares them.
-pub(super) struct Network {
+pub(super) struct Signature {
     /// Input channels, 1 (grey) or 3 (red, green, blue).
     pub channels: usize,
-    /// Whether it takes several pictures at once, as far as its file declares.
-    pub batches: bool,
-    /// Output channels, where the file fixes them.
+    /// Whether the batch size is left open, so that it takes several pictures at once.
+    pub dynamic_batch: bool,
+    /// Output channels, if the file fixes them.
     pub outputs: Option<usize>,
-    /// Height and width in pixels, where the file fixes them.
+    /// Height and width in pixels, if the file fixes them.
     pub fixed: Option<(usize, usize)>,
 }
 
-impl Network {
-    /// That of `session`; says what is wrong where it is not one from a picture to maps of classes.
-    pub fn of(session: &Session) -> Result<Network, String> {
+impl Signature {
+    /// The signature of `session`, or what is wrong if it does not map a picture to maps of classes.
+    pub fn of(session: &Session) -> Result<Self, String> {
         let [input] = session.inputs() else {
             return Err(format!(
-                "it has {} inputs, and one picture is all there is to give: export it with one",
+                "it has {} inputs, but only one picture is available: export it with a single input",
                 session.inputs().len()
             ));
         };
@@ -31,43 +31,46 @@ impl Network {
         if extent(input[3]).is_some_and(|last| matches!(last, 1 | 3)) && extent(input[1]).is_none()
         {
             return Err(
-                "its input is [batch, height, width, channels]: export it with the channels before the height".into(),
+                "its input is [batch, height, width, channels]: export it as [batch, channels, height, width]".into(),
             );
         }
         let channels = extent(input[1]).filter(|n| matches!(n, 1 | 3)).ok_or_else(|| {
             format!(
-                "its input has {} channels, where 1 (grey) or 3 (red, green, blue) are possible",
+                "its input has {} channels, but only 1 (grey) or 3 (red, green, blue) are supported",
                 count(input[1])
             )
         })?;
         if extent(input[0]).is_some_and(|batch| batch != 1) {
-            return Err(format!("it takes batches of {} pictures only", input[0]));
+            return Err(format!(
+                "it takes only batches of {} pictures: export it with a batch size of 1",
+                input[0]
+            ));
         }
         let fixed = match (extent(input[2]), extent(input[3])) {
             (Some(height), Some(width)) => Some((height, width)),
             (None, None) => None,
-            _ => return Err("it fixes one of height and width, and leaves the other open".into()),
+            _ => return Err("it fixes only one of height and width: fix both or none".into()),
         };
-        Ok(Network {
+        Ok(Signature {
             channels,
-            batches: extent(input[0]).is_none(),
+            dynamic_batch: extent(input[0]).is_none(),
             outputs: extent(output[1]),
             fixed,
         })
     }
 
-    /// Says what is wrong where the file declares other channels than `contract` promises.
+    /// An error if the file declares other channels than `contract` promises.
     pub fn agrees_with(&self, contract: &Contract) -> Result<(), String> {
         let promised = contract.channels.count();
         if self.channels != promised {
             return Err(format!(
-                "its input has {} channels, and its contract promises {promised}",
+                "its input has {} channels, but its contract promises {promised}",
                 self.channels
             ));
         }
         match self.outputs {
             Some(outputs) if !contract.outputs().contains(&outputs) => Err(format!(
-                "it has {outputs} output channels, and its contract promises {}",
+                "it has {outputs} output channels, but its contract promises {}",
                 promised_outputs(contract)
             )),
             _ => Ok(()),
@@ -78,9 +81,10 @@ impl Network {
 /// The output channels that `contract` allows, in words.
 pub(super) fn promised_outputs(contract: &Contract) -> String {
     let outputs = contract.outputs();
-    match outputs.start() == outputs.end() {
-        true => outputs.start().to_string(),
-        false => format!("{} or {}", outputs.start(), outputs.end()),
+    if outputs.start() == outputs.end() {
+        outputs.start().to_string()
+    } else {
+        format!("{} or {}", outputs.start(), outputs.end())
     }
 }
 
@@ -91,18 +95,18 @@ fn shape_of(outlet: &Outlet, what: &str) -> Result<[i64; 4], String> {
     };
     if *ty != TensorElementType::Float32 {
         return Err(format!(
-            "its {what} holds {ty} values, where float32 is needed: convert it so that input and output are float32; values in between may be smaller"
+            "its {what} has {ty} values, but float32 is needed: convert it so that input and output are float32; values in between may have fewer bits"
         ));
     }
     <[i64; 4]>::try_from(&shape[..]).map_err(|_| {
         format!(
-            "its {what} has {} dimensions, where 4 are needed: batch, channels, height, width",
+            "its {what} has {} dimensions, but 4 are needed: batch, channels, height, width",
             shape.len()
         )
     })
 }
 
-/// A declared length, unless it is left open.
+/// A declared dimension, unless it is left open.
 fn extent(declared: i64) -> Option<usize> {
     usize::try_from(declared).ok().filter(|n| *n > 0)
 }
@@ -111,7 +115,7 @@ fn count(declared: i64) -> String {
     extent(declared).map_or("an open number of".into(), |n| n.to_string())
 }
 
-/// The real dimensions of the first output.
+/// The actual dimensions of the first output.
 pub(super) fn dimensions(outputs: &SessionOutputs) -> Result<Vec<usize>, String> {
     let value = outputs.values().next();
     let value = value.ok_or("it has no output")?;
@@ -125,7 +129,7 @@ pub(super) fn dimensions(outputs: &SessionOutputs) -> Result<Vec<usize>, String>
             .map(|n| usize::try_from(*n).unwrap_or(0))
             .collect()),
         other => Err(format!(
-            "its output is {other}, where a tensor of float32 is needed"
+            "its output is {other}, but a tensor of float32 is needed"
         )),
     }
 }

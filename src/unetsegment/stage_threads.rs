@@ -1,23 +1,23 @@
-//! Threads on which frames overlap: while the network works on one, the frame before is drawn and goes out, and
-//! the next one is read.
+//! Threads on which frames overlap: while the network works on one, the previous one is drawn and pushed, and the next
+//! one is read.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::lock::lock;
+use crate::lock::{lock, wait};
 
-/// What happens to a job on the threads, in the order in which jobs were put.
+/// The stages of a job on the threads, in the order in which jobs were put.
 pub trait Stages<J: 'static>: Send + Sync + 'static {
-    /// The first stage; what goes wrong there is told by it.
+    /// The first stage. It reports its own errors.
     fn infer(&self, job: &mut J) -> Result<(), gst::FlowError>;
-    /// The second stage, for jobs that went well through the first.
+    /// The second stage, for jobs that have passed the first.
     fn emit(&self, job: J) -> Result<gst::FlowSuccess, gst::FlowError>;
 }
 
-/// Two threads, one for each stage, and the jobs that wait for them.
-pub struct Line<J: 'static> {
+/// Two threads, one for each stage, with queues of jobs.
+pub struct StageThreads<J: 'static> {
     shared: Arc<Shared<J>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -30,24 +30,25 @@ struct Shared<J: 'static> {
 struct State<J> {
     to_infer: VecDeque<J>,
     to_emit: VecDeque<J>,
-    /// Jobs that were put and are not gone yet, and those of them that are through the first stage.
+    /// Jobs that were put and are not done yet, and those of them that have passed the first stage.
     at_work: usize,
     emitted: usize,
-    /// Most jobs at work, and most that wait for the second stage.
+    /// Maximum number of jobs at work, and of jobs that wait for the second stage.
     limit: usize,
     phase: Phase,
-    /// What went wrong, until the one who puts hears of it. Nothing is inferred meanwhile.
+    /// The failure, until a caller that puts jobs has received it. Nothing is inferred meanwhile.
     failure: Option<gst::FlowError>,
-    /// Whether it was the second stage that failed: then nothing that is behind it in the line goes out.
+    /// Whether the second stage has failed: then none of the jobs behind goes out.
     failed_to_emit: bool,
 }
 
 impl<J> State<J> {
     /// The next job for the first stage, which does not run ahead of the second.
     fn take_to_infer(&mut self) -> Option<J> {
-        match self.to_emit.len() < self.limit {
-            true => self.to_infer.pop_front(),
-            false => None,
+        if self.to_emit.len() < self.limit {
+            self.to_infer.pop_front()
+        } else {
+            None
         }
     }
 }
@@ -55,14 +56,14 @@ impl<J> State<J> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// Jobs are thrown away.
+    /// Jobs are discarded.
     Flushing,
     /// The threads end.
     Closed,
 }
 
-impl<J: Send + 'static> Line<J> {
-    /// Starts the threads, for at most `limit` jobs at a time; where jobs take the place of others, for so many that
+impl<J: Send + 'static> StageThreads<J> {
+    /// Starts the threads, for at most `limit` jobs at a time; with [`put_newest`](Self::put_newest), for as many that
     /// wait for the second stage.
     pub fn start(limit: usize, stages: Arc<dyn Stages<J>>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -78,17 +79,17 @@ impl<J: Send + 'static> Line<J> {
             }),
             changed: Condvar::new(),
         });
-        let line = Line {
+        let threads = StageThreads {
             shared: shared.clone(),
             threads: Mutex::default(),
         };
         let (first, second) = (shared.clone(), stages.clone());
-        line.spawn("unetsegment:run", move || first.infer_all(&*second))?;
-        line.spawn("unetsegment:out", move || shared.emit_all(&*stages))?;
-        Ok(line)
+        threads.spawn("unetsegment:run", move || first.infer_all(&*second))?;
+        threads.spawn("unetsegment:out", move || shared.emit_all(&*stages))?;
+        Ok(threads)
     }
 
-    /// A thread that can't be started leaves a line that ends those there are when it is dropped.
+    /// Starts one thread. If that fails, dropping `self` ends those that have started.
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         let thread = thread::Builder::new().name(name.into()).spawn(work)?;
         let mut threads = lock(&self.threads);
@@ -96,12 +97,12 @@ impl<J: Send + 'static> Line<J> {
         Ok(())
     }
 
-    /// Waits until there is room for one more job; how long that took without a job in the second stage, since it
-    /// is not known how long downstream holds it there.
+    /// Waits until there is room for one more job. Returns how long that took, not counting times with a job in the
+    /// second stage, where downstream may hold it.
     ///
     /// # Errors
     ///
-    /// `Flushing` when jobs are thrown away; otherwise what went wrong since the last call, once.
+    /// `Flushing` while jobs are discarded; otherwise the failure since the last call, once.
     pub fn wait_for_room(&self) -> Result<Duration, gst::FlowError> {
         let mut waited = Duration::ZERO;
         let mut state = self.shared.lock();
@@ -119,7 +120,7 @@ impl<J: Send + 'static> Line<J> {
         }
     }
 
-    /// Gives a job to the threads; there must be [room](Self::wait_for_room).
+    /// Queues a job; there must be [room](Self::wait_for_room).
     pub fn put(&self, job: J) {
         let mut state = self.shared.lock();
         if state.phase == Phase::Open {
@@ -129,8 +130,8 @@ impl<J: Send + 'static> Line<J> {
         }
     }
 
-    /// Gives a job to the threads in place of those that still wait for the first stage; how many these were.
-    /// There is always room for it.
+    /// Queues a job in place of those that still wait for the first stage, and returns how many these were. There is
+    /// always room for it.
     ///
     /// # Errors
     ///
@@ -142,7 +143,7 @@ impl<J: Send + 'static> Line<J> {
             if state.phase != Phase::Open {
                 return Err(gst::FlowError::Flushing);
             }
-            // One at a time, because a job may take a while to drop.
+            // One at a time and unlocked, because dropping a job may take a while.
             if let Some(old) = state.to_infer.pop_front() {
                 state.at_work -= 1;
                 overtaken += 1;
@@ -161,7 +162,7 @@ impl<J: Send + 'static> Line<J> {
         }
     }
 
-    /// Tells what went wrong since the last call, once, whether there is a job to put or not.
+    /// Checks for a failure since the last call, without putting a job.
     ///
     /// # Errors
     ///
@@ -175,17 +176,17 @@ impl<J: Send + 'static> Line<J> {
         state.failure.take().map_or(Ok(()), Err)
     }
 
-    /// Most jobs at work.
+    /// Maximum number of jobs at work.
     pub fn limit(&self) -> usize {
         self.shared.lock().limit
     }
 
-    /// Whether jobs are thrown away.
+    /// Whether jobs are discarded.
     pub fn is_flushing(&self) -> bool {
         self.shared.lock().phase != Phase::Open
     }
 
-    /// Throws the jobs away that still wait for the first stage.
+    /// Discards the jobs that still wait for the first stage.
     pub fn skip(&self) {
         let skipped = {
             let mut state = self.shared.lock();
@@ -197,7 +198,7 @@ impl<J: Send + 'static> Line<J> {
         drop(skipped);
     }
 
-    /// Waits until all jobs are done; whether they are, and are not being thrown away.
+    /// Waits until all jobs are done. Returns `false` if they were discarded instead.
     pub fn drain(&self) -> bool {
         let mut state = self.shared.lock();
         while state.phase == Phase::Open && state.at_work > 0 {
@@ -206,13 +207,13 @@ impl<J: Send + 'static> Line<J> {
         state.phase == Phase::Open
     }
 
-    /// Throws all jobs away, now and until [`end_flush`](Self::end_flush). Those on which a thread is at
-    /// work go as soon as its stage is done.
+    /// Discards all jobs, now and until [`end_flush`](Self::end_flush). Jobs that a thread is working on are discarded
+    /// as soon as their stage is done.
     pub fn begin_flush(&self) {
-        self.throw_away(Phase::Flushing);
+        self.discard_all(Phase::Flushing);
     }
 
-    /// Waits until the threads have nothing left, and takes jobs again.
+    /// Waits until the threads have nothing left, and accepts jobs again.
     pub fn end_flush(&self) {
         let mut state = self.shared.lock();
         while state.phase == Phase::Flushing && state.at_work > 0 {
@@ -225,40 +226,40 @@ impl<J: Send + 'static> Line<J> {
         }
     }
 
-    /// Throws all jobs away and ends the threads.
+    /// Discards all jobs and ends the threads.
     pub fn close(&self) {
-        self.throw_away(Phase::Closed);
+        self.discard_all(Phase::Closed);
         let threads = {
             let mut threads = lock(&self.threads);
             std::mem::take(&mut *threads)
         };
         for thread in threads {
-            // The last one who knows the element may be a thread of its own.
+            // The last reference to the element may be held by one of these threads.
             if thread.thread().id() != thread::current().id() {
-                // It fails if a stage panicked, which was told where it happened.
+                // It fails if a stage panicked, which was reported there.
                 let _ = thread.join();
             }
         }
     }
 
-    fn throw_away(&self, phase: Phase) {
-        let thrown = {
+    fn discard_all(&self, phase: Phase) {
+        let discarded = {
             let mut state = self.shared.lock();
             if state.phase != Phase::Closed {
                 state.phase = phase;
             }
-            let mut thrown = std::mem::take(&mut state.to_infer);
+            let mut discarded = std::mem::take(&mut state.to_infer);
             state.emitted -= state.to_emit.len();
-            thrown.append(&mut state.to_emit);
-            state.at_work -= thrown.len();
+            discarded.append(&mut state.to_emit);
+            state.at_work -= discarded.len();
             self.shared.changed.notify_all();
-            thrown
+            discarded
         };
-        drop(thrown);
+        drop(discarded);
     }
 }
 
-impl<J: 'static> Drop for Line<J> {
+impl<J: 'static> Drop for StageThreads<J> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.phase = Phase::Closed;
@@ -272,11 +273,10 @@ impl<J: 'static> Shared<J> {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State<J>>) -> MutexGuard<'a, State<J>> {
-        let woken = self.changed.wait(state);
-        woken.unwrap_or_else(PoisonError::into_inner)
+        wait(&self.changed, state)
     }
 
-    /// The next job, as soon as one can be taken; none when the line is closed.
+    /// The next job, as soon as one can be taken; `None` when closed.
     fn next(&self, take: fn(&mut State<J>) -> Option<J>) -> Option<J> {
         let mut state = self.lock();
         loop {
@@ -284,7 +284,7 @@ impl<J: 'static> Shared<J> {
                 return None;
             }
             if let Some(job) = take(&mut state) {
-                // One behind it may come next.
+                // The other thread may be waiting for this.
                 self.changed.notify_all();
                 return Some(job);
             }
@@ -294,10 +294,10 @@ impl<J: 'static> Shared<J> {
 
     fn infer_all(&self, stages: &dyn Stages<J>) {
         while let Some(mut job) = self.next(State::take_to_infer) {
-            let passes = self.passes(|state| state.failure.is_none());
-            let done = match passes {
-                true => stages.infer(&mut job),
-                false => Err(gst::FlowError::Flushing),
+            let done = if self.may_run(|state| state.failure.is_none()) {
+                stages.infer(&mut job)
+            } else {
+                Err(gst::FlowError::Flushing)
             };
             let mut state = self.lock();
             if done.is_ok() && state.phase == Phase::Open {
@@ -307,36 +307,35 @@ impl<J: 'static> Shared<J> {
             } else {
                 drop(state);
                 drop(job);
-                self.gone(done.err());
+                self.finish_job(done.err());
             }
         }
     }
 
     fn emit_all(&self, stages: &dyn Stages<J>) {
         while let Some(job) = self.next(|state| state.to_emit.pop_front()) {
-            let done = match self.passes(|state| !state.failed_to_emit) {
-                true => stages.emit(job).map(drop),
-                false => {
-                    drop(job);
-                    Err(gst::FlowError::Flushing)
-                }
+            let done = if self.may_run(|state| !state.failed_to_emit) {
+                stages.emit(job).map(drop)
+            } else {
+                drop(job);
+                Err(gst::FlowError::Flushing)
             };
             {
                 let mut state = self.lock();
                 state.failed_to_emit |= done.is_err();
                 state.emitted -= 1;
             }
-            self.gone(done.err());
+            self.finish_job(done.err());
         }
     }
 
-    /// Whether jobs are to be worked on by a stage that asks for `sound`.
-    fn passes(&self, sound: fn(&State<J>) -> bool) -> bool {
+    /// Whether a stage that requires `sound` may work on its job.
+    fn may_run(&self, sound: fn(&State<J>) -> bool) -> bool {
         let state = self.lock();
         state.phase == Phase::Open && sound(&state)
     }
 
-    fn gone(&self, failure: Option<gst::FlowError>) {
+    fn finish_job(&self, failure: Option<gst::FlowError>) {
         let mut state = self.lock();
         state.at_work -= 1;
         if state.failure.is_none() {
