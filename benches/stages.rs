@@ -116,7 +116,7 @@ fn changes(group: &mut Group, frame: &Frame) {
     let mut cache = ReuseCache::new(reuse, &plan(Blend::Crop), &GEOMETRY, true).unwrap();
     group.bench_function("find changes, reuse=threshold", |bencher| {
         bencher.iter(|| {
-            black_box(cache.update(frame, Channels::Gray, Scaling::IDENTITY));
+            black_box(cache.update(frame, Channels::Gray, Scaling::IDENTITY)).unwrap();
         });
     });
 }

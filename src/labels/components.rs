@@ -1,5 +1,9 @@
 //! Connected components of a mask.
 
+use std::collections::TryReserveError;
+
+use super::room::{add, refill};
+
 /// Which neighbours of a pixel are connected with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Connectivity {
@@ -21,9 +25,9 @@ pub struct Components {
     above: Vec<Run>,
     here: Vec<Run>,
     /// The parent of each run in the disjoint-set forest; a root is its own parent.
-    parents: Vec<usize>,
+    parents: Vec<u32>,
     /// For each root, the pixels of its component so far.
-    areas: Vec<usize>,
+    areas: Vec<u32>,
     /// For each root, the number of its component.
     numbers: Vec<u32>,
 }
@@ -36,7 +40,7 @@ struct Run {
     /// One past the last pixel.
     end: usize,
     /// Index into `parents`.
-    id: usize,
+    id: u32,
 }
 
 impl Components {
@@ -56,18 +60,20 @@ impl Components {
     /// Numbers the components of at least `min_area` pixels from 1 on, in the order of their first pixels, row by row,
     /// and returns how many there are. Writes the number of each pixel, 0 for none, into `labels`, of the length of
     /// `mask`.
+    ///
+    /// # Errors
+    /// If there is not enough memory: masks of noise have many components.
     pub fn label(
         &mut self,
         mask: &[u8],
         width: usize,
         min_area: usize,
         labels: &mut [u32],
-    ) -> usize {
-        self.find(mask, width);
+    ) -> Result<usize, TryReserveError> {
+        self.find(mask, width)?;
         let width = width.max(1);
         // Indexed by root, which is the first run of a component: later runs have no number of their own.
-        self.numbers.clear();
-        self.numbers.resize(self.parents.len(), 0);
+        refill(&mut self.numbers, self.parents.len(), 0)?;
         let (mut count, mut id) = (0, 0);
         let rows = mask.chunks_exact(width).zip(labels.chunks_exact_mut(width));
         for (row, mut labels) in rows {
@@ -77,50 +83,53 @@ impl Components {
                 let mut number = 0;
                 if run[0] != 0 {
                     let first = root(&mut self.parents, id);
-                    if first == id && self.areas[id] >= min_area {
+                    if first == id && self.areas[id as usize] as usize >= min_area {
                         count += 1;
-                        self.numbers[id] = count;
+                        self.numbers[id as usize] = count;
                     }
-                    number = self.numbers[first];
+                    number = self.numbers[first as usize];
                     id += 1;
                 }
                 here.fill(number);
             }
         }
-        count as usize
+        Ok(count as usize)
     }
 
     /// Finds the runs and joins those that touch.
-    fn find(&mut self, mask: &[u8], width: usize) {
+    fn find(&mut self, mask: &[u8], width: usize) -> Result<(), TryReserveError> {
         self.above.clear();
         self.parents.clear();
         self.areas.clear();
         for row in mask.chunks_exact(width.max(1)) {
-            self.runs(row);
+            self.runs(row)?;
             self.join();
             std::mem::swap(&mut self.above, &mut self.here);
         }
+        Ok(())
     }
 
     /// Cuts a row into runs, each a component of its own.
-    fn runs(&mut self, row: &[u8]) {
+    fn runs(&mut self, row: &[u8]) -> Result<(), TryReserveError> {
         self.here.clear();
         let mut start = 0;
         for run in row.chunk_by(|left, right| left == right) {
             let (class, end) = (run[0], start + run.len());
             if class != 0 {
-                let id = self.parents.len();
-                self.parents.push(id);
-                self.areas.push(run.len());
-                self.here.push(Run {
+                let id = self.parents.len() as u32;
+                add(&mut self.parents, id)?;
+                add(&mut self.areas, run.len() as u32)?;
+                let run = Run {
                     class,
                     start,
                     end,
                     id,
-                });
+                };
+                add(&mut self.here, run)?;
             }
             start = end;
         }
+        Ok(())
     }
 
     /// Joins the runs of the row with connected runs above.
@@ -153,21 +162,21 @@ impl Components {
 }
 
 /// Joins the components of two runs.
-fn join(parents: &mut [usize], areas: &mut [usize], one: usize, other: usize) {
+fn join(parents: &mut [u32], areas: &mut [u32], one: u32, other: u32) {
     let (one, other) = (root(parents, one), root(parents, other));
     // The older root is kept, which keeps paths short.
     let (kept, joined) = (one.min(other), one.max(other));
     if kept != joined {
-        parents[joined] = kept;
-        areas[kept] += areas[joined];
+        parents[joined as usize] = kept;
+        areas[kept as usize] += areas[joined as usize];
     }
 }
 
 /// The root of the component of `id`, with path halving.
-fn root(parents: &mut [usize], mut id: usize) -> usize {
-    while parents[id] != id {
-        parents[id] = parents[parents[id]];
-        id = parents[id];
+fn root(parents: &mut [u32], mut id: u32) -> u32 {
+    while parents[id as usize] != id {
+        parents[id as usize] = parents[parents[id as usize] as usize];
+        id = parents[id as usize];
     }
     id
 }
@@ -227,9 +236,9 @@ mod tests {
             let expected: Vec<_> = areas.into_iter().filter(|area| *area >= min_area).collect();
             let mut labels = vec![9; mask.len()];
             let mut components = Components::new(connectivity);
-            let count = components.label(mask, width, min_area, &mut labels);
+            let count = components.label(mask, width, min_area, &mut labels).unwrap();
             // Again, with working memory that is no longer empty.
-            prop_assert_eq!(components.label(mask, width, min_area, &mut labels), count);
+            prop_assert_eq!(components.label(mask, width, min_area, &mut labels), Ok(count));
             // Flood fill starts at the first pixel of each, so the order is the same.
             let areas: Vec<_> = (1..=count as u32)
                 .map(|number| labels.iter().filter(|label| **label == number).count())
@@ -251,7 +260,8 @@ mod tests {
     fn corners_connect_only_with_that_connectivity() {
         let count = |connectivity, mask: &[u8]| {
             let mut labels = vec![0; mask.len()];
-            Components::new(connectivity).label(mask, 2, 0, &mut labels)
+            let mut components = Components::new(connectivity);
+            components.label(mask, 2, 0, &mut labels).unwrap()
         };
         assert_eq!(count(Connectivity::Edges, &[1, 0, 0, 1]), 2);
         assert_eq!(count(Connectivity::Edges, &[]), 0);

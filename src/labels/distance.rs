@@ -1,5 +1,9 @@
 //! Distance of pixels from the edge of their region.
 
+use std::collections::TryReserveError;
+
+use super::room::refill;
+
 /// Squared distance without an edge, larger than any in a picture.
 const FAR: f32 = 1e18;
 
@@ -16,11 +20,18 @@ pub struct DistanceTransform {
 impl DistanceTransform {
     /// Writes into `distances` how far each pixel of `regions`, rows of `width` pixels, is from the nearest pixel of
     /// another value, in pixels; 0 where the value is 0. Regions continue beyond the frame.
-    pub fn transform(&mut self, regions: &[u32], width: usize, distances: &mut Vec<f32>) {
-        distances.clear();
-        distances.resize(regions.len(), 0.0);
+    ///
+    /// # Errors
+    /// If there is not enough memory.
+    pub fn transform(
+        &mut self,
+        regions: &[u32],
+        width: usize,
+        distances: &mut Vec<f32>,
+    ) -> Result<(), TryReserveError> {
+        refill(distances, regions.len(), 0.0)?;
         if width == 0 {
-            return;
+            return Ok(());
         }
         for (row, distances) in regions
             .chunks_exact(width)
@@ -44,6 +55,7 @@ impl DistanceTransform {
         for distance in distances {
             *distance = distance.sqrt();
         }
+        Ok(())
     }
 
     /// Adds the distances along column `x`, for the rows `start..end`.
@@ -148,7 +160,9 @@ mod tests {
                 .map(|at| pixels[(at / width / scale) * width + (at % width) / scale])
                 .collect();
             let mut found = Vec::new();
-            DistanceTransform::default().transform(&regions, width, &mut found);
+            DistanceTransform::default()
+                .transform(&regions, width, &mut found)
+                .unwrap();
             for at in 0..regions.len() {
                 let away = |other: usize| {
                     let x = (at % width).abs_diff(other % width) as f32;

@@ -1,6 +1,9 @@
 //! Fills holes: background enclosed by an object.
 
+use std::collections::TryReserveError;
+
 use super::components::{Components, Connectivity};
+use super::room::refill;
 
 /// Finds and fills holes. Keeps its working memory.
 #[derive(Debug, Default)]
@@ -16,34 +19,35 @@ pub struct HoleFiller {
 impl HoleFiller {
     /// Fills background that does not reach the edge of the frame with the class that encloses it. The background has
     /// the opposite of the objects' `connectivity`: with the same one, it would leak through a ring of corners.
-    pub fn fill(&mut self, mask: &mut [u8], width: usize, connectivity: Connectivity) {
+    ///
+    /// # Errors
+    /// If there is not enough memory.
+    pub fn fill(
+        &mut self,
+        mask: &mut [u8],
+        width: usize,
+        connectivity: Connectivity,
+    ) -> Result<(), TryReserveError> {
         if width == 0 {
-            return;
+            return Ok(());
         }
         self.components.set_connectivity(match connectivity {
             Connectivity::Edges => Connectivity::Corners,
             Connectivity::Corners => Connectivity::Edges,
         });
-        self.background.clear();
-        let inverted = mask.iter().map(|class| u8::from(*class == 0));
-        self.background.extend(inverted);
-        self.numbers.clear();
-        self.numbers.resize(mask.len(), 0);
+        refill(&mut self.background, mask.len(), 0)?;
+        for (background, class) in self.background.iter_mut().zip(mask.iter()) {
+            *background = u8::from(*class == 0);
+        }
+        refill(&mut self.numbers, mask.len(), 0)?;
         let count = self
             .components
-            .label(&self.background, width, 0, &mut self.numbers);
-        self.open.clear();
-        self.open.resize(count + 1, false);
-        let height = mask.len() / width;
-        let across = (0..width).flat_map(|x| [x, (height.max(1) - 1) * width + x]);
-        let down = (0..height).flat_map(|y| [y * width, y * width + width - 1]);
-        for at in across.chain(down) {
-            if let Some(number) = self.numbers.get(at) {
-                self.open[*number as usize] = true;
-            }
+            .label(&self.background, width, 0, &mut self.numbers)?;
+        refill(&mut self.open, count + 1, false)?;
+        for at in border(mask.len(), width) {
+            self.open[self.numbers[at] as usize] = true;
         }
-        self.classes.clear();
-        self.classes.resize(count + 1, 0);
+        refill(&mut self.classes, count + 1, 0)?;
         for at in 1..mask.len() {
             let number = self.numbers[at] as usize;
             if number != 0 && !self.open[number] {
@@ -55,7 +59,16 @@ impl HoleFiller {
                 mask[at] = *class;
             }
         }
+        Ok(())
     }
+}
+
+/// The pixels at the edge of a frame of `pixels` pixels in rows of `width`, the corners twice.
+pub(super) fn border(pixels: usize, width: usize) -> impl Iterator<Item = usize> {
+    let last_row = pixels - width.min(pixels);
+    let across = (0..width.min(pixels)).flat_map(move |x| [x, last_row + x]);
+    let rows = 0..pixels / width.max(1);
+    across.chain(rows.flat_map(move |y| [y * width, y * width + width - 1]))
 }
 
 #[cfg(test)]
@@ -64,7 +77,9 @@ mod tests {
 
     fn filled(mask: &[u8], width: usize, connectivity: Connectivity) -> Vec<u8> {
         let mut mask = mask.to_vec();
-        HoleFiller::default().fill(&mut mask, width, connectivity);
+        HoleFiller::default()
+            .fill(&mut mask, width, connectivity)
+            .unwrap();
         mask
     }
 

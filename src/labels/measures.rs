@@ -34,14 +34,6 @@ impl Object {
         }
     }
 
-    /// Whether it touches the edge of a frame of this size, and may be incomplete.
-    pub fn touches_border(&self, width: usize, height: usize) -> bool {
-        self.columns.0 == 0
-            || self.rows.0 == 0
-            || self.columns.1 + 1 >= width
-            || self.rows.1 + 1 >= height
-    }
-
     /// Adds a run of pixels: columns `start..end` of row `y`.
     pub(super) fn add(&mut self, y: usize, start: usize, end: usize) {
         let run = end - start;

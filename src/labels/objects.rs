@@ -1,9 +1,12 @@
 //! Finds the objects of a mask, numbered and with their measures.
 
+use std::collections::TryReserveError;
+
 use super::components::{Components, Connectivity};
 use super::distance::DistanceTransform;
-use super::holes::HoleFiller;
+use super::holes::{HoleFiller, border};
 use super::measures::{Object, perimeters};
+use super::room::refill;
 use super::watershed::{Heights, SplitCriterion, Watershed};
 
 /// Most objects of a frame: labels are numbers of 16 bits.
@@ -14,6 +17,12 @@ const STEPS_OF_DISTANCE: f32 = 16.0;
 
 /// Steps in which it sorts probabilities, from 0 to 1.
 const STEPS_OF_PROBABILITY: f32 = 4096.0;
+
+/// The number of a region that does not count as an object.
+const EXCLUDED: u32 = 0;
+
+/// The number of a region that counts, before its first pixel is reached.
+const UNNUMBERED: u32 = u32::MAX;
 
 /// What counts as an object.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,6 +97,17 @@ pub struct TooManyObjects(
     pub usize,
 );
 
+/// Why objects can't be found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LabelError {
+    /// There are more than labels.
+    #[error(transparent)]
+    TooMany(#[from] TooManyObjects),
+    /// There is not enough memory.
+    #[error("there is not enough memory to find the objects of a frame: {0}")]
+    Space(#[from] TryReserveError),
+}
+
 /// The objects found in a mask.
 #[derive(Clone, Debug, Default)]
 pub struct LabelledMask {
@@ -112,7 +132,7 @@ pub struct Labeller {
     regions: Vec<u32>,
     labels: Vec<u16>,
     objects: Vec<Object>,
-    /// The object number of each region; 0 if it is excluded.
+    /// The object number of each region, or [`EXCLUDED`], or [`UNNUMBERED`] before its first pixel.
     numbers: Vec<u32>,
 }
 
@@ -121,25 +141,36 @@ impl Labeller {
     /// is known. They are numbered in the order of their first pixels, row by row.
     ///
     /// # Errors
-    /// If there are more than labels can distinguish.
+    /// If there are more than labels can distinguish, or not enough memory.
     pub fn label(
         &mut self,
         mask: &[u8],
         probability: Option<&[f32]>,
         width: usize,
         rules: &ObjectRules,
-    ) -> Result<(), TooManyObjects> {
+    ) -> Result<(), LabelError> {
         if !rules.fill_holes {
             return self.label_filled(mask, probability, width, rules);
         }
         // Taken, so that `self` can be borrowed meanwhile.
         let mut filled = std::mem::take(&mut self.filled);
-        filled.clear();
-        filled.extend_from_slice(mask);
-        self.holes.fill(&mut filled, width, rules.connectivity);
-        let labelled = self.label_filled(&filled, probability, width, rules);
+        let labelled = self.label_with_holes_filled(&mut filled, mask, probability, width, rules);
         self.filled = filled;
         labelled
+    }
+
+    fn label_with_holes_filled(
+        &mut self,
+        filled: &mut Vec<u8>,
+        mask: &[u8],
+        probability: Option<&[f32]>,
+        width: usize,
+        rules: &ObjectRules,
+    ) -> Result<(), LabelError> {
+        refill(filled, mask.len(), 0)?;
+        filled.copy_from_slice(mask);
+        self.holes.fill(filled, width, rules.connectivity)?;
+        self.label_filled(filled, probability, width, rules)
     }
 
     fn label_filled(
@@ -148,21 +179,24 @@ impl Labeller {
         probability: Option<&[f32]>,
         width: usize,
         rules: &ObjectRules,
-    ) -> Result<(), TooManyObjects> {
-        self.regions.clear();
-        self.regions.resize(mask.len(), 0);
+    ) -> Result<(), LabelError> {
+        refill(&mut self.regions, mask.len(), 0)?;
         self.components.set_connectivity(rules.connectivity);
-        self.components.label(mask, width, 0, &mut self.regions);
-        self.split_touching(probability.filter(|p| p.len() == mask.len()), width, rules);
-        self.measure(mask, width);
-        self.number_objects(width, rules)
+        self.components.label(mask, width, 0, &mut self.regions)?;
+        self.split_touching(probability.filter(|p| p.len() == mask.len()), width, rules)?;
+        self.measure(mask, width, rules)
     }
 
     /// Separates touching objects.
-    fn split_touching(&mut self, probability: Option<&[f32]>, width: usize, rules: &ObjectRules) {
+    fn split_touching(
+        &mut self,
+        probability: Option<&[f32]>,
+        width: usize,
+        rules: &ObjectRules,
+    ) -> Result<(), TryReserveError> {
         let criterion = match (rules.split, probability) {
             // Cores need probabilities.
-            (Split::Off, _) | (Split::Cores, None) => return,
+            (Split::Off, _) | (Split::Cores, None) => return Ok(()),
             (Split::Distance | Split::Probability, _) => SplitCriterion::Depth(rules.split_depth),
             (Split::Cores, Some(_)) => SplitCriterion::Cores {
                 level: rules.core_threshold,
@@ -176,7 +210,7 @@ impl Labeller {
             },
             _ => {
                 self.distance
-                    .transform(&self.regions, width, &mut self.distances);
+                    .transform(&self.regions, width, &mut self.distances)?;
                 Heights {
                     values: &self.distances,
                     steps: STEPS_OF_DISTANCE,
@@ -185,7 +219,7 @@ impl Labeller {
         };
         let regions = &mut self.regions;
         self.watershed
-            .split(regions, width, heights, criterion, rules.connectivity);
+            .split(regions, width, heights, criterion, rules.connectivity)
     }
 
     /// The last mask with its holes filled, if the rules fill holes.
@@ -252,26 +286,43 @@ impl Labeller {
         }
     }
 
-    /// Measures the regions, in the order of their first pixels.
-    fn measure(&mut self, mask: &[u8], width: usize) {
+    /// Numbers the regions that count as objects, in the order of their first pixels, and measures them.
+    fn measure(
+        &mut self,
+        mask: &[u8],
+        width: usize,
+        rules: &ObjectRules,
+    ) -> Result<(), LabelError> {
         self.objects.clear();
-        self.numbers.clear();
-        let most = self.regions.iter().max().map_or(0, |most| *most as usize);
-        self.numbers.resize(most + 1, 0);
-        let rows = self.regions.chunks_exact(width.max(1));
-        for (y, (row, classes)) in rows.zip(mask.chunks_exact(width.max(1))).enumerate() {
+        refill(&mut self.labels, self.regions.len(), 0)?;
+        let count = self.choose_regions(width, rules)?;
+        if count > MOST_OBJECTS {
+            for (label, region) in self.labels.iter_mut().zip(&self.regions) {
+                if self.numbers[*region as usize] != EXCLUDED {
+                    *label = shared_label(*region);
+                }
+            }
+            return Err(TooManyObjects(count).into());
+        }
+        self.objects.try_reserve_exact(count)?;
+        let width = width.max(1);
+        let rows = self.regions.chunks_exact(width);
+        let rows = rows.zip(self.labels.chunks_exact_mut(width));
+        for (y, (row, labels)) in rows.enumerate() {
             let mut start = 0;
             for run in row.chunk_by(|left, right| left == right) {
                 let end = start + run.len();
-                if run[0] != 0 {
-                    let number = &mut self.numbers[run[0] as usize];
-                    if *number == 0 {
-                        self.objects.push(Object {
-                            class: classes[start],
-                            ..Object::default()
-                        });
-                        *number = self.objects.len() as u32;
-                    }
+                let number = &mut self.numbers[run[0] as usize];
+                if *number == UNNUMBERED {
+                    *number = self.objects.len() as u32 + 1;
+                    self.objects.push(Object {
+                        number: *number,
+                        class: mask[y * width + start],
+                        ..Object::default()
+                    });
+                }
+                if *number != EXCLUDED {
+                    labels[start..end].fill(*number as u16);
                     self.objects[*number as usize - 1].add(y, start, end);
                 }
                 start = end;
@@ -280,47 +331,42 @@ impl Labeller {
         for object in &mut self.objects {
             object.finish();
         }
+        Ok(())
     }
 
-    /// Excludes objects that do not count, and numbers the rest.
-    fn number_objects(&mut self, width: usize, rules: &ObjectRules) -> Result<(), TooManyObjects> {
-        let height = self.regions.len() / width.max(1);
-        let mut count = 0;
-        for object in &mut self.objects {
-            let counts = (rules.min_area..=rules.max_area).contains(&object.area)
-                && !(rules.exclude_border && object.touches_border(width, height));
-            object.number = u32::from(counts);
-            if counts {
-                count += 1;
-                object.number = count;
+    /// Marks in `numbers` which regions count as objects, and returns how many. This comes before the measures, which
+    /// take more memory: a mask of noise has millions of regions.
+    fn choose_regions(
+        &mut self,
+        width: usize,
+        rules: &ObjectRules,
+    ) -> Result<usize, TryReserveError> {
+        let most = self.regions.iter().max().map_or(0, |most| *most as usize);
+        let areas = &mut self.numbers;
+        refill(areas, most + 1, 0)?;
+        for run in self.regions.chunk_by(|left, right| left == right) {
+            areas[run[0] as usize] += run.len() as u32;
+        }
+        areas[0] = 0;
+        if rules.exclude_border {
+            for at in border(self.regions.len(), width) {
+                areas[self.regions[at] as usize] = 0;
             }
         }
+        let mut count = 0;
         for number in &mut self.numbers {
-            let object = (*number as usize).checked_sub(1);
-            *number = object.map_or(0, |index| self.objects[index].number);
+            let area = *number as usize;
+            let counts = area > 0 && (rules.min_area..=rules.max_area).contains(&area);
+            count += usize::from(counts);
+            *number = if counts { UNNUMBERED } else { EXCLUDED };
         }
-        self.labels.clear();
-        let numbers = self
-            .regions
-            .iter()
-            .map(|region| self.numbers[*region as usize]);
-        if count as usize > MOST_OBJECTS {
-            self.labels.extend(numbers.map(shared_label));
-            self.objects.clear();
-            return Err(TooManyObjects(count as usize));
-        }
-        self.labels.extend(numbers.map(|number| number as u16));
-        self.objects.retain(|object| object.number != 0);
-        Ok(())
+        Ok(count)
     }
 }
 
 /// A label for one of too many objects, shared with others: enough to draw them.
-fn shared_label(number: u32) -> u16 {
-    match number.checked_sub(1) {
-        Some(index) => 1 + (index % MOST_OBJECTS as u32) as u16,
-        None => 0,
-    }
+fn shared_label(region: u32) -> u16 {
+    1 + (region % MOST_OBJECTS as u32) as u16
 }
 
 #[cfg(test)]

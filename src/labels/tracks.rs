@@ -1,10 +1,11 @@
 //! Tracking: an object keeps its number from frame to frame.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, TryReserveError};
 
 use super::assignment::{Candidate, assign};
 use super::measures::Object;
 use super::objects::MOST_OBJECTS;
+use super::room::{add, refill};
 use super::spatial_index::SpatialIndex;
 
 /// Largest movement of an object without overlap, as a multiple of its diameter.
@@ -109,18 +110,21 @@ impl Tracker {
     /// again, which doesn't count towards the time for which objects are lost.
     ///
     /// No number is used twice until all are used up. Then the tracker starts again, with number 1.
+    ///
+    /// # Errors
+    /// If there is not enough memory.
     pub fn follow(
         &mut self,
         objects: &mut [Object],
         labels: &mut [u16],
         is_new: bool,
-    ) -> &TrackEvents {
+    ) -> Result<&TrackEvents, TryReserveError> {
         if self.before.len() != labels.len() {
             self.reset();
-            self.before.resize(labels.len(), 0);
+            refill(&mut self.before, labels.len(), 0)?;
         }
         self.events.clear();
-        self.count_overlaps(labels);
+        self.count_overlaps(labels)?;
         self.find_candidates(objects);
         let numbers = match self.assign_numbers(objects) {
             Some(numbers) => numbers,
@@ -136,7 +140,7 @@ impl Tracker {
                 .map_or(0, |n| *n as u16);
         }
         self.remember(objects, labels, is_new);
-        &self.events
+        Ok(&self.events)
     }
 
     /// The number of each of `objects`; `None` if numbers are used up.
@@ -165,7 +169,7 @@ impl Tracker {
     }
 
     /// Counts the pixels that objects of the previous frame and of this one have in common.
-    fn count_overlaps(&mut self, labels: &[u16]) {
+    fn count_overlaps(&mut self, labels: &[u16]) -> Result<(), TryReserveError> {
         let pixels = self.before.iter().zip(labels);
         let both = pixels.filter(|(before, now)| **before != 0 && **now != 0);
         self.overlaps.clear();
@@ -174,7 +178,7 @@ impl Tracker {
             match self.overlaps.last_mut() {
                 // Most neighbouring pixels belong to the same pair.
                 Some((b, n, count)) if (*b, *n) == pair => *count += 1,
-                _ => self.overlaps.push((pair.0, pair.1, 1)),
+                _ => add(&mut self.overlaps, (pair.0, pair.1, 1))?,
             }
         }
         self.overlaps.sort_unstable();
@@ -185,6 +189,7 @@ impl Tracker {
             }
             same
         });
+        Ok(())
     }
 
     /// Finds objects that may be the same.

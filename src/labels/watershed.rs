@@ -1,6 +1,9 @@
 //! A watershed, to separate touching objects.
 
+use std::collections::TryReserveError;
+
 use super::components::Connectivity;
+use super::room::{add, refill};
 
 /// Most steps in which heights are sorted; higher values count as the highest step.
 const MAX_STEPS: usize = 1 << 16;
@@ -44,12 +47,15 @@ pub struct Watershed {
     /// The height of its peak.
     peaks: Vec<f32>,
     /// Pixels of its largest core.
-    cores: Vec<usize>,
+    cores: Vec<u32>,
 }
 
 impl Watershed {
     /// Splits each region of `labels` (rows of `width` pixels; 0 is none) into the basins of `heights` that `criterion`
     /// keeps separate. The new numbers are 1 and more, with gaps; 0 for none.
+    ///
+    /// # Errors
+    /// If there is not enough memory.
     pub fn split(
         &mut self,
         labels: &mut [u32],
@@ -57,19 +63,18 @@ impl Watershed {
         heights: Heights<'_>,
         criterion: SplitCriterion,
         connectivity: Connectivity,
-    ) {
+    ) -> Result<(), TryReserveError> {
         let (level, smallest) = match criterion {
             SplitCriterion::Depth(_) => (f32::INFINITY, 0),
             SplitCriterion::Cores { level, area } => (level, area.max(1)),
         };
-        self.sort(labels, heights);
+        self.sort(labels, heights)?;
         self.parents.clear();
         self.peaks.clear();
         self.cores.clear();
-        self.basins.clear();
-        self.basins.resize(labels.len(), 0);
+        refill(&mut self.basins, labels.len(), 0)?;
         // Number 0 is no basin.
-        self.add_basin(0.0);
+        self.add_basin(0.0)?;
         for index in 0..self.order.len() {
             let at = self.order[index] as usize;
             let height = heights.values[at];
@@ -86,28 +91,26 @@ impl Watershed {
                 };
             }
             if own == 0 {
-                own = self.add_basin(height);
+                own = self.add_basin(height)?;
             }
-            self.cores[own as usize] += usize::from(height > level);
+            self.cores[own as usize] += u32::from(height > level);
             self.basins[at] = own;
         }
         for (at, label) in labels.iter_mut().enumerate() {
             let basin = self.root(self.basins[at]);
-            *label = if self.cores[basin as usize] >= smallest {
-                basin
-            } else {
-                0
-            };
+            let core = self.cores[basin as usize] as usize;
+            *label = if core >= smallest { basin } else { 0 };
         }
+        Ok(())
     }
 
     /// Adds a basin and returns its number.
-    fn add_basin(&mut self, peak: f32) -> u32 {
+    fn add_basin(&mut self, peak: f32) -> Result<u32, TryReserveError> {
         let number = self.parents.len() as u32;
-        self.parents.push(number);
-        self.peaks.push(peak);
-        self.cores.push(0);
-        number
+        add(&mut self.parents, number)?;
+        add(&mut self.peaks, peak)?;
+        add(&mut self.cores, 0)?;
+        Ok(number)
     }
 
     /// Merges two basins that meet at a pixel of this height, unless `criterion` keeps them separate; returns the basin
@@ -130,7 +133,7 @@ impl Watershed {
             SplitCriterion::Depth(depth) => (height < (1.0 - depth) * peak(lower), 0),
             SplitCriterion::Cores { level, .. } if height > level => (false, cores[0] + cores[1]),
             SplitCriterion::Cores { area, .. } => (
-                cores.iter().all(|core| *core >= area.max(1)),
+                cores.iter().all(|core| *core as usize >= area.max(1)),
                 cores[0].max(cores[1]),
             ),
         };
@@ -151,14 +154,13 @@ impl Watershed {
     }
 
     /// Sorts the pixels of regions by height, the highest first, and those of one step by position.
-    fn sort(&mut self, labels: &[u32], heights: Heights<'_>) {
+    fn sort(&mut self, labels: &[u32], heights: Heights<'_>) -> Result<(), TryReserveError> {
         let step = |at: usize| {
             // NaN counts as the lowest.
             let height = (heights.values[at] * heights.steps).max(0.0) as usize;
             MAX_STEPS - height.min(MAX_STEPS)
         };
-        self.starts.clear();
-        self.starts.resize(MAX_STEPS + 2, 0);
+        refill(&mut self.starts, MAX_STEPS + 2, 0)?;
         let inside = || (0..labels.len()).filter(|at| labels[*at] != 0);
         for at in inside() {
             self.starts[step(at) + 1] += 1;
@@ -166,13 +168,13 @@ impl Watershed {
         for index in 1..self.starts.len() {
             self.starts[index] += self.starts[index - 1];
         }
-        self.order.clear();
-        self.order.resize(self.starts[MAX_STEPS + 1] as usize, 0);
+        refill(&mut self.order, self.starts[MAX_STEPS + 1] as usize, 0)?;
         for at in inside() {
             let place = &mut self.starts[step(at)];
             self.order[*place as usize] = at as u32;
             *place += 1;
         }
+        Ok(())
     }
 }
 
@@ -228,11 +230,15 @@ mod tests {
         let mut labels: Vec<u32> = (0..width * height).map(inside).collect();
         let before = labels.clone();
         let mut distances = Vec::new();
-        DistanceTransform::default().transform(&labels, width, &mut distances);
+        DistanceTransform::default()
+            .transform(&labels, width, &mut distances)
+            .unwrap();
         let mut watershed = Watershed::default();
         let criterion = SplitCriterion::Depth(depth);
         let heights = heights(&distances);
-        watershed.split(&mut labels, width, heights, criterion, Connectivity::Edges);
+        watershed
+            .split(&mut labels, width, heights, criterion, Connectivity::Edges)
+            .unwrap();
         for (label, before) in labels.iter().zip(&before) {
             assert_eq!(*label == 0, *before == 0);
         }
@@ -258,21 +264,25 @@ mod tests {
         let mut labels = vec![1, 1, 2, 2, 0, 3];
         let heights = heights(&[1.0, 2.0, 2.0, 1.0, 0.0, f32::NAN]);
         let criterion = SplitCriterion::Depth(0.9);
-        Watershed::default().split(&mut labels, 6, heights, criterion, Connectivity::Edges);
+        Watershed::default()
+            .split(&mut labels, 6, heights, criterion, Connectivity::Edges)
+            .unwrap();
         assert_eq!(labels[0], labels[1]);
         assert_eq!(labels[2], labels[3]);
         assert_eq!(labels[4], 0);
         assert!(labels[1] != labels[2] && labels[5] != labels[2] && labels[5] != 0);
-        Watershed::default().split(
-            &mut [],
-            0,
-            Heights {
-                values: &[],
-                ..heights
-            },
-            criterion,
-            Connectivity::Corners,
-        );
+        Watershed::default()
+            .split(
+                &mut [],
+                0,
+                Heights {
+                    values: &[],
+                    ..heights
+                },
+                criterion,
+                Connectivity::Corners,
+            )
+            .unwrap();
     }
 
     /// The pieces, as letters, of one row of heights from 0 to 9.
@@ -287,13 +297,15 @@ mod tests {
             .collect();
         let criterion = SplitCriterion::Cores { level: 6.0, area };
         let mut watershed = Watershed::default();
-        watershed.split(
-            &mut labels,
-            values.len(),
-            heights(&values),
-            criterion,
-            Connectivity::Edges,
-        );
+        watershed
+            .split(
+                &mut labels,
+                values.len(),
+                heights(&values),
+                criterion,
+                Connectivity::Edges,
+            )
+            .unwrap();
         let mut numbers = vec![];
         let letter = |label: u32| match (label, numbers.iter().position(|n| *n == label)) {
             (0, _) => '.',

@@ -1,5 +1,7 @@
 //! Finds the blocks of a frame that differ at all from the last frame.
 
+use std::collections::TryReserveError;
+
 use super::grid::Grid;
 use crate::contract::Channels;
 use crate::picture::{Frame, channel_count, for_each_chunk};
@@ -13,10 +15,22 @@ pub struct LastFrame {
 impl LastFrame {
     /// Sets the blocks of `changed` with a pixel whose value differs from the last frame, all blocks for the first
     /// frame, and keeps `frame` as the last one.
-    pub fn compare(&mut self, frame: &Frame, channels: Channels, changed: &mut Grid<bool>) {
+    ///
+    /// # Errors
+    /// If there is not enough memory for the first frame.
+    pub fn compare(
+        &mut self,
+        frame: &Frame,
+        channels: Channels,
+        changed: &mut Grid<bool>,
+    ) -> Result<(), TryReserveError> {
         let count = channel_count(frame, channels) * frame.width() * frame.height();
         let is_first = self.codes.len() != count;
-        self.codes.resize(count, 0);
+        if is_first {
+            self.codes.clear();
+            self.codes.try_reserve_exact(count)?;
+            self.codes.resize(count, 0);
+        }
         changed.fill(is_first);
         let side = changed.side;
         let mut rest = &mut self.codes[..];
@@ -33,5 +47,6 @@ impl LastFrame {
                 last.copy_from_slice(codes);
             }
         });
+        Ok(())
     }
 }

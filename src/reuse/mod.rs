@@ -149,12 +149,15 @@ impl ReuseCache {
 
     /// Finds the parts of `frame`, normalized by `scaling`, that have to be inferred. They count as inferred from then
     /// on, and their results must be written into the maps.
+    ///
+    /// # Errors
+    /// If there is not enough memory for the first frame.
     pub fn update(
         &mut self,
         frame: &Frame,
         channels: Channels,
         scaling: Scaling,
-    ) -> (StaleParts<'_>, &mut CachedMaps) {
+    ) -> Result<(StaleParts<'_>, &mut CachedMaps), TryReserveError> {
         let (zero, step) = code_scale(frame, channels);
         let scale = (zero, step, channel_count(frame, channels));
         if self.code_scale.replace(scale) != Some(scale) {
@@ -165,7 +168,7 @@ impl ReuseCache {
         match self.reuse {
             Reuse::Off => self.stale.fill(true),
             Reuse::Exact => {
-                self.last.compare(frame, channels, &mut self.stale);
+                self.last.compare(frame, channels, &mut self.stale)?;
                 if before != Some(scaling) {
                     self.stale.fill(true);
                 }
@@ -178,7 +181,7 @@ impl ReuseCache {
                     self.noise.compare(&mut self.stale);
                     let nothing = !self.stale.iter().any(|stale| *stale);
                     if (self.takes_patches || nothing) && self.patches.cover(&self.stale) {
-                        return self.stale_patches();
+                        return Ok(self.stale_patches());
                     }
                 }
                 self.stale.fill(true);
@@ -187,7 +190,8 @@ impl ReuseCache {
                 self.ages.fill(0);
             }
         }
-        (StaleParts::Tiles(StaleBlocks(&self.stale)), &mut self.maps)
+        let stale = StaleParts::Tiles(StaleBlocks(&self.stale));
+        Ok((stale, &mut self.maps))
     }
 
     fn stale_patches(&mut self) -> (StaleParts<'_>, &mut CachedMaps) {

@@ -113,7 +113,7 @@ impl<'a, 'f> TileRunner<'a, 'f> {
     /// Updates the cache; returns how many pixels were inferred.
     fn update(&mut self, plan: &Plan, cache: &mut ReuseCache) -> Result<usize, SegmentError> {
         let channels = self.model.contract().channels;
-        let (stale, maps) = cache.update(self.frame, channels, self.scaling);
+        let (stale, maps) = cache.update(self.frame, channels, self.scaling)?;
         let probability = Some(&mut maps.probability[..]).filter(|p| !p.is_empty());
         let (mask, mut probability) = (&mut maps.mask[..], probability);
         let mut inferred = 0;

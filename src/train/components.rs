@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plane::Plane;
-use crate::labels::{Components, Labeller, ObjectRules, Split, TooManyObjects};
+use crate::labels::{Components, LabelError, Labeller, ObjectRules, Split};
 
 /// Numbers the 4-connected components of the pixels that are `true`: 1, 2, 3 and so on in the order
 /// of their first pixel, row by row; 0 elsewhere.
@@ -15,7 +15,9 @@ pub fn components(mask: &Plane<bool>) -> Plane<u32> {
 /// `min_area` pixels.
 pub fn objects(mask: &Plane<u8>, min_area: usize) -> Plane<u32> {
     let mut labels = Plane::filled(mask.height, mask.width, 0);
-    Components::default().label(&mask.data, mask.width, min_area, &mut labels.data);
+    Components::default()
+        .label(&mask.data, mask.width, min_area, &mut labels.data)
+        .expect("there is memory for the components of a picture that is in memory");
     labels
 }
 
@@ -61,12 +63,12 @@ pub fn with_classes(mut objects: Plane<u32>, classes: &Plane<u8>) -> Plane<u32> 
 /// [`Split::Cores`]: each grows from a core of at least `min_area` pixels above `core_threshold`.
 ///
 /// # Errors
-/// If there are more objects than 16 bits can number.
+/// If there are more objects than 16 bits can number, or not enough memory.
 pub fn grown_from_cores(
     mask: &Plane<u8>,
     probability: &Plane<f32>,
     (min_area, core_threshold): (usize, f32),
-) -> Result<Plane<u32>, TooManyObjects> {
+) -> Result<Plane<u32>, LabelError> {
     let rules = ObjectRules {
         split: Split::Cores,
         core_threshold,

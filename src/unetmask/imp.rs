@@ -93,7 +93,14 @@ impl UNetMask {
             }
             return Ok(GenerateOutputSuccess::Dropped);
         }
-        let mut out = gst::Buffer::from_mut_slice(vec![0_u8; info.size()]);
+        let mut pixels = Vec::new();
+        pixels.try_reserve_exact(info.size()).map_err(|error| {
+            let text = format!("There is not enough memory for an empty mask: {error}");
+            gst::element_imp_error!(self, gst::ResourceError::NoSpaceLeft, ("{text}"));
+            gst::FlowError::Error
+        })?;
+        pixels.resize(info.size(), 0_u8);
+        let mut out = gst::Buffer::from_mut_slice(pixels);
         copy_metadata(frame, out.make_mut())?;
         Ok(GenerateOutputSuccess::Buffer(out))
     }

@@ -6,6 +6,7 @@ use gst::subclass::prelude::*;
 use super::imp::{CAT, UNetSegment};
 use super::job::ProcessError;
 use crate::inference::ModelError;
+use crate::labels::LabelError;
 use crate::segmenter::SegmentError;
 
 /// The message for an error of the model.
@@ -48,14 +49,16 @@ pub fn post(element: &UNetSegment, error: &ProcessError) {
     gst::error!(CAT, imp = element, "{error}");
     let message = match error {
         ProcessError::Segment(SegmentError::Model(error)) => model_error(error),
-        ProcessError::Segment(SegmentError::Space(_)) | ProcessError::Space(_) => {
+        ProcessError::Segment(SegmentError::Space(_))
+        | ProcessError::Labels(LabelError::Space(_))
+        | ProcessError::Space(_) => {
             gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{}", sentence(error)))
         }
         ProcessError::Segment(_)
         | ProcessError::Reload { .. }
         | ProcessError::Memory(_)
         | ProcessError::Pool(_)
-        | ProcessError::TooMany(_)
+        | ProcessError::Labels(LabelError::TooMany(_))
         | ProcessError::NoCaps => {
             gst::error_msg!(gst::StreamError::Failed, ("{}", sentence(error)))
         }

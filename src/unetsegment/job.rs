@@ -14,7 +14,7 @@ use super::stats::Inside;
 use super::stream::Stream;
 use crate::contract::Contract;
 use crate::inference::ModelError;
-use crate::labels::{TooManyObjects, TrackEvents};
+use crate::labels::{LabelError, TrackEvents};
 use crate::picture::{FrameError, Scaling, WriteError};
 use crate::segmenter::{SegmentError, SegmentStats};
 
@@ -41,7 +41,7 @@ pub enum ProcessError {
     #[error("there is not enough memory for a frame of this size: {0}")]
     Space(#[from] TryReserveError),
     #[error(transparent)]
-    TooMany(#[from] TooManyObjects),
+    Labels(#[from] LabelError),
     #[error("no buffer for the mask: {0}")]
     Pool(#[from] gst::FlowError),
 }

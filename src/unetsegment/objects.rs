@@ -1,5 +1,6 @@
 //! The objects of a mask: found once, and tracked from frame to frame.
 
+use std::collections::TryReserveError;
 use std::sync::Arc;
 
 use super::Output;
@@ -9,8 +10,11 @@ use super::settings::FrameSettings;
 use super::stream::Stream;
 use super::trigger::Quantities;
 use crate::contract::Channels;
-use crate::labels::{LabelledMask, Labeller, Object, ObjectRules, TrackEvents, Tracker};
+use crate::labels::{
+    LabelError, LabelledMask, Labeller, Object, ObjectRules, TrackEvents, Tracker,
+};
 use crate::picture;
+use crate::segmenter::leave_room;
 
 /// The objects of a mask.
 #[derive(Clone)]
@@ -158,7 +162,8 @@ impl Finder {
         found: &Segmentation,
     ) -> Result<TrackEvents, ProcessError> {
         let basis = objects.basis;
-        let width = job.stream.input.size().width;
+        let size = job.stream.input.size();
+        let is_new = objects.labelled.labels.capacity() == 0;
         objects.labels = None;
         objects.too_many = None;
         let mask = found.mask.map_readable()?;
@@ -166,7 +171,13 @@ impl Finder {
         let probability = found.probability.as_ref().map(|map| map.as_slice());
         let map = probability.filter(|_| basis.measures_uncertainty);
         objects.uncertainty = map.map(mean_entropy);
-        let labelled = self.labeller.label(&mask, probability, width, &basis.rules);
+        let labelled = self
+            .labeller
+            .label(&mask, probability, size.width, &basis.rules);
+        if is_new {
+            // The buffers that are allocated next would abort the process.
+            leave_room(size)?;
+        }
         let mut events = TrackEvents::default();
         match labelled {
             Ok(()) => {
@@ -174,14 +185,16 @@ impl Finder {
                     self.measure(job, found)?;
                 }
                 if basis.tracks {
-                    events = self.track(found.arrived);
+                    events = self.track(found.arrived)?;
                 } else {
                     self.tracker.forget_objects();
                 }
             }
-            Err(error) if basis.needs_labels => return Err(error.into()),
             // Objects that are tracked are searched for on the next mask.
-            Err(error) => objects.too_many = Some(error.0),
+            Err(LabelError::TooMany(error)) if !basis.needs_labels => {
+                objects.too_many = Some(error.0);
+            }
+            Err(error) => return Err(error.into()),
         }
         self.labeller.swap_results(&mut objects.labelled);
         if objects.too_many.is_none() {
@@ -212,10 +225,11 @@ impl Finder {
     }
 
     /// Gives the objects of the mask of the frame that came in at `arrived` the numbers that they had before.
-    fn track(&mut self, arrived: Arrival) -> TrackEvents {
+    fn track(&mut self, arrived: Arrival) -> Result<TrackEvents, TryReserveError> {
         let (objects, labels) = self.labeller.parts_mut();
         let is_new = self.tracked.replace(arrived) != Some(arrived);
-        self.tracker.follow(objects, labels, is_new).clone()
+        let events = self.tracker.follow(objects, labels, is_new)?;
+        Ok(events.clone())
     }
 }
 

@@ -82,7 +82,7 @@ fn more_objects_than_labels_are_an_error() {
     let mask: Vec<u8> = (0..side * side).map(checkered).collect();
     let mut labeller = Labeller::default();
     let error = labeller.label(&mask, None, side, &ObjectRules::default());
-    assert_eq!(error, Err(TooManyObjects(side * side / 2)));
+    assert_eq!(error, Err(TooManyObjects(side * side / 2).into()));
     let rules = ObjectRules {
         min_area: 2,
         ..ObjectRules::default()

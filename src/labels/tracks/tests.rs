@@ -18,7 +18,10 @@ fn frame(tracker: &mut Tracker, boxes: &[(usize, usize, usize, usize)]) -> (Vec<
         .unwrap();
     let mut labels = labeller.labels().to_vec();
     let mut objects = labeller.objects().to_vec();
-    let events = tracker.follow(&mut objects, &mut labels, true).clone();
+    let events = tracker
+        .follow(&mut objects, &mut labels, true)
+        .unwrap()
+        .clone();
     let at = |(x, y, ..): &(usize, usize, usize, usize)| u32::from(labels[y * WIDTH + x]);
     (boxes.iter().map(at).collect(), events)
 }
@@ -87,7 +90,7 @@ fn a_dense_field_that_moves_is_followed() {
         let rules = ObjectRules::default();
         labeller.label(&dots(shift), None, side, &rules).unwrap();
         let (objects, labels) = labeller.parts_mut();
-        let events = tracker.follow(objects, labels, true);
+        let events = tracker.follow(objects, labels, true).unwrap();
         counts.push(events.births.len());
     }
     assert!(
@@ -103,7 +106,7 @@ fn a_repeated_mask_does_not_age_lost_objects() {
     frame(&mut tracker, &[]);
     let mut labels = vec![0; WIDTH * HEIGHT];
     for _ in 0..5 {
-        let events = tracker.follow(&mut [], &mut labels, false);
+        let events = tracker.follow(&mut [], &mut labels, false).unwrap();
         assert_eq!(*events, TrackEvents::default());
     }
     let (numbers, events) = frame(&mut tracker, &[(2, 2, 8, 8)]);

@@ -6,7 +6,7 @@ use super::picture::Picture;
 use super::turn::Turn;
 use crate::contract::Contract;
 use crate::inference::{ModelError, Options};
-use crate::labels::TooManyObjects;
+use crate::labels::LabelError;
 use crate::picture::FrameError;
 use crate::segmenter::{SegmentError, Segmenter, TileOptions};
 use crate::train::components::{grown_from_cores, objects};
@@ -41,9 +41,9 @@ pub enum PredictError {
     /// The picture can't be used.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// There are too many objects.
+    /// The objects can't be numbered.
     #[error(transparent)]
-    TooMany(#[from] TooManyObjects),
+    Labels(#[from] LabelError),
     /// A threshold where there is more than one probability a pixel.
     #[error(
         "--threshold applies to the probability of foreground; the model has {0} classes, of which the most likely counts"
@@ -168,7 +168,7 @@ impl Predictor {
         &self,
         mask: &Plane<u8>,
         probability: &Plane<f32>,
-    ) -> Result<Plane<u32>, TooManyObjects> {
+    ) -> Result<Plane<u32>, LabelError> {
         match self.core_threshold {
             Some(core) => grown_from_cores(mask, probability, (self.min_area, core)),
             None => Ok(objects(mask, self.min_area)),

@@ -1,0 +1,22 @@
+//! Working memory that can run out without ending the process.
+
+use std::collections::TryReserveError;
+
+/// Fills `values` with `count` times `value`.
+pub(super) fn refill<T: Clone>(
+    values: &mut Vec<T>,
+    count: usize,
+    value: T,
+) -> Result<(), TryReserveError> {
+    values.clear();
+    values.try_reserve_exact(count)?;
+    values.resize(count, value);
+    Ok(())
+}
+
+/// Adds `value`; costs no more than `push` while there is room.
+pub(super) fn add<T>(values: &mut Vec<T>, value: T) -> Result<(), TryReserveError> {
+    values.try_reserve(1)?;
+    values.push(value);
+    Ok(())
+}
