@@ -97,7 +97,7 @@ fn too_little_memory_is_a_bus_error() {
     let files = Files::new();
     let model = files.model(&NET);
     // Of an untrained network, the mask is noise: objects by the thousands.
-    let objects = "mode=sync split=probability tracking=true fill-holes=true reuse=exact";
+    let objects = "mode=sync split=probability track=true fill-holes=true reuse=exact";
     for mode in ["mode=sync", "mode=latest", objects] {
         let with = |mib| play(&model, (1500, 1000), mode, Some(mib));
         let plenty = with(8 << 10);
