@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 use common::frames::{HEIGHT, WIDTH, frame};
 use common::manners::{ALONE, MANNERS, OVERLAPPING};
 use common::watch::{Hold, bus_of, has_failed, wait};
-use common::{
-    Files, SLOW, SMALL, begin_segment, caps, element, error_on, gray8, harness, mask_of,
-};
+use common::{Files, SLOW, SMALL, begin_segment, caps, element, error_on, gray8, harness, mask_of};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;

@@ -15,6 +15,7 @@ use super::provider::Provider;
 use super::stopping::process_exit;
 use super::stopping::time_limit::{self, Watchdog};
 use crate::lock::lock;
+use crate::onnx;
 
 /// A new session and its provider.
 pub(super) struct NewSession {
@@ -120,7 +121,11 @@ fn not_built_in(provider: Provider) -> ModelError {
 }
 
 /// The options that all sessions have in common.
-fn builder(environment: &Environment, options: &Options) -> ort::Result<SessionBuilder> {
+fn builder(
+    file: &ModelFile,
+    environment: &Environment,
+    options: &Options,
+) -> ort::Result<SessionBuilder> {
     let mut builder = Session::builder(environment)?
         .with_no_environment_execution_providers()?
         // Spinning threads would keep a core busy between the frames of a camera.
@@ -128,7 +133,8 @@ fn builder(environment: &Environment, options: &Options) -> ort::Result<SessionB
         // Otherwise ONNX Runtime could read the file in its own format, though the scan has read it as ONNX.
         .with_config_entry("session.load_model_format", "ONNX")?
         .with_inter_op_spinning(false)?;
-    if !has_int8_dot_product() {
+    let graph = file.model.graph.as_ref();
+    if !has_int8_dot_product() && !graph.is_some_and(onnx::saturation::sums_fit_16_bits) {
         // Without such instructions sums of two products saturate at 16 bits, and masks are worse.
         builder = builder.with_config_entry("session.x64quantprecision", "1")?;
     }
@@ -153,7 +159,7 @@ fn on_provider(
     options: &Options,
     provider: Provider,
 ) -> ort::Result<Session> {
-    let mut builder = builder(environment, options)?;
+    let mut builder = builder(file, environment, options)?;
     if let Some(dispatch) = provider.dispatch(options) {
         builder = builder
             .with_execution_providers([dispatch])?
@@ -227,7 +233,7 @@ fn on_plugin(
     let own_options: Vec<(String, String)> = own_options
         .map(|(key, value)| (format!("{provider_name}.{key}"), value.clone()))
         .collect();
-    let session = builder(environment, options)
+    let session = builder(file, environment, options)
         .and_then(|builder| Ok(builder.with_devices([device], Some(&own_options))?))
         .and_then(|builder| Ok(builder.with_disable_cpu_fallback()?))
         .and_then(|builder| commit(builder, file, options, Provider::Plugin))

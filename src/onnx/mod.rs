@@ -22,6 +22,7 @@ pub mod import;
 pub mod quantize;
 mod reach;
 pub mod read;
+pub mod saturation;
 pub mod scan;
 pub mod survey;
 pub mod wire;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::reach::{Map, follow};
-use super::{Attribute, Graph, Node, Tensor, scan};
+use super::{Attribute, Graph, Node, Tensor, saturation, scan};
 use crate::contract::{Activation, Contract};
 
 /// Largest reach that is taken into account, in pixels.
@@ -27,6 +27,8 @@ pub struct Survey {
     pub bytes_per_pixel: f64,
     /// Whether it computes with integers, of which a runtime keeps more copies than of feature maps in floating point.
     pub integers: bool,
+    /// Whether sums of two products of these integers fit into 16 bits, see [`saturation::sums_fit_16_bits`].
+    pub sums_fit_16_bits: bool,
     /// Multiplications of the most expensive operator, for each input pixel.
     pub work_per_pixel: f64,
     /// The activation that the output still needs; `None` where the graph doesn't show it.
@@ -88,6 +90,7 @@ pub fn survey(graph: &Graph, channels: usize) -> Survey {
             op.starts_with("QLinear")
                 || ["QuantizeLinear", "ConvInteger", "MatMulInteger"].contains(&op)
         }),
+        sums_fit_16_bits: saturation::sums_fit_16_bits(graph),
         work_per_pixel: scan::heaviest(graph),
         activation: last_activation(graph),
     }

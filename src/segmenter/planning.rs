@@ -204,7 +204,8 @@ impl Segmenter {
     fn max_pixels_per_run(&self, frame: Size) -> usize {
         let survey = self.model.survey();
         let share = if survey.integers {
-            RUNTIME_SHARE_OF_INTEGERS[usize::from(!has_int8_dot_product())]
+            let emulated = !has_int8_dot_product() && !survey.sums_fit_16_bits;
+            RUNTIME_SHARE_OF_INTEGERS[usize::from(emulated)]
         } else {
             RUNTIME_SHARE
         };

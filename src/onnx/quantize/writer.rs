@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Range;
 use super::choice::{MOVING, followed_by_relu, is_output, maps, origin};
+use crate::onnx::saturation::LARGEST_WEIGHT;
 use crate::onnx::{Attribute, DataType, Graph, Node, Tensor};
 
 /// A graph while it is written.
@@ -290,21 +291,22 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Weights as -127 to 127, with a step for each output channel.
+/// Weights as -64 to 64, with a step for each output channel.
 fn in_8_bits(weights: &Tensor) -> (Vec<u8>, Vec<f32>) {
     let values = weights.floats();
     let each = values.len() / weights.dims[0].max(1) as usize;
     let channels = values.chunks(each.max(1));
+    let most = f32::from(LARGEST_WEIGHT);
     let largest = |values: &[f32]| values.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
     let steps = channels
         .clone()
-        .map(|channel| match largest(channel) / 127.0 {
+        .map(|channel| match largest(channel) / most {
             0.0 => 1.0,
             step => step,
         });
     let steps: Vec<f32> = steps.collect();
     let codes = channels.zip(&steps).flat_map(|(channel, step)| {
-        let code = move |w: &f32| (w / step).round().clamp(-127.0, 127.0) as i8 as u8;
+        let code = move |w: &f32| (w / step).round().clamp(-most, most) as i8 as u8;
         channel.iter().map(code)
     });
     (codes.collect(), steps)
