@@ -126,7 +126,7 @@ fn an_invalid_palette_is_reported() {
     let bus = bus_of(&element);
     element.set_property("palette", "#ff0000,green");
     let text = warnings(&bus).remove(0);
-    for part in ["palette stays", "\"green\"", "#rrggbb", "commas"] {
+    for part in ["palette stays", "\"green\"", "#rrggbb", "comma-separated"] {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(element.property::<String>("palette"), "#ff0000");
