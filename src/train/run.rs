@@ -1,5 +1,7 @@
 //! A training run from the folders to the model's file.
 
+mod resume;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,16 +10,17 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use self::resume::{checkpoint_to_resume, restore, run_state};
 use super::arguments::quoted;
 use super::augment::TileSize;
-use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
+use super::checkpoint::{CheckpointError, Judged, State};
 use super::config::Difference;
 use super::data::Data;
-use super::dataset::{self, DatasetError, Sample, Split};
+use super::dataset::{DatasetError, Sample};
 use super::device::{DeviceError, FoundDevice};
 use super::divergence::{Diverged, KeptModel};
 use super::feeder::{BatchSource, Feeder};
-use super::learner::{Learner, RestoreError};
+use super::learner::Learner;
 use super::log::{Log, LogError};
 use super::prepare::prepare;
 use super::replace::{self, WriteError};
@@ -31,7 +34,6 @@ use super::weights;
 use crate::onnx::export::{ExportError, Parameters};
 use crate::onnx::import::Imported;
 use crate::tiling::PlanError;
-use crate::unet::UNet;
 
 /// Why a run ended without being finished.
 #[derive(Debug, thiserror::Error)]
@@ -324,107 +326,4 @@ fn feeder(settings: &Settings, training: Vec<Sample>, size: TileSize, steps: usi
         seed: settings.seed,
     };
     Feeder::start(batches, steps)
-}
-
-/// The state of the run in a checkpoint, or that of a new one, which starts with the values of `model`; `None` if the
-/// run was started with other images or masks.
-fn run_state(
-    settings: &Settings,
-    checkpoint: Option<&Checkpoint>,
-    split: &Split,
-    model: Option<Imported>,
-) -> Option<State> {
-    let data = dataset::fingerprint(split);
-    match checkpoint {
-        Some(Checkpoint { state, .. }) => {
-            (state.data.is_empty() || state.data == data).then(|| State {
-                config: settings.config.clone(),
-                ..state.clone()
-            })
-        }
-        None => {
-            let mut pictures = dataset::feature_ranges(&split.training);
-            let before = model.and_then(|model| {
-                pictures.join(&model.pictures);
-                model.training.map(Box::new)
-            });
-            Some(State {
-                data,
-                images: split.training.len(),
-                pictures,
-                command: settings.command.clone(),
-                config: settings.config.clone(),
-                before,
-                ..State::default()
-            })
-        }
-    }
-}
-
-/// The learner, the best network and the log of the run in a checkpoint, whose network has the shape of `learner`.
-fn restore(
-    checkpoint: Checkpoint,
-    unet: &UNet,
-    learner: Learner,
-    folder: &RunFolder,
-) -> Result<(Learner, Option<Vec<Parameters>>, Log), RunError> {
-    let steps = checkpoint.state.steps;
-    let log = Log::read(&folder.steps(), &folder.validations(), steps)?;
-    let values = |bytes| weights::from_bytes(unet, bytes).ok_or(RestoreError::Mismatch);
-    let best = checkpoint.best.as_deref().map(values).transpose();
-    let refused = |error| CheckpointError::Restore {
-        file: folder.checkpoint(),
-        error,
-    };
-    let best = best.map_err(refused)?;
-    let learner = learner
-        .restored(&checkpoint.network, &checkpoint.optimizer)
-        .map_err(refused)?;
-    Ok((learner, best, log))
-}
-
-/// The checkpoint of the run that is to be resumed, if one is.
-fn checkpoint_to_resume(
-    settings: &Settings,
-    folder: &RunFolder,
-) -> Result<Option<Checkpoint>, RunError> {
-    let path = || folder.path().to_owned();
-    if settings.overwrite {
-        return Ok(None);
-    }
-    let Some(checkpoint) = Checkpoint::read(&folder.checkpoint())? else {
-        return if settings.resume {
-            Err(RunError::NoCheckpoint(path()))
-        } else if settings.output.exists() {
-            Err(RunError::ModelExists {
-                model: settings.output.clone(),
-                folder: path(),
-            })
-        } else {
-            Ok(None)
-        };
-    };
-    let State {
-        steps, finished, ..
-    } = checkpoint.state;
-    let differences = checkpoint.state.config.differences(&settings.config);
-    if !settings.resume {
-        Err(RunError::Exists {
-            folder: path(),
-            steps,
-            finished,
-        })
-    } else if finished {
-        Err(RunError::Finished {
-            folder: path(),
-            steps,
-        })
-    } else if !differences.is_empty() {
-        Err(RunError::Differs {
-            folder: folder.clone(),
-            differences,
-        })
-    } else {
-        Ok(Some(checkpoint))
-    }
 }
