@@ -115,10 +115,14 @@ fn caps_that_a_flush_interrupts_are_negotiated_with_the_next_frame() {
             let sending = std::thread::spawn(move || pad.send_event(event));
             std::thread::sleep(whole / 4);
             assert!(sink.send_event(gst::event::FlushStart::new()));
-            assert!(sending.join().unwrap());
-            let interrupted = src.current_caps().unwrap() != other;
+            // A pad refuses what comes only after the flush has begun.
+            let accepted = sending.join().unwrap();
+            let interrupted = accepted && src.current_caps().unwrap() != other;
             assert!(sink.send_event(gst::event::FlushStop::new(true)));
             begin_segment(&mut harness);
+            if !accepted {
+                return false;
+            }
             let frame = gray8(&[100; 400 * 400], 400, 400);
             let out = harness.push_and_pull(frame).unwrap();
             let (_, width, height) = mask_of(&out);

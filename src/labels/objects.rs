@@ -304,7 +304,7 @@ impl Labeller {
             }
             return Err(TooManyObjects(count).into());
         }
-        self.objects.try_reserve_exact(count)?;
+        self.objects.try_reserve(count)?;
         let width = width.max(1);
         let rows = self.regions.chunks_exact(width);
         let rows = rows.zip(self.labels.chunks_exact_mut(width));

@@ -9,7 +9,7 @@ pub(super) fn refill<T: Clone>(
     value: T,
 ) -> Result<(), TryReserveError> {
     values.clear();
-    values.try_reserve_exact(count)?;
+    values.try_reserve(count)?;
     values.resize(count, value);
     Ok(())
 }
