@@ -135,7 +135,7 @@ soak: rust ## Run the reliability tests, in their long form where they have one
 
 # The trainer first, as in `make build`.
 .PHONY: deb
-deb: build ## Make a Debian package of plugin, trainer, models and ONNX Runtime, in target/debian
+deb: build ## Make a Debian package of the plugin, the trainer, the model for nuclei and ONNX Runtime, in target/debian
 	@cargo deb --version >/dev/null 2>&1 || { echo 'error: cargo-deb is missing: cargo install cargo-deb --locked' >&2; exit 1; }
 	@rm -rf target/debian
 	cargo deb --no-build --strip --multiarch=foreign --locked

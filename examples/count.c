@@ -1,4 +1,4 @@
-/* Counts what is on each frame of a stream: objects by the element's messages, pixels by the mask that rides on the
+/* Counts what is on each frame of a stream: objects by the element's messages, pixels by the mask attached to the
  * frame. count.rs and count.py are the same program in other languages.
  *
  *   cc count.c -o count $(pkg-config --cflags --libs gstreamer-1.0 gstreamer-app-1.0)
@@ -10,8 +10,8 @@
 
 #define SOURCE "videotestsrc num-buffers=3 pattern=ball ! video/x-raw,width=256,height=256"
 
-/* Takes all messages off the bus: the objects that they tell of a frame go to the end of `told`, and the first error
- * into `error`. Whoever asks a bus for messages of one kind alone loses those before them. */
+/* Takes all messages off the bus: appends object counts to `told`, and stores the first error in `error`. Popping only
+ * one kind of message would discard those before it. */
 static void
 listen (GstBus *bus, GQueue *told, GError **error)
 {
@@ -66,7 +66,7 @@ main (int argc, char **argv)
     g_printerr ("usage: count MODEL.onnx [SOURCE]\n");
     return 2;
   }
-  /* videoconvert leaves alone what the element takes: 16 bits stay. */
+  /* videoconvert leaves formats that the element accepts unchanged: 16 bits stay 16 bits. */
   gchar *text = g_strdup_printf ("%s ! videoconvert ! "
       "unetsegment name=segment output=none post-messages=true ! appsink name=frames sync=false",
       argc == 3 ? argv[2] : SOURCE);

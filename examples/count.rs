@@ -1,4 +1,4 @@
-//! Counts what is on each frame of a stream: objects by the element's messages, pixels by the mask that rides on the
+//! Counts what is on each frame of a stream: objects by the element's messages, pixels by the mask attached to the
 //! frame. `count.c` and `count.py` are the same program in other languages.
 //!
 //! ```sh
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     gst::init()?;
     // A program that is installed with the plugin leaves this out: GStreamer finds it.
     gstunetsegment::plugin_register_static()?;
-    // videoconvert leaves alone what the element takes: 16 bits stay.
+    // videoconvert leaves formats that the element accepts unchanged: 16 bits stay 16 bits.
     let pipeline = gst::parse::launch(&format!(
         "{source} ! videoconvert ! \
          unetsegment name=segment output=none post-messages=true ! appsink name=frames sync=false"
@@ -65,8 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     error.map_or(Ok(()), |error| Err(error.message().into()))
 }
 
-/// Takes all messages off the bus: the objects that they tell of a frame go to the end of `told`, and the first error is
-/// returned. Whoever asks a bus for messages of one kind alone loses those before them.
+/// Takes all messages off the bus: appends object counts to `told`, and returns the first error. Popping only one kind
+/// of message would discard those before it.
 fn listen(bus: &gst::Bus, told: &mut VecDeque<u32>) -> Option<glib::Error> {
     let mut first = None;
     while let Some(message) = bus.pop() {

@@ -18,7 +18,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// A cell: where it is, its radii, how bright.
+/// A cell: its position, radii and brightness.
 struct Cell {
     middle: [f32; 2],
     radii: [f32; 2],
@@ -29,7 +29,7 @@ struct Scene {
     width: usize,
     height: usize,
     picture: Vec<u8>,
-    /// One number a pixel, 0 where there is no cell.
+    /// One number per pixel, 0 where there is no cell.
     labels: Vec<u32>,
     cells: Vec<Cell>,
 }

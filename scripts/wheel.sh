@@ -22,7 +22,7 @@ python3 -m pip download --quiet --retries 2 --disable-pip-version-check \
     --implementation cp --python-version 3.11 --platform "manylinux_2_28_$(uname -m)" \
     --dest "$work/wheel" >"$work/log" 2>&1 || {
     if grep --quiet 'DO NOT MATCH THE HASHES' "$work/log"; then
-        die "what came for $package has not the hash that $requirements expects, so it was thrown away: try again, and beware if it stays so."
+        die "the download of $package does not have the hash in $requirements and was discarded: try again, and don't trust the source if this persists."
     fi
     die "$package could not be downloaded, nothing was changed. Is there a network? pip said: $(tail -n 1 "$work/log")"
 }

@@ -5,15 +5,15 @@
 //!
 //! | field | type | content |
 //! | --- | --- | --- |
-//! | `mask` | `GstBuffer` | one byte a pixel, the class; rows without padding; read-only |
+//! | `mask` | `GstBuffer` | one byte per pixel, the class; rows without padding; read-only |
 //! | `caps` | `GstCaps` | `video/x-raw, format=GRAY8` with the size of the mask, which is the frame's |
 //! | `inference-time` | `guint64` | nanoseconds the network took for this mask |
 //! | `age` | `guint64` | nanoseconds between the arrival of the frame that the mask was computed from and that of this one, with `mode=sync` at most between their timestamps; 0 if they are the same |
 //! | `stale` | `gboolean` | whether the mask is older than `max-mask-age` allows |
-//! | `labels` | `GstBuffer` | two bytes a pixel, little-endian: the number of its object, 0 for none; missing unless objects were requested |
+//! | `labels` | `GstBuffer` | two bytes per pixel, little-endian: the number of its object, 0 for none; missing unless objects were requested |
 //! | `labels-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `labels` |
 //! | `objects` | `guint` | how many there are, even if more than the 65535 that labels can distinguish; missing unless objects were requested |
-//! | `probability` | `GstBuffer` | two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, of all classes but the background if there are more than two; missing unless requested (`keep-probability`) |
+//! | `probability` | `GstBuffer` | two bytes per pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, of all classes but the background if there are more than two; missing unless requested (`keep-probability`) |
 //! | `probability-caps` | `GstCaps` | `video/x-raw, format=GRAY16_LE` with the size of the mask; missing with `probability` |
 //! | `timestamp` | `guint64` | timestamp of the frame that the mask was computed from, in nanoseconds; missing if it has none |
 //!
@@ -40,20 +40,21 @@ const PROBABILITY: [&str; 2] = ["probability", "probability-caps"];
 /// The content of a frame's meta.
 #[derive(Clone, Debug)]
 pub struct Mask {
-    /// One byte a pixel, rows without padding.
+    /// One byte per pixel, rows without padding.
     pub mask: gst::Buffer,
     /// Caps of the mask as a picture.
     pub caps: gst::Caps,
-    /// Two bytes a pixel, little-endian: the number of its object, if objects were requested; with their caps.
+    /// Two bytes per pixel, little-endian: the number of its object, if objects were requested; with their caps.
     pub labels: Option<(gst::Buffer, gst::Caps)>,
     /// How many objects there are, if they were requested; may be more than labels can distinguish.
     pub objects: Option<u32>,
-    /// Two bytes a pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, if it was requested;
-    /// with its caps.
+    /// Two bytes per pixel, little-endian: the probability of the foreground, 0 to 65535 for 0 to 1, if it was
+    /// requested; with its caps.
     pub probability: Option<(gst::Buffer, gst::Caps)>,
     /// How long the network took.
     pub inference: Duration,
-    /// How much earlier the frame arrived that the mask was computed from; 0 if it is this one.
+    /// How much earlier the frame arrived that the mask was computed from, with `mode=sync` at most the time between
+    /// their timestamps; 0 if it is this one.
     pub age: Duration,
     /// Whether the mask is older than allowed.
     pub stale: bool,

@@ -1,5 +1,5 @@
-//! A frame allocates nothing once the first ones have passed, but for what the bindings take: that of ONNX Runtime
-//! for each run, and that of GStreamer for the name of the meta. No pause of an allocator, no memory that grows.
+//! After the first frames, a frame allocates nothing except what the bindings of ONNX Runtime allocate for each run, and
+//! GStreamer's for the name of the meta.
 
 mod common;
 

@@ -170,18 +170,29 @@ fn planes_stay_in_memories_of_their_own() {
         ];
         let element = element(&model, &properties);
         let mut harness = harness(&element, format, WIDTH, HEIGHT);
-        let mut played = |cuts: &[usize]| {
-            let out = harness.push_and_pull(cut(format, cuts)).unwrap();
+        let mut played = |frame: gst::Buffer| {
+            let out = harness.push_and_pull(frame).unwrap();
             let memories = out.n_memory();
             let pixels = out.map_readable().unwrap().to_vec();
             (memories, pixels, mask_of(&out).0)
         };
-        let (_, pixels, mask) = played(&[]);
+        let (_, pixels, mask) = played(cut(format, &[]));
         let planes = info(format, WIDTH, HEIGHT).offset()[1..].to_vec();
         let expected = (planes.len() + 1, pixels.clone(), mask.clone());
-        assert!(played(&planes) == expected, "{format} {output}");
+        assert!(
+            played(cut(format, &planes)) == expected,
+            "{format} {output}"
+        );
+        let mut read_only = gst::Buffer::new();
+        for memory in cut(format, &planes).iter_memories() {
+            let bytes = memory.map_readable().unwrap().to_vec();
+            let memory = gst::Memory::from_slice(bytes);
+            read_only.get_mut().unwrap().append_memory(memory);
+        }
+        let (_, others, other) = played(read_only);
+        assert!(others == pixels && other == mask, "{format} {output}");
         // No memory is that of a plane.
-        let (_, others, other) = played(&[100]);
+        let (_, others, other) = played(cut(format, &[100]));
         assert!(others == pixels && other == mask, "{format} {output}");
     }
 }

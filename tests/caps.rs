@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::frames::{HEIGHT, WIDTH, frame};
-use common::manners::{ALONE, MANNERS, OVERLAPPING};
+use common::schedulings::{OVERLAPPING, SCHEDULINGS, SEQUENTIAL};
 use common::watch::{Hold, bus_of, has_failed, wait};
 use common::{Files, SLOW, SMALL, begin_segment, caps, element, error_on, gray8, harness, mask_of};
 use gst::prelude::*;
@@ -42,11 +42,11 @@ fn assert_masks(harness: &mut Harness) {
 fn refused_caps_leave_the_previous_ones_in_force() {
     let files = Files::new();
     let model = files.model(&SMALL);
-    for manner in MANNERS {
+    for scheduling in SCHEDULINGS {
         for output in ["none", "mask", "overlay"] {
             for come_again in [true, false] {
                 let (element, mut harness, bus) =
-                    manner.start(&model, &[("output", output)], (WIDTH, HEIGHT));
+                    scheduling.start(&model, &[("output", output)], (WIDTH, HEIGHT));
                 if output != "mask" {
                     assert_masks(&mut harness);
                 }
@@ -57,7 +57,7 @@ fn refused_caps_leave_the_previous_ones_in_force() {
                 if come_again {
                     assert!(sink.send_event(usual()));
                 }
-                if output == "mask" && manner.is_latest() {
+                if output == "mask" && scheduling.is_latest() {
                     wait("a mask", || {
                         harness.push(frame(1)).unwrap();
                         harness.try_pull().is_some()
@@ -65,7 +65,7 @@ fn refused_caps_leave_the_previous_ones_in_force() {
                 } else {
                     assert_masks(&mut harness);
                 }
-                assert!(!has_failed(&bus), "{manner} {output}");
+                assert!(!has_failed(&bus), "{scheduling} {output}");
             }
         }
     }
@@ -101,9 +101,9 @@ fn caps_that_a_flush_interrupts_are_negotiated_with_the_next_frame() {
     let model = files.model(&SLOW);
     let other = caps("GRAY8", 400, 400);
     let event = || gst::event::Caps::new(&other);
-    for manner in [ALONE, OVERLAPPING] {
+    for scheduling in [SEQUENTIAL, OVERLAPPING] {
         let (element, mut harness, bus) =
-            manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
+            scheduling.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
         let [sink, src] = ["sink", "src"].map(|name| element.static_pad(name).unwrap());
         let start = Instant::now();
         assert!(sink.send_event(event()));
@@ -129,7 +129,7 @@ fn caps_that_a_flush_interrupts_are_negotiated_with_the_next_frame() {
             assert_eq!((width, height), (400, 400));
             interrupted
         });
-        assert!(!has_failed(&bus), "{manner}");
+        assert!(!has_failed(&bus), "{scheduling}");
     }
 }
 

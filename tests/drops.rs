@@ -5,7 +5,7 @@ mod common;
 use std::thread;
 
 use common::frames::{HEIGHT, WIDTH, frame};
-use common::manners::{ALONE, LATEST, Manner, OVERLAPPING};
+use common::schedulings::{LATEST, OVERLAPPING, SEQUENTIAL, Scheduling};
 use common::watch::{Hold, bus_of, dropped, messages, stats, wait};
 use common::{Files, SMALL, element, harness};
 use gst::prelude::*;
@@ -20,9 +20,9 @@ fn last_dropped(bus: &gst::Bus) -> Option<(i64, i64)> {
 }
 
 /// Where frames overlap, there is room for those behind one that is blocked.
-const MANNERS: [Manner; 3] = [
-    ALONE,
-    Manner {
+const SCHEDULINGS: [Scheduling; 3] = [
+    SEQUENTIAL,
+    Scheduling {
         in_flight: "4",
         ..OVERLAPPING
     },
@@ -44,9 +44,9 @@ fn assert_counts(element: &gst::Element, harness: &Harness, bus: &gst::Bus, what
 fn frames_dropped_by_a_flush_are_reported() {
     let files = Files::new();
     let model = files.model(&SMALL);
-    for manner in MANNERS {
+    for scheduling in SCHEDULINGS {
         let (element, mut harness, bus) =
-            manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
+            scheduling.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
         let [sink, src] = ["sink", "src"].map(|name| element.static_pad(name).unwrap());
         drop(harness.push_and_pull(frame(0)).unwrap());
         // The next frame gets as far as the pad, and the others are behind it.
@@ -63,7 +63,7 @@ fn frames_dropped_by_a_flush_are_reported() {
         pushing.join().unwrap();
         assert!(sink.send_event(gst::event::FlushStop::new(true)));
         src.remove_probe(held.unwrap());
-        assert_counts(&element, &harness, &bus, &manner.to_string());
+        assert_counts(&element, &harness, &bus, &scheduling.to_string());
     }
 }
 
@@ -72,9 +72,9 @@ fn frames_dropped_by_a_flush_are_reported() {
 fn frames_refused_downstream_are_reported() {
     let files = Files::new();
     let model = files.model(&SMALL);
-    for manner in MANNERS {
+    for scheduling in SCHEDULINGS {
         let (element, mut harness, bus) =
-            manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
+            scheduling.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
         drop(harness.push_and_pull(frame(0)).unwrap());
         let src = element.static_pad("src").unwrap();
         src.add_probe(gst::PadProbeType::BUFFER, |_, info| {
@@ -84,8 +84,8 @@ fn frames_refused_downstream_are_reported() {
         // Where frames overlap, it is returned for later ones.
         let mut pushed = (1..10).map(|number| harness.push(frame(number)));
         let heard = pushed.find(Result::is_err);
-        assert_eq!(heard, Some(Err(gst::FlowError::Eos)), "{manner}");
-        assert_counts(&element, &harness, &bus, &manner.to_string());
+        assert_eq!(heard, Some(Err(gst::FlowError::Eos)), "{scheduling}");
+        assert_counts(&element, &harness, &bus, &scheduling.to_string());
     }
 }
 
@@ -161,9 +161,9 @@ fn frames_are_numbered_as_they_come_in() {
             })
             .collect::<Vec<_>>()
     };
-    let start = |manner: Manner, output: &str| {
+    let start = |scheduling: Scheduling, output: &str| {
         let properties = [("output", output), ("post-messages", "true")];
-        manner.start(&model, &properties, (WIDTH, HEIGHT))
+        scheduling.start(&model, &properties, (WIDTH, HEIGHT))
     };
     // Where maps go out, the first frames do not.
     let (element, mut harness, bus) = start(LATEST, "mask");

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::discs::{self, finder};
 use common::frames::{HEIGHT, WIDTH, frame};
-use common::manners::{MANNERS, Manner, OVERLAPPING};
 use common::pipelines::launch;
+use common::schedulings::{OVERLAPPING, SCHEDULINGS, Scheduling};
 use common::watch::{conditions, has_failed, messages, wait};
 use common::{Files, SMALL, error_on};
 use gst::prelude::*;
@@ -33,7 +33,7 @@ fn a_flow_error_on_the_last_frame_is_reported() {
     let ends: [fn() -> gst::Event; 2] = [gst::event::Eos::new, || {
         gst::event::SegmentDone::new(gst::ClockTime::SECOND)
     }];
-    for manner in MANNERS {
+    for scheduling in SCHEDULINGS {
         for end in ends {
             for flow in [
                 gst::FlowError::NotLinked,
@@ -41,13 +41,13 @@ fn a_flow_error_on_the_last_frame_is_reported() {
                 gst::FlowError::Error,
                 gst::FlowError::Eos,
             ] {
-                let what = format!("{manner} {flow:?} {:?}", end().type_());
+                let what = format!("{scheduling} {flow:?} {:?}", end().type_());
                 let (element, mut harness, bus) =
-                    manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
+                    scheduling.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
                 answer(&element, flow);
                 let heard = harness.push(frame(0)).err();
                 assert!(harness.push_event(end()), "{what}");
-                if !manner.is_latest() && manner.in_flight == OVERLAPPING.in_flight {
+                if !scheduling.is_latest() && scheduling.in_flight == OVERLAPPING.in_flight {
                     assert_eq!(heard, None, "{what}");
                     // The end of the stream is no error.
                     let wrong = flow != gst::FlowError::Eos;
@@ -66,17 +66,17 @@ fn a_flow_error_that_upstream_got_is_not_posted_at_the_end() {
     let files = Files::new();
     let model = files.model(&SMALL);
     for in_flight in ["2", "4"] {
-        let manner = Manner {
+        let scheduling = Scheduling {
             in_flight,
             ..OVERLAPPING
         };
         let (element, mut harness, bus) =
-            manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
+            scheduling.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
         answer(&element, gst::FlowError::NotLinked);
         let heard = (0..10).find_map(|number| harness.push(frame(number)).err());
-        assert_eq!(heard, Some(gst::FlowError::NotLinked), "{manner}");
+        assert_eq!(heard, Some(gst::FlowError::NotLinked), "{scheduling}");
         assert!(harness.push_event(gst::event::Eos::new()));
-        assert!(!has_failed(&bus), "{manner}");
+        assert!(!has_failed(&bus), "{scheduling}");
     }
 }
 
@@ -107,9 +107,9 @@ fn disc(number: u64) -> gst::Buffer {
 #[test]
 fn a_condition_ends_with_the_stream() {
     let properties = [("output", "none"), ("trigger", "objects > 0")];
-    for manner in MANNERS {
+    for scheduling in SCHEDULINGS {
         let (_element, mut harness, bus) =
-            finder(&[&manner.properties()[..], &properties].concat());
+            finder(&[&scheduling.properties()[..], &properties].concat());
         let mut number = 0;
         let mut states = Vec::new();
         wait("the condition", || {
@@ -118,16 +118,16 @@ fn a_condition_ends_with_the_stream() {
             states.extend(conditions(&bus));
             !states.is_empty()
         });
-        assert_eq!(states, [true], "{manner}");
+        assert_eq!(states, [true], "{scheduling}");
         assert!(harness.push_event(gst::event::Eos::new()));
         let posted = messages(&bus, "unetsegment-trigger");
-        assert_eq!(posted.len(), 1, "{manner}: {posted:?}");
-        assert_eq!(posted[0].get("active"), Ok(false), "{manner}");
-        assert_eq!(posted[0].get("frame"), Ok(number - 1), "{manner}");
-        assert!(!posted[0].has_field("timestamp"), "{manner}");
+        assert_eq!(posted.len(), 1, "{scheduling}: {posted:?}");
+        assert_eq!(posted[0].get("active"), Ok(false), "{scheduling}");
+        assert_eq!(posted[0].get("frame"), Ok(number - 1), "{scheduling}");
+        assert!(!posted[0].has_field("timestamp"), "{scheduling}");
         // Another stream has nothing left to end.
         assert!(harness.push_event(gst::event::StreamStart::new("another")));
-        assert!(conditions(&bus).is_empty(), "{manner}");
+        assert!(conditions(&bus).is_empty(), "{scheduling}");
     }
 }
 

@@ -277,6 +277,10 @@ fn every_layout_of_training_data_is_scored() {
             "1 images from a Cell Tracking Challenge folder",
         ),
         (
+            "challenge/02 --masks challenge --truth silver",
+            "1 images from a Cell Tracking Challenge folder",
+        ),
+        (
             "stacks",
             "1 images from stacks, page by page; masks show membranes",
         ),
@@ -336,7 +340,7 @@ fn a_contract_is_shown_and_a_foreign_model_is_probed() {
     file.metadata_props.clear();
     fs::write(bench.path("foreign.onnx"), file.encode_to_vec()).unwrap();
     let text = bench.says("info foreign.onnx");
-    assert!(text.contains("found out by trying"), "{text}");
+    assert!(text.contains("found by probing"), "{text}");
     assert!(text.contains("tiles begin     every 2 pixels"), "{text}");
 }
 

@@ -5,7 +5,7 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use common::frames::{HEIGHT, WIDTH, frame};
-use common::manners::{ALONE, LATEST, MANNERS, Manner, OVERLAPPING};
+use common::schedulings::{LATEST, OVERLAPPING, SCHEDULINGS, SEQUENTIAL, Scheduling};
 use common::watch::{
     Passed, assert_nothing_of_before, bus_of, conditions, has_failed, passed, wait,
 };
@@ -102,15 +102,15 @@ fn nothing_from_before_a_flush_comes_after_it() {
     let files = Files::new();
     let model = files.model(&SLOW);
     // More than are on their way when a flush begins.
-    let overlapping = Manner {
+    let overlapping = Scheduling {
         in_flight: "4",
         ..OVERLAPPING
     };
-    for manner in [ALONE, overlapping, LATEST] {
+    for scheduling in [SEQUENTIAL, overlapping, LATEST] {
         for begins in [true, false] {
-            let what = format!("{manner} {begins}");
+            let what = format!("{scheduling} {begins}");
             let (element, mut harness, bus) =
-                manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
+                scheduling.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
             let seen = passed(&element);
             let sink = element.static_pad("sink").unwrap();
             let rounds = 8;
@@ -178,8 +178,8 @@ fn a_new_stream_has_masks_of_its_own() {
         ("output", "none"),
         ("trigger", "objects < 1000000"),
     ];
-    for manner in MANNERS {
-        let (_element, mut harness, bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
+    for scheduling in SCHEDULINGS {
+        let (_element, mut harness, bus) = scheduling.start(&model, &properties, (WIDTH, HEIGHT));
         let mut states: Vec<bool> = Vec::new();
         let mut of = None;
         let mut push = |harness: &mut Harness, number| {
@@ -196,11 +196,11 @@ fn a_new_stream_has_masks_of_its_own() {
         let first = push(&mut harness, 7);
         assert!(
             first.is_none_or(|of| of == 7),
-            "{manner}: a mask of frame {first:?}"
+            "{scheduling}: a mask of frame {first:?}"
         );
         wait("another mask", || push(&mut harness, 7) == Some(7));
         // The condition ends with the stream before, and begins again.
-        assert_eq!(states, [true, false, true], "{manner}");
+        assert_eq!(states, [true, false, true], "{scheduling}");
     }
 }
 
@@ -231,9 +231,9 @@ fn the_position_is_that_of_the_frames_that_go_out() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let ms = gst::ClockTime::from_mseconds;
-    for manner in MANNERS {
+    for scheduling in SCHEDULINGS {
         let (element, mut harness, _bus) =
-            manner.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
+            scheduling.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
         let pad = element.static_pad("src").unwrap();
         let position = || pad.query_position::<gst::ClockTime>();
         let push = |harness: &mut Harness, number| {
@@ -241,21 +241,21 @@ fn the_position_is_that_of_the_frames_that_go_out() {
             frame.get_mut().unwrap().set_duration(ms(40));
             harness.push_and_pull(frame).unwrap();
         };
-        assert_eq!(position(), Some(ms(0)), "{manner}");
+        assert_eq!(position(), Some(ms(0)), "{scheduling}");
         for number in 0..4 {
             push(&mut harness, number);
             let end = ms(40 * number + 40);
-            assert_eq!(position(), Some(end), "{manner}");
+            assert_eq!(position(), Some(end), "{scheduling}");
         }
         let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
         segment.set_start(ms(400));
         segment.set_position(ms(400));
         segment.set_time(ms(1_000));
         assert!(harness.push_event(gst::event::Segment::new(&segment)));
-        assert_eq!(position(), Some(ms(1_000)), "{manner}");
+        assert_eq!(position(), Some(ms(1_000)), "{scheduling}");
         push(&mut harness, 11);
-        assert_eq!(position(), Some(ms(1_080)), "{manner}");
+        assert_eq!(position(), Some(ms(1_080)), "{scheduling}");
         flush(&mut harness);
-        assert_eq!(position(), Some(ms(0)), "{manner}");
+        assert_eq!(position(), Some(ms(0)), "{scheduling}");
     }
 }

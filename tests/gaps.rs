@@ -6,8 +6,8 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use common::frames::{HEIGHT, WIDTH};
-use common::manners::{ALONE, LATEST, Manner, OVERLAPPING};
 use common::pipelines::{end, launch};
+use common::schedulings::{LATEST, OVERLAPPING, SEQUENTIAL, Scheduling};
 use common::watch::{Hold, stats, wait};
 use common::{Files, SMALL, cells, foreign, gray8, timed};
 use gst::prelude::*;
@@ -160,21 +160,21 @@ fn gaps_replace_maps_once_the_network_has_failed() {
         ("normalization", "fixed"),
         ("value-range", "0,255"),
     ];
-    let many = Manner {
+    let many = Scheduling {
         in_flight: "4",
         ..OVERLAPPING
     };
-    for manner in [ALONE, OVERLAPPING, many] {
-        let (element, mut harness, _bus) = manner.start(&failing, &properties, (WIDTH, HEIGHT));
+    for scheduling in [SEQUENTIAL, OVERLAPPING, many] {
+        let (element, mut harness, _bus) = scheduling.start(&failing, &properties, (WIDTH, HEIGHT));
         let seen = record(&element);
         for (number, brightest) in (0..).zip([100, 100, 255, 100, 100]) {
             harness.push(frame(number, brightest)).unwrap();
         }
         wait("all of them", || seen.lock().unwrap().len() == 5);
         let expected = [Out::Map(0), Out::Map(1), gap(2), gap(3), gap(4)];
-        assert_eq!(*seen.lock().unwrap(), expected, "{manner}");
+        assert_eq!(*seen.lock().unwrap(), expected, "{scheduling}");
         let counted = ["in", "out", "dropped"].map(|name| stats(&element, name));
-        assert_eq!(counted, [5, 2, 3], "{manner}");
+        assert_eq!(counted, [5, 2, 3], "{scheduling}");
         // With another model, maps follow upon gaps.
         element.set_property("model-file", sound.to_str().unwrap());
         let mut number = 5;
@@ -186,10 +186,10 @@ fn gaps_replace_maps_once_the_network_has_failed() {
         assert!(harness.push_event(gst::event::Eos::new()));
         let seen = seen.lock().unwrap();
         let numbers: Vec<_> = seen.iter().map(|out| out.number()).collect();
-        assert_eq!(numbers, (0..number).collect::<Vec<_>>(), "{manner}");
+        assert_eq!(numbers, (0..number).collect::<Vec<_>>(), "{scheduling}");
         let mut kinds: Vec<_> = seen.iter().map(|out| out.is_gap()).collect();
         kinds.dedup();
-        assert_eq!(kinds, [false, true, false], "{manner}");
+        assert_eq!(kinds, [false, true, false], "{scheduling}");
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::frames::{HEIGHT, WIDTH, frame};
-use common::manners::{LATEST, OVERLAPPING};
 use common::process::alone;
+use common::schedulings::{LATEST, OVERLAPPING};
 use common::watch::{bus_of, messages, on_frames, wait};
 use common::{Files, SLOW, SMALL, cells, element, harness, mask_of};
 use gst::prelude::*;
@@ -128,9 +128,9 @@ fn what_is_given_up_for_a_latency_is_reported() {
     let model = files.model(&TILED);
     let whole = element(&model, &TILES);
     let expected = common::segment(&whole, &cells(WIDTH, HEIGHT, 0), WIDTH, HEIGHT);
-    for manner in [OVERLAPPING, LATEST] {
-        let (element, mut harness, bus) = manner.start(&model, &TILES, (WIDTH, HEIGHT));
-        let what = manner.to_string();
+    for scheduling in [OVERLAPPING, LATEST] {
+        let (element, mut harness, bus) = scheduling.start(&model, &TILES, (WIDTH, HEIGHT));
+        let what = scheduling.to_string();
         drop(harness.push_and_pull(frame(0)).unwrap());
         // One that nothing can hold: the time of a frame is more than none.
         element.set_property("max-latency", 1_u32);
@@ -176,9 +176,9 @@ fn another_model_restores_what_was_given_up() {
     let model = files.model(&TILED);
     // Nothing can hold it: the time of a frame is more than none.
     let properties = [("max-latency", "1"), TILES[0], TILES[1]];
-    for manner in [OVERLAPPING, LATEST] {
-        let (element, mut harness, bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
-        let what = manner.to_string();
+    for scheduling in [OVERLAPPING, LATEST] {
+        let (element, mut harness, bus) = scheduling.start(&model, &properties, (WIDTH, HEIGHT));
+        let what = scheduling.to_string();
         let mut number = 0;
         let mut push = |harness: &mut Harness| {
             drop(harness.push_and_pull(frame(number)).unwrap());

@@ -5,8 +5,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::frames::{HEIGHT, WIDTH, frame};
-use common::manners::{ALONE, MANNERS, OVERLAPPING};
 use common::process::alone;
+use common::schedulings::{OVERLAPPING, SCHEDULINGS, SEQUENTIAL};
 use common::watch::{loads, stats, wait};
 use common::{Files, SLOW, SMALL, cells, element, flush, gray8, harness, mask_of};
 use gst::prelude::*;
@@ -102,8 +102,8 @@ fn the_network_sees_every_third_frame() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let properties = [("inference-interval", "3"), ("output", "probability")];
-    for manner in [ALONE, OVERLAPPING] {
-        let (element, mut harness, _bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
+    for scheduling in [SEQUENTIAL, OVERLAPPING] {
+        let (element, mut harness, _bus) = scheduling.start(&model, &properties, (WIDTH, HEIGHT));
         for number in 0..9 {
             let out = harness.push_and_pull(frame(number)).unwrap();
             let mask = mask_meta::of(&out).unwrap();
@@ -125,12 +125,12 @@ fn the_first_frame_after_a_flush_or_a_swap_is_seen() {
         ("output", "none"),
         ("max-mask-age", "0"),
     ];
-    for manner in MANNERS {
-        let (element, mut harness, bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
+    for scheduling in SCHEDULINGS {
+        let (element, mut harness, bus) = scheduling.start(&model, &properties, (WIDTH, HEIGHT));
         // The time of the frame whose mask a frame carries, once the network has seen as many.
         let seen = |harness: &mut Harness, number: u64, frames: u64| {
             let out = harness.push_and_pull(frame(number)).unwrap();
-            if !manner.is_latest() {
+            if !scheduling.is_latest() {
                 return mask_meta::of(&out).unwrap().timestamp;
             }
             wait("the network", || stats(&element, "frames") == frames);
@@ -142,18 +142,18 @@ fn the_first_frame_after_a_flush_or_a_swap_is_seen() {
             });
             of.flatten()
         };
-        assert_eq!(seen(&mut harness, 0, 1), frame(0).pts(), "{manner}");
+        assert_eq!(seen(&mut harness, 0, 1), frame(0).pts(), "{scheduling}");
         flush(&mut harness);
-        assert_eq!(seen(&mut harness, 7, 2), frame(7).pts(), "{manner}");
+        assert_eq!(seen(&mut harness, 7, 2), frame(7).pts(), "{scheduling}");
         element.set_property("model-file", model.to_str().unwrap());
         let mut number = 10;
         wait("the swap", || {
             number += 2;
             let of = harness.push_and_pull(frame(number)).unwrap();
             let done = loads(&bus).iter().any(|(loaded, _)| *loaded);
-            if done && !manner.is_latest() {
+            if done && !scheduling.is_latest() {
                 let mask = mask_meta::of(&of).unwrap();
-                assert_eq!(mask.timestamp, frame(number).pts(), "{manner}");
+                assert_eq!(mask.timestamp, frame(number).pts(), "{scheduling}");
             }
             done
         });
@@ -229,15 +229,15 @@ fn a_pause_makes_no_mask_stale_that_frames_wait_for() {
         ("output", "none"),
         ("max-mask-age", "100"),
     ];
-    for manner in [ALONE, OVERLAPPING] {
-        let (_element, mut harness, _bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
+    for scheduling in [SEQUENTIAL, OVERLAPPING] {
+        let (_element, mut harness, _bus) = scheduling.start(&model, &properties, (WIDTH, HEIGHT));
         drop(harness.push_and_pull(frame(0)).unwrap());
         std::thread::sleep(Duration::from_millis(200));
         let out = harness.push_and_pull(frame(1)).unwrap();
         let mask = mask_meta::of(&out).unwrap();
-        assert_eq!(mask.age, Duration::from_millis(40), "{manner}");
-        assert!(!mask.stale, "{manner}");
+        assert_eq!(mask.age, Duration::from_millis(40), "{scheduling}");
+        assert!(!mask.stale, "{scheduling}");
         let out = harness.push_and_pull(frame(9)).unwrap();
-        assert!(mask_meta::of(&out).unwrap().stale, "{manner}");
+        assert!(mask_meta::of(&out).unwrap().stale, "{scheduling}");
     }
 }

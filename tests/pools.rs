@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::frames::{HEIGHT, WIDTH, frame};
-use common::manners::{ALONE, LATEST, MANNERS, Manner, OVERLAPPING};
 use common::process::alone;
+use common::schedulings::{LATEST, OVERLAPPING, SCHEDULINGS, SEQUENTIAL, Scheduling};
 use common::watch::wait;
 use common::{Files, SMALL, element, harness, info};
 use gst::prelude::*;
@@ -49,17 +49,17 @@ fn upstream_learns_how_many_buffers_are_kept() {
     let files = Files::new();
     let model = files.model(&SMALL);
     let size = info("GRAY8", WIDTH, HEIGHT).size() as u32;
-    let many = Manner {
+    let many = Scheduling {
         in_flight: "5",
         ..OVERLAPPING
     };
-    for (manner, kept) in [(ALONE, 2), (OVERLAPPING, 3), (many, 6), (LATEST, 4)] {
+    for (scheduling, kept) in [(SEQUENTIAL, 2), (OVERLAPPING, 3), (many, 6), (LATEST, 4)] {
         // In place, so that downstream is asked, and not.
         for output in ["none", "mask"] {
             let properties = [("output", output)];
-            let (_element, harness, _bus) = manner.start(&model, &properties, (WIDTH, HEIGHT));
+            let (_element, harness, _bus) = scheduling.start(&model, &properties, (WIDTH, HEIGHT));
             let expected: Pool = (None, size, kept, 0);
-            assert_eq!(pools(&harness), [expected], "{manner} {output}");
+            assert_eq!(pools(&harness), [expected], "{scheduling} {output}");
         }
     }
 }
@@ -93,8 +93,8 @@ fn latency_excludes_waiting_for_buffers_of_downstream() {
     let _alone = alone();
     let files = Files::new();
     let model = files.model(&SMALL);
-    for manner in MANNERS {
-        let element = element(&model, &manner.properties());
+    for scheduling in SCHEDULINGS {
+        let element = element(&model, &scheduling.properties());
         let pool = offer(&element, (info("RGBA", WIDTH, HEIGHT).size(), 2, 2));
         let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
         wait("the model", || {
@@ -115,6 +115,6 @@ fn latency_excludes_waiting_for_buffers_of_downstream() {
         }
         pushing.join().unwrap();
         let latency = harness.query_latency().unwrap();
-        assert!(Duration::from(latency) < HELD, "{manner}: {latency}");
+        assert!(Duration::from(latency) < HELD, "{scheduling}: {latency}");
     }
 }

@@ -27,7 +27,7 @@ const GROUPS: [(&str, &str); 10] = [
 
 fn reference() -> String {
     common::init();
-    let mut text = "# Elements\n\nEvery property of the elements, in their own words. `make docs` writes this page.\n".to_owned();
+    let mut text = "# Elements\n\nEvery property of the elements, as `gst-inspect-1.0` describes it. `make docs` writes this page.\n".to_owned();
     for name in ["unetsegment", "unetmask"] {
         let factory = gst::ElementFactory::find(name).unwrap();
         let element = factory.create().build().unwrap();

@@ -98,5 +98,7 @@ fn wrong_files_and_options_are_named() {
     let error = bench.refuses(&format!("{EVALUATE} --threshold 2"));
     assert!(error.contains("must be in 0.0..=1.0"), "{error}");
     let error = bench.refuses(&format!("{EVALUATE} --truth silver"));
-    assert!(error.contains("cannot be used with '--truth"), "{error}");
+    assert!(error.contains("--truth has no effect"), "{error}");
+    let error = bench.refuses(&format!("{EVALUATE} --annotated-only --layout stacks"));
+    assert!(error.contains("--annotated-only has no effect"), "{error}");
 }

@@ -212,13 +212,13 @@ fn is_at_its_end(bench: &Bench) {
     assert_eq!(fs::read(bench.path("cells.onnx")).unwrap(), model);
     let text = bench.says(&format!("{OPTIONS} --overwrite --seed 4"));
     assert!(text.contains("300 steps in"), "{text}");
-    let kept = "cells.onnx stays what it is until a network of this run is validated";
+    let kept = "cells.onnx is not replaced until a network of this run is validated";
     assert!(text.contains(kept), "{text}");
     assert_ne!(fs::read(bench.path("cells.onnx")).unwrap(), model);
 }
 
 #[test]
-fn nobody_has_to_read_what_a_run_says() {
+fn a_run_survives_a_closed_output_pipe() {
     let bench = data();
     let mut child = bench
         .command(OPTIONS)
@@ -275,7 +275,7 @@ fn a_run_that_diverges_keeps_its_last_good_checkpoint() {
 }
 
 #[test]
-fn weights_that_are_none_are_told_from_a_loss_that_is_none() {
+fn weights_that_are_not_finite_are_distinguished_from_such_a_loss() {
     let bench = data();
     // The rate of the first step is more than 32 bits hold, while its loss is that of the weights before.
     let options = changed(&[("--learning-rate", "1e40")]);

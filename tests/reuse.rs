@@ -1,4 +1,4 @@
-//! Parts that are not inferred again: the mask is the same, or nearly so, and no answer outlives its limit.
+//! Parts that are not inferred again: the mask is the same, or nearly so, and no result outlives its limit.
 
 mod common;
 
@@ -146,7 +146,7 @@ fn noise_is_no_change_and_a_cell_that_moves_is() {
 }
 
 #[test]
-fn no_answer_outlives_its_limit() {
+fn no_result_outlives_its_limit() {
     let mut all = Stream::new(&[]);
     let mut reusing = Stream::new(&[("reuse", "threshold"), ("reuse-limit", "4")]);
     let mut scene = Scene::new((cells(WIDTH, HEIGHT, 5), WIDTH, HEIGHT), (60, 150), 0, 8.0);
@@ -168,7 +168,7 @@ fn no_answer_outlives_its_limit() {
     }
 }
 
-/// Other thresholds give other answers.
+/// Other thresholds give other results.
 #[test]
 fn a_threshold_that_changes_is_followed_at_once() {
     for reuse in ["off", "exact", "threshold"] {

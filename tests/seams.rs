@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use common::manners::MANNERS;
+use common::schedulings::SCHEDULINGS;
 use common::watch::{bus_of, model_hash, stats, wait, warnings};
 use common::{Files, SMALL, append, data, element, foreign, gray8, pictures, segment};
 use gstreamer::prelude::*;
@@ -142,8 +142,8 @@ fn seams_of_another_model_are_reported() {
     let (width, height) = (200, 140);
     let picture = common::cells(width, height, 1);
     let properties = [("tile-size", "32"), ("output", "none")];
-    for manner in MANNERS {
-        let (element, mut harness, bus) = manner.start(&first, &properties, (width, height));
+    for scheduling in SCHEDULINGS {
+        let (element, mut harness, bus) = scheduling.start(&first, &properties, (width, height));
         let mut push = || {
             drop(
                 harness
@@ -159,7 +159,7 @@ fn seams_of_another_model_are_reported() {
             });
         };
         inferred(&mut push, 2);
-        assert!(warnings(&bus).is_empty(), "{manner}");
+        assert!(warnings(&bus).is_empty(), "{scheduling}");
         let before = model_hash(&element);
         element.set_property("model-file", second.to_str().unwrap());
         wait("the other model", || {
@@ -168,7 +168,7 @@ fn seams_of_another_model_are_reported() {
         });
         inferred(&mut push, 3);
         let posted = warnings(&bus);
-        assert_eq!(posted.len(), 1, "{manner}: {posted:?}");
+        assert_eq!(posted.len(), 1, "{scheduling}: {posted:?}");
         assert!(posted[0].contains("InstanceNormalization"), "{posted:?}");
     }
 }

@@ -6,9 +6,9 @@ mod common;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::manners::{ALONE, LATEST, Manner, OVERLAPPING};
 use common::pipelines::{end, launch};
 use common::process::{alone, assert_quick};
+use common::schedulings::{LATEST, OVERLAPPING, SEQUENTIAL, Scheduling};
 use common::watch::{assert_nothing_of_before, passed, stats};
 use common::{
     Files, SLOW, SMALL, begin_segment, cells, element, gray8, harness, short_or_long, timed,
@@ -143,13 +143,13 @@ fn flushes_and_ends_are_quick() {
     let model = files.model(&UNet { width: 8, ..SMALL });
     let mut random = StdRng::seed_from_u64(3);
     // As many as are on their way at the end.
-    let overlapping = Manner {
+    let overlapping = Scheduling {
         in_flight: "3",
         ..OVERLAPPING
     };
     let mut ends = Vec::new();
-    for manner in [ALONE, overlapping, LATEST] {
-        let (element, mut harness, _bus) = manner.start(&model, &[], (400, 300));
+    for scheduling in [SEQUENTIAL, overlapping, LATEST] {
+        let (element, mut harness, _bus) = scheduling.start(&model, &[], (400, 300));
         let pad = element.static_pad("sink").unwrap();
         let noted = passed(&element);
         let picture = cells(400, 300, 1);
@@ -176,7 +176,7 @@ fn flushes_and_ends_are_quick() {
             ["in", "frames", "overtaken"].map(|name| stats(&element, name));
         assert!(
             seen + overtaken < came,
-            "{manner}: no flush has come during inference"
+            "{scheduling}: no flush has come during inference"
         );
         while harness.try_pull().is_some() {}
         for number in 1..=3 {
@@ -186,11 +186,11 @@ fn flushes_and_ends_are_quick() {
         assert!(harness.push_event(gst::event::Eos::new()));
         let took = start.elapsed();
         assert_eq!(harness.buffers_in_queue(), 3);
-        let is_overlapping = manner.in_flight == overlapping.in_flight;
+        let is_overlapping = scheduling.in_flight == overlapping.in_flight;
         let awaited: u32 = if is_overlapping { 3 } else { 0 };
         ends.push(took.saturating_sub(awaited * a_frame));
         let noted = noted.lock().unwrap();
-        assert_nothing_of_before(&noted, |flush| 2 + flush, &manner.to_string());
+        assert_nothing_of_before(&noted, |flush| 2 + flush, &scheduling.to_string());
     }
     assert_quick(&ends, Duration::from_millis(100));
 }

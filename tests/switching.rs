@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::discs::objects;
-use common::manners::{ALONE, LATEST, Manner, OVERLAPPING};
+use common::schedulings::{LATEST, OVERLAPPING, SEQUENTIAL, Scheduling};
 use common::watch::{bus_of, messages};
 use common::{BRIGHTNESS, Files, brightness, caps, element, gray8, pixels};
 use gst::prelude::*;
@@ -17,13 +17,13 @@ use gstunetsegment::mask_meta::{self, Mask};
 const WIDTH: usize = 61;
 const HEIGHT: usize = 40;
 
-/// In which manner frames pass, and the inference interval.
-type Asked = (Manner, &'static str);
+/// How frames are scheduled, and the inference interval.
+type Asked = (Scheduling, &'static str);
 
 const ASKED: [Asked; 5] = [
     (OVERLAPPING, "1"),
     (OVERLAPPING, "4"),
-    (ALONE, "4"),
+    (SEQUENTIAL, "4"),
     (LATEST, "1"),
     (LATEST, "100000"),
 ];
@@ -43,7 +43,7 @@ fn frame() -> gst::Buffer {
 /// The element, and a harness that takes any format, or one.
 fn start(
     model: &Path,
-    (manner, interval): Asked,
+    (scheduling, interval): Asked,
     output: &str,
     format: Option<&str>,
 ) -> (gst::Element, Harness) {
@@ -54,7 +54,7 @@ fn start(
         ("inference-interval", interval),
         ("output", output),
     ];
-    let element = element(model, &[&manner.properties()[..], &properties].concat());
+    let element = element(model, &[&scheduling.properties()[..], &properties].concat());
     let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
     let came = caps("GRAY8", WIDTH, HEIGHT);
     match format {
@@ -65,8 +65,8 @@ fn start(
 }
 
 /// The next frames that come out with a mask; all do if frames wait for theirs.
-fn next_shown(harness: &mut Harness, manner: Manner, what: &str) -> Vec<gst::Buffer> {
-    if !manner.is_latest() {
+fn next_shown(harness: &mut Harness, scheduling: Scheduling, what: &str) -> Vec<gst::Buffer> {
+    if !scheduling.is_latest() {
         return vec![harness.push_and_pull(frame()).unwrap()];
     }
     let start = Instant::now();
@@ -96,14 +96,14 @@ fn switch(outputs: &[&str], format: Option<&str>) {
             pixels(&harness, &out)
         })
         .collect();
-    for (manner, interval) in ASKED {
+    for (scheduling, interval) in ASKED {
         for (from, first) in outputs.iter().zip(&expected) {
             for (to, then) in outputs.iter().zip(&expected) {
-                let what = format!("{manner} {interval} {format:?} {from} -> {to}");
-                let (element, mut harness) = start(&model, (manner, interval), from, format);
+                let what = format!("{scheduling} {interval} {format:?} {from} -> {to}");
+                let (element, mut harness) = start(&model, (scheduling, interval), from, format);
                 let mut shows = |expected: &(Vec<u8>, String), times: usize| {
                     for _ in 0..times {
-                        for out in next_shown(&mut harness, manner, &what) {
+                        for out in next_shown(&mut harness, scheduling, &what) {
                             assert!(pixels(&harness, &out) == *expected, "{what}");
                         }
                     }
@@ -143,17 +143,17 @@ fn outputs_of_16_bits_follow_one_another() {
     switch(&["labels", "probability", "uncertainty"], Some("GRAY16_LE"));
 }
 
-/// Runs `test` on an element of each manner, once it has shown a frame with nothing but its mask.
+/// Runs `test` on an element with each scheduling, once it has shown a frame with nothing but its mask.
 fn when_shown(test: impl Fn(&gst::Element, &mut Shown)) {
     common::init();
     let files = Files::new();
     let model = files.write("brightness.onnx", &brightness());
-    for (manner, interval) in ASKED {
-        let (element, harness) = start(&model, (manner, interval), "none", None);
+    for (scheduling, interval) in ASKED {
+        let (element, harness) = start(&model, (scheduling, interval), "none", None);
         let bus = bus_of(&element);
         let mut shown = Shown {
-            manner,
-            what: format!("{manner} {interval}"),
+            scheduling,
+            what: format!("{scheduling} {interval}"),
             harness,
             bus,
         };
@@ -164,7 +164,7 @@ fn when_shown(test: impl Fn(&gst::Element, &mut Shown)) {
 
 /// The frames and messages of an element.
 struct Shown {
-    manner: Manner,
+    scheduling: Scheduling,
     /// Names the element.
     what: String,
     harness: Harness,
@@ -174,7 +174,7 @@ struct Shown {
 impl Shown {
     /// The masks of the next frames that have one.
     fn masks(&mut self) -> Vec<Mask> {
-        let frames = next_shown(&mut self.harness, self.manner, &self.what);
+        let frames = next_shown(&mut self.harness, self.scheduling, &self.what);
         let masks = frames.iter().map(|frame| mask_meta::of(frame).unwrap());
         masks.collect()
     }
@@ -274,7 +274,7 @@ fn new_object_rules_apply_to_masks_already_shown() {
         element.set_property("min-area", 400);
         let start = Instant::now();
         while shown.reports().last().unwrap().get("objects") != Ok(1_u32) {
-            assert!(shown.manner.is_latest() && start.elapsed() < Duration::from_secs(60));
+            assert!(shown.scheduling.is_latest() && start.elapsed() < Duration::from_secs(60));
         }
     });
 }

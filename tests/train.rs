@@ -59,10 +59,7 @@ fn a_run_learns_and_writes_a_model_with_its_contract() {
     let bench = data(8);
     let options = "--steps 400 --validate-every 50 --learning-rate 0.005 --elastic 2 --data drawn";
     let text = bench.says(&format!("{TRAIN} {options}"));
-    assert!(
-        text.contains("6 images to learn from, 2 held back"),
-        "{text}"
-    );
+    assert!(text.contains("6 training images, 2 held back"), "{text}");
 
     let reports = reports(&text);
     let [first, .., last] = reports[..] else {
@@ -87,7 +84,7 @@ fn a_run_learns_and_writes_a_model_with_its_contract() {
         min_area: contract.min_area,
         core_threshold: contract.core_threshold,
     };
-    let limits = limits.words(contract.classes.len());
+    let limits = limits.description(contract.classes.len());
     assert!(text.contains(&format!(", with {limits}: F1@0.5")), "{text}");
     let page = fs::read_to_string(bench.path("cells.run/report.html")).unwrap();
     assert!(page.contains(&format!("<p>With {limits}.</p>")), "{page}");
@@ -151,7 +148,7 @@ fn a_run_begins_with_the_network_of_a_model() {
         "{error}"
     );
     let [_, error] = begin("--start-from cells.onnx --classes cell,background");
-    assert!(error.contains("in other places"), "{error}");
+    assert!(error.contains("have other numbers"), "{error}");
     // Steps that are far too large spoil it, and it stays the best.
     let [text, _] = begin("--start-from cells.onnx --learning-rate 100");
     let [first, last] = reports(&text)[..] else {
@@ -232,7 +229,7 @@ fn a_run_that_is_stopped_before_it_begins_replaces_nothing() {
 /// The run is kept as text.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_is_typed_is_text() {
+fn typed_values_are_stored_as_text() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 

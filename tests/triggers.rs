@@ -3,7 +3,7 @@
 mod common;
 
 use common::discs::{finder, frame};
-use common::manners::MANNERS;
+use common::schedulings::SCHEDULINGS;
 use common::watch::{conditions, messages, wait};
 use gst::prelude::*;
 use gstreamer as gst;
@@ -89,8 +89,9 @@ fn a_stale_mask_begins_no_condition_and_ends_one() {
         ("inference-interval", "1000"),
         ("max-mask-age", "0"),
     ];
-    for manner in MANNERS {
-        let (element, mut harness, bus) = finder(&[&manner.properties()[..], &properties].concat());
+    for scheduling in SCHEDULINGS {
+        let (element, mut harness, bus) =
+            finder(&[&scheduling.properties()[..], &properties].concat());
         let mut number = 0;
         // Whether the next frame's mask is stale, where it has one, and which conditions begin and end with it.
         let mut next = || {
@@ -108,7 +109,7 @@ fn a_stale_mask_begins_no_condition_and_ends_one() {
                     _ => (),
                 }
             }
-            assert_eq!(reported, stale, "{manner}");
+            assert_eq!(reported, stale, "{scheduling}");
             (stale, changes)
         };
         wait("a mask", || {
@@ -116,7 +117,7 @@ fn a_stale_mask_begins_no_condition_and_ends_one() {
             assert_eq!(changes, vec![true; usize::from(stale.is_some())]);
             stale.is_some()
         });
-        assert_eq!(next(), (Some(false), vec![]), "{manner}");
+        assert_eq!(next(), (Some(false), vec![]), "{scheduling}");
         element.set_property("max-mask-age", 100_u32);
         let mut all = Vec::new();
         wait("a stale mask", || {
@@ -124,11 +125,11 @@ fn a_stale_mask_begins_no_condition_and_ends_one() {
             all.extend(changes);
             stale == Some(true)
         });
-        assert_eq!(all, [false], "{manner}");
+        assert_eq!(all, [false], "{scheduling}");
         // Nor does another condition begin.
         element.set_property("trigger", "coverage > 0.01");
-        assert_eq!(next(), (Some(true), vec![]), "{manner}");
+        assert_eq!(next(), (Some(true), vec![]), "{scheduling}");
         element.set_property("max-mask-age", 0_u32);
-        assert_eq!(next(), (Some(false), vec![true]), "{manner}");
+        assert_eq!(next(), (Some(false), vec![true]), "{scheduling}");
     }
 }

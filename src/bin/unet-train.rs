@@ -85,8 +85,8 @@ fn train(options: Train, matches: &ArgMatches) -> Result<()> {
     let outcome = outcome?;
     let minutes = outcome.time.as_secs_f64() / 60.0;
     say(&format!("{} steps in {minutes:.1} min", outcome.steps));
-    if let Some(judged) = &outcome.best {
-        say(&best(judged, settings.unet.classes));
+    if let Some(network) = &outcome.best {
+        say(&best(network, settings.unet.classes));
     }
     if outcome.steps > 0 || outcome.best.is_some() {
         say(&settings.output.display().to_string());

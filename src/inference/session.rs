@@ -15,7 +15,6 @@ use super::provider::Provider;
 use super::stopping::process_exit;
 use super::stopping::time_limit::{self, Watchdog};
 use crate::lock::lock;
-use crate::onnx;
 
 /// A new session and its provider.
 pub(super) struct NewSession {
@@ -121,11 +120,7 @@ fn not_built_in(provider: Provider) -> ModelError {
 }
 
 /// The options that all sessions have in common.
-fn builder(
-    file: &ModelFile,
-    environment: &Environment,
-    options: &Options,
-) -> ort::Result<SessionBuilder> {
+fn builder(environment: &Environment, options: &Options) -> ort::Result<SessionBuilder> {
     let mut builder = Session::builder(environment)?
         .with_no_environment_execution_providers()?
         // Spinning threads would keep a core busy between the frames of a camera.
@@ -133,9 +128,9 @@ fn builder(
         // Otherwise ONNX Runtime could read the file in its own format, though the scan has read it as ONNX.
         .with_config_entry("session.load_model_format", "ONNX")?
         .with_inter_op_spinning(false)?;
-    let graph = file.model.graph.as_ref();
-    if !has_int8_dot_product() && !graph.is_some_and(onnx::saturation::sums_fit_16_bits) {
-        // Without such instructions sums of two products saturate at 16 bits, and masks are worse.
+    if !has_int8_dot_product() {
+        // Without such instructions sums of two products saturate at 16 bits, and masks are worse. ONNX Runtime emulates
+        // them if weights are beyond 64.
         builder = builder.with_config_entry("session.x64quantprecision", "1")?;
     }
     if options.threads > 0 {
@@ -144,7 +139,7 @@ fn builder(
     Ok(builder)
 }
 
-/// Whether the processor sums 8-bit products in 32 bits, as 8-bit integer models need.
+/// Whether the processor sums 8-bit products in 32 bits.
 pub fn has_int8_dot_product() -> bool {
     #[cfg(target_arch = "x86_64")]
     let has = is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni");
@@ -159,7 +154,7 @@ fn on_provider(
     options: &Options,
     provider: Provider,
 ) -> ort::Result<Session> {
-    let mut builder = builder(file, environment, options)?;
+    let mut builder = builder(environment, options)?;
     if let Some(dispatch) = provider.dispatch(options) {
         builder = builder
             .with_execution_providers([dispatch])?
@@ -233,7 +228,7 @@ fn on_plugin(
     let own_options: Vec<(String, String)> = own_options
         .map(|(key, value)| (format!("{provider_name}.{key}"), value.clone()))
         .collect();
-    let session = builder(file, environment, options)
+    let session = builder(environment, options)
         .and_then(|builder| Ok(builder.with_devices([device], Some(&own_options))?))
         .and_then(|builder| Ok(builder.with_disable_cpu_fallback()?))
         .and_then(|builder| commit(builder, file, options, Provider::Plugin))

@@ -18,7 +18,7 @@ const IR_VERSION: i64 = 8;
 
 /// Name of the graph's input, \[batch, channels, height, width\].
 pub const INPUT: &str = "image";
-/// Name of the graph's output, \[batch, classes, height, width\]: one score a class, before softmax.
+/// Name of the graph's output, \[batch, classes, height, width\]: one score per class, before softmax.
 pub const OUTPUT: &str = "scores";
 
 /// Weights and biases of one layer.
@@ -26,7 +26,7 @@ pub const OUTPUT: &str = "scores";
 pub struct Parameters {
     /// In the order of [`Layer::shape`].
     pub weight: Vec<f32>,
-    /// One value an output channel.
+    /// One value per output channel.
     pub bias: Vec<f32>,
 }
 

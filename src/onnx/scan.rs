@@ -90,10 +90,10 @@ const NOT_FOR_PICTURES: [&str; 37] = [
 /// Why a model is refused.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    #[error("it has {0} operators or more, and {MOST_NODES} are possible")]
+    #[error("it has {0} operators or more, and at most {MOST_NODES} are allowed")]
     Nodes(usize),
     #[error(
-        "everything except its weights takes more than {} MiB, where networks have a tenth of that; weights that lie in lists of integers count for it: save them as raw data",
+        "everything except its weights takes more than {} MiB, where networks have a tenth of that; weights stored in lists of integers are counted, too: save them as raw data",
         wire::MOST_BESIDE_WEIGHTS >> 20
     )]
     Structure,
@@ -108,55 +108,53 @@ pub enum Refusal {
     #[error("it defines operators of its own (functions): export it with them inlined")]
     Functions,
     #[error(
-        "it holds what it is trained with (training_info), which nothing here needs: export it for inference"
+        "it contains training information (training_info), which is not needed here: export it for inference"
     )]
     Training,
     #[error(
-        "{node}, or the operators up to it, have {outputs} outputs: {MOST_OUTPUTS} are the most for one, {ALL_OUTPUTS} for all"
+        "{node}, or the operators up to it, have {outputs} outputs: at most {MOST_OUTPUTS} are allowed for one operator, {ALL_OUTPUTS} for all"
     )]
     Outputs { node: String, outputs: usize },
-    #[error("it holds sparse tensors, whose size nothing bounds: export it with dense ones")]
+    #[error("it contains sparse tensors, whose size has no bound: export it with dense ones")]
     Sparse,
     #[error(
-        "the tensor {tensor} has the dimensions {dims:?}, and {bytes} bytes of data, which do not go together"
+        "the tensor {tensor} has the dimensions {dims:?}, and {bytes} bytes of data, which do not match"
     )]
     Tensor {
         tensor: String,
         dims: Vec<i64>,
         bytes: u64,
     },
-    #[error("{node} names {value}, which no picture needs: {limit} is the most")]
+    #[error("{node} has the value {value}, which no picture needs: at most {limit} is allowed")]
     Length {
         node: String,
         value: i64,
         limit: i64,
     },
-    #[error(
-        "{node} names {name} twice, and nobody can tell which of them counts: export the network again"
-    )]
+    #[error("{node} has the attribute {name} twice: export the network again")]
     Doubled { node: String, name: String },
     #[error(
         "{node} holds a constant in a form that is not followed here: store it as a tensor, a number or a list of numbers"
     )]
     Form { node: String },
     #[error(
-        "{node} divides whole numbers by what may be -1, which can end the process: divide by a constant, or floating point"
+        "{node} divides integers by a value that may be -1, which can crash the process: divide by a constant, or in floating point"
     )]
     Divides { node: String },
-    #[error("{node} has {group} groups, and they don't go into its channels: the file is damaged")]
+    #[error("{node} has {group} groups, which do not divide its channels: the file is damaged")]
     Groups { node: String, group: i64 },
     #[error(
-        "{node} is given or makes nothing, a tensor of no elements, which some operators do not survive: the file is damaged"
+        "{node} has an input or output of no elements, on which some operators crash: the file is damaged"
     )]
     Empty { node: String },
-    #[error("{node} enlarges by {scale}, and {LARGEST_SCALE} is the most")]
+    #[error("{node} enlarges by {scale}, but at most {LARGEST_SCALE} is allowed")]
     Scale { node: String, scale: f64 },
     #[error(
-        "{node} makes a constant of {elements} elements, and {LARGEST_CONSTANT} is the most: store it as an initializer"
+        "{node} makes a constant of {elements} elements, but at most {LARGEST_CONSTANT} are allowed: store it as an initializer"
     )]
     Constant { node: String, elements: i64 },
     #[error(
-        "{node} makes {elements} numbers, with those that are still needed, of a picture of {pixels} pixels, which no network of this kind needs"
+        "{node} brings the numbers in memory to {elements} for a picture of {pixels} pixels, which no network of this kind needs"
     )]
     Map {
         node: String,
@@ -164,24 +162,24 @@ pub enum Refusal {
         pixels: i64,
     },
     #[error(
-        "{node} leaves nothing of what it is given: its window is larger. The file is damaged, or made for larger pictures"
+        "the window of {node} is larger than its input: the file is damaged, or made for larger pictures"
     )]
     Vanishes { node: String },
     #[error(
-        "{node} alone multiplies {work} times for each pixel of the picture, and {} is the most: it can't be ended while it computes",
+        "{node} alone multiplies {work} times for each pixel of the picture, but at most {} are allowed, because an operator can't be interrupted",
         sizes::MOST_OF_ONE
     )]
     Heavy { node: String, work: i64 },
-    #[error("the operators up to {node} compute longer than any picture is worth")]
+    #[error("the operators up to {node} take too long for any picture")]
     Work { node: String },
     #[error(
-        "{node} comes before what makes its input {tensor}: sort the operators, as ONNX demands, and save it again"
+        "{node} comes before the operator that computes its input {tensor}: sort the operators, as ONNX demands, and save it again"
     )]
     Unsorted { node: String, tensor: String },
-    #[error("two operators or constants have the name {0} for what they make: only one may")]
+    #[error("two operators or constants have an output named {0}")]
     Twice(String),
     #[error(
-        "{node} is for texts, lists, sound, boxes or the like, and nothing bounds what it makes: export the network without it"
+        "{node} processes strings, sequences, sound, boxes or the like, and its output has no size limit: export the network without it"
     )]
     NotForPictures { node: String },
     #[error(

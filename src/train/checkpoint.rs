@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::learner::RestoreError;
-use super::validate::Verdict;
+use super::validate::ValidationResult;
 use crate::contract::{FeatureRanges, Training};
 
 /// First bytes of a checkpoint, with the version of the format.
@@ -54,9 +54,9 @@ pub struct State {
     /// Number of validations since the best one.
     pub worse: usize,
     /// The last validation.
-    pub last: Option<Judged>,
+    pub last: Option<ValidatedNetwork>,
     /// The best one.
-    pub best: Option<Judged>,
+    pub best: Option<ValidatedNetwork>,
     /// Its options.
     pub config: Config,
     /// The training of the model that it started from.
@@ -64,13 +64,14 @@ pub struct State {
     pub before: Option<Box<Training>>,
 }
 
-/// A validation of a network.
+/// A network and the result of its validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Judged {
+pub struct ValidatedNetwork {
     /// Number of steps that the network had learned for.
     pub steps: usize,
     /// The result.
-    pub verdict: Verdict,
+    #[serde(rename = "verdict")]
+    pub result: ValidationResult,
 }
 
 /// Why a checkpoint can't be read or written.
@@ -183,9 +184,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("checkpoint");
         assert!(Checkpoint::read(&file).unwrap().is_none());
-        let judged = |scores, min_area| Judged {
+        let validated = |scores, min_area| ValidatedNetwork {
             steps: 300,
-            verdict: Verdict {
+            result: ValidationResult {
                 limits: Limits {
                     threshold: 11.0 / 20.0,
                     min_area,
@@ -204,8 +205,8 @@ mod tests {
             time: Duration::from_secs_f64(0.1),
             used: 2.0 / 3.0,
             command: "unet-train 'a b'".into(),
-            last: Some(judged(cells, Some(16))),
-            best: Some(judged(membranes, None)),
+            last: Some(validated(cells, Some(16))),
+            best: Some(validated(membranes, None)),
             config: Config::parse("width = 3\nname = \"x\"").unwrap(),
             ..State::default()
         };

@@ -23,7 +23,7 @@ pub use expand::expanded;
 
 /// Where the options of a run come from that are not typed.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Base {
+pub struct OptionSources {
     /// TOML file that holds options, each by its long name; paths in it are relative to its folder
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
@@ -167,8 +167,8 @@ pub struct Difference {
     pub values: [Option<String>; 2],
 }
 
-/// Paths of data and results, which may change between the parts of a run: files may be moved, and the
-/// [fingerprint](super::dataset::fingerprint) tells whether images and masks are the same.
+/// Paths of data and results, which may change between the parts of a run if its checkpoint has a
+/// [fingerprint](super::dataset::fingerprint): files may be moved, and it tells whether images and masks are the same.
 const MOVABLE: [&str; 5] = [
     "images",
     "masks",
@@ -208,12 +208,13 @@ impl Config {
         Ok(Train::from_arg_matches(&matches)?)
     }
 
-    /// The options that are not the same in `other`, apart from the paths of data and results.
-    pub fn differences(&self, other: &Self) -> Vec<Difference> {
+    /// The options that are not the same in `other`, apart from the paths of data and results if these may be moved.
+    pub fn differences(&self, other: &Self, may_be_moved: bool) -> Vec<Difference> {
         let both = [self, other].map(Self::completed);
         let keys: BTreeSet<_> = both.iter().flat_map(|table| table.keys()).collect();
-        let fixed = keys.into_iter().filter(|key| !MOVABLE.contains(&&key[..]));
-        fixed
+        let is_fixed = |key: &&String| !(may_be_moved && MOVABLE.contains(&&key[..]));
+        keys.into_iter()
+            .filter(is_fixed)
             .map(|key| Difference {
                 key: key.clone(),
                 values: both

@@ -15,7 +15,7 @@ pub struct Data {
     /// How networks are scored.
     pub measure: Measure,
     /// A description of the data.
-    pub words: String,
+    pub description: String,
     /// Whether images were drawn at random from sequences, so that near copies of them may be learned from.
     pub near_copies: bool,
 }
@@ -28,20 +28,20 @@ impl Data {
         rng: &mut impl Rng,
     ) -> Result<Self, DatasetError> {
         let dataset = dataset::load(source)?;
-        let (mut words, kind) = (dataset.to_string(), dataset.kind);
+        let (mut description, kind) = (dataset.to_string(), dataset.kind);
         let near_copies = holdout.is_random() && dataset.has_sequences();
         let mut split = dataset.split(holdout, rng)?;
         if let Some(masks) = &holdout.validation_masks {
             let better = dataset::annotations(&better(source, masks, kind)?);
             let better = better.map_err(DatasetError::of_better_masks)?;
-            words += &format!("\nmasks for validation show {}", better.kind.words());
+            description += &format!("\nmasks for validation show {}", better.kind.description());
             split = split.judged_by(better)?;
         }
         split.check(&source.class_names())?;
         Ok(Data {
             split,
             measure: kind.into(),
-            words,
+            description,
             near_copies,
         })
     }
@@ -113,7 +113,7 @@ mod tests {
         };
         let error = read("b").unwrap_err().to_string();
         assert!(
-            error.contains("no image to learn from shows the class two (value 2)"),
+            error.contains("no training image shows the class two (value 2)"),
             "{error}"
         );
         // Images held back need not show all.
@@ -140,15 +140,16 @@ mod tests {
                 ..Holdout::default()
             };
             let mut rng = StdRng::seed_from_u64(1);
-            let Data { split, words, .. } = Data::read(&source, &holdout, &mut rng).unwrap();
-            (split.validation[0].truth.cells.data.clone(), words)
+            let data = Data::read(&source, &holdout, &mut rng).unwrap();
+            let cells = data.split.validation[0].truth.cells.data.clone();
+            (cells, data.description)
         };
-        let (cells, words) = judged("numbered", "painted");
+        let (cells, text) = judged("numbered", "painted");
         assert_eq!(cells, [0, 1, 1, 1, 0, 0, 2, 0]);
-        assert!(words.contains("validation show foreground"), "{words}");
-        let (cells, words) = judged("painted", "numbered");
+        assert!(text.contains("validation show foreground"), "{text}");
+        let (cells, text) = judged("painted", "numbered");
         assert_eq!(cells, [0, 1, 2, 2, 0, 0, 3, 0]);
-        assert!(words.contains("validation show a number"), "{words}");
+        assert!(text.contains("validation show a number"), "{text}");
     }
 
     /// The cells of the images held back, the last ones, by name.
@@ -195,7 +196,7 @@ mod tests {
         };
         assert_eq!(held_back(&alone, root.to_owned()), Ok(expected));
         let error = held_back(&source, root.join("02")).unwrap_err();
-        assert!(error.contains("no man_seg*.tif in"), "{error}");
+        assert!(error.contains("--validation-masks: no gold"), "{error}");
         fs::rename(root.join("02_GT"), root.join("GT")).unwrap();
         let error = held_back(&source, root.join("GT/SEG")).unwrap_err();
         assert!(error.contains("none of the sequences in"), "{error}");
@@ -225,6 +226,6 @@ mod tests {
         };
         let error = held_back(&stacks, root.join("better")).unwrap_err();
         assert!(error.contains("1 mask(s) for the 2 image(s)"), "{error}");
-        assert!(error.contains("a mask for each image"), "{error}");
+        assert!(error.contains("one mask for each image"), "{error}");
     }
 }

@@ -73,10 +73,10 @@ impl fmt::Display for KeptModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::checkpoint::Judged;
+    use crate::train::checkpoint::ValidatedNetwork;
     use crate::train::limits::Limits;
     use crate::train::metrics::{Scores, cells};
-    use crate::train::validate::Verdict;
+    use crate::train::validate::ValidationResult;
 
     #[test]
     fn the_message_says_which_model_remains() {
@@ -97,9 +97,9 @@ mod tests {
 
         let scores = Scores::Cells(cells::Scores::default());
         let limits = Limits::default();
-        state.best = Some(Judged {
+        state.best = Some(ValidatedNetwork {
             steps: 2,
-            verdict: Verdict { limits, scores },
+            result: ValidationResult { limits, scores },
         });
         let diverged = Diverged {
             symptom: Symptom::Loss {

@@ -22,7 +22,7 @@ const AREAS: [usize; 14] = [0, 4, 8, 16, 32, 64, 96, 128, 192, 256, 512, 768, 10
 /// Core thresholds that are tried.
 const CORES: [f32; 7] = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9];
 
-/// How much cores must add to [`Tuned::worth`] to be used: they cost time in every frame.
+/// How much cores must add to [`Tuned::selection_score`] to be used: they cost time in every frame.
 const WORTHWHILE: f64 = 0.001;
 
 /// The limits of objects; see [`Contract`](crate::contract::Contract).
@@ -49,19 +49,19 @@ impl Default for Limits {
 
 impl Limits {
     /// A description, for a network of so many classes: with more than two the likeliest one decides, not a threshold.
-    pub fn words(&self, classes: usize) -> String {
+    pub fn description(&self, classes: usize) -> String {
         let threshold = (classes == 2).then(|| format!("threshold {}", self.threshold));
         let area = self.min_area;
         let area = area.map(|area| format!("objects of at least {area} pixels"));
-        let words: Vec<_> = threshold.into_iter().chain(area).collect();
-        let words = if words.is_empty() {
+        let parts: Vec<_> = threshold.into_iter().chain(area).collect();
+        let text = if parts.is_empty() {
             "objects of any size".to_owned()
         } else {
-            words.join(", ")
+            parts.join(", ")
         };
         match self.core_threshold {
-            Some(core) => format!("{words} with cores above {core}"),
-            None => words,
+            Some(core) => format!("{text} with cores above {core}"),
+            None => text,
         }
     }
 }
@@ -71,15 +71,15 @@ impl Limits {
 pub struct Tuned {
     /// The limits.
     pub limits: Limits,
-    /// The maximum of [`Scores::worth`], which they have.
-    pub worth: f64,
+    /// The maximum of [`Scores::selection_score`], which they have.
+    pub selection_score: f64,
 }
 
 impl Tuned {
     /// The default limits.
     const NONE: Tuned = Tuned::new(0.5, 0, 0.0);
 
-    const fn new(threshold: f32, min_area: usize, worth: f64) -> Self {
+    const fn new(threshold: f32, min_area: usize, selection_score: f64) -> Self {
         Tuned {
             limits: Limits {
                 threshold,
@@ -89,7 +89,7 @@ impl Tuned {
                 },
                 core_threshold: None,
             },
-            worth,
+            selection_score,
         }
     }
 }
@@ -106,7 +106,7 @@ pub fn tune(predictions: &[(Prediction, &Truth)], measure: Measure) -> Tuned {
         Measure::Cells => {
             let whole = of_cells(predictions, &thresholds);
             let grown = with_cores(predictions, whole);
-            if grown.worth > whole.worth + WORTHWHILE {
+            if grown.selection_score > whole.selection_score + WORTHWHILE {
                 grown
             } else {
                 whole
@@ -137,9 +137,9 @@ fn of_cells(predictions: &[(Prediction, &Truth)], thresholds: &[f32]) -> Tuned {
                 tally.count(&overlaps);
             }
         }
-        let worths = tallies.map(|tally| Scores::Cells(tally.scores()).worth());
-        let pairs = AREAS.into_iter().zip(worths);
-        pairs.map(|(area, worth)| Tuned::new(*threshold, area, worth))
+        let scores = tallies.map(|tally| Scores::Cells(tally.scores()).selection_score());
+        let pairs = AREAS.into_iter().zip(scores);
+        pairs.map(|(area, score)| Tuned::new(*threshold, area, score))
     }))
 }
 
@@ -162,8 +162,11 @@ fn with_cores(predictions: &[(Prediction, &Truth)], whole: Tuned) -> Tuned {
         let overlaps: Vec<_> = predictions.par_iter().zip(&truths).map(overlaps).collect();
         let mut tally = cells::Tally::default();
         overlaps.iter().for_each(|overlaps| tally.count(overlaps));
-        let worth = Scores::Cells(tally.scores()).worth();
-        Tuned { limits, worth }
+        let selection_score = Scores::Cells(tally.scores()).selection_score();
+        Tuned {
+            limits,
+            selection_score,
+        }
     };
     let two_classes = matches!(predictions, [(Prediction::Foreground(_), _), ..]);
     let min_area = whole.limits.min_area.unwrap_or(1);
@@ -215,7 +218,7 @@ fn thresholds() -> Vec<f32> {
 /// The first of the best.
 fn best(tried: impl Iterator<Item = Tuned>) -> Tuned {
     tried.fold(Tuned::NONE, |best, other| {
-        if other.worth > best.worth {
+        if other.selection_score > best.selection_score {
             other
         } else {
             best
@@ -235,15 +238,18 @@ mod tests {
             core_threshold: None,
         };
         let expected = "threshold 0.35, objects of at least 16 pixels";
-        assert_eq!(limits.words(2), expected);
-        assert_eq!(limits.words(3), "objects of at least 16 pixels");
+        assert_eq!(limits.description(2), expected);
+        assert_eq!(limits.description(3), "objects of at least 16 pixels");
         let cores = Limits {
             core_threshold: Some(0.7),
             ..limits
         };
-        assert_eq!(cores.words(2), format!("{expected} with cores above 0.7"));
-        assert_eq!(Limits::default().words(2), "threshold 0.5");
-        assert_eq!(Limits::default().words(3), "objects of any size");
+        assert_eq!(
+            cores.description(2),
+            format!("{expected} with cores above 0.7")
+        );
+        assert_eq!(Limits::default().description(2), "threshold 0.5");
+        assert_eq!(Limits::default().description(3), "objects of any size");
     }
 
     /// Probabilities in tenths, with the truth.
@@ -277,7 +283,7 @@ mod tests {
         // Classes stay as they are: both cells in one.
         let tuned = tuned(Prediction::Classes(found.mask(0.5)));
         assert_eq!(tuned.limits, Limits::default());
-        assert!(tuned.worth < 1.0, "{tuned:?}");
+        assert!(tuned.selection_score < 1.0, "{tuned:?}");
     }
 
     #[test]
@@ -292,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_judged_does_not_count() {
+    fn ignored_pixels_do_not_count() {
         let (found, mut truth) = answer(
             &["966666669", "066666660", "066666660"],
             &["011111110", "011111110", "011111110"],
@@ -335,7 +341,7 @@ mod tests {
         assert_eq!(tuned("066666660").limits.core_threshold, None);
         let parted = tuned("066686660");
         assert_eq!(parted.limits.core_threshold, Some(0.7));
-        assert_eq!(parted.worth, 2.0);
+        assert_eq!(parted.selection_score, 2.0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::trained_model::in_file;
-use super::validate::Verdict;
+use super::validate::ValidationResult;
 
 /// All steps and validations of a run so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,9 +69,9 @@ const VALIDATIONS: &str = "step,seconds";
 
 impl ValidationLine {
     /// The line for a network that has learned for so many steps and seconds.
-    pub fn new(step: usize, seconds: f64, verdict: &Verdict) -> Self {
-        let mut values = verdict.scores.named();
-        let limits = in_file(verdict.limits);
+    pub fn new(step: usize, seconds: f64, result: &ValidationResult) -> Self {
+        let mut values = result.scores.named();
+        let limits = in_file(result.limits);
         let min_area = limits.min_area.unwrap_or_default();
         values.insert("min area".into(), min_area as f64);
         if let Some(core) = limits.core_threshold {
@@ -208,7 +208,7 @@ mod tests {
             core_threshold: Some(0.5),
         };
         let scores = Scores::Cells(cells::Scores::default());
-        let line = ValidationLine::new(300, 0.5, &Verdict { limits, scores });
+        let line = ValidationLine::new(300, 0.5, &ValidationResult { limits, scores });
         assert_eq!(line.values["min area"], 16.0);
         assert_eq!(line.values["cores"], 0.8);
         // It is one half in every file.

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args};
 
 use super::arguments::{command_line, number};
 use super::augment::Augmentation;
-use super::config::{Base, Config};
+use super::config::{Config, OptionSources};
 use super::dataset::{Holdout, Source};
 use super::device::DeviceKind;
 use super::prepare::Weighting;
@@ -45,7 +45,7 @@ use crate::unet::UNet;
 ///
 /// If files were moved, add their new places: --output, and --images and --masks.
 ///
-/// Every option can be a line of a TOML file, as `minutes = 30` or `classes =
+/// Every option can be a line of a TOML file, such as `minutes = 30` or `classes =
 /// ["background", "cell"]`:
 ///
 ///   unet-train train --config cells.toml
@@ -57,12 +57,12 @@ use crate::unet::UNet;
 ///   unet-train train --start-from models/nuclei-fluo.onnx \
 ///       --images images --masks masks --output mine.onnx --minutes 10
 ///
-/// A typed option overrides that of the file, which overrides that of the preset.
+/// The command line overrides the file, and the file overrides the preset.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Train {
     #[command(flatten)]
-    base: Base,
+    option_sources: OptionSources,
     /// Resume a run that was stopped, with the same options; best with the config.toml in its folder
     #[arg(long)]
     resume: bool,
@@ -101,7 +101,7 @@ pub struct Train {
     #[command(flatten, next_help_heading = "Tiles")]
     tiles: Tiles,
     #[command(flatten, next_help_heading = "Written into the model")]
-    words: Words,
+    metadata: ModelMetadata,
 }
 
 /// Options for the shape of the network.
@@ -110,7 +110,7 @@ pub struct Network {
     /// Channels of the first level, doubled at each level below (64 in the paper)
     #[arg(long, default_value_t = 16, value_parser = number(1_usize..=1024))]
     width: usize,
-    /// How often the network halves its picture (4 in the paper); each level more doubles how far it sees
+    /// How often the network halves its picture (4 in the paper); each additional level doubles how far it sees
     #[arg(long, default_value_t = 3, value_parser = number(1_usize..=8))]
     depth: usize,
     /// Pad convolutions with zeros, so that input and output have one size; `false` as in the paper
@@ -220,7 +220,7 @@ pub struct Tiles {
 }
 
 #[derive(Args, Debug)]
-struct Words {
+struct ModelMetadata {
     /// Name of the model [default: that of the output file]
     #[arg(long)]
     name: Option<String>,
@@ -245,14 +245,14 @@ impl Train {
             weights,
             learning,
             tiles,
-            words,
+            metadata,
             ..
         } = self;
         let file = self.output.file_stem().unwrap_or_default();
         let unet = network.unet(&self.source);
         let classes = unet.classes;
         Settings {
-            name: words
+            name: metadata
                 .name
                 .unwrap_or_else(|| file.to_string_lossy().into_owned()),
             output: self.output,
@@ -282,8 +282,8 @@ impl Train {
                     .map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
             },
             seed: self.seed.into(),
-            data: words.data,
-            pixel_size: words.pixel_size,
+            data: metadata.data,
+            pixel_size: metadata.pixel_size,
             command: command_line(arguments),
             config,
         }

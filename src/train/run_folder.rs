@@ -79,7 +79,7 @@ impl RunFolder {
         self.0.join("config.toml")
     }
 
-    /// The names of the images that are held back, one a line, as `unet-train evaluate --only` reads them.
+    /// The names of the images that are held back, one per line, as `unet-train evaluate --only` reads them.
     pub fn held_back(&self) -> PathBuf {
         self.0.join("held-back.txt")
     }
@@ -153,10 +153,11 @@ impl Lock {
 /// Whether a lock failed because the file system has none, or its server none to give.
 fn is_unsupported(error: &io::Error) -> bool {
     #[cfg(unix)]
+    // ENOTSUP is another number on macOS, and the same on Linux, where a pattern of both would not be reached.
     let is_known = matches!(
         error.raw_os_error(),
         Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::ENOLCK)
-    );
+    ) || error.raw_os_error() == Some(libc::ENOTSUP);
     #[cfg(not(unix))]
     let is_known = false;
     is_known || error.kind() == io::ErrorKind::Unsupported
@@ -205,7 +206,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_file_system_without_locks_is_no_fault() {
-        for code in [libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOLCK] {
+        for code in [libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOTSUP, libc::ENOLCK] {
             assert!(is_unsupported(&io::Error::from_raw_os_error(code)));
         }
         assert!(!is_unsupported(&io::Error::from_raw_os_error(libc::EIO)));

@@ -27,7 +27,7 @@ pub enum StartErrorKind {
     #[error(transparent)]
     Import(#[from] ImportError),
     /// Some of its classes have other numbers.
-    #[error("its classes are {}, and this run has some of them in other places: {}", model.join(","), run.join(","))]
+    #[error("its classes are {}, but in this run some of them have other numbers: {}", model.join(","), run.join(","))]
     Classes {
         /// Its classes.
         model: Vec<String>,

@@ -4,12 +4,12 @@ use std::io::Write;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::checkpoint::Judged;
+use super::checkpoint::ValidatedNetwork;
 use super::divergence::KeptModel;
 use super::metrics::Scores;
 use super::run::{Observer, StartReport, StepReport};
 use super::trained_model::in_file;
-use super::validate::Verdict;
+use super::validate::ValidationResult;
 
 /// Prints a line. A closed pipe is no reason to stop.
 pub fn say(line: &str) {
@@ -17,10 +17,10 @@ pub fn say(line: &str) {
 }
 
 /// A line about the best network of a run, of so many classes, with the limits in its file.
-pub fn best(judged: &Judged, classes: usize) -> String {
-    let Judged { steps, verdict } = judged;
-    let limits = in_file(verdict.limits).words(classes);
-    format!("best after {steps}, with {limits}: {}", verdict.scores)
+pub fn best(network: &ValidatedNetwork, classes: usize) -> String {
+    let ValidatedNetwork { steps, result } = network;
+    let limits = in_file(result.limits).description(classes);
+    format!("best after {steps}, with {limits}: {}", result.scores)
 }
 
 /// Shows loss, best scores and the remaining time in a progress bar, with a line above it for each validation.
@@ -70,14 +70,14 @@ impl Observer for Terminal {
     fn start(&mut self, start: &StartReport) {
         self.say(&start.data);
         self.say(&format!(
-            "{} images to learn from, {} held back ({})",
+            "{} training images, {} held back ({})",
             start.training,
             start.validation.len(),
             start.validation.join(" ")
         ));
         if start.near_copies {
             self.say(
-                "note: if these images follow each other in time or depth, neighbours are near copies, and those held back at random flatter; --split time, or --validation-sequence, holds back others",
+                "note: if these images follow each other in time or depth, neighbours are near copies, and scores on images held back at random are too good; use --split time or --validation-sequence",
             );
         }
         self.say(&format!(
@@ -95,7 +95,7 @@ impl Observer for Terminal {
         }
         if let KeptModel::Earlier(model) = &start.kept {
             self.say(&format!(
-                "note: {} stays what it is until a network of this run is validated",
+                "note: {} is not replaced until a network of this run is validated",
                 model.display()
             ));
         }
@@ -122,8 +122,8 @@ impl Observer for Terminal {
         ));
     }
 
-    fn validated(&mut self, step: usize, verdict: &Verdict, best: bool) {
-        let scores = verdict.scores;
+    fn validated(&mut self, step: usize, result: &ValidationResult, best: bool) {
+        let scores = result.scores;
         if best {
             self.best = Some(scores);
         }
@@ -149,14 +149,14 @@ mod tests {
             core_threshold: Some(0.5),
         };
         let scores = Scores::Cells(cells::Scores::default());
-        let judged = |limits| Judged {
+        let validated = |limits| ValidatedNetwork {
             steps: 300,
-            verdict: Verdict { limits, scores },
+            result: ValidationResult { limits, scores },
         };
-        let text = best(&judged(limits), 2);
+        let text = best(&validated(limits), 2);
         let expected = "best after 300, with threshold 0.5, objects of at least 16 pixels with cores above 0.8: F1@0.5";
         assert!(text.starts_with(expected), "{text}");
-        let text = best(&judged(Limits::default()), 3);
+        let text = best(&validated(Limits::default()), 3);
         let expected = "best after 300, with objects of any size: F1@0.5";
         assert!(text.starts_with(expected), "{text}");
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::checkpoint::{Judged, State};
+use super::checkpoint::{State, ValidatedNetwork};
 use super::limits::Limits;
 use super::metrics::Scores;
 use super::settings::Settings;
@@ -29,11 +29,11 @@ pub struct Progress {
 
 impl Progress {
     /// The state of a validated network of the run at `state`.
-    pub fn judged(state: &State, judged: &Judged) -> Self {
+    pub fn validated(state: &State, network: &ValidatedNetwork) -> Self {
         Progress {
-            steps: judged.steps,
-            limits: judged.verdict.limits,
-            scores: Some(judged.verdict.scores),
+            steps: network.steps,
+            limits: network.result.limits,
+            scores: Some(network.result.scores),
             ..Progress::last(state)
         }
     }
@@ -41,15 +41,15 @@ impl Progress {
     /// The state of the most recent network of the run. It has the limits of the last validation, and its
     /// scores if no step was taken since.
     pub fn last(state: &State) -> Self {
-        let limits = state.last.map(|judged| judged.verdict.limits);
-        let now = state.last.filter(|judged| judged.steps == state.steps);
+        let limits = state.last.map(|network| network.result.limits);
+        let now = state.last.filter(|network| network.steps == state.steps);
         Progress {
             images: state.images,
             pictures: state.pictures.clone(),
             steps: state.steps,
             before: state.before.clone(),
             limits: limits.unwrap_or_default(),
-            scores: now.map(|judged| judged.verdict.scores),
+            scores: now.map(|network| network.result.scores),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 
-use super::checkpoint::{Checkpoint, CheckpointError, Judged, State};
+use super::checkpoint::{Checkpoint, CheckpointError, State, ValidatedNetwork};
 use super::dataset::{Sample, spread};
 use super::divergence::{Diverged, KeptModel, Symptom};
 use super::feeder::Feeder;
@@ -144,32 +144,32 @@ impl TrainingLoop<'_> {
 
     /// Validates the network, and writes it if it is the best so far.
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
-        let judged = self.judge()?;
-        let rank = |judged: &Judged| judged.verdict.scores.rank();
-        let better = |best: Judged| rank(&judged) > rank(&best);
+        let network = self.validated_network()?;
+        let rank = |network: &ValidatedNetwork| network.result.scores.rank();
+        let better = |best: ValidatedNetwork| rank(&network) > rank(&best);
         let best = self.state.best.is_none_or(better);
-        self.state.last = Some(judged);
+        self.state.last = Some(network);
         self.state.worse += 1;
         if best {
             self.state.worse = 0;
-            self.state.best = Some(judged);
+            self.state.best = Some(network);
             self.best = Some(self.learner.values());
-            self.write_model(&judged)?;
+            self.write_model(&network)?;
         }
         let seconds = self.state.time.as_secs_f64();
-        let line = ValidationLine::new(judged.steps, seconds, &judged.verdict);
+        let line = ValidationLine::new(network.steps, seconds, &network.result);
         self.log.validations.push(line);
-        observer.validated(judged.steps, &judged.verdict, best);
+        observer.validated(network.steps, &network.result, best);
         Ok(())
     }
 
-    fn judge(&self) -> Result<Judged, RunError> {
+    fn validated_network(&self) -> Result<ValidatedNetwork, RunError> {
         self.check()?;
         let unet = &self.settings.unet;
         let mut scorer = Scorer::new(*unet, self.learner.values(), &self.device);
-        Ok(Judged {
+        Ok(ValidatedNetwork {
             steps: self.state.steps,
-            verdict: validate(unet, &mut scorer, &self.validation, self.measure)?,
+            result: validate(unet, &mut scorer, &self.validation, self.measure)?,
         })
     }
 
@@ -198,14 +198,14 @@ impl TrainingLoop<'_> {
     /// resumed run is the same as an uninterrupted one. Random weights are no model, and would replace one.
     fn write_first_model(&self) -> Result<(), RunError> {
         match self.state.best {
-            None if self.state.steps > 0 => self.write_model(&self.judge()?),
+            None if self.state.steps > 0 => self.write_model(&self.validated_network()?),
             _ => Ok(()),
         }
     }
 
     /// Writes the current network as the model.
-    fn write_model(&self, judged: &Judged) -> Result<(), RunError> {
-        let progress = Progress::judged(&self.state, judged);
+    fn write_model(&self, network: &ValidatedNetwork) -> Result<(), RunError> {
+        let progress = Progress::validated(&self.state, network);
         let bytes = trained_model::onnx(self.settings, &self.learner.values(), &progress)?;
         replace(&self.settings.output, &bytes)?;
         Ok(())
@@ -236,7 +236,7 @@ impl TrainingLoop<'_> {
 
     /// The predictions of the best network for some of the images held back.
     fn samples(&self) -> Result<Vec<report::Sample>, RunError> {
-        let (Some(best), Some(judged)) = (&self.best, self.state.best) else {
+        let (Some(best), Some(network)) = (&self.best, self.state.best) else {
             return Ok(Vec::new());
         };
         let unet = &self.settings.unet;
@@ -245,7 +245,7 @@ impl TrainingLoop<'_> {
                             name, image, truth, ..
                         }: &Sample| {
             let found = segment(unet, &mut scorer, image)?;
-            let objects = truth.judged(found.objects(judged.verdict.limits));
+            let objects = truth.judged(found.objects(network.result.limits));
             Ok(report::Sample {
                 name: name.clone(),
                 picture: draw_outlines(image, &truth.objects(), &objects),

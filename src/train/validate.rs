@@ -17,14 +17,14 @@ use crate::unet::UNet;
 
 /// The result of a validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct ValidationResult {
     /// The limits with the best scores.
     pub limits: Limits,
     /// The scores with these.
     pub scores: Scores,
 }
 
-impl Verdict {
+impl ValidationResult {
     /// The result of a network with these predictions, each with the truth, at the limits with the best scores: the
     /// confidence of a network changes while it learns, and so does its best threshold. Ignored pixels do not count.
     pub fn of(predictions: &[(Prediction, &Truth)], measure: Measure) -> Self {
@@ -35,7 +35,7 @@ impl Verdict {
             tally.add(&truth.objects(), &judged, truth.ignored_pixels());
         }
         let scores = tally.scores();
-        Verdict { limits, scores }
+        ValidationResult { limits, scores }
     }
 }
 
@@ -45,12 +45,12 @@ pub fn validate(
     scorer: &mut Scorer,
     samples: &[Sample],
     measure: Measure,
-) -> Result<Verdict, PlanError> {
+) -> Result<ValidationResult, PlanError> {
     let mut predictions = Vec::with_capacity(samples.len());
     for Sample { image, truth, .. } in samples {
         predictions.push((segment(unet, scorer, image)?, truth));
     }
-    Ok(Verdict::of(&predictions, measure))
+    Ok(ValidationResult::of(&predictions, measure))
 }
 
 /// The prediction of a network for an image.

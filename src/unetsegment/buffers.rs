@@ -116,12 +116,14 @@ impl Picture {
             && let Ok(memories) = buffer.iter_memories_mut()
         {
             let mut maps: [Option<_>; PLANES] = Default::default();
-            for (map, memory) in maps.iter_mut().zip(memories) {
-                *map = Some(memory.map_writable()?);
-            }
+            // A memory may be read-only. Mapping the whole buffer copies it then.
+            let are_mapped = maps.iter_mut().zip(memories).all(|(map, memory)| {
+                *map = memory.map_writable().ok();
+                map.is_some()
+            });
             let parts = maps.each_mut();
             let parts = parts.map(|map| map.as_deref_mut().unwrap_or_default());
-            if let Ok(mut frame) = self.frame_mut(&placement, parts) {
+            if are_mapped && let Ok(mut frame) = self.frame_mut(&placement, parts) {
                 return work(&mut frame);
             }
         }

@@ -23,14 +23,14 @@ use crate::lock::lock;
 use models::Models;
 use slot::Slot;
 
-/// How frames pass.
+/// How frames are scheduled.
 #[derive(Clone)]
-pub enum Manner {
-    /// One after the other.
-    Alone,
-    /// Each waits for its own mask, and they overlap.
+pub enum Scheduling {
+    /// One after the other, on the streaming thread.
+    Sequential,
+    /// Frames wait for their masks, and overlap.
     Overlapping(Arc<StageThreads<Job>>),
-    /// At once, while the network takes the newest.
+    /// Frames go out at once, while the network processes the newest.
     Latest(Arc<StageThreads<Job>>),
 }
 
@@ -41,41 +41,41 @@ pub struct Flow {
     models: Models,
     finder: Slot<Finder>,
     writer: Slot<Writer>,
-    manner: Mutex<Option<Manner>>,
-    /// The last mask, where other frames than its own may need it.
+    scheduling: Mutex<Option<Scheduling>>,
+    /// The newest mask, if later frames may carry it.
     newest: Mutex<Option<Segmentation>>,
-    /// Which maps there are of the last frame that the network saw, where frames wait for it.
+    /// With frames that wait for masks: the maps of the last frame that was inferred.
     seen: Mutex<Option<Maps>>,
     stats: Arc<Mutex<Stats>>,
     pace: Mutex<Pace>,
-    /// What to change before the network sees the next frame.
+    /// The change to make before the next frame is inferred.
     change: Mutex<Option<PaceStep>>,
-    /// Whether the next frame to go out is the first after a start or a flush.
+    /// Whether the next frame to go out is the first after a start, a flush or a gap.
     discontinuous: AtomicBool,
     /// The number of the current scene: all frames between two flushes or starts of a stream.
     scene: AtomicU64,
-    /// Whether frames are thrown away, and the network is not to begin.
+    /// Whether frames are discarded and the network must not start.
     flushing: AtomicBool,
 }
 
 impl Flow {
-    /// Gets ready for a [model](Self::set_model) and frames. With `mode` sync at most `in_flight` of these are at work
-    /// at a time, on threads that call `stages` if that is more than one.
+    /// Prepares for a [model](Self::set_model) and frames. With `mode` sync, at most `in_flight` frames are at work at
+    /// a time; if that is more than one, on threads that call `stages`.
     pub fn start(
         &self,
         (mode, in_flight): (Mode, usize),
         stages: Arc<dyn Stages<Job>>,
     ) -> std::io::Result<()> {
-        let manner = match (mode, in_flight) {
-            (Mode::Sync, 0 | 1) => Manner::Alone,
+        let scheduling = match (mode, in_flight) {
+            (Mode::Sync, 0 | 1) => Scheduling::Sequential,
             (Mode::Sync, _) => {
-                Manner::Overlapping(Arc::new(StageThreads::start(in_flight, stages)?))
+                Scheduling::Overlapping(Arc::new(StageThreads::start(in_flight, stages)?))
             }
-            // While objects are found on one, the network sees the next, and none after it.
-            (Mode::Latest, _) => Manner::Latest(Arc::new(StageThreads::start(1, stages)?)),
+            // While the objects of one frame are found, the network processes the next, and no more.
+            (Mode::Latest, _) => Scheduling::Latest(Arc::new(StageThreads::start(1, stages)?)),
         };
         self.flushing.store(false, Ordering::SeqCst);
-        *lock(&self.manner) = Some(manner);
+        *lock(&self.scheduling) = Some(scheduling);
         *lock(&self.stats) = Stats::default();
         *lock(&self.pace) = Pace::default();
         *lock(&self.change) = None;
@@ -88,11 +88,11 @@ impl Flow {
         Ok(())
     }
 
-    /// Ends the threads and gives everything back.
+    /// Ends the threads and frees everything.
     pub fn stop(&self) {
         self.begin_flush();
-        let manner = lock(&self.manner).take();
-        if let Some(Manner::Overlapping(threads) | Manner::Latest(threads)) = manner {
+        let scheduling = lock(&self.scheduling).take();
+        if let Some(Scheduling::Overlapping(threads) | Scheduling::Latest(threads)) = scheduling {
             threads.close();
         }
         self.models.stop();
@@ -102,24 +102,24 @@ impl Flow {
         self.writer.set(None);
     }
 
-    /// How frames pass; none when the element is stopped.
-    pub fn manner(&self) -> Option<Manner> {
-        lock(&self.manner).clone()
+    /// How frames are scheduled; `None` when the element is stopped.
+    pub fn scheduling(&self) -> Option<Scheduling> {
+        lock(&self.scheduling).clone()
     }
 
     fn threads(&self) -> Option<Arc<StageThreads<Job>>> {
-        match self.manner()? {
-            Manner::Overlapping(threads) | Manner::Latest(threads) => Some(threads),
-            Manner::Alone => None,
+        match self.scheduling()? {
+            Scheduling::Overlapping(threads) | Scheduling::Latest(threads) => Some(threads),
+            Scheduling::Sequential => None,
         }
     }
 
-    /// Whether frames are thrown away.
+    /// Whether frames are discarded.
     pub fn is_flushing(&self) -> bool {
         self.flushing.load(Ordering::SeqCst)
     }
 
-    /// Statistics since the start, as the property shows them.
+    /// Statistics since the start, as the property `stats` has them.
     pub fn stats(&self, settings: &FrameSettings) -> gst::Structure {
         let stats = *lock(&self.stats);
         stats.structure(self.interval(settings), self.model().as_deref())
@@ -130,7 +130,7 @@ impl Flow {
         count(&mut lock(&self.stats));
     }
 
-    /// How many frames were dropped, if there are new ones.
+    /// The counts, if frames were dropped since the last report.
     pub fn take_unreported(&self) -> Option<FrameCounts> {
         lock(&self.stats).take_unreported()
     }
@@ -140,7 +140,7 @@ impl Flow {
         Inside::enter(&self.stats)
     }
 
-    /// Throws away all frames at work, and ends the run of the network.
+    /// Discards all frames at work, and interrupts the network.
     pub fn begin_flush(&self) {
         self.flushing.store(true, Ordering::SeqCst);
         if let Some(threads) = self.threads() {
@@ -150,7 +150,7 @@ impl Flow {
         self.models.cancel_reload();
     }
 
-    /// Accepts frames again. Returns a message about those before.
+    /// Accepts frames again. Returns a message if a condition of `trigger` ends with those before.
     pub fn end_flush(&self) -> Option<gst::Structure> {
         if let Some(threads) = self.threads() {
             threads.end_flush();
@@ -160,7 +160,8 @@ impl Flow {
         self.forget()
     }
 
-    /// Forgets the frames before: those to come show something else. Returns a message about that.
+    /// Forgets the previous frames: the next ones show something else. Returns a message if a condition of `trigger`
+    /// ends with that.
     pub fn forget(&self) -> Option<gst::Structure> {
         if let Some(scene) = self.reader.with(Reader::start_scene) {
             self.scene.store(scene, Ordering::SeqCst);
@@ -170,61 +171,61 @@ impl Flow {
         self.writer.with(Writer::forget)?
     }
 
-    /// No more frames come. Returns a message about that.
+    /// To be called at the end of the stream. Returns a message if a condition of `trigger` ends with it.
     pub fn end(&self) -> Option<gst::Structure> {
         self.writer.with(Writer::end)?
     }
 
-    /// Most frames that are kept at a time.
+    /// Maximum number of frames that are kept at a time.
     pub fn most_kept(&self) -> usize {
-        match self.manner() {
-            // One that passes, one that waits for the network, one that it sees or that is to have its objects found,
-            // and one that has.
-            Some(Manner::Latest(_)) => 4,
-            // Those on their way, and the one on which objects are measured while others show its mask.
-            Some(Manner::Overlapping(threads)) => threads.limit() + 1,
-            Some(Manner::Alone) | None => 2,
+        match self.scheduling() {
+            // One on its way out, one that waits for the network, one that it processes or that waits for its objects
+            // to be found, and one whose objects are being found.
+            Some(Scheduling::Latest(_)) => 4,
+            // Frames at work, and the one on which objects are measured while others carry its mask.
+            Some(Scheduling::Overlapping(threads)) => threads.limit() + 1,
+            Some(Scheduling::Sequential) | None => 2,
         }
     }
 
-    /// Returns, once, what went wrong where frames overlap and upstream has not heard of it.
+    /// Returns an error that upstream has not received yet, if frames overlap; each error once.
     pub fn check(&self) -> Result<(), gst::FlowError> {
-        match self.manner() {
-            Some(Manner::Overlapping(threads)) => threads.check(),
-            Some(Manner::Latest(_) | Manner::Alone) | None => Ok(()),
+        match self.scheduling() {
+            Some(Scheduling::Overlapping(threads)) => threads.check(),
+            Some(Scheduling::Latest(_) | Scheduling::Sequential) | None => Ok(()),
         }
     }
 
-    /// Waits until all frames are out. Returns whether they are, and were not thrown away.
+    /// Waits until all frames are out. Returns `false` if they were discarded instead.
     pub fn drain(&self) -> bool {
-        match self.manner() {
-            Some(Manner::Overlapping(threads)) => threads.drain(),
-            Some(Manner::Latest(_) | Manner::Alone) => true,
+        match self.scheduling() {
+            Some(Scheduling::Overlapping(threads)) => threads.drain(),
+            Some(Scheduling::Latest(_) | Scheduling::Sequential) => true,
             None => false,
         }
     }
 
-    /// Ends the stream, and lets `work` begin another in the stages, which hold no frame meanwhile. The network is not
-    /// among them while the model is loaded, nor where frames do not wait for it: then it is interrupted, and is
+    /// Ends the stream and calls `work` to begin another, with stages that hold no frame. `work` gets no network while
+    /// the model is loading, or if frames do not wait for masks: then the run is interrupted, and the network is
     /// prepared on its own thread.
     pub fn between_streams<R>(
         &self,
         work: impl FnOnce(&mut Reader, Option<&mut Inferrer>, &mut Writer, Option<StreamOutput>) -> R,
     ) -> Option<R> {
-        let latest = match self.manner()? {
-            Manner::Overlapping(threads) if !threads.drain() => return None,
-            Manner::Latest(threads) if threads.is_flushing() => return None,
-            Manner::Alone | Manner::Overlapping(_) => None,
-            Manner::Latest(threads) => Some(threads),
+        let latest = match self.scheduling()? {
+            Scheduling::Overlapping(threads) if !threads.drain() => return None,
+            Scheduling::Latest(threads) if threads.is_flushing() => return None,
+            Scheduling::Sequential | Scheduling::Overlapping(_) => None,
+            Scheduling::Latest(threads) => Some(threads),
         };
         let all = |reader: &mut Reader| {
-            // Nothing of the old caps may be used again, should the new ones be refused.
+            // The old stream must not be used again if the new caps are refused.
             let before = reader.end_stream();
             if let Some(threads) = &latest {
                 threads.skip();
                 self.models.interrupt();
             }
-            // Masks of other caps do not fit.
+            // Masks with the old caps do not fit the new frames.
             self.forget_masks();
             let mut inferrer = match latest {
                 Some(_) => None,
@@ -243,7 +244,7 @@ impl Flow {
         self.reader.with(all).flatten()
     }
 
-    /// Lets `work` use the reader.
+    /// Calls `work` with the reader.
     pub fn with_reader<R>(
         &self,
         work: impl FnOnce(&mut Reader) -> Result<R, ProcessError>,
@@ -251,7 +252,7 @@ impl Flow {
         self.reader.with(work).unwrap_or(Err(ProcessError::NoCaps))
     }
 
-    /// The third stage: makes what goes out.
+    /// The third stage: makes the outgoing buffer.
     pub fn write(&self, job: Job) -> Result<Written, ProcessError> {
         if job.after_gap {
             self.leave_gap();

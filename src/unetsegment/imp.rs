@@ -47,9 +47,9 @@ pub struct UNetSegment {
     /// How far the outgoing frames have come.
     pub(super) position: Position,
     pub(super) latency: Latency,
-    /// Counts the frame that the base class holds, until that hands it over.
+    /// Counts a frame while the base class holds it.
     entering: Mutex<Option<Inside>>,
-    /// What the base class reports of a late frame, until that is counted.
+    /// A QoS message of the base class about a late frame, until the frame is counted.
     pub(super) late: Mutex<Option<gst::Message>>,
 }
 
@@ -127,7 +127,7 @@ impl ElementImpl for UNetSegment {
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         if transition == gst::StateChange::PausedToReady {
-            // Pads are shut only when no thread works behind them.
+            // Before pads are deactivated, threads must have stopped pushing.
             self.flow.begin_flush();
             self.loader.cancel();
         }
@@ -186,9 +186,9 @@ impl BaseTransformImpl for UNetSegment {
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
-        let manner = {
+        let scheduling = {
             let settings = lock(&self.settings);
-            // An element that a pipeline description makes had no bus yet when it was set.
+            // An element in a pipeline description has no bus yet when its properties are set.
             if let Some(reason) = settings.refusal() {
                 return Err(gst::error_msg!(gst::ResourceError::Settings, ("{reason}")));
             }
@@ -201,7 +201,7 @@ impl BaseTransformImpl for UNetSegment {
         self.position.reset();
         *lock(&self.refused) = None;
         let stages = Arc::new(ElementStages(self.obj().downgrade()));
-        self.flow.start(manner, stages).map_err(|error| {
+        self.flow.start(scheduling, stages).map_err(|error| {
             gst::error_msg!(
                 gst::ResourceError::Failed,
                 ("The element's threads can't be started: {error}")

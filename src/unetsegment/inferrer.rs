@@ -17,11 +17,11 @@ use crate::picture::{self, Format, FrameMut, Normalizer, PlaneMut, Scaling, YuvC
 use crate::segmenter::Segmenter;
 use crate::tiling::{Plan, Size};
 
-/// Properties of the frames to come that preparing for them has shown.
+/// Results of preparing for frames of one size.
 pub struct Prepared {
     /// How long a frame takes, measured on a black one.
     pub expected_time: Duration,
-    /// Why tiles may show, where they may.
+    /// Why seams between tiles may show, if they may.
     pub seams: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl Inferrer {
         })
     }
 
-    /// Most bytes that a tile takes since memory ran short, if that is news.
+    /// Maximum number of bytes that a tile takes since memory ran short, if that has changed.
     pub fn check_memory(&mut self) -> Option<u64> {
         let memory = self.segmenter.reduced_memory();
         let is_news = std::mem::replace(&mut self.reported, memory) != memory;
@@ -179,7 +179,7 @@ impl Inferrer {
 struct CheckedSizes(VecDeque<Size>);
 
 impl CheckedSizes {
-    /// Most sizes that are remembered: beyond that, some are checked again.
+    /// Maximum number of sizes that are remembered: beyond that, some are checked again.
     const MOST: usize = 256;
 
     /// Adds a size. Returns whether it is new.
@@ -211,7 +211,7 @@ fn samples(stream: &Stream, probability: &[f32]) -> Result<gst::Buffer, ProcessE
     Ok(buffer)
 }
 
-/// Why the `tiles` of a frame may show, if they may; each sees `halo` pixels around its own.
+/// Why seams between the `tiles` of a frame may show, if they may; each tile sees `halo` pixels around its own.
 fn seams(model: &Model, tiles: usize, halo: Size) -> Option<String> {
     let tiles = Some(tiles).filter(|tiles| *tiles > 1)?;
     let seams = format!("Seams may show where the {tiles} tiles of a frame meet");

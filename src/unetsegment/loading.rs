@@ -24,7 +24,7 @@ use opening::announce;
 pub use requests::Loader;
 use requests::Request;
 
-/// Why a model is not used though nothing is wrong with it.
+/// Why a sound model is not used.
 const OVERTAKEN: &str = "another model-file was set before it was in use";
 
 /// The settings of a start, which hold until the next one.
@@ -44,14 +44,14 @@ impl Started {
 /// A request for a model that is to replace the current one.
 pub struct ModelRequest {
     generation: u64,
-    /// Later ones have larger numbers.
+    /// Later requests have larger numbers.
     number: u64,
     settings: ModelSettings,
 }
 
 impl UNetSegment {
-    /// Has the model of a start loaded, by the current settings: a `model-file` that is set after that is loaded beside
-    /// it.
+    /// Has the model of a start loaded, with the current settings: a `model-file` that is set later is a request of its
+    /// own.
     pub fn load_for_start(&self) -> Result<(), gst::ErrorMessage> {
         let generation = self.loader.generation();
         let settings = {
@@ -70,8 +70,8 @@ impl UNetSegment {
         }
     }
 
-    /// A request for the `model-file` of `settings`, which are locked, with all else as at the start; none if the start
-    /// has not read them yet.
+    /// A request for the `model-file` of `settings`, which are locked, with all other settings as at the start; `None`
+    /// if the start has not read them yet.
     pub fn request_model(&self, settings: &Settings) -> Option<ModelRequest> {
         let started = lock(&self.started);
         let started = started.as_ref()?;
@@ -86,7 +86,7 @@ impl UNetSegment {
     }
 
     /// Loads the model that `model-file` was set to while frames flow, unless the element was stopped meanwhile: then
-    /// the next start sees it.
+    /// the next start loads it.
     pub fn load_another(&self, request: ModelRequest) {
         let ModelRequest {
             generation,
@@ -115,8 +115,7 @@ impl UNetSegment {
         true
     }
 
-    /// As [`load_next`](Self::load_next); a panic is an error on the bus, and no thread waits any longer for what it
-    /// has ended.
+    /// As [`load_next`](Self::load_next); a panic is posted as an error, and threads stop waiting for the model.
     pub fn load_next_guarded(&self, generation: u64) -> bool {
         let loaded = guarded(self, None, || Some(self.load_next(generation)));
         loaded.unwrap_or_else(|| {
@@ -127,7 +126,7 @@ impl UNetSegment {
 
     /// Loads the model of the start.
     fn load_first(&self, opening: Opening, generation: u64) {
-        // That of the loader may be another start's by the time when it is asked.
+        // The loader's canceller may be another start's by the time it is checked.
         let canceller = opening.canceller().clone();
         let opened = opening.open();
         if let Ok(segmenter) = &opened {
@@ -143,7 +142,7 @@ impl UNetSegment {
         let Some((late, unreported)) = self.loader.finish_first(generation, result) else {
             return;
         };
-        // One that was cancelled is no fault.
+        // A cancelled load is no error.
         if let Some(error) = unreported.filter(|_| !canceller.is_cancelled()) {
             self.post_error_message(errors::model_error(&error));
         } else if late && let Some(model) = self.flow.model() {
@@ -166,13 +165,13 @@ impl UNetSegment {
                 self.warn_of_classes();
                 self.post_overtaken(overtaken.map(|(_, opening)| opening));
             }
-            // One that was cancelled is no fault.
+            // A cancelled load is no error.
             Err(_) if canceller.is_cancelled() => (),
             Err(error) => self.refuse(&opening.path, &error.to_string(), generation),
         }
     }
 
-    /// Warns of classes to be shown that the newest model does not have, in use or waiting for a frame.
+    /// Warns of classes in `show-classes` that the newest model lacks, whether it is in use or waits for a frame.
     pub(super) fn warn_of_classes(&self) {
         let shown = self.frame_settings().show_classes;
         if let Some(model) = self.flow.newest_model() {
@@ -190,8 +189,8 @@ impl UNetSegment {
         })
     }
 
-    /// Reports that the model in `path` can't be used and the current one stays, unless there was another start since
-    /// the one of this generation, or a stop.
+    /// Reports that the model in `path` can't be used and the current one stays, unless there was a stop or another
+    /// start since this generation.
     fn refuse(&self, path: &Path, reason: &str, generation: u64) {
         let of_start = self.loader.path_of_first();
         let restore = || {
@@ -227,7 +226,7 @@ impl UNetSegment {
     }
 }
 
-/// A model that has run on a frame of `size`, if that is known.
+/// Opens a model and runs it on a frame of `size`, if that is known.
 fn opened_and_tried(
     opening: &Opening,
     size: Option<Size>,
@@ -242,7 +241,7 @@ fn opened_and_tried(
         let stop = move || stopper.stop();
         match canceller.during(stop, || segmenter.prepare(size).map(drop)) {
             Ok(()) => return Ok(segmenter),
-            // Its session has failed for another user meanwhile, and is shared no more.
+            // Its session has failed for another element meanwhile, and is no longer shared.
             Err(SegmentError::Model(ModelError::SharedFault { .. }))
                 if !canceller.is_cancelled() => {}
             Err(error) => return Err(error),
@@ -274,7 +273,7 @@ mod tests {
         imp.loader.reset();
         imp.loader.begin();
         imp.load_replacement(ended, before);
-        // Nor one that was asked for at that moment.
+        // Nor a load of that start that is not cancelled.
         imp.load_replacement(opening(), before);
         assert!(bus.pop().is_none());
         assert_eq!(lock(&imp.settings).model.model_file.as_deref(), Some(path));

@@ -23,7 +23,8 @@ pub struct MessageContext {
     pub frame: u64,
     /// Its timestamp, if it has one.
     pub timestamp: Option<gst::ClockTime>,
-    /// How much earlier the frame arrived that the mask was made from.
+    /// How much earlier the frame arrived that the mask was made from, with `mode=sync` at most the time between their
+    /// timestamps.
     pub age: Duration,
     /// Whether that is more than `max-mask-age`.
     pub stale: bool,

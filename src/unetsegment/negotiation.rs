@@ -9,7 +9,7 @@ use gst_base::prelude::*;
 use super::Output;
 use super::caps;
 use super::errors;
-use super::flow::Manner;
+use super::flow::Scheduling;
 use super::imp::{CAT, UNetSegment};
 use super::job::ProcessError;
 use super::stream::Stream;
@@ -122,7 +122,7 @@ impl UNetSegment {
     ) -> Result<(), gst::LoggableError> {
         let wanted = self.output();
         // Where frames wait for their masks, they wait for the model.
-        let latest = matches!(self.flow.manner(), Some(Manner::Latest(_)));
+        let latest = matches!(self.flow.scheduling(), Some(Scheduling::Latest(_)));
         if !latest && !self.loader.wait() {
             return Err(gst::loggable_error!(
                 CAT,

@@ -82,7 +82,7 @@ impl Finder {
     ///
     /// # Errors
     ///
-    /// If there are more than labels, where labels go out.
+    /// If there are more than labels, where labels go out, or not enough memory.
     pub fn find(&mut self, job: &mut Job) -> Result<bool, ProcessError> {
         self.reset_on_new_scene(job);
         let Some(found) = &job.found else {

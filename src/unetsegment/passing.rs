@@ -1,4 +1,4 @@
-//! The way of a frame through the element: it is read, inferred, written, and pushed.
+//! The path of a frame through the element: it is read, inferred, written and pushed.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use gst_base::subclass::prelude::*;
 
 use super::OnError;
 use super::errors;
-use super::flow::Manner;
+use super::flow::Scheduling;
 use super::imp::{CAT, UNetSegment};
 use super::job::{Job, ProcessError};
 use super::loading::Started;
@@ -20,16 +20,16 @@ use super::stats::Inside;
 use super::writer::Written;
 use crate::lock::lock;
 
-/// What goes out for a frame.
+/// The output for a frame.
 enum Outgoing {
     Frame {
         buffer: gst::Buffer,
-        /// Counts it until then.
+        /// Counts the frame as inside the element until it is pushed.
         inside: Option<Inside>,
-        /// Age of its mask, where it has one.
+        /// Age of its mask, if it has one.
         mask_age: Option<Duration>,
     },
-    /// Nothing, of which downstream has to know: it may wait for a frame of this time.
+    /// No frame. Downstream is told, since it may be waiting for a frame of this time.
     Gap(Times),
 }
 
@@ -41,8 +41,8 @@ impl Stages<Job> for ElementStages {
         let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
         let imp = element.imp();
         gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
-            match imp.flow.manner() {
-                Some(Manner::Latest(_)) => imp.infer_beside(job),
+            match imp.flow.scheduling() {
+                Some(Scheduling::Latest(_)) => imp.infer_beside(job),
                 _ => {
                     let inferred = imp.infer(job);
                     job.until_ready = job.arrived.elapsed();
@@ -56,8 +56,8 @@ impl Stages<Job> for ElementStages {
         let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
         let imp = element.imp();
         let out = gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
-            match imp.flow.manner() {
-                Some(Manner::Latest(_)) => imp.keep(job).map(|()| None),
+            match imp.flow.scheduling() {
+                Some(Scheduling::Latest(_)) => imp.keep(job).map(|()| None),
                 _ => imp.write(job).map(Some),
             }
         });
@@ -78,7 +78,7 @@ impl UNetSegment {
         gst::FlowError::Error
     }
 
-    /// Makes a job of a frame, with the buffer that is to go out.
+    /// Makes a job of a frame, with its outgoing buffer.
     fn read(&self, input: gst::Buffer) -> Result<Job, gst::FlowError> {
         let settings = self.frame_settings();
         let (input, output) = if self.obj().is_in_place() {
@@ -95,7 +95,7 @@ impl UNetSegment {
         job.map_err(|error| self.fail(&error))
     }
 
-    /// Makes a job of a frame that waits for its own mask, unless an earlier one is to do.
+    /// Makes a job of a frame that waits for its own mask, or that carries an earlier one because it is not due.
     fn read_for_mask(&self, input: gst::Buffer) -> Result<Job, gst::FlowError> {
         let mut job = self.read(input)?;
         let model = self.flow.model();
@@ -103,7 +103,7 @@ impl UNetSegment {
             let due = reader.is_due(self.flow.interval(&job.settings));
             job.due = due && model.is_some();
             match model {
-                // Of a network that has failed, another one may have taken the place by then.
+                // If the network has failed, another model may replace it before this frame is inferred.
                 Some(model) if due && !self.flow.is_broken() => reader.scale(&mut job, model),
                 _ => Ok(()),
             }
@@ -112,22 +112,22 @@ impl UNetSegment {
         Ok(job)
     }
 
-    /// A job for the network alone, of a frame that passes meanwhile; none if the network is not to see it.
+    /// A job for the network alone, of a frame that does not wait for it; `None` if the frame is not to be inferred.
     fn read_for_network(&self, frame: &gst::Buffer) -> Result<Option<Job>, gst::FlowError> {
         let settings = self.frame_settings();
         let works = !self.flow.is_broken() && self.flow.model().is_some();
-        // A model that waits for a frame is to see one soon, whatever became of the one before.
+        // A model that was offered gets a frame soon, even if the previous one has failed.
         let offered = self.flow.has_offer();
         let job = self.flow.with_reader(|reader| {
-            // So that what the newest mask lacks is there soon.
+            // So that whatever the newest mask lacks is available soon.
             let kind = reader.kind();
             let outdated = kind.is_some_and(|kind| self.flow.newest_is_outdated(kind, &settings));
             if offered || outdated {
                 reader.restart_interval();
             }
-            // Only frames that it could see count, so that it sees the first of these.
+            // Only frames that the network could process count, so that it gets the first of them.
             let due = (works || offered) && reader.is_due(self.flow.interval(&settings));
-            // It does not go out, so it may be the very buffer that passes.
+            // This job does not go out, so it may share the buffer of the frame that does.
             due.then(|| reader.read(None, frame.clone(), settings))
                 .transpose()
         });
@@ -135,8 +135,8 @@ impl UNetSegment {
         Ok(job.map(|job| Job { due: true, ..job }))
     }
 
-    /// Keeps the mask of `job`, whose frame has passed already, for the frames to come, with its objects: the streaming
-    /// thread is not to wait for these.
+    /// Keeps the mask of `job`, whose frame does not wait for it, for later frames. Its objects are found here: the
+    /// streaming thread must not wait for these.
     fn keep(&self, mut job: Job) -> Result<(), gst::FlowError> {
         self.record_mask_latency(&job, job.arrived.elapsed());
         if !self.flow.is_current(&job) {
@@ -144,30 +144,30 @@ impl UNetSegment {
         }
         self.find_objects(&mut job)?;
         if let Some(mut found) = job.found.take() {
-            // Nothing is measured on it any more.
+            // No more objects are measured on the frame.
             found.frame = None;
             self.flow.keep(&job, found);
         }
         Ok(())
     }
 
-    /// Lets the network see the frame of `job`, which has passed already.
+    /// Infers the frame of `job`, which does not wait for its mask.
     fn infer_beside(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         if !self.flow.resume_for(job) {
             return Ok(());
         }
         match self.infer(job) {
-            // Other caps have interrupted it, whose frames are not to fail for that.
+            // A change of caps interrupted the run; frames with the new caps must not fail for that.
             Err(gst::FlowError::Flushing) if job.stream.is_ended() => Ok(()),
             done => done,
         }
     }
 
-    /// Lets the network see the frame of `job`, if that is due.
+    /// Infers the frame of `job`, if it is due.
     fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         if let Some(model) = self.flow.swap() {
             messages::post_swap(&self.obj(), &Swap::Done(&model));
-            // Masks of the last model are not its own, nor do warnings about tiles hold for it.
+            // Masks so far are the previous model's, and so are warnings about seams.
             job.due = true;
             job.stream.clear_prepared();
         }
@@ -202,8 +202,8 @@ impl UNetSegment {
         }
     }
 
-    /// After the network has failed on `job`: reloads it, once, and if that does not help follows `on-error`. Where the
-    /// session has failed for another element, the model is reloaded each time.
+    /// To be called when the network has failed on `job`: reloads the model once and, if that does not help, follows
+    /// `on-error`. If its session has failed for another element, the model is reloaded each time.
     fn recover(&self, job: &mut Job, error: ProcessError) -> Result<(), gst::FlowError> {
         gst::warning!(CAT, imp = self, "{error}");
         let error = match self.flow.reload(error.is_of_others()) {
@@ -218,14 +218,15 @@ impl UNetSegment {
                     gst::element_imp_warning!(self, gst::StreamError::Failed, ("{news}: {error}"));
                     return Ok(());
                 }
-                // Another user of the new session has failed, too, or this is the first fault of this element's own.
+                // The new session has failed for another element, too, or this is the first fault of this element's
+                // own.
                 Err(again) if again.is_of_others() || error.is_of_others() && again.is_fault() => {
                     return self.recover(job, again);
                 }
                 Err(again) if !again.is_fault() => return Err(self.fail(&again)),
                 Err(again) => again,
             },
-            // A flush or a stop has interrupted it.
+            // A flush or a stop has interrupted the reload.
             Err(_) if self.flow.is_flushing() => return Err(gst::FlowError::Flushing),
             Err(reload) => ProcessError::Reload {
                 cause: error.to_string(),
@@ -249,7 +250,7 @@ impl UNetSegment {
         }
     }
 
-    /// Records how late the mask of `job` was, if it has one of its own.
+    /// Records the latency of the mask of `job`, if it has one of its own.
     fn record_mask_latency(&self, job: &Job, latency: Duration) {
         if let (Some(limit), Some(found)) = (job.settings.latency_limit(), &job.found) {
             self.flow
@@ -257,7 +258,7 @@ impl UNetSegment {
         }
     }
 
-    /// Finds the objects of the mask of `job`, where they are wanted.
+    /// Finds the objects of the mask of `job`, if they are wanted.
     fn find_objects(&self, job: &mut Job) -> Result<(), gst::FlowError> {
         let found = self.flow.find_objects(job);
         if found.map_err(|error| self.fail(&error))? {
@@ -266,17 +267,17 @@ impl UNetSegment {
         Ok(())
     }
 
-    /// Makes what goes out for `job`, and posts messages about it.
+    /// Makes the output for `job`, and posts messages about it.
     fn write(&self, mut job: Job) -> Result<Outgoing, gst::FlowError> {
-        // Between the two, a frame waits for downstream: that is not the element's time.
+        // Time in which the frame waits for downstream after inference does not count as latency.
         let until_ready = job.until_ready;
         let begun = Instant::now();
         let inside = job.inside.take();
         let times = Times::of(job.frame());
         self.record_mask_latency(&job, until_ready);
         self.flow.share_mask(&mut job);
-        // Where frames do not wait, the newest mask already has its objects.
-        if !matches!(self.flow.manner(), Some(Manner::Latest(_))) {
+        // If frames do not wait for masks, the newest mask already has its objects.
+        if !matches!(self.flow.scheduling(), Some(Scheduling::Latest(_))) {
             self.find_objects(&mut job)?;
         }
         let written = self.flow.write(job).map_err(|error| self.fail(&error))?;
@@ -328,7 +329,7 @@ impl UNetSegment {
         }
     }
 
-    /// Tells downstream that nothing goes out at these times, if they are known.
+    /// Pushes a gap of these times, if they are known.
     fn push_gap(&self, times: Times) {
         let Some(timestamp) = times.timestamp else {
             return;
@@ -339,23 +340,23 @@ impl UNetSegment {
         self.obj().src_pad().push_event(gap.build());
     }
 
-    /// Processes a frame and pushes it: the base class would not say whether downstream accepted it.
+    /// Processes a frame and pushes it: the base class would not report whether downstream accepted it.
     pub fn process(
         &self,
         input: gst::Buffer,
         inside: Option<Inside>,
     ) -> Result<(), gst::FlowError> {
-        let mut job = match self.flow.manner().ok_or(gst::FlowError::Flushing)? {
-            Manner::Overlapping(threads) => {
+        let mut job = match self.flow.scheduling().ok_or(gst::FlowError::Flushing)? {
+            Scheduling::Overlapping(threads) => {
                 let waited = threads.wait_for_room()?;
                 let mut job = self.read_for_mask(input)?;
-                // It arrived before that.
+                // The frame arrived before the wait.
                 job.arrived = job.arrived.earlier_by(waited);
                 job.enter(inside);
                 threads.put(job);
                 return Ok(());
             }
-            Manner::Latest(threads) => {
+            Scheduling::Latest(threads) => {
                 threads.check()?;
                 let mut arrived = None;
                 if let Some(job) = self.read_for_network(&input)? {
@@ -364,11 +365,11 @@ impl UNetSegment {
                     self.flow.count(|stats| stats.overtaken += overtaken as u64);
                 }
                 let mut job = self.read(input)?;
-                // The network may be done with it before it goes out: then the age of the mask is 0.
+                // The network may be done with the frame before it goes out: then the age of its mask is 0.
                 job.arrived = arrived.unwrap_or(job.arrived);
                 job
             }
-            Manner::Alone => {
+            Scheduling::Sequential => {
                 let mut job = self.read_for_mask(input)?;
                 self.infer(&mut job)?;
                 job.until_ready = job.arrived.elapsed();

@@ -55,7 +55,7 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecBoxed::builder::<gst::Structure>("provider-options")
             .nick("Provider options")
-            .blurb("Options for the execution provider, under its own names; they override the element's: options,gpu_mem_limit=2147483648")
+            .blurb("Options for the execution provider, under its own names; they override the element's own; for example options,gpu_mem_limit=2147483648")
             .mutable_ready()
             .build(),
         glib::ParamSpecString::builder("cache-directory")
@@ -126,12 +126,12 @@ fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecEnum::builder_with_default("reuse", default.reuse)
             .nick("Reuse")
-            .blurb("Which parts of a frame are inferred again, while earlier answers are kept for the others; only with blend=crop")
+            .blurb("Which parts of a frame are inferred again, while earlier results are kept for the others; only with blend=crop")
             .mutable_ready()
             .build(),
         glib::ParamSpecUInt::builder("reuse-limit")
             .nick("Reuse limit")
-            .blurb("Frames after which a kept answer is computed again (reuse=threshold)")
+            .blurb("Frames after which a kept result is computed again (reuse=threshold)")
             .minimum(1)
             .default_value(default.reuse_limit)
             .mutable_ready()
@@ -283,7 +283,7 @@ fn split_properties(default: &FrameSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecDouble::builder("split-depth")
             .nick("Split depth")
-            .blurb("Two parts are separate objects if the neck between them is lower than the lower of both by more than this share: of half the width with split=distance, of the probability with split=probability")
+            .blurb("Two parts are separate objects if the neck between them is lower than the lower of their two peaks by more than this share; height is half the width with split=distance, the probability with split=probability")
             .minimum(0.0)
             .maximum(1.0)
             .default_value(default.split_depth)

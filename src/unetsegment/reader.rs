@@ -19,7 +19,7 @@ pub type StreamOutput = (Arc<Stream>, Output);
 pub struct Reader {
     normalizer: Normalizer,
     stream: Option<StreamOutput>,
-    /// Frames since the last one that the network was to see.
+    /// Number of the next frame in the inference interval; number 0 is due.
     frames: u32,
     /// The number of the current scene.
     scene: u64,
@@ -28,7 +28,7 @@ pub struct Reader {
 impl Default for Reader {
     fn default() -> Self {
         Reader {
-            // It becomes the model's with the first frame.
+            // The first frame replaces it with the model's.
             normalizer: Normalizer::new(Normalization::MinMax),
             stream: None,
             frames: 0,
@@ -38,27 +38,27 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// Ends the stream, which it returns.
+    /// Ends the stream and returns it.
     pub fn end_stream(&mut self) -> Option<StreamOutput> {
         let before = self.stream.take()?;
         before.0.end();
         Some(before)
     }
 
-    /// Reads frames of `stream` from now on, whose output is `kind`.
+    /// Reads frames of `stream` from now on, with output `kind`.
     pub fn begin_stream(&mut self, stream: Arc<Stream>, kind: Output) {
         self.stream = Some((stream, kind));
         self.frames = 0;
     }
 
-    /// Whether frames of these caps are read.
+    /// Whether the current stream has these caps.
     pub fn is_of(&self, caps: &[gst::Caps; 2]) -> bool {
         let stream = self.stream.as_ref();
         stream.is_some_and(|(stream, _)| stream.is_of(caps))
     }
 
-    /// Lets `wanted` go out from now on, if the current caps allow it; otherwise that waits for the next ones. Returns
-    /// whether frames are processed in place: they are drawn upon, or only get their meta.
+    /// Changes the output to `wanted`, if the current caps allow it; otherwise that waits for the next caps. Returns
+    /// whether frames are processed in place: they are drawn on, or only get their meta.
     pub fn set_output(&mut self, wanted: Output) -> Result<bool, ProcessError> {
         let Some((stream, kind)) = &mut self.stream else {
             return Ok(false);
@@ -74,26 +74,26 @@ impl Reader {
         self.stream.as_ref().map(|(_, kind)| *kind)
     }
 
-    /// Lets the network see the next frame, whatever it saw before.
+    /// Makes the next frame due, whatever was inferred before.
     pub fn restart_interval(&mut self) {
         self.frames = 0;
     }
 
-    /// Starts a scene, whose first frame the network sees. Returns its number.
+    /// Starts a scene, whose first frame is due. Returns the number of the scene.
     pub fn start_scene(&mut self) -> u64 {
         self.restart_interval();
         self.scene += 1;
         self.scene
     }
 
-    /// Counts a frame; whether the network is to see it, and not an earlier one's mask to go with it.
+    /// Counts a frame. Returns whether it is to be inferred, rather than to carry the mask of an earlier one.
     pub fn is_due(&mut self, interval: u32) -> bool {
         let due = self.frames == 0;
         self.frames = (self.frames + 1) % interval.max(1);
         due
     }
 
-    /// Makes a job of a frame: `input` where it came in, unless that is the buffer that goes out, `output`.
+    /// Makes a job of a frame that came in as `input`, unless that is also the buffer that goes out, `output`.
     pub fn read(
         &mut self,
         input: Option<gst::Buffer>,
@@ -120,7 +120,7 @@ impl Reader {
         })
     }
 
-    /// Finds out how the pixels of `job` become the input of `model`, so that the thread that infers need not.
+    /// Determines how the pixels of `job` become the input of `model`, so that the thread that infers need not.
     pub fn scale(&mut self, job: &mut Job, model: Arc<ModelInfo>) -> Result<(), ProcessError> {
         let scaling = scaling(&mut self.normalizer, job, &model)?;
         job.scaling = Some((model, scaling));

@@ -23,7 +23,7 @@ impl UNetSegment {
             let before = settings.frame.output;
             let set = checked.and_then(|()| settings.set(name, value));
             // A start reads the settings once it runs: either it sees this one, or it is seen to run here.
-            let runs = self.flow.manner().is_some();
+            let runs = self.flow.scheduling().is_some();
             if runs {
                 settings.clear_refusal(name);
             }

@@ -1,4 +1,4 @@
-//! The third stage: results are drawn upon a frame, or written in its place, and attached to it.
+//! The third stage: results are drawn on a frame, or written in its place, and attached to it.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use crate::labels::TrackEvents;
 use crate::mask_meta::{self, Mask};
 use crate::picture;
 
-/// Makes what goes out.
+/// Makes outgoing buffers.
 pub struct Writer {
     /// Whether frames wait for their masks.
     waits: bool,
     drawer: Drawer,
-    /// Events of objects since the last message of a frame.
+    /// Events of objects since the last message about a frame.
     unreported: TrackEvents,
     #[cfg(feature = "analytics")]
     analytics: crate::analytics::Attacher,
     watch: TriggerWatch,
-    /// Frames that went out, by which `message-interval` counts.
+    /// Number of frames that went out, for `message-interval`.
     frames: u64,
     /// Number of the last frame.
     last: u64,
@@ -32,11 +32,11 @@ pub struct Writer {
 
 /// The result for a frame.
 pub struct Written {
-    /// What goes out; nothing where that would be the mask alone, and there is none.
+    /// The outgoing buffer; `None` if only a map goes out and there is none.
     pub buffer: Option<gst::Buffer>,
     /// Messages about it.
     pub messages: [Option<gst::Structure>; 3],
-    /// Age of its mask, where it has one.
+    /// Age of its mask, if it has one.
     pub age: Option<Duration>,
 }
 
@@ -63,18 +63,19 @@ impl Writer {
         }
     }
 
-    /// Forgets the frames before: those to come show something else. Returns a message about that.
+    /// Forgets the previous frames: the next ones show something else. Returns a message if a condition of `trigger`
+    /// ends with that.
     pub fn forget(&mut self) -> Option<gst::Structure> {
         self.unreported.clear();
         self.end()
     }
 
-    /// No more frames come. Returns a message about that.
+    /// To be called at the end of the stream. Returns a message if a condition of `trigger` ends with it.
     pub fn end(&mut self) -> Option<gst::Structure> {
         self.end_condition(self.last, None)
     }
 
-    /// Makes the outgoing buffer of a job that has its mask, and its objects where they are wanted.
+    /// Makes the outgoing buffer of a job that has its mask, and its objects if they are wanted.
     pub fn write(&mut self, job: Job) -> Result<Written, ProcessError> {
         let Job {
             stream,
@@ -130,7 +131,7 @@ impl Writer {
         })
     }
 
-    /// Ends the condition that holds, if one does: a frame without a mask can't show it. Returns the message.
+    /// Ends the condition of `trigger` if it holds: a frame without a mask can't show that. Returns the message.
     fn end_condition(
         &mut self,
         frame: u64,
@@ -146,7 +147,7 @@ impl Writer {
         ended.map(|change| messages::trigger_message(&context, &change))
     }
 
-    /// How old a mask is on a frame that `arrived` then, with this timestamp.
+    /// Age of a mask on a frame that `arrived` then, with this timestamp.
     fn age(
         &self,
         found: &Segmentation,
@@ -154,7 +155,8 @@ impl Writer {
         timestamp: Option<gst::ClockTime>,
     ) -> Duration {
         let age = arrived.since(found.arrived);
-        // Recorded frames that wait for their masks are no further apart for a pause of the pipeline.
+        // A pause of the pipeline delays frames that wait for their masks, but does not move recorded ones further
+        // apart.
         let apart = timestamp.zip(found.timestamp).filter(|_| self.waits);
         let apart = apart.and_then(|(timestamp, of_mask)| timestamp.checked_sub(of_mask));
         match apart {
@@ -163,7 +165,7 @@ impl Writer {
         }
     }
 
-    /// Draws upon the frame in `buffer`, if there is anything to draw.
+    /// Draws on the frame in `buffer`, if there is anything to draw.
     fn draw_in_place(
         &mut self,
         drawing: &Drawing,
@@ -176,7 +178,7 @@ impl Writer {
         picture.with_frame_mut(buffer, |frame| self.drawer.draw(drawing, None, frame))
     }
 
-    /// Attaches the results to the frame of this number in `buffer`. Returns messages about it.
+    /// Attaches the results to the frame of this number in `buffer`. Returns messages about the frame.
     fn attach_results(
         &mut self,
         drawing: &Drawing,
@@ -184,7 +186,7 @@ impl Writer {
         buffer: &mut gst::BufferRef,
     ) -> Result<[Option<gst::Structure>; 3], ProcessError> {
         let (Some(found), Some(age)) = (drawing.found, drawing.age) else {
-            // One that an element upstream has attached would pass for that of this element.
+            // A meta that another element attached upstream would pass for this element's.
             mask_meta::remove(buffer);
             return Ok([None, None, None]);
         };
@@ -214,7 +216,7 @@ impl Writer {
         mask: Mask,
         found: &Segmentation,
     ) -> Result<(), ProcessError> {
-        // Other elements would take a stale one for fresh.
+        // Elements that read this meta would take a stale mask for a fresh one.
         #[cfg(feature = "analytics")]
         if !mask.stale {
             let objects = found.objects.as_deref();
@@ -273,7 +275,7 @@ impl Writer {
             self.unreported.clear();
         }
         let held = objects.map(|objects| objects.quantities(&found.events));
-        // Nor can a mask that is too old show it.
+        // A stale mask can't show whether the condition holds.
         let trigger = settings.trigger.filter(|_| !context.stale);
         let changes = self.watch.update(trigger, &held.unwrap_or_default());
         let [ended, changed] =
@@ -282,13 +284,13 @@ impl Writer {
     }
 }
 
-/// The parts of `found` that a frame needs of which `kind` goes out by `settings`.
+/// The parts of `found` that a frame with output `kind` needs under `settings`.
 fn usable(
     found: Option<Segmentation>,
     kind: Output,
     settings: &FrameSettings,
 ) -> Option<Segmentation> {
-    // One that lacks something, since less was asked for at its time, is not used at all.
+    // A segmentation that lacks something, computed when less was requested, is not used.
     let mut found = found.filter(|found| found.serves(kind, settings))?;
     if !settings.wants_objects(kind, &found.model.contract) {
         found.objects = None;
@@ -296,7 +298,7 @@ fn usable(
     Some(found)
 }
 
-/// The mask of `found` at this age, as it is attached to a frame, with its objects, where they were looked for.
+/// The mask of `found` at this age, as attached to a frame, with its objects if they were found.
 fn mask_for(drawing: &Drawing, (found, age): (&Segmentation, Duration)) -> Mask {
     let (stream, settings) = (drawing.stream, drawing.settings);
     let wide = |map| (map, stream.wide_caps.clone());

@@ -80,7 +80,7 @@ fn better_masks_for_some_pages_of_a_stack() {
     data.tiff::<Gray8>("better.tif", &[mask]);
     let options = "--images images.tif --masks masks.tif --validation-masks better.tif";
     let error = data.refusal_with("better.tif holds 1 mask(s)", options);
-    contains(&error, "give it a mask for each image");
+    contains(&error, "it needs one mask for each image");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn one_image_alone() {
         .gray("masks/a.png", two_cells);
     contains(
         &data.refusal("1 image(s)"),
-        "at least one must be on each side",
+        "at least one must be left for training",
     );
 }
 

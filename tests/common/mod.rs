@@ -3,12 +3,12 @@
 
 pub mod discs;
 pub mod frames;
-pub mod manners;
 mod models;
 pub mod pipelines;
 pub mod process;
 pub mod programs;
 pub mod scene;
+pub mod schedulings;
 pub mod skips;
 pub mod watch;
 

@@ -1,4 +1,4 @@
-//! The manners in which frames pass the element: its promises hold in each.
+//! How frames can be scheduled in the element: its promises hold in each case.
 
 use std::fmt::{self, Display};
 use std::path::Path;
@@ -11,32 +11,32 @@ use super::{element, harness};
 
 /// Values of the properties `mode` and `frames-in-flight`.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub struct Scheduling {
     pub mode: &'static str,
     pub in_flight: &'static str,
 }
 
 /// Frames wait for their masks, and pass one after the other on the streaming thread.
-pub const ALONE: Manner = Manner {
+pub const SEQUENTIAL: Scheduling = Scheduling {
     mode: "sync",
     in_flight: "1",
 };
 
 /// Frames wait for their masks, and the next one comes in before the last one is out.
-pub const OVERLAPPING: Manner = Manner {
+pub const OVERLAPPING: Scheduling = Scheduling {
     mode: "sync",
     in_flight: "2",
 };
 
 /// Frames pass at once, with the newest mask, however many may be in flight.
-pub const LATEST: Manner = Manner {
+pub const LATEST: Scheduling = Scheduling {
     mode: "latest",
     in_flight: "2",
 };
 
-pub const MANNERS: [Manner; 3] = [ALONE, OVERLAPPING, LATEST];
+pub const SCHEDULINGS: [Scheduling; 3] = [SEQUENTIAL, OVERLAPPING, LATEST];
 
-impl Manner {
+impl Scheduling {
     pub fn is_latest(self) -> bool {
         self.mode == "latest"
     }
@@ -45,7 +45,7 @@ impl Manner {
         [("mode", self.mode), ("frames-in-flight", self.in_flight)]
     }
 
-    /// The element with `properties`, in a harness for grey frames that pass in this manner, and its bus.
+    /// The element with `properties`, in a harness for grey frames, with this scheduling, and its bus.
     pub fn start(
         self,
         model: &Path,
@@ -59,7 +59,7 @@ impl Manner {
     }
 }
 
-impl Display for Manner {
+impl Display for Scheduling {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         write!(formatter, "{} {}", self.mode, self.in_flight)
     }

@@ -1,4 +1,4 @@
-//! Files of which reading or parsing takes much more memory than they have bytes.
+//! Files that take much more memory to read or parse than they have bytes.
 
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -112,7 +112,7 @@ type Case = (PathBuf, &'static str);
 const MOST: &str = "except its weights";
 
 /// All of them.
-fn swelling(files: &Files) -> Vec<Case> {
+fn expanding(files: &Files) -> Vec<Case> {
     [of_messages(files), of_zeros(files), packages(files)].concat()
 }
 
@@ -174,11 +174,11 @@ fn packages(files: &Files) -> Vec<Case> {
 
 /// The element posts the refusal, too.
 #[test]
-fn files_that_swell_are_refused_before_they_do() {
+fn files_that_would_expand_are_refused_first() {
     let _alone = alone();
     common::init();
     let files = Files::new();
-    for (path, words) in swelling(&files) {
+    for (path, words) in expanding(&files) {
         forget_peak();
         let before = peak();
         refused(&path, words);

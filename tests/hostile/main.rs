@@ -4,10 +4,10 @@
 mod common;
 
 mod arithmetic;
+mod expanding;
 mod faults;
 mod models;
 mod shapes;
-mod swelling;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -115,7 +115,7 @@ fn forms() -> Vec<Case> {
         ("sparse", "sparse", sparse),
         ("sparse lists", "sparse", file(vec![sparse_lists], vec![])),
         ("outside", "another file", outside),
-        ("lying", "do not go together", file(vec![], vec![lying])),
+        ("lying", "do not match", file(vec![], vec![lying])),
         (
             "a constant of two values",
             "a form that is not followed",
@@ -126,7 +126,7 @@ fn forms() -> Vec<Case> {
         ),
         (
             "an attribute twice",
-            "names shape twice",
+            "the attribute shape twice",
             file(vec![two_shapes], vec![]),
         ),
         ("many outputs", "80000 outputs", file(vec![parts], vec![])),
@@ -175,19 +175,15 @@ fn operators() -> Vec<Case> {
         ("others", "com.example", file(vec![of_others], vec![])),
         (
             "deformed",
-            "bounds what it makes",
+            "no size limit",
             alone("DeformConv", &["image", "a", "image"]),
         ),
         (
             "attention",
-            "bounds what it makes",
+            "no size limit",
             alone("Attention", &["image", "image", "image"]),
         ),
-        (
-            "boxes",
-            "nothing bounds what it makes",
-            alone("RoiAlign", &["image"]),
-        ),
+        ("boxes", "no size limit", alone("RoiAlign", &["image"])),
         (
             "no groups",
             "has 0 groups",
@@ -311,7 +307,7 @@ fn divisions() -> Vec<Case> {
     vec![
         (
             "least by -1",
-            "divides whole numbers",
+            "divides integers",
             file(
                 vec![
                     node("Shape", &["image"], "b"),
@@ -324,7 +320,7 @@ fn divisions() -> Vec<Case> {
         ),
         (
             "least by what comes of the picture",
-            "divides whole numbers",
+            "divides integers",
             file(
                 vec![cast, node("Mod", &["least", "whole"], "d")],
                 vec![least()],
@@ -332,7 +328,7 @@ fn divisions() -> Vec<Case> {
         ),
         (
             "the least, computed",
-            "divides whole numbers",
+            "divides integers",
             file(
                 vec![
                     node("Neg", &["least"], "a"),

@@ -128,8 +128,10 @@ fn write_network(
     let (network, progress) = match network {
         NetworkChoice::Last => (checkpoint.network, Progress::last(&state)),
         NetworkChoice::Best => {
-            let judged = state.best.map(|judged| Progress::judged(&state, &judged));
-            let best = checkpoint.best.zip(judged);
+            let validated = state
+                .best
+                .map(|network| Progress::validated(&state, &network));
+            let best = checkpoint.best.zip(validated);
             best.ok_or(ExportRunError::NoBest(folder))?
         }
     };

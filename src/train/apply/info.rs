@@ -16,7 +16,7 @@ use crate::train::terminal::say;
 /// Show what a model declares about itself.
 ///
 /// Loads it as the GStreamer element does. For a model without a contract it shows
-/// what running it on several sizes reveals.
+/// what probing finds.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Info {
@@ -76,14 +76,14 @@ fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -
     let source = if described {
         "the model's own"
     } else {
-        "found out by trying: the file carries none"
+        "found by probing: the file carries none"
     };
     let channels = match contract.channels {
         Channels::Gray => "1, brightness",
         Channels::Rgb => "3, red, green and blue",
     };
     let output = match contract.activation {
-        Activation::Softmax => "one score a class (softmax makes probabilities of them)",
+        Activation::Softmax => "one score per class (softmax turns them into probabilities)",
         Activation::Sigmoid => "one score (its logistic function is the probability)",
         Activation::None => "probabilities",
     };
@@ -110,7 +110,7 @@ fn write(text: &mut String, file: &Path, described: bool, contract: &Contract) -
         line(
             text,
             &which.to_string(),
-            &format!("{low:.2} to {high:.2} in the pictures learned from"),
+            &format!("{low:.2} to {high:.2} in the training pictures"),
         )?;
     }
     if let Some(training) = &contract.training {
@@ -181,7 +181,7 @@ fn pixels(count: usize) -> String {
 
 fn sizes(sizes: Sizes) -> String {
     match sizes {
-        Sizes::Steps { min, step } => format!("{min} pixels and {step} more, as often as wanted"),
+        Sizes::Steps { min, step } => format!("{min} pixels plus any multiple of {step}"),
         Sizes::Fixed { height, width } => format!("{width}x{height} pixels only"),
     }
 }
@@ -225,12 +225,12 @@ mod tests {
         let expected = "paper, m.onnx
   contract        the model's own
   channels        1, brightness
-  sizes           188 pixels and 16 more, as often as wanted
+  sizes           188 pixels plus any multiple of 16
   margin          92 pixels
   halo            92 pixels
   tiles begin     every 16 pixels
   normalization   z-score
-  output          one score a class (softmax makes probabilities of them)
+  output          one score per class (softmax turns them into probabilities)
   computes with   32-bit floating point
   class 0         background, #000000
   class 1         foreground, #e69f00

@@ -11,7 +11,8 @@ use crate::inference::library::Search;
 use crate::inference::{Options, Provider};
 use crate::train::arguments::number;
 use crate::train::dataset::{
-    Annotated, Dataset, DatasetError, InputChannels, MaskKind, Source, annotations,
+    Annotated, Dataset, DatasetError, InputChannels, MaskKind, Source, Standard, annotations,
+    without_effect,
 };
 
 /// Where and how a model runs.
@@ -93,13 +94,11 @@ impl UseOptions {
     // The model decides these.
     mut_arg("classes", |arg| arg.hide(true)),
     mut_arg("channels", |arg| arg.hide(true)),
-    // It chooses among masks that are found, not named.
-    mut_arg("truth", |arg| arg.conflicts_with("masks")),
 )]
 pub struct Annotations {
     #[command(flatten)]
     source: Source,
-    /// Use only the images whose names this file lists, one a line
+    /// Use only the images whose names this file lists, one per line
     #[arg(long, value_name = "FILE")]
     only: Option<PathBuf>,
 }
@@ -113,12 +112,25 @@ pub enum AnnotationsError {
     /// An option that is the model's to decide.
     #[error("--classes and --channels are for training: the model says what they are")]
     ModelDecides,
+    /// An option that has no effect on these files.
+    #[error("--{option} has no effect {why}")]
+    NoEffect {
+        /// The option.
+        option: &'static str,
+        /// Why.
+        why: &'static str,
+    },
 }
 
 impl Annotations {
     /// Reads them as input and truth for the model of `contract`.
     pub fn dataset(&self, contract: &Contract) -> Result<Dataset<Annotated>, AnnotationsError> {
-        let dataset = annotations(&for_model(&self.source, contract)?)?;
+        let source = for_model(&self.source, contract)?;
+        let is_given = |option: &str| option != "truth" || source.truth != Standard::default();
+        if let Some((option, why)) = without_effect(&source, is_given) {
+            return Err(AnnotationsError::NoEffect { option, why });
+        }
+        let dataset = annotations(&source)?;
         Ok(match &self.only {
             Some(list) => dataset.only(list)?,
             None => dataset,

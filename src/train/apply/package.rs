@@ -284,6 +284,8 @@ fn test_size(geometry: &Geometry) -> Size {
 fn doi(text: &str) -> Option<String> {
     let (_, behind) = text.split_once("doi:")?;
     let doi = behind.split_whitespace().next()?;
+    // Another one may follow without a space; semicolons are also part of old DOIs.
+    let doi = doi.split(',').next()?.split(";doi:").next()?;
     let doi = doi.trim_end_matches([')', ']', '>', '.', ',', ';', '"', '\'', '”', '’']);
     doi.starts_with("10.").then(|| doi.to_owned())
 }
@@ -318,9 +320,13 @@ mod tests {
             text,
             "(doi:10.1038/s41592-019-0612-7).",
             "\"doi: 10.1038/s41592-019-0612-7\"\nCC0",
+            "doi:10.1038/s41592-019-0612-7,doi:10.1/2",
+            "doi:10.1038/s41592-019-0612-7;doi:10.1/2",
         ] {
             assert_eq!(doi(text).as_deref(), Some("10.1038/s41592-019-0612-7"));
         }
+        let old = "10.1002/(SICI)1097-0258(19980815)17:15<1661::AID-SIM968>3.0.CO;2-2";
+        assert_eq!(doi(&format!("doi:{old}.")).as_deref(), Some(old));
         assert_eq!(doi("no doi: at all"), None);
     }
 

@@ -11,7 +11,7 @@ use super::options::RuntimeOptions;
 use super::picture::Picture;
 use crate::contract::{Contract, METADATA_KEY, Precision};
 use crate::inference::trace::Trace;
-use crate::inference::{Model as OpenModel, ModelError, Options};
+use crate::inference::{Model as OpenModel, ModelError, Options, Provider};
 use crate::onnx::quantize::{Range, layers, measured, quantized};
 use crate::onnx::{DataType, Graph, Model, TensorType, Type, ValueInfo};
 use crate::onnx::{channels_last, half_precision};
@@ -43,8 +43,9 @@ const JUDGED: usize = 8;
 /// `--to int8` writes one that takes about half the time on the processor, or less. The
 /// ranges of its feature maps are measured on some of IMAGES, ideally those it was
 /// trained on. Each layer is first computed in 8 bits alone; one that changes the
-/// probabilities by more than --tolerance stays in floating point. `--to fp16`
-/// writes one of half the size, for graphics cards; it needs no images.
+/// probabilities by more than --tolerance stays in floating point. All of this runs on
+/// the processor, whatever --execution-provider says. `--to fp16` writes one of half
+/// the size, for graphics cards; it needs no images.
 ///
 ///   unet-train quantize --model cells.onnx --images images --output cells.int8.onnx
 ///
@@ -145,8 +146,12 @@ impl Quantize {
         if let (TargetPrecision::Fp16, Some(option)) = (self.to, self.image_option()) {
             return Err(QuantizeError::NoEffect(option));
         }
+        // CUDA refuses some operators on integers, and `auto` would compare networks of two providers.
+        let options = Options {
+            provider: Provider::Cpu,
+            ..self.runtime.options()
+        };
         // First, because its errors are the more precise ones.
-        let options = self.runtime.options();
         let opened = OpenModel::open(&self.model, &options)?;
         let foreign = || QuantizeError::Foreign(self.model.clone());
         let (_, mut model) = model_file::read(&self.model)?;
@@ -263,7 +268,7 @@ struct ExactModel<'a> {
 }
 
 impl ExactModel<'_> {
-    /// Opens the model with `graph`, as the model itself is opened, so that both compute alike.
+    /// Opens the model with `graph`, with the same options for all graphs, so that they compute alike.
     fn open(&self, graph: &Graph) -> Result<Trace, ModelError> {
         let model = Model {
             graph: Some(graph.clone()),

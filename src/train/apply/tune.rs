@@ -16,7 +16,7 @@ use crate::train::replace::{Exists, WriteError, allow, check, replace};
 use crate::train::target::Truth;
 use crate::train::terminal::say;
 use crate::train::trained_model::rounded;
-use crate::train::validate::{Prediction, Verdict};
+use crate::train::validate::{Prediction, ValidationResult};
 
 /// Adapt what counts as an object, without training.
 ///
@@ -38,7 +38,7 @@ pub struct Tune {
     #[command(flatten)]
     annotations: Annotations,
     /// Keep threshold, smallest object, cores and scores; only store the image features of the pictures. Masks are
-    /// still needed: they show for which pictures the truth is known
+    /// still needed: pictures without one are not used
     #[arg(long)]
     pictures_only: bool,
     /// Model to write [default: replace the model itself]
@@ -145,9 +145,10 @@ impl Tune {
         }
         let truths = dataset.samples.iter().map(|sample| &sample.truth);
         let answers: Vec<_> = found.into_iter().zip(truths).collect();
-        let Verdict { limits, scores } = Verdict::of(&answers, dataset.kind.into());
-        let words = limits.words(contract.classes.len());
-        say(&format!("{dataset}\n{words}: {scores}"));
+        let result = ValidationResult::of(&answers, dataset.kind.into());
+        let ValidationResult { limits, scores } = result;
+        let description = limits.description(contract.classes.len());
+        say(&format!("{dataset}\n{description}: {scores}"));
         let contract = Contract {
             min_area: limits.min_area,
             core_threshold: limits.core_threshold,

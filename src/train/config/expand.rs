@@ -11,7 +11,7 @@ use clap::{Arg, ArgMatches, Command, FromArgMatches, ValueEnum};
 use toml::{Table, Value};
 
 use super::{ConfigError, Preset, flag, flags, keys, options, text, utf8};
-use crate::train::dataset::{Layout, Source, arrangement};
+use crate::train::dataset::{Source, without_effect};
 use crate::train::settings::OptimizerKind;
 use crate::train::start_from::{self, StartError};
 
@@ -104,21 +104,11 @@ fn check_effects(all: &ArgMatches, is_typed: impl Fn(&str) -> bool) -> Result<()
             return refuse(option, &format!("beside --{}", other.replace('_', "-")));
         }
     }
-    // Files that can't be found are reported when they are read.
     let source = Source::from_arg_matches(all).ok();
-    let files = source.as_ref().map(arrangement).and_then(Result::ok);
-    if let (Some(source), Some(files)) = (source, files) {
-        if is_typed("truth") && !files.has_standards() {
-            return match source.masks {
-                Some(_) => refuse("truth", "beside --masks"),
-                None => refuse("truth", "without sequences of the Cell Tracking Challenge"),
-            };
-        }
-        if is_typed("annotated_only") && source.annotated_only && files.layout == Layout::Stacks {
-            return refuse("annotated-only", "with stacks: each page needs a mask");
-        }
+    match source.and_then(|source| without_effect(&source, is_typed)) {
+        Some((option, why)) => refuse(option, why),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Removes from `table` the options that `command` lacks, those that were typed, and those that exclude these or take

@@ -117,7 +117,7 @@ fn what_would_change_nothing_is_refused_where_it_is_typed() {
     assert!(["momentum", "split", "truth"].map(|key| written.0.contains_key(key)) == [true; 3]);
     fs::write(&file, written.to_string()).unwrap();
     let read = config(&["--config", file.to_str().unwrap()]).unwrap();
-    assert_eq!(read.differences(&written), []);
+    assert_eq!(read.differences(&written, false), []);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn what_is_written_is_read_back() {
     let written = config(&all).unwrap();
     let read = Config::parse(&written.to_string()).unwrap();
     assert_eq!(read, written);
-    assert_eq!(read.differences(&written), []);
+    assert_eq!(read.differences(&written, false), []);
     read.options().unwrap();
 
     let other = config(&[
@@ -184,7 +184,7 @@ fn what_is_written_is_read_back() {
         "--seed=2",
     ])
     .unwrap();
-    let differences = written.differences(&other);
+    let differences = written.differences(&other, true);
     let lines: Vec<_> = differences.iter().map(Difference::to_string).collect();
     let expected = [
         "name was \"1\", now not given",
@@ -198,12 +198,15 @@ fn what_is_written_is_read_back() {
 fn other_places_and_missing_defaults_are_no_differences() {
     let was = config(&["--images=i", "--masks=m", "--output=o", "--steps=9"]).unwrap();
     let now = config(&["--images=j", "--output=p", "--steps=9"]).unwrap();
-    assert_eq!(was.differences(&now), []);
+    assert_eq!(was.differences(&now, true), []);
+    let differences = was.differences(&now, false);
+    let keys: Vec<_> = differences.iter().map(|found| &found.key[..]).collect();
+    assert_eq!(keys, ["images", "masks", "output"]);
     // As it would be from a version without this option.
     let without = |key: &str| {
         let mut earlier = was.clone();
         earlier.0.remove(key).unwrap();
-        earlier.differences(&now).len()
+        earlier.differences(&now, true).len()
     };
     assert_eq!(without("on-cells"), 0);
     assert_eq!(without("steps"), 2, "steps, and the minutes without them");

@@ -39,7 +39,7 @@ pub enum DatasetError {
     NoSequence(PathBuf),
     /// A sequence without truth.
     #[error(
-        "{} has no truth of the kind that was asked for: no man_seg*.tif in {}; beside sequences that have it, --annotated-only leaves such a one out",
+        "{} has no truth of the kind that was asked for: no man_seg*.tif in {}; if other sequences have it, --annotated-only leaves this one out",
         sequence.display(), looked_in.join(" or ")
     )]
     NoTruth {
@@ -48,9 +48,15 @@ pub enum DatasetError {
         /// Where truth was looked for.
         looked_in: Vec<String>,
     },
+    /// No sequence has gold truth to validate by.
+    #[error(
+        "--validation-masks: no gold truth (man_seg*.tif) in {}: name a folder of it, such as 01_GT/SEG, or the one that holds 01_GT",
+        .0.join(" or ")
+    )]
+    NoBetterTruth(Vec<String>),
     /// A folder of truth that belongs to one of several sequences, but not to which.
     #[error(
-        "{} holds the masks of one sequence, and none of the sequences in {} has the name of its folder, as 02 for 02_GT/SEG: name the folder of that sequence as --images, or a folder that holds one like 02_GT/SEG for each",
+        "{} holds the masks of one sequence, and none of the sequences in {} matches its folder (02 for 02_GT/SEG): set --images to the folder of that sequence, or --masks to a folder with one such folder for each",
         masks.display(), images.display()
     )]
     WhichSequence {
@@ -109,7 +115,7 @@ pub enum DatasetError {
     },
     /// Better masks of only some of the images, where masks have no names to pair them by.
     #[error(
-        "--validation-masks: {} holds {mask_pages} mask(s) for the {image_pages} image(s) in {}. Stacks are paired page by page: give it a mask for each image, where there is no better one that of --masks",
+        "--validation-masks: {} holds {mask_pages} mask(s) for the {image_pages} image(s) in {}. Stacks are paired page by page, so it needs one mask for each image: repeat that of --masks where there is no better one",
         mask.display(), image.display()
     )]
     BetterPages {
@@ -184,7 +190,9 @@ pub enum DatasetError {
         value: u32,
     },
     /// Nothing would be left to learn from.
-    #[error("{option} would hold back all of {images} image(s): at least one must be on each side")]
+    #[error(
+        "{option} would hold back all of {images} image(s): at least one must be left for training, and one for validation"
+    )]
     AllHeldBack {
         /// The option that says what is held back.
         option: String,
@@ -193,17 +201,17 @@ pub enum DatasetError {
     },
     /// Nothing would be left at all.
     #[error(
-        "--leave-out names all of {0} image(s): at least two must be left, to learn from and to judge by"
+        "--leave-out names all of {0} image(s): at least two must be left, one for training and one for validation"
     )]
     AllLeftOut(usize),
     /// Nothing to learn from.
     #[error(
-        "none of the {0} images to learn from shows a cell: all that do are held back. Hold back others, by --validation-list"
+        "none of the {0} training images shows a cell: all images with cells are held back. Hold back others with --validation-list"
     )]
     NothingToLearn(usize),
     /// A class that only images show which are held back or left out.
     #[error(
-        "no image to learn from shows the class {name} (value {value}): all that do are held back or left out. Hold back others, by --validation-list"
+        "no training image shows the class {name} (value {value}): all images that show it are held back or left out. Hold back others with --validation-list"
     )]
     ClassHeldBack {
         /// Name of the class.
@@ -212,7 +220,7 @@ pub enum DatasetError {
         value: usize,
     },
     /// No image held back shows a cell.
-    #[error("no image held back shows a cell ({}), so a network that finds none would be the best: hold back others, by --validation-list", .0.join(" "))]
+    #[error("no image held back shows a cell ({}), so a network that finds none would be the best: hold back others with --validation-list", .0.join(" "))]
     NothingToFind(Vec<String>),
     /// A sequence to hold back that is not there.
     #[error("--validation-sequence {sequence}: there is no such sequence; {}",
@@ -236,7 +244,7 @@ pub enum DatasetError {
         first: String,
     },
     /// A list that names no image.
-    #[error("{} names no image: one name a line is needed", .0.display())]
+    #[error("{} names no image: one name per line is needed", .0.display())]
     EmptyList(PathBuf),
     /// The list of images to hold back can't be read.
     #[error("can't read the list {}: {error}", list.display())]
@@ -275,6 +283,7 @@ impl DatasetError {
                 mask,
                 mask_pages,
             },
+            DatasetError::NoTruth { looked_in, .. } => DatasetError::NoBetterTruth(looked_in),
             error => error,
         }
     }

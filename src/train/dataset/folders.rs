@@ -55,7 +55,7 @@ pub fn find(
     })
 }
 
-/// The pairs of an image file and its mask file: one, or one a page.
+/// The pairs of an image file and its mask file: one, or one per page.
 fn of_files(name: &str, image: &Path, mask: &Path) -> Result<Vec<Pair>, DatasetError> {
     let (images, masks) = (pages(image)?, pages(mask)?);
     if images.len() != masks.len() {

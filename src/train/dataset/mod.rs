@@ -274,9 +274,30 @@ pub struct Arrangement {
 
 impl Arrangement {
     /// Whether there may be masks of several [`Standard`]s.
-    pub fn has_standards(&self) -> bool {
+    fn has_standards(&self) -> bool {
         let mut masks = self.masks.iter();
         self.layout == Layout::CellTracking && !masks.any(|masks| challenge::is_truth(masks))
+    }
+}
+
+/// An option of `source` that is given, but has no effect on its files, and why. Files that can't be found are reported
+/// when they are read.
+pub fn without_effect(
+    source: &Source,
+    is_given: impl Fn(&str) -> bool,
+) -> Option<(&'static str, &'static str)> {
+    let files = arrangement(source).ok()?;
+    if is_given("truth") && !files.has_standards() {
+        let why = match source.masks {
+            Some(_) => "beside --masks",
+            None => "without sequences of the Cell Tracking Challenge",
+        };
+        Some(("truth", why))
+    } else if is_given("annotated_only") && source.annotated_only && files.layout == Layout::Stacks
+    {
+        Some(("annotated-only", "with stacks: each page needs a mask"))
+    } else {
+        None
     }
 }
 
@@ -367,7 +388,7 @@ impl<S> fmt::Display for Dataset<S> {
             f,
             "{} images from {layout}; masks show {}",
             self.samples.len(),
-            self.kind.words()
+            self.kind.description()
         )?;
         match self.without_mask {
             0 => (),

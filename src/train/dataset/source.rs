@@ -28,13 +28,13 @@ pub struct Source {
     /// Names of the classes, the background first; a number in a mask is the place in this list, from 0
     #[arg(long, value_name = "NAME,NAME..", value_delimiter = ',')]
     pub classes: Vec<String>,
-    /// Number in the masks of pixels to ignore, which nobody has annotated: they have no weight
+    /// Value in the masks that marks pixels to ignore, such as those not annotated: they have no weight
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub ignore: Option<u32>,
     /// Input of the network: brightness, or red, green and blue
     #[arg(long, value_enum, default_value_t)]
     pub channels: InputChannels,
-    /// Which truth of the Cell Tracking Challenge counts, unless --masks names it
+    /// Which ground truth of the Cell Tracking Challenge to use, unless --masks is a folder of one, such as 01_GT/SEG
     #[arg(long, value_enum, default_value_t)]
     pub truth: Standard,
     /// Leave out images without a mask, and sequences of the Cell Tracking Challenge without truth, instead of refusing
@@ -109,7 +109,7 @@ impl From<InputChannels> for Channels {
 
 impl MaskKind {
     /// A description of such masks.
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             MaskKind::Instances => "a number for each cell",
             MaskKind::Binary => "foreground, its components as cells",

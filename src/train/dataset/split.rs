@@ -29,14 +29,14 @@ pub struct Holdout {
         conflicts_with = "validation_list"
     )]
     pub validation_sequence: Vec<String>,
-    /// Hold back the images whose names this file lists, one a line, instead of a share
+    /// Hold back the images whose names this file lists, one per line, instead of a share
     #[arg(long, value_name = "FILE")]
     pub validation_list: Option<PathBuf>,
-    /// Validate by these masks of the images held back, if they are better than those to learn from; images held back
-    /// that have none here are not used. In a folder of the Cell Tracking Challenge the gold truth counts
+    /// Masks to validate by, if they are better than the training masks; held-back images without one are not used. In
+    /// a folder of the Cell Tracking Challenge the gold truth is used
     #[arg(long, value_name = "PATH")]
     pub validation_masks: Option<PathBuf>,
-    /// Use these images neither for learning nor for validation, say between frames to learn from and frames held back
+    /// Use these images neither for training nor for validation, for example frames between the two
     #[arg(long, value_name = "NAME,NAME..", value_delimiter = ',')]
     pub leave_out: Vec<String>,
 }
@@ -190,7 +190,7 @@ impl Split {
 }
 
 impl Dataset<Annotated> {
-    /// The samples whose names the file `list` has, one a line.
+    /// The samples whose names the file `list` has, one per line.
     pub fn only(mut self, list: &Path) -> Result<Self, DatasetError> {
         let names: Vec<_> = self
             .samples

@@ -338,7 +338,7 @@ fn masks_are_taken_for_what_they_look_like() {
 }
 
 #[test]
-fn pixels_that_nobody_has_judged_are_no_cells() {
+fn ignored_pixels_are_no_cells() {
     let (kind, truth) = truth([1, 0, 255, 255, 1, 1], |s| s.ignore = Some(255));
     assert_eq!(kind, MaskKind::Binary);
     assert_eq!(truth.cells.data, [1, 0, 0, 0, 2, 2]);

@@ -63,21 +63,21 @@ impl Scores {
     ///
     /// For cells F1@0.5 + SEG: how many are found, and how well they are outlined; IoU alone hides
     /// cells that are merged. For membranes V_rand, or 0 if the truth shows no cell.
-    pub fn worth(&self) -> f64 {
+    pub fn selection_score(&self) -> f64 {
         match self {
             Scores::Cells(scores) => scores.f1 + scores.seg,
             Scores::Membranes(scores) => scores.separation.map_or(0.0, |s| s.v_rand),
         }
     }
 
-    /// Sorts networks, the better ones last: by [`worth`](Self::worth), then by pixels, in which networks differ that
-    /// find no object yet.
+    /// Sorts networks, the better ones last: by [`selection_score`](Self::selection_score), then by pixels, in which
+    /// networks differ that find no object yet.
     pub fn rank(&self) -> (f64, f64) {
         let pixels = match self {
             Scores::Cells(scores) => scores.iou,
             Scores::Membranes(scores) => 1.0 - scores.pixel_error,
         };
-        (self.worth(), pixels)
+        (self.selection_score(), pixels)
     }
 }
 

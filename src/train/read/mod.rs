@@ -144,7 +144,7 @@ impl From<TiffError> for ReadError {
     fn from(error: TiffError) -> Self {
         match error {
             TiffError::IoError(error) => error.into(),
-            TiffError::LimitsExceeded => ReadError::TooLarge,
+            // Including limits that a damaged tag exceeds; large pictures are refused by `check_size`.
             error => ReadError::Tiff(error),
         }
     }

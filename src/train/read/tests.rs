@@ -265,6 +265,11 @@ fn what_is_no_picture_is_refused() {
     assert!(refusal(&whole[..whole.len() / 2]).contains("cut off"));
     let short = TiffPage::grey(64, 640, 8, &noise);
     assert!(refusal(&tiff(&[short])).contains("cut off"));
+    // More addresses of strips than memory holds: a number in the directory, which is at the end.
+    let mut endless = whole.clone();
+    let count = endless.len() - 72;
+    endless[count..count + 4].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
+    assert!(refusal(&endless).contains("the TIFF file is damaged"));
     let empty = TiffPage::grey(0, 0, 8, &[]);
     let refusal = refusal(&tiff(&[empty]));
     assert!(

@@ -11,7 +11,7 @@ use super::png::bits;
 use super::{Coding, MAX_BYTES, Raster, ReadError, check_size};
 
 /// What an image or a mask in a TIFF file should be.
-const EXPECTED: &str = "grey or RGB with 8 or 16 bits a channel is read, and grey with 1 to 32 bits; save it as one of these";
+const EXPECTED: &str = "grey or RGB with 8 or 16 bits per channel is read, and grey with 1 to 32 bits; save it as one of these";
 
 /// An open TIFF file.
 pub struct Stack {

@@ -9,7 +9,7 @@ use image::{ImageError, RgbImage};
 
 use self::curves::PlotError;
 use self::html::{Page, png};
-use super::checkpoint::{Judged, State};
+use super::checkpoint::{State, ValidatedNetwork};
 use super::log::Log;
 use super::replace::{WriteError, replace};
 use super::run_folder::RunFolder;
@@ -50,11 +50,11 @@ pub fn write(
     replace(&folder.curves(), &curves)?;
     let mut page = Page::new(name);
     page.paragraph(&summary(state));
-    if let Some(Judged { verdict, .. }) = &state.best {
+    if let Some(ValidatedNetwork { result, .. }) = &state.best {
         page.heading("Scores of the best network on the images held back");
-        let scores = verdict.scores.named().into_iter();
+        let scores = result.scores.named().into_iter();
         page.table(scores.map(|(name, score)| (name, format!("{score:.4}"))));
-        let limits = in_file(verdict.limits).words(classes);
+        let limits = in_file(result.limits).description(classes);
         page.paragraph(&format!("With {limits}."));
     }
     page.heading("Curves");
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::train::limits::Limits;
     use crate::train::metrics::{Scores, cells};
-    use crate::train::validate::Verdict;
+    use crate::train::validate::ValidationResult;
 
     #[test]
     fn the_limits_are_those_of_the_models_file() {
@@ -114,9 +114,9 @@ mod tests {
         };
         let scores = Scores::Cells(cells::Scores::default());
         let state = State {
-            best: Some(Judged {
+            best: Some(ValidatedNetwork {
                 steps: 300,
-                verdict: Verdict { limits, scores },
+                result: ValidationResult { limits, scores },
             }),
             ..State::default()
         };

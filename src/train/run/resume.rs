@@ -93,7 +93,11 @@ pub(super) fn checkpoint_to_resume(
     let State {
         steps, finished, ..
     } = checkpoint.state;
-    let differences = checkpoint.state.config.differences(&settings.config);
+    let has_fingerprint = !checkpoint.state.data.is_empty();
+    let differences = checkpoint
+        .state
+        .config
+        .differences(&settings.config, has_fingerprint);
     if !settings.resume {
         Err(RunError::Exists {
             folder: path(),

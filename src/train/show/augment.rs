@@ -13,11 +13,11 @@ use crate::train::options::{Network, Tiles, Weights};
 use crate::train::plane::Plane;
 use crate::train::prepare::prepare;
 
-/// Draw tiles as the network is shown them.
+/// Draw tiles as the network sees them in training.
 ///
-/// For each tile, one picture: what the network sees, the same with what it
-/// should answer in colour, and how much each pixel of the answer weighs. A
-/// network without padding answers for the middle of what it sees; the rest is
+/// For each tile, one picture: the network's input, the same with the true
+/// classes in colour, and the weight of each pixel in the loss. The output of a
+/// network without padding covers only the middle of its input; the rest is
 /// dimmed. The options are those of `train`, and so is the TOML file; but tiles
 /// are cut from all images, also from those that a run would hold back or leave
 /// out.

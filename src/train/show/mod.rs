@@ -17,7 +17,7 @@ pub use prediction::draw_outlines;
 pub use weight_map::ShowWeightMaps;
 
 use self::canvas::Canvas;
-use super::config::Base;
+use super::config::OptionSources;
 use super::dataset::{DatasetError, Source, holds_data};
 use super::replace::{Exists, WriteError, allow, check_in, replace};
 
@@ -51,10 +51,10 @@ pub enum ShowError {
 struct PictureOptions {
     /// Read only by [`expanded`](super::config::expanded).
     #[command(flatten)]
-    _base: Base,
+    _option_sources: OptionSources,
     #[command(flatten)]
     source: Source,
-    /// Folder for the pictures; it is made where it is missing
+    /// Folder for the pictures; created if missing
     #[arg(long, alias = "out", value_name = "FOLDER")]
     output: PathBuf,
     /// Replace pictures of the same names that are there already

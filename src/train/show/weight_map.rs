@@ -16,9 +16,9 @@ use crate::train::weight_map::separated;
 /// Draw how much each pixel weighs in the loss.
 ///
 /// For each image, one picture: the image, its cells as they are separated
-/// (pixels that nobody has judged are grey), and the weights with their scale,
-/// the same one in all pictures. All images are drawn, also those that a run
-/// would hold back or leave out.
+/// (ignored pixels are grey), and the weights with their scale, the same one in
+/// all pictures. All images are drawn, also those that a run would hold back or
+/// leave out.
 ///
 ///   unet-train weight-map --images images --masks masks --output weights
 ///   unet-train weight-map --config cells.run/config.toml --output weights

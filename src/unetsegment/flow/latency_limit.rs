@@ -11,12 +11,12 @@ use crate::unetsegment::messages::PaceReport;
 use crate::unetsegment::settings::FrameSettings;
 
 impl Flow {
-    /// The network is to see every N-th frame.
+    /// Only every N-th frame is inferred: N of the settings, or a larger one if masks would be late.
     pub fn interval(&self, settings: &FrameSettings) -> u32 {
         settings.inference_interval.max(lock(&self.pace).interval())
     }
 
-    /// Records how late the mask of a frame was, which took `inference` in the network.
+    /// Records the latency of a mask, of which the network took `inference`.
     pub fn record_mask_latency(&self, latency: Duration, inference: Duration, limit: Duration) {
         let change = lock(&self.pace).record(latency, inference, limit);
         if change.is_some() {
@@ -24,18 +24,18 @@ impl Flow {
         }
     }
 
-    /// To be called when caps change: their frames may be cut into more tiles.
+    /// To be called when caps change: the new frames may be cut into more tiles.
     pub(super) fn on_caps_changed(&self) {
         lock(&self.pace).on_caps_changed();
     }
 
-    /// Gives up as much as it takes for masks not to be late, or takes it back; on the thread that infers. Returns what
-    /// is given up then, if that has changed.
+    /// Reduces rate and quality as far as masks would be late otherwise, or restores them; on the thread that infers.
+    /// Returns the new state if it has changed.
     pub fn keep_pace(&self, settings: &FrameSettings) -> Option<PaceReport> {
         let change = lock(&self.change).take();
         if settings.latency_limit().is_none() {
             let before = std::mem::take(&mut *lock(&self.pace));
-            // Another model may have replaced the one that had given up something.
+            // With `Rate`, another model may have replaced one of reduced quality.
             if !before.is_reduced() && change != Some(PaceStep::Rate) {
                 return None;
             }

@@ -1,4 +1,4 @@
-//! The masks that frames show besides their own, and the objects of all of them.
+//! Masks that frames carry from earlier ones, and the objects of all masks.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,7 @@ use crate::unetsegment::job::{Job, ProcessError, Segmentation};
 use crate::unetsegment::settings::FrameSettings;
 
 impl Flow {
-    /// Whether `job`, which was to go out with the mask of an earlier frame, needs a map that this frame lacks.
+    /// Whether `job`, which is to carry the mask of an earlier frame, needs a map that the earlier frame lacks.
     pub fn lacks_maps(&self, job: &Job) -> bool {
         let (seen, model) = (*lock(&self.seen), self.model());
         seen.zip(model).is_some_and(|(maps, model)| {
@@ -18,8 +18,8 @@ impl Flow {
         })
     }
 
-    /// Whether, for frames of which `kind` goes out, the newest mask lacks something or has objects that are outdated,
-    /// where frames do not wait for theirs.
+    /// Whether the newest mask lacks something for frames with output `kind`, or has outdated objects; for frames that
+    /// do not wait for their masks.
     pub fn newest_is_outdated(&self, kind: Output, settings: &FrameSettings) -> bool {
         let newest = lock(&self.newest);
         newest
@@ -27,7 +27,7 @@ impl Flow {
             .is_some_and(|found| found.is_outdated(kind, settings))
     }
 
-    /// Keeps the mask of `job` for the frames to come, where they may need it; a job without one gets the newest.
+    /// Keeps the mask of `job` for later frames, if they may need it; a job without a mask gets the newest.
     pub fn share_mask(&self, job: &mut Job) {
         let keeps = job.settings.inference_interval > 1 || job.settings.max_latency > 0;
         match &job.found {
@@ -37,7 +37,7 @@ impl Flow {
         }
     }
 
-    /// The newest mask. Only the first one has the events of its objects.
+    /// The newest mask. The events of its objects are returned only the first time.
     fn newest_mask(&self) -> Option<Segmentation> {
         let mut newest = lock(&self.newest);
         let found = newest.as_mut()?;
@@ -48,28 +48,30 @@ impl Flow {
         })
     }
 
-    /// Finds the objects of the mask of `job`, where it wants them; on the thread on which frames go out or, where they
-    /// do not wait for masks, on the one behind the network. Returns whether numbers begin at 1 again, the first time.
+    /// Finds the objects of the mask of `job`, if it wants them; on the thread that pushes frames or, if these do not
+    /// wait for masks, on the thread of the stage after the network. Returns whether their numbering restarts for the
+    /// first time.
     pub fn find_objects(&self, job: &mut Job) -> Result<bool, ProcessError> {
         let done = self.finder.with(|finder| finder.find(job));
         done.unwrap_or(Err(ProcessError::NoCaps))
     }
 
-    /// Whether frames to come may show the mask of `job`.
+    /// Whether later frames may carry the mask of `job`.
     pub fn is_current(&self, job: &Job) -> bool {
         let same_scene = job.scene == self.scene.load(Ordering::SeqCst);
         same_scene && !job.stream.is_ended() && !self.is_broken()
     }
 
-    /// Makes `found` on `job` the mask of the frames to come.
+    /// Makes `found`, the result of `job`, the mask of later frames.
     pub fn keep(&self, job: &Job, mut found: Segmentation) {
         let mut newest = lock(&self.newest);
-        // A scene or a stream that ends forgets its masks after that, and so does a network that fails for good.
+        // When a scene or a stream ends, or the network fails for good, masks are forgotten after `job` stops being
+        // current, so that none is kept too late.
         if !self.is_current(job) {
             return;
         }
         if let Some(old) = newest.as_mut() {
-            // Perhaps no frame has shown it.
+            // Perhaps no frame has reported the events of the old mask.
             let mut events = std::mem::take(&mut old.events);
             events.append(&found.events);
             found.events = events;

@@ -1,4 +1,4 @@
-//! The model in use, the one that is to replace it, and what happens when it fails.
+//! The model in use, the one that is to replace it, and the reload after a failure.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,28 +19,28 @@ pub(super) struct Models {
     pub inferrer: Slot<Inferrer>,
     /// The model in use, and how it was opened.
     current: Mutex<Option<(Arc<ModelInfo>, Opening)>>,
-    /// One that is to replace it before the next frame.
+    /// The model that is to replace it before the next frame.
     next: Mutex<Option<(Inferrer, Opening)>>,
-    /// Ends the run of the network.
+    /// Interrupts the network.
     stopper: Mutex<Option<Stopper>>,
     /// Whether the network has failed for good.
     broken: AtomicBool,
-    /// Whether it has failed once and was reloaded.
+    /// Whether the network has failed once and was reloaded.
     reloaded: AtomicBool,
-    /// Ends the reload.
+    /// Cancels the reload.
     reloading: Mutex<Option<Canceller>>,
 }
 
 impl Models {
-    /// Gets ready for the first model.
+    /// Prepares for the first model.
     pub fn start(&self) {
-        // One that came too late for the stop is not wanted any more.
+        // A model that was offered after the last stop is obsolete.
         let late = lock(&self.next).take();
         drop(late);
         self.forget_failures();
     }
 
-    /// Gives the models back.
+    /// Frees the models.
     pub fn stop(&self) {
         *lock(&self.stopper) = None;
         *lock(&self.current) = None;
@@ -54,15 +54,15 @@ impl Models {
         self.reloaded.store(false, Ordering::Relaxed);
     }
 
-    /// Ends the run of the network, which begins no other until it is [resumed](Self::resume_if).
+    /// Interrupts the network, which does not run again until it is [resumed](Self::resume_if).
     pub fn interrupt(&self) {
         if let Some(stopper) = &*lock(&self.stopper) {
             stopper.stop();
         }
     }
 
-    /// Lets the network run again if that is `wanted`; whether it is. An interruption comes before that is asked, or
-    /// after it.
+    /// Lets the network run again if `wanted` returns `true`, and returns the same. An interruption comes either before
+    /// `wanted` is called, or after the network was resumed.
     pub fn resume_if(&self, wanted: impl FnOnce() -> bool) -> bool {
         let stopper = lock(&self.stopper);
         let wanted = wanted();
@@ -72,7 +72,7 @@ impl Models {
         wanted
     }
 
-    /// Ends the reload of a model that has failed.
+    /// Cancels the reload of a model that has failed.
     pub fn cancel_reload(&self) {
         let reloading = lock(&self.reloading).clone();
         if let Some(canceller) = reloading {
@@ -93,7 +93,7 @@ impl Flow {
         current.as_ref().map(|(model, _)| model.clone())
     }
 
-    /// Takes another model before the next frame. Returns one that was offered before and has seen none.
+    /// Replaces the model before the next frame. Returns a model that was offered before and has not been used yet.
     pub fn offer(&self, segmenter: Segmenter, opening: Opening) -> Option<(Inferrer, Opening)> {
         let next = (Inferrer::new(segmenter), opening);
         lock(&self.models.next).replace(next)
@@ -111,12 +111,12 @@ impl Flow {
         offered.or_else(|| self.model())
     }
 
-    /// Replaces the model by the one that was offered, if one was; on the thread that infers.
+    /// Replaces the model with the one that was offered, if one was, and returns that; on the thread that infers.
     pub fn swap(&self) -> Option<Arc<ModelInfo>> {
-        // It is held until the model is in use, so that there is always a newest one.
+        // Locked until the new model is in use, so that `newest_model` always finds one.
         let mut next = lock(&self.models.next);
         let (inferrer, opening) = next.take()?;
-        // To give a session back may take long, and every frame asks whether there is a next one.
+        // Dropped last, unlocked: freeing a session may take long, and every frame takes this lock.
         let old = self.models.inferrer.take();
         self.models.forget_failures();
         self.install(inferrer, opening);
@@ -129,25 +129,25 @@ impl Flow {
         let stopper = inferrer.segmenter.model().stopper();
         {
             let mut current = lock(&self.models.stopper);
-            // Frames that are thrown away need no network, and the thread that does that waits for its end.
+            // While flushing, no network is needed, and the flush waits for this thread.
             if self.is_flushing() {
                 stopper.stop();
             }
             *current = Some(stopper);
         }
         let model = inferrer.model.clone();
-        // First the network itself: a thread that sees its name lets it see frames.
+        // The network first: a thread that sees the new model's info starts to use it.
         self.models.inferrer.set(Some(inferrer));
         let old = lock(&self.models.current).replace((model, opening));
         drop(old);
-        // It has given up nothing yet, which is news where the one before had.
+        // The new model has given up nothing, which is reported if the previous one had.
         let before = std::mem::take(&mut *lock(&self.pace));
         let is_news = before.is_reduced() || before.is_exhausted();
         *lock(&self.change) = is_news.then_some(PaceStep::Rate);
     }
 
-    /// Reloads the model after it has failed, once, or any number of times where it has failed `for_others` that share
-    /// its session. Returns whether that was possible. If a flush interrupts it, it may be done again.
+    /// Reloads the model after a failure: once, or any number of times if it has failed `for_others` that share its
+    /// session. Returns whether it was reloaded. A reload that a flush interrupts does not count.
     pub fn reload(&self, for_others: bool) -> Result<bool, ModelError> {
         if !for_others && self.models.reloaded.swap(true, Ordering::Relaxed) {
             return Ok(false);
@@ -176,10 +176,9 @@ impl Flow {
         Ok(true)
     }
 
-    /// Lets the network see no more frames, and no frame show any of its masks. Returns whether it was not
-    /// [broken](Self::is_broken) before.
+    /// Stops using the network and its masks. Returns `false` if it was [broken](Self::is_broken) already.
     pub fn give_up(&self) -> bool {
-        // In this order, so that none is kept after they were forgotten.
+        // In this order, so that no mask is kept after they were forgotten.
         let first = !self.models.broken.swap(true, Ordering::SeqCst);
         self.forget_masks();
         first

@@ -28,7 +28,7 @@ impl<T> Slot<T> {
         *lock(&self.0) = stage;
     }
 
-    /// Lets `work` use the stage, if it is there. A stage in which `work` panics is lost.
+    /// Calls `work` with the stage, if it is there. If `work` panics, the stage is lost.
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         let mut stage = self.take()?;
         let result = work(&mut stage);

@@ -1,4 +1,4 @@
-//! Opening one model by the settings, and reporting on it.
+//! Opening one model with the settings, and reporting on it.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// By `settings`, for `element`.
+    /// An opening with `settings`, for `element`.
     pub fn new(element: &UNetSegment, settings: &ModelSettings) -> Result<Self, Refusal> {
         if settings.reuse != Reuse::Off && settings.blend != Blend::Crop {
             let reason = "reuse needs blend=crop: what tiles average with their neighbours can't be kept for one of them alone";
@@ -67,12 +67,12 @@ impl Opening {
         })
     }
 
-    /// Cancels it, with everything else that is opened for the same start.
+    /// Cancels this, and everything else that is opened for the same start.
     pub fn canceller(&self) -> &Canceller {
         &self.options.canceller
     }
 
-    /// Opens the model unless `canceller` ends that.
+    /// Opens the model, with `canceller` instead of that of the start.
     pub fn open_until(&self, canceller: Canceller) -> Result<Segmenter, ModelError> {
         let options = Options {
             canceller,

@@ -1,5 +1,5 @@
-//! Requests to the thread that loads models, and the threads that wait for them: for the model of the start, and for
-//! others that are to replace it. They are handled in [`super`].
+//! Requests to the thread that loads models, for the model of the start and for others that are to replace it, and
+//! waiting for the first. Requests are handled in [`super`].
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +14,8 @@ use crate::inference::{Canceller, ModelError};
 use crate::lock::{lock, wait, wait_timeout_while};
 use crate::unetsegment::imp::{CAT, UNetSegment};
 
-/// How long a start waits for its model. Most take less, so that whatever is wrong with them fails the state change; no
-/// program hangs for the others.
+/// How long a start waits for its model. Most models take less, so that their errors fail the state change; no program
+/// hangs because of the others.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The requests to the thread that loads models.
@@ -23,37 +23,37 @@ const PATIENCE: Duration = Duration::from_millis(300);
 pub struct Loader {
     wanted: Mutex<Wanted>,
     changed: Condvar,
-    /// Counts the requests besides those of starts.
+    /// Counts the requests other than those of starts.
     requests: AtomicU64,
 }
 
 #[derive(Default)]
 struct Wanted {
-    /// The model of the start. No other one comes before it, because the stream waits for it.
+    /// The model of the start. No other is loaded before it, because the stream waits for it.
     of_start: Option<Opening>,
-    /// The one that is to follow it.
+    /// The model that is to follow it.
     next: Option<Opening>,
-    /// The largest number of a request for one that follows.
+    /// The largest number of a request for a model that follows.
     newest: u64,
-    /// Whether the thread runs.
+    /// Whether the loading thread runs.
     loading: bool,
     /// Counts starts and stops of the element: requests of another generation are obsolete.
     generation: u64,
-    /// Whether the current one is a start.
+    /// Whether the current generation is that of a start.
     started: bool,
     /// Cancels what is loaded for this start.
     canceller: Canceller,
     first: FirstModel,
-    /// Where the model of the start is.
+    /// Path of the model of the start.
     path: PathBuf,
-    /// Whether no thread is to wait for it now.
+    /// Whether threads must not wait for the model now.
     interrupted: bool,
 }
 
 /// The model of the start.
 #[derive(Default)]
 enum FirstModel {
-    /// None is asked for.
+    /// No model was requested.
     #[default]
     Unwanted,
     /// It is being loaded; whether the start still waits for it.
@@ -61,7 +61,7 @@ enum FirstModel {
         awaited: bool,
     },
     Loaded,
-    /// It can't be; the error, until it is reported.
+    /// It can't be loaded; the error, until it is reported.
     Failed(Option<Box<ModelError>>),
 }
 
@@ -70,7 +70,7 @@ impl Wanted {
     fn is_pending(&self) -> bool {
         match self.first {
             FirstModel::Loading { .. } => true,
-            // One that was set since may stand in for it.
+            // A model that was requested later may replace it.
             FirstModel::Failed(_) => self.loading,
             FirstModel::Loaded | FirstModel::Unwanted => false,
         }
@@ -102,7 +102,7 @@ impl Loader {
         before.cancel();
     }
 
-    /// As [`reset`](Self::reset), for a start whose model is to [come](Self::load_first) before any other.
+    /// As [`reset`](Self::reset), for a start whose model is to be [loaded](Self::load_first) before any other.
     pub fn begin(&self) {
         self.reset();
         let mut wanted = lock(&self.wanted);
@@ -115,19 +115,19 @@ impl Loader {
         lock(&self.wanted).canceller.clone()
     }
 
-    /// The number of the current start; none when the element is stopped.
+    /// The number of the current start; `None` when the element is stopped.
     pub fn generation(&self) -> Option<u64> {
         let wanted = lock(&self.wanted);
         wanted.started.then_some(wanted.generation)
     }
 
-    /// Cancels what is being loaded, and ends the waiting for it.
+    /// Cancels the current load, and ends waiting for it.
     pub fn cancel(&self) {
         self.interrupt();
         self.canceller().cancel();
     }
 
-    /// Ends the waiting for a model until [`resume`](Self::resume).
+    /// Ends waiting for a model until [`resume`](Self::resume).
     pub fn interrupt(&self) {
         lock(&self.wanted).interrupted = true;
         self.changed.notify_all();
@@ -138,12 +138,12 @@ impl Loader {
         lock(&self.wanted).interrupted = false;
     }
 
-    /// The requests, unless there was another start since that of this generation, or a stop.
+    /// The requests, unless there was a stop or another start since this generation.
     fn current(&self, generation: u64) -> Option<MutexGuard<'_, Wanted>> {
         Some(lock(&self.wanted)).filter(|wanted| wanted.generation == generation)
     }
 
-    /// Has the first model loaded, and waits a moment for it. Returns nothing if it takes longer.
+    /// Has the first model loaded, and waits a moment for it. Returns `None` if it takes longer.
     pub fn load_first(
         &self,
         element: &UNetSegment,
@@ -167,14 +167,14 @@ impl Loader {
         }
     }
 
-    /// The number of a new request; to be called with the settings locked, so that the last one that is set has the
+    /// The number of a new request; to be called with the settings locked, so that the value that is set last has the
     /// largest.
     pub fn next_number(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Has a model loaded that follows the one of the start, unless that start is over. Returns it if another request is
-    /// newer, otherwise that of an older request that was not being loaded yet.
+    /// Has a model loaded that follows that of the start, unless the start is over. Returns the request that this makes
+    /// obsolete: this one if another is newer, or an older one whose load has not started.
     pub fn load_next(
         &self,
         element: &UNetSegment,
@@ -183,7 +183,7 @@ impl Loader {
     ) -> Option<Opening> {
         let mut wanted = self.current(generation)?;
         if number < wanted.newest {
-            // The thread that set a newer one came first.
+            // A thread with a newer request came first.
             return Some(opening);
         }
         wanted.newest = number;
@@ -192,12 +192,12 @@ impl Loader {
         overtaken
     }
 
-    /// Where the model of the start is.
+    /// Path of the model of the start.
     pub fn path_of_first(&self) -> PathBuf {
         lock(&self.wanted).path.clone()
     }
 
-    /// Waits for the first model, or one that stands in for it. Returns whether it is there.
+    /// Waits for the first model, or one that replaces it. Returns whether there is one.
     pub fn wait(&self) -> bool {
         let mut wanted = lock(&self.wanted);
         while !wanted.interrupted && wanted.is_pending() {
@@ -206,7 +206,7 @@ impl Loader {
         matches!(wanted.first, FirstModel::Loaded)
     }
 
-    /// Has `wanted` loaded for `element`, by the thread that runs already or by a new one.
+    /// Has `wanted` loaded for `element`, by the loading thread that runs already or by a new one.
     fn load(&self, element: &UNetSegment, mut wanted: MutexGuard<'_, Wanted>) {
         if std::mem::replace(&mut wanted.loading, true) {
             return;
@@ -230,23 +230,23 @@ impl Loader {
         }
     }
 
-    /// The next request for a thread of that generation, which ends if there is none.
+    /// The next request for the loading thread of this generation, which ends if there is none.
     pub fn take(&self, generation: u64) -> Option<Request> {
         let mut wanted = self.current(generation)?;
         let of_start = wanted.of_start.take().map(Request::OfStart);
-        // If another one came first, that of the start would replace it, beside the thread that infers.
+        // If another model came first, that of the start would replace it, and not on the thread that infers.
         let waits = matches!(wanted.first, FirstModel::Loading { .. });
         let next = wanted.next.take_if(|_| of_start.is_none() && !waits);
         let request = of_start.or(next.map(Request::Next));
         wanted.loading = request.is_some();
         if request.is_none() {
-            // No model will stand in for that of the start: threads need not wait any longer.
+            // No other model is coming in place of that of the start: threads need not wait any longer.
             self.changed.notify_all();
         }
         request
     }
 
-    /// To be called when a model waits for a frame: it stands in for that of the start if this can't be used.
+    /// To be called when a model waits for a frame: it replaces that of the start if that can't be used.
     pub fn on_offered(&self, generation: u64) {
         if let Some(mut wanted) = self.current(generation)
             && matches!(wanted.first, FirstModel::Failed(None))
@@ -256,7 +256,7 @@ impl Loader {
         }
     }
 
-    /// Ends the waiting for a model whose loading has panicked.
+    /// To be called when a load has panicked: ends waiting for its model.
     pub fn on_panicked(&self, generation: u64) {
         if let Some(mut wanted) = self.current(generation)
             && matches!(wanted.first, FirstModel::Loading { .. })
@@ -267,14 +267,14 @@ impl Loader {
         }
     }
 
-    /// Does `work` unless there was another start since, or a stop; neither happens meanwhile.
+    /// Calls `work` unless there was a stop or another start since this generation; neither happens meanwhile.
     pub fn if_current<T>(&self, generation: u64, work: impl FnOnce() -> T) -> Option<T> {
         let _unchanged = self.current(generation)?;
         Some(work())
     }
 
-    /// Records the result of loading the first model. Returns whether the start has not waited for it, with the error
-    /// that it therefore does not report; nothing if there was another start since.
+    /// Records the result of loading the first model. Returns whether the start no longer waits for it, with the error
+    /// that it therefore does not report; `None` if there was a stop or another start since this generation.
     pub fn finish_first(
         &self,
         generation: u64,
@@ -317,7 +317,7 @@ mod tests {
         let loader = Loader::default();
         loader.begin();
         let generation = lock(&loader.wanted).generation;
-        // It is set once the element runs, and before its start has asked for the model.
+        // It is requested while the element starts, before the start has requested its own model.
         lock(&loader.wanted).next = Some(opening("other.onnx"));
         assert!(loader.take(generation).is_none());
         lock(&loader.wanted).of_start = Some(opening("first.onnx"));
@@ -333,7 +333,7 @@ mod tests {
         assert!(loader.take(generation).is_none());
     }
 
-    /// A thread that sets one may be overtaken by a stop, once it has seen that the element runs.
+    /// A thread that sets a model may be overtaken by a stop, once it has seen that the element runs.
     #[test]
     fn nothing_is_loaded_for_an_element_that_was_stopped_meanwhile() {
         gst::init().unwrap();
@@ -358,7 +358,7 @@ mod tests {
         assert!(asked_for());
     }
 
-    /// The one that the property names is loaded, whichever of two threads that set it is the first to ask for its own.
+    /// The model that the property names is loaded, whichever of two threads that set it makes its request first.
     #[test]
     fn the_model_that_was_set_last_is_loaded() {
         gst::init().unwrap();

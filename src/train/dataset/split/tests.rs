@@ -216,7 +216,7 @@ fn a_list_names_images_with_or_without_ending() {
     fs::write(&list, "# nobody\n").unwrap();
     let error = split(dataset(&[("a", 4)]), &holdout, 1).unwrap_err();
     assert!(
-        error.contains("held-back.txt names no image: one name a line"),
+        error.contains("held-back.txt names no image: one name per line"),
         "{error}"
     );
     fs::write(&list, "a/0\na/1\n").unwrap();
