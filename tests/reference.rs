@@ -1,15 +1,13 @@
 //! docs/elements.md is generated from the elements' own descriptions.
 
 mod common;
+#[path = "common/pages.rs"]
+mod pages;
 
 use std::fmt::{Display, Write};
-use std::path::Path;
 
 use gst::prelude::*;
 use gstreamer as gst;
-
-/// Writes the file instead of comparing it.
-const WRITE: &str = "UNETSEGMENT_WRITE_REFERENCE";
 
 /// Headings of the groups of properties, each before the first property of its group.
 const GROUPS: [(&str, &str); 10] = [
@@ -166,16 +164,5 @@ fn values(property: &gst::glib::ParamSpec) -> String {
 
 #[test]
 fn the_page_of_the_elements_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/elements.md");
-    let text = reference();
-    if std::env::var_os(WRITE).is_some() {
-        std::fs::write(&path, text).unwrap();
-        return;
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    // Not assert_eq, which would print both pages.
-    assert!(
-        written == text,
-        "docs/elements.md is out of date: make docs"
-    );
+    pages::assert_current("elements.md", &reference());
 }

@@ -2,14 +2,12 @@
 #![cfg(feature = "train")]
 
 use std::fmt::Write;
-use std::path::Path;
 
+#[path = "common/pages.rs"]
+mod pages;
 mod trainer;
 
 use trainer::Bench;
-
-/// Writes the file instead of comparing it.
-const WRITE: &str = "UNETSEGMENT_WRITE_REFERENCE";
 
 /// The long help of a command, 100 columns wide.
 fn help(bench: &Bench, command: &str) -> String {
@@ -39,16 +37,5 @@ fn reference() -> String {
 
 #[test]
 fn the_page_of_the_trainer_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/unet-train.md");
-    let text = reference();
-    if std::env::var_os(WRITE).is_some() {
-        std::fs::write(&path, text).unwrap();
-        return;
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    // Not assert_eq, which would print both pages.
-    assert!(
-        written == text,
-        "docs/unet-train.md is out of date: make docs"
-    );
+    pages::assert_current("unet-train.md", &reference());
 }
