@@ -304,7 +304,8 @@ impl Labeller {
             }
             return Err(TooManyObjects(count).into());
         }
-        self.objects.try_reserve(count)?;
+        // With room for some more, so that the next frames need not allocate.
+        self.objects.try_reserve(count.next_power_of_two())?;
         let width = width.max(1);
         let rows = self.regions.chunks_exact(width);
         let rows = rows.zip(self.labels.chunks_exact_mut(width));

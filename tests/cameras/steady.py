@@ -59,7 +59,9 @@ class Aravis:
 
     def __init__(self):
         command = ["arv-fake-gv-camera-0.8", "--interface", "127.0.0.1", "--serial", "SOAK"]
-        self.camera = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        # With an output of ours, it would keep who reads that waiting if this process is killed.
+        silent = subprocess.DEVNULL
+        self.camera = subprocess.Popen(command, stdout=silent, stderr=silent)
         time.sleep(1)
 
     def start(self, pipeline):
