@@ -127,6 +127,7 @@ fn stopping_is_quick_at_any_moment() {
             // The stop comes while another one is being loaded.
             let element = pipeline.by_name("unet").unwrap();
             element.set_property("model-file", another.to_str().unwrap());
+            thread::sleep(Duration::from_millis(random.random_range(0..300)));
         }
         let start = Instant::now();
         pipeline.set_state(gst::State::Null).unwrap();

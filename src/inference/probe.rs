@@ -15,6 +15,9 @@ const USUAL_HALO: usize = 96;
 /// Largest input that is tried. A network that needs more is not suitable for tiles.
 const LARGEST: usize = 2048;
 
+/// Share of the available memory that the feature maps of a run may need: ONNX Runtime takes up to three times as much.
+const MEMORY: f64 = 0.25;
+
 /// The contract of a network that carries none.
 pub(super) fn contract(
     session: &mut Session,
@@ -130,7 +133,7 @@ impl Probe<'_> {
     /// Runs the network on `height` x `width` zeros; returns its output channels and margin.
     fn run(&mut self, height: usize, width: usize) -> Result<(usize, usize), String> {
         let text = |error: ort::Error| error.to_string();
-        memory::check(self.bytes_per_pixel, height, width)?;
+        memory::check(self.bytes_per_pixel, [height, width], MEMORY)?;
         let shape = [1, self.channels, height, width];
         let mut input = Tensor::<f32>::new(&Allocator::default(), shape).map_err(text)?;
         input.extract_tensor_mut().1.fill(0.0);

@@ -55,16 +55,12 @@ impl Stages<Job> for ElementStages {
     fn emit(&self, job: Job) -> Result<gst::FlowSuccess, gst::FlowError> {
         let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
         let imp = element.imp();
-        let out = gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
+        gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
             match imp.flow.scheduling() {
-                Some(Scheduling::Latest(_)) => imp.keep(job).map(|()| None),
-                _ => imp.write(job).map(Some),
+                Some(Scheduling::Latest(_)) => imp.keep(job).map(|()| gst::FlowSuccess::Ok),
+                _ => imp.write(job).and_then(|outgoing| imp.push(outgoing)),
             }
-        });
-        match out? {
-            Some(outgoing) => imp.push(outgoing),
-            None => Ok(gst::FlowSuccess::Ok),
-        }
+        })
     }
 }
 

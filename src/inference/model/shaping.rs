@@ -77,7 +77,7 @@ impl Model {
             height,
             width,
         } = shape;
-        memory::check(self.survey.bytes_per_pixel, batch * height, width)
+        memory::check(self.survey.bytes_per_pixel, [batch * height, width], 1.0)
             .map_err(|reason| unfit(&self.path, reason))?;
         let failed = |error: ort::Error| run_error(&self.path, &error);
         let allocator = Allocator::default();
