@@ -112,8 +112,8 @@ fn a_flush_that_interrupts_caps_is_no_failure() {
         wait("a flush that interrupts it", || {
             assert!(sink.send_event(usual()));
             assert_masks(&mut harness);
-            let (pad, event) = (sink.clone(), event());
-            let sending = std::thread::spawn(move || pad.send_event(event));
+            let (pad, caps) = (sink.clone(), event());
+            let sending = std::thread::spawn(move || pad.send_event(caps));
             std::thread::sleep(whole / 4);
             assert!(sink.send_event(gst::event::FlushStart::new()));
             sending.join().unwrap();
