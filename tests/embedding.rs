@@ -137,7 +137,7 @@ fn child_that_starts_often() {
              unetsegment mode={mode} track=true post-messages=true model-file={} ! fakesink sync=false",
             model.display()
         ));
-        for round in 0..short_or_long(20, 2_000) {
+        for round in 0..short_or_long(250, 5_000) {
             pipeline.set_state(gst::State::Playing).unwrap();
             if round % 2 == 0 {
                 end(&pipeline);

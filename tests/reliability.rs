@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use common::pipelines::{end, launch};
 use common::process::{alone, assert_quick};
 use common::watch::{bus_of, counted, dropped, stats, wait};
-use common::{Files, SLOW, SMALL, bright, cells, element, gray8, harness, short_or_long, timed};
+use common::{
+    Files, SLOW, SMALL, bright, cells, element, gray8, harness, mask_of, short_or_long, timed,
+};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
@@ -22,8 +24,8 @@ use gstunetsegment::picture::Format;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// A frame of any format whose rows lie `padding` bytes further apart than usual.
-fn spread(info: &gst_video::VideoInfo, padding: usize) -> gst::Buffer {
+/// A frame of any format whose rows lie `padding` bytes further apart than usual, with `picture` as its brightness.
+fn spread(info: &gst_video::VideoInfo, picture: &[u8], padding: usize) -> gst::Buffer {
     let planes = info.n_planes() as usize;
     let strides: Vec<usize> = (0..planes)
         .map(|plane| info.stride()[plane] as usize + padding)
@@ -36,7 +38,21 @@ fn spread(info: &gst_video::VideoInfo, padding: usize) -> gst::Buffer {
         offsets.push(size);
         size += length;
     }
-    let mut buffer = gst::Buffer::from_mut_slice(vec![100; size]);
+    // Grey, where there is colour.
+    let mut bytes = vec![128; size];
+    let width = info.width() as usize;
+    for (line, values) in picture.chunks_exact(width).enumerate() {
+        let line = &mut bytes[line * strides[0]..];
+        let pixels = line.chunks_exact_mut(info.comp_pstride(0) as usize);
+        for (pixel, value) in pixels.zip(values) {
+            match info.format() {
+                gst_video::VideoFormat::Gray16Le => pixel.copy_from_slice(&[*value, 0]),
+                gst_video::VideoFormat::Gray16Be => pixel.copy_from_slice(&[0, *value]),
+                _ => pixel.fill(*value),
+            }
+        }
+    }
+    let mut buffer = gst::Buffer::from_mut_slice(bytes);
     gst_video::VideoMeta::add_full(
         buffer.get_mut().unwrap(),
         gst_video::VideoFrameFlags::empty(),
@@ -53,83 +69,104 @@ fn spread(info: &gst_video::VideoInfo, padding: usize) -> gst::Buffer {
     buffer
 }
 
-/// Caps of all formats and many sizes and strides follow each other, and every mask has the size of its frame.
+/// Caps of all formats and many sizes and strides follow each other. Each has a picture of its own, and no frame has
+/// the mask of another picture.
 #[test]
 fn masks_fit_the_caps_of_their_frames() {
     let _alone = alone();
     let files = Files::new();
-    let model = files.model(&SMALL);
     for mode in ["sync", "latest"] {
-        let element = element(
-            &model,
-            &[("mode", mode), ("output", "none"), ("tile-memory", "64")],
-        );
+        let properties = [("mode", mode), ("output", "none"), ("tile-memory", "64")];
+        let element = bright(&files, &properties);
         let mut harness = harness(&element, "GRAY8", 33, 21);
         let mut random = StdRng::seed_from_u64(5);
-        for round in 0..short_or_long(40, 500) {
-            let format = Format::ALL[random.random_range(0..Format::ALL.len())].name();
-            // Small ones mostly; the largest ones in the long form alone.
-            let most: usize = short_or_long(300, if round % 50 == 0 { 4096 } else { 600 });
-            let (width, height) = (random.random_range(1..=most), random.random_range(1..=most));
+        for round in 0..short_or_long(44, 500) {
+            let format = Format::ALL[round % Format::ALL.len()].name();
+            let extreme = [(1, 1), (4096, 4096), (1, 4096), (4096, 1)];
+            let (width, height) = extreme.get(round).copied().unwrap_or_else(|| {
+                let most = if round % 50 == 49 { 4096 } else { 600 };
+                (random.random_range(1..=most), random.random_range(1..=most))
+            });
             let info = common::info(format, width, height);
             assert!(harness.push_event(gst::event::Caps::new(&info.to_caps().unwrap())));
+            let expected: Vec<u8> = (0..width * height)
+                .map(|_| random.random_range(0..2))
+                .collect();
+            let picture: Vec<u8> = expected.iter().map(|class| 20 + 200 * class).collect();
+            let frame = spread(&info, &picture, random.random_range(0..8));
             // Where no frame waits for its mask, some caps stay until one is there.
             let is_awaited = mode == "sync" || round % 8 == 0;
-            let frame = spread(&info, random.random_range(0..8));
             let mut frames = 0;
             wait("a mask", || {
                 let out = harness.push_and_pull(frame.copy()).unwrap();
-                let mask = mask_meta::of(&out);
-                if let Some(mask) = &mask {
-                    let found = gst_video::VideoInfo::from_caps(&mask.caps).unwrap();
-                    let size = (found.width() as usize, found.height() as usize);
-                    assert_eq!(size, (width, height), "{mode} {format}");
-                    assert_eq!(mask.mask.size(), width * height);
-                }
                 frames += 1;
-                assert!(mask.is_some() || mode == "latest", "{format}");
-                frames >= 2 && (mask.is_some() || !is_awaited)
+                let has_mask = mask_meta::of(&out).is_some();
+                if has_mask {
+                    let what = format!("{mode}, {format}, {width} x {height}");
+                    let (mask, mask_width, mask_height) = mask_of(&out);
+                    assert_eq!((mask_width, mask_height), (width, height), "{what}");
+                    assert!(mask == expected, "{what}: the mask of another picture");
+                }
+                assert!(has_mask || mode == "latest", "{format}");
+                frames >= 2 && (has_mask || !is_awaited)
             });
         }
     }
 }
 
-/// With `output=none` frames are what they were, in pixels, times, flags and metas.
+/// With `output=none` frames of all formats are what they were, in bytes, times, flags and metas.
 #[test]
 fn frames_pass_unchanged() {
     let _alone = alone();
     let files = Files::new();
-    let (width, height) = (32, 22);
+    let model = files.model(&SMALL);
+    let reference = gst::Caps::builder("timestamp/x-unix").build();
+    let duration = gst::ClockTime::from_mseconds(7);
     for mode in ["sync", "latest"] {
-        let element = element(&files.model(&SMALL), &[("mode", mode), ("output", "none")]);
-        let mut harness = harness(&element, "GRAY16_LE", width, height);
+        let element = element(&model, &[("mode", mode), ("output", "none")]);
+        let mut harness = harness(&element, "GRAY8", 33, 21);
         let mut random = StdRng::seed_from_u64(9);
-        let reference = gst::Caps::builder("timestamp/x-unix").build();
-        for number in 0..short_or_long(500, 10_000) {
-            let pixels: Vec<u8> = (0..width * height * 2).map(|_| random.random()).collect();
-            let mut frame = gst::Buffer::from_slice(pixels.clone());
-            let time = gst::ClockTime::from_mseconds(7 * number);
-            {
-                let frame = frame.get_mut().unwrap();
-                frame.set_pts(time);
-                frame.set_duration(gst::ClockTime::from_mseconds(7));
-                frame.set_offset(number);
-                frame.set_flags(match number % 5 {
-                    0 => gst::BufferFlags::DISCONT,
-                    1 => gst::BufferFlags::MARKER,
-                    2 => gst::BufferFlags::DELTA_UNIT | gst::BufferFlags::NON_DROPPABLE,
-                    _ => gst::BufferFlags::empty(),
-                });
-                gst::ReferenceTimestampMeta::add(frame, &reference, time, gst::ClockTime::NONE);
+        let mut numbers = 0..short_or_long(550, 10_010);
+        let of_each = numbers.end / Format::ALL.len() as u64;
+        for format in Format::ALL {
+            let info = common::info(format.name(), 33, 21);
+            assert!(harness.push_event(gst::event::Caps::new(&info.to_caps().unwrap())));
+            for number in numbers.by_ref().take(of_each as usize) {
+                let picture: Vec<u8> = (0..33 * 21).map(|_| random.random()).collect();
+                let mut frame = spread(&info, &picture, random.random_range(0..8));
+                let bytes = frame.map_readable().unwrap().to_vec();
+                let time = gst::ClockTime::from_mseconds(7 * number);
+                // As where frames are sent in another order than they are shown.
+                let sent = time.checked_sub(duration);
+                {
+                    let frame = frame.get_mut().unwrap();
+                    frame.set_pts(time);
+                    frame.set_dts(sent);
+                    frame.set_duration(duration);
+                    frame.set_offset(number);
+                    frame.set_offset_end(number + 1);
+                    frame.set_flags(match number % 5 {
+                        0 => gst::BufferFlags::DISCONT,
+                        1 => gst::BufferFlags::MARKER,
+                        2 => gst::BufferFlags::DELTA_UNIT | gst::BufferFlags::NON_DROPPABLE,
+                        _ => gst::BufferFlags::empty(),
+                    });
+                    gst::ReferenceTimestampMeta::add(frame, &reference, time, gst::ClockTime::NONE);
+                    let region = (number as u32, 2, 3, 4);
+                    gst_video::VideoRegionOfInterestMeta::add(frame, "stage", region);
+                }
+                let flags = frame.flags();
+                let out = harness.push_and_pull(frame).unwrap();
+                assert_eq!(*out.map_readable().unwrap(), bytes, "{mode}, {format:?}");
+                assert_eq!((out.pts(), out.dts()), (Some(time), sent));
+                assert_eq!((out.offset(), out.offset_end()), (number, number + 1));
+                assert_eq!(out.duration(), Some(duration));
+                assert_eq!(out.flags(), flags);
+                let meta = out.meta::<gst::ReferenceTimestampMeta>().unwrap();
+                assert_eq!(meta.timestamp(), time);
+                let meta = out.meta::<gst_video::VideoRegionOfInterestMeta>().unwrap();
+                assert_eq!(meta.rect(), (number as u32, 2, 3, 4));
             }
-            let flags = frame.flags();
-            let out = harness.push_and_pull(frame).unwrap();
-            assert_eq!(*out.map_readable().unwrap(), pixels);
-            assert_eq!((out.pts(), out.offset()), (Some(time), number));
-            assert_eq!(out.duration(), Some(gst::ClockTime::from_mseconds(7)));
-            assert_eq!(out.flags(), flags);
-            let meta = out.meta::<gst::ReferenceTimestampMeta>().unwrap();
-            assert_eq!(meta.timestamp(), time);
         }
     }
 }

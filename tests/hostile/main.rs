@@ -59,6 +59,10 @@ fn hostile_models_are_refused_at_once() {
     #[cfg(unix)]
     {
         refused(&PathBuf::from("/dev/zero"), "not a regular file");
+        let pipe = files.path("pipe.onnx");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        refused(&pipe, "not a regular file");
         use std::os::unix::ffi::OsStringExt;
         let name = std::ffi::OsString::from_vec(b"na\xffme.onnx".to_vec());
         let path = files.path("x").with_file_name(name);
