@@ -112,8 +112,14 @@ fn worker() {
     let (first, end) = range.split_once(' ').unwrap();
     let (first, end): (u64, u64) = (first.parse().unwrap(), end.parse().unwrap());
     common::init();
-    // One that carries its contract, and one that has to be probed.
-    let models = [common::model(&SMALL), common::foreign(&SMALL, |_| ())];
+    // One that carries its contract, one that has to be probed, and, for every tenth file, one in integers, which is
+    // much larger.
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let models = [
+        common::model(&SMALL),
+        common::foreign(&SMALL, |_| ()),
+        std::fs::read(root.join("models/membranes-em.int8.onnx")).unwrap(),
+    ];
     let files = Files::new();
     let path = files.path("model.onnx");
     let options = Options {
@@ -123,7 +129,10 @@ fn worker() {
     for number in first..end {
         // Each from a seed of its own, so that it can be made again alone.
         let mut random = StdRng::seed_from_u64(number);
-        let model = &models[number as usize % models.len()];
+        let model = &models[match number % 10 {
+            9 => 2,
+            other => other as usize % 2,
+        }];
         std::fs::write(&path, mutated(model, &mut random)).unwrap();
         let start = Instant::now();
         let ran = Model::open(&path, &options).is_ok_and(|mut opened| {
