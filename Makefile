@@ -48,6 +48,7 @@ test: check ## Check and test everything except what check-* and soak cover
 	cargo test $(flags) $(trainer)
 	cargo build $(flags) --lib
 	$(require) cargo test $(flags)
+	scripts/address-sanitizer.sh buffers flow switching unetmask
 	scripts/fuzz.sh 5
 	@[ -d "$(pictures)" ] || echo 'Skipped: the tests on real pictures, because there are none in $(pictures) (UNETSEGMENT_DATA).'
 	@echo 'All checks and tests have passed.'
@@ -68,14 +69,15 @@ check-gpu: rust ## Check `--device wgpu` on a Vulkan adapter (one in software wi
 	@scripts/packages.sh build gpu
 	cargo test $(flags) $(trainer),wgpu --lib device
 
-# Not part of `make test`: memcheck takes hundreds of times as long as the tests themselves.
+# `make test` runs four of these.
 .PHONY: check-memory
-check-memory: rust ## Run tests of the element under Valgrind's memcheck
-	@scripts/packages.sh build run memcheck
+check-memory: rust ## Run the tests of the element with the address sanitizer
+	@scripts/packages.sh build run
 	@scripts/onnxruntime.sh
-	scripts/memcheck.sh flow unetmask palette
+	scripts/address-sanitizer.sh buffers caps drops endings errors flow formats gaps live objects overlays \
+		palette pools probability seams swapping switching triggers unetmask
 
-# Not part of it either: it downloads 250 MB of libraries.
+# Not part of `make test`: it downloads 250 MB of libraries.
 .PHONY: check-openvino
 check-openvino: rust ## Compare OpenVINO's masks with those of the CPU provider
 	@scripts/packages.sh build run

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing for a purpose; quick and silent when none is.
 # usage: packages.sh PURPOSE...   with the purposes build, run, show, examples, cameras, analytics, browser, fuzz, demo,
-# fetch, gpu, memcheck
+# fetch, gpu
 . "$(dirname "$0")/common.sh"
 
 # The packages for one purpose, by the names of Debian 12 and Ubuntu 24.04.
@@ -19,7 +19,6 @@ packages_for() {
     # Ubuntu's chromium is a snap, which needs its daemon.
     browser) echo chromium python3-pil ;;
     fuzz) echo g++ ;;
-    memcheck) echo libc6-dbg valgrind ;;
     demo) echo gstreamer1.0-libav libtiff-tools ;;
     fetch) echo python3 python3-pip ;;
     gpu) echo mesa-vulkan-drivers ;;
@@ -42,7 +41,6 @@ works_for() {
     analytics) pkg-config --exists 'gstreamer-analytics-1.0 >= 1.26' ;;
     browser) command -v chromium && python3 -c 'import PIL' ;;
     fuzz) command -v c++ ;;
-    memcheck) command -v valgrind ;;
     demo) has_element avdec_tiff && command -v tiffcp && command -v tiffinfo ;;
     fetch) python3 -m pip --version ;;
     gpu) command -v vulkaninfo && vulkaninfo --summary ;;
