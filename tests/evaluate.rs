@@ -44,7 +44,7 @@ fn cells_are_scored_as_by_hand() {
     let expected = [
         format!("images/t007       4       3       0{row}"),
         format!("total             4       3       0{row}"),
-        "1 images from a Cell Tracking Challenge folder; masks show a number for each cell"
+        "1 images from a Cell Tracking Challenge folder; masks show a number for each cell (4 cells)"
             .to_owned(),
         "threshold 0.5".to_owned(),
     ];
@@ -64,6 +64,36 @@ fn cells_are_scored_as_by_hand() {
     let error =
         bench.refuses("evaluate --model model.onnx --images images --masks masks --border 30");
     assert!(error.contains("leaves out every cell"), "{error}");
+}
+
+#[test]
+fn any_number_of_rotations_is_averaged() {
+    let bench = Bench::new();
+    bench.model(|_| ());
+    let places = [(4, 6), (40, 26)];
+    let image = squares(&places, 16, |_| 200);
+    image.save(bench.path("images/a.png")).unwrap();
+    let mask = squares(&places, 16, |i| i as u8 + 1);
+    mask.save(bench.path("masks/a.png")).unwrap();
+    let evaluate = "evaluate --model model.onnx --images images --masks masks --json scores.json";
+    for (options, versions) in [
+        ("--rotations", 4),
+        ("--rotations --mirrors", 8),
+        ("--rotations=7", 7),
+        ("--rotations=7 --mirrors", 14),
+    ] {
+        let text = bench.says(&format!("{evaluate} {options}"));
+        let mean = format!("mean over {versions} versions of each");
+        assert!(text.contains(&mean), "{text}");
+        let total = &bench.json("scores.json")["total"];
+        assert_eq!(total["cells"], serde_json::json!([2, 2]), "{text}");
+        let iou = total["scores"]["IoU"].as_f64().unwrap();
+        // Interpolation blurs the edges of the squares; quarter turns need none.
+        let is_exact = versions % 4 == 0;
+        assert!(if is_exact { iou == 1.0 } else { iou > 0.8 }, "{text}");
+    }
+    let error = bench.refuses(&format!("{evaluate} --rotations=17"));
+    assert!(error.contains("it must be 2 to 16"), "{error}");
 }
 
 #[test]
@@ -270,7 +300,7 @@ fn every_layout_of_training_data_is_scored() {
     for (layout, expected) in [
         (
             "challenge",
-            "2 images from a Cell Tracking Challenge folder; masks show a number for each cell; 2 images without a mask left out",
+            "2 images from a Cell Tracking Challenge folder; masks show a number for each cell (4 cells); 2 images without a mask left out",
         ),
         (
             "challenge/01 --truth gold",

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use gstunetsegment::picture::{Format, Frame, Plane, YuvCoding};
+use gstunetsegment::picture::{Format, Frame, Normalizer, Plane, YuvCoding};
 use gstunetsegment::segmenter::{Segmenter, TileOptions};
 use gstunetsegment::tiling::Size;
 use gstunetsegment::train::apply::picture::Picture;
@@ -65,6 +65,7 @@ fn averages_are_the_mean_over_the_versions() {
     let bench = Bench::new();
     let model = bench.random_model();
     let picture = gray16(&noise(61, 40, 2));
+    let size = picture.size();
     let predict = |picture: &Picture, rotations, mirrors| {
         let how = PredictorOptions {
             rotations,
@@ -74,13 +75,26 @@ fn averages_are_the_mean_over_the_versions() {
         let mut predictor = Predictor::open(&model, &options(), how).unwrap();
         predictor.predict(picture).unwrap()
     };
-    for (rotations, mirrors) in [(true, false), (false, true), (true, true)] {
+    let mut segmenter = Segmenter::open(&model, &options(), TileOptions::default()).unwrap();
+    let (channels, kind) = {
+        let contract = segmenter.contract();
+        (contract.channels, contract.normalization)
+    };
+    // That of the original, also where the corners of a turned picture are filled.
+    let scaling = Normalizer::new(kind).scaling(&picture.frame().unwrap(), channels);
+    for (rotations, mirrors) in [(4, false), (1, true), (4, true), (7, false), (5, true)] {
         let turns = Turn::all(rotations, mirrors);
-        let mut mean = vec![0.0; 61 * 40];
+        let mut mean = vec![0.0_f32; size.area()];
         for turn in &turns {
-            let alone = predict(&picture.turned(*turn), false, false).probability;
-            for (at, p) in turn.sources(picture.size()).zip(&alone.data) {
-                mean[at] += p / turns.len() as f32;
+            let turned = picture.turned(*turn);
+            let pixels = turned.size().area();
+            let (mut mask, mut alone) = (vec![0; pixels], vec![0.0; pixels]);
+            let frame = turned.frame().unwrap();
+            segmenter
+                .segment_scaled(&frame, scaling, &mut mask, Some(&mut alone))
+                .unwrap();
+            for (mean, p) in mean.iter_mut().zip(turn.turned_back(&alone, size)) {
+                *mean += p / turns.len() as f32;
             }
         }
         let averaged = predict(&picture, rotations, mirrors);
@@ -91,13 +105,14 @@ fn averages_are_the_mean_over_the_versions() {
         assert_eq!(averaged.mask, decided);
     }
     // It makes a difference, and with all eight the average turns with the picture.
-    let once = predict(&picture, false, false).probability;
-    let averaged = predict(&picture, true, true).probability;
+    let once = predict(&picture, 1, false).probability;
+    let averaged = predict(&picture, 4, true).probability;
     assert_ne!(once, averaged);
-    for turn in Turn::all(true, true) {
-        let turned = predict(&picture.turned(turn), true, true).probability;
-        for (at, p) in turn.sources(picture.size()).zip(&turned.data) {
-            assert!((averaged.data[at] - p).abs() < 1e-5);
+    for turn in Turn::all(4, true) {
+        let turned = predict(&picture.turned(turn), 4, true).probability;
+        let back = turn.turned_back(&turned.data, size);
+        for (averaged, p) in averaged.data.iter().zip(back) {
+            assert!((averaged - p).abs() < 1e-5);
         }
     }
 }
@@ -112,27 +127,37 @@ fn averages_of_classes_turn_with_the_picture() {
     };
     let model = bench.described(&unet, &random_weights(&unet), |_| ());
     let picture = gray16(&noise(61, 40, 2));
-    let predict = |picture: &Picture, averages| {
+    let predict = |picture: &Picture, rotations, mirrors| {
         let how = PredictorOptions {
-            rotations: averages,
-            mirrors: averages,
+            rotations,
+            mirrors,
             ..PredictorOptions::default()
         };
         let mut predictor = Predictor::open(&model, &options(), how).unwrap();
         predictor.predict(picture).unwrap()
     };
-    let averaged = predict(&picture, true);
-    let turns = Turn::all(true, true);
-    let mut mean = vec![0.0; 61 * 40];
+    let averaged = predict(&picture, 4, true);
+    let size = picture.size();
+    let turns = Turn::all(4, true);
+    let mut mean = vec![0.0_f32; size.area()];
     let mut once_unlike = 0;
     for turn in &turns {
-        let [once, turned] = [false, true].map(|all| predict(&picture.turned(*turn), all));
-        for (here, at) in turn.sources(picture.size()).enumerate() {
-            assert_eq!(turned.mask.data[here], averaged.mask.data[at], "{turn:?}");
-            let difference = turned.probability.data[here] - averaged.probability.data[at];
+        let here = picture.turned(*turn);
+        // Classes and probabilities, turned back.
+        let results = [(1, false), (4, true)].map(|(rotations, mirrors)| {
+            let found = predict(&here, rotations, mirrors);
+            let back = |values: &[f32]| turn.turned_back(values, size).collect::<Vec<_>>();
+            let mask = found.mask.map(f32::from);
+            (back(&mask.data), back(&found.probability.data))
+        });
+        let [(once, once_p), (turned, turned_p)] = results;
+        for at in 0..size.area() {
+            let class = f32::from(averaged.mask.data[at]);
+            assert_eq!(turned[at], class, "{turn:?}");
+            let difference = turned_p[at] - averaged.probability.data[at];
             assert!(difference.abs() < 1e-5, "{turn:?}: {difference}");
-            mean[at] += once.probability.data[here] / turns.len() as f32;
-            once_unlike += usize::from(once.mask.data[here] != averaged.mask.data[at]);
+            mean[at] += once_p[at] / turns.len() as f32;
+            once_unlike += usize::from(once[at] != class);
         }
     }
     assert!(once_unlike > 100, "{once_unlike} pixels");

@@ -85,11 +85,18 @@ fn tuning_finds_the_cores_of_cells_and_writes_them_into_the_model() {
     for y in 5..11 {
         assert!((10..13).any(|x| mask.get_pixel(x, y).0[0] == 0), "row {y}");
     }
+
+    let in_place = format!("tune --model tuned.onnx {data} --pictures-only");
+    let error = bench.refuses(&in_place);
+    assert!(error.contains("tuned.onnx is there already"), "{error}");
+    let text = bench.says(&format!("{in_place} --overwrite"));
+    assert!(text.ends_with("\ntuned.onnx\n"), "{text}");
+
     // A foreign model would lose fields that this program does not know.
     let mut file = Model::decode(&fs::read(bench.path("tuned.onnx")).unwrap()[..]).unwrap();
     file.producer_name = "somebody".into();
     fs::write(bench.path("theirs.onnx"), file.encode_to_vec()).unwrap();
-    let error = bench.refuses(&format!("tune --model theirs.onnx {data}"));
+    let error = bench.refuses(&format!("tune --model theirs.onnx {data} --overwrite"));
     assert!(
         error.contains("is no model that unet-train wrote"),
         "{error}"

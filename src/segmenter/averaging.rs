@@ -1,20 +1,18 @@
 //! Probabilities to average over several frames, and the decision on their mean.
 
 use super::{SegmentError, Segmenter, TileRunner, size_of};
-use crate::contract::Normalization;
 use crate::picture::{Frame, Scaling};
 use crate::tiling::Stitcher;
 
 impl Segmenter {
     /// The probabilities on which [`segment`](Self::segment) decides for `frame`, and [`decide`](Self::decide) for the
     /// mean over several frames: \[planes\]\[height\]\[width\], a plane of probabilities for each class, or, with
-    /// scores of two classes, for the foreground alone.
+    /// scores of two classes, for the foreground alone. The scaling may be that of another frame.
     pub fn probabilities(
         &mut self,
         frame: &Frame,
-        normalization: Normalization,
+        scaling: Scaling,
     ) -> Result<Vec<f32>, SegmentError> {
-        let scaling = self.scaling(frame, normalization);
         let size = size_of(frame);
         loop {
             match self.probabilities_once(frame, scaling) {

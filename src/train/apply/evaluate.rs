@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::options::{Annotations, AnnotationsError, RuntimeOptions, UseOptions};
 use super::picture::Picture;
-use super::predictor::{PagePredictError, PredictError};
+use super::predictor::{PagePredictError, PredictError, Predictor};
 use super::report::{Report, Row};
 use crate::train::components::with_classes;
-use crate::train::dataset::{DatasetError, Reader};
+use crate::train::dataset::{Annotated, DatasetError, Reader};
 use crate::train::metrics::cells::drop_border;
 use crate::train::metrics::{Measure, Tally};
 use crate::train::plane::Plane;
@@ -129,36 +129,12 @@ impl Evaluate {
         if self.levels > 0 && classes > 2 {
             return Err(EvaluateError::Levels(classes));
         }
-        let tally = || Tally::new(measure);
-        let mut total = tally();
-        let mut levels: Vec<_> = self.thresholds().map(|level| (level, tally())).collect();
+        let mut tallies = Tallies::new(measure, self.thresholds());
         let mut reader = Reader::default();
-        let mut per_image = Vec::with_capacity(dataset.samples.len());
         for sample in &dataset.samples {
-            let failed = |error| PagePredictError {
-                page: sample.image.clone(),
-                error,
-            };
-            let contract = predictor.contract();
-            let picture = reader.read(&sample.image, |raster| Picture::of(raster, contract))?;
-            sample.fits(picture.size().height, picture.size().width)?;
-            let prediction = predictor.predict(&picture).map_err(failed)?;
-            let truth = self.counted(sample.truth.objects());
-            let ignored = sample.truth.ignored_pixels();
-            for (level, tally) in &mut levels {
-                let mask = prediction.probability.map(|p| u8::from(p > *level));
-                let objects = predictor.objects(&mask, &prediction.probability);
-                let objects = objects.map_err(|error| failed(error.into()))?;
-                let found = self.counted(sample.truth.judged(objects));
-                tally.add(&truth, &found, ignored);
-            }
-            let objects = with_classes(prediction.objects, &prediction.mask);
-            let found = self.counted(sample.truth.judged(objects));
-            total.add(&truth, &found, ignored);
-            let mut alone = tally();
-            alone.add(&truth, &found, ignored);
-            per_image.push(Row::new(&sample.name, &alone));
+            self.add(sample, &mut reader, &mut predictor, &mut tallies)?;
         }
+        let total = &tallies.total;
         if self.border > 0 && total.cells().is_some_and(|[truth, _]| truth == 0) {
             return Err(EvaluateError::NothingCounts(self.border));
         }
@@ -171,10 +147,44 @@ impl Evaluate {
             core_threshold: predictor.core_threshold(),
             border: self.border,
             versions: predictor.versions(),
-            total: Row::new("total", &total),
-            best: Row::best(&levels),
-            per_image,
+            total: Row::new("total", total),
+            best: Row::best(&tallies.levels),
+            per_image: tallies.per_image,
         })
+    }
+
+    /// Segments an image and adds its scores.
+    fn add(
+        &self,
+        sample: &Annotated,
+        reader: &mut Reader,
+        predictor: &mut Predictor,
+        tallies: &mut Tallies,
+    ) -> Result<(), EvaluateError> {
+        let failed = |error| PagePredictError {
+            page: sample.image.clone(),
+            error,
+        };
+        let contract = predictor.contract();
+        let picture = reader.read(&sample.image, |raster| Picture::of(raster, contract))?;
+        sample.fits(picture.size().height, picture.size().width)?;
+        let prediction = predictor.predict(&picture).map_err(failed)?;
+        let truth = self.counted(sample.truth.objects());
+        let ignored = sample.truth.ignored_pixels();
+        for (level, tally) in &mut tallies.levels {
+            let mask = prediction.probability.map(|p| u8::from(p > *level));
+            let objects = predictor.objects(&mask, &prediction.probability);
+            let objects = objects.map_err(|error| failed(error.into()))?;
+            let found = self.counted(sample.truth.judged(objects));
+            tally.add(&truth, &found, ignored);
+        }
+        let objects = with_classes(prediction.objects, &prediction.mask);
+        let found = self.counted(sample.truth.judged(objects));
+        tallies.total.add(&truth, &found, ignored);
+        let mut alone = Tally::new(tallies.measure);
+        alone.add(&truth, &found, ignored);
+        tallies.per_image.push(Row::new(&sample.name, &alone));
+        Ok(())
     }
 
     /// The thresholds of [`levels`](Self::levels), evenly spaced between 0 and 1.
@@ -187,5 +197,26 @@ impl Evaluate {
     fn counted(&self, mut objects: Plane<u32>) -> Plane<u32> {
         drop_border(&mut objects, self.border);
         objects
+    }
+}
+
+/// The scores of the images so far.
+struct Tallies {
+    measure: Measure,
+    total: Tally,
+    /// The same at other thresholds.
+    levels: Vec<(f32, Tally)>,
+    per_image: Vec<Row>,
+}
+
+impl Tallies {
+    fn new(measure: Measure, thresholds: impl Iterator<Item = f32>) -> Self {
+        let tally = |level| (level, Tally::new(measure));
+        Tallies {
+            measure,
+            total: Tally::new(measure),
+            levels: thresholds.map(tally).collect(),
+            per_image: Vec::new(),
+        }
     }
 }

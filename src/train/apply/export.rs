@@ -6,10 +6,12 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use super::package::{self, PackageError, PackageOptions};
 use crate::onnx::export::ExportError;
+use crate::train::arguments::quoted;
 use crate::train::checkpoint::{Checkpoint, CheckpointError};
 use crate::train::config::ConfigError;
 use crate::train::replace::{Exists, WriteError, allow, check, replace};
 use crate::train::run_folder::RunFolder;
+use crate::train::terminal::say;
 use crate::train::trained_model::{self, Progress};
 use crate::train::weights;
 
@@ -33,7 +35,7 @@ pub struct Export {
     #[arg(long, value_name = "FOLDER")]
     checkpoint: Option<PathBuf>,
     /// Model or package to write
-    #[arg(long, alias = "out", value_name = "FILE.onnx|FOLDER|FILE.zip")]
+    #[arg(long, value_name = "FILE.onnx|FOLDER|FILE.zip")]
     output: PathBuf,
     /// Replace existing files
     #[arg(long)]
@@ -67,6 +69,16 @@ pub enum ExportRunError {
     /// The run has had no validation.
     #[error("no network of the run in {} has been validated yet; use --network last", .0.display())]
     NoBest(PathBuf),
+    /// The run has taken no step.
+    #[error(
+        "the run in {} has taken no step yet, so its network has learned nothing; continue it by unet-train train --config {} --resume",
+        folder.path().display(),
+        quoted(&folder.config().to_string_lossy())
+    )]
+    NothingLearned {
+        /// Its folder.
+        folder: RunFolder,
+    },
     /// The checkpoint can't be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -102,7 +114,12 @@ impl Export {
         };
         allow(files, self.overwrite)?;
         match (&self.package.model, self.checkpoint) {
-            (Some(model), _) => Ok(self.package.write(model, &self.output)?),
+            (Some(model), _) => {
+                self.package.write(model, &self.output)?;
+                let (model, output) = (model.display(), self.output.display());
+                say(&format!("{output}: BioImage.IO package of {model}"));
+                Ok(())
+            }
             (None, Some(folder)) => write_network(folder, self.network, self.output),
             // The argument group requires one of them.
             (None, None) => Ok(()),
@@ -119,25 +136,34 @@ fn write_network(
     if folder.is_file() {
         return Err(ExportRunError::NoFolder(folder));
     }
-    let file = RunFolder::at(&folder).checkpoint();
+    let run = RunFolder::at(&folder);
+    let file = run.checkpoint();
     let checkpoint = Checkpoint::read(&file)?;
     let checkpoint = checkpoint.ok_or_else(|| ExportRunError::NoRun(folder.clone()))?;
     let state = checkpoint.state;
     let mut settings = state.config.options()?.settings(state.config.clone(), []);
     settings.command.clone_from(&state.command);
-    let (network, progress) = match network {
-        NetworkChoice::Last => (checkpoint.network, Progress::last(&state)),
+    let is_validated = network == NetworkChoice::Best && state.best.is_some();
+    if state.steps == 0 && !is_validated {
+        // Random weights are no model.
+        return Err(ExportRunError::NothingLearned { folder: run });
+    }
+    let (which, network, progress) = match network {
+        NetworkChoice::Last => ("last", checkpoint.network, Progress::last(&state)),
         NetworkChoice::Best => {
             let validated = state
                 .best
                 .map(|network| Progress::validated(&state, &network));
             let best = checkpoint.best.zip(validated);
-            best.ok_or(ExportRunError::NoBest(folder))?
+            let (network, progress) = best.ok_or(ExportRunError::NoBest(folder))?;
+            ("best", network, progress)
         }
     };
     let values = weights::from_bytes(&settings.unet, &network);
     let values = values.ok_or(CheckpointError::Form(file))?;
     let bytes = trained_model::onnx(&settings, &values, &progress)?;
     replace(&output, &bytes)?;
+    let (output, steps) = (output.display(), progress.steps);
+    say(&format!("{output}: {which} network, after {steps} steps"));
     Ok(())
 }

@@ -35,11 +35,19 @@ pub struct RuntimeOptions {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Using the model")]
 pub struct UseOptions {
-    /// Average over the four rotations of each image by quarter turns; with --mirrors over eight
-    /// versions (the paper averages seven rotations)
-    #[arg(long)]
-    rotations: bool,
-    /// Average over each image and its mirror image
+    /// Average over this many rotations of each image, 2 to 16, by equal angles. Without a number
+    /// these are the four quarter turns, which need no interpolation; --rotations=7 is the average of
+    /// the paper
+    #[arg(
+        long,
+        value_name = "COUNT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "4",
+        value_parser = number(2_usize..=16)
+    )]
+    rotations: Option<usize>,
+    /// Average over each image and its mirror image; with --rotations over twice as many versions
     #[arg(long)]
     mirrors: bool,
     /// Probability above which a pixel is foreground, for models of two classes [default: the model's]
@@ -78,7 +86,7 @@ impl UseOptions {
         runtime: &RuntimeOptions,
     ) -> Result<Predictor, PredictError> {
         let how = PredictorOptions {
-            rotations: self.rotations,
+            rotations: self.rotations.unwrap_or(1),
             mirrors: self.mirrors,
             threshold: self.threshold,
             min_area: self.min_area,

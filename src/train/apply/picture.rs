@@ -109,18 +109,40 @@ impl Picture {
         self.bytes
     }
 
-    /// The picture turned.
+    /// The picture turned, with itself mirrored beyond its edges.
     pub fn turned(&self, turn: Turn) -> Picture {
-        let pixel = self.pixel();
-        let sources = turn.sources(self.size);
+        let channels = match self.format {
+            Format::Gray16Le | Format::Gray16Be => 1,
+            _ => self.pixel(),
+        };
+        let size = turn.size(self.size);
+        let mut bytes = Vec::with_capacity(size.area() * self.pixel());
+        for place in turn.places(self.size) {
+            for channel in 0..channels {
+                let sample = |at: usize| self.sample(at * channels + channel);
+                let value = place.value(self.size, sample).round() as u16;
+                match self.format {
+                    Format::Gray16Le => bytes.extend(value.to_le_bytes()),
+                    Format::Gray16Be => bytes.extend(value.to_be_bytes()),
+                    _ => bytes.push(value as u8),
+                }
+            }
+        }
         Picture {
             format: self.format,
-            size: turn.size(self.size),
-            bytes: sources
-                .flat_map(|at| &self.bytes[at * pixel..][..pixel])
-                .copied()
-                .collect(),
+            size,
+            bytes,
         }
+    }
+
+    /// A sample by its index among those of all pixels.
+    fn sample(&self, index: usize) -> f64 {
+        let deep = || [self.bytes[2 * index], self.bytes[2 * index + 1]];
+        f64::from(match self.format {
+            Format::Gray16Le => u16::from_le_bytes(deep()),
+            Format::Gray16Be => u16::from_be_bytes(deep()),
+            _ => u16::from(self.bytes[index]),
+        })
     }
 
     /// Its first `size` pixels, mirrored where it has fewer.
@@ -255,5 +277,27 @@ mod tests {
             "{error}"
         );
         assert!(Picture::of(&flat, &contract(1, Normalization::MinMax)).is_ok());
+    }
+
+    #[test]
+    fn one_value_stays_so_in_every_turn() {
+        let size = Size {
+            width: 7,
+            height: 4,
+        };
+        for (format, pixel) in [
+            (Format::Gray8, vec![200]),
+            (Format::Gray16Le, vec![3, 130]),
+            (Format::Gray16Be, vec![130, 3]),
+            (Format::Rgb, vec![10, 20, 30]),
+        ] {
+            let picture = Picture::new(format, size, pixel.repeat(size.area())).unwrap();
+            for turn in Turn::all(7, true) {
+                let turned = picture.turned(turn);
+                assert_eq!(turned.size(), turn.size(size));
+                let expected = pixel.repeat(turned.size().area());
+                assert_eq!(turned.into_bytes(), expected, "{format:?}, {turn:?}");
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::turn::Turn;
 use crate::contract::Contract;
 use crate::inference::{ModelError, Options};
 use crate::labels::LabelError;
-use crate::picture::FrameError;
+use crate::picture::{FrameError, Normalizer};
 use crate::segmenter::{SegmentError, Segmenter, TileOptions};
 use crate::train::components::{grown_from_cores, objects};
 use crate::train::dataset::Page;
@@ -17,9 +17,9 @@ use crate::train::weight_map::separated;
 /// How a model is applied, where its contract does not decide.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PredictorOptions {
-    /// Average over the four rotations of a picture by quarter turns.
-    pub rotations: bool,
-    /// Average over a picture and its mirror image.
+    /// Average over so many rotations of a picture by equal angles; 0 and 1: it is not turned.
+    pub rotations: usize,
+    /// Average over a picture and its mirror image, or over all rotations and theirs.
     pub mirrors: bool,
     /// Probability above which a pixel is foreground, instead of the contract's.
     pub threshold: Option<f32>,
@@ -128,7 +128,7 @@ impl Predictor {
         self.core_threshold
     }
 
-    /// Number of versions of a picture that are averaged, 1 to 8.
+    /// Number of versions of a picture that are averaged.
     pub fn versions(&self) -> usize {
         self.turns.len()
     }
@@ -190,20 +190,22 @@ impl Predictor {
 
     /// The mean of [`Segmenter::probabilities`] over all turns, each turned back.
     fn average(&mut self, picture: &Picture) -> Result<Vec<f32>, PredictError> {
-        let normalization = self.contract().normalization;
-        let area = picture.size().area();
+        let size = picture.size();
         let share = 1.0 / self.turns.len() as f32;
-        let mut mean = Vec::new();
+        // All have the statistics of the original: a turned picture shows parts of it twice, and interpolation smooths
+        // its noise.
+        let contract = self.segmenter.contract();
+        let mut normalizer = Normalizer::new(contract.normalization);
+        let scaling = normalizer.scaling(&picture.frame()?, contract.channels);
+        let mut mean: Vec<f32> = Vec::new();
         for turn in &self.turns {
             let turned = picture.turned(*turn);
-            let found = self
-                .segmenter
-                .probabilities(&turned.frame()?, normalization)?;
-            mean.resize(found.len(), 0.0);
-            let planes = mean.chunks_exact_mut(area).zip(found.chunks_exact(area));
-            for (mean, found) in planes {
-                for (at, p) in turn.sources(picture.size()).zip(found) {
-                    mean[at] += share * p;
+            let found = self.segmenter.probabilities(&turned.frame()?, scaling)?;
+            let planes = found.chunks_exact(turned.size().area());
+            mean.resize(planes.len() * size.area(), 0.0);
+            for (mean, found) in mean.chunks_exact_mut(size.area()).zip(planes) {
+                for (mean, p) in mean.iter_mut().zip(turn.turned_back(found, size)) {
+                    *mean += share * p;
                 }
             }
         }

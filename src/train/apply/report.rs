@@ -165,7 +165,7 @@ impl fmt::Display for Report {
         let cores = self.core_threshold;
         let parts = [
             threshold,
-            (*min_area > 0).then(|| format!("objects of at least {min_area} pixels")),
+            (*min_area > 1).then(|| format!("objects of at least {min_area} pixels")),
             cores.map(|core| format!("with cores above {core}")),
             (*border > 0).then(|| format!("none within {border} pixels of the edge")),
             (*versions > 1).then(|| format!("mean over {versions} versions of each")),

@@ -41,10 +41,10 @@ pub struct Tune {
     /// still needed: pictures without one are not used
     #[arg(long)]
     pictures_only: bool,
-    /// Model to write [default: replace the model itself]
+    /// Model to write [default: the model itself, which takes --overwrite]
     #[arg(long, value_name = "FILE.onnx")]
     output: Option<PathBuf>,
-    /// Replace an existing file at --output
+    /// Replace an existing file, such as the model
     #[arg(long)]
     overwrite: bool,
     #[command(flatten)]
@@ -86,7 +86,8 @@ pub enum TuneError {
 impl Tune {
     /// Finds the best limits and writes the model with them.
     pub fn run(&self) -> Result<(), TuneError> {
-        allow(self.output.clone(), self.overwrite)?;
+        let output = self.output.as_ref().unwrap_or(&self.model);
+        allow([output.clone()], self.overwrite)?;
         // Neither a smallest object nor cores, which are to be found.
         let how = PredictorOptions {
             min_area: Some(0),
@@ -100,7 +101,6 @@ impl Tune {
         let mut entries = model.metadata_props.iter_mut();
         let entry = entries.find(|entry| ours && entry.key == METADATA_KEY);
         let entry = entry.ok_or_else(|| TuneError::Foreign(self.model.clone()))?;
-        let output = self.output.as_ref().unwrap_or(&self.model);
         check(output)?;
         let contract = self.tuned(&mut predictor)?;
         entry.value = contract.to_json();
