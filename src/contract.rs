@@ -245,7 +245,10 @@ impl Contract {
         }
         self.geometry.check()?;
         if !(0.0..=1.0).contains(&self.threshold) {
-            return Err(format!("threshold {} is not in 0..1", self.threshold));
+            return Err(format!(
+                "threshold {} is not between 0 and 1",
+                self.threshold
+            ));
         }
         if let Some(core) = self.core_threshold
             && (!(self.threshold..=1.0).contains(&core) || self.classes.len() != 2)

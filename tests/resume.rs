@@ -34,12 +34,8 @@ fn data() -> Bench {
 }
 
 /// Starts the run, and waits until it has been validated after 40 steps.
-fn begun(bench: &Bench, options: &str) -> Child {
-    let mut child = bench
-        .command(options)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+fn begun(mut command: Command) -> Child {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let is_late = |line: &str| line.starts_with("step     40");
     assert!(lines.any(|line| is_late(&line.unwrap())));
@@ -56,9 +52,16 @@ fn signal(child: &Child, name: &str) {
 
 /// A run that was stopped soon after its start.
 fn stopped() -> Bench {
+    stopped_by(&["INT"])
+}
+
+/// The same, by these signals.
+fn stopped_by(signals: &[&str]) -> Bench {
     let bench = data();
-    let mut child = begun(&bench, OPTIONS);
-    signal(&child, "INT");
+    let mut child = begun(bench.command(OPTIONS));
+    for name in signals {
+        signal(&child, name);
+    }
     assert!(child.wait().unwrap().success());
     bench
 }
@@ -82,7 +85,7 @@ fn result(bench: &Bench) -> (Vec<u8>, Vec<String>) {
 #[test]
 fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
     let whole = data();
-    whole.says(OPTIONS);
+    let told = whole.says(OPTIONS);
     let expected = result(&whole);
     assert_eq!(expected.1.len(), 1 + 300 + 1 + 15);
 
@@ -93,9 +96,12 @@ fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
     let text = stopped.says(GO_ON);
     assert!(text.contains("resumed after "), "{text}");
     assert!(result(&stopped) == expected);
+    for line in text.lines().filter(|line| line.starts_with("step ")) {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
 
     let killed = data();
-    let mut child = begun(&killed, OPTIONS);
+    let mut child = begun(killed.command(OPTIONS));
     signal(&child, "KILL");
     assert!(!child.wait().unwrap().success());
     let text = killed.says(&format!("{OPTIONS} --resume"));
@@ -107,13 +113,70 @@ fn a_run_that_was_stopped_or_killed_ends_as_one_that_was_not() {
     assert!(result(&killed) == expected);
 }
 
+/// Both the terminal and the shell may send SIGHUP, and the end of a session SIGTERM.
+#[test]
+fn a_run_whose_terminal_was_closed_is_resumed() {
+    let bench = stopped_by(&["HUP", "HUP", "TERM"]);
+    let text = bench.says(GO_ON);
+    assert!(text.contains("resumed after "), "{text}");
+}
+
+#[test]
+fn nohup_keeps_a_run_going_without_its_terminal() {
+    let bench = data();
+    let mut command = Command::new("nohup");
+    command
+        .current_dir(bench.folder())
+        .arg(env!("CARGO_BIN_EXE_unet-train"))
+        .args(OPTIONS.split_whitespace());
+    let mut child = begun(command);
+    signal(&child, "HUP");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(result(&bench).1.len(), 1 + 300 + 1 + 15);
+}
+
+/// Whatever is written to /dev/full finds no space.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_goes_on_when_a_full_disk_has_space_again() {
+    let bench = stopped();
+    let part = bench.path("cells.run/log.csv.part");
+    std::os::unix::fs::symlink("/dev/full", part).unwrap();
+    let error = bench.refuses(GO_ON);
+    let config = bench.path("cells.run/config.toml");
+    let remedy = format!(
+        "Free some space, then go on with: unet-train train --config {} --resume",
+        config.display()
+    );
+    assert!(error.contains(&remedy), "{error}");
+    let text = bench.says(GO_ON);
+    assert!(text.contains("resumed after "), "{text}");
+}
+
+#[test]
+fn a_run_goes_on_without_its_log() {
+    let bench = stopped();
+    let tables = ["cells.run/log.csv", "cells.run/validations.csv"];
+    for table in tables {
+        fs::remove_file(bench.path(table)).unwrap();
+    }
+    let text = bench.says(GO_ON);
+    for table in tables {
+        let note = format!("{table} is missing: it and its curves begin after step ");
+        assert!(text.contains(&note), "{text}");
+        let kept = fs::read_to_string(bench.path(table)).unwrap();
+        assert!(kept.contains("\n300,"), "{kept}");
+        assert!(!kept.contains("\n20,"), "{kept}");
+    }
+}
+
 #[test]
 fn a_run_goes_on_without_the_model_that_it_began_with() {
     let bench = stopped();
     let model = bench.path("model.onnx");
     fs::rename(bench.path("cells.onnx"), &model).unwrap();
     let begin = format!("{OPTIONS} --start-from model.onnx --overwrite");
-    let mut child = begun(&bench, &begin);
+    let mut child = begun(bench.command(&begin));
     signal(&child, "INT");
     child.wait().unwrap();
     fs::remove_file(model).unwrap();
@@ -230,6 +293,11 @@ fn a_run_survives_a_closed_output_pipe() {
     // The list of what was held back is one that `evaluate` takes.
     let held_back = fs::read_to_string(bench.path("cells.run/held-back.txt")).unwrap();
     assert_eq!(held_back.lines().count(), 1, "{held_back}");
+    // Nor does an error that can't be printed end in a panic.
+    let mut command = bench.command(GO_ON);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
 #[test]
@@ -314,39 +382,4 @@ fn a_run_stopped_before_its_first_validation_leaves_a_model() {
         fs::read_to_string(bench.path("cells.run/validations.csv")).unwrap(),
         "step,seconds\n"
     );
-}
-
-#[test]
-fn the_folder_of_a_run_gives_its_networks() {
-    let bench = data();
-    bench.says(&changed(&[("--steps", "50")]));
-    bench.says("export --checkpoint cells.run --output best.onnx");
-    let [best, written] = ["best.onnx", "cells.onnx"].map(|n| fs::read(bench.path(n)).unwrap());
-    assert!(best == written);
-    let error = bench.refuses("export --bioimageio --checkpoint cells.run --output p");
-    assert!(error.contains("cannot be used with"), "{error}");
-    bench.says("export --checkpoint cells.run --network last --output last.onnx");
-    let (_, contract) = opened(&bench.path("last.onnx"));
-    let training = contract.training.unwrap();
-    assert_eq!(training.steps, 50);
-    assert!(
-        training
-            .command
-            .starts_with("unet-train train --images images")
-    );
-    let error = bench.refuses("export --checkpoint images --output x.onnx");
-    assert!(
-        error.contains("there is no checkpoint in images"),
-        "{error}"
-    );
-
-    let page = fs::read_to_string(bench.path("cells.run/report.html")).unwrap();
-    // The curves and the one image held back.
-    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 2);
-    assert!(page.contains("<tr><th>width</th><td>4</td></tr>"), "{page}");
-    let held_back = fs::read_to_string(bench.path("cells.run/held-back.txt")).unwrap();
-    let sample = format!("cells.run/sample-0-{}.png", held_back.trim());
-    assert!(image::open(bench.path(&sample)).unwrap().width() > 3 * 64);
-    let curves = image::open(bench.path("cells.run/curves.png")).unwrap();
-    assert_eq!((curves.width(), curves.height()), (960, 840));
 }

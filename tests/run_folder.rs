@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use gstunetsegment::train::checkpoint::Checkpoint;
-use trainer::{Bench, draw_cells};
+use trainer::{Bench, draw_cells, opened};
 
 /// A run of a network that learns within seconds.
 const OPTIONS: &str = "train --images images --masks masks --width 2 --depth 1 --tile 32";
@@ -94,4 +94,52 @@ fn a_network_is_taken_out_of_a_folder() {
     );
     let error = bench.refuses("export --bioimageio --model cells.onnx --network last --output p");
     assert!(error.contains("cannot be used with"), "{error}");
+    let export = "export --checkpoint cells.run --network last --output last.onnx";
+    let text = bench.says(export);
+    assert_eq!(text, "last.onnx: last network, after 1 steps\n");
+    let text = bench.says("export --bioimageio --model cells.onnx --output package");
+    assert_eq!(text, "package: BioImage.IO package of cells.onnx\n");
+
+    // Stopped before its first step.
+    let file = bench.path("cells.run/last.checkpoint");
+    let mut checkpoint = Checkpoint::read(&file).unwrap().unwrap();
+    checkpoint.state.steps = 0;
+    fs::write(&file, checkpoint.bytes().unwrap()).unwrap();
+    let error = bench.refuses(&format!("{export} --overwrite"));
+    assert!(error.contains("cells.run has taken no step yet"), "{error}");
+}
+
+#[test]
+fn the_folder_of_a_run_gives_its_networks() {
+    let bench = data();
+    bench.says(&format!("{OPTIONS} --steps 50 --output cells.onnx"));
+    bench.says("export --checkpoint cells.run --output best.onnx");
+    let [best, written] = ["best.onnx", "cells.onnx"].map(|n| fs::read(bench.path(n)).unwrap());
+    assert!(best == written);
+    let error = bench.refuses("export --bioimageio --checkpoint cells.run --output p");
+    assert!(error.contains("cannot be used with"), "{error}");
+    bench.says("export --checkpoint cells.run --network last --output last.onnx");
+    let (_, contract) = opened(&bench.path("last.onnx"));
+    let training = contract.training.unwrap();
+    assert_eq!(training.steps, 50);
+    assert!(
+        training
+            .command
+            .starts_with("unet-train train --images images")
+    );
+    let error = bench.refuses("export --checkpoint images --output x.onnx");
+    assert!(
+        error.contains("there is no checkpoint in images"),
+        "{error}"
+    );
+
+    let page = fs::read_to_string(bench.path("cells.run/report.html")).unwrap();
+    // The curves and the one image held back.
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 2);
+    assert!(page.contains("<tr><th>width</th><td>2</td></tr>"), "{page}");
+    let held_back = fs::read_to_string(bench.path("cells.run/held-back.txt")).unwrap();
+    let sample = format!("cells.run/sample-0-{}.png", held_back.trim());
+    assert!(image::open(bench.path(&sample)).unwrap().width() > 3 * 64);
+    let curves = image::open(bench.path("cells.run/curves.png")).unwrap();
+    assert_eq!((curves.width(), curves.height()), (960, 840));
 }

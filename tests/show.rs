@@ -62,6 +62,16 @@ fn a_weight_map_is_brightest_in_the_narrowest_gap() {
     assert!(gap > brightness(&drawn, weights + 15, 15));
     // The scale ends with the largest weight.
     assert_eq!(drawn.get_pixel(scale, 0), drawn.get_pixel(weights + 20, 15));
+
+    let on_cells = "--border-on-cells --overwrite";
+    bench.says(&format!(
+        "weight-map --images images --masks masks --output deep/weights {on_cells}"
+    ));
+    let drawn = picture(&bench, "deep/weights/a.png");
+    // The cells' pixels next to the gap weigh as much as it, and those further away less.
+    let [gap, next, inside] = [20, 19, 17].map(|x| *drawn.get_pixel(weights + x, 15));
+    assert_eq!(next, gap);
+    assert_ne!(inside, gap);
 }
 
 #[test]
@@ -100,6 +110,8 @@ fn tiles_are_drawn_by_their_seed() {
     assert_eq!(first, draw("again", "--seed 7"));
     assert_ne!(first, draw("other", "--seed 8"));
     assert_ne!(first, draw("valid", "--seed 7 --padded=false"));
+    let error = bench.refuses("augment --images images --masks masks --output x --count 999999");
+    assert!(error.contains("it must be 1 to 1000"), "{error}");
 }
 
 #[test]

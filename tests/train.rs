@@ -275,19 +275,25 @@ fn what_is_wrong_is_said_before_training_starts() {
     fs::write(bench.path("run.toml"), "dropout = 1").unwrap();
     let error = refusal("--config run.toml");
     assert!(
-        error.contains("run.toml: dropout = 1: it must be in 0.0..1.0"),
+        error.contains("run.toml: dropout = 1: it must be 0.0 or more, and less than 1.0"),
         "{error}"
     );
     let error = refusal("--dropout 1");
     assert!(
-        error.contains("'--dropout <DROPOUT>': it must be in 0.0..1.0"),
+        error.contains("'--dropout <DROPOUT>': it must be 0.0 or more, and less than 1.0"),
         "{error}"
     );
     let error = refusal("--minutes 0");
     assert!(
-        error.contains("'--minutes <MINUTES>': it must be in"),
+        error.contains("'--minutes <MINUTES>': it must be 0.001 to"),
         "{error}"
     );
+
+    let huge = "train --images images --masks masks --output cells.onnx --batch 1024 --tile 8192";
+    let error = bench.refuses(huge);
+    let expected = "a step with --batch 1024, --tile 8192, --width 16 and --depth 3 takes about";
+    assert!(error.contains(expected), "{error}");
+    assert!(!bench.path("cells.run").exists());
 
     let into_a_file = TRAIN.replace("cells.onnx", "masks/2.png/cells.onnx");
     let error = bench.refuses(&format!("{into_a_file} --steps 3"));
@@ -299,4 +305,7 @@ fn what_is_wrong_is_said_before_training_starts() {
     fs::remove_file(bench.path("masks/2.png")).unwrap();
     let error = refusal("--steps 3");
     assert!(error.contains("2.png has no partner"), "{error}");
+    let elsewhere = TRAIN.replace("cells.onnx", "new/place/cells.onnx");
+    bench.refuses(&format!("{elsewhere} --steps 3"));
+    assert!(!bench.folder().join("new").exists());
 }

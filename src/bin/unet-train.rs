@@ -1,5 +1,6 @@
 //! `unet-train`: trains a U-Net for the GStreamer element `unetsegment`, scores it, and uses it on files.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +13,6 @@ use gstunetsegment::train::apply::info::Info;
 use gstunetsegment::train::apply::quantize::Quantize;
 use gstunetsegment::train::apply::segment::Segment;
 use gstunetsegment::train::apply::tune::Tune;
-use gstunetsegment::train::arguments::quoted;
 use gstunetsegment::train::config::{Config, ConfigError, expanded};
 use gstunetsegment::train::options::Train;
 use gstunetsegment::train::run::run;
@@ -50,8 +50,9 @@ fn main() -> ExitCode {
     let Err(error) = run_command() else {
         return ExitCode::SUCCESS;
     };
-    // Not `{error:?}`, which prints a backtrace if RUST_BACKTRACE is set; messages already contain their causes.
-    eprintln!("Error: {error}");
+    // Not `eprintln!`, which panics if the terminal is closed; nor `{error:?}`, which prints a backtrace if
+    // RUST_BACKTRACE is set: messages already contain their causes.
+    let _ = writeln!(std::io::stderr(), "Error: {error}");
     ExitCode::FAILURE
 }
 
@@ -92,11 +93,8 @@ fn train(options: Train, matches: &ArgMatches) -> Result<()> {
         say(&settings.output.display().to_string());
     }
     if !outcome.finished {
-        let config = RunFolder::beside(&settings.output).config();
-        say(&format!(
-            "stopped; to continue: unet-train train --config {} --resume",
-            quoted(&config.to_string_lossy())
-        ));
+        let command = RunFolder::beside(&settings.output).resume_command();
+        say(&format!("stopped; to continue: {command}"));
     }
     Ok(())
 }
@@ -113,15 +111,36 @@ fn typed_arguments() -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// A flag that Ctrl-C and SIGTERM set. A second signal ends the program at once.
+/// A flag that Ctrl-C, SIGTERM and closing the terminal set. A second Ctrl-C or SIGTERM ends the program at once.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     /// Exit code that shells expect of a program ended by Ctrl-C.
     const INTERRUPTED: i32 = 130;
     let stop = Arc::new(AtomicBool::new(false));
+    // Not set when the terminal is closed: at the end of a session, SIGTERM may follow at once.
+    let is_asked = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // In this order, so that the first signal only sets the flag and the second one finds it set.
-        flag::register_conditional_shutdown(signal, INTERRUPTED, stop.clone())?;
+        flag::register_conditional_shutdown(signal, INTERRUPTED, is_asked.clone())?;
+        flag::register(signal, is_asked.clone())?;
         flag::register(signal, stop.clone())?;
     }
+    #[cfg(unix)]
+    stop_on_hangup(&stop)?;
     Ok(stop)
+}
+
+/// Lets SIGHUP set the flag, any number of times: both the terminal and the shell may send it. Where it is ignored, as
+/// by `nohup`, it stays so.
+#[cfg(unix)]
+fn stop_on_hangup(stop: &Arc<AtomicBool>) -> Result<()> {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action nothing is changed; the present one is initialized if the call returns 0.
+    let is_ignored = unsafe {
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    };
+    if !is_ignored {
+        flag::register(libc::SIGHUP, stop.clone())?;
+    }
+    Ok(())
 }

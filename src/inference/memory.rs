@@ -27,7 +27,7 @@ pub(super) fn check(
 
 /// Bytes of memory of this machine that can be allocated without swapping.
 #[cfg(target_os = "linux")]
-fn available() -> Option<f64> {
+pub(crate) fn available() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text
         .lines()
@@ -37,7 +37,7 @@ fn available() -> Option<f64> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn available() -> Option<f64> {
+pub(crate) fn available() -> Option<f64> {
     None
 }
 

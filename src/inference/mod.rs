@@ -9,7 +9,7 @@ mod error;
 mod external;
 mod file;
 pub mod library;
-mod memory;
+pub(crate) mod memory;
 pub mod model;
 mod options;
 mod probe;

@@ -1,25 +1,40 @@
 //! Parsing and quoting of command-line arguments.
 
 use std::fmt::Debug;
-use std::ops::RangeBounds;
+use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::str::FromStr;
 
 /// Parses a number that must be in `range`.
 pub(super) fn number<T, R>(range: R) -> impl Fn(&str) -> Result<T, String> + Clone
 where
-    T: FromStr + PartialOrd,
-    R: RangeBounds<T> + Debug + Clone,
+    T: FromStr + PartialOrd + Debug,
+    R: RangeBounds<T> + Clone,
 {
     move |text| {
-        let number = text
-            .parse()
-            .map_err(|_| format!("it must be a number in {range:?}"))?;
+        let number: T = text.parse().map_err(|_| {
+            let is_number = text.parse::<f64>().is_ok();
+            let kind = if is_number { "whole number" } else { "number" };
+            format!("it must be a {kind}, {}", in_words::<T, R>(&range))
+        })?;
         if range.contains(&number) {
             Ok(number)
         } else {
-            Err(format!("it must be in {range:?}"))
+            Err(format!("it must be {}", in_words::<T, R>(&range)))
         }
+    }
+}
+
+/// A range as it is said: "1 or more", "0.0 to 1.0".
+fn in_words<T: Debug, R: RangeBounds<T>>(range: &R) -> String {
+    let least = match range.start_bound() {
+        Bound::Included(least) | Bound::Excluded(least) => format!("{least:?}"),
+        Bound::Unbounded => return "any number".to_owned(),
+    };
+    match range.end_bound() {
+        Bound::Included(most) => format!("{least} to {most:?}"),
+        Bound::Excluded(end) => format!("{least} or more, and less than {end:?}"),
+        Bound::Unbounded => format!("{least} or more"),
     }
 }
 
@@ -55,7 +70,19 @@ mod tests {
         for wrong in ["1", "-0.1", "NaN", "half"] {
             assert!(share(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(number(1_usize..)("0").unwrap_err(), "it must be in 1..");
+    }
+
+    #[test]
+    fn ranges_are_said_in_words() {
+        let whole = number(1_usize..);
+        assert_eq!(whole("0").unwrap_err(), "it must be 1 or more");
+        let expected = "it must be a whole number, 1 or more";
+        assert_eq!(whole("1.5").unwrap_err(), expected);
+        let scale = number(0.5..=2.0);
+        assert_eq!(scale("3").unwrap_err(), "it must be 0.5 to 2.0");
+        assert_eq!(scale("x").unwrap_err(), "it must be a number, 0.5 to 2.0");
+        let expected = "it must be 0.0 or more, and less than 1.0";
+        assert_eq!(number(0.0..1.0)("1").unwrap_err(), expected);
     }
 
     #[test]

@@ -69,8 +69,8 @@ pub struct State {
 pub struct ValidatedNetwork {
     /// Number of steps that the network had learned for.
     pub steps: usize,
-    /// The result.
-    #[serde(rename = "verdict")]
+    /// The result; `verdict` in older files.
+    #[serde(alias = "verdict")]
     pub result: ValidationResult,
 }
 
@@ -179,12 +179,8 @@ mod tests {
     use crate::train::limits::Limits;
     use crate::train::metrics::{Scores, cells, membranes};
 
-    #[test]
-    fn what_is_written_is_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("checkpoint");
-        assert!(Checkpoint::read(&file).unwrap().is_none());
-        let validated = |scores, min_area| ValidatedNetwork {
+    fn validated(scores: Scores, min_area: Option<usize>) -> ValidatedNetwork {
+        ValidatedNetwork {
             steps: 300,
             result: ValidationResult {
                 limits: Limits {
@@ -194,7 +190,24 @@ mod tests {
                 },
                 scores,
             },
-        };
+        }
+    }
+
+    #[test]
+    fn results_in_older_files_are_read() {
+        let network = validated(Scores::Cells(cells::Scores::default()), Some(16));
+        let text = toml::to_string(&network).unwrap();
+        assert!(text.contains("[result"), "{text}");
+        let older = text.replace("[result", "[verdict");
+        let read: ValidatedNetwork = toml::from_str(&older).unwrap();
+        assert_eq!(read, network);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("checkpoint");
+        assert!(Checkpoint::read(&file).unwrap().is_none());
         let cells = Scores::Cells(cells::Scores {
             seg: 1.0 / 3.0,
             ..Default::default()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plane::Plane;
-use crate::labels::{Components, LabelError, Labeller, ObjectRules, Split};
+use crate::labels::{Components, Connectivity, LabelError, Labeller, ObjectRules, Split};
 
 /// Numbers the 4-connected components of the pixels that are `true`: 1, 2, 3 and so on in the order
 /// of their first pixel, row by row; 0 elsewhere.
@@ -14,8 +14,17 @@ pub fn components(mask: &Plane<bool>) -> Plane<u32> {
 /// Numbers the 4-connected components of one class other than 0, the background, that have at least
 /// `min_area` pixels.
 pub fn objects(mask: &Plane<u8>, min_area: usize) -> Plane<u32> {
+    numbered(mask, min_area, Connectivity::Edges)
+}
+
+/// Numbers the 8-connected components of one class other than 0.
+pub fn touching(mask: &Plane<u8>) -> Plane<u32> {
+    numbered(mask, 0, Connectivity::Corners)
+}
+
+fn numbered(mask: &Plane<u8>, min_area: usize, connectivity: Connectivity) -> Plane<u32> {
     let mut labels = Plane::filled(mask.height, mask.width, 0);
-    Components::default()
+    Components::new(connectivity)
         .label(&mask.data, mask.width, min_area, &mut labels.data)
         .expect("there is memory for the components of a picture that is in memory");
     labels

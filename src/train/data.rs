@@ -38,6 +38,14 @@ impl Data {
             split = split.judged_by(better)?;
         }
         split.check(&source.class_names())?;
+        let empty = split.empty_masks();
+        if !empty.is_empty() {
+            description += &format!(
+                "\nnote: {} mask(s) are empty, such as {}: they count as images that show no cell",
+                empty.len(),
+                empty[..empty.len().min(3)].join(", ")
+            );
+        }
         Ok(Data {
             split,
             measure: kind.into(),

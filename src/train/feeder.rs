@@ -116,6 +116,7 @@ mod tests {
     use super::*;
     use crate::train::plane::Plane;
     use crate::train::target::Truth;
+    use crate::train::weight_map::PixelWeights;
 
     fn example(height: usize, width: usize, brightness: f32) -> Example {
         Example {
@@ -126,7 +127,10 @@ mod tests {
                 ignored: None,
             },
             border: Plane::filled(height, width, 0.0),
-            class_weights: vec![1.0; 2],
+            pixel_weights: PixelWeights {
+                classes: vec![1.0; 2],
+                border_on_cells: false,
+            },
         }
     }
 

@@ -51,7 +51,8 @@ impl Limits {
     /// A description, for a network of so many classes: with more than two the likeliest one decides, not a threshold.
     pub fn description(&self, classes: usize) -> String {
         let threshold = (classes == 2).then(|| format!("threshold {}", self.threshold));
-        let area = self.min_area;
+        // Objects that grow from cores have a smallest size of at least 1, which is no limit.
+        let area = self.min_area.filter(|area| *area > 1);
         let area = area.map(|area| format!("objects of at least {area} pixels"));
         let parts: Vec<_> = threshold.into_iter().chain(area).collect();
         let text = if parts.is_empty() {
@@ -248,6 +249,12 @@ mod tests {
             cores.description(2),
             format!("{expected} with cores above 0.7")
         );
+        let unlimited = Limits {
+            min_area: Some(1),
+            ..cores
+        };
+        let expected = "threshold 0.35 with cores above 0.7";
+        assert_eq!(unlimited.description(2), expected);
         assert_eq!(Limits::default().description(2), "threshold 0.5");
         assert_eq!(Limits::default().description(3), "objects of any size");
     }

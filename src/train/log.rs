@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::average::Average;
 use super::trained_model::in_file;
 use super::validate::ValidationResult;
 
@@ -46,7 +47,7 @@ pub struct ValidationLine {
 /// A table that can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// There is no such file, or none that can be read.
+    /// The file can't be read.
     #[error("can't read {}: {error}", file.display())]
     Read {
         /// The file.
@@ -55,7 +56,7 @@ pub enum LogError {
         error: io::Error,
     },
     /// A line that does not belong to such a table.
-    #[error("{}, line {line}: not what unet-train writes", file.display())]
+    #[error("{}, line {line}: not what unet-train writes; to resume without the curves so far, move the file away", file.display())]
     Line {
         /// The file.
         file: PathBuf,
@@ -133,7 +134,16 @@ impl Log {
         text
     }
 
-    /// Reads the tables in these files, up to step `last`.
+    /// The average of the losses so far.
+    pub fn average_loss(&self) -> Average {
+        let mut average = Average::default();
+        for line in &self.steps {
+            average.add(f64::from(line.loss));
+        }
+        average
+    }
+
+    /// Reads the tables in these files, up to step `last`. One that is missing is empty.
     pub fn read(steps: &Path, validations: &Path, last: usize) -> Result<Self, LogError> {
         let mut log = Log {
             steps: lines(steps, |_, fields| step(fields))?,
@@ -176,10 +186,13 @@ fn validation(names: &[&str], fields: &[&str]) -> Option<ValidationLine> {
 
 /// The lines of a table, each parsed by `read` from the names in the first line and the fields.
 fn lines<T>(file: &Path, read: impl Fn(&[&str], &[&str]) -> Option<T>) -> Result<Vec<T>, LogError> {
-    let text = fs::read_to_string(file).map_err(|error| LogError::Read {
-        file: file.into(),
-        error,
-    })?;
+    let text = match fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        text => text.map_err(|error| LogError::Read {
+            file: file.into(),
+            error,
+        })?,
+    };
     let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let names = lines.next().unwrap_or_default();
     let numbered = lines.zip(2..);

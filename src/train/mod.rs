@@ -10,6 +10,7 @@
 pub mod apply;
 pub mod arguments;
 pub mod augment;
+pub mod average;
 pub mod checkpoint;
 pub mod components;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod learner;
 pub mod limits;
 pub mod log;
 pub mod loss;
+pub mod memory;
 pub mod metrics;
 pub mod model_file;
 mod muon;

@@ -179,6 +179,17 @@ pub struct Weights {
     /// How wide a gap may be to get additional weight, sigma of the paper
     #[arg(long, default_value_t = WeightMap::SIGMA, value_name = "PIXELS", value_parser = number(0.1_f32..=100.0))]
     sigma: f32,
+    /// Add that weight also to the pixels of cells next to a gap, as in the paper
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = ArgAction::Set
+    )]
+    border_on_cells: bool,
     /// Share of its weight that background keeps far from all cells: 1 in the paper, 0.1 in Freiburg's
     /// plugin of 2019
     #[arg(long, default_value_t = WeightMap::default().background, value_name = "SHARE", value_parser = number(0.0_f32..=1.0))]
@@ -206,6 +217,17 @@ pub struct Tiles {
     /// Largest factor by which tiles are enlarged or made smaller
     #[arg(long, default_value_t = Augmentation::default().scale, value_name = "FACTOR", value_parser = number(1.0_f32..=10.0))]
     scale: f32,
+    /// Mirror half of the tiles; `false` as in the paper, where they are only shifted, rotated and deformed
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true",
+        action = ArgAction::Set
+    )]
+    mirror: bool,
     /// Leave grey values as they are: no change of gain, focus, lamp and noise
     #[arg(
         long,
@@ -312,6 +334,7 @@ impl Weights {
             weight_map: WeightMap {
                 border: self.border,
                 sigma: self.sigma,
+                border_on_cells: self.border_on_cells,
                 background: self.background,
                 background_sigma: self.background_sigma,
             },
@@ -330,6 +353,7 @@ impl Tiles {
         let default = Augmentation::default();
         Augmentation {
             on_cells: self.on_cells,
+            mirror: self.mirror,
             elastic: self.elastic,
             scale: self.scale,
             grey_values: default.grey_values.filter(|_| !self.keep_grey_values),
@@ -340,18 +364,31 @@ impl Tiles {
 
 #[cfg(test)]
 mod tests {
-    use clap::Command;
+    use clap::{Command, FromArgMatches};
 
     use super::*;
 
+    fn typed(options: &[&str]) -> Result<Train, clap::Error> {
+        let required = ["train", "--images", "images", "--output", "cells.onnx"];
+        let command = Train::augment_args(Command::new("train"));
+        let matches = command.try_get_matches_from([&required[..], options].concat())?;
+        Train::from_arg_matches(&matches)
+    }
+
+    #[test]
+    fn tiles_and_weights_are_those_of_the_paper_if_that_is_said() {
+        let [default, paper] =
+            [vec![], vec!["--mirror=false", "--border-on-cells"]].map(|options| {
+                let Train { tiles, weights, .. } = typed(&options).unwrap();
+                let weight_map = weights.weighting(2).weight_map;
+                (tiles.augmentation().mirror, weight_map.border_on_cells)
+            });
+        assert_eq!((default, paper), ((true, false), (false, true)));
+    }
+
     #[test]
     fn learning_rates_are_finite() {
-        let is_taken = |rate: &str| {
-            let typed = ["train", "--images", "images", "--output", "cells.onnx"];
-            let typed = typed.into_iter().chain(["--learning-rate", rate]);
-            let command = Train::augment_args(Command::new("train"));
-            command.try_get_matches_from(typed).is_ok()
-        };
+        let is_taken = |rate| typed(&["--learning-rate", rate]).is_ok();
         assert!(is_taken("3e-3") && is_taken("1e40"));
         for wrong in ["inf", "1.8e308", "nan", "0"] {
             assert!(!is_taken(wrong), "{wrong}");

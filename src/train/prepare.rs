@@ -3,7 +3,7 @@
 use super::augment::Example;
 use super::dataset::Sample;
 use super::settings::ClassWeights;
-use super::weight_map::{WeightMap, balanced, separated};
+use super::weight_map::{PixelWeights, WeightMap, balanced, separated};
 
 /// Relative weights of pixels in the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,13 +25,18 @@ pub fn prepare(samples: Vec<Sample>, weighting: &Weighting) -> Vec<Example> {
         ClassWeights::None => vec![1.0; weighting.classes],
         ClassWeights::Balanced => balanced(&pixels(&samples, weighting.classes)),
     };
+    let background = class_weights[0];
+    let pixel_weights = PixelWeights {
+        classes: class_weights,
+        border_on_cells: weighting.weight_map.border_on_cells,
+    };
     let example = |Sample { image, truth, .. }: Sample| Example {
         image,
         border: weighting
             .weight_map
-            .background_term(&separated(&truth.cells), class_weights[0]),
+            .additional_weights(&separated(&truth.cells), background),
         truth,
-        class_weights: class_weights.clone(),
+        pixel_weights: pixel_weights.clone(),
     };
     samples.into_iter().map(example).collect()
 }
@@ -83,8 +88,8 @@ mod tests {
             },
         };
         let example = prepare(vec![sample], &weighting).remove(0);
-        let [background, first, second] = example.class_weights[..] else {
-            panic!("{:?}", example.class_weights)
+        let [background, first, second] = example.pixel_weights.classes[..] else {
+            panic!("{:?}", example.pixel_weights)
         };
         assert!((4.0 * background - 2.0 * first).abs() < 1e-6);
         assert!((2.0 * first - second).abs() < 1e-6);

@@ -41,15 +41,20 @@ pub fn check(path: &Path) -> Result<(), WriteError> {
 
 /// The same for the file `name` in `folder`, which is created later if it is missing.
 pub fn check_in(folder: &Path, name: &str) -> Result<(), WriteError> {
-    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
     // A missing folder can be created where a file of this name can be written.
-    let missing = folder.ancestors().take_while(is_missing).last();
+    let outermost = missing(folder).last();
     let file = folder.join(name);
-    let place = missing.map_or(file.clone(), |missing| missing.with_file_name(name));
+    let place = outermost.map_or(file.clone(), |missing| missing.with_file_name(name));
     try_beside(&place).map_err(|error| WriteError {
         file: file.clone(),
         error,
     })
+}
+
+/// This folder and those around it, as far as they are missing: the innermost first.
+pub fn missing(folder: &Path) -> impl Iterator<Item = &Path> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    folder.ancestors().take_while(is_missing)
 }
 
 /// Creates and removes another file than [`part`], which another program may be writing.

@@ -4,30 +4,31 @@ mod error;
 mod observer;
 mod resume;
 
-use std::fs;
-use std::path::Path;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use burn::tensor::Device;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use self::resume::{checkpoint_to_resume, restore, run_state};
+use self::resume::{checkpoint_to_resume, earlier_log, restore, run_state};
 use super::augment::TileSize;
-use super::checkpoint::State;
+use super::average::Average;
+use super::checkpoint::{Checkpoint, State};
 use super::data::Data;
 use super::dataset::Sample;
 use super::device::FoundDevice;
 use super::divergence::KeptModel;
 use super::feeder::{BatchSource, Feeder};
 use super::learner::Learner;
-use super::log::Log;
 use super::prepare::prepare;
 use super::replace::{self, WriteError};
-use super::run_folder::RunFolder;
+use super::run_folder::{Lock, RunFolder};
 use super::settings::Settings;
 use super::start_from;
 use super::training_loop::TrainingLoop;
 use super::weights;
+use crate::inference::memory;
 use crate::onnx::export::Parameters;
 use crate::onnx::import::Imported;
 
@@ -43,16 +44,10 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
     let folder = RunFolder::beside(&settings.output);
-    // Before folders are made: they may be those of a place that the run was moved away from.
-    if settings.resume && matches!(folder.checkpoint().try_exists(), Ok(false)) {
-        return Err(RunError::NoCheckpoint(folder.path().to_owned()));
-    }
-    create_output_folder(&settings.output)?;
-    let lock = folder.lock()?;
-    // Before hours of work depend on it.
-    replace::check(&settings.output)?;
+    let lock = claim(settings, &folder)?;
+    let FoundDevice { device, name } = found_device(settings)?;
     let checkpoint = checkpoint_to_resume(settings, &folder)?;
-    let FoundDevice { device, name } = settings.device.find()?;
+    let (log, lost) = earlier_log(checkpoint.as_ref(), &folder)?;
     let mut rng = StdRng::seed_from_u64(settings.seed);
     let data = Data::read(&settings.source, &settings.holdout, &mut rng)?;
     let (values, model) = initial_values(settings, checkpoint.is_some(), &mut rng)?;
@@ -61,6 +56,8 @@ pub fn run(
         .ok_or_else(|| RunError::OtherData(folder.path().to_owned()))?;
     observer.start(&StartReport {
         unlocked: (!lock.is_held()).then(|| folder.path().to_owned()),
+        loss: log.average_loss(),
+        lost,
         ..start_report(settings, &data, &state, tile, name)
     });
     let Data { split, measure, .. } = data;
@@ -69,29 +66,15 @@ pub fn run(
     if stop.load(Ordering::Relaxed) {
         return Err(RunError::Stopped);
     }
-    let (learner, best, log) = match checkpoint {
-        Some(checkpoint) => {
-            let restored = restore(checkpoint, &settings.unet, learner, &folder)?;
-            // Its paths may have changed.
-            folder.write_config(&settings.config)?;
-            restored
-        }
-        None => {
-            folder.begin(
-                &settings.config,
-                split.validation.iter().map(|s| &s.name[..]),
-            )?;
-            (learner, None, Log::default())
-        }
-    };
+    let (learner, best) = begin(settings, &folder, checkpoint, learner, &split.validation)?;
     // The model names the command that started the run.
     let settings = &Settings {
         command: state.command.clone(),
         ..settings.clone()
     };
-    TrainingLoop {
+    let training = TrainingLoop {
         settings,
-        folder,
+        folder: folder.clone(),
         learner,
         device,
         validation: split.validation,
@@ -100,8 +83,56 @@ pub fn run(
         best,
         log,
         stop,
+    };
+    let outcome = training.run(&feeder, observer);
+    outcome.map_err(|error| error.in_run(folder))
+}
+
+/// Locks the folder of the run, once it is clear that the run can be resumed, if it is to be, and its model be written.
+fn claim(settings: &Settings, folder: &RunFolder) -> Result<Lock, RunError> {
+    // Before folders are made: they may be those of a place that the run was moved away from.
+    if settings.resume && matches!(folder.checkpoint().try_exists(), Ok(false)) {
+        return Err(RunError::NoCheckpoint(folder.path().to_owned()));
     }
-    .run(&feeder, observer)
+    let model = &settings.output;
+    if folder.path() == model {
+        let why = "the folder of the run has this name: let the model's end in .onnx";
+        let (file, error) = (model.clone(), io::Error::other(why));
+        return Err(WriteError { file, error }.into());
+    }
+    // Before hours of work depend on it.
+    if let (Some(parent), Some(name)) = (model.parent(), model.file_name()) {
+        replace::check_in(parent, &name.to_string_lossy())?;
+    }
+    Ok(folder.lock()?)
+}
+
+/// The device to learn on; the processor only if there is memory for a step.
+fn found_device(settings: &Settings) -> Result<FoundDevice, RunError> {
+    let found = settings.device.find()?;
+    if found.device == Device::flex() {
+        settings.step().check(memory::available())?;
+    }
+    Ok(found)
+}
+
+/// Writes what the folder of the run begins with, or reads where the run goes on: the learner and the best network.
+fn begin(
+    settings: &Settings,
+    folder: &RunFolder,
+    checkpoint: Option<Checkpoint>,
+    learner: Learner,
+    held_back: &[Sample],
+) -> Result<(Learner, Option<Vec<Parameters>>), RunError> {
+    let Some(checkpoint) = checkpoint else {
+        let names = held_back.iter().map(|sample| &sample.name[..]);
+        folder.begin(&settings.config, names)?;
+        return Ok((learner, None));
+    };
+    let restored = restore(checkpoint, &settings.unet, learner, folder)?;
+    // Its paths may have changed.
+    folder.write_config(&settings.config)?;
+    Ok(restored)
 }
 
 /// The initial values of the network, and the model that they are from, if any. Where a run `resumes`, its checkpoint
@@ -143,24 +174,12 @@ fn start_report(
         tile,
         device,
         steps: state.steps,
+        loss: Average::default(),
+        best: state.best.map(|network| network.result.scores),
+        lost: Vec::new(),
         kept: KeptModel::of(state, &settings.output),
         unlocked: None,
     }
-}
-
-/// Creates the folder of the model, which can't have the name of the run's folder.
-fn create_output_folder(model: &Path) -> Result<(), WriteError> {
-    let refused = |error| WriteError {
-        file: model.into(),
-        error,
-    };
-    if RunFolder::beside(model).path() == model {
-        return Err(refused(std::io::Error::other(
-            "the folder of the run has this name: let the model's end in .onnx",
-        )));
-    }
-    let folder = model.parent().map_or(Ok(()), fs::create_dir_all);
-    folder.map_err(refused)
 }
 
 /// Supplies batches, the first one for the step after `steps`.

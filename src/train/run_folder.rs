@@ -4,8 +4,9 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::arguments::quoted;
 use super::config::Config;
-use super::replace::{WriteError, replace};
+use super::replace::{WriteError, missing, replace};
 
 /// `cells.run` beside `cells.onnx`. All of its files are replaced as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ impl RunFolder {
             let file = self.0.clone();
             LockError::Write(WriteError { file, error })
         };
+        let parents = missing(&self.0).skip(1).map(Path::to_owned).collect();
         fs::create_dir_all(&self.0).map_err(write)?;
         let file = File::create(self.0.join(LOCK)).map_err(write)?;
         let is_held = match file.try_lock() {
@@ -39,6 +41,7 @@ impl RunFolder {
         Ok(Lock {
             _file: file,
             folder: self.0.clone(),
+            parents,
             is_held,
         })
     }
@@ -77,6 +80,13 @@ impl RunFolder {
     /// All options, with which the run can be repeated.
     pub fn config(&self) -> PathBuf {
         self.0.join("config.toml")
+    }
+
+    /// The command that continues the run.
+    pub fn resume_command(&self) -> String {
+        let config = self.config();
+        let config = quoted(&config.to_string_lossy());
+        format!("unet-train train --config {config} --resume")
     }
 
     /// The names of the images that are held back, one per line, as `unet-train evaluate --only` reads them.
@@ -140,6 +150,8 @@ const LONGEST: usize = 100;
 pub struct Lock {
     _file: File,
     folder: PathBuf,
+    /// The folders around it that were created for it, the innermost first.
+    parents: Vec<PathBuf>,
     is_held: bool,
 }
 
@@ -164,13 +176,15 @@ fn is_unsupported(error: &io::Error) -> bool {
 }
 
 impl Drop for Lock {
-    /// Removes the folder of a run that was refused before it started.
+    /// Removes the folder of a run that was refused before it started, and those that were created for it.
     fn drop(&mut self) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten();
         if entries.count() == 1 {
-            // A folder that can't be removed does no harm.
             let _ = fs::remove_file(self.folder.join(LOCK));
-            let _ = fs::remove_dir(&self.folder);
+            for folder in std::iter::once(&self.folder).chain(&self.parents) {
+                // A folder that can't be removed does no harm; one that holds anything is left.
+                let _ = fs::remove_dir(folder);
+            }
         }
     }
 }
@@ -215,9 +229,9 @@ mod tests {
     #[test]
     fn a_run_that_never_began_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let run = RunFolder::beside(&folder.path().join("cells.onnx"));
+        let run = RunFolder::beside(&folder.path().join("new/place/cells.onnx"));
         drop(run.lock().unwrap());
-        assert!(!run.path().exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
         let lock = run.lock().unwrap();
         let earlier = [run.checkpoint(), run.report(), run.sample(0, "01/t000")];

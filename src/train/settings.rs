@@ -9,6 +9,7 @@ use super::cpu::optimizer::UpdateRule;
 use super::dataset::{Holdout, Source};
 use super::device::DeviceKind;
 use super::learner::LearnerSettings;
+use super::memory::Step;
 use super::prepare::Weighting;
 use super::schedule::Budget;
 use crate::unet::UNet;
@@ -74,6 +75,15 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What decides how much memory a step takes.
+    pub fn step(&self) -> Step {
+        Step {
+            unet: self.unet,
+            tile: self.tile,
+            batch: self.batch,
+        }
+    }
+
     /// The settings of the learner.
     pub fn learner(&self) -> LearnerSettings {
         LearnerSettings {

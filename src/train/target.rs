@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::augment::interpolate::nearest;
 use super::components::{objects, renumbered, with_classes, without_classes};
 use super::plane::Plane;
-use super::weight_map::{separated, weight_of};
+use super::weight_map::{PixelWeights, separated};
 
 /// The truth about a picture or a tile. All planes have one size.
 #[derive(Clone, Debug)]
@@ -78,21 +78,20 @@ impl Truth {
         found
     }
 
-    /// The weight of each pixel, of which `classes` are the classes, `border` is the
-    /// [term of the background](super::weight_map::WeightMap::background_term) and `class_weights` holds
-    /// w_c of each class; 0 at ignored pixels.
+    /// The weight of each pixel, of which `classes` are the classes and `border` is the
+    /// [additional weight](super::weight_map::WeightMap::additional_weights); 0 at ignored pixels.
     pub fn weights(
         &self,
         classes: &Plane<u8>,
         border: &Plane<f32>,
-        class_weights: &[f32],
+        pixel_weights: &PixelWeights,
     ) -> Plane<f32> {
         let pixels = classes.data.iter().zip(&border.data);
         let mut weights = Plane {
             height: classes.height,
             width: classes.width,
             data: pixels
-                .map(|(class, border)| weight_of(class_weights, *class, *border))
+                .map(|(class, border)| pixel_weights.of(*class, *border))
                 .collect(),
         };
         if let Some(ignored) = &self.ignored {
@@ -179,9 +178,17 @@ mod tests {
             ignored: Some(row(vec![false, true, false, true])),
         };
         let border = row(vec![10.0; 4]);
-        let weights = truth.weights(&truth.classes(), &border, &[1.0, 2.0, 3.0]);
-        // The border term is for background alone.
-        assert_eq!(weights.data, [11.0, 0.0, 2.0, 0.0]);
+        let weights = |border_on_cells| {
+            let classes = vec![1.0, 2.0, 3.0];
+            let pixel_weights = PixelWeights {
+                classes,
+                border_on_cells,
+            };
+            let weights = truth.weights(&truth.classes(), &border, &pixel_weights);
+            weights.data
+        };
+        assert_eq!(weights(false), [11.0, 0.0, 2.0, 0.0]);
+        assert_eq!(weights(true), [11.0, 0.0, 12.0, 0.0]);
     }
 
     #[test]

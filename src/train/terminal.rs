@@ -4,6 +4,7 @@ use std::io::Write;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
+use super::average::Average;
 use super::checkpoint::ValidatedNetwork;
 use super::divergence::KeptModel;
 use super::metrics::Scores;
@@ -26,8 +27,8 @@ pub fn best(network: &ValidatedNetwork, classes: usize) -> String {
 /// Shows loss, best scores and the remaining time in a progress bar, with a line above it for each validation.
 pub struct Terminal {
     bar: ProgressBar,
-    /// Loss averaged over the last hundred steps or so.
-    loss: Option<f32>,
+    /// The loss, averaged over the last steps.
+    loss: Average,
     best: Option<Scores>,
 }
 
@@ -44,7 +45,7 @@ impl Terminal {
         }
         Terminal {
             bar,
-            loss: None,
+            loss: Average::default(),
             best: None,
         }
     }
@@ -68,6 +69,8 @@ impl Default for Terminal {
 
 impl Observer for Terminal {
     fn start(&mut self, start: &StartReport) {
+        self.loss = start.loss;
+        self.best = start.best;
         self.say(&start.data);
         self.say(&format!(
             "{} training images, {} held back ({})",
@@ -87,6 +90,13 @@ impl Observer for Terminal {
         if start.steps > 0 {
             self.say(&format!("resumed after {} steps", start.steps));
         }
+        for table in &start.lost {
+            self.say(&format!(
+                "note: {} is missing: it and its curves begin after step {}",
+                table.display(),
+                start.steps
+            ));
+        }
         if let Some(folder) = &start.unlocked {
             self.say(&format!(
                 "note: the file system of {} has no locks: let no other unet-train use it meanwhile",
@@ -102,10 +112,7 @@ impl Observer for Terminal {
     }
 
     fn step(&mut self, step: &StepReport) {
-        let average = self
-            .loss
-            .map_or(step.loss, |loss| loss + 0.02 * (step.loss - loss));
-        self.loss = Some(average);
+        let average = self.loss.add(f64::from(step.loss));
         let left = step
             .time
             .mul_f64((1.0 / step.used.max(1e-6) - 1.0).max(0.0));
@@ -127,9 +134,8 @@ impl Observer for Terminal {
         if best {
             self.best = Some(scores);
         }
-        let loss = self
-            .loss
-            .map_or("     -".into(), |loss| format!("{loss:.4}"));
+        let loss = self.loss.value();
+        let loss = loss.map_or("     -".into(), |loss| format!("{loss:.4}"));
         let mark = if best { "  best so far, written" } else { "" };
         self.say(&format!("step {step:6}  loss {loss}  {scores}{mark}"));
     }
@@ -137,9 +143,46 @@ impl Observer for Terminal {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::train::augment::TileSize;
     use crate::train::limits::Limits;
     use crate::train::metrics::cells;
+
+    #[test]
+    fn a_resumed_run_is_shown_as_one_that_goes_on() {
+        let mut loss = Average::default();
+        loss.add(1.0);
+        let mut terminal = Terminal::new();
+        terminal.start(&StartReport {
+            data: String::new(),
+            training: 3,
+            validation: vec![],
+            near_copies: false,
+            parameters: 1,
+            tile: TileSize {
+                input: 32,
+                output: 32,
+            },
+            device: String::new(),
+            steps: 1,
+            loss,
+            best: Some(Scores::Cells(cells::Scores::default())),
+            lost: vec![],
+            kept: KeptModel::Best,
+            unlocked: None,
+        });
+        terminal.step(&StepReport {
+            number: 2,
+            loss: 0.0,
+            used: 0.5,
+            time: Duration::from_secs(1),
+        });
+        let text = terminal.bar.message();
+        let expected = "step 2  loss 0.4872  best F1@0.5";
+        assert!(text.starts_with(expected), "{text}");
+    }
 
     #[test]
     fn the_best_network_is_reported_with_the_limits_of_its_file() {

@@ -3,18 +3,23 @@
 use super::distance::squared_distances;
 use super::plane::Plane;
 
-/// How the weight of background differs from w_c(x), the weight of its class.
+/// How the weight of a pixel differs from w_c(x), the weight of its class.
 ///
-/// It is increased by w_0 exp(-(d_1(x) + d_2(x))^2 / (2 sigma^2)), the second term of equation 2 of the paper, with
-/// d_1 and d_2 the distances to the nearest and second nearest cell. It is decreased as in Freiburg's plugin of
-/// 2019 (Falk et al., Nature Methods 2019): w_c is multiplied by v + (1 - v) exp(-d_1(x)^2 / (2 s^2)), which falls
-/// to v far from all cells.
+/// That of background is increased by w_0 exp(-(d_1(x) + d_2(x))^2 / (2 sigma^2)), the second term of equation 2 of the
+/// paper, with d_1 and d_2 the distances to the borders of the nearest and second nearest cell. It is decreased as in
+/// Freiburg's plugin of 2019 (Falk et al., Nature Methods 2019): w_c is multiplied by v + (1 - v) exp(-d_1(x)^2 / (2
+/// s^2)), which falls to v far from all cells.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WeightMap {
     /// w_0: the additional weight of the narrowest gap between two cells.
     pub border: f32,
     /// sigma, in pixels: up to which width gaps weigh more.
     pub sigma: f32,
+    /// Whether pixels of cells have the border term too, as in the paper.
+    ///
+    /// The paper measures "the distance to the border of the nearest cell": in a cell that is its own border, its
+    /// outermost pixels, so that the term falls towards its middle. The edge of the picture is no border.
+    pub border_on_cells: bool,
     /// v: the share of its weight that background keeps far from all cells; 1 in the paper.
     pub background: f32,
     /// s, in pixels: up to which distance from cells background weighs more than that.
@@ -22,11 +27,13 @@ pub struct WeightMap {
 }
 
 impl Default for WeightMap {
-    /// The weight map of the paper.
+    /// The weight map of the paper, but for background alone: nobody knows to the pixel where a narrow gap lies, and if
+    /// the cells on both sides weigh as much as the gap, the network does best to close it.
     fn default() -> Self {
         WeightMap {
             border: Self::BORDER,
             sigma: Self::SIGMA,
+            border_on_cells: false,
             background: 1.0,
             background_sigma: 10.0,
         }
@@ -39,18 +46,24 @@ impl WeightMap {
     /// sigma of the paper, in pixels.
     pub const SIGMA: f32 = 5.0;
 
-    /// The term to add to `class_weight`, w_c of the background, at each pixel of `labels`, whose cells have to be
-    /// [`separated`]. Cells have a distance of 0 to themselves: the term is smooth across their borders, so that it can
-    /// be interpolated.
-    pub fn background_term(&self, labels: &Plane<u32>, class_weight: f32) -> Plane<f32> {
-        let term = |[first, second]: [u32; 2]| {
-            self.border_term(first, second) + class_weight * (self.share(first) - 1.0)
+    /// What to add to the weight of the class of each pixel of `labels`, whose cells have to be [`separated`];
+    /// `background` is w_c of the background. Pixels of cells have a value too, even if it does not count: it is smooth
+    /// across their borders, so that it can be interpolated.
+    pub fn additional_weights(&self, labels: &Plane<u32>, background: f32) -> Plane<f32> {
+        let nearest = if self.border_on_cells {
+            two_nearest(&outlines(labels), self.reach())
+        } else {
+            // Cells have a distance of 0 to themselves.
+            two_nearest(labels, self.reach())
         };
-        let nearest = two_nearest(labels, self.reach());
+        let additional = |(label, [first, second]): (&u32, [u32; 2])| {
+            let outside = if *label == 0 { first } else { 0 };
+            self.border_term(first, second) + background * (self.share(outside) - 1.0)
+        };
         Plane {
             height: labels.height,
             width: labels.width,
-            data: nearest.into_iter().map(term).collect(),
+            data: labels.data.iter().zip(nearest).map(additional).collect(),
         }
     }
 
@@ -86,14 +99,25 @@ impl WeightMap {
     }
 }
 
-/// The weight of a pixel, given w_c of all classes, its class and the term of the background.
-///
-/// That term applies only to background. Nobody knows to the pixel where a narrow gap lies; if the cells
-/// on both sides weighed as much as the gap, the network would do best to close it.
-pub fn weight_of(class_weights: &[f32], class: u8, border: f32) -> f32 {
-    match class {
-        0 => class_weights[0] + border,
-        class => class_weights[usize::from(class)],
+/// The weights that pixels have by their class, and whether more is added to those of cells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PixelWeights {
+    /// w_c of each class, the background first.
+    pub classes: Vec<f32>,
+    /// See [`WeightMap::border_on_cells`].
+    pub border_on_cells: bool,
+}
+
+impl PixelWeights {
+    /// The weight of a pixel of this class, given its [additional weight](WeightMap::additional_weights).
+    pub fn of(&self, class: u8, additional: f32) -> f32 {
+        let weight = self.classes[usize::from(class)];
+        match class {
+            0 => weight + additional,
+            // Interpolated beside background whose weight is decreased, it may be negative.
+            _ if self.border_on_cells => weight + additional.max(0.0),
+            _ => weight,
+        }
     }
 }
 
@@ -127,6 +151,28 @@ fn touches_smaller(labels: &Plane<u32>, row: usize, column: usize) -> bool {
     around(row, labels.height).any(|row| {
         around(column, labels.width).any(|column| smaller.contains(&labels.at(row, column)))
     })
+}
+
+/// The borders of cells: their pixels with a neighbour, up, down, left or right, that does not belong to them.
+fn outlines(labels: &Plane<u32>) -> Plane<u32> {
+    let mut outlines = labels.clone();
+    for row in 0..labels.height {
+        for column in 0..labels.width {
+            let (down, right) = (row + 1, column + 1);
+            let around = [
+                (row.saturating_sub(1), column),
+                (down.min(labels.height - 1), column),
+                (row, column.saturating_sub(1)),
+                (row, right.min(labels.width - 1)),
+            ];
+            let label = labels.at(row, column);
+            let is_inside = |(row, column)| labels.at(row, column) == label;
+            if around.into_iter().all(is_inside) {
+                outlines.data[row * labels.width + column] = 0;
+            }
+        }
+    }
+    outlines
 }
 
 /// A squared distance beyond the reach of the search.
@@ -208,159 +254,4 @@ fn boxes(labels: &Plane<u32>) -> std::collections::BTreeMap<u32, Window> {
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::rngs::StdRng;
-    use rand::{Rng, SeedableRng};
-
-    use super::*;
-
-    const PAPER: WeightMap = WeightMap {
-        border: WeightMap::BORDER,
-        sigma: WeightMap::SIGMA,
-        background: 1.0,
-        background_sigma: 10.0,
-    };
-
-    /// Discs at random places; later ones cover earlier ones, so that some touch.
-    fn discs(height: usize, width: usize, count: u32, rng: &mut StdRng) -> Plane<u32> {
-        let mut labels = Plane::filled(height, width, 0);
-        for label in 1..=count {
-            let (r, c) = (rng.random_range(0..height), rng.random_range(0..width));
-            let radius = rng.random_range(1..8_usize);
-            for at in 0..labels.data.len() {
-                if (at / width).abs_diff(r).pow(2) + (at % width).abs_diff(c).pow(2)
-                    <= radius.pow(2)
-                {
-                    labels.data[at] = label;
-                }
-            }
-        }
-        labels
-    }
-
-    /// w(x) with w_c as given for background and foreground.
-    fn weights(map: &WeightMap, labels: &Plane<u32>, classes: [f32; 2]) -> Vec<f32> {
-        let pixels = labels
-            .data
-            .iter()
-            .zip(map.background_term(labels, classes[0]).data);
-        pixels
-            .map(|(label, border)| weight_of(&classes, u8::from(*label != 0), border))
-            .collect()
-    }
-
-    /// Equation 2 taken literally: all distances from all pixels to all cells.
-    fn naive(map: &WeightMap, labels: &Plane<u32>, classes: [f32; 2]) -> Vec<f32> {
-        let width = labels.width;
-        let mut numbers = labels.data.clone();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let weight = |at: usize| {
-            if labels.data[at] != 0 {
-                return classes[1];
-            }
-            let mut distances: Vec<f64> = numbers
-                .iter()
-                .filter(|number| **number != 0)
-                .map(|number| {
-                    (0..labels.data.len())
-                        .filter(|other| labels.data[*other] == *number)
-                        .map(|other| {
-                            let rows = (at / width).abs_diff(other / width) as f64;
-                            rows.hypot((at % width).abs_diff(other % width) as f64)
-                        })
-                        .fold(f64::INFINITY, f64::min)
-                })
-                .collect();
-            distances.sort_by(f64::total_cmp);
-            let term = match distances[..] {
-                [first, second, ..] => {
-                    (-(first + second).powi(2) / (2.0 * f64::from(map.sigma).powi(2))).exp()
-                }
-                _ => 0.0,
-            };
-            let share = distances.first().map_or(map.background, |first| {
-                let near = (-(first / f64::from(map.background_sigma)).powi(2) / 2.0).exp();
-                map.background + (1.0 - map.background) * near as f32
-            });
-            classes[0] * share + map.border * term as f32
-        };
-        (0..labels.data.len()).map(weight).collect()
-    }
-
-    #[test]
-    fn equals_the_formula() {
-        let mut rng = StdRng::seed_from_u64(3);
-        for (height, width, count) in [
-            (40, 70, 12),
-            (70, 33, 5),
-            (20, 20, 1),
-            (9, 9, 0),
-            (1, 60, 4),
-        ] {
-            let labels = separated(&discs(height, width, count, &mut rng));
-            let narrow = WeightMap {
-                border: 50.0,
-                sigma: 2.0,
-                ..PAPER
-            };
-            let freiburg = WeightMap {
-                border: 50.0,
-                sigma: 6.0,
-                background: 0.1,
-                background_sigma: 4.0,
-            };
-            for (map, classes) in [
-                (PAPER, [1.0, 1.0]),
-                (narrow, [0.6, 2.5]),
-                (freiburg, [1.5, 1.0]),
-            ] {
-                let found = weights(&map, &labels, classes);
-                for (found, expected) in found.iter().zip(naive(&map, &labels, classes)) {
-                    assert!((found - expected).abs() < 1e-4, "{found} {expected}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_narrowest_gap_weighs_most() {
-        let labels = Plane {
-            height: 1,
-            width: 7,
-            data: vec![1, 1, 0, 2, 2, 0, 0],
-        };
-        let weights = weights(&PAPER, &labels, [1.0, 1.0]);
-        // d_1 = d_2 = 1 in the gap.
-        assert!((weights[2] - (1.0 + 10.0 * (-4.0_f32 / 50.0).exp())).abs() < 1e-5);
-        // d_1 = 1, d_2 = 4 at the right of the second cell.
-        assert!((weights[5] - (1.0 + 10.0 * (-25.0_f32 / 50.0).exp())).abs() < 1e-5);
-        assert_eq!(weights[0], 1.0);
-    }
-
-    #[test]
-    fn cells_that_touch_get_a_gap_of_one_pixel() {
-        let labels = Plane {
-            height: 2,
-            width: 6,
-            data: vec![1, 1, 0, 2, 2, 2, 1, 1, 1, 2, 0, 3],
-        };
-        let expected = [1, 1, 0, 0, 2, 2, 1, 1, 1, 0, 0, 0];
-        assert_eq!(separated(&labels).data, expected);
-    }
-
-    #[test]
-    fn no_two_cells_touch_after_separation() {
-        let labels = separated(&discs(60, 60, 40, &mut StdRng::seed_from_u64(4)));
-        for (row, column) in (0..60 * 60).map(|at| (at / 60, at % 60)) {
-            assert!(labels.at(row, column) == 0 || !touches_smaller(&labels, row, column));
-        }
-    }
-
-    #[test]
-    fn balanced_classes_have_the_same_influence() {
-        assert_eq!(balanced(&[6, 2]), [8.0 / 12.0, 2.0]);
-        assert_eq!(balanced(&[6, 2, 4]), [12.0 / 18.0, 2.0, 1.0]);
-        assert!(balanced(&[5, 0])[1].is_finite());
-    }
-}
+mod tests;

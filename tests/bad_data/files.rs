@@ -109,7 +109,9 @@ fn numbers_that_are_not_finite() {
     data.remove("model.onnx");
     pixels[2 * SIZE as usize + 5] = f32::NAN;
     data.tiff::<Gray32Float>("images/b.tif", &[pixels]);
-    contains(&data.refusal("images/b.tif"), "row 2, column 5 is NaN");
+    let error = data.refusal("images/b.tif");
+    contains(&error, "row 2, column 5 is NaN");
+    contains(&error, "Replace such pixels");
 }
 
 #[test]
@@ -166,18 +168,37 @@ fn images_smaller_than_a_tile_work() {
 fn a_folder_with_the_name_of_a_picture() {
     let data = Data::good();
     fs::create_dir(data.path("images/e.png")).unwrap();
-    contains(&data.refusal("images/e.png"), "is no file");
+    contains(&data.refusal("images/e.png"), "but is a folder");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_with_the_name_of_a_picture() {
+    for (target, what) in [
+        ("nowhere.png", "a link to a file that is not there"),
+        ("e.png", "a link that can't be followed"),
+        ("/dev/null", "a pipe, a socket or a device"),
+    ] {
+        let data = Data::good();
+        std::os::unix::fs::symlink(target, data.path("images/e.png")).unwrap();
+        contains(&data.refusal("images/e.png"), what);
+    }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_name_that_is_not_utf_8() {
+fn names_that_lists_can_not_hold() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
 
-    let data = Data::good();
-    let name = Path::new(OsStr::from_bytes(b"caf\xe9.png"));
-    fs::copy(data.path("images/a.png"), data.path("images").join(name)).unwrap();
-    contains(&data.refusal("images/caf"), "not valid UTF-8");
+    for name in [b"caf\xe9.png", b"caf\n.png"] {
+        let data = Data::good();
+        let name = Path::new(OsStr::from_bytes(name));
+        fs::copy(data.path("images/a.png"), data.path("images").join(name)).unwrap();
+        contains(
+            &data.refusal("images/caf"),
+            "not valid UTF-8, or has a line break",
+        );
+    }
 }

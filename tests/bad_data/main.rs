@@ -136,5 +136,8 @@ fn contains(text: &str, part: &str) {
 #[test]
 fn good_data_work() {
     let text = Data::good().works("");
-    contains(&text, "4 images from a folder of images and one of masks");
+    contains(
+        &text,
+        "4 images from a folder of images and one of masks; masks show a number for each cell (8 cells)",
+    );
 }

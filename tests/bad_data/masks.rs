@@ -22,7 +22,7 @@ fn masks_whose_values_are_no_labels() {
     data.tiff::<Gray64>("masks/b.tif", &[vec![1 << 40; PIXELS]]);
     contains(
         &data.refusal("masks/b.tif"),
-        "labels are whole numbers from 0 to 4294967295",
+        "labels are whole numbers from 0 to 4294967295. Save the mask with such numbers",
     );
 }
 
@@ -46,7 +46,25 @@ fn masks_that_are_all_empty() {
     contains(&data.refusal("masks"), "every mask in masks is empty");
     // A single empty one is an image without cells, which is useful for training.
     let data = Data::good();
-    data.gray("masks/b.png", |_, _| 0).works("");
+    let text = data.gray("masks/b.png", |_, _| 0).works("");
+    contains(&text, "note: 1 mask(s) are empty, such as b:");
+}
+
+#[test]
+fn masks_with_smoothed_edges() {
+    let data = Data::good();
+    for name in ["a", "b", "c", "d"] {
+        data.gray(&format!("masks/{name}.png"), |x, y| {
+            let far = f32::hypot(x as f32 - 12.0, y as f32 - 12.0);
+            ((10.0 - far) * 85.0).clamp(0.0, 255.0) as u8
+        });
+    }
+    let error = data.refusal("masks/a.png");
+    contains(&error, "such as 8 and 12.");
+    contains(&error, "--kind binary");
+    data.works("--kind instances");
+    let text = data.works("--kind binary");
+    contains(&text, "its components as cells (4 cells)");
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn an_image_without_a_mask() {
 #[test]
 fn a_mask_without_an_image() {
     let error = Data::good().remove("images/c.png").refusal("masks/c.png");
-    contains(&error, "has no partner of the same name in images");
+    contains(&error, "has no partner of the same name in images: add");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_mask_of_another_size() {
     let error = data.refusal("masks/b.png");
     contains(
         &error,
-        "images/b.png is 24x24 pixels, but its mask masks/b.png is 30x10",
+        "images/b.png is 24x24 pixels, but its mask masks/b.png is 30x10. Export the mask",
     );
 }
 
@@ -60,6 +60,7 @@ fn stacks_of_different_lengths() {
     let error = data.refusal_with("train-volume.tif", "--images .");
     contains(&error, "3 image(s)");
     contains(&error, "train-labels.tif holds 2 mask(s)");
+    contains(&error, "Add the missing ones");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use self::grey::GreyValues;
 use self::interpolate::{bicubic, bilinear};
 use super::plane::Plane;
 use super::target::Truth;
+use super::weight_map::PixelWeights;
 use crate::contract::Geometry;
 
 /// An image prepared for training; all planes have the same size.
@@ -21,12 +22,12 @@ pub struct Example {
     pub image: Vec<Plane<f32>>,
     /// Its cells and classes.
     pub truth: Truth,
-    /// The change of each pixel's weight if it is background, see [`WeightMap::background_term`].
+    /// The additional weight of each pixel, see [`WeightMap::additional_weights`].
     ///
-    /// [`WeightMap::background_term`]: super::weight_map::WeightMap::background_term
+    /// [`WeightMap::additional_weights`]: super::weight_map::WeightMap::additional_weights
     pub border: Plane<f32>,
-    /// The weight of each class, the background first.
-    pub class_weights: Vec<f32>,
+    /// What it is added to.
+    pub pixel_weights: PixelWeights,
 }
 
 /// One training tile: the network's input and its target.
@@ -71,8 +72,10 @@ pub struct Augmentation {
     /// Share of tiles whose centre is drawn from the foreground only, in `0..=1`. Pictures of few
     /// cells are mostly background, which is soon learned.
     pub on_cells: f64,
-    /// Whether tiles are flipped and rotated, by any angle.
+    /// Whether tiles are rotated, by any angle.
     pub turn: bool,
+    /// Whether half of the tiles that are rotated are flipped, too.
+    pub mirror: bool,
     /// Largest factor by which a tile is enlarged or shrunk; 1 keeps its scale.
     pub scale: f32,
     /// Standard deviation of the displacements of the elastic deformation, in pixels; 0 for none.
@@ -86,6 +89,7 @@ impl Default for Augmentation {
         Augmentation {
             on_cells: 0.5,
             turn: true,
+            mirror: true,
             scale: 1.3,
             elastic: 10.0,
             grey_values: Some(GreyValues::default()),
@@ -98,6 +102,7 @@ impl Augmentation {
     pub const NONE: Self = Augmentation {
         on_cells: 0.0,
         turn: false,
+        mirror: false,
         scale: 1.0,
         elastic: 0.0,
         grey_values: None,
@@ -136,7 +141,10 @@ impl Transform {
         // With an even number of pixels the centre lies between two of them.
         let half = if size.is_multiple_of(2) { 0.5 } else { 0.0 };
         let (angle, flip) = if settings.turn {
-            (rng.random_range(0.0..std::f32::consts::TAU), rng.random())
+            let angle = rng.random_range(0.0..std::f32::consts::TAU);
+            // Drawn anyway, so that the other variations are the same with and without it.
+            let flip: bool = rng.random();
+            (angle, flip && settings.mirror)
         } else {
             (0.0, false)
         };
@@ -193,7 +201,7 @@ impl Transform {
         let border = positions.map(|at| bilinear(&example.border, at));
         Tile {
             image,
-            weights: truth.weights(&classes, &border, &example.class_weights),
+            weights: truth.weights(&classes, &border, &example.pixel_weights),
             classes,
         }
     }

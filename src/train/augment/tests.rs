@@ -10,6 +10,13 @@ const SIZE: TileSize = TileSize {
     output: 33,
 };
 
+fn pixel_weights(classes: [f32; 2]) -> PixelWeights {
+    PixelWeights {
+        classes: classes.to_vec(),
+        border_on_cells: false,
+    }
+}
+
 /// Stripes of one cell, so that no rotation or shift goes unnoticed.
 fn example() -> Example {
     let (height, width) = (70, 90);
@@ -29,7 +36,7 @@ fn example() -> Example {
             classes: None,
             ignored: None,
         },
-        class_weights: vec![0.5, 2.0],
+        pixel_weights: pixel_weights([0.5, 2.0]),
     }
 }
 
@@ -81,7 +88,7 @@ fn cells_that_touch_are_separated_without_holes_under_any_transform() {
             classes: None,
             ignored: None,
         },
-        class_weights: vec![1.0, 1.0],
+        pixel_weights: pixel_weights([1.0, 1.0]),
     };
     let settings = Augmentation {
         scale: 2.0,
@@ -107,6 +114,39 @@ fn cells_that_touch_are_separated_without_holes_under_any_transform() {
         // The gap, which may leave the tile and enter it again, cuts it into at least two.
         assert!(*found.data.iter().max().unwrap() >= 2);
     }
+}
+
+#[test]
+fn tiles_are_mirrored_only_where_that_is_wanted() {
+    let mut example = example();
+    // Brightness that grows from row to row in one channel, and from column to column in the other, shows handedness.
+    let ramp = |brightness: fn(usize) -> usize| Plane {
+        height: 70,
+        width: 90,
+        data: (0..70 * 90).map(|at| brightness(at) as f32).collect(),
+    };
+    example.image = vec![ramp(|at| at / 90), ramp(|at| at % 90)];
+    let mut rng = StdRng::seed_from_u64(5);
+    let mut mirrored = |mirror| {
+        let settings = Augmentation {
+            mirror,
+            elastic: 0.0,
+            ..Augmentation::default()
+        };
+        let cut = |_: &usize| {
+            let transform = Transform {
+                centre: [35.0, 45.0],
+                ..Transform::random(&settings, &example.truth.cells, SIZE.input, &mut rng)
+            };
+            let tile = transform.cut(&example, SIZE);
+            let step = |plane: &Plane<f32>, row, column| plane.at(row, column) - plane.at(30, 30);
+            let [rows, columns] = [&tile.image[0], &tile.image[1]];
+            step(rows, 31, 30) * step(columns, 30, 31) < step(rows, 30, 31) * step(columns, 31, 30)
+        };
+        (0..50).filter(cut).count()
+    };
+    assert_eq!(mirrored(false), 0);
+    assert!((10..40).contains(&mirrored(true)));
 }
 
 #[test]

@@ -90,8 +90,12 @@ fn check_effects(all: &ArgMatches, is_typed: impl Fn(&str) -> bool) -> Result<()
         return refuse("momentum", "without --optimizer sgd");
     }
     let number = |id: &str| all.try_get_one::<f32>(id).ok().flatten();
-    if is_typed("sigma") && number("border") == Some(&0.0) {
-        return refuse("sigma", "with --border 0");
+    if number("border") == Some(&0.0) {
+        for option in ["sigma", "border-on-cells"] {
+            if is_typed(&option.replace('-', "_")) {
+                return refuse(option, "with --border 0");
+            }
+        }
     }
     if is_typed("background_sigma") && number("background") == Some(&1.0) {
         return refuse("background-sigma", "without a --background below 1");

@@ -30,6 +30,8 @@ fn typed_counts_more_than_file_than_preset_than_default() {
     assert_eq!(get(&options, "width"), "8");
     assert_eq!(get(&options, "depth"), "4");
     assert_eq!(get(&options, "optimizer"), "\"sgd\"");
+    assert_eq!(get(&options, "border-on-cells"), "true");
+    assert_eq!(get(&options, "mirror"), "false");
     assert_eq!(get(&options, "minutes"), "30.0");
     assert_eq!(get(&options, "classes"), "[\"none\", \"big cell\"]");
     // Relative to the file.
@@ -88,6 +90,10 @@ fn what_would_change_nothing_is_refused_where_it_is_typed() {
         (
             "--sigma=4 --border=0",
             "--sigma has no effect with --border 0",
+        ),
+        (
+            "--border-on-cells --border=0",
+            "--border-on-cells has no effect with --border 0",
         ),
         (
             "--background-sigma=4",
@@ -208,7 +214,9 @@ fn other_places_and_missing_defaults_are_no_differences() {
         earlier.0.remove(key).unwrap();
         earlier.differences(&now, true).len()
     };
-    assert_eq!(without("on-cells"), 0);
+    for key in ["on-cells", "border-on-cells", "mirror"] {
+        assert_eq!(without(key), 0, "{key}");
+    }
     assert_eq!(without("steps"), 2, "steps, and the minutes without them");
 }
 
@@ -231,12 +239,15 @@ fn what_is_wrong_is_said_with_file_and_key() {
         ("resume = true", "there is no option resume"),
         (
             "tile = 'big'",
-            "tile = \"big\": it must be a number in 1..=8192",
+            "tile = \"big\": it must be a number, 1 to 8192",
         ),
-        ("dropout = 1.0", "dropout = 1.0: it must be in 0.0..1.0"),
+        (
+            "dropout = 1.0",
+            "dropout = 1.0: it must be 0.0 or more, and less than 1.0",
+        ),
         (
             "width = 1.5",
-            "width = 1.5: it must be a number in 1..=1024",
+            "width = 1.5: it must be a whole number, 1 to 1024",
         ),
         ("padded = 3", "padded = 3: it must be one of true, false"),
         ("optimizer = 'adam'", "it must be one of muon, adamw, sgd"),

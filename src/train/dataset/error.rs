@@ -68,11 +68,18 @@ pub enum DatasetError {
     /// Images and masks are the same files.
     #[error("{} is given for the images and for the masks", .0.display())]
     Same(PathBuf),
-    /// A folder or a special file that is named like a picture.
-    #[error("{} is named like a picture, but is no file", .0.display())]
-    NoFile(PathBuf),
+    /// A folder, a special file or a broken link that is named like a picture.
+    #[error("{} is named like a picture, but is {what}: remove or rename it", path.display())]
+    NoFile {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
     /// A name that can't be written into lists and reports.
-    #[error("the name of {} is not valid UTF-8: rename it", .0.display())]
+    #[error(
+        "the name of {0:?} is not valid UTF-8, or has a line break or another control character: rename it"
+    )]
     Name(PathBuf),
     /// Two files that differ in their ending only.
     #[error("{} and {} have the same name apart from the extension: remove one", .0.display(), .1.display())]
@@ -88,7 +95,8 @@ pub enum DatasetError {
     /// An image without a mask, or a mask without an image.
     #[error(
         "{} has no partner of the same name in {}{}", file.display(), folder.display(),
-        if *is_image { ": draw its mask, remove it, or leave such images out with --annotated-only" } else { "" }
+        if *is_image { ": draw its mask, remove it, or leave such images out with --annotated-only" }
+        else { ": add its image, or remove it" }
     )]
     NoPartner {
         /// The file that is alone.
@@ -100,7 +108,7 @@ pub enum DatasetError {
     },
     /// A stack with more pages than its partner.
     #[error(
-        "{} holds {image_pages} image(s), but {} holds {mask_pages} mask(s): they belong together page by page",
+        "{} holds {image_pages} image(s), but {} holds {mask_pages} mask(s): they belong together page by page. Add the missing ones, or remove those without a partner",
         image.display(), mask.display()
     )]
     Pages {
@@ -138,7 +146,7 @@ pub enum DatasetError {
     },
     /// A mask of another size than its image.
     #[error(
-        "{image} is {}x{} pixels, but its mask {mask} is {}x{}",
+        "{image} is {}x{} pixels, but its mask {mask} is {}x{}. Export the mask at the size of the image, or resize it to that size without smoothing (nearest neighbour)",
         image_size.1, image_size.0, mask_size.1, mask_size.0
     )]
     Sizes {
@@ -150,6 +158,17 @@ pub enum DatasetError {
         mask: Page,
         /// Height and width of the mask.
         mask_size: (usize, usize),
+    },
+    /// Masks of many numbers, most of which can't be those of cells.
+    #[error(
+        "{mask} would show a cell for each of its numbers, but most of them are in thin rims or many pieces, such as {} and {}. If these are masks, choose: --kind binary for foreground whose edges were smoothed by resizing, --classes for classes, --kind instances if each number really is a cell",
+        values[0], values[1]
+    )]
+    NoCellNumbers {
+        /// The first of them.
+        mask: Page,
+        /// Two such numbers.
+        values: [u32; 2],
     },
     /// A number in a mask of classes that is no class.
     #[error(

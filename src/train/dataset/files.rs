@@ -1,6 +1,7 @@
 //! The pictures of a folder.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{DatasetError, natural};
@@ -41,13 +42,10 @@ pub fn pictures(folder: &Path) -> Result<Vec<Named>, DatasetError> {
         if stem.as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        let Some(name) = stem.to_str().map(str::to_owned) else {
-            return Err(DatasetError::Name(path));
-        };
-        if !path.is_file() {
-            return Err(DatasetError::NoFile(path));
+        if let Some(what) = no_file(&path) {
+            return Err(DatasetError::NoFile { path, what });
         }
-        pictures.push(Named { name, path });
+        pictures.push(named(&path)?);
     }
     pictures.sort_by(|a, b| natural::compare(&a.name, &b.name).then(a.path.cmp(&b.path)));
     if let Some([a, b]) = pictures.array_windows().find(|[a, b]| a.name == b.name) {
@@ -63,11 +61,26 @@ pub fn pictures(folder: &Path) -> Result<Vec<Named>, DatasetError> {
 /// A file by its path alone.
 pub fn named(path: &Path) -> Result<Named, DatasetError> {
     let stem = path.file_stem().unwrap_or_default();
-    match stem.to_str() {
+    // Lists have one name per line.
+    let name = stem.to_str();
+    match name.filter(|name| !name.contains(char::is_control)) {
         Some(name) => Ok(Named {
             name: name.into(),
             path: path.into(),
         }),
         None => Err(DatasetError::Name(path.into())),
+    }
+}
+
+/// What an entry of a folder is, if it is no file.
+fn no_file(path: &Path) -> Option<String> {
+    match fs::metadata(path) {
+        Ok(entry) if entry.is_file() => None,
+        Ok(entry) if entry.is_dir() => Some("a folder".into()),
+        Ok(_) => Some("a pipe, a socket or a device".into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Some("a link to a file that is not there".into())
+        }
+        Err(error) => Some(format!("a link that can't be followed ({error})")),
     }
 }

@@ -12,13 +12,14 @@ mod fingerprint;
 mod folders;
 mod masks;
 mod natural;
+mod numbers;
 mod overwriting;
 mod page;
 mod source;
 mod split;
 mod stacks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -81,6 +82,30 @@ impl<S> Dataset<S> {
             without_mask: self.without_mask,
             nowhere_ignored: self.nowhere_ignored,
         })
+    }
+}
+
+impl<S: AsRef<Truth>> Dataset<S> {
+    /// How many cells the masks show, unless they show classes.
+    fn cells(&self) -> Option<usize> {
+        let of_one = |sample: &S| {
+            let runs = sample.as_ref().cells.data.chunk_by(|a, b| a == b);
+            let numbers = runs.map(|run| run[0]).filter(|number| *number != 0);
+            numbers.collect::<BTreeSet<_>>().len()
+        };
+        (self.kind != MaskKind::Classes).then(|| self.samples.iter().map(of_one).sum())
+    }
+}
+
+impl AsRef<Truth> for Sample {
+    fn as_ref(&self) -> &Truth {
+        &self.truth
+    }
+}
+
+impl AsRef<Truth> for Annotated {
+    fn as_ref(&self) -> &Truth {
+        &self.truth
     }
 }
 
@@ -211,6 +236,10 @@ fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), Dataset
         .map(read)
         .collect::<Result<_, _>>()?;
     let meaning = masks::Meaning::of(source, found.masks, masks.iter().map(|(mask, _)| mask));
+    if source.kind.is_none() && meaning.kind == MaskKind::Instances {
+        let masks = masks.iter().map(|(mask, pair)| (mask, &pair.mask));
+        numbers::check(masks, source.ignore)?;
+    }
     let annotated = |(mask, pair): (Plane<u32>, Pair)| {
         Ok(Annotated {
             truth: meaning.truth(&mask, &pair.mask)?,
@@ -279,7 +308,7 @@ fn standardised(image: Vec<Plane<f32>>) -> Vec<Plane<f32>> {
     image.iter().map(|plane| plane.map(change)).collect()
 }
 
-impl<S> fmt::Display for Dataset<S> {
+impl<S: AsRef<Truth>> fmt::Display for Dataset<S> {
     /// A line about the files that were found and how masks were taken.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layout = match self.layout {
@@ -293,6 +322,11 @@ impl<S> fmt::Display for Dataset<S> {
             self.samples.len(),
             self.kind.description()
         )?;
+        match self.cells() {
+            None => (),
+            Some(1) => write!(f, " (1 cell)")?,
+            Some(count) => write!(f, " ({count} cells)")?,
+        }
         match self.without_mask {
             0 => (),
             count => write!(f, "; {count} images without a mask left out")?,

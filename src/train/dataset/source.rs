@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::{DatasetError, stacks};
 use crate::contract::{Channels, MAX_CLASSES};
+use crate::train::arguments::number;
 
 /// The options for data, on the command line or in a file.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
@@ -29,7 +30,7 @@ pub struct Source {
     #[arg(long, value_name = "NAME,NAME..", value_delimiter = ',')]
     pub classes: Vec<String>,
     /// Value in the masks that marks pixels to ignore, such as those not annotated: they have no weight
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "NUMBER", value_parser = number(1_u32..))]
     pub ignore: Option<u32>,
     /// Input of the network: brightness, or red, green and blue
     #[arg(long, value_enum, default_value_t)]

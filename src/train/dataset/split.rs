@@ -9,7 +9,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use super::masks::unseen;
-use super::{Annotated, Dataset, DatasetError, Sample, files};
+use super::{Annotated, Dataset, DatasetError, Sample, files, natural};
 
 /// Options that decide which samples are held back for validation. Neighbouring frames of a time-lapse or of a volume
 /// are near copies: held back at random, they say little about frames that were never seen.
@@ -159,6 +159,18 @@ impl Split {
         Ok(())
     }
 
+    /// Names of the images whose masks are empty.
+    pub fn empty_masks(&self) -> Vec<&str> {
+        let all = self.training.iter().chain(&self.validation);
+        let empty = all.filter(|sample| {
+            let truth = &sample.truth;
+            !truth.shows_cells() && truth.ignored.is_none()
+        });
+        let mut names: Vec<_> = empty.map(|sample| sample.name.as_str()).collect();
+        names.sort_unstable_by(|a, b| natural::compare(a, b));
+        names
+    }
+
     /// The same split with the truth of `better` for the samples held back, in the order of `better`; samples without
     /// it are left out.
     pub fn judged_by(self, better: Dataset<Annotated>) -> Result<Self, DatasetError> {
@@ -214,6 +226,7 @@ fn without(samples: Vec<Sample>, left_out: &[String]) -> Result<Vec<Sample>, Dat
             first: names.first().copied().unwrap_or_default().into(),
         })
     };
+    let left_out = whole(left_out, &names);
     let left_out: BTreeSet<_> = left_out.iter().map(place_of).collect::<Result<_, _>>()?;
     if left_out.len() == samples.len() {
         return Err(DatasetError::AllLeftOut(samples.len()));
@@ -221,6 +234,22 @@ fn without(samples: Vec<Sample>, left_out: &[String]) -> Result<Vec<Sample>, Dat
     let rest = samples.into_iter().enumerate();
     let rest = rest.filter(|(at, _)| !left_out.contains(at));
     Ok(rest.map(|(_, sample)| sample).collect())
+}
+
+/// The names in a list that was split at each comma: parts that together are one of `names` are put together again, as
+/// many as possible.
+fn whole(parts: &[String], names: &[&str]) -> Vec<String> {
+    let commas = names.iter().map(|name| name.matches(',').count());
+    let most = 1 + commas.max().unwrap_or(0);
+    let mut rest = parts;
+    let mut whole = Vec::new();
+    while !rest.is_empty() {
+        let is_name = |count: &usize| place(names, &rest[..*count].join(",")).is_some();
+        let count = (2..=most.min(rest.len())).rev().find(is_name).unwrap_or(1);
+        whole.push(rest[..count].join(","));
+        rest = &rest[count..];
+    }
+    whole
 }
 
 /// The place in `names` of `name`, or else of `name` without the ending of a picture: `a.tif` is the image of the file

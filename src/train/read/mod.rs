@@ -70,10 +70,12 @@ pub enum ReadError {
     )]
     TooLarge,
     /// The PNG decoder gave up.
-    #[error("the PNG file is damaged: {0}")]
+    #[error("the PNG file is damaged ({}): copy it again, or save it anew", png::words(.0))]
     Png(DecodingError),
     /// The TIFF decoder gave up.
-    #[error("the TIFF file is damaged, or of a kind that is not read: {0}")]
+    #[error(
+        "the TIFF file is damaged, or of a kind that is not read ({0}): save it anew, without compression or as PNG"
+    )]
     Tiff(TiffError),
     /// No pixels.
     #[error("it has no pixels: it is {width}x{height} large")]
@@ -96,7 +98,7 @@ pub enum ReadError {
     },
     /// NaN, infinity, or a number beyond single precision, in which networks compute.
     #[error(
-        "the pixel at row {row}, column {column} is {value:e}: only finite numbers of 32 bits are grey values"
+        "the pixel at row {row}, column {column} is {value:e}: only finite numbers of 32 bits are grey values. Replace such pixels, or remove the image"
     )]
     NotFinite {
         /// The value.
@@ -108,7 +110,7 @@ pub enum ReadError {
     },
     /// A mask whose value is no label.
     #[error(
-        "the mask's value at row {row}, column {column} is {value}: labels are whole numbers from 0 to {}",
+        "the mask's value at row {row}, column {column} is {value}: labels are whole numbers from 0 to {}. Save the mask with such numbers; if it was resized, resize it without smoothing (nearest neighbour)",
         u32::MAX
     )]
     Label {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Seek};
 
-use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
+use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
 
 use super::{Coding, MAX_BYTES, Raster, ReadError, check_size};
 
@@ -45,6 +45,20 @@ pub fn read(file: impl BufRead + Seek) -> Result<Raster, ReadError> {
             None => Coding::Whole,
         },
     })
+}
+
+/// An error in words, with the name of a chunk in place of all its properties.
+pub(super) fn words(error: &DecodingError) -> String {
+    let text = error.to_string();
+    let text = text.trim_end_matches('.');
+    let named = text
+        .split_once("ChunkType { type: ")
+        .and_then(|(before, rest)| {
+            let (name, rest) = rest.split_once(',')?;
+            let (_, after) = rest.split_once('}')?;
+            Some(format!("{before}{name}{after}"))
+        });
+    named.unwrap_or_else(|| text.into())
 }
 
 /// The `count` samples of a row.

@@ -259,6 +259,11 @@ fn what_is_no_picture_is_refused() {
     let mut broken = whole.clone();
     broken[45] ^= 0xff;
     assert!(refusal(&broken).contains("the PNG file is damaged"));
+    // The checksum of the header.
+    let mut broken = whole.clone();
+    broken[29] ^= 0xff;
+    let error = refusal(&broken);
+    assert!(error.contains("while decoding IHDR chunk)"), "{error}");
 
     // Directories lie behind the pixels, so that a file without its end has none.
     let whole = tiff(&[TiffPage::grey(64, 64, 8, &noise)]);
@@ -305,11 +310,11 @@ fn kinds_of_pixels_without_meaning_are_refused() {
     };
     let two = refusal(&tiff(&[page(1, 2, 8, &[1, 2])]));
     assert!(
-        two.contains("num_samples: 2") && two.contains("grey or RGB"),
+        two.contains("of 2 channels with 8 bits each") && two.contains("grey or RGB"),
         "{two}"
     );
     let cmyk = refusal(&tiff(&[page(5, 4, 8, &[1, 2, 3, 4])]));
-    assert!(cmyk.contains("CMYK"), "{cmyk}");
+    assert!(cmyk.contains("of the kind CMYK with 8 bits"), "{cmyk}");
     let palette = refusal(&tiff(&[page(3, 1, 8, &[1])]));
     assert!(palette.contains("palette"), "{palette}");
 

@@ -108,9 +108,24 @@ fn pixels(decoder: &mut Decoder<BufReader<File>>) -> Result<(usize, usize), Read
         (ColorType::RGB(_), 8 | 16 | 32) => Ok((3, depth)),
         (ColorType::RGBA(_), 8 | 16 | 32) => Ok((4, depth)),
         _ => Err(ReadError::Pixels {
-            found: format!("of the kind {color:?}"),
+            found: words(color),
             expected: EXPECTED,
         }),
+    }
+}
+
+/// A kind of pixels in words.
+fn words(color: ColorType) -> String {
+    let depth = color.bit_depth();
+    match color {
+        ColorType::Multiband { num_samples, .. } => {
+            format!("of {num_samples} channels with {depth} bits each")
+        }
+        color => {
+            let text = format!("{color:?}");
+            let name = text.split('(').next().unwrap_or_default();
+            format!("of the kind {name} with {depth} bits per channel")
+        }
     }
 }
 

@@ -5,18 +5,21 @@ use std::ops::Range;
 
 use image::RgbImage;
 use plotters::chart::ChartBuilder;
-use plotters::chart::SeriesLabelPosition::{self, LowerRight, UpperRight};
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::PathElement;
 use plotters::series::LineSeries;
-use plotters::style::{BLACK, Color, RGBColor, WHITE};
+use plotters::style::{Color, IntoTextStyle, RGBColor, WHITE};
 
 use super::plot_canvas::PlotCanvas;
+use crate::train::average::Average;
 use crate::train::log::Log;
 
 /// Width and height of the image.
 const SIZE: (u32, u32) = (960, 840);
+
+/// Width of the legends, which are beside the curves and so cover none of them.
+const LEGEND: u32 = 116;
 
 /// Scores to draw; errors, for which lower is better, would squeeze these together.
 const SCORES: [&str; 6] = ["SEG", "F1@0.5", "AP@0.5", "IoU", "V_rand", "V_info"];
@@ -28,9 +31,6 @@ const COLORS: [RGBColor; 4] = [
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
 ];
-
-/// The weight of a new step in the smoothed loss.
-const SMOOTHING: f64 = 0.02;
 
 /// Values beyond this are not drawn: an axis up to infinity would never be finished.
 const LARGEST: f64 = 1e300;
@@ -65,17 +65,12 @@ pub fn draw(log: &Log) -> Result<RgbImage, PlotError> {
     let lowest_score = lowest_score.fold(1.0, f64::min);
     let lowest_tenth = ((lowest_score * 10.0).floor() / 10.0).clamp(0.0, 0.9);
     let highest_rate = highest(&rate[0].points);
-    for (panel, (title, curves, values, legend)) in panels.iter().zip([
-        ("loss", loss, 0.0..highest_loss * 1.05, UpperRight),
-        (
-            "scores on the images held back",
-            scores,
-            lowest_tenth..1.0,
-            LowerRight,
-        ),
-        ("learning rate", rate, 0.0..highest_rate * 1.05, UpperRight),
+    for (panel, (title, curves, values)) in panels.iter().zip([
+        ("loss", loss, 0.0..highest_loss * 1.05),
+        ("scores on the images held back", scores, lowest_tenth..1.0),
+        ("learning rate", rate, 0.0..highest_rate * 1.05),
     ]) {
-        plot(panel, title, &curves, (last, values), legend)?;
+        plot(panel, title, &curves, (last, values))?;
     }
     canvas.present()?;
     drop(panels);
@@ -88,10 +83,10 @@ fn plot(
     title: &str,
     curves: &[Curve],
     (last, values): (f64, Range<f64>),
-    legend: SeriesLabelPosition,
 ) -> Result<(), PlotError> {
     let values = if values.is_empty() { 0.0..1.0 } else { values };
-    let mut chart = ChartBuilder::on(panel)
+    let (plot, legend) = panel.split_horizontally(SIZE.0 - LEGEND);
+    let mut chart = ChartBuilder::on(&plot)
         .margin(12)
         .caption(title, ("monospace", 13))
         .x_label_area_size(22)
@@ -109,29 +104,15 @@ fn plot(
         .y_labels(6)
         .light_line_style(WHITE)
         .draw()?;
-    for Curve {
-        name,
-        color,
-        opacity,
-        dot_radius,
-        points,
-    } in curves
-    {
-        let style = color.mix(*opacity).stroke_width(1);
-        chart
-            .draw_series(LineSeries::new(points.iter().copied(), style).point_size(*dot_radius))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
-    }
-    if curves.len() > 1 {
-        chart
-            .configure_series_labels()
-            .position(legend)
-            // The box assumes letters as wide as 0.45 of this size: these are 7 pixels wide.
-            .label_font(("monospace", 16))
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.2))
-            .draw()?;
+    let letters = ("monospace", 13).into_text_style(&legend);
+    for (curve, y) in curves.iter().zip((40_i32..).step_by(18)) {
+        let style = curve.color.mix(curve.opacity).stroke_width(1);
+        let points = curve.points.iter().copied();
+        chart.draw_series(LineSeries::new(points, style).point_size(curve.dot_radius))?;
+        if curves.len() > 1 {
+            legend.draw(&PathElement::new([(0, y), (16, y)], style))?;
+            legend.draw_text(&curve.name, &letters, (22, y - 6))?;
+        }
     }
     Ok(())
 }
@@ -144,12 +125,8 @@ fn losses(log: &Log) -> Vec<Curve> {
         .map(|line| (line.step as f64, f64::from(line.loss)))
         .filter(is_drawn)
         .collect();
-    let mut mean = 0.0;
-    let smooth = raw.iter().zip(1_u32..).map(|((step, loss), number)| {
-        // The plain mean at first, so that the first step doesn't dominate for long.
-        mean += SMOOTHING.max(1.0 / f64::from(number)) * (loss - mean);
-        (*step, mean)
-    });
+    let mut average = Average::default();
+    let smooth = raw.iter().map(|(step, loss)| (*step, average.add(*loss)));
     let smooth = smooth.collect();
     let curve = |name: &str, opacity, points| Curve {
         name: name.into(),
@@ -233,19 +210,26 @@ mod tests {
             .count()
     }
 
-    #[test]
-    fn each_score_has_a_curve_of_its_own() {
-        let step = |step: usize| StepLine {
+    fn step(step: usize) -> StepLine {
+        StepLine {
             step,
             loss: 1.0 / step as f32,
             learning_rate: 1e-3,
             seconds: 0.0,
-        };
-        let validation = |step: usize| ValidationLine {
+        }
+    }
+
+    fn validation(step: usize, [seg, f1]: [f64; 2]) -> ValidationLine {
+        ValidationLine {
             step,
             seconds: 0.0,
-            values: [("SEG".to_owned(), 0.5), ("F1@0.5".to_owned(), 0.8)].into(),
-        };
+            values: [("SEG".to_owned(), seg), ("F1@0.5".to_owned(), f1)].into(),
+        }
+    }
+
+    #[test]
+    fn each_score_has_a_curve_of_its_own() {
+        let validation = |step| validation(step, [0.5, 0.8]);
         let mut log = Log {
             steps: (1..=500).map(step).collect(),
             validations: vec![],
@@ -261,6 +245,21 @@ mod tests {
         assert_eq!(count(&after, COLORS[2]), 0);
         // A run without any step.
         draw(&Log::default()).unwrap();
+    }
+
+    #[test]
+    fn the_legend_covers_no_curve() {
+        let pixels = |score| {
+            let validations = [100, 500].map(|step| validation(step, [0.01, score]));
+            let log = Log {
+                steps: vec![step(500)],
+                validations: validations.into(),
+            };
+            count(&draw(&log).unwrap(), COLORS[1])
+        };
+        for score in [0.05, 0.95] {
+            assert_eq!(pixels(score), pixels(0.5), "{score}");
+        }
     }
 
     #[test]

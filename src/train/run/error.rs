@@ -1,5 +1,6 @@
 //! Errors of runs.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::onnx::export::ExportError;
@@ -11,6 +12,7 @@ use crate::train::dataset::DatasetError;
 use crate::train::device::DeviceError;
 use crate::train::divergence::Diverged;
 use crate::train::log::LogError;
+use crate::train::memory::TooLarge;
 use crate::train::replace::WriteError;
 use crate::train::report::ReportError;
 use crate::train::run_folder::{LockError, RunFolder};
@@ -28,12 +30,23 @@ pub enum RunError {
     /// There is no such device.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A step takes too much memory.
+    #[error(transparent)]
+    Memory(#[from] TooLarge),
     /// Loss or weights are no longer finite.
     #[error(transparent)]
     Diverged(#[from] Diverged),
     /// A file can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A file can't be written while the network learns.
+    #[error("{error}. {}, then go on with: {}", remedy(error), folder.resume_command())]
+    Interrupted {
+        /// Why not.
+        error: WriteError,
+        /// The folder of the run.
+        folder: RunFolder,
+    },
     /// The folder of the run can't be used.
     #[error(transparent)]
     Folder(#[from] LockError),
@@ -105,4 +118,26 @@ pub enum RunError {
     /// The network can't be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
+}
+
+impl RunError {
+    /// The same error, with what to do if the run can go on from its checkpoint.
+    pub(super) fn in_run(self, folder: RunFolder) -> Self {
+        match self {
+            RunError::Write(error) | RunError::Report(ReportError::Write(error))
+                if folder.checkpoint().exists() =>
+            {
+                RunError::Interrupted { error, folder }
+            }
+            other => other,
+        }
+    }
+}
+
+/// What lets a file be written again.
+fn remedy(WriteError { error, .. }: &WriteError) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Free some space",
+        _ => "See to it that this file can be written",
+    }
 }

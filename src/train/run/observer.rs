@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::train::augment::TileSize;
+use crate::train::average::Average;
 use crate::train::checkpoint::ValidatedNetwork;
 use crate::train::divergence::KeptModel;
+use crate::train::metrics::Scores;
 use crate::train::validate::ValidationResult;
 
 /// Follows the progress of a run.
@@ -37,6 +39,12 @@ pub struct StartReport {
     pub device: String,
     /// Steps that were done before.
     pub steps: usize,
+    /// Their average loss.
+    pub loss: Average,
+    /// Their best scores.
+    pub best: Option<Scores>,
+    /// The tables of them that are missing.
+    pub lost: Vec<PathBuf>,
     /// The existing model; it stays until a network of the run is validated.
     pub kept: KeptModel,
     /// The folder of the run, where it could not be locked.

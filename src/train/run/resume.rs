@@ -1,12 +1,14 @@
 //! Where a run goes on: the state, the learner and the log of its checkpoint, or those of a new run.
 
+use std::path::PathBuf;
+
 use super::RunError;
 use crate::onnx::export::Parameters;
 use crate::onnx::import::Imported;
 use crate::train::checkpoint::{Checkpoint, CheckpointError, State};
 use crate::train::dataset::{self, Split};
 use crate::train::learner::{Learner, RestoreError};
-use crate::train::log::Log;
+use crate::train::log::{Log, LogError};
 use crate::train::run_folder::RunFolder;
 use crate::train::settings::Settings;
 use crate::train::weights;
@@ -47,15 +49,27 @@ pub(super) fn run_state(
     }
 }
 
-/// The learner, the best network and the log of the run in a checkpoint, whose network has the shape of `learner`.
+/// The log of the run in a checkpoint, or an empty one; and its tables that are missing, without which it can learn.
+pub(super) fn earlier_log(
+    checkpoint: Option<&Checkpoint>,
+    folder: &RunFolder,
+) -> Result<(Log, Vec<PathBuf>), LogError> {
+    let Some(Checkpoint { state, .. }) = checkpoint else {
+        return Ok(Default::default());
+    };
+    let tables = [folder.steps(), folder.validations()];
+    let log = Log::read(&tables[0], &tables[1], state.steps)?;
+    let lost = tables.into_iter().filter(|table| !table.exists());
+    Ok((log, lost.collect()))
+}
+
+/// The learner and the best network of the run in a checkpoint, whose network has the shape of `learner`.
 pub(super) fn restore(
     checkpoint: Checkpoint,
     unet: &UNet,
     learner: Learner,
     folder: &RunFolder,
-) -> Result<(Learner, Option<Vec<Parameters>>, Log), RunError> {
-    let steps = checkpoint.state.steps;
-    let log = Log::read(&folder.steps(), &folder.validations(), steps)?;
+) -> Result<(Learner, Option<Vec<Parameters>>), RunError> {
     let values = |bytes| weights::from_bytes(unet, bytes).ok_or(RestoreError::Mismatch);
     let best = checkpoint.best.as_deref().map(values).transpose();
     let refused = |error| CheckpointError::Restore {
@@ -66,7 +80,7 @@ pub(super) fn restore(
     let learner = learner
         .restored(&checkpoint.network, &checkpoint.optimizer)
         .map_err(refused)?;
-    Ok((learner, best, log))
+    Ok((learner, best))
 }
 
 /// The checkpoint of the run that is to be resumed, if one is.

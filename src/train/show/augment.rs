@@ -29,8 +29,8 @@ use crate::train::prepare::prepare;
 pub struct ShowTiles {
     #[command(flatten)]
     pictures: PictureOptions,
-    /// How many tiles
-    #[arg(long, default_value_t = 20, value_name = "TILES", value_parser = number(1_usize..))]
+    /// How many tiles, at most 1000
+    #[arg(long, default_value_t = 20, value_name = "TILES", value_parser = number(1_usize..=1000))]
     count: usize,
     /// Seed of every random choice
     #[arg(long, default_value_t = 1)]

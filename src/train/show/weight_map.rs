@@ -65,7 +65,7 @@ impl ShowWeightMaps {
 
 fn weights(example: &Example) -> Plane<f32> {
     let truth = &example.truth;
-    truth.weights(&truth.classes(), &example.border, &example.class_weights)
+    truth.weights(&truth.classes(), &example.border, &example.pixel_weights)
 }
 
 /// Cells in colours that differ between consecutive numbers, or classes in the colours of the overlay.

@@ -227,6 +227,17 @@ fn a_list_names_images_with_or_without_ending() {
     );
 }
 
+/// The list was split before the names were known.
+#[test]
+fn names_of_what_is_left_out_may_hold_commas() {
+    let holdout = Holdout {
+        leave_out: ["a", "x", " y.tif", "b"].map(str::to_owned).to_vec(),
+        ..share(0.5, Order::Time)
+    };
+    let sides = split(images(&["a", "b", "c", "d", "x", "x, y"]), &holdout, 1);
+    assert_eq!(sides.unwrap().concat(), ["c", "d", "x"]);
+}
+
 /// `a.tif` is the image of the file `a.tif.png`, and `a` that of `a.png`.
 #[test]
 fn a_name_is_first_of_all_that_of_an_image() {
