@@ -36,6 +36,7 @@ mod lock;
 pub mod mask_meta;
 pub mod onnx;
 pub mod picture;
+mod regular_file;
 pub mod reuse;
 pub mod segmenter;
 pub mod tiling;

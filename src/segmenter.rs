@@ -58,7 +58,9 @@ pub enum SegmentError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// There is not enough memory for maps and tiles.
-    #[error("there is not enough memory for the tiles of a frame of this size: {0}")]
+    #[error(
+        "there is not enough memory for the tiles of a frame of this size ({0}). Lower tile-memory, close other programs or use smaller frames"
+    )]
     Space(#[from] TryReserveError),
     /// The frame has a size that was not [prepared](Segmenter::prepare).
     #[error("the segmenter is not prepared for frames of this size")]

@@ -7,7 +7,7 @@ use std::thread;
 use common::frames::{HEIGHT, WIDTH, frame};
 use common::schedulings::{LATEST, OVERLAPPING, SEQUENTIAL, Scheduling};
 use common::watch::{Hold, bus_of, dropped, messages, stats, wait};
-use common::{Files, SMALL, element, harness};
+use common::{Files, SMALL, caps, element, harness};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstreamer_check::Harness;
@@ -67,7 +67,15 @@ fn frames_dropped_by_a_flush_are_reported() {
     }
 }
 
-/// Downstream wants no more.
+/// Lets downstream accept no more frames.
+fn refuse(element: &gst::Element) {
+    let src = element.static_pad("src").unwrap();
+    src.add_probe(gst::PadProbeType::BUFFER, |_, info| {
+        info.flow_res = Err(gst::FlowError::Eos);
+        gst::PadProbeReturn::Handled
+    });
+}
+
 #[test]
 fn frames_refused_downstream_are_reported() {
     let files = Files::new();
@@ -76,15 +84,47 @@ fn frames_refused_downstream_are_reported() {
         let (element, mut harness, bus) =
             scheduling.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
         drop(harness.push_and_pull(frame(0)).unwrap());
-        let src = element.static_pad("src").unwrap();
-        src.add_probe(gst::PadProbeType::BUFFER, |_, info| {
-            info.flow_res = Err(gst::FlowError::Eos);
-            gst::PadProbeReturn::Handled
-        });
+        refuse(&element);
         // Where frames overlap, it is returned for later ones.
         let mut pushed = (1..10).map(|number| harness.push(frame(number)));
         let heard = pushed.find(Result::is_err);
         assert_eq!(heard, Some(Err(gst::FlowError::Eos)), "{scheduling}");
+        assert_counts(&element, &harness, &bus, &scheduling.to_string());
+    }
+}
+
+/// No other frame comes with which they could be.
+#[test]
+fn frames_refused_at_the_end_are_reported() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    for scheduling in SCHEDULINGS {
+        let segment_done = gst::event::SegmentDone::new(gst::ClockTime::SECOND);
+        for end in [gst::event::Eos::new(), segment_done] {
+            let what = format!("{scheduling} {:?}", end.type_());
+            let (element, mut harness, bus) =
+                scheduling.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
+            refuse(&element);
+            // Where frames overlap, it is still at work when this returns.
+            let _ = harness.push(frame(0));
+            assert!(harness.push_event(end), "{what}");
+            assert_counts(&element, &harness, &bus, &what);
+        }
+    }
+}
+
+/// Downstream wants other caps all of a sudden, which the element can't produce.
+#[test]
+fn frames_whose_caps_are_refused_are_reported() {
+    let files = Files::new();
+    let model = files.model(&SMALL);
+    for scheduling in SCHEDULINGS {
+        let (element, mut harness, bus) =
+            scheduling.start(&model, &[("output", "none")], (WIDTH, HEIGHT));
+        drop(harness.push_and_pull(frame(0)).unwrap());
+        harness.set_sink_caps(caps("RGB", WIDTH, HEIGHT));
+        let heard = harness.push(frame(1));
+        assert_eq!(heard, Err(gst::FlowError::NotNegotiated), "{scheduling}");
         assert_counts(&element, &harness, &bus, &scheduling.to_string());
     }
 }

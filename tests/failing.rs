@@ -12,7 +12,7 @@ use common::{Files, SMALL, cells, element, foreign, gray8, harness, mask_of};
 use gst::prelude::*;
 use gstreamer as gst;
 use gstunetsegment::mask_meta;
-use gstunetsegment::onnx::{Attribute, AttributeType, DataType, Graph, Node, Tensor};
+use gstunetsegment::onnx::{Attribute, AttributeType, DataType, Entry, Graph, Node, Tensor};
 use gstunetsegment::unet::UNet;
 
 /// What [`Fault::on_bright`] is made for: pictures reach the network divided by 255.
@@ -244,6 +244,28 @@ fn a_network_that_fails_is_reloaded_once() {
         assert!(!others.is_empty() && others.iter().all(|mask| *mask == before[0]));
         assert!(!has_failed(&bus));
     }
+}
+
+/// Nor are weights beside the model taken that it did not have before, though its own file is the same.
+#[test]
+fn a_network_is_not_reloaded_with_other_weights() {
+    let files = Files::new();
+    let bytes = foreign(&SMALL, |graph| {
+        Fault::Run.on_bright(graph);
+        let tensor = &mut graph.initializer[0];
+        files.write("weights.bin", &std::mem::take(&mut tensor.raw_data));
+        tensor.data_location = 1;
+        let (key, value) = ("location".into(), "weights.bin".into());
+        tensor.external_data = vec![Entry { key, value }];
+    });
+    let model = files.write("fails.onnx", &bytes);
+    let element = failing(&model, &[("allow-external-data", "true")]);
+    let mut harness = harness(&element, "GRAY8", WIDTH, HEIGHT);
+    let bus = bus_of(&element);
+    drop(harness.push_and_pull(even(100)).unwrap());
+    files.write("weights.bin", &[0; 10_000]);
+    let _ = harness.push(even(255));
+    assert!(common::error_on(&bus).contains("have changed"));
 }
 
 /// As [`a_network_that_fails_is_given_up`], with frames that do not wait for it.

@@ -117,6 +117,32 @@ fn frames_pass_during_the_load_with_mode_latest() {
     assert!(loads(&bus).iter().any(|(loaded, _)| *loaded));
 }
 
+/// A program that can have no more threads gets an error, and no change of state that takes as long as the load.
+#[test]
+#[cfg(target_os = "linux")]
+fn nothing_is_loaded_without_a_thread() {
+    // No thread can have a stack of this size.
+    let stack = (1_u64 << 60).to_string();
+    common::process::run_child("child_without_threads", &[("RUST_MIN_STACK", &stack)]);
+}
+
+#[test]
+#[ignore = "a part of nothing_is_loaded_without_a_thread, which runs it in a process of its own"]
+fn child_without_threads() {
+    if !common::process::is_child() {
+        return;
+    }
+    let files = Files::new();
+    // With two classes, a test model would be run to be made.
+    let model = files.model(&UNet {
+        classes: 3,
+        ..SMALL
+    });
+    let properties = [("mode", "sync"), ("frames-in-flight", "1")];
+    let text = common::refusal(&element(&model, &properties));
+    assert!(text.contains("a thread can't be created"), "{text}");
+}
+
 /// At any moment, whether a stream waits for the load or not.
 #[test]
 fn a_stop_does_not_wait_for_the_load() {

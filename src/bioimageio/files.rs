@@ -14,6 +14,7 @@ use super::{PackageError, graph};
 use crate::onnx::Graph;
 use crate::onnx::read::{self, ReadError};
 use crate::onnx::wire;
+use crate::regular_file::{self, OpenError};
 
 /// File names of a description, the current one first.
 const NAMES: [&str; 3] = ["rdf.yaml", "bioimageio.yaml", "model.yaml"];
@@ -57,7 +58,7 @@ impl Package {
         let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
         let mut files = match ending.as_ref().and_then(|ending| ending.to_str()) {
             _ if path.is_dir() => Files::Folder(path),
-            Some("zip") => Files::Archive(Box::new(archive(regular(path)?)?)),
+            Some("zip") => Files::Archive(Box::new(archive(regular(path, true)?)?)),
             _ => Files::Folder(path.parent().unwrap_or(Path::new(""))),
         };
         let name = match (path.is_dir(), &files) {
@@ -148,7 +149,8 @@ impl Files<'_> {
                 if !path.starts_with(folder.canonicalize()?) {
                     return Err(outside());
                 }
-                Ok(Opened::File(regular(&path)?))
+                // Nor may a link have taken its place since.
+                Ok(Opened::File(regular(&path, false)?))
             }
             Files::Archive(archive) => {
                 let index = archive.index_for_name(name).ok_or_else(outside)?;
@@ -264,16 +266,12 @@ impl Seek for Bounded {
 }
 
 /// Opens a regular file, and nothing that might be endless.
-fn regular(path: &Path) -> Result<File, PackageError> {
-    let wrong = || PackageError::Outside(path.display().to_string());
-    if !path.metadata()?.is_file() {
-        return Err(wrong());
+fn regular(path: &Path, follow_links: bool) -> Result<File, PackageError> {
+    match regular_file::open(path, follow_links) {
+        Ok((file, _)) => Ok(file),
+        Err(OpenError::Io(error)) => Err(PackageError::Io(error)),
+        Err(OpenError::NotAFile(_)) => Err(PackageError::Outside(path.display().to_string())),
     }
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(wrong());
-    }
-    Ok(file)
 }
 
 /// All bytes of a file, which may be packed.
@@ -287,4 +285,21 @@ fn limited(name: &str, file: impl Read, most: u64) -> Result<Vec<u8>, PackageErr
         });
     }
     Ok(bytes)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    /// A pipe that takes the place of a file before it is opened would be waited for.
+    #[test]
+    fn opening_a_file_never_waits() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let opened = regular(file.path(), true).unwrap();
+        // SAFETY: it reads the flags of an open file.
+        let flags = unsafe { libc::fcntl(opened.as_raw_fd(), libc::F_GETFL) };
+        assert_eq!(flags & libc::O_NONBLOCK, libc::O_NONBLOCK);
+    }
 }

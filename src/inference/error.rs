@@ -25,7 +25,7 @@ pub enum ModelError {
     #[error("model {path} is {what}, not a regular file")]
     NotAFile { path: PathBuf, what: &'static str },
     /// The file is empty.
-    #[error("model {path} is empty")]
+    #[error("model {path} is empty. Export or download it again")]
     Empty { path: PathBuf },
     /// The file is larger, at `size` bytes, than an ONNX file can be.
     #[error(
@@ -34,10 +34,12 @@ pub enum ModelError {
     )]
     TooLarge { path: PathBuf, size: u64 },
     /// The file is in another format.
-    #[error("model {path} is not an ONNX file")]
+    #[error(
+        "model {path} is not an ONNX file. Name one, or a BioImage.IO package that contains one"
+    )]
     NotOnnx { path: PathBuf },
     /// The file starts as an ONNX file or a package, but the rest is malformed.
-    #[error("model {path} is damaged or truncated: {reason}")]
+    #[error("model {path} is damaged or truncated: {reason}. Export or download it again")]
     Damaged { path: PathBuf, reason: String },
     /// Weights are stored in another file, which [`Options::allow_external_data`](super::Options) does not permit.
     #[error(
@@ -76,15 +78,25 @@ pub enum ModelError {
     /// The [`Options`](super::Options) contradict each other.
     #[error("{reason}")]
     Options { reason: String },
-    /// ONNX Runtime rejects the model.
-    #[error("model {path} can't be loaded: {reason}")]
+    /// ONNX Runtime rejects the model, or it can't be loaded for another reason, which says what to do.
+    #[error(
+        "model {path} can't be loaded: {}{}",
+        unended(reason),
+        loading_remedy(reason)
+    )]
     Load { path: PathBuf, reason: String },
     /// A run failed in ONNX Runtime. If it was on a frame, and the reason was not a lack of memory, the session can't
     /// be used any more: the model has to be opened again.
-    #[error("model {path}: inference failed: {reason}")]
+    #[error(
+        "model {path}: inference failed: {}. {}",
+        unended(reason),
+        run_remedy(reason)
+    )]
     Run { path: PathBuf, reason: String },
     /// As [`Run`](Self::Run), because the scores contain infinities or NaN.
-    #[error("model {path}: its output for a frame contains values that are not finite")]
+    #[error(
+        "model {path}: its output for a frame contains values that are not finite. Export the model again in 32-bit floats, or try another execution-provider"
+    )]
     NotFinite { path: PathBuf },
     /// Another model has failed on a frame in the session that both
     /// [share](super::Model::shares_session_with). Opened again, this one gets a new session.
@@ -103,17 +115,48 @@ pub enum ModelError {
 impl ModelError {
     /// Whether memory ran out. ONNX Runtime has no error code for that, only words.
     pub fn is_out_of_memory(&self) -> bool {
-        let (Self::Run { reason, .. } | Self::Load { reason, .. }) = self else {
-            return false;
-        };
-        let reason = reason.to_lowercase();
-        let words = [
-            "bad_alloc",
-            "bad allocation",
-            "out of memory",
-            "failed to allocate memory",
-        ];
-        words.iter().any(|words| reason.contains(words))
+        match self {
+            Self::Run { reason, .. } | Self::Load { reason, .. } => lacks_memory(reason),
+            _ => false,
+        }
+    }
+}
+
+/// Whether `reason` is a lack of memory.
+fn lacks_memory(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    let words = [
+        "bad_alloc",
+        "bad allocation",
+        "out of memory",
+        "failed to allocate memory",
+    ];
+    words.iter().any(|words| reason.contains(words))
+}
+
+/// The text of ONNX Runtime without a full stop, which only some of its messages have.
+fn unended(reason: &str) -> &str {
+    reason.trim_end().trim_end_matches('.')
+}
+
+/// What to do where a model can't be loaded for `reason`, unless that says so itself.
+fn loading_remedy(reason: &str) -> &'static str {
+    let words = ["opset", "IR version", "implementation", "invalid model"];
+    if lacks_memory(reason) {
+        ". Close other programs, or use a smaller network"
+    } else if words.iter().any(|words| reason.contains(words)) {
+        ". Export it again with an older opset, or use a newer ONNX Runtime"
+    } else {
+        ""
+    }
+}
+
+/// What to do where a run has failed for `reason`.
+fn run_remedy(reason: &str) -> &'static str {
+    if lacks_memory(reason) {
+        "Lower tile-memory, close other programs or use smaller frames"
+    } else {
+        "Export the model again, or try another execution-provider"
     }
 }
 
@@ -143,5 +186,27 @@ pub(super) fn run_error(path: &Path, error: &ort::Error) -> ModelError {
     ModelError::Run {
         path: path.to_owned(),
         reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_runtime_say_what_to_do() {
+        let path = || PathBuf::from("cells.onnx");
+        let load = |reason: &str| {
+            let (path, reason) = (path(), reason.to_owned());
+            ModelError::Load { path, reason }.to_string()
+        };
+        let run = |reason: &str| {
+            let (path, reason) = (path(), reason.to_owned());
+            ModelError::Run { path, reason }.to_string()
+        };
+        assert!(load("std::bad_alloc").ends_with("use a smaller network"));
+        assert!(load("till opset 21.").contains("opset 21. Export"));
+        assert!(run("std::bad_alloc").contains("std::bad_alloc. Lower tile-memory"));
+        assert!(run("out of data bounds").ends_with("execution-provider"));
     }
 }

@@ -1,6 +1,6 @@
 //! Reading a model file and, if permitted, the external files with its weights: each once and whole.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{BufReader, Seek};
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use crate::bioimageio::{self, Description, Package, PackageError};
 use crate::contract::METADATA_KEY;
 use crate::onnx::read::{self, ReadError};
 use crate::onnx::{self, wire};
+use crate::regular_file::{self, OpenError};
 
 /// Largest model file: protobuf can't hold more.
 pub(super) const LARGEST: u64 = 2 << 30;
@@ -194,46 +195,17 @@ fn model_error(path: &Path, error: ReadError) -> ModelError {
     }
 }
 
-/// Opens a regular file, and nothing else: opening a pipe waits for a program to write into it, and opening a device
-/// may do anything. The type of the file is checked before it is opened and, as it may have been replaced, after.
+/// Opens a [regular file](regular_file::open) of a model.
 pub(super) fn open_regular(
     path: &Path,
     follow_links: bool,
 ) -> Result<(File, Metadata), ModelError> {
-    let io = |source| ModelError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let before = if follow_links {
-        path.metadata()
-    } else {
-        path.symlink_metadata()
-    };
-    check_regular(path, &before.map_err(io)?)?;
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        let link = if follow_links { 0 } else { libc::O_NOFOLLOW };
-        options.custom_flags(libc::O_NONBLOCK | link);
-    }
-    let file = options.open(path).map_err(io)?;
-    let metadata = file.metadata().map_err(io)?;
-    check_regular(path, &metadata)?;
-    Ok((file, metadata))
-}
-
-fn check_regular(path: &Path, metadata: &Metadata) -> Result<(), ModelError> {
-    let what = match metadata {
-        _ if metadata.is_file() => return Ok(()),
-        _ if metadata.is_dir() => "a directory",
-        _ if metadata.is_symlink() => "a link",
-        _ => "a pipe, socket or device",
-    };
-    Err(ModelError::NotAFile {
-        path: path.to_owned(),
-        what,
+    regular_file::open(path, follow_links).map_err(|error| {
+        let path = path.to_owned();
+        match error {
+            OpenError::Io(source) => ModelError::Io { path, source },
+            OpenError::NotAFile(what) => ModelError::NotAFile { path, what },
+        }
     })
 }
 

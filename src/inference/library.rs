@@ -73,11 +73,13 @@ pub enum LibraryError {
     )]
     Load { path: PathBuf, reason: String },
     /// The library was loaded, but can't be started.
-    #[error("ONNX Runtime from {path} can't be started: {reason}")]
+    #[error(
+        "ONNX Runtime from {path} can't be started: {reason}. Set {VARIABLE} to another one; `make setup` fetches one"
+    )]
     Start { path: PathBuf, reason: String },
     /// Another runtime was loaded before, and a process has only one.
     #[error(
-        "ONNX Runtime is already loaded from {loaded}, and a process can have only one: {asked} can't be loaded as well"
+        "ONNX Runtime is already loaded from {loaded}, and a process can have only one: {asked} can't be loaded as well. Set runtime-library to the same file in all elements, or leave it unset"
     )]
     AlreadyLoaded { loaded: PathBuf, asked: PathBuf },
 }

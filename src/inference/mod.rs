@@ -26,4 +26,4 @@ pub use model::Model;
 pub use options::Options;
 pub use provider::Provider;
 pub use session::has_int8_dot_product;
-pub use stopping::{Canceller, Stopper};
+pub use stopping::{Canceller, Stopper, no_thread};

@@ -16,6 +16,7 @@ use super::options::Options;
 use super::provider::Provider;
 use super::shared::{self, SharedSession, TurnError};
 use super::stopping::{Stopper, process_exit};
+use crate::bioimageio::Description;
 use crate::contract::Contract;
 use crate::onnx::survey::Survey;
 
@@ -26,6 +27,8 @@ pub struct Model {
     /// Whether the session failed in a run of this model.
     has_failed: AtomicBool,
     hash: [u8; 32],
+    hash_of_all: [u8; 32],
+    description: Option<Description>,
     contract: Contract,
     carries_contract: bool,
     survey: Survey,
@@ -182,7 +185,12 @@ impl Model {
         Arc::ptr_eq(&self.session, &other.session)
     }
 
-    /// SHA-256 of the file.
+    /// Whether both were opened from the same content, in all files that belong to them.
+    pub fn has_content_of(&self, other: &Model) -> bool {
+        self.hash_of_all == other.hash_of_all && self.description == other.description
+    }
+
+    /// SHA-256 of the ONNX file, without weights in other files and without the description of its package.
     pub fn hash(&self) -> &[u8; 32] {
         &self.hash
     }

@@ -12,8 +12,8 @@ use super::file::ModelFile;
 use super::library;
 use super::options::Options;
 use super::provider::Provider;
-use super::stopping::process_exit;
 use super::stopping::time_limit::{self, Watchdog};
+use super::stopping::{no_thread, process_exit};
 use crate::lock::lock;
 
 /// A new session and its provider.
@@ -179,13 +179,17 @@ fn commit(
     let watchdog = Watchdog::new(limit, move || {
         // It fails only if the model is already loaded.
         let _ = on_timeout.cancel();
-    });
+    })
+    .map_err(|error| ort::Error::new(no_thread(&error)))?;
     let end = move || drop(canceler.cancel());
     let load = || builder.commit_from_memory(&file.bytes);
     let loaded = options.canceller.during(end, load);
     loaded.map_err(|error| {
         if watchdog.dismiss() {
-            ort::Error::new(format!("it took longer than {} s to load", limit.as_secs()))
+            ort::Error::new(format!(
+                "it took longer than {} s to load. Use a smaller network",
+                limit.as_secs()
+            ))
         } else {
             error
         }

@@ -6,7 +6,6 @@ use gst::subclass::prelude::*;
 use super::imp::{CAT, UNetSegment};
 use super::job::ProcessError;
 use crate::inference::ModelError;
-use crate::labels::LabelError;
 use crate::segmenter::SegmentError;
 
 /// The message for an error of the model.
@@ -48,17 +47,16 @@ pub fn model_error(error: &ModelError) -> gst::ErrorMessage {
 pub fn post(element: &UNetSegment, error: &ProcessError) {
     gst::error!(CAT, imp = element, "{error}");
     let message = match error {
-        ProcessError::Segment(SegmentError::Model(error)) => model_error(error),
-        ProcessError::Segment(SegmentError::Space(_))
-        | ProcessError::Labels(LabelError::Space(_))
-        | ProcessError::Space(_) => {
+        _ if error.is_out_of_memory() => {
             gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{}", sentence(error)))
         }
+        ProcessError::Segment(SegmentError::Model(error)) => model_error(error),
         ProcessError::Segment(_)
         | ProcessError::Reload { .. }
         | ProcessError::Memory(_)
         | ProcessError::Pool(_)
-        | ProcessError::Labels(LabelError::TooMany(_))
+        | ProcessError::Labels(_)
+        | ProcessError::Space(_)
         | ProcessError::NoCaps => {
             gst::error_msg!(gst::StreamError::Failed, ("{}", sentence(error)))
         }

@@ -125,9 +125,10 @@ impl UNetSegment {
         }
     }
 
-    /// Posts what went wrong with the last frames, where these overlap: upstream would hear of it with the next frame,
-    /// and there may be none.
+    /// Posts what became of the last frames, where these overlap: that some were dropped, and why. Otherwise this comes
+    /// with the next frame, and there may be none.
     fn post_unreported(&self) {
+        self.post_dropped(Times::default());
         if let Err(flow) = self.flow.check() {
             errors::post_flow(self, flow);
         }

@@ -290,6 +290,7 @@ impl BaseTransformImpl for UNetSegment {
             return Err(gst::FlowError::Flushing);
         }
         let was_in_place = self.obj().is_in_place();
+        let times = Times::of(&inbuf);
         let submitted: Result<_, gst::FlowError> = self.with_one_output(|output| {
             let applied = self.apply_output(output);
             applied.map_err(|error| self.fail(&error))?;
@@ -297,14 +298,17 @@ impl BaseTransformImpl for UNetSegment {
             self.ensure_stream()?;
             Ok(submitted)
         });
-        // To the base class, caps that a flush has interrupted are not negotiated, until its src pad is flushing, too.
-        let submitted = submitted.map_err(|error| {
-            if self.flow.is_flushing() {
-                gst::FlowError::Flushing
-            } else {
-                error
+        let submitted = match submitted {
+            Ok(submitted) => submitted,
+            // To the base class, caps that a flush has interrupted are not negotiated, until its src pad is flushing,
+            // too. The flush reports at its end what it has thrown away.
+            Err(_) if self.flow.is_flushing() => return Err(gst::FlowError::Flushing),
+            Err(error) => {
+                drop(inside);
+                self.post_dropped(times);
+                return Err(error);
             }
-        })?;
+        };
         if self.obj().is_in_place() != was_in_place {
             // The allocation that upstream was offered is outdated.
             self.obj().reconfigure_sink();

@@ -24,7 +24,7 @@ pub enum ProcessError {
     #[error(transparent)]
     Segment(#[from] SegmentError),
     /// The network has failed because of `cause`, and can't be reloaded.
-    #[error("{cause}; and it can't be reloaded: {reload}")]
+    #[error("{cause}. Reloading it has failed, too: {reload}")]
     Reload { cause: String, reload: ModelError },
     #[error("unsupported caps: {0}")]
     Caps(String),
@@ -38,7 +38,9 @@ pub enum ProcessError {
     Placement(#[from] PlacementError),
     #[error("the memory of a frame can't be mapped: {0}")]
     Memory(#[from] glib::BoolError),
-    #[error("there is not enough memory for a frame of this size: {0}")]
+    #[error(
+        "there is not enough memory for a frame of this size ({0}). Lower tile-memory, close other programs or use smaller frames"
+    )]
     Space(#[from] TryReserveError),
     #[error(transparent)]
     Labels(#[from] LabelError),
@@ -55,16 +57,27 @@ impl ProcessError {
         }
     }
 
-    /// Whether the network itself has failed on a frame, so that its session can't be trusted any more.
+    /// Whether memory has run out.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::Segment(error) => error.is_out_of_memory(),
+            Self::Labels(LabelError::Space(_)) | Self::Space(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the network itself has failed on a frame, so that its session can't be trusted any more. A lack of
+    /// memory leaves it intact.
     pub fn is_fault(&self) -> bool {
-        matches!(
+        let failed = matches!(
             self.of_model(),
             Some(
                 ModelError::Run { .. }
                     | ModelError::NotFinite { .. }
                     | ModelError::SharedFault { .. }
             )
-        )
+        );
+        failed && !self.is_out_of_memory()
     }
 
     /// Whether the network of another element has failed, in a session shared with this one.
@@ -190,5 +203,23 @@ impl Job {
     /// The buffer of the frame as it arrived.
     pub fn frame(&self) -> &gst::BufferRef {
         self.input.as_ref().unwrap_or(&self.output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_memory_is_no_fault() {
+        let failed = |reason: &str| {
+            let path = "model.onnx".into();
+            let reason = reason.into();
+            ProcessError::Segment(SegmentError::Model(ModelError::Run { path, reason }))
+        };
+        let faulty = failed("indices element out of data bounds");
+        assert!(faulty.is_fault() && !faulty.is_out_of_memory());
+        let short = failed("std::bad_alloc");
+        assert!(!short.is_fault() && short.is_out_of_memory());
     }
 }

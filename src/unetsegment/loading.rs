@@ -4,6 +4,7 @@
 mod opening;
 mod requests;
 
+use std::io;
 use std::path::Path;
 
 use gst::subclass::prelude::*;
@@ -15,7 +16,7 @@ use super::imp::UNetSegment;
 use super::messages::{self, Swap};
 use super::settings::{ModelSettings, Settings};
 use crate::guard::guarded;
-use crate::inference::{Canceller, ModelError};
+use crate::inference::{Canceller, ModelError, no_thread};
 use crate::lock::lock;
 use crate::segmenter::{SegmentError, Segmenter};
 use crate::tiling::Size;
@@ -124,6 +125,26 @@ impl UNetSegment {
         })
     }
 
+    /// Refuses the next request, because `error` leaves no thread to load it. Returns whether there was one.
+    pub fn refuse_next(&self, generation: u64, error: &io::Error) -> bool {
+        let refusal = |opening: &Opening| ModelError::Load {
+            path: opening.path.clone(),
+            reason: no_thread(error),
+        };
+        match self.loader.take(generation) {
+            Some(Request::OfStart(opening)) => {
+                let result = Err(refusal(&opening));
+                self.finish_first(generation, result, opening.canceller());
+            }
+            Some(Request::Next(opening)) => {
+                let reason = refusal(&opening).to_string();
+                self.refuse(&opening.path, &reason, generation);
+            }
+            None => return false,
+        }
+        true
+    }
+
     /// Loads the model of the start.
     fn load_first(&self, opening: Opening, generation: u64) {
         // The loader's canceller may be another start's by the time it is checked.
@@ -139,6 +160,11 @@ impl UNetSegment {
         if result.is_ok() {
             self.warn_of_classes();
         }
+        self.finish_first(generation, result, &canceller);
+    }
+
+    /// Ends waiting for the model of the start, and posts the `result` of loading it if the start does not report it.
+    fn finish_first(&self, generation: u64, result: Result<(), ModelError>, canceller: &Canceller) {
         let Some((late, unreported)) = self.loader.finish_first(generation, result) else {
             return;
         };

@@ -11,7 +11,7 @@ use crate::picture::Color;
 #[derive(Debug)]
 pub struct ModelInfo {
     pub path: PathBuf,
-    /// SHA-256 of the file, in hexadecimal digits.
+    /// SHA-256 of the ONNX file, in hexadecimal digits.
     pub hash: String,
     /// Name of the execution provider that runs it.
     pub provider: String,

@@ -91,6 +91,8 @@ fn open_in_session(
         session,
         has_failed: AtomicBool::new(false),
         hash: read.hash,
+        hash_of_all,
+        description: read.description.clone(),
         contract,
         carries_contract: carried.is_some(),
         survey,

@@ -13,9 +13,17 @@ mod runs;
 pub(super) mod time_limit;
 
 use std::collections::BTreeMap;
+use std::io;
 
 pub use opening::Canceller;
 pub use runs::Stopper;
+
+/// The reason where work is refused because the thread that would do it, or end it in time, can't be created.
+pub fn no_thread(error: &io::Error) -> String {
+    format!(
+        "a thread can't be created: {error}. Close other programs, or raise the limits of threads and memory"
+    )
+}
 
 /// Callbacks that end running work, each under the number that removes it.
 type Callbacks = BTreeMap<u64, Box<dyn Fn() + Send>>;

@@ -1,10 +1,12 @@
 //! Time limits for loading a model and for its first run.
 
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use super::no_thread;
 use super::runs::Stopper;
 use crate::inference::error::ModelError;
 use crate::inference::provider::Provider;
@@ -35,7 +37,12 @@ pub(in crate::inference) fn in_time<R>(
 ) -> Result<R, ModelError> {
     let limit = limit(provider);
     let expiring = stopper.clone();
-    let watchdog = Watchdog::new(limit, move || expiring.expire());
+    // Without a time limit, it does not run at all.
+    let watchdog =
+        Watchdog::new(limit, move || expiring.expire()).map_err(|error| ModelError::Load {
+            path: path.to_owned(),
+            reason: no_thread(&error),
+        })?;
     let result = work();
     if watchdog.dismiss() {
         stopper.clear_expired();
@@ -58,8 +65,11 @@ enum State {
 }
 
 impl Watchdog {
-    /// Calls `act` after `limit`. If no thread can be started for it, there is no time limit.
-    pub fn new(limit: Duration, act: impl FnOnce() + Send + 'static) -> Self {
+    /// Calls `act` after `limit`.
+    ///
+    /// # Errors
+    /// If no thread can be created for it.
+    pub fn new(limit: Duration, act: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new((Mutex::new(State::Waiting), Condvar::new()));
         let watched = shared.clone();
         let watch = move || {
@@ -74,10 +84,9 @@ impl Watchdog {
                 act();
             }
         };
-        let _ = thread::Builder::new()
-            .name("unetsegment:watch".into())
-            .spawn(watch);
-        Watchdog(shared)
+        let thread = thread::Builder::new().name("unetsegment:watch".into());
+        thread.spawn(watch)?;
+        Ok(Watchdog(shared))
     }
 
     /// Stops watching; returns whether its time was up before and it has acted.
@@ -111,12 +120,14 @@ mod tests {
         let dismissed = Watchdog::new(Duration::from_secs(3600), {
             let send = send.clone();
             move || send.send("dismissed").unwrap()
-        });
+        })
+        .unwrap();
         assert!(!dismissed.dismiss());
         drop(dismissed);
         let acting = Watchdog::new(Duration::from_millis(1), move || {
             send.send("acted").unwrap()
-        });
+        })
+        .unwrap();
         assert_eq!(acted.recv(), Ok("acted"));
         assert!(acting.dismiss());
         assert!(acted.recv().is_err(), "the dismissed one has acted");
@@ -134,7 +145,8 @@ mod tests {
                 thread::sleep(Duration::from_millis(50));
                 done.store(true, Ordering::SeqCst);
             }
-        });
+        })
+        .unwrap();
         started.recv().unwrap();
         assert!(slow.dismiss());
         assert!(done.load(Ordering::SeqCst));

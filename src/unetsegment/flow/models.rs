@@ -152,7 +152,7 @@ impl Flow {
         if !for_others && self.models.reloaded.swap(true, Ordering::Relaxed) {
             return Ok(false);
         }
-        let Some((model, opening)) = lock(&self.models.current).clone() else {
+        let Some((_, opening)) = lock(&self.models.current).clone() else {
             return Ok(false);
         };
         let canceller = Canceller::default();
@@ -166,10 +166,12 @@ impl Flow {
             self.models.reloaded.store(false, Ordering::Relaxed);
         }
         let inferrer = Inferrer::new(opened?);
-        if inferrer.model.hash != model.hash {
+        let new = inferrer.segmenter.model();
+        let is_same = |old: &mut Inferrer| new.has_content_of(old.segmenter.model());
+        if self.models.inferrer.with(is_same) != Some(true) {
             return Err(ModelError::Load {
                 path: opening.path,
-                reason: "the file has changed since; set model-file to use it".into(),
+                reason: "its files have changed since; set model-file to use them".into(),
             });
         }
         self.install(inferrer, opening);

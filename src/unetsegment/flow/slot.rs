@@ -28,7 +28,8 @@ impl<T> Slot<T> {
         *lock(&self.0) = stage;
     }
 
-    /// Calls `work` with the stage, if it is there. If `work` panics, the stage is lost.
+    /// Calls `work` with the stage, if it is there. If `work` panics, the stage is lost, but no later call misses it:
+    /// GStreamer refuses all further work of an element that has panicked.
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         let mut stage = self.take()?;
         let result = work(&mut stage);

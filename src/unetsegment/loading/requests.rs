@@ -223,10 +223,9 @@ impl Loader {
             }
         });
         if let Err(error) = spawned {
-            lock(&self.wanted).loading = false;
-            // Then this thread loads it.
+            // This thread must not load it: no limit would hold for how long that takes.
             gst::warning!(CAT, imp = element, "no thread to load a model: {error}");
-            while element.load_next_guarded(generation) {}
+            while element.refuse_next(generation, &error) {}
         }
     }
 
