@@ -38,7 +38,7 @@ pub enum Preset {
     /// For small data and small machines
     #[default]
     Default,
-    /// Network, weights and optimizer of the paper (2015); needs a large machine
+    /// Network, weights, deformation and optimizer of the paper (2015); needs a large machine
     Paper2015,
     /// The paper's network with the weights of Freiburg's plugin (2019); needs a large machine
     Freiburg2019,

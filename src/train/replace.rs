@@ -6,12 +6,25 @@ use std::path::{Path, PathBuf};
 
 /// A file that can't be written.
 #[derive(Debug, thiserror::Error)]
-#[error("can't write {}: {error}", file.display())]
+#[error("can't write {}: {}", file.display(), why(file, error))]
 pub struct WriteError {
     /// The file.
     pub file: PathBuf,
     /// Why.
     pub error: io::Error,
+}
+
+/// What the user can do about, where that is not plain from the error alone.
+fn why(file: &Path, error: &io::Error) -> String {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => {
+            format!("there is no folder {}: create it first", folder.display())
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Writes `bytes` to a file beside `path`, which is then renamed to it: a full disk or a power cut leaves the old file.
@@ -118,7 +131,9 @@ mod tests {
         check(&folder.path().join("model.onnx")).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         check(folder.path()).unwrap_err();
-        check(&folder.path().join("missing/model.onnx")).unwrap_err();
+        let error = check(&folder.path().join("missing/model.onnx")).unwrap_err();
+        let error = error.to_string();
+        assert!(error.ends_with("missing: create it first"), "{error}");
     }
 
     #[test]

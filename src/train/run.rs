@@ -95,10 +95,16 @@ fn claim(settings: &Settings, folder: &RunFolder) -> Result<Lock, RunError> {
         return Err(RunError::NoCheckpoint(folder.path().to_owned()));
     }
     let model = &settings.output;
+    let refused = |why: &str| WriteError {
+        file: model.clone(),
+        error: io::Error::other(why),
+    };
     if folder.path() == model {
         let why = "the folder of the run has this name: let the model's end in .onnx";
-        let (file, error) = (model.clone(), io::Error::other(why));
-        return Err(WriteError { file, error }.into());
+        return Err(refused(why).into());
+    }
+    if model.to_string_lossy().ends_with(std::path::is_separator) {
+        return Err(refused("it is named like a folder: add the name of a file").into());
     }
     // Before hours of work depend on it.
     if let (Some(parent), Some(name)) = (model.parent(), model.file_name()) {
