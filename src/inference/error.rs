@@ -141,11 +141,15 @@ fn unended(reason: &str) -> &str {
 
 /// What to do where a model can't be loaded for `reason`, unless that says so itself.
 fn loading_remedy(reason: &str) -> &'static str {
-    let words = ["opset", "IR version", "implementation", "invalid model"];
+    let says = |words: &[&str]| words.iter().any(|words| reason.contains(words));
     if lacks_memory(reason) {
         ". Close other programs, or use a smaller network"
-    } else if words.iter().any(|words| reason.contains(words)) {
+    } else if says(&["opset", "IR version", "No Op registered"]) {
         ". Export it again with an older opset, or use a newer ONNX Runtime"
+    } else if says(&["implementation"]) {
+        ". Export it again in 32-bit floats or with an older opset, or use a newer ONNX Runtime"
+    } else if says(&["invalid model"]) {
+        ". Export it again"
     } else {
         ""
     }

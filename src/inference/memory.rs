@@ -22,14 +22,14 @@ pub(super) fn check(
     }
     // Also if it is infinite.
     Err(format!(
-        "a run on {height} x {width} pixels needs about {:.1} GiB of memory, but this machine has {:.1} for it: lower tile-size or tile-memory, or use a smaller network",
+        "a run on {height} x {width} pixels needs about {:.1} GiB of memory, but only {:.1} GiB are available for it: lower tile-size or tile-memory, or use a smaller network",
         needed / GIB,
         allowed / GIB
     ))
 }
 
-/// Bytes of memory that this process may allocate without swapping: what the machine has left, within the limit of the
-/// container or batch job, if any.
+/// Bytes of memory that this process may allocate at most without swapping: what the machine has left, or the limit of
+/// the container or batch job if that is lower.
 #[cfg(target_os = "linux")]
 pub(crate) fn available() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;

@@ -29,9 +29,12 @@ pub struct TooLarge {
 
 const MIB: f64 = (1_u64 << 20) as f64;
 
-/// Numbers that are kept for each weight when a run needs most: with SGD, widths of 64 and 128 and small tiles, the
-/// process peaks at 9.5 to 10 times its weights. AdamW keeps one more.
-const COPIES: f64 = 9.0;
+/// Numbers per weight when the network is written: with SGD, widths of 64 and 128 and small tiles, the process peaks at
+/// 9.5 to 10 times its weights.
+const COPIES_AT_MOST: f64 = 9.0;
+
+/// Numbers per weight while gradients are computed: the weight, its gradient and one moment.
+const COPIES_IN_A_STEP: f64 = 3.0;
 
 /// Bytes of a number.
 const NUMBER: f64 = size_of::<f32>() as f64;
@@ -51,11 +54,12 @@ impl Step {
     }
 
     /// Bytes that a step takes on a CPU: the feature maps of all tiles and their gradients, and the weights with what
-    /// is kept for each. What is small beside these is left out, so that nothing is refused that would fit.
+    /// is kept for each; or what writing the network takes, if that is more. What is small beside these is left out, so
+    /// that nothing is refused that would fit.
     fn bytes(self) -> f64 {
-        let weights = COPIES * self.unet.parameters() as f64;
+        let weights = self.unet.parameters() as f64;
         let maps = 2.0 * self.batch as f64 * self.numbers_of_a_tile();
-        NUMBER * (weights + maps)
+        NUMBER * (COPIES_AT_MOST * weights).max(COPIES_IN_A_STEP * weights + maps)
     }
 
     /// Numbers in the feature maps of a tile, layer by layer. The CPU keeps channels in blocks.
@@ -115,9 +119,17 @@ mod tests {
                 ..STEP.unet
             };
             let step = Step { unet, tile, ..STEP };
-            let maps = step.bytes() - 4.0 * COPIES * unet.parameters() as f64;
-            assert_eq!(maps, f64::from(3 * 2 * 64 * pixels));
+            assert_eq!(step.numbers_of_a_tile(), f64::from(16 * pixels));
         }
+    }
+
+    #[test]
+    fn either_the_maps_or_the_weights_take_most() {
+        let weights = STEP.unet.parameters() as f64;
+        assert_eq!(STEP.bytes(), NUMBER * COPIES_AT_MOST * weights);
+        let large = Step { tile: 512, ..STEP };
+        let maps = 2.0 * 3.0 * large.numbers_of_a_tile();
+        assert_eq!(large.bytes(), NUMBER * (COPIES_IN_A_STEP * weights + maps));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct WriteError {
     pub error: io::Error,
 }
 
-/// What the user can do about, where that is not plain from the error alone.
+/// What the user can do about it, where that is not plain from the error; otherwise the error.
 fn why(file: &Path, error: &io::Error) -> String {
     let folder = file
         .parent()

@@ -62,6 +62,7 @@ impl ProcessError {
         match self {
             Self::Segment(error) => error.is_out_of_memory(),
             Self::Labels(LabelError::Space(_)) | Self::Space(_) => true,
+            Self::Reload { reload, .. } => reload.is_out_of_memory(),
             _ => false,
         }
     }

@@ -21,7 +21,7 @@ pub use runs::Stopper;
 /// The reason where work is refused because the thread that would do it, or end it in time, can't be created.
 pub fn no_thread(error: &io::Error) -> String {
     format!(
-        "a thread can't be created: {error}. Close other programs, or raise the limits of threads and memory"
+        "a thread can't be created: {error}. Close other programs, or raise the limits on threads and memory"
     )
 }
 

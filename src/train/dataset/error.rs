@@ -159,7 +159,7 @@ pub enum DatasetError {
         /// Height and width of the mask.
         mask_size: (usize, usize),
     },
-    /// Masks of many numbers, most of which can't be those of cells.
+    /// Masks of many numbers, many of which can't be those of cells.
     #[error(
         "{mask} would show a cell for each of its numbers, but many of them are in thin rims or many pieces, such as {} and {}. If these are masks, choose: --kind binary for foreground whose edges were smoothed by resizing (resize labels by nearest neighbour instead), --classes for classes, --kind instances if each number really is a cell",
         values[0], values[1]

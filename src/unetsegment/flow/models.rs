@@ -171,7 +171,7 @@ impl Flow {
         if self.models.inferrer.with(is_same) != Some(true) {
             return Err(ModelError::Load {
                 path: opening.path,
-                reason: "its files have changed since; set model-file to use them".into(),
+                reason: "its files have changed since it was loaded".into(),
             });
         }
         self.install(inferrer, opening);

@@ -94,7 +94,7 @@ pub fn announce(element: &UNetSegment, segmenter: &Segmenter) {
         gst::element_imp_warning!(
             element,
             gst::ResourceError::Settings,
-            ("{refusal}; {} is used instead", model.provider_name())
+            ("{} is used instead: {refusal}", model.provider_name())
         );
     }
     let origin = if model.carries_contract() {
