@@ -17,3 +17,21 @@ where
         otherwise
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_of_the_element() {
+        gst::init().unwrap();
+        let element = glib::Object::new::<crate::unetsegment::UNetSegment>();
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        assert_eq!(guarded(element.imp(), 1, || 2), 2);
+        assert!(bus.pop().is_none());
+        assert_eq!(guarded(element.imp(), 1, || panic!("a test")), 1);
+        let message = bus.pop_filtered(&[gst::MessageType::Error]).unwrap();
+        assert_eq!(message.src(), Some(element.upcast_ref()));
+    }
+}

@@ -107,6 +107,9 @@ pub enum ModelError {
         "model {path}: a run on a black tile took longer than {seconds} s. Lower tile-memory or tile-size, or use a smaller network"
     )]
     Slow { path: PathBuf, seconds: u64 },
+    /// A thread that loads it, or that ends its first run when time is up, can't be created.
+    #[error("model {path} can't be used now: {reason}")]
+    NoThread { path: PathBuf, reason: String },
     /// A [`Stopper`](super::Stopper) or [`Canceller`](super::Canceller) has ended it, or the process is exiting.
     #[error("model {path}: the run was stopped")]
     Stopped { path: PathBuf },
@@ -117,6 +120,8 @@ impl ModelError {
     pub fn is_out_of_memory(&self) -> bool {
         match self {
             Self::Run { reason, .. } | Self::Load { reason, .. } => lacks_memory(reason),
+            // What it lacks is most often the memory of a stack.
+            Self::NoThread { .. } => true,
             _ => false,
         }
     }

@@ -120,6 +120,8 @@ impl Segmenter {
             (None, 0) => self.batches.get(&plan).unwrap_or(0),
             (None, wanted) => wanted,
         };
+        let pixels = plan.outer.area().saturating_mul(wanted.max(1));
+        self.leave_room_beside_run(pixels, frame)?;
         let max_pixels = self.max_pixels_per_run(frame);
         let batching = batch::choose(&mut self.model, &plan, (wanted, max_pixels))?;
         if wanted == 0 {
@@ -199,9 +201,8 @@ impl Segmenter {
         !global && !self.model.compiles_shapes()
     }
 
-    /// Most input pixels of one run on tiles of `frame`: limited by memory, and by the time of one operator, which
-    /// can't be interrupted.
-    fn max_pixels_per_run(&self, frame: Size) -> usize {
+    /// About as many bytes as ONNX Runtime takes for each input pixel of a run.
+    fn bytes_per_pixel_of_run(&self) -> f64 {
         let survey = self.model.survey();
         let share = if survey.integers {
             let emulated = !has_int8_dot_product() && !survey.sums_fit_16_bits;
@@ -209,11 +210,29 @@ impl Segmenter {
         } else {
             RUNTIME_SHARE
         };
-        let bytes = survey.bytes_per_pixel.max(1.0) * share;
+        survey.bytes_per_pixel.max(1.0) * share
+    }
+
+    /// Most input pixels of one run on tiles of `frame`: limited by memory, and by the time of one operator, which
+    /// can't be interrupted.
+    fn max_pixels_per_run(&self, frame: Size) -> usize {
         let memory = self.memory_for(frame);
         let for_tiles = memory - RUNTIME_ITSELF.min(memory / RUNTIME_PART);
-        let in_memory = (for_tiles as f64 / bytes) as usize;
-        in_memory.min((WORK_AT_ONCE / survey.work_per_pixel.max(1.0)) as usize)
+        let in_memory = (for_tiles as f64 / self.bytes_per_pixel_of_run()) as usize;
+        in_memory.min((WORK_AT_ONCE / self.model.survey().work_per_pixel.max(1.0)) as usize)
+    }
+
+    /// As [`leave_room`], before a run on `pixels` input pixels: if it took the last of the memory, other threads would
+    /// end the process.
+    pub(super) fn leave_room_beside_run(
+        &self,
+        pixels: usize,
+        frame: Size,
+    ) -> Result<(), TryReserveError> {
+        leave_room_and(
+            (self.bytes_per_pixel_of_run() * pixels as f64) as usize,
+            frame,
+        )
     }
 
     /// Most bytes for running the network on tiles of `frame`.
@@ -223,9 +242,14 @@ impl Segmenter {
     }
 }
 
-/// Checks that the network has left memory for frames of this size: other code may not cope with failed allocations.
+/// Checks that there is memory left for frames of this size: other code may not cope with failed allocations.
 pub(crate) fn leave_room(frame: Size) -> Result<(), TryReserveError> {
+    leave_room_and(0, frame)
+}
+
+/// As [`leave_room`], with `more` bytes.
+fn leave_room_and(more: usize, frame: Size) -> Result<(), TryReserveError> {
     let mut room: Vec<u8> = Vec::new();
     let for_frames = frame.area().saturating_mul(ROOM_PER_PIXEL);
-    room.try_reserve_exact(for_frames.saturating_add(ROOM))
+    room.try_reserve_exact(for_frames.saturating_add(ROOM).saturating_add(more))
 }

@@ -37,6 +37,7 @@ impl Segmenter {
         plan: &Plan,
         mask: &mut [u8],
     ) -> Result<(), SegmentError> {
+        self.leave_room_beside_run(plan.outer.area(), plan.frame)?;
         self.model.shape(plan.outer.height, plan.outer.width)?;
         leave_room(plan.frame)?;
         let mut stitcher = Stitcher::new(plan, self.decision())?;

@@ -19,6 +19,9 @@ pub fn model_error(error: &ModelError) -> gst::ErrorMessage {
         ModelError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             gst::error_msg!(gst::ResourceError::NotFound, ("{text}"))
         }
+        ModelError::NoThread { .. } => {
+            gst::error_msg!(gst::ResourceError::NoSpaceLeft, ("{text}"))
+        }
         ModelError::Io { .. } | ModelError::NotAFile { .. } => {
             gst::error_msg!(gst::ResourceError::OpenRead, ("{text}"))
         }

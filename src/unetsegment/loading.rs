@@ -127,7 +127,7 @@ impl UNetSegment {
 
     /// Refuses the next request, because `error` leaves no thread to load it. Returns whether there was one.
     pub fn refuse_next(&self, generation: u64, error: &io::Error) -> bool {
-        let refusal = |opening: &Opening| ModelError::Load {
+        let refusal = |opening: &Opening| ModelError::NoThread {
             path: opening.path.clone(),
             reason: no_thread(error),
         };

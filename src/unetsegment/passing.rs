@@ -36,30 +36,35 @@ enum Outgoing {
 /// The stages of an element as its threads run them.
 pub struct ElementStages(pub glib::WeakRef<super::UNetSegment>);
 
-impl Stages<Job> for ElementStages {
-    fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
+impl ElementStages {
+    /// Does `work` for the element, if it is still there. If it panics, the element posts an error and takes no more
+    /// frames.
+    fn on_element<R>(
+        &self,
+        work: impl FnOnce(&UNetSegment) -> Result<R, gst::FlowError>,
+    ) -> Result<R, gst::FlowError> {
         let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
         let imp = element.imp();
-        gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
-            match imp.flow.scheduling() {
-                Some(Scheduling::Latest(_)) => imp.infer_beside(job),
-                _ => {
-                    let inferred = imp.infer(job);
-                    job.until_ready = job.arrived.elapsed();
-                    inferred
-                }
+        gst::panic_to_error!(imp, Err(gst::FlowError::Error), { work(imp) })
+    }
+}
+
+impl Stages<Job> for ElementStages {
+    fn infer(&self, job: &mut Job) -> Result<(), gst::FlowError> {
+        self.on_element(|imp| {
+            if matches!(imp.flow.scheduling(), Some(Scheduling::Latest(_))) {
+                return imp.infer_beside(job);
             }
+            let inferred = imp.infer(job);
+            job.until_ready = job.arrived.elapsed();
+            inferred
         })
     }
 
     fn emit(&self, job: Job) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let element = self.0.upgrade().ok_or(gst::FlowError::Flushing)?;
-        let imp = element.imp();
-        gst::panic_to_error!(imp, Err(gst::FlowError::Error), {
-            match imp.flow.scheduling() {
-                Some(Scheduling::Latest(_)) => imp.keep(job).map(|()| gst::FlowSuccess::Ok),
-                _ => imp.write(job).and_then(|outgoing| imp.push(outgoing)),
-            }
+        self.on_element(|imp| match imp.flow.scheduling() {
+            Some(Scheduling::Latest(_)) => imp.keep(job).map(|()| gst::FlowSuccess::Ok),
+            _ => imp.write(job).and_then(|outgoing| imp.push(outgoing)),
         })
     }
 }
@@ -375,5 +380,32 @@ impl UNetSegment {
         job.enter(inside);
         let outgoing = self.write(job)?;
         self.push(outgoing).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_stage_is_an_error_of_the_element() {
+        gst::init().unwrap();
+        let element = glib::Object::new::<super::super::UNetSegment>();
+        let bus = gst::Bus::new();
+        element.set_bus(Some(&bus));
+        let stages = ElementStages(element.downgrade());
+        assert_eq!(stages.on_element(|_| Ok(1)), Ok(1));
+        let panicking = stages.on_element(|_| -> Result<(), _> { panic!("a test") });
+        assert_eq!(panicking, Err(gst::FlowError::Error));
+        let message = bus.pop_filtered(&[gst::MessageType::Error]).unwrap();
+        assert_eq!(message.src(), Some(element.upcast_ref()));
+        // No stage sees what the panic has left behind.
+        let later = stages.on_element(|_| -> Result<(), _> { panic!("it runs again") });
+        assert_eq!(later, Err(gst::FlowError::Error));
+        // Messages refer to it.
+        bus.set_flushing(true);
+        drop((element, message));
+        let gone = stages.on_element(|_| Ok(1));
+        assert_eq!(gone, Err(gst::FlowError::Flushing));
     }
 }

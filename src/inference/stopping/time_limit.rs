@@ -39,7 +39,7 @@ pub(in crate::inference) fn in_time<R>(
     let expiring = stopper.clone();
     // Without a time limit, it does not run at all.
     let watchdog =
-        Watchdog::new(limit, move || expiring.expire()).map_err(|error| ModelError::Load {
+        Watchdog::new(limit, move || expiring.expire()).map_err(|error| ModelError::NoThread {
             path: path.to_owned(),
             reason: no_thread(&error),
         })?;
