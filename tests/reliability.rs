@@ -186,14 +186,15 @@ fn seeks_are_followed() {
             model.display()
         );
         let pipeline = launch(&text);
-        let seen: Arc<Mutex<Vec<(u64, Option<u64>)>>> = Arc::default();
+        // Times of frames, and of their masks.
+        let seen: Arc<Mutex<Vec<[Option<u64>; 2]>>> = Arc::default();
         let noted = seen.clone();
         let sink = pipeline.by_name("sink").unwrap();
         sink.connect("handoff", false, move |values| {
             let buffer: gst::Buffer = values[1].get().unwrap();
-            let of_mask = mask_meta::of(&buffer).map(|mask| mask.timestamp.unwrap().mseconds());
-            let time = buffer.pts().unwrap().mseconds();
-            noted.lock().unwrap().push((time, of_mask));
+            let mask = mask_meta::of(&buffer).and_then(|mask| mask.timestamp);
+            let times = [buffer.pts(), mask].map(|time| time.map(gst::ClockTime::mseconds));
+            noted.lock().unwrap().push(times);
             None
         });
         pipeline.set_state(gst::State::Playing).unwrap();
@@ -219,10 +220,10 @@ fn seeks_are_followed() {
             end(&pipeline);
             let seen = std::mem::take(&mut *seen.lock().unwrap());
             let seen = &seen[seen.len().saturating_sub(10)..];
-            let times: Vec<u64> = seen.iter().map(|(time, _)| *time).collect();
+            let times: Vec<u64> = seen.iter().map(|[time, _]| time.unwrap()).collect();
             let expected: Vec<u64> = (begin..begin + 10).map(|at| 40 * at).collect();
             assert_eq!(times, expected, "{way}");
-            for (time, of_mask) in seen {
+            for (time, [_, of_mask]) in times.iter().zip(seen) {
                 // The network sees the first one, and every fifth after it.
                 let since = (time / 40 - begin) % 5 * 40;
                 let own = match of_mask {

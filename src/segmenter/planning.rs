@@ -42,6 +42,9 @@ const ROOM: usize = 64 << 20;
 /// Bytes left free for each pixel of a frame: several frames of four bytes per pixel, and their masks.
 const ROOM_PER_PIXEL: usize = 32;
 
+/// Bytes that tiles leave free besides, for each pixel of a frame: finding objects on its mask takes about as many.
+const OBJECTS_PER_PIXEL: usize = 32;
+
 /// Everything prepared for frames of one size.
 pub(super) struct Prepared {
     pub plan: Plan,
@@ -127,7 +130,7 @@ impl Segmenter {
         if wanted == 0 {
             self.batches.insert(&plan, batching.batch);
         }
-        leave_room(frame)?;
+        self.leave_room_beside_run(0, frame)?;
         let stitcher = Stitcher::new(&plan, self.decision())?;
         self.prepared = Some(Prepared {
             plan,
@@ -222,17 +225,16 @@ impl Segmenter {
         in_memory.min((WORK_AT_ONCE / self.model.survey().work_per_pixel.max(1.0)) as usize)
     }
 
-    /// As [`leave_room`], before a run on `pixels` input pixels: if it took the last of the memory, other threads would
-    /// end the process.
+    /// As [`leave_room`], with room for objects, before a run on `pixels` input pixels: if it took the last of the
+    /// memory, other threads would end the process.
     pub(super) fn leave_room_beside_run(
         &self,
         pixels: usize,
         frame: Size,
     ) -> Result<(), TryReserveError> {
-        leave_room_and(
-            (self.bytes_per_pixel_of_run() * pixels as f64) as usize,
-            frame,
-        )
+        let run = (self.bytes_per_pixel_of_run() * pixels as f64) as usize;
+        let objects = frame.area().saturating_mul(OBJECTS_PER_PIXEL);
+        leave_room_and(run.saturating_add(objects), frame)
     }
 
     /// Most bytes for running the network on tiles of `frame`.
