@@ -163,9 +163,15 @@ impl Segmenter {
         let decision = self.decision();
         if let Some(prepared) = &mut self.prepared {
             prepared.stitcher.set_decision(decision);
-            if let Some(cache) = &mut prepared.cache {
-                cache.invalidate();
-            }
+        }
+        self.forget_results();
+    }
+
+    /// Reuses no results for earlier frames.
+    pub fn forget_results(&mut self) {
+        let prepared = self.prepared.as_mut();
+        if let Some(cache) = prepared.and_then(|prepared| prepared.cache.as_mut()) {
+            cache.invalidate();
         }
     }
 

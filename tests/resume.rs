@@ -184,6 +184,24 @@ fn a_run_goes_on_without_the_model_that_it_began_with() {
     assert!(text.contains("resumed after "), "{text}");
 }
 
+/// No later network may be better than the one whose file is gone.
+#[test]
+fn a_resumed_run_restores_its_model() {
+    let bench = stopped();
+    let model = bench.path("model.onnx");
+    fs::rename(bench.path("cells.onnx"), &model).unwrap();
+    let idle = changed(&[("--learning-rate", "1e-9")]);
+    let begin = format!("{idle} --start-from model.onnx --overwrite");
+    let mut child = begun(bench.command(&begin));
+    signal(&child, "INT");
+    child.wait().unwrap();
+    let best = fs::read(bench.path("cells.onnx")).unwrap();
+    fs::remove_file(bench.path("cells.onnx")).unwrap();
+    let text = bench.says(GO_ON);
+    assert!(text.contains("best after 0"), "{text}");
+    assert!(fs::read(bench.path("cells.onnx")).unwrap() == best);
+}
+
 #[test]
 fn a_run_that_was_moved_is_resumed_in_its_new_place() {
     let bench = stopped();

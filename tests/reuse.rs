@@ -200,6 +200,27 @@ fn a_new_scene_is_inferred_as_a_whole() {
     assert_eq!(reusing.stat("reused"), 0.0);
 }
 
+/// Frames after a flush or of other caps may show something else that differs by no more than noise.
+#[test]
+fn no_result_outlives_its_scene() {
+    let mut reusing = Stream::new(&[("reuse", "threshold")]);
+    let picture = cells(WIDTH, HEIGHT, 5);
+    let mut count = 0.0;
+    let mut kept = |reusing: &mut Stream| {
+        let before = reusing.stat("reused") * count;
+        count += 1.0;
+        (reusing.segment(&picture).1 * count - before).round()
+    };
+    assert_eq!([(); 2].map(|()| kept(&mut reusing)), [0.0, 1.0]);
+    common::flush(&mut reusing.harness);
+    assert_eq!([(); 2].map(|()| kept(&mut reusing)), [0.0, 1.0]);
+    let mut caps = common::caps("GRAY8", WIDTH, HEIGHT);
+    let rate = gst::Fraction::new(7, 1);
+    caps.make_mut().set("framerate", rate);
+    assert!(reusing.harness.push_event(gst::event::Caps::new(&caps)));
+    assert_eq!([(); 2].map(|()| kept(&mut reusing)), [0.0, 1.0]);
+}
+
 #[test]
 fn averaging_tiles_and_keeping_them_is_refused() {
     let element = element(&nuclei(), &[("reuse", "exact"), ("blend", "average")]);

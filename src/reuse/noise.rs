@@ -17,8 +17,19 @@ const LEVELS: usize = 16;
 const MIN_SQUARES: usize = 64;
 
 /// Threshold for the mean square difference of a block, in units of the noise. For 16 squares of normal noise it has
-/// a mean of 1 and exceeds 4 once in half a million times.
+/// a mean of 1 and exceeds 4 once in nine million times.
 const LIMIT: f32 = 4.0;
+
+/// The same as a number of standard deviations of a normal distribution.
+const DEVIATIONS: f32 = 5.1;
+
+/// The threshold for a block of so many squares: with fewer than 16, as at the edges of a frame, the mean varies more.
+/// The approximation of Wilson and Hilferty (1931) to the chi-square distribution, for the same rate of false alarms.
+fn limit(squares: usize) -> f32 {
+    let spread = 2.0 / (9.0 * squares as f32);
+    let limit = (1.0 - spread + DEVIATIONS * spread.sqrt()).powi(3);
+    limit.max(LIMIT)
+}
 
 /// Smallest noise, as a fraction of one step of the pixels' codes: means of 16 pixels rounded to whole codes differ by
 /// this much between frames.
@@ -88,7 +99,6 @@ impl NoiseModel {
             }
         });
         let (zero, step) = code_scale(frame, channels);
-        let part = |at: usize, length: usize| SQUARE.min(length - at * SQUARE) as f32;
         for (at, sum) in self.current.iter_mut().enumerate() {
             let pixels = part(at / columns % rows, height) * part(at % columns, width);
             *sum = scaling.apply(zero + step * f64::from(*sum / pixels)) as f32;
@@ -102,7 +112,7 @@ impl NoiseModel {
 
     /// Sets the blocks of `changed` that have changed by more than noise since they were inferred.
     pub fn compare(&mut self, changed: &mut Grid<bool>) {
-        let [rows, columns] = self.squares();
+        let ([height, width], [rows, columns]) = (self.size, self.squares());
         let (low, high) = self
             .inferred
             .iter()
@@ -115,17 +125,21 @@ impl NoiseModel {
         let channels = self.current.len() / (rows * columns).max(1);
         for row in 0..changed.rows {
             for column in 0..changed.columns {
-                let (mut sum, mut count) = (0.0, 0.0);
                 let down = row * per_side..((row + 1) * per_side).min(rows);
                 let across = column * per_side..((column + 1) * per_side).min(columns);
-                for line in (0..channels).flat_map(|c| down.clone().map(move |y| c * rows + y)) {
-                    for at in line * columns + across.start..line * columns + across.end {
-                        let difference = self.current[at] - self.inferred[at];
-                        sum += difference * difference / variance.of(self.inferred[at]);
+                let limit = limit(down.len() * across.len());
+                let (mut sum, mut count) = (0.0, 0.0);
+                for (channel, y) in (0..channels).flat_map(|c| down.clone().map(move |y| (c, y))) {
+                    let line = (channel * rows + y) * columns;
+                    for x in across.clone() {
+                        // A square at the edge averages fewer pixels.
+                        let share = part(y, height) * part(x, width) / (SQUARE * SQUARE) as f32;
+                        let (now, before) = (self.current[line + x], self.inferred[line + x]);
+                        sum += (now - before).powi(2) * share / variance.of(before);
                         count += 1.0;
                     }
                 }
-                changed.row_mut(row)[column] = sum > LIMIT * count;
+                changed.row_mut(row)[column] = sum > limit * count;
             }
         }
     }
@@ -153,10 +167,14 @@ impl NoiseModel {
     /// The standard deviation of the noise of the squares whose means lie between `low` and `high`, and their number.
     /// `None` if there are too few.
     ///
+    /// Squares that the frame's edge cuts off are left out: they average fewer pixels.
+    ///
     /// There are two estimates, both medians, which ignore rare values: the difference from the inferred frame, which
     /// may include motion, and the difference from one pixel to the next, which may include texture. The smaller one
     /// is used.
     fn deviation(&mut self, low: f32, high: f32) -> Option<(f32, usize)> {
+        let [rows, columns] = self.squares();
+        let whole = self.size.map(|pixels| pixels / SQUARE);
         let NoiseModel {
             current,
             inferred,
@@ -164,16 +182,17 @@ impl NoiseModel {
             sorted,
             ..
         } = self;
-        let is_of_level = |mean: f32| (low..=high).contains(&mean);
-        let differences = current.iter().zip(&*inferred);
-        let differences = differences.filter(|(_, inferred)| is_of_level(**inferred));
+        let is_whole = |at: usize| at / columns % rows < whole[0] && at % columns < whole[1];
+        let counts = |at: usize, mean: f32| (low..=high).contains(&mean) && is_whole(at);
+        let differences = current.iter().zip(&*inferred).enumerate();
+        let differences = differences.filter(|(at, (_, inferred))| counts(*at, **inferred));
         let in_time = median(
             sorted,
-            differences.map(|(current, inferred)| (current - inferred).abs()),
+            differences.map(|(_, (current, inferred))| (current - inferred).abs()),
         )?;
-        let rough = rough.iter().zip(&*inferred);
-        let rough = rough.filter(|(_, inferred)| is_of_level(**inferred));
-        let in_space = median(sorted, rough.map(|(rough, _)| *rough))?;
+        let rough = rough.iter().zip(&*inferred).enumerate();
+        let rough = rough.filter(|(at, (_, inferred))| counts(*at, **inferred));
+        let in_space = median(sorted, rough.map(|(_, (rough, _))| *rough))?;
         Some((in_time.min(in_space) / MEDIAN, sorted.len()))
     }
 
@@ -188,6 +207,11 @@ impl NoiseModel {
             self.inferred[range.clone()].copy_from_slice(&self.current[range]);
         }
     }
+}
+
+/// How many of the `length` pixels of an axis lie in the square at this place.
+fn part(at: usize, length: usize) -> f32 {
+    SQUARE.min(length - at * SQUARE) as f32
 }
 
 /// The median of at least [`MIN_SQUARES`] values, which are left in `space`.
@@ -257,8 +281,6 @@ mod tests {
     use super::*;
     use crate::picture::{Format, Plane, YuvCoding};
 
-    const SIDE: usize = 128;
-
     /// Pseudo-random numbers with an approximately normal distribution.
     fn normal(state: &mut u32) -> f64 {
         let mut uniform = || {
@@ -269,9 +291,9 @@ mod tests {
     }
 
     /// A picture that gets brighter to the right, with photon noise, and its middle `lifted`.
-    fn picture(state: &mut u32, lifted: f64) -> Vec<u8> {
-        let pixels = (0..SIDE * SIDE).map(|at| {
-            let (y, x) = (at / SIDE, at % SIDE);
+    fn picture(state: &mut u32, side: usize, lifted: f64) -> Vec<u8> {
+        let pixels = (0..side * side).map(|at| {
+            let (y, x) = (at / side, at % side);
             let middle = (60..68).contains(&x) && (60..68).contains(&y);
             let value = 20.0 + x as f64 + if middle { lifted } else { 0.0 };
             let noisy = value + normal(state) * (value / 4.0).sqrt();
@@ -281,36 +303,40 @@ mod tests {
     }
 
     fn measure(noise: &mut NoiseModel, picture: &[u8], (channels, scaling): (Channels, Scaling)) {
+        let [_, side] = noise.size;
         let plane = Plane {
             data: picture,
-            stride: SIDE,
+            stride: side,
         };
-        let frame = Frame::new(Format::Gray8, SIDE, SIDE, &[plane], YuvCoding::default());
+        let frame = Frame::new(Format::Gray8, side, side, &[plane], YuvCoding::default());
         noise.measure(&frame.unwrap(), channels, scaling);
     }
 
-    /// Also for a network that sees three colours of a grey picture.
+    /// Also for a network that sees three colours of a grey picture, and where the edge of the frame cuts blocks and
+    /// squares off.
     #[test]
     fn noise_is_not_change_at_any_brightness() {
-        for channels in [Channels::Gray, Channels::Rgb] {
+        let sides = [128, 129, 130, 135];
+        let kinds = sides.map(|side| (Channels::Gray, side));
+        for (channels, side) in kinds.into_iter().chain([(Channels::Rgb, 128)]) {
             let how = (channels, Scaling::IDENTITY);
             let mut state = 1;
-            let mut noise = NoiseModel::new(SIDE, SIDE);
-            let mut changed = Grid::new(SIDE, SIDE, 16, false);
-            measure(&mut noise, &picture(&mut state, 0.0), how);
-            noise.mark_inferred(&(0..SIDE), &(0..SIDE));
+            let mut noise = NoiseModel::new(side, side);
+            let mut changed = Grid::new(side, side, 16, false);
+            measure(&mut noise, &picture(&mut state, side, 0.0), how);
+            noise.mark_inferred(&(0..side), &(0..side));
             let mut false_alarms = 0;
             for _ in 0..50 {
-                measure(&mut noise, &picture(&mut state, 0.0), how);
+                measure(&mut noise, &picture(&mut state, side, 0.0), how);
                 noise.compare(&mut changed);
                 false_alarms += changed.iter().filter(|changed| **changed).count();
             }
-            assert!(false_alarms <= 1, "{false_alarms} of {}", 50 * 64);
-            measure(&mut noise, &picture(&mut state, 16.0), how);
+            assert!(false_alarms <= 1, "{false_alarms} with a side of {side}");
+            measure(&mut noise, &picture(&mut state, side, 16.0), how);
             noise.compare(&mut changed);
             // Four blocks overlap the middle.
             let blocks = changed.iter().filter(|changed| **changed).count();
-            assert_eq!(blocks, 4, "{channels:?}");
+            assert_eq!(blocks, 4, "{channels:?}, {side}");
             assert!(changed.any_within(&(60..68), &(60..68)));
         }
     }
@@ -318,15 +344,15 @@ mod tests {
     #[test]
     fn a_flickering_lamp_changes_nothing() {
         let mut state = 1;
-        let mut noise = NoiseModel::new(SIDE, SIDE);
-        let mut changed = Grid::new(SIDE, SIDE, 16, false);
-        let still = picture(&mut state, 0.0);
+        let mut noise = NoiseModel::new(128, 128);
+        let mut changed = Grid::new(128, 128, 16, false);
+        let still = picture(&mut state, 128, 0.0);
         let scaling = |gain: f64| Scaling {
             center: 80.0 * gain,
             gain: 1.0 / gain,
         };
         measure(&mut noise, &still, (Channels::Gray, scaling(1.0)));
-        noise.mark_inferred(&(0..SIDE), &(0..SIDE));
+        noise.mark_inferred(&(0..128), &(0..128));
         let bright: Vec<u8> = still
             .iter()
             .map(|value| (f64::from(*value) * 1.2) as u8)

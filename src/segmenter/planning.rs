@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::batch::{self, Batching};
 use super::{SegmentError, Segmenter};
-use crate::inference::has_int8_dot_product;
+use crate::inference::{Provider, has_int8_dot_product};
 use crate::reuse::{Reuse, ReuseCache};
 use crate::tiling::{Plan, Size, Stitcher, TileSize};
 
@@ -28,9 +28,12 @@ const RUNTIME_PART: u64 = 6;
 /// flush or a stop has to wait. This allows the paper's network tiles of 960 x 960 pixels.
 const WORK_AT_ONCE: f64 = (1_u64 << 36) as f64;
 
-/// Input pixels of a planned tile if unchanged tiles are skipped: as small as possible before the halo makes tiles
-/// expensive.
-const PIXELS_OF_REUSED: usize = 448 * 448;
+/// How much faster other devices are at least, compared with two cores: by the order of magnitude.
+const TIMES_AS_FAST: f64 = 16.0;
+
+/// Side of the inner part of a planned tile if unchanged tiles are skipped: as small as possible before the halo makes
+/// tiles expensive.
+const INNER_OF_REUSED: usize = 352;
 
 /// Least memory that tiles are planned for, in bytes.
 const MIN_MEMORY: u64 = 8 << 20;
@@ -186,7 +189,10 @@ impl Segmenter {
         let max_pixels = match self.tiles.reuse {
             _ if global => room,
             // Reused tiles are inferred one by one.
-            Reuse::Exact => room.min(PIXELS_OF_REUSED),
+            Reuse::Exact => {
+                let side = INNER_OF_REUSED + 2 * self.geometry().halo;
+                room.min(side.saturating_mul(side))
+            }
             Reuse::Threshold { .. } => room,
             // All tiles of a run share the memory.
             Reuse::Off => room / self.tiles.batch.max(1),
@@ -222,7 +228,11 @@ impl Segmenter {
         let memory = self.memory_for(frame);
         let for_tiles = memory - RUNTIME_ITSELF.min(memory / RUNTIME_PART);
         let in_memory = (for_tiles as f64 / self.bytes_per_pixel_of_run()) as usize;
-        in_memory.min((WORK_AT_ONCE / self.model.survey().work_per_pixel.max(1.0)) as usize)
+        let at_once = match self.model.provider() {
+            Provider::Cpu => WORK_AT_ONCE,
+            _ => WORK_AT_ONCE * TIMES_AS_FAST,
+        };
+        in_memory.min((at_once / self.model.survey().work_per_pixel.max(1.0)) as usize)
     }
 
     /// As [`leave_room`], with room for objects, before a run on `pixels` input pixels: if it took the last of the

@@ -203,6 +203,12 @@ mod tests {
             ..source.clone()
         };
         assert_eq!(held_back(&alone, root.to_owned()), Ok(expected));
+        for frame in ["000", "001", "002", "003"] {
+            write(root, &format!("silver/t{frame}.png"), SILVER);
+        }
+        let plain = Source::new(root.join("02"), root.join("silver"));
+        let expected = vec![("t003".to_owned(), GOLD.map(u32::from).to_vec())];
+        assert_eq!(held_back(&plain, root.join("02_GT/SEG")), Ok(expected));
         let error = held_back(&source, root.join("02")).unwrap_err();
         assert!(error.contains("--validation-masks: no gold"), "{error}");
         fs::rename(root.join("02_GT"), root.join("GT")).unwrap();

@@ -39,7 +39,7 @@ use crate::unet::UNet;
 /// Beside cells.onnx, the folder cells.run has everything needed to repeat the run
 /// (config.toml), to resume it (last.checkpoint), and to judge it (report.html,
 /// log.csv, validations.csv). Ctrl-C stops after the current step; this resumes the
-/// run, to the result of an uninterrupted one:
+/// run, with --steps on the processor to the result of an uninterrupted one:
 ///
 ///   unet-train train --config cells.run/config.toml --resume
 ///

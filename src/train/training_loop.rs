@@ -63,6 +63,7 @@ impl TrainingLoop<'_> {
         let start = Instant::now();
         let before = self.state.time;
         self.save()?;
+        self.restore_model()?;
         let mut saved = Instant::now();
         if self.state.best.is_none() && self.state.steps == 0 && self.settings.start_from.is_some()
         {
@@ -154,7 +155,7 @@ impl TrainingLoop<'_> {
             self.state.worse = 0;
             self.state.best = Some(network);
             self.best = Some(self.learner.values());
-            self.write_model(&network)?;
+            self.write_model(&network, &self.learner.values())?;
         }
         let seconds = self.state.time.as_secs_f64();
         let line = ValidationLine::new(network.steps, seconds, &network.result);
@@ -198,15 +199,31 @@ impl TrainingLoop<'_> {
     /// resumed run is the same as an uninterrupted one. Random weights are no model, and would replace one.
     fn write_first_model(&self) -> Result<(), RunError> {
         match self.state.best {
-            None if self.state.steps > 0 => self.write_model(&self.validated_network()?),
+            None if self.state.steps > 0 => {
+                self.write_model(&self.validated_network()?, &self.learner.values())
+            }
             _ => Ok(()),
         }
     }
 
-    /// Writes the current network as the model.
-    fn write_model(&self, network: &ValidatedNetwork) -> Result<(), RunError> {
+    /// Writes the best network of a resumed run if its file is gone: no later network may be better.
+    fn restore_model(&self) -> Result<(), RunError> {
+        match (&self.state.best, &self.best) {
+            (Some(network), Some(values)) if !self.settings.output.exists() => {
+                self.write_model(network, values)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a network with these values as the model.
+    fn write_model(
+        &self,
+        network: &ValidatedNetwork,
+        values: &[Parameters],
+    ) -> Result<(), RunError> {
         let progress = Progress::validated(&self.state, network);
-        let bytes = trained_model::onnx(self.settings, &self.learner.values(), &progress)?;
+        let bytes = trained_model::onnx(self.settings, values, &progress)?;
         replace(&self.settings.output, &bytes)?;
         Ok(())
     }

@@ -32,6 +32,8 @@ pub struct Inferrer {
     normalizer: Normalizer,
     checked: CheckedSizes,
     picture_check: PictureCheck,
+    /// The scene and the stream of the last frame.
+    scene: Option<(u64, Arc<Stream>)>,
     /// The reduced memory of a tile in bytes that was reported last.
     reported: Option<u64>,
 }
@@ -45,6 +47,7 @@ impl Inferrer {
             segmenter,
             checked: CheckedSizes::default(),
             picture_check: PictureCheck::default(),
+            scene: None,
             reported: None,
         }
     }
@@ -132,6 +135,9 @@ impl Inferrer {
 
     /// Segments the frame of `job`.
     pub fn infer(&mut self, job: &mut Job) -> Result<(), ProcessError> {
+        if !job.continues(self.scene.replace((job.scene, job.stream.clone()))) {
+            self.segmenter.forget_results();
+        }
         let scaling = self.scaling(job)?;
         let stream = &job.stream;
         let mut mask = stream.mask()?;

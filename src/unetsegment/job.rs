@@ -201,6 +201,14 @@ impl Job {
         self.inside = inside;
     }
 
+    /// Whether its frame belongs to the scene and the stream of an earlier one.
+    pub fn continues(&self, earlier: Option<(u64, Arc<Stream>)>) -> bool {
+        earlier.is_some_and(|(scene, stream)| {
+            let same = Arc::ptr_eq(&stream, &self.stream) || self.stream.continues(&stream);
+            scene == self.scene && same
+        })
+    }
+
     /// The buffer of the frame as it arrived.
     pub fn frame(&self) -> &gst::BufferRef {
         self.input.as_ref().unwrap_or(&self.output)

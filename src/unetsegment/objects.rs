@@ -111,12 +111,7 @@ impl Finder {
 
     /// Forgets all objects if the frame of `job` belongs to another scene or stream than those before.
     fn reset_on_new_scene(&mut self, job: &Job) {
-        let scene = self.scene.replace((job.scene, job.stream.clone()));
-        let continues = scene.is_some_and(|(scene, stream)| {
-            let same = Arc::ptr_eq(&stream, &job.stream) || job.stream.continues(&stream);
-            scene == job.scene && same
-        });
-        if !continues {
+        if !job.continues(self.scene.replace((job.scene, job.stream.clone()))) {
             self.tracker.reset();
             self.tracked = None;
             self.last = None;

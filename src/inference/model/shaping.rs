@@ -13,8 +13,9 @@ use crate::inference::memory;
 use crate::inference::signature::{dimensions, promised_outputs};
 use crate::inference::stopping::time_limit;
 
-/// How many shapes tensors are kept for.
+/// How many shapes tensors are kept for, and how many bytes besides those of the latest shape.
 const SHAPES: usize = 24;
+const KEPT_BYTES: usize = 64 << 20;
 
 impl Model {
     /// Allocates tensors for inputs of `height` x `width` pixels, and checks with a run of the network that its output
@@ -63,12 +64,26 @@ impl Model {
             self.tensors.push(tensors);
             return Ok(());
         }
-        if self.tensors.len() >= SHAPES {
+        while self.tensors.len() >= SHAPES || self.kept_bytes() > KEPT_BYTES {
             self.tensors.remove(0);
         }
         let tensors = self.allocate(shape, known)?;
         self.tensors.push(tensors);
         Ok(())
+    }
+
+    /// Bytes of all tensors, at most.
+    fn kept_bytes(&self) -> usize {
+        let channels = self.contract.channels.count();
+        let each = self.tensors.iter().map(|tensors| {
+            let InputShape {
+                batch,
+                height,
+                width,
+            } = tensors.shape;
+            size_of::<f32>() * (channels + tensors.outputs) * batch * height * width
+        });
+        each.sum()
     }
 
     fn allocate(&self, shape: InputShape, known: Option<usize>) -> Result<Tensors, ModelError> {

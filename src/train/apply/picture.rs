@@ -218,6 +218,8 @@ mod tests {
         }
     }
 
+    const FLOAT: Coding = Coding::Float { inverted: false };
+
     fn raster(channels: usize, depth: usize, coding: Coding, samples: &[f64]) -> Raster {
         Raster {
             height: 1,
@@ -244,7 +246,7 @@ mod tests {
         assert_eq!(made(&deep, 1), (Format::Gray16Le, vec![3, 1, 1, 0]));
         let few = raster(1, 2, Coding::Whole, &[3.0, 1.0]);
         assert_eq!(made(&few, 1), (Format::Gray16Le, vec![3, 0, 1, 0]));
-        let counts = raster(1, 32, Coding::Float, &[259.0, 1.0]);
+        let counts = raster(1, 32, FLOAT, &[259.0, 1.0]);
         assert_eq!(made(&counts, 1), made(&deep, 1));
         // Colour stays colour for the overlay, whatever the network sees.
         let color = raster(4, 8, Coding::Whole, &[1.0, 2.0, 3.0, 9.0]);
@@ -255,10 +257,10 @@ mod tests {
 
     #[test]
     fn other_values_are_scaled() {
-        let fractions = raster(1, 32, Coding::Float, &[-0.5, 0.0, 0.5]);
+        let fractions = raster(1, 32, FLOAT, &[-0.5, 0.0, 0.5]);
         let expected = [0_u16, 32_768, 65_535].map(u16::to_le_bytes).concat();
         assert_eq!(made(&fractions, 1), (Format::Gray16Le, expected));
-        let flat = raster(1, 32, Coding::Float, &[0.5, 0.5]);
+        let flat = raster(1, 32, FLOAT, &[0.5, 0.5]);
         assert_eq!(made(&flat, 1), (Format::Gray16Le, vec![0; 4]));
         let color = raster(3, 16, Coding::Whole, &[0.0, 2000.0, 4000.0]);
         assert_eq!(made(&color, 3), (Format::Rgb, vec![0, 128, 255]));

@@ -105,7 +105,8 @@ impl ConvolveRows<'_> {
                     for pixel in 0..COUNT {
                         let sum = simd.add_f32s(sums[pixel][vector], bias);
                         let sum = if rectifies {
-                            simd.max_f32s(sum, zero)
+                            // In this order x86 passes NaN on, so that the loss shows it.
+                            simd.max_f32s(zero, sum)
                         } else {
                             sum
                         };

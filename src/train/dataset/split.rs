@@ -183,7 +183,10 @@ impl Split {
         let mut held_back: BTreeMap<_, _> = named.collect();
         let mut validation = Vec::with_capacity(count);
         for annotated in better.samples {
-            if let Some(sample) = held_back.remove(&annotated.name) {
+            // Only the masks of a challenge say of which sequence they are.
+            let alone = annotated.name.rsplit_once('/').map(|(_, name)| name);
+            let sample = held_back.remove(&annotated.name);
+            if let Some(sample) = sample.or_else(|| held_back.remove(alone?)) {
                 annotated.fits(sample.image[0].height, sample.image[0].width)?;
                 validation.push(Sample {
                     truth: annotated.truth,

@@ -44,8 +44,8 @@ pub enum Coding {
     /// Whole numbers that a TIFF file inverts ("white is zero"). The samples rise with the brightness; this minus a
     /// sample is the number in the file.
     Inverted(f64),
-    /// Floating-point numbers.
-    Float,
+    /// Floating-point numbers; if they are inverted, too, 1 minus a sample is the number in the file.
+    Float { inverted: bool },
     /// Indices into these colours.
     Palette(Vec<[u8; 3]>),
 }

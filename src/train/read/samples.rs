@@ -76,6 +76,7 @@ impl Raster {
         }
         let numbers = self.pixels().map(|pixel| match self.coding {
             Coding::Inverted(largest) => largest - pixel[0],
+            Coding::Float { inverted: true } => 1.0 - pixel[0],
             _ => pixel[0],
         });
         let label = |(at, value): (usize, f64)| {
@@ -127,8 +128,8 @@ impl Raster {
             .sum();
         match (&self.coding, color) {
             // A sum of rounded products would not be the number itself.
-            (Coding::Float, [r, g, b]) if r == g && g == b => r,
-            (Coding::Float, _) => sum / 256.0,
+            (Coding::Float { .. }, [r, g, b]) if r == g && g == b => r,
+            (Coding::Float { .. }, _) => sum / 256.0,
             _ => (sum / 256.0).floor(),
         }
     }

@@ -191,6 +191,14 @@ fn white_is_zero_is_for_images_only() {
     };
     assert_eq!(labels(&tiff(std::slice::from_ref(&page))), [0, 1, 0]);
     assert_eq!(image(&tiff(&[page]), Channels::Gray), [[1.0, 0.0, 1.0]]);
+    let floats = [0.0_f32, 1.0, 7.0].map(f32::to_le_bytes).concat();
+    let page = TiffPage {
+        photometric: 0,
+        format: 3,
+        ..TiffPage::grey(3, 1, 32, &floats)
+    };
+    assert_eq!(labels(&tiff(std::slice::from_ref(&page))), [0, 1, 7]);
+    assert_eq!(image(&tiff(&[page]), Channels::Gray), [[1.0, 0.0, -6.0]]);
 }
 
 #[test]

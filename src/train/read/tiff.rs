@@ -84,7 +84,7 @@ impl Stack {
             depth,
             samples,
             coding: match (float, inverted) {
-                (true, _) => Coding::Float,
+                (true, inverted) => Coding::Float { inverted },
                 (false, true) => Coding::Inverted((depth as f64).exp2() - 1.0),
                 (false, false) => Coding::Whole,
             },
