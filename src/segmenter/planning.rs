@@ -22,7 +22,7 @@ const RUNTIME_SHARE_OF_INTEGERS: [f64; 2] = [4.0, 7.6];
 /// Bytes that ONNX Runtime takes whatever the tiles: code, threads, weights. They count as memory of the network too,
 /// but never for more than one part in `RUNTIME_PART` of its limit.
 const RUNTIME_ITSELF: u64 = 48 << 20;
-const RUNTIME_PART: u64 = 6;
+const RUNTIME_PART: u64 = 4;
 
 /// Most multiplications of one operator in one run of planned tiles: a few tenths of a second on two cores, for which a
 /// flush or a stop has to wait. This allows the paper's network tiles of 960 x 960 pixels.

@@ -107,7 +107,7 @@ fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecUInt::builder("tile-memory")
             .nick("Tile memory")
-            .blurb("Approximate memory limit in MiB for one planned tile or batch; up to a sixth of it (at most 48 MiB) is reserved for ONNX Runtime")
+            .blurb("Approximate memory limit in MiB for one planned tile or batch; up to a quarter of it (at most 48 MiB) is reserved for ONNX Runtime")
             .minimum(1)
             .default_value(default.tile_memory)
             .mutable_ready()
