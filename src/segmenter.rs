@@ -94,10 +94,20 @@ pub struct Segmenter {
     tiles: TileOptions,
     normalizer: Normalizer,
     threshold: f32,
+    /// Threads of a run.
+    threads: usize,
     prepared: Option<Prepared>,
     reduction: QualityReduction,
     reduced_memory: Option<ReducedMemory>,
     batches: BatchCache,
+}
+
+/// How many threads a run has with `options`.
+fn threads(options: &Options) -> usize {
+    match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
 }
 
 /// Statistics of segmenting a frame.
@@ -133,6 +143,7 @@ impl Segmenter {
         Ok(Segmenter {
             normalizer: Normalizer::new(model.contract().normalization),
             threshold: model.contract().threshold,
+            threads: threads(options),
             model,
             tiles,
             prepared: None,

@@ -56,6 +56,26 @@ fn frames_pass_at_once_with_the_newest_mask() {
     }
 }
 
+/// The network runs twice before its first frame, which is then not the one that it was prepared for.
+#[test]
+fn the_first_mask_is_that_of_a_new_frame() {
+    let _alone = alone();
+    let files = Files::new();
+    let properties = [("mode", "latest"), ("output", "none"), ("threads", "1")];
+    let element = element(&files.model(&SLOW), &properties);
+    let mut harness = harness(&element, "GRAY8", 300, 200);
+    let picture = cells(300, 200, 1);
+    let mut first = None;
+    wait("a mask", || {
+        let out = harness.push_and_pull(gray8(&picture, 300, 200)).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+        first = mask_meta::of(&out);
+        first.is_some()
+    });
+    let Mask { age, inference, .. } = first.unwrap();
+    assert!(age < 2 * inference, "{age:?} with runs of {inference:?}");
+}
+
 #[test]
 fn a_stale_mask_is_marked_and_drawn_as_such() {
     let _alone = alone();

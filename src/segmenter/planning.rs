@@ -24,12 +24,17 @@ const RUNTIME_SHARE_OF_INTEGERS: [f64; 2] = [4.0, 7.6];
 const RUNTIME_ITSELF: u64 = 48 << 20;
 const RUNTIME_PART: u64 = 4;
 
-/// Most multiplications of one operator in one run of planned tiles: a few tenths of a second on two cores, for which a
-/// flush or a stop has to wait. This allows the paper's network tiles of 960 x 960 pixels.
+/// Most multiplications of one operator in one run of planned tiles, for each thread and for any number of them: about a
+/// third of a second on two cores, for which a flush or a stop has to wait. On four this allows the paper's network
+/// tiles of 960 x 960 pixels.
+const WORK_OF_THREAD: f64 = (1_u64 << 34) as f64;
 const WORK_AT_ONCE: f64 = (1_u64 << 36) as f64;
 
-/// How much faster other devices are at least, compared with two cores: by the order of magnitude.
+/// How much faster other devices are at least, by the order of magnitude.
 const TIMES_AS_FAST: f64 = 16.0;
+
+/// How many times as many pixels as a run on the whole frame smaller tiles may process in total, if memory is short.
+const MOST_WORK: usize = 20;
 
 /// Side of the inner part of a planned tile if unchanged tiles are skipped: as small as possible before the halo makes
 /// tiles expensive.
@@ -47,6 +52,9 @@ const ROOM_PER_PIXEL: usize = 32;
 
 /// Bytes that tiles leave free besides, for each pixel of a frame: finding objects on its mask takes about as many.
 const OBJECTS_PER_PIXEL: usize = 32;
+
+/// Address space that the first run takes besides its memory: glibc reserves as much for each thread that allocates.
+const ARENAS: usize = 2 * (64 << 20);
 
 /// Everything prepared for frames of one size.
 pub(super) struct Prepared {
@@ -133,7 +141,7 @@ impl Segmenter {
         if wanted == 0 {
             self.batches.insert(&plan, batching.batch);
         }
-        self.leave_room_beside_run(0, frame)?;
+        leave_room_and_objects(0, frame)?;
         let stitcher = Stitcher::new(&plan, self.decision())?;
         self.prepared = Some(Prepared {
             plan,
@@ -155,7 +163,13 @@ impl Segmenter {
         if self.tiles.size != 0 || memory < MIN_MEMORY || !error.is_out_of_memory() {
             return Err(error);
         }
-        self.reduced_memory = Some(ReducedMemory { frame, memory });
+        let reduced = Some(ReducedMemory { frame, memory });
+        let before = std::mem::replace(&mut self.reduced_memory, reduced);
+        let plan = Plan::new(frame, &self.geometry(), self.blend(), self.tile_size(frame))?;
+        if multiplies_work(&plan) {
+            self.reduced_memory = before;
+            return Err(error);
+        }
         self.prepared = None;
         self.model.forget_shapes();
         Ok(())
@@ -229,7 +243,7 @@ impl Segmenter {
         let for_tiles = memory - RUNTIME_ITSELF.min(memory / RUNTIME_PART);
         let in_memory = (for_tiles as f64 / self.bytes_per_pixel_of_run()) as usize;
         let at_once = match self.model.provider() {
-            Provider::Cpu => WORK_AT_ONCE,
+            Provider::Cpu => WORK_AT_ONCE.min(WORK_OF_THREAD * self.threads as f64),
             _ => WORK_AT_ONCE * TIMES_AS_FAST,
         };
         in_memory.min((at_once / self.model.survey().work_per_pixel.max(1.0)) as usize)
@@ -243,8 +257,7 @@ impl Segmenter {
         frame: Size,
     ) -> Result<(), TryReserveError> {
         let run = (self.bytes_per_pixel_of_run() * pixels as f64) as usize;
-        let objects = frame.area().saturating_mul(OBJECTS_PER_PIXEL);
-        leave_room_and(run.saturating_add(objects), frame)
+        leave_room_and_objects(run.saturating_add(ARENAS), frame)
     }
 
     /// Most bytes for running the network on tiles of `frame`.
@@ -254,14 +267,55 @@ impl Segmenter {
     }
 }
 
-/// Checks that there is memory left for frames of this size: other code may not cope with failed allocations.
-pub(crate) fn leave_room(frame: Size) -> Result<(), TryReserveError> {
-    leave_room_and(0, frame)
+/// Whether tiles overlap so much that a frame would take minutes.
+fn multiplies_work(plan: &Plan) -> bool {
+    let whole = Size {
+        width: plan.frame.width + 2 * plan.halo.width,
+        height: plan.frame.height + 2 * plan.halo.height,
+    };
+    plan.len().saturating_mul(plan.outer.area()) > whole.area().saturating_mul(MOST_WORK)
 }
 
-/// As [`leave_room`], with `more` bytes.
-fn leave_room_and(more: usize, frame: Size) -> Result<(), TryReserveError> {
+/// Checks that there is memory left for frames of this size: other code may not cope with failed allocations.
+pub(crate) fn leave_room(frame: Size) -> Result<(), TryReserveError> {
     let mut room: Vec<u8> = Vec::new();
     let for_frames = frame.area().saturating_mul(ROOM_PER_PIXEL);
+    room.try_reserve_exact(for_frames.saturating_add(ROOM))
+}
+
+/// As [`leave_room`], with room for objects and `more` bytes.
+fn leave_room_and_objects(more: usize, frame: Size) -> Result<(), TryReserveError> {
+    let mut room: Vec<u8> = Vec::new();
+    let for_frames = frame
+        .area()
+        .saturating_mul(ROOM_PER_PIXEL + OBJECTS_PER_PIXEL);
     room.try_reserve_exact(for_frames.saturating_add(ROOM).saturating_add(more))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Geometry, Sizes};
+    use crate::tiling::Blend;
+
+    #[test]
+    fn tiles_of_a_few_pixels_multiply_the_work() {
+        let paper = Geometry {
+            margin: 92,
+            halo: 92,
+            edge: Geometry::EDGE,
+            stride: 16,
+            sizes: Sizes::Steps { min: 188, step: 16 },
+        };
+        let multiplies = |width, height, inner| {
+            let frame = Size { width, height };
+            let plan = Plan::new(frame, &paper, Blend::Crop, TileSize::Inner(inner));
+            multiplies_work(&plan.unwrap())
+        };
+        assert!(!multiplies(1392, 1040, 388));
+        assert!(!multiplies(1392, 1040, 64));
+        assert!(multiplies(1392, 1040, 16));
+        // A frame of a few pixels needs no more than its mirrored border.
+        assert!(!multiplies(16, 16, 16));
+    }
 }

@@ -135,6 +135,18 @@ impl Flow {
         lock(&self.stats).take_unreported()
     }
 
+    /// Whether a newer frame waits for the network than the one that it has, which then counts as overtaken.
+    pub fn is_overtaken(&self) -> bool {
+        let overtaken = match self.scheduling() {
+            Some(Scheduling::Latest(threads)) => threads.has_waiting(),
+            _ => false,
+        };
+        if overtaken {
+            self.count(|stats| stats.overtaken += 1);
+        }
+        overtaken
+    }
+
     /// Counts a frame that came in.
     pub fn enter(&self) -> Inside {
         Inside::enter(&self.stats)

@@ -14,8 +14,10 @@ use once_cell::sync::Lazy;
 use super::allocation;
 use super::caps;
 use super::flow::Flow;
+use super::inferrer::Prepared;
 use super::latency::Latency;
 use super::loading::{Loader, Started};
+use super::messages;
 use super::negotiation::Negotiation;
 use super::passing::ElementStages;
 use super::position::{Position, Times};
@@ -58,10 +60,13 @@ impl UNetSegment {
         lock(&self.settings).frame
     }
 
-    /// Warns that tiles may show, if they may.
-    pub(super) fn warn_of_seams(&self, seams: Option<String>) {
-        if let Some(text) = seams {
+    /// Warns that tiles may show, or that they are small for lack of memory, if so.
+    pub(super) fn warn_of_plan(&self, prepared: Prepared) {
+        if let Some(text) = prepared.seams {
             gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
+        }
+        if let Some(memory) = prepared.memory {
+            messages::warn_of_memory(&self.obj(), memory);
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Prepared {
     pub expected_time: Duration,
     /// Why seams between tiles may show, if they may.
     pub seams: Option<String>,
+    /// Maximum number of bytes that a tile takes since memory ran short, if that has changed.
+    pub memory: Option<u64>,
 }
 
 /// A loaded model at work.
@@ -60,6 +62,7 @@ impl Inferrer {
         Ok(Prepared {
             expected_time: self.segmenter.expected_time(),
             seams: seams(self.segmenter.model(), tiles, halo),
+            memory: self.check_memory(),
         })
     }
 

@@ -167,7 +167,7 @@ impl UNetSegment {
         *lock(&self.refused) = None;
         if let Some(prepared) = prepared {
             self.record_latency(prepared.expected_time);
-            self.warn_of_seams(prepared.seams);
+            self.warn_of_plan(prepared);
         }
         self.obj().set_in_place(in_place);
         Ok(())

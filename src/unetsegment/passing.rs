@@ -177,7 +177,14 @@ impl UNetSegment {
             return Ok(());
         }
         match self.flow.prepare_for(job) {
-            Ok(prepared) => self.warn_of_seams(prepared.and_then(|prepared| prepared.seams)),
+            Ok(None) => (),
+            Ok(Some(prepared)) => {
+                self.warn_of_plan(prepared);
+                // That took a while: the newest frame is to be seen, not the one from before.
+                if self.flow.is_overtaken() {
+                    return Ok(());
+                }
+            }
             Err(error) if error.is_fault() => return self.recover(job, error),
             Err(error) => return Err(self.fail(&error)),
         }

@@ -181,6 +181,11 @@ impl<J: Send + 'static> StageThreads<J> {
         self.shared.lock().limit
     }
 
+    /// Whether a job waits for the first stage.
+    pub fn has_waiting(&self) -> bool {
+        !self.shared.lock().to_infer.is_empty()
+    }
+
     /// Whether jobs are discarded.
     pub fn is_flushing(&self) -> bool {
         self.shared.lock().phase != Phase::Open
