@@ -278,17 +278,18 @@ fn multiplies_work(plan: &Plan) -> bool {
 
 /// Checks that there is memory left for frames of this size: other code may not cope with failed allocations.
 pub(crate) fn leave_room(frame: Size) -> Result<(), TryReserveError> {
-    let mut room: Vec<u8> = Vec::new();
-    let for_frames = frame.area().saturating_mul(ROOM_PER_PIXEL);
-    room.try_reserve_exact(for_frames.saturating_add(ROOM))
+    reserve(ROOM_PER_PIXEL, frame, 0)
 }
 
 /// As [`leave_room`], with room for objects and `more` bytes.
 fn leave_room_and_objects(more: usize, frame: Size) -> Result<(), TryReserveError> {
+    reserve(ROOM_PER_PIXEL + OBJECTS_PER_PIXEL, frame, more)
+}
+
+/// Checks that there is memory for [`ROOM`], for so many bytes per pixel of `frame` and for `more`.
+fn reserve(per_pixel: usize, frame: Size, more: usize) -> Result<(), TryReserveError> {
     let mut room: Vec<u8> = Vec::new();
-    let for_frames = frame
-        .area()
-        .saturating_mul(ROOM_PER_PIXEL + OBJECTS_PER_PIXEL);
+    let for_frames = frame.area().saturating_mul(per_pixel);
     room.try_reserve_exact(for_frames.saturating_add(ROOM).saturating_add(more))
 }
 
