@@ -125,13 +125,23 @@ impl Segmenter {
     /// Opens the model in the file `path`.
     ///
     /// # Errors
-    /// Those of [`Model::open`], and if the model leaves no memory for anything else.
+    /// Those of [`Model::open`], and if the model leaves no memory for anything else, or takes only one picture where
+    /// `tiles` ask for batches.
     pub fn open(
         path: &Path,
         options: &Options,
         tiles: TileOptions,
     ) -> Result<Segmenter, ModelError> {
         let model = Model::open(path, options)?;
+        if tiles.batch > 1 && !model.supports_batches() {
+            return Err(ModelError::Options {
+                reason: format!(
+                    "batch-size={} can't be used with model {}, which takes one picture at a time: set batch-size to 0",
+                    tiles.batch,
+                    path.display()
+                ),
+            });
+        }
         let nothing = Size {
             width: 0,
             height: 0,

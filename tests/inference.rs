@@ -4,6 +4,8 @@ mod common;
 
 use std::time::Instant;
 
+#[cfg(target_os = "linux")]
+use common::process::{is_child, memory, run_child};
 use common::{Files, SMALL, append, foreign};
 use gstunetsegment::contract::{Activation, Sizes};
 use gstunetsegment::inference::{Model, ModelError, Options, Provider};
@@ -132,6 +134,33 @@ fn tiles_of_a_batch_share_the_memory() {
     }
 }
 
+/// It would fail only at the first frame that takes several tiles.
+#[test]
+fn batches_for_a_model_of_one_picture_are_refused_at_once() {
+    let files = Files::new();
+    let one = files.write(
+        "one.onnx",
+        &foreign(&SMALL, |graph| {
+            set_extent(&mut graph.input[0], 0, onnx::Extent::Value(1));
+        }),
+    );
+    let opened = |batch| {
+        let tiles = TileOptions {
+            batch,
+            ..TileOptions::default()
+        };
+        Segmenter::open(&one, &options(), tiles).map(|_| ())
+    };
+    for batch in [0, 1] {
+        opened(batch).unwrap();
+    }
+    let error = opened(2).unwrap_err().to_string();
+    assert!(
+        error.contains("batch-size=2") && error.contains("one.onnx"),
+        "{error}"
+    );
+}
+
 /// So do those whose size was asked for: fewer are seen at once.
 #[test]
 fn tiles_of_a_size_share_the_memory() {
@@ -246,6 +275,38 @@ fn memory_of_a_fixed_size_is_freed_without_a_run() {
     model.forget_shapes();
     let took = start.elapsed();
     assert!(took < a_run / 4, "{took:?}, where a run takes {a_run:?}");
+}
+
+/// Tensors of earlier shapes are kept, but only so many bytes of them.
+#[cfg(target_os = "linux")]
+#[test]
+fn tensors_of_many_shapes_take_little_memory() {
+    run_child("child_with_many_shapes", &[]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "measures the memory of its process: run by tensors_of_many_shapes_take_little_memory"]
+fn child_with_many_shapes() {
+    if !is_child() {
+        return;
+    }
+    const SHAPES: usize = 20;
+    let mut model = open(&foreign(&SMALL, |_| ())).unwrap();
+    let (height, width) = SMALL.geometry().legal(64, 64).unwrap();
+    model.shape(height, width).unwrap();
+    let before = memory("VmRSS");
+    let mut all = 0;
+    for count in 0..SHAPES {
+        let (height, width) = SMALL.geometry().legal(1000 + 16 * count, 2000).unwrap();
+        model.shape_without_trial(height, width).unwrap();
+        all += size_of::<f32>() * (SMALL.channels + SMALL.classes) * height * width;
+    }
+    let grown = (memory("VmRSS") - before) << 10;
+    assert!(
+        grown < all as u64 / 3,
+        "{grown} bytes more for tensors of {all}"
+    );
 }
 
 #[test]

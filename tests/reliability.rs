@@ -262,7 +262,7 @@ fn overload(model: &Path, output: &str) {
     let counts = ["sink", "src"].map(|pad| counted(&element, pad));
     let picture = cells(300, 200, 1);
     let count: usize = short_or_long(200, 5_000);
-    // How long most frames are held up.
+    // How long most frames are held up, and how long all but one of a hundred are.
     let mut held = || {
         let mut held: Vec<Duration> = (0..count)
             .map(|_| {
@@ -277,11 +277,14 @@ fn overload(model: &Path, output: &str) {
             .collect();
         held.sort();
         // The short form runs beside other programs, which hold up more frames than one of a hundred.
-        held[count * short_or_long(90, 99) / 100 - 1]
+        [short_or_long(90, 99), 99].map(|percent| held[count * percent / 100 - 1])
     };
-    let limit = Duration::from_millis(5);
-    let most = held();
-    assert!(most < limit, "{output}: {most:?}");
+    let [most, nearly_all] = held();
+    assert!(most < Duration::from_millis(5), "{output}: {most:?}");
+    assert!(
+        nearly_all < Duration::from_millis(50),
+        "{output}: {nearly_all:?}"
+    );
     // Each frame goes out, with its own mask or another's, and none is reported as dropped.
     let sent = count as u64;
     assert_eq!(counts.map(|count| count.load(Ordering::SeqCst)), [sent; 2]);

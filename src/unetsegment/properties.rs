@@ -114,7 +114,7 @@ fn tile_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecUInt::builder("batch-size")
             .nick("Batch size")
-            .blurb("Tiles per run of the network, fewer if tile-memory is too small for them, and always 1 with reuse (0 = 1 on CPUs and where each shape is compiled; on other devices the fastest size, measured at the start)")
+            .blurb("Tiles per run of the network, fewer if tile-memory is too small for them, and always 1 with reuse; more than 1 needs a model with a free batch dimension (0 = 1 on CPUs and where each shape is compiled; on other devices the fastest size, measured at the start)")
             .maximum(256)
             .default_value(default.batch_size)
             .mutable_ready()

@@ -184,11 +184,13 @@ def judge(name, seconds, measured, came, went, stats):
     per_hour, sizes, messages = measured
     count = {field: stats.get_value(field) for field in ["in", "out", "dropped", "at-work", "frames", "overtaken"]}
     grown = (max(sizes[-len(sizes) // 4 :]) - max(sizes[: max(len(sizes) // 4, 1)])) / MIB
+    # That of a short run would be noise.
+    steepness = f"slope {per_hour:+.2f} MiB/h, " if seconds >= LONG else ""
     print(
         f"{name}: {seconds} s, {count['in']} frames in, {count['out']} out, {count['dropped']} dropped, "
         f"{count['at-work']} at work, {count['frames']} inferred, {count['overtaken']} overtaken; "
         f"{came.frames / seconds:.1f} frames/s; resident memory {sizes[0] / MIB:.1f} to {sizes[-1] / MIB:.1f} MiB, "
-        f"slope {per_hour:+.2f} MiB/h, highest of the last quarter {grown:+.2f} MiB over that of the first"
+        f"{steepness}highest of the last quarter {grown:+.2f} MiB over that of the first"
     )
     wrong = []
     if count["in"] != count["out"] + count["dropped"] + count["at-work"]:

@@ -210,6 +210,16 @@ fn gradients_pass_through_values_that_are_not_dropped() {
     assert!((slope / square - 1.0).abs() < 0.02, "{slope} for {square}");
 }
 
+/// ReLU must not turn it into a zero, or the network would go on to learn with damaged weights.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_weight_that_is_nan_shows_in_the_loss() {
+    let mut case = Case::new(SMALL, 1, (1, 20));
+    assert!(case.learn(&case.values, 0.0).0.is_finite());
+    case.values[0].weight[0] = f32::NAN;
+    assert!(case.learn(&case.values, 0.0).0.is_nan());
+}
+
 #[test]
 fn results_do_not_depend_on_how_many_threads_there_are() {
     let case = Case::new(UNet { width: 20, ..SMALL }, 1, (40, 40));
