@@ -1,10 +1,10 @@
 //! Live segmentation of microscope video with a U-Net: the GStreamer elements [`unetsegment`] and [`unetmask`], their
 //! parts, and the trainer `unet-train`.
 //!
-//! Dependencies point one way. [`contract`], [`unet`], [`tiling`], [`picture`], [`reuse`], [`labels`], [`onnx`] and
-//! [`bioimageio`] are pure. [`inference`] is the only module that uses ONNX Runtime. [`segmenter`] combines these, and
-//! the elements and the trainer use it. [`mask_meta`] attaches masks to frames, and `analytics` does the same in
-//! GStreamer's own form.
+//! Dependencies point one way. [`contract`], [`unet`], [`tiling`], [`picture`], [`reuse`], [`labels`], [`onnx`],
+//! [`bioimageio`] and `winograd` are pure. [`inference`] is the only module that uses ONNX Runtime. [`segmenter`]
+//! combines these, and the elements and the trainer use it. [`mask_meta`] attaches masks to frames, and `analytics` does
+//! the same in GStreamer's own form.
 //!
 //! The elements' properties and messages, the fields of the meta and the contract of models are stable. Of the crate
 //! itself, only [`mask_meta`] and [`plugin_register_static`] are: the other modules are public for this project's own
@@ -55,6 +55,8 @@ pub mod unet;
 pub mod unetmask;
 #[cfg(feature = "plugin")]
 pub mod unetsegment;
+#[cfg(target_arch = "x86_64")]
+pub mod winograd;
 
 #[cfg(feature = "plugin")]
 extern crate gstreamer as gst;

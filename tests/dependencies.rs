@@ -48,7 +48,6 @@ fn the_plugin_needs_nothing_of_the_trainer() {
         "indicatif",
         "plotters",
         "png",
-        "pulp",
         "rand",
         "rayon",
         "signal-hook",
