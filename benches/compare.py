@@ -2,7 +2,7 @@
 """Alternates the element with other ways to segment the same frames, and prints a comparison.
 
 usage: compare.py MODEL.onnx FRAMES --peer PEER.py [--how tiles,whole,monai,torch] [--rounds 5]
-    [--openvino libonnxruntime.so]
+    [--winograd] [--openvino libonnxruntime.so]
 
 PEER.py takes `MODEL FRAMES --how HOW --limit N --mosaic N`, prints a line with `fps F`, `p50 T ms` and
 `peak M MiB`, and is run by the Python that runs this. A round is one process of each; every ratio is that of two
@@ -41,6 +41,7 @@ parser.add_argument(
     "--property", action="append", default=[], help="property of the element, as name=value"
 )
 parser.add_argument("--other-model", help="also run the element with this model")
+parser.add_argument("--winograd", action="store_true", help="also run the element with convolution=winograd")
 parser.add_argument("--openvino", help="also run the element with this ONNX Runtime on OpenVINO")
 parser.add_argument("--masks", action="store_true", help="compare the masks of the first frame")
 options = parser.parse_args()
@@ -76,6 +77,8 @@ element = [throughput(), options.model, *common, *properties]
 ways = {"element": element}
 if options.other_model:
     ways[f"element, {options.other_model}"] = [throughput(), options.other_model, *common]
+if options.winograd:
+    ways["element, winograd"] = [*element, "--property", "convolution=winograd"]
 if options.openvino:
     provider = ["--property", f"runtime-library={options.openvino}", "--property", "execution-provider=openvino"]
     ways["element, OpenVINO"] = [*element, *provider]

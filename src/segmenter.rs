@@ -102,14 +102,6 @@ pub struct Segmenter {
     batches: BatchCache,
 }
 
-/// How many threads a run has with `options`.
-fn threads(options: &Options) -> usize {
-    match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    }
-}
-
 /// Statistics of segmenting a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SegmentStats {
@@ -153,7 +145,7 @@ impl Segmenter {
         Ok(Segmenter {
             normalizer: Normalizer::new(model.contract().normalization),
             threshold: model.contract().threshold,
-            threads: threads(options),
+            threads: options.threads_of_run(),
             model,
             tiles,
             prepared: None,

@@ -12,6 +12,8 @@ pub mod library;
 pub(crate) mod memory;
 pub mod model;
 mod options;
+#[cfg(target_arch = "x86_64")]
+mod own_convolutions;
 mod probe;
 pub mod provider;
 mod session;
@@ -23,7 +25,7 @@ pub mod trace;
 
 pub use error::ModelError;
 pub use model::Model;
-pub use options::Options;
+pub use options::{ConvolutionMethod, Options};
 pub use provider::Provider;
 pub use session::has_int8_dot_product;
 pub use stopping::{Canceller, Stopper, no_thread};

@@ -95,10 +95,15 @@ impl Model {
         self.session.provider
     }
 
-    /// Its name; that of a [plug-in provider](Provider::Plugin) comes from its library.
+    /// Its name; that of a [plug-in provider](Provider::Plugin) comes from its library, and that of the CPU tells
+    /// whether this project computes its convolutions.
     pub fn provider_name(&self) -> &str {
         let plugin = self.session.plugin.as_deref();
-        plugin.unwrap_or(self.session.provider.name())
+        plugin.unwrap_or(if self.session.own_convolutions {
+            "cpu, winograd"
+        } else {
+            self.session.provider.name()
+        })
     }
 
     /// The providers that [`Provider::Auto`] tried before and that rejected the model, each with the reason.

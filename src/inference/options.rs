@@ -7,6 +7,17 @@ use super::library::Search;
 use super::provider::Provider;
 use super::stopping::Canceller;
 
+/// How convolutions with 3 x 3 kernels are computed on the CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConvolutionMethod {
+    /// By ONNX Runtime, as sums of products. The result does not depend on where a tile begins.
+    #[default]
+    Direct,
+    /// By this project, by Winograd's method, where the processor has AVX2. Rounding differs in the
+    /// fifth or sixth digit, also with where a tile begins.
+    Winograd,
+}
+
 /// Options for opening a model.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -18,6 +29,8 @@ pub struct Options {
     pub device: i32,
     /// Threads for one run on the CPU; 0: one for each core.
     pub threads: usize,
+    /// How convolutions are computed on the CPU.
+    pub convolutions: ConvolutionMethod,
     /// Library of a plug-in execution provider, to be used instead.
     pub ep_library: Option<PathBuf>,
     /// Options of the provider, by its own names; they override those of this project.
@@ -38,6 +51,14 @@ const GRAPH_CAPTURE: [&str; 3] = [
 ];
 
 impl Options {
+    /// Threads for one run on the CPU.
+    pub fn threads_of_run(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
     /// An error if they contradict each other; creates the cache folder.
     pub(super) fn check(&self) -> Result<(), ModelError> {
         let invalid = |reason: &str| ModelError::Options {

@@ -14,6 +14,8 @@ use super::options::Options;
 use super::provider::Provider;
 use super::stopping::time_limit::{self, Watchdog};
 use super::stopping::{no_thread, process_exit};
+#[cfg(target_arch = "x86_64")]
+use super::{ConvolutionMethod, own_convolutions};
 use crate::lock::lock;
 
 /// A new session and its provider.
@@ -24,6 +26,8 @@ pub(super) struct NewSession {
     pub provider: Provider,
     /// The number of the requested device.
     pub device: i32,
+    /// Whether convolutions are computed by [Winograd's method](super::ConvolutionMethod::Winograd).
+    pub own_convolutions: bool,
     /// The name of a plug-in provider.
     pub plugin: Option<String>,
     /// The providers that were tried before and rejected the model, each with the reason.
@@ -54,7 +58,7 @@ pub(super) fn start(
             continue;
         }
         match on_provider(file, environment, options, provider) {
-            Ok(session) => {
+            Ok((session, own_convolutions)) => {
                 if provider != Provider::Cpu {
                     // Its library was loaded only now.
                     process_exit::register_handler();
@@ -63,6 +67,7 @@ pub(super) fn start(
                     session,
                     provider,
                     device: options.device,
+                    own_convolutions,
                     plugin: None,
                     refused,
                 });
@@ -148,25 +153,38 @@ pub fn has_int8_dot_product() -> bool {
     has
 }
 
+/// Loads the model on a provider. Returns whether convolutions are computed by Winograd's method.
 fn on_provider(
     file: &ModelFile,
     environment: &Environment,
     options: &Options,
     provider: Provider,
-) -> ort::Result<Session> {
+) -> ort::Result<(Session, bool)> {
     let mut builder = builder(environment, options)?;
     if let Some(dispatch) = provider.dispatch(options) {
         builder = builder
             .with_execution_providers([dispatch])?
             .with_disable_cpu_fallback()?;
     }
-    commit(builder, file, options, provider)
+    #[cfg(target_arch = "x86_64")]
+    if provider == Provider::Cpu
+        && options.convolutions == ConvolutionMethod::Winograd
+        && let Some(bytes) = own_convolutions::replaced(&file.model)?
+    {
+        let domain = own_convolutions::domain(options.threads_of_run())?;
+        builder = builder.with_operators(domain)?;
+        return Ok((commit(builder, (&bytes, file), options, provider)?, true));
+    }
+    Ok((
+        commit(builder, (&file.bytes, file), options, provider)?,
+        false,
+    ))
 }
 
-/// Loads the model, within the time limit of its provider.
+/// Loads the model from its `bytes`, within the time limit of its provider.
 fn commit(
     mut builder: SessionBuilder,
-    file: &ModelFile,
+    (bytes, file): (&[u8], &ModelFile),
     options: &Options,
     provider: Provider,
 ) -> ort::Result<Session> {
@@ -182,7 +200,7 @@ fn commit(
     })
     .map_err(|error| ort::Error::new(no_thread(&error)))?;
     let end = move || drop(canceler.cancel());
-    let load = || builder.commit_from_memory(&file.bytes);
+    let load = || builder.commit_from_memory(bytes);
     let loaded = options.canceller.during(end, load);
     loaded.map_err(|error| {
         if watchdog.dismiss() {
@@ -235,13 +253,14 @@ fn on_plugin(
     let session = builder(environment, options)
         .and_then(|builder| Ok(builder.with_devices([device], Some(&own_options))?))
         .and_then(|builder| Ok(builder.with_disable_cpu_fallback()?))
-        .and_then(|builder| commit(builder, file, options, Provider::Plugin))
+        .and_then(|builder| commit(builder, (&file.bytes, file), options, Provider::Plugin))
         .map_err(|error| failed(error.to_string()))?;
     process_exit::register_handler();
     Ok(NewSession {
         session,
         provider: Provider::Plugin,
         device: options.device,
+        own_convolutions: false,
         plugin: Some(provider_name),
         refused: Vec::new(),
     })

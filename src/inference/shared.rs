@@ -10,7 +10,7 @@ use std::time::Duration;
 use ort::session::Session;
 
 use super::error::{ModelError, lost};
-use super::options::Options;
+use super::options::{ConvolutionMethod, Options};
 use super::provider::Provider;
 use super::session::NewSession;
 use super::stopping::process_exit;
@@ -26,6 +26,8 @@ pub(super) struct SharedSession {
     /// The provider that it runs on.
     pub provider: Provider,
     device: i32,
+    /// Whether convolutions are computed by [Winograd's method](super::ConvolutionMethod::Winograd).
+    pub own_convolutions: bool,
     /// The name of a plug-in provider.
     pub plugin: Option<String>,
     /// The providers that were tried before and rejected the model, each with the reason.
@@ -87,6 +89,7 @@ impl SharedSession {
             session,
             provider,
             device,
+            own_convolutions,
             plugin,
             refused,
         } = new;
@@ -98,6 +101,7 @@ impl SharedSession {
             output: name(session.outputs().first()),
             provider,
             device,
+            own_convolutions,
             plugin,
             refused,
             turns: Mutex::new(Turns {
@@ -188,6 +192,7 @@ pub(super) struct SessionKey {
     hash: [u8; 32],
     provider: Provider,
     device: i32,
+    convolutions: ConvolutionMethod,
     ep_library: Option<PathBuf>,
     provider_options: Vec<(String, String)>,
     cache: Option<PathBuf>,
@@ -201,6 +206,7 @@ impl SessionKey {
             hash,
             provider: options.provider,
             device: options.device,
+            convolutions: options.convolutions,
             ep_library: options.ep_library.clone(),
             provider_options: options.provider_options.clone(),
             cache: options.cache.clone(),

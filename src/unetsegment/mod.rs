@@ -48,7 +48,7 @@ mod writer;
 
 use gst::prelude::*;
 
-use crate::inference;
+use crate::inference::{self, ConvolutionMethod};
 use crate::tiling;
 
 glib::wrapper! {
@@ -181,6 +181,33 @@ impl From<ExecutionProvider> for inference::Provider {
             ExecutionProvider::CoreMl => Self::CoreMl,
             ExecutionProvider::DirectMl => Self::DirectMl,
             ExecutionProvider::WebGpu => Self::WebGpu,
+        }
+    }
+}
+
+/// How convolutions with 3 x 3 kernels are computed on the CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstUNetSegmentConvolution")]
+#[repr(u32)]
+pub enum Convolution {
+    #[default]
+    #[enum_value(
+        name = "By ONNX Runtime; the mask does not depend on how a frame is tiled",
+        nick = "direct"
+    )]
+    Direct,
+    #[enum_value(
+        name = "By Winograd's method, with a quarter of the multiplications; scores differ in the fifth digit",
+        nick = "winograd"
+    )]
+    Winograd,
+}
+
+impl From<Convolution> for ConvolutionMethod {
+    fn from(convolution: Convolution) -> Self {
+        match convolution {
+            Convolution::Direct => Self::Direct,
+            Convolution::Winograd => Self::Winograd,
         }
     }
 }

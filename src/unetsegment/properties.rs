@@ -76,6 +76,11 @@ fn model_properties(default: &ModelSettings) -> Vec<glib::ParamSpec> {
             .default_value(default.threads)
             .mutable_ready()
             .build(),
+        glib::ParamSpecEnum::builder_with_default("convolution", default.convolution)
+            .nick("Convolution")
+            .blurb("How 3 x 3 convolutions of floating-point models are computed on a processor with AVX2; elsewhere always direct. active-provider shows what is in use")
+            .mutable_ready()
+            .build(),
     ]
 }
 

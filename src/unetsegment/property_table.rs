@@ -36,6 +36,7 @@ plain_properties! {
     "provider-options" => model.provider_options,
     "allow-external-data" => model.allow_external_data,
     "threads" => model.threads,
+    "convolution" => model.convolution,
     "tile-size" => model.tile_size,
     "tile-memory" => model.tile_memory,
     "batch-size" => model.batch_size,

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::choices::{Annotations, Classes, ColorBy, Connectivity, Split};
 use super::gvalues::text_of;
 use super::trigger::Trigger;
-use super::{Blend, ExecutionProvider, Mode, NormalizationMode, OnError, Output, Reuse};
+use super::{
+    Blend, Convolution, ExecutionProvider, Mode, NormalizationMode, OnError, Output, Reuse,
+};
 use crate::contract::{Contract, Normalization};
 use crate::labels::{self, ObjectRules};
 use crate::picture::{DisplayRange, Format, Palette};
@@ -41,6 +43,7 @@ pub struct ModelSettings {
     pub allow_external_data: bool,
     /// 0 to 1024; 0: one per core.
     pub threads: u32,
+    pub convolution: Convolution,
     pub mode: Mode,
     /// Frames, 1 to 16.
     pub frames_in_flight: u32,
@@ -69,6 +72,7 @@ impl Default for ModelSettings {
             cache_directory: None,
             allow_external_data: false,
             threads: 0,
+            convolution: Convolution::default(),
             mode: Mode::default(),
             frames_in_flight: 2,
             on_error: OnError::default(),

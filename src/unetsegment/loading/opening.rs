@@ -57,6 +57,7 @@ impl Opening {
                 provider: settings.execution_provider.into(),
                 device: settings.device,
                 threads: settings.threads as usize,
+                convolutions: settings.convolution.into(),
                 ep_library: settings.ep_library.clone(),
                 provider_options,
                 allow_external_data: settings.allow_external_data,
