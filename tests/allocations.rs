@@ -229,7 +229,7 @@ fn own_convolutions_allocate_nothing() {
         rectified: true,
     };
     let [weights, biases, input] = [8 * 16 * 9, 16, 8 * SIDE * SIDE].map(|count| vec![0.1; count]);
-    let Some(convolution) = Convolution::new(shape, &weights, &biases).unwrap() else {
+    let Some(convolution) = Convolution::new(shape, &weights, Some(&biases)).unwrap() else {
         return eprintln!("Skipped: this processor has no AVX2.");
     };
     let mut output = vec![0.0; 16 * SIDE * SIDE];

@@ -155,6 +155,22 @@ fn active_provider_tells_what_is_in_use() {
     assert_eq!(provider(&int8, &[WINOGRAD]), "cpu");
 }
 
+/// ONNX Runtime derives the shape of an output that is not declared, but only from operators that it knows.
+#[test]
+fn an_output_without_a_shape_is_accepted() {
+    let files = Files::new();
+    let bytes = foreign(&VALID, |graph| {
+        let declared = graph.output[0].r#type.as_mut().unwrap();
+        declared.tensor_type.as_mut().unwrap().shape = None;
+    });
+    let model = files.write("undeclared.onnx", &bytes);
+    let picture = (cells(160, 120, 1), 160, 120);
+    let whole = TileOptions::default();
+    let methods = [ConvolutionMethod::Direct, ConvolutionMethod::Winograd];
+    let [direct, own] = methods.map(|method| found(&model, method, whole, &picture));
+    assert_eq!(own.0, direct.0);
+}
+
 /// A file can't name the operator itself, with weights that would not fit.
 #[test]
 fn a_file_with_the_operator_is_refused() {

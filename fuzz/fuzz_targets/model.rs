@@ -1,7 +1,7 @@
-//! The bytes of a model: looked at, parsed, scanned, and surveyed as before it is loaded.
+//! The bytes of a model: looked at, parsed, scanned, surveyed, and its convolutions replaced, as before it is loaded.
 #![no_main]
 
-use gstunetsegment::onnx::{read, scan, survey};
+use gstunetsegment::onnx::{self, read, scan, survey};
 use libfuzzer_sys::fuzz_target;
 use prost::bytes::Bytes;
 
@@ -14,5 +14,10 @@ fuzz_target!(|bytes: &[u8]| {
     {
         let survey = survey::survey(graph, 1);
         assert!(survey.stride > 0);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(own) = onnx::winograd::with_winograd(&model) {
+            let nodes = own.graph.map_or(0, |graph| graph.node.len());
+            assert!((1..=graph.node.len()).contains(&nodes));
+        }
     }
 });

@@ -148,7 +148,7 @@ fn unended(reason: &str) -> &str {
 fn loading_remedy(reason: &str) -> &'static str {
     let says = |words: &[&str]| words.iter().any(|words| reason.contains(words));
     if lacks_memory(reason) {
-        ". Close other programs, or use a smaller network"
+        ". Close other programs, set convolution=direct if it is not, or use a smaller network"
     } else if says(&["opset", "IR version", "No Op registered"]) {
         ". Export it again with an older opset, or use a newer ONNX Runtime"
     } else if says(&["implementation"]) {

@@ -12,8 +12,6 @@ pub mod library;
 pub(crate) mod memory;
 pub mod model;
 mod options;
-#[cfg(target_arch = "x86_64")]
-mod own_convolutions;
 mod probe;
 pub mod provider;
 mod session;
@@ -22,6 +20,8 @@ mod signature;
 mod stopping;
 #[cfg(feature = "train")]
 pub mod trace;
+#[cfg(target_arch = "x86_64")]
+mod winograd_operator;
 
 pub use error::ModelError;
 pub use model::Model;

@@ -99,7 +99,7 @@ impl Model {
     /// whether this project computes its convolutions.
     pub fn provider_name(&self) -> &str {
         let plugin = self.session.plugin.as_deref();
-        plugin.unwrap_or(if self.session.own_convolutions {
+        plugin.unwrap_or(if self.session.winograd {
             "cpu, winograd"
         } else {
             self.session.provider.name()

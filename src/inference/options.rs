@@ -13,8 +13,8 @@ pub enum ConvolutionMethod {
     /// By ONNX Runtime, as sums of products. The result does not depend on where a tile begins.
     #[default]
     Direct,
-    /// By this project, by Winograd's method, where the processor has AVX2. Rounding differs in the
-    /// fifth or sixth digit, also with where a tile begins.
+    /// By this project, by Winograd's method, where the processor has AVX2. Probabilities agree to four digits with the
+    /// others; rounding also depends on where a tile begins.
     Winograd,
 }
 

@@ -15,7 +15,7 @@ use super::provider::Provider;
 use super::stopping::time_limit::{self, Watchdog};
 use super::stopping::{no_thread, process_exit};
 #[cfg(target_arch = "x86_64")]
-use super::{ConvolutionMethod, own_convolutions};
+use super::{ConvolutionMethod, winograd_operator};
 use crate::lock::lock;
 
 /// A new session and its provider.
@@ -27,7 +27,7 @@ pub(super) struct NewSession {
     /// The number of the requested device.
     pub device: i32,
     /// Whether convolutions are computed by [Winograd's method](super::ConvolutionMethod::Winograd).
-    pub own_convolutions: bool,
+    pub winograd: bool,
     /// The name of a plug-in provider.
     pub plugin: Option<String>,
     /// The providers that were tried before and rejected the model, each with the reason.
@@ -58,7 +58,7 @@ pub(super) fn start(
             continue;
         }
         match on_provider(file, environment, options, provider) {
-            Ok((session, own_convolutions)) => {
+            Ok((session, winograd)) => {
                 if provider != Provider::Cpu {
                     // Its library was loaded only now.
                     process_exit::register_handler();
@@ -67,7 +67,7 @@ pub(super) fn start(
                     session,
                     provider,
                     device: options.device,
-                    own_convolutions,
+                    winograd,
                     plugin: None,
                     refused,
                 });
@@ -169,9 +169,9 @@ fn on_provider(
     #[cfg(target_arch = "x86_64")]
     if provider == Provider::Cpu
         && options.convolutions == ConvolutionMethod::Winograd
-        && let Some(bytes) = own_convolutions::replaced(&file.model)?
+        && let Some(bytes) = winograd_operator::replaced(&file.model)?
     {
-        let domain = own_convolutions::domain(options.threads_of_run())?;
+        let domain = winograd_operator::domain(options.threads_of_run())?;
         builder = builder.with_operators(domain)?;
         return Ok((commit(builder, (&bytes, file), options, provider)?, true));
     }
@@ -260,7 +260,7 @@ fn on_plugin(
         session,
         provider: Provider::Plugin,
         device: options.device,
-        own_convolutions: false,
+        winograd: false,
         plugin: Some(provider_name),
         refused: Vec::new(),
     })

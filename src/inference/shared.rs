@@ -27,7 +27,7 @@ pub(super) struct SharedSession {
     pub provider: Provider,
     device: i32,
     /// Whether convolutions are computed by [Winograd's method](super::ConvolutionMethod::Winograd).
-    pub own_convolutions: bool,
+    pub winograd: bool,
     /// The name of a plug-in provider.
     pub plugin: Option<String>,
     /// The providers that were tried before and rejected the model, each with the reason.
@@ -89,7 +89,7 @@ impl SharedSession {
             session,
             provider,
             device,
-            own_convolutions,
+            winograd,
             plugin,
             refused,
         } = new;
@@ -101,7 +101,7 @@ impl SharedSession {
             output: name(session.outputs().first()),
             provider,
             device,
-            own_convolutions,
+            winograd,
             plugin,
             refused,
             turns: Mutex::new(Turns {

@@ -4,7 +4,7 @@
 //!
 //! - [`export`] writes the paper's network, `import` reads it back;
 //! - `quantize`, with `channels_last`, converts its arithmetic to 8 bits, `half_precision` to 16;
-//! - `own_convolutions` replaces convolutions by an operator of this project;
+//! - `winograd` replaces convolutions by an operator of this project;
 //! - [`wire`] and [`read`] check the bytes of a file before they are parsed;
 //! - [`scan`] refuses what could do harm and no segmentation network needs;
 //! - [`survey`] derives from a foreign network's graph what it does to sizes, and `reach` the receptive field of each
@@ -19,8 +19,6 @@ pub mod export;
 pub mod half_precision;
 #[cfg(feature = "train")]
 pub mod import;
-#[cfg(target_arch = "x86_64")]
-pub mod own_convolutions;
 #[cfg(feature = "train")]
 pub mod quantize;
 mod reach;
@@ -28,6 +26,8 @@ pub mod read;
 pub mod saturation;
 pub mod scan;
 pub mod survey;
+#[cfg(target_arch = "x86_64")]
+pub mod winograd;
 pub mod wire;
 
 use bytes::Bytes;

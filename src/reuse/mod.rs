@@ -33,7 +33,7 @@ pub enum Reuse {
     #[default]
     Off,
     /// Those of tiles in which neither a pixel that the network sees nor the normalization has changed: the mask equals
-    /// that of [`Off`](Self::Off), bit for bit.
+    /// that of [`Off`](Self::Off), bit for bit where the network's results do not depend on where a tile begins.
     Exact,
     /// Those of parts of the frame where nothing has changed by more than noise, for a limited number of frames.
     Threshold {

@@ -11,9 +11,9 @@
 //! ```
 //!
 //! Max-pooling makes a network's output depend on the grid it starts from. Inner parts therefore begin at multiples
-//! of the network's stride, which makes the tiled result equal to one run over the whole frame, bit for bit. Beyond
-//! the frame's edge the network sees the frame [mirrored](mirror()), over [`edge`] pixels: there the first tile
-//! begins and the last one ends.
+//! of the network's stride, which makes the tiled result equal to one run over the whole frame, bit for bit unless
+//! convolutions are computed by Winograd's method. Beyond the frame's edge the network sees the frame
+//! [mirrored](mirror()), over [`edge`] pixels: there the first tile begins and the last one ends.
 
 mod axis;
 mod decision;

@@ -197,7 +197,7 @@ pub enum Convolution {
     )]
     Direct,
     #[enum_value(
-        name = "By Winograd's method, with a quarter of the multiplications; scores differ in the fifth digit",
+        name = "By Winograd's method, with a quarter of the multiplications; probabilities agree to four digits",
         nick = "winograd"
     )]
     Winograd,
@@ -248,7 +248,7 @@ pub enum Reuse {
     #[enum_value(name = "Everything, in every frame", nick = "off")]
     Off,
     #[enum_value(
-        name = "Tiles in which anything has changed; masks are the same as with off",
+        name = "Tiles in which anything has changed; masks are the same as with off (with convolution=winograd, up to rounding)",
         nick = "exact"
     )]
     Exact,

@@ -73,22 +73,30 @@ pub enum ConvolutionError {
     Small(usize, usize),
 }
 
+/// Bytes of the transformed weights of a convolution with so many input and output channels.
+pub fn transformed_bytes([inputs, outputs]: [usize; 2]) -> usize {
+    let rows = inputs.next_multiple_of(LANES).saturating_mul(PRODUCTS);
+    let groups = outputs.div_ceil(OUTPUTS);
+    rows.saturating_mul(groups)
+        .saturating_mul(size_of::<Sixteen>())
+}
+
 /// Whether this processor can compute [`Convolution`]s.
 pub fn is_supported() -> bool {
     V3::try_new().is_some()
 }
 
 impl Convolution {
-    /// Prepares `weights` \[outputs, inputs, 3, 3\] and `biases` \[outputs\]. `None` if the processor does not support
-    /// it.
+    /// Prepares `weights` \[outputs, inputs, 3, 3\] and `biases` \[outputs\], if there are any. `None` if the processor
+    /// does not support it.
     ///
     /// # Errors
-    /// If these have other lengths, or there is not enough memory: the transformed weights take four times that of the
-    /// weights.
+    /// If these have other lengths, or there is not enough memory: the transformed weights take about four times that
+    /// of the weights.
     pub fn new(
         shape: Shape,
         weights: &[f32],
-        biases: &[f32],
+        biases: Option<&[f32]>,
     ) -> Result<Option<Self>, ConvolutionError> {
         let Some(simd) = V3::try_new() else {
             return Ok(None);
@@ -97,8 +105,15 @@ impl Convolution {
             inputs, outputs, ..
         } = shape;
         let kernels = inputs.saturating_mul(outputs);
-        check("the kernel", weights.len(), kernels.saturating_mul(9))?;
-        check("the bias", biases.len(), outputs)?;
+        // One of no channels would have no sums.
+        check(
+            "the kernel",
+            weights.len(),
+            kernels.max(1).saturating_mul(9),
+        )?;
+        if let Some(biases) = biases {
+            check("the bias", biases.len(), outputs)?;
+        }
         let groups = outputs.div_ceil(OUTPUTS);
         let channels = inputs.next_multiple_of(LANES);
         let zero = [Eight::ZERO; 2];
@@ -108,7 +123,7 @@ impl Convolution {
         for output in 0..outputs {
             let (group, vector, lane) =
                 (output / OUTPUTS, output % OUTPUTS / LANES, output % LANES);
-            added[group][vector].0[lane] = biases[output];
+            added[group][vector].0[lane] = biases.map_or(0.0, |biases| biases[output]);
             for input in 0..inputs {
                 let values = transform::of_kernel(&kernels[output * inputs + input]);
                 for (product, value) in values.into_iter().enumerate() {
@@ -130,13 +145,22 @@ impl Convolution {
         self.shape
     }
 
-    /// Rows and columns of the output for an input of so many; `None` if that is smaller than a kernel.
-    pub fn output_size(&self, (rows, columns): (usize, usize)) -> Option<(usize, usize)> {
+    /// Rows and columns of the output for an input of so many.
+    ///
+    /// # Errors
+    /// If the input is empty or, with its padding, smaller than a kernel.
+    pub fn output_size(
+        &self,
+        (rows, columns): (usize, usize),
+    ) -> Result<(usize, usize), ConvolutionError> {
         let left = |length: usize| {
-            let padded = length.checked_add(2 * self.shape.padding)?;
-            padded.checked_sub(KERNEL - 1).filter(|left| *left > 0)
+            let padded = length.saturating_add(2 * self.shape.padding);
+            let left = padded
+                .checked_sub(KERNEL - 1)
+                .filter(|left| *left > 0 && length > 0);
+            left.ok_or(ConvolutionError::Small(rows, columns))
         };
-        Some((left(rows)?, left(columns)?))
+        Ok((left(rows)?, left(columns)?))
     }
 
     /// Computes `output` \[pictures, output channels, rows, columns\] from `input` \[pictures, input channels, rows,
@@ -154,15 +178,9 @@ impl Convolution {
         (threads, scratches): (usize, &ScratchPool),
         on_threads: impl FnOnce(&(dyn Fn() + Sync)),
     ) -> Result<(), ConvolutionError> {
-        let (rows, columns) = size;
-        let left = self.output_size(size);
-        let left = left.ok_or(ConvolutionError::Small(rows, columns))?;
-        let per_picture = self
-            .shape
-            .inputs
-            .saturating_mul(rows)
-            .saturating_mul(columns)
-            .max(1);
+        let left = self.output_size(size)?;
+        let plane = size.0.saturating_mul(size.1);
+        let per_picture = self.shape.inputs.saturating_mul(plane);
         let pictures = input.len() / per_picture;
         check("the input", input.len(), pictures * per_picture)?;
         let expected = pictures * self.shape.outputs * left.0 * left.1;
@@ -180,6 +198,7 @@ impl Convolution {
                         break;
                     }
                     let picture = number / pieces.len();
+                    // Each number is given out once, and pieces don't overlap: no other thread writes these outputs.
                     self.simd.vectorize(Patches {
                         convolution: self,
                         input: &input[picture * per_picture..][..per_picture],

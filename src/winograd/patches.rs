@@ -83,11 +83,9 @@ impl Patches<'_> {
             };
             let mut planes: [&[f32]; LANES] = [&[]; LANES];
             let used = (inputs - block * LANES).min(LANES);
-            for (plane, channel) in planes.iter_mut().zip(block * LANES..) {
-                if channel < inputs {
-                    let at = (channel * rows + y) * columns + left + begin - padding;
-                    *plane = &self.input[at..][..end - begin];
-                }
+            for (plane, channel) in planes[..used].iter_mut().zip(block * LANES..) {
+                let at = (channel * rows + y) * columns + left + begin - padding;
+                *plane = &self.input[at..][..end - begin];
             }
             to[..begin].fill(Eight::ZERO);
             gather(simd, &planes[..used], &mut to[begin..end]);

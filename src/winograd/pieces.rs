@@ -41,7 +41,7 @@ pub struct Piece {
 }
 
 impl Pieces {
-    /// Divides an output of (rows, columns) that is computed from so many `inputs`, so that all of the `threads` have
+    /// Divides an output of (rows, columns), at least one of each, that is computed from so many `inputs`, so that all of the `threads` have
     /// something to do.
     pub fn new((rows, columns): (usize, usize), inputs: usize, threads: usize) -> Self {
         let patches = (rows.div_ceil(OUT), columns.div_ceil(OUT));
@@ -49,11 +49,10 @@ impl Pieces {
         let least = if inputs < MANY_INPUTS { LEAST } else { MOST };
         let fitting = CACHED / (PRODUCTS * channels * size_of::<f32>());
         let wanted = fitting.clamp(least, MOST);
-        let across = patches.1.div_ceil(wanted).max(1);
-        let each_across = patches.1.div_ceil(across).max(1);
-        let across = patches.1.div_ceil(each_across).max(1);
+        let each_across = patches.1.div_ceil(patches.1.div_ceil(wanted));
+        let across = patches.1.div_ceil(each_across);
         let threads = threads.max(1);
-        let most = (wanted / each_across).clamp(1, patches.0.max(1));
+        let most = (wanted / each_across).clamp(1, patches.0);
         let is_fair = |each: &usize| {
             let pieces = across * patches.0.div_ceil(*each);
             pieces.is_multiple_of(threads) || pieces > PLENTY * threads

@@ -44,7 +44,8 @@ impl Case {
 
     /// The output, computed on so many threads; `None` if the processor can't.
     fn output(&self, threads: usize) -> Option<Vec<f32>> {
-        let convolution = Convolution::new(self.shape, &self.weights, &self.biases).unwrap()?;
+        let convolution =
+            Convolution::new(self.shape, &self.weights, Some(&self.biases)).unwrap()?;
         let (rows, columns) = convolution.output_size(self.size).unwrap();
         let mut output = vec![f32::NAN; self.pictures * self.shape.outputs * rows * columns];
         let pool = ScratchPool::default();
@@ -148,9 +149,8 @@ fn an_input_that_is_not_finite_shows() {
 #[test]
 fn what_does_not_fit_is_an_error() {
     let case = Case::new([8, 8], 0, (6, 6), 1);
-    assert!(Convolution::new(case.shape, &case.weights[1..], &case.biases).is_err());
-    let Some(convolution) = Convolution::new(case.shape, &case.weights, &case.biases).unwrap()
-    else {
+    assert!(Convolution::new(case.shape, &case.weights[1..], None).is_err());
+    let Some(convolution) = Convolution::new(case.shape, &case.weights, None).unwrap() else {
         return;
     };
     let pool = ScratchPool::default();

@@ -183,6 +183,8 @@ def follow(pipeline, seconds):
 def judge(name, seconds, measured, came, went, stats):
     per_hour, sizes, messages = measured
     count = {field: stats.get_value(field) for field in ["in", "out", "dropped", "at-work", "frames", "overtaken"]}
+    eighth = max(len(sizes) // 8, 1)
+    highest = [f"{max(sizes[at : at + eighth]) / MIB:.1f}" for at in range(0, len(sizes), eighth)]
     grown = (max(sizes[-len(sizes) // 4 :]) - max(sizes[: max(len(sizes) // 4, 1)])) / MIB
     # That of a short run would be noise.
     steepness = f"slope {per_hour:+.2f} MiB/h, " if seconds >= LONG else ""
@@ -190,7 +192,8 @@ def judge(name, seconds, measured, came, went, stats):
         f"{name}: {seconds} s, {count['in']} frames in, {count['out']} out, {count['dropped']} dropped, "
         f"{count['at-work']} at work, {count['frames']} inferred, {count['overtaken']} overtaken; "
         f"{came.frames / seconds:.1f} frames/s; resident memory {sizes[0] / MIB:.1f} to {sizes[-1] / MIB:.1f} MiB, "
-        f"{steepness}highest of the last quarter {grown:+.2f} MiB over that of the first"
+        f"{steepness}highest of the last quarter {grown:+.2f} MiB over that of the first, "
+        f"of each eighth {' '.join(highest)}"
     )
     wrong = []
     if count["in"] != count["out"] + count["dropped"] + count["at-work"]:

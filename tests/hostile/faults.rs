@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use gstunetsegment::inference::{Model, Options};
+use gstunetsegment::inference::{ConvolutionMethod, Model, Options};
+use gstunetsegment::unet::UNet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -112,27 +113,34 @@ fn worker() {
     let (first, end) = range.split_once(' ').unwrap();
     let (first, end): (u64, u64) = (first.parse().unwrap(), end.parse().unwrap());
     common::init();
-    // One that carries its contract, one that has to be probed, and, for every tenth file, one in integers, which is
-    // much larger.
+    // Some that carry their contract and some that have to be probed, with few channels and with enough for Winograd's
+    // convolution; for every tenth file one in integers, which is much larger.
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let wide = UNet { width: 8, ..SMALL };
     let models = [
         common::model(&SMALL),
+        common::foreign(&wide, |_| ()),
+        common::model(&wide),
         common::foreign(&SMALL, |_| ()),
         std::fs::read(root.join("models/membranes-em.int8.onnx")).unwrap(),
     ];
     let files = Files::new();
     let path = files.path("model.onnx");
-    let options = Options {
-        threads: 1,
-        ..Default::default()
-    };
     for number in first..end {
         // Each from a seed of its own, so that it can be made again alone.
         let mut random = StdRng::seed_from_u64(number);
         let model = &models[match number % 10 {
-            9 => 2,
-            other => other as usize % 2,
+            9 => 4,
+            other => other as usize % 4,
         }];
+        let options = Options {
+            threads: 1,
+            convolutions: match number % 3 {
+                0 => ConvolutionMethod::Winograd,
+                _ => ConvolutionMethod::Direct,
+            },
+            ..Default::default()
+        };
         std::fs::write(&path, mutated(model, &mut random)).unwrap();
         let start = Instant::now();
         let ran = Model::open(&path, &options).is_ok_and(|mut opened| {

@@ -12,8 +12,8 @@ use ort::value::{TensorElementType, TensorValueType};
 use prost::Message;
 
 use crate::onnx;
-use crate::onnx::own_convolutions::{DOMAIN, OPERATOR, PADDING, RECTIFIED, with_own_convolutions};
-use crate::winograd::{Convolution, ScratchPool, Shape, is_supported};
+use crate::onnx::winograd::{DOMAIN, OPERATOR, OUTPUTS, PADDING, RECTIFIED, with_winograd};
+use crate::winograd::{self, Convolution, ScratchPool};
 
 /// The bytes of `model` with the operator in place of convolutions; `None` if there are none that it can compute, or
 /// the processor can't.
@@ -21,69 +21,85 @@ use crate::winograd::{Convolution, ScratchPool, Shape, is_supported};
 /// # Errors
 /// If there is not enough memory for a second copy of the model.
 pub(super) fn replaced(model: &onnx::Model) -> ort::Result<Option<Bytes>> {
-    let Some(model) = is_supported()
-        .then(|| with_own_convolutions(model))
-        .flatten()
-    else {
+    if !winograd::is_supported() {
+        return Ok(None);
+    }
+    let reserve = |bytes: &mut Vec<u8>, model: &onnx::Model, copies: usize| {
+        let reserved = bytes.try_reserve_exact(copies * model.encoded_len());
+        reserved.map_err(|reason| error(format!("failed to allocate memory: {reason}")))
+    };
+    // The copy of lists of numbers would end the process if there were no memory for it.
+    reserve(&mut Vec::new(), model, 2)?;
+    let Some(model) = with_winograd(model) else {
         return Ok(None);
     };
     let mut bytes = Vec::new();
-    let reserved = bytes.try_reserve_exact(model.encoded_len());
-    reserved.map_err(|reason| error(format!("failed to allocate memory: {reason}")))?;
+    reserve(&mut bytes, &model, 1)?;
     model.encode(&mut bytes).map_err(error)?;
     Ok(Some(bytes.into()))
 }
 
 /// The operator for a session with so many `threads`.
 pub(super) fn domain(threads: usize) -> ort::Result<OperatorDomain> {
-    OperatorDomain::new(DOMAIN)?.add(OwnConvolution {
+    OperatorDomain::new(DOMAIN)?.add(WinogradOperator {
         threads,
         scratches: Arc::default(),
     })
 }
 
-struct OwnConvolution {
+struct WinogradOperator {
     threads: usize,
     /// Shared by all convolutions of the session, which are computed one after the other.
     scratches: Arc<ScratchPool>,
 }
 
-impl Operator for OwnConvolution {
-    type Kernel<'attr> = OwnKernel;
+impl Operator for WinogradOperator {
+    type Kernel<'attr> = WinogradKernel;
 
     fn name(&self) -> &str {
         OPERATOR
     }
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
-        [const { OperatorInput::required(TensorElementType::Float32) }; 3]
+        let float = TensorElementType::Float32;
+        [
+            OperatorInput::required(float),
+            OperatorInput::required(float),
+            OperatorInput::optional(float),
+        ]
     }
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
         [OperatorOutput::required(TensorElementType::Float32)]
     }
 
-    fn create_kernel(&self, context: &KernelContext<'_>) -> ort::Result<OwnKernel> {
+    fn create_kernel(&self, context: &KernelContext<'_>) -> ort::Result<WinogradKernel> {
         caught(|| {
             let integer = |name: &str| {
-                let value = context
-                    .get::<i64>(name)
-                    .and_then(|value| usize::try_from(value).ok());
+                let value = context.get::<i64>(name);
+                let value = value.and_then(|value| usize::try_from(value).ok());
                 value.ok_or_else(|| error(format!("{OPERATOR} has no {name}")))
             };
             let weights = context.constant_input::<TensorValueType<f32>>(1)?;
-            let biases = context.constant_input::<TensorValueType<f32>>(2)?;
-            let ((dimensions, weights), (_, biases)) =
-                (weights.extract_tensor(), biases.extract_tensor());
-            let [outputs, inputs] = channels(dimensions)?;
-            let shape = Shape {
-                inputs,
-                outputs,
+            let (dimensions, weights) = weights.extract_tensor();
+            let inputs = dimensions
+                .get(1)
+                .copied()
+                .and_then(|count| usize::try_from(count).ok());
+            let shape = winograd::Shape {
+                inputs: inputs.ok_or_else(|| error(format!("{OPERATOR} has no weights")))?,
+                outputs: integer(OUTPUTS)?,
                 padding: integer(PADDING)?,
                 rectified: integer(RECTIFIED)? != 0,
             };
-            let convolution = Convolution::new(shape, weights, biases).map_err(error)?;
-            Ok(OwnKernel {
+            let bias = if context.inputs()?.len() > 2 {
+                Some(context.constant_input::<TensorValueType<f32>>(2)?)
+            } else {
+                None
+            };
+            let bias = bias.as_ref().map(|bias| bias.extract_tensor().1);
+            let convolution = Convolution::new(shape, weights, bias).map_err(error)?;
+            Ok(WinogradKernel {
                 convolution: convolution
                     .ok_or_else(|| error("this processor lacks AVX2 or FMA"))?,
                 threads: self.threads,
@@ -94,33 +110,34 @@ impl Operator for OwnConvolution {
 }
 
 /// The convolution of one node.
-struct OwnKernel {
+struct WinogradKernel {
     convolution: Convolution,
     threads: usize,
     scratches: Arc<ScratchPool>,
 }
 
-impl Kernel for OwnKernel {
+impl Kernel for WinogradKernel {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
         caught(|| self.compute_on(context))
     }
 }
 
-impl OwnKernel {
+impl WinogradKernel {
     fn compute_on(&self, context: &ComputeContext) -> ort::Result<()> {
-        let missing = || error(format!("{OPERATOR} lacks its input or output"));
-        let input = context.input(0)?.ok_or_else(missing)?;
+        let missing = |what| error(format!("{OPERATOR} got no {what}"));
+        let input = context.input(0)?.ok_or_else(|| missing("input"))?;
         let (dimensions, input) = input.try_extract_tensor::<f32>()?;
         let &[pictures, _, rows, columns] = &**dimensions else {
-            return Err(missing());
+            return Err(error(format!(
+                "{OPERATOR} got an input of the shape {dimensions:?}"
+            )));
         };
         let length = |length: i64| usize::try_from(length).map_err(error);
         let size = (length(rows)?, length(columns)?);
-        let left = self.convolution.output_size(size);
-        let (rows, columns) = left.ok_or_else(|| error("its input is smaller than a kernel"))?;
+        let (rows, columns) = self.convolution.output_size(size).map_err(error)?;
         let outputs = self.convolution.shape().outputs;
         let shape = [pictures, outputs as i64, rows as i64, columns as i64];
-        let mut output = context.output(0, shape)?.ok_or_else(missing)?;
+        let mut output = context.output(0, shape)?.ok_or_else(|| missing("output"))?;
         let (_, output) = output.try_extract_tensor_mut::<f32>()?;
         let panicked = AtomicBool::new(false);
         let on_threads = |work: &(dyn Fn() + Sync)| {
@@ -137,28 +154,19 @@ impl OwnKernel {
             .compute(input, size, output, threads, on_threads);
         computed.map_err(error)?;
         if panicked.into_inner() {
-            return Err(error("a thread panicked"));
+            return Err(panic_error());
         }
         Ok(())
     }
 }
 
-/// Output and input channels of weights.
-fn channels(dimensions: &[i64]) -> ort::Result<[usize; 2]> {
-    match *dimensions {
-        [outputs, inputs, 3, 3] => {
-            let count = |channels: i64| usize::try_from(channels).map_err(error);
-            Ok([count(outputs)?, count(inputs)?])
-        }
-        _ => Err(error(format!(
-            "{OPERATOR} has weights of the shape {dimensions:?}"
-        ))),
-    }
-}
-
 /// Does `work`; a panic becomes an error, because ONNX Runtime could not pass it on.
 fn caught<R>(work: impl FnOnce() -> ort::Result<R>) -> ort::Result<R> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(error("it panicked")))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(panic_error()))
+}
+
+fn panic_error() -> ort::Error {
+    error(format!("{OPERATOR} panicked; standard error says where"))
 }
 
 fn error(reason: impl std::fmt::Display) -> ort::Error {

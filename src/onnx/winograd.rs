@@ -2,12 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Attribute, DataType, Graph, Model, Node, OperatorSet, Tensor};
+use super::{Attribute, DataType, Graph, Model, Node, OperatorSet, Tensor, ValueInfo};
+use crate::winograd;
 
 /// The domain of the operator. A file can't name it: [`scan`](super::scan) refuses all domains but ONNX's.
 pub const DOMAIN: &str = "unetsegment";
-/// The operator: input, weights and biases to output, with the attributes [`PADDING`] and [`RECTIFIED`].
+/// The operator: input, weights and, if there are any, biases to output, with the attributes below.
 pub const OPERATOR: &str = "WinogradConvolution";
+/// Its attribute: output channels.
+pub const OUTPUTS: &str = "outputs";
 /// Its attribute: pixels of zeros around the input.
 pub const PADDING: &str = "padding";
 /// Its attribute: 1 if outputs below 0 become 0.
@@ -16,49 +19,45 @@ pub const RECTIFIED: &str = "rectified";
 /// Fewest input and output channels: with less, transforming them takes longer than what is saved.
 const LEAST_CHANNELS: i64 = 8;
 
-/// Most weights that are replaced: transformed, they take four times their memory besides. The paper's network has 2^25.
-const MOST_WEIGHTS: i64 = 1 << 26;
+/// Most bytes of transformed weights; the paper's network has 0.5 GiB.
+const MOST_BYTES: usize = 1 << 30;
 
-/// The model with its own operator where that can compute a convolution with 3 x 3 kernels, together with the ReLU
-/// after it. `None` if there is no such convolution.
-pub fn with_own_convolutions(model: &Model) -> Option<Model> {
+/// Format of ONNX files before which every weight had to be listed as an input, too.
+const IR_OF_CONSTANTS: i64 = 4;
+
+/// The model with the operator in place of convolutions with 3 x 3 kernels, together with the ReLU after it. `None` if
+/// there is no convolution that it can compute.
+///
+/// What this project's types lack is dropped, like the shapes of intermediate maps: nothing that is needed to run the
+/// models that [`scan`](super::scan) accepts.
+pub fn with_winograd(model: &Model) -> Option<Model> {
     let graph = model.graph.as_ref()?;
-    let values = Values::of(graph);
-    let mut replaced = HashMap::new();
-    let mut dropped = HashSet::new();
-    let mut biases = Vec::new();
-    let mut left = MOST_WEIGHTS;
+    // ONNX Runtime could not derive it: it does not know what the operator does to sizes.
+    if !graph.output.iter().all(declares_shape) {
+        return None;
+    }
+    let values = Values::of(model, graph);
+    let (mut replaced, mut dropped) = (HashMap::new(), HashSet::new());
+    let mut bytes = 0;
     for (index, node) in graph.node.iter().enumerate() {
-        let Some(found) = values
-            .convolution(node)
-            .filter(|found| found.weights <= left)
-        else {
+        let Some(found) = values.convolution(node) else {
             continue;
         };
-        left -= found.weights;
+        bytes += winograd::transformed_bytes(found.channels);
+        if bytes > MOST_BYTES {
+            break;
+        }
         let relu = values.relu_after(node);
         let output = relu.map_or(&node.output, |relu| &graph.node[relu].output);
         dropped.extend(relu);
-        let bias = match node.input.get(2).filter(|name| !name.is_empty()) {
-            Some(name) => name.clone(),
-            None => {
-                let name = format!("{}/no bias", node.output[0]);
-                let zeros = vec![0.0; found.outputs];
-                biases.push(Tensor::of_floats(
-                    name.clone(),
-                    &[found.outputs as i64],
-                    &zeros,
-                ));
-                name
-            }
-        };
         let own = Node {
-            input: vec![node.input[0].clone(), node.input[1].clone(), bias],
+            input: node.input.clone(),
             output: output.clone(),
             name: node.name.clone(),
             op_type: OPERATOR.into(),
             domain: DOMAIN.into(),
             attribute: vec![
+                Attribute::int(OUTPUTS, found.channels[1] as i64),
                 Attribute::int(PADDING, found.padding),
                 Attribute::int(RECTIFIED, i64::from(relu.is_some())),
             ],
@@ -75,7 +74,6 @@ pub fn with_own_convolutions(model: &Model) -> Option<Model> {
         .filter(|(index, _)| !dropped.contains(index))
         .map(|(index, node)| replaced.remove(&index).unwrap_or(node))
         .collect();
-    graph.initializer.extend(biases);
     model.opset_import.push(OperatorSet {
         domain: DOMAIN.into(),
         version: 1,
@@ -85,8 +83,8 @@ pub fn with_own_convolutions(model: &Model) -> Option<Model> {
 
 /// A convolution that can be replaced.
 struct Found {
-    outputs: usize,
-    weights: i64,
+    /// Of the input and the output.
+    channels: [usize; 2],
     padding: i64,
 }
 
@@ -100,10 +98,10 @@ struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn of(graph: &'a Graph) -> Self {
-        let overridable: HashSet<&str> = graph
-            .input
-            .iter()
+    fn of(model: &Model, graph: &'a Graph) -> Self {
+        let inputs = graph.input.iter();
+        let overridable: HashSet<&str> = inputs
+            .filter(|_| model.ir_version >= IR_OF_CONSTANTS)
             .map(|input| input.name.as_str())
             .collect();
         let constants = graph.initializer.iter();
@@ -130,7 +128,7 @@ impl<'a> Values<'a> {
 
     /// The convolution of `node`, if it is one that can be replaced.
     fn convolution(&self, node: &Node) -> Option<Found> {
-        if node.op_type != "Conv" || !node.domain.is_empty() || node.output.len() != 1 {
+        if !is_onnx(node, "Conv") || node.output.len() != 1 {
             return None;
         }
         let is_float = |tensor: &Tensor| tensor.data_type == DataType::Float as i32;
@@ -141,27 +139,32 @@ impl<'a> Values<'a> {
         if !is_float(weights) || inputs.min(outputs) < LEAST_CHANNELS {
             return None;
         }
-        let bias = node.input.get(2).filter(|name| !name.is_empty());
-        let has_bias = bias.is_none_or(|name| {
-            let tensor = self.constants.get(name.as_str());
-            tensor.is_some_and(|tensor| is_float(tensor) && tensor.dims == [outputs])
-        });
+        let has_bias = match &node.input[2..] {
+            [] => true,
+            [bias] => {
+                let bias = self.constants.get(bias.as_str());
+                bias.is_some_and(|bias| is_float(bias) && bias.dims == [outputs])
+            }
+            _ => false,
+        };
+        let is_unless = |name: &str, value: [i64; 2]| {
+            let found = node.ints(name);
+            found.is_empty() || found == value
+        };
         let is_plain = node.integer("group", 1) == 1
-            && ["strides", "dilations"]
-                .iter()
-                .all(|name| node.ints(name).iter().all(|by| *by == 1))
-            && ["", "NOTSET", "VALID"].contains(&node.text("auto_pad"));
+            && is_unless("kernel_shape", [3, 3])
+            && is_unless("strides", [1, 1])
+            && is_unless("dilations", [1, 1]);
         let padding = match (node.text("auto_pad"), node.ints("pads")) {
-            ("VALID", _) | (_, []) => 0,
-            (_, &[padding, ref others @ ..]) if others.iter().all(|pad| *pad == padding) => padding,
+            ("VALID" | "NOTSET" | "", [] | [0, 0, 0, 0]) => 0,
+            ("NOTSET" | "", [1, 1, 1, 1]) => 1,
             _ => return None,
         };
-        (has_bias && is_plain && (0..=1).contains(&padding)).then_some(Found {
-            outputs: usize::try_from(outputs).ok()?,
-            weights: weights
-                .dims
-                .iter()
-                .try_fold(1_i64, |all, length| all.checked_mul(*length))?,
+        (has_bias && is_plain).then_some(Found {
+            channels: [
+                usize::try_from(inputs).ok()?,
+                usize::try_from(outputs).ok()?,
+            ],
             padding,
         })
     }
@@ -172,20 +175,39 @@ impl<'a> Values<'a> {
             return None;
         };
         let relu = &self.nodes[reader];
-        (relu.op_type == "Relu" && relu.domain.is_empty() && relu.output.len() == 1)
-            .then_some(reader)
+        (is_onnx(relu, "Relu") && relu.output.len() == 1).then_some(reader)
     }
+}
+
+/// Whether the file says how many dimensions this has.
+fn declares_shape(value: &ValueInfo) -> bool {
+    let tensor = value
+        .r#type
+        .as_ref()
+        .and_then(|kind| kind.tensor_type.as_ref());
+    tensor.is_some_and(|tensor| tensor.shape.is_some())
+}
+
+/// Whether `node` is this operator of ONNX.
+fn is_onnx(node: &Node, op: &str) -> bool {
+    node.op_type == op && ["", "ai.onnx"].contains(&node.domain.as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::ValueInfo;
+    use crate::onnx::{Shape, TensorType, Type};
 
     fn named(name: &str) -> ValueInfo {
+        let tensor_type = TensorType {
+            elem_type: DataType::Float as i32,
+            shape: Some(Shape { dim: Vec::new() }),
+        };
         ValueInfo {
             name: name.into(),
-            r#type: None,
+            r#type: Some(Type {
+                tensor_type: Some(tensor_type),
+            }),
         }
     }
 
@@ -215,7 +237,7 @@ mod tests {
             .node
             .push(Node::new("Relu", &["y"], "z", Vec::new()));
         graph(&mut model).output = vec![named("z")];
-        let own = with_own_convolutions(&model).unwrap().graph.unwrap();
+        let own = with_winograd(&model).unwrap().graph.unwrap();
         let [node] = own.node.as_slice() else {
             panic!("{:?}", own.node);
         };
@@ -228,11 +250,8 @@ mod tests {
             [1, 1]
         );
         assert_eq!(node.output, ["z"]);
-        let bias = own
-            .initializer
-            .iter()
-            .find(|tensor| tensor.name == node.input[2]);
-        assert_eq!(bias.unwrap().floats(), [0.0; 16]);
+        assert_eq!(node.integer(OUTPUTS, -1), 16);
+        assert_eq!(node.input, ["x", "w"]);
     }
 
     #[test]
@@ -242,10 +261,27 @@ mod tests {
             .node
             .push(Node::new("Relu", &["y"], "z", Vec::new()));
         graph(&mut model).output.push(named("z"));
-        let own = with_own_convolutions(&model).unwrap().graph.unwrap();
+        let own = with_winograd(&model).unwrap().graph.unwrap();
         let kinds: Vec<&str> = own.node.iter().map(|node| node.op_type.as_str()).collect();
         assert_eq!(kinds, [OPERATOR, "Relu"]);
         assert_eq!(own.node[0].integer(RECTIFIED, -1), 0);
+    }
+
+    #[test]
+    fn transformed_weights_take_no_more_than_their_limit() {
+        let mut model = convolution([24, 9, 3, 3], Vec::new());
+        let each = winograd::transformed_bytes([9, 24]);
+        let graph = graph(&mut model);
+        let most = MOST_BYTES / each;
+        for number in 0..most {
+            let output = format!("y{number}");
+            graph
+                .node
+                .push(Node::new("Conv", &["x", "w"], &output, Vec::new()));
+        }
+        let own = with_winograd(&model).unwrap().graph.unwrap();
+        let replaced = own.node.iter().filter(|node| node.op_type == OPERATOR);
+        assert_eq!(replaced.count(), most);
     }
 
     #[test]
@@ -259,22 +295,25 @@ mod tests {
             ([16, 8, 3, 3], ints("dilations", &[1, 2])),
             ([16, 8, 3, 3], ints("pads", &[1, 1, 0, 0])),
             ([16, 8, 3, 3], ints("pads", &[2; 4])),
+            ([16, 8, 3, 3], ints("pads", &[1])),
+            ([16, 8, 3, 3], ints("kernel_shape", &[5, 5])),
             ([16, 8, 3, 3], vec![Attribute::int("group", 2)]),
         ] {
             let model = convolution(dims, attributes.clone());
-            assert_eq!(
-                with_own_convolutions(&model),
-                None,
-                "{dims:?} {attributes:?}"
-            );
+            assert_eq!(with_winograd(&model), None, "{dims:?} {attributes:?}");
         }
         let plain = convolution([16, 8, 3, 3], Vec::new());
-        assert!(with_own_convolutions(&plain).is_some());
+        assert!(with_winograd(&plain).is_some());
         let mut overridable = plain.clone();
         graph(&mut overridable).input.push(named("w"));
-        assert_eq!(with_own_convolutions(&overridable), None);
+        assert!(with_winograd(&overridable).is_some());
+        overridable.ir_version = IR_OF_CONSTANTS;
+        assert_eq!(with_winograd(&overridable), None);
+        let mut undeclared = plain.clone();
+        graph(&mut undeclared).output[0].r#type = None;
+        assert_eq!(with_winograd(&undeclared), None);
         let mut biased = plain.clone();
         graph(&mut biased).node[0].input.push("computed".into());
-        assert_eq!(with_own_convolutions(&biased), None);
+        assert_eq!(with_winograd(&biased), None);
     }
 }
