@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -93,6 +94,49 @@ fn child_that_starts_and_stops() {
         println!("{mode}: {more} KiB more after {count} starts");
         assert!(more < 1024, "{mode}: {more} KiB more");
     }
+}
+
+/// After a flush, a live source sends its caps again, and keeps a lock meanwhile that its way to PAUSED waits for. A
+/// stop does not wait until these caps are prepared for, and neither does a pause, after which frames have masks again.
+#[test]
+fn a_live_pipeline_stops_at_once_after_a_flush() {
+    let _alone = alone();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/membranes-em.onnx");
+    let text = format!(
+        "videotestsrc is-live=true ! video/x-raw,format=GRAY8,width=1000,height=700,framerate=30/1 ! \
+         unetsegment name=unet model-file={} ! fakesink async=false sync=false",
+        model.display()
+    );
+    let mut times = Vec::new();
+    let mut to = |pipeline: &gst::Pipeline, state| {
+        let start = Instant::now();
+        pipeline.set_state(state).unwrap();
+        times.push(start.elapsed());
+    };
+    for pause in [false, true] {
+        let pipeline = launch(&text);
+        let element = pipeline.by_name("unet").unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        thread::sleep(Duration::from_millis(600));
+        let zero = gst::ClockTime::ZERO;
+        pipeline.seek_simple(gst::SeekFlags::FLUSH, zero).unwrap();
+        thread::sleep(Duration::from_millis(300));
+        if pause {
+            to(&pipeline, gst::State::Paused);
+            pipeline.set_state(gst::State::Playing).unwrap();
+            let before = stats(&element, "frames");
+            let start = Instant::now();
+            while stats(&element, "frames") == before {
+                assert!(
+                    start.elapsed() < Duration::from_secs(60),
+                    "no mask after the pause"
+                );
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        to(&pipeline, gst::State::Null);
+    }
+    assert_quick(&times, Duration::from_millis(500));
 }
 
 /// A stop during a load or a run does not wait for it.

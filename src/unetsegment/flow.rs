@@ -1,5 +1,6 @@
 //! How frames pass the three stages: one after the other on the streaming thread, or overlapping on [`StageThreads`].
 
+mod deferral;
 mod inference;
 mod latency_limit;
 mod masks;
@@ -20,6 +21,7 @@ use super::stage_threads::{StageThreads, Stages};
 use super::stats::{FrameCounts, Inside, Stats};
 use super::writer::{Writer, Written};
 use crate::lock::lock;
+use deferral::Deferral;
 use models::Models;
 use slot::Slot;
 
@@ -56,6 +58,7 @@ pub struct Flow {
     scene: AtomicU64,
     /// Whether frames are discarded and the network must not start.
     flushing: AtomicBool,
+    deferral: Mutex<Deferral>,
 }
 
 impl Flow {
@@ -79,6 +82,7 @@ impl Flow {
         *lock(&self.stats) = Stats::default();
         *lock(&self.pace) = Pace::default();
         *lock(&self.change) = None;
+        *lock(&self.deferral) = Deferral::default();
         self.models.start();
         self.discontinuous.store(true, Ordering::Relaxed);
         self.scene.store(0, Ordering::SeqCst);

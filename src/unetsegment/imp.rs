@@ -131,10 +131,16 @@ impl ElementImpl for UNetSegment {
         &self,
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
-        if transition == gst::StateChange::PausedToReady {
-            // Before pads are deactivated, threads must have stopped pushing.
-            self.flow.begin_flush();
-            self.loader.cancel();
+        match transition {
+            // Before a live source goes there, too: its caps must not keep it waiting.
+            gst::StateChange::PlayingToPaused => self.defer(true),
+            gst::StateChange::PausedToPlaying => self.defer(false),
+            gst::StateChange::PausedToReady => {
+                // Before pads are deactivated, threads must have stopped pushing.
+                self.flow.begin_flush();
+                self.loader.cancel();
+            }
+            _ => (),
         }
         self.parent_change_state(transition)
     }

@@ -114,6 +114,12 @@ impl UNetSegment {
         is_new
     }
 
+    /// Has new caps wait neither for the model nor for the network, or lets them do so again.
+    pub(super) fn defer(&self, deferred: bool) {
+        self.flow.defer(deferred);
+        self.loader.defer(deferred);
+    }
+
     /// Begins a stream of the caps that were negotiated.
     pub(super) fn begin_stream(
         &self,
@@ -123,7 +129,7 @@ impl UNetSegment {
         let wanted = self.output();
         // Where frames wait for their masks, they wait for the model.
         let latest = matches!(self.flow.scheduling(), Some(Scheduling::Latest(_)));
-        if !latest && !self.loader.wait() {
+        if !latest && !self.loader.wait() && !self.flow.is_deferred() {
             return Err(gst::loggable_error!(
                 CAT,
                 "No model is loaded; see the preceding error, unless a flush interrupted loading"
@@ -139,10 +145,13 @@ impl UNetSegment {
                         .is_some_and(|(old, _)| stream.continues(old)),
                 );
                 let kind = stream.kind(wanted, before.map(|(_, kind)| kind))?;
-                let prepared = inferrer.map(|inferrer| inferrer.prepare(stream.input.size()));
+                let size = stream.input.size();
+                let prepared = inferrer
+                    .and_then(|inferrer| self.flow.unless_deferred(|| inferrer.prepare(size)));
                 let prepared = match prepared.transpose() {
                     // It comes again with the first frame, which follows `on-error`.
                     Err(error) if error.is_fault() => None,
+                    Err(error) if error.is_stop() && self.flow.is_deferred() => None,
                     prepared => prepared?,
                 };
                 if prepared.is_some() {

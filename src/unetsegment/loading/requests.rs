@@ -48,6 +48,8 @@ struct Wanted {
     path: PathBuf,
     /// Whether threads must not wait for the model now.
     interrupted: bool,
+    /// Whether new caps must not wait for it, while frames may.
+    deferred: bool,
 }
 
 /// The model of the start.
@@ -96,6 +98,7 @@ impl Loader {
             wanted.loading = false;
             wanted.first = FirstModel::Unwanted;
             wanted.interrupted = false;
+            wanted.deferred = false;
             self.changed.notify_all();
             std::mem::take(&mut wanted.canceller)
         };
@@ -197,10 +200,26 @@ impl Loader {
         lock(&self.wanted).path.clone()
     }
 
-    /// Waits for the first model, or one that replaces it. Returns whether there is one.
+    /// Ends waiting for a model with new caps, or allows it again.
+    pub fn defer(&self, deferred: bool) {
+        lock(&self.wanted).deferred = deferred;
+        self.changed.notify_all();
+    }
+
+    /// Waits for the first model, or one that replaces it, unless that is [deferred](Self::defer). Returns whether there
+    /// is one.
     pub fn wait(&self) -> bool {
+        self.wait_unless(|wanted| wanted.interrupted || wanted.deferred)
+    }
+
+    /// As [`wait`](Self::wait), for a frame, which waits even if new caps do not.
+    pub fn wait_for_frame(&self) -> bool {
+        self.wait_unless(|wanted| wanted.interrupted)
+    }
+
+    fn wait_unless(&self, ended: impl Fn(&Wanted) -> bool) -> bool {
         let mut wanted = lock(&self.wanted);
-        while !wanted.interrupted && wanted.is_pending() {
+        while !ended(&wanted) && wanted.is_pending() {
             wanted = wait(&self.changed, wanted);
         }
         matches!(wanted.first, FirstModel::Loaded)
