@@ -186,10 +186,10 @@ impl Convolution {
         let expected = pictures * self.shape.outputs * left.0 * left.1;
         check("the output", output.len(), expected)?;
         let pieces = Pieces::new(left, self.shape.inputs, threads);
-        let scratches = scratches.take(threads, &pieces, self.shape.inputs)?;
+        let all = pictures * pieces.len();
+        let scratches = scratches.take(threads.min(all), &pieces, self.shape.inputs)?;
         let output = Output::new(output);
         let next = AtomicUsize::new(0);
-        let all = pictures * pieces.len();
         let work = || {
             scratches.with(|scratch| {
                 loop {
