@@ -120,6 +120,18 @@ impl UNetSegment {
         self.loader.defer(deferred);
     }
 
+    /// Waits for the model on behalf of a frame, whose caps have done so unless that was deferred.
+    pub(super) fn await_model(&self) -> Result<(), gst::FlowError> {
+        if self.flow.model().is_some() || self.loader.wait_for_frame() {
+            Ok(())
+        } else if self.flow.is_flushing() {
+            Err(gst::FlowError::Flushing)
+        } else {
+            // Why there is none has been posted.
+            Err(gst::FlowError::Error)
+        }
+    }
+
     /// Begins a stream of the caps that were negotiated.
     pub(super) fn begin_stream(
         &self,

@@ -98,14 +98,7 @@ impl UNetSegment {
 
     /// Makes a job of a frame that waits for its own mask, or that carries an earlier one because it is not due.
     fn read_for_mask(&self, input: gst::Buffer) -> Result<Job, gst::FlowError> {
-        // Its caps have waited for the model, unless that was deferred.
-        if self.flow.model().is_none() && !self.loader.wait_for_frame() {
-            return Err(if self.flow.is_flushing() {
-                gst::FlowError::Flushing
-            } else {
-                gst::FlowError::Error
-            });
-        }
+        self.await_model()?;
         let mut job = self.read(input)?;
         let model = self.flow.model();
         let scaled = self.flow.with_reader(|reader| {
