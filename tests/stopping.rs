@@ -139,6 +139,38 @@ fn a_live_pipeline_stops_at_once_after_a_flush() {
     assert_quick(&times, Duration::from_millis(500));
 }
 
+/// A pause that ends at once, while the network is prepared for the caps of a live source, interrupts no stream.
+#[test]
+fn a_live_pipeline_may_pause_while_caps_are_prepared_for() {
+    let _alone = alone();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/membranes-em.onnx");
+    let text = format!(
+        "videotestsrc is-live=true ! video/x-raw,format=GRAY8,width=696,height=520,framerate=30/1 ! \
+         unetsegment name=unet model-file={} ! fakesink async=false sync=false",
+        model.display()
+    );
+    // Before, while and after the model is loaded.
+    for (delay, pause) in [(0, 0), (100, 0), (300, 0), (300, 30), (600, 0)] {
+        let pipeline = launch(&text);
+        let element = pipeline.by_name("unet").unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        thread::sleep(Duration::from_millis(delay));
+        pipeline.set_state(gst::State::Paused).unwrap();
+        thread::sleep(Duration::from_millis(pause));
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let bus = pipeline.bus().unwrap();
+        let start = Instant::now();
+        while stats(&element, "frames") == 0 {
+            let error = bus.pop_filtered(&[gst::MessageType::Error]);
+            assert!(error.is_none(), "{delay} ms, {pause} ms: {error:?}");
+            let waited = start.elapsed();
+            assert!(waited < Duration::from_secs(60), "{delay} ms, {pause} ms");
+            thread::sleep(Duration::from_millis(20));
+        }
+        pipeline.set_state(gst::State::Null).unwrap();
+    }
+}
+
 /// A stop during a load or a run does not wait for it.
 #[test]
 fn stopping_is_quick_at_any_moment() {

@@ -22,8 +22,8 @@ use crate::segmenter::{SegmentError, Segmenter};
 use crate::tiling::Size;
 pub use opening::Opening;
 use opening::announce;
-pub use requests::Loader;
 use requests::Request;
+pub use requests::{Loader, Waited};
 
 /// Why a sound model is not used.
 const OVERTAKEN: &str = "another model-file was set before it was in use";

@@ -12,6 +12,7 @@ use super::errors;
 use super::flow::Scheduling;
 use super::imp::{CAT, UNetSegment};
 use super::job::ProcessError;
+use super::loading::Waited;
 use super::stream::Stream;
 use crate::lock::lock;
 
@@ -122,7 +123,7 @@ impl UNetSegment {
 
     /// Waits for the model on behalf of a frame, whose caps have done so unless that was deferred.
     pub(super) fn await_model(&self) -> Result<(), gst::FlowError> {
-        if self.flow.model().is_some() || self.loader.wait_for_frame() {
+        if self.flow.model().is_some() || matches!(self.loader.wait_for_frame(), Waited::Loaded) {
             Ok(())
         } else if self.flow.is_flushing() {
             Err(gst::FlowError::Flushing)
@@ -141,7 +142,7 @@ impl UNetSegment {
         let wanted = self.output();
         // Where frames wait for their masks, they wait for the model.
         let latest = matches!(self.flow.scheduling(), Some(Scheduling::Latest(_)));
-        if !latest && !self.loader.wait() && !self.flow.is_deferred() {
+        if !latest && matches!(self.loader.wait(), Waited::Missing) {
             return Err(gst::loggable_error!(
                 CAT,
                 "No model is loaded; see the preceding error, unless a flush interrupted loading"
@@ -163,7 +164,6 @@ impl UNetSegment {
                 let prepared = match prepared.transpose() {
                     // It comes again with the first frame, which follows `on-error`.
                     Err(error) if error.is_fault() => None,
-                    Err(error) if error.is_stop() && self.flow.is_deferred() => None,
                     prepared => prepared?,
                 };
                 if prepared.is_some() {

@@ -11,6 +11,8 @@ pub(super) struct Deferral {
     deferred: bool,
     /// Whether the network is being prepared for new caps.
     preparing: bool,
+    /// Whether that was interrupted. By the time it ends, new caps may be prepared for again.
+    interrupted: bool,
 }
 
 impl Flow {
@@ -20,17 +22,12 @@ impl Flow {
         let mut deferral = lock(&self.deferral);
         deferral.deferred = deferred;
         if deferred && deferral.preparing {
+            deferral.interrupted = true;
             self.models.interrupt();
         }
     }
 
-    /// Whether new caps are not to be prepared for.
-    pub fn is_deferred(&self) -> bool {
-        lock(&self.deferral).deferred
-    }
-
-    /// Lets `work` prepare for new caps, unless that is deferred: then the result is `None`. In the meantime it may be
-    /// interrupted for that reason.
+    /// Lets `work` prepare for new caps. If that is deferred, before or meanwhile, the result is `None`.
     pub fn unless_deferred<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
         {
             let mut deferral = lock(&self.deferral);
@@ -42,9 +39,29 @@ impl Flow {
         let result = work();
         let mut deferral = lock(&self.deferral);
         deferral.preparing = false;
-        if deferral.deferred {
-            self.models.resume_if(|| !self.is_flushing());
+        if !std::mem::take(&mut deferral.interrupted) {
+            return Some(result);
         }
-        Some(result)
+        self.models.resume_if(|| !self.is_flushing());
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_interrupted_is_deferred_even_if_that_is_over() {
+        let flow = Flow::default();
+        assert_eq!(flow.unless_deferred(|| 1), Some(1));
+        let paused_and_played = || {
+            flow.defer(true);
+            flow.defer(false);
+        };
+        assert_eq!(flow.unless_deferred(paused_and_played), None);
+        assert_eq!(flow.unless_deferred(|| 2), Some(2));
+        flow.defer(true);
+        assert_eq!(flow.unless_deferred(|| 3), None);
     }
 }

@@ -85,6 +85,17 @@ pub enum Request {
     Next(Opening),
 }
 
+/// How waiting for a model ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// There is one.
+    Loaded,
+    /// It was [deferred](Loader::defer).
+    Deferred,
+    /// There is none.
+    Missing,
+}
+
 impl Loader {
     /// Forgets all requests, and cancels what is being loaded.
     pub fn reset(&self) {
@@ -206,23 +217,28 @@ impl Loader {
         self.changed.notify_all();
     }
 
-    /// Waits for the first model, or one that replaces it, unless that is [deferred](Self::defer). Returns whether there
-    /// is one.
-    pub fn wait(&self) -> bool {
-        self.wait_unless(|wanted| wanted.interrupted || wanted.deferred)
+    /// Waits for the first model, or one that replaces it, unless that is [deferred](Self::defer).
+    pub fn wait(&self) -> Waited {
+        self.wait_unless(|wanted| wanted.deferred)
     }
 
     /// As [`wait`](Self::wait), for a frame, which waits even if new caps do not.
-    pub fn wait_for_frame(&self) -> bool {
-        self.wait_unless(|wanted| wanted.interrupted)
+    pub fn wait_for_frame(&self) -> Waited {
+        self.wait_unless(|_| false)
     }
 
-    fn wait_unless(&self, ended: impl Fn(&Wanted) -> bool) -> bool {
+    fn wait_unless(&self, is_deferred: impl Fn(&Wanted) -> bool) -> Waited {
         let mut wanted = lock(&self.wanted);
-        while !ended(&wanted) && wanted.is_pending() {
+        while !wanted.interrupted && wanted.is_pending() {
+            if is_deferred(&wanted) {
+                return Waited::Deferred;
+            }
             wanted = wait(&self.changed, wanted);
         }
-        matches!(wanted.first, FirstModel::Loaded)
+        match wanted.first {
+            FirstModel::Loaded => Waited::Loaded,
+            _ => Waited::Missing,
+        }
     }
 
     /// Has `wanted` loaded for `element`, by the loading thread that runs already or by a new one.

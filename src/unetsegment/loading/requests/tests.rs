@@ -89,5 +89,5 @@ fn nobody_waits_for_a_model_whose_loading_has_ended_in_a_panic() {
         FirstModel::Loading { .. }
     ));
     loader.on_panicked(0);
-    assert!(!loader.wait());
+    assert_eq!(loader.wait(), Waited::Missing);
 }
