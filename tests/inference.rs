@@ -408,6 +408,11 @@ fn networks_that_do_not_fit_are_refused() {
         error.contains("3 dimensions") || error.contains("can't be loaded"),
         "{error}"
     );
+    let error = reason(&foreign(&SMALL, |graph| {
+        let far = onnx::Attribute::ints("dilations", &[1100; 2]);
+        graph.node[0].attribute.push(far);
+    }));
+    assert!(error.contains("pixels away"), "{error}");
     let mut contract = SMALL.contract("colour");
     contract.channels = gstunetsegment::contract::Channels::Rgb;
     let error = reason(&common::described(&SMALL, &contract));

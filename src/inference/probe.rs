@@ -93,9 +93,15 @@ impl Probe<'_> {
         let reach = survey.halo.unwrap_or(USUAL_HALO);
         let start = (2 * reach + step).div_ceil(step) * step;
         if start + 2 * step > LARGEST {
-            return Err(format!(
-                "its pooling makes sizes legal in steps of {step} pixels, which is too coarse for tiles"
-            ));
+            return Err(if step > reach {
+                format!(
+                    "its pooling makes sizes legal in steps of {step} pixels, which is too coarse for tiles"
+                )
+            } else {
+                format!(
+                    "its outputs depend on what is up to {reach} pixels away, which is too far for tiles"
+                )
+            });
         }
         let mut best: Option<(usize, usize, usize)> = None;
         let mut reason = String::new();
