@@ -8,7 +8,7 @@ use clap::Args;
 use super::predictor::{PredictError, Predictor, PredictorOptions};
 use crate::contract::{Channels, Contract};
 use crate::inference::library::Search;
-use crate::inference::{Options, Provider};
+use crate::inference::{ConvolutionMethod, Options, Provider};
 use crate::train::arguments::number;
 use crate::train::dataset::{
     Annotated, Dataset, DatasetError, InputChannels, MaskKind, Source, Standard, annotations,
@@ -29,6 +29,11 @@ pub struct RuntimeOptions {
     /// Processor threads; 0: one for each core
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     threads: usize,
+    /// How 3x3 convolutions are computed on a processor with AVX2: direct, or by Winograd's method, as
+    /// How 3x3 convolutions are computed on a processor with AVX2: direct, or winograd, which is faster
+    /// (docs/tuning.md)
+    #[arg(long, value_name = "METHOD", default_value = "direct", value_parser = convolutions)]
+    convolution: ConvolutionMethod,
 }
 
 /// How a model is applied to images.
@@ -73,6 +78,7 @@ impl RuntimeOptions {
             },
             provider: self.execution_provider,
             threads: self.threads,
+            convolutions: self.convolution,
             ..Options::default()
         }
     }
@@ -167,6 +173,14 @@ fn for_model(source: &Source, contract: &Contract) -> Result<Source, Annotations
         Channels::Rgb => InputChannels::Rgb,
     };
     Ok(source)
+}
+
+fn convolutions(name: &str) -> Result<ConvolutionMethod, String> {
+    match name {
+        "direct" => Ok(ConvolutionMethod::Direct),
+        "winograd" => Ok(ConvolutionMethod::Winograd),
+        _ => Err("there is no such method".into()),
+    }
 }
 
 fn provider(name: &str) -> Result<Provider, String> {
