@@ -78,7 +78,8 @@ ways = {"element": element}
 if options.other_model:
     ways[f"element, {options.other_model}"] = [throughput(), options.other_model, *common]
 if options.winograd:
-    ways["element, winograd"] = [*element, "--property", "convolution=winograd"]
+    for way, command in list(ways.items()):
+        ways[f"{way}, winograd"] = [*command, "--property", "convolution=winograd"]
 if options.openvino:
     provider = ["--property", f"runtime-library={options.openvino}", "--property", "execution-provider=openvino"]
     ways["element, OpenVINO"] = [*element, *provider]

@@ -219,28 +219,47 @@ fn frames_allocate_nothing() {
 /// Neither by themselves nor as operators of a network, where only the bindings allocate.
 #[cfg(target_arch = "x86_64")]
 fn own_convolutions_allocate_nothing() {
-    use gstunetsegment::winograd::{Convolution, ScratchPool, Shape};
+    use gstunetsegment::winograd::{
+        Arithmetic, Codes, Coding, Convolution, Floats, Kernels, ScratchPool, Shape,
+    };
 
     const SIDE: usize = 40;
+    const OUTPUTS: usize = 16;
+    const COUNT: usize = SIDE * SIDE;
+    fn assert_allocates_nothing<A: Arithmetic>(
+        convolution: &Convolution<A>,
+        input: &[A::Value],
+        output: &mut [A::Value],
+    ) {
+        let pool = ScratchPool::default();
+        let mut compute = || {
+            let work = |work: &(dyn Fn() + Sync)| work();
+            let computed = convolution.compute(input, (SIDE, SIDE), output, (2, &pool), work);
+            computed.unwrap();
+        };
+        compute();
+        assert_eq!(count(compute), 0);
+    }
     let shape = Shape {
         inputs: 8,
-        outputs: 16,
+        outputs: OUTPUTS,
         padding: 1,
         rectified: true,
     };
-    let [weights, biases, input] = [8 * 16 * 9, 16, 8 * SIDE * SIDE].map(|count| vec![0.1; count]);
-    let Some(convolution) = Convolution::new(shape, &weights, Some(&biases)).unwrap() else {
+    let [weights, biases, input] = [8 * OUTPUTS * 9, OUTPUTS, 8 * COUNT].map(|n| vec![0.1; n]);
+    let floats = Convolution::<Floats>::new(shape, &weights, Some(&biases)).unwrap();
+    let kernels = Kernels {
+        codes: &vec![1; weights.len()],
+        steps: &biases,
+        biases: &biases,
+    };
+    let coding = Coding { step: 1.0, zero: 9 };
+    let codes = Convolution::<Codes>::new(shape, kernels, [coding; 2]).unwrap();
+    let (Some(floats), Some(codes)) = (floats, codes) else {
         return eprintln!("Skipped: this processor has no AVX2.");
     };
-    let mut output = vec![0.0; 16 * SIDE * SIDE];
-    let pool = ScratchPool::default();
-    let mut compute = || {
-        let computed =
-            convolution.compute(&input, (SIDE, SIDE), &mut output, (2, &pool), |work| work());
-        computed.unwrap();
-    };
-    compute();
-    assert_eq!(count(compute), 0);
+    assert_allocates_nothing(&floats, &input, &mut vec![0.0; OUTPUTS * COUNT]);
+    assert_allocates_nothing(&codes, &vec![7; 8 * COUNT], &mut vec![0; OUTPUTS * COUNT]);
 
     let unet = UNet { width: 8, ..SMALL };
     let files = Files::new();

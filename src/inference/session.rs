@@ -171,7 +171,7 @@ fn on_provider(
         && options.convolutions == ConvolutionMethod::Winograd
         && let Some(bytes) = winograd_operator::replaced(&file.model)?
     {
-        let domain = winograd_operator::domain(options.threads_of_run())?;
+        let domain = winograd_operator::domain(options)?;
         builder = builder.with_operators(domain)?;
         return Ok((commit(builder, (&bytes, file), options, provider)?, true));
     }

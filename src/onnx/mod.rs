@@ -88,6 +88,9 @@ pub struct Graph {
     pub input: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfo>,
+    /// What is known of other values.
+    #[prost(message, repeated, tag = "13")]
+    pub value_info: Vec<ValueInfo>,
     /// `SparseTensorProto`s, which are not read.
     #[prost(bytes = "bytes", repeated, tag = "15")]
     pub sparse_initializer: Vec<Bytes>,
@@ -192,6 +195,16 @@ impl Attribute {
             name: name.into(),
             i: value,
             r#type: AttributeType::Int as i32,
+            ..Default::default()
+        }
+    }
+
+    /// A floating-point number.
+    pub fn float(name: &str, value: f32) -> Self {
+        Attribute {
+            name: name.into(),
+            f: value,
+            r#type: AttributeType::Float as i32,
             ..Default::default()
         }
     }

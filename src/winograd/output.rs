@@ -4,18 +4,18 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 /// Values of which each is written by one thread.
-pub struct Output<'a> {
-    values: NonNull<f32>,
+pub struct Output<'a, T> {
+    values: NonNull<T>,
     length: usize,
-    borrowed: PhantomData<&'a mut [f32]>,
+    borrowed: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: threads get no access to values except through `row`, whose callers see to it that rows don't overlap.
-unsafe impl Sync for Output<'_> {}
+unsafe impl<T: Send> Sync for Output<'_, T> {}
 
-impl<'a> Output<'a> {
+impl<'a, T> Output<'a, T> {
     /// Takes the values of a slice.
-    pub fn new(values: &'a mut [f32]) -> Self {
+    pub fn new(values: &'a mut [T]) -> Self {
         Output {
             length: values.len(),
             values: NonNull::from(values).cast(),
@@ -29,7 +29,7 @@ impl<'a> Output<'a> {
     /// No value may be in two rows that exist at the same time.
     #[allow(clippy::mut_from_ref)] // That is its purpose.
     #[inline(always)]
-    pub unsafe fn row(&self, first: usize, count: usize) -> &mut [f32] {
+    pub unsafe fn row(&self, first: usize, count: usize) -> &mut [T] {
         if first > self.length || count > self.length - first {
             return &mut [];
         }

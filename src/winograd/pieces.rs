@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::product::OUTPUTS;
 use super::transform::{OUT, PRODUCTS};
-use super::vectors::LANES;
+use super::vectors::{Eight, LANES};
 
 /// Bytes that the numbers of a piece are to take: they are used several times, and a core's second-level cache has 512
 /// KiB or more.
@@ -41,13 +41,17 @@ pub struct Piece {
 }
 
 impl Pieces {
-    /// Divides an output of (rows, columns), at least one of each, that is computed from so many `inputs`, so that all of the `threads` have
-    /// something to do.
-    pub fn new((rows, columns): (usize, usize), inputs: usize, threads: usize) -> Self {
+    /// Divides an output of (rows, columns), at least one of each, so that all of the `threads` have something to do. It
+    /// is computed from so many input channels in so many `vectors`.
+    pub fn new(
+        (rows, columns): (usize, usize),
+        (inputs, vectors): (usize, usize),
+        threads: usize,
+    ) -> Self {
         let patches = (rows.div_ceil(OUT), columns.div_ceil(OUT));
-        let channels = inputs.next_multiple_of(LANES) + OUTPUTS;
         let least = if inputs < MANY_INPUTS { LEAST } else { MOST };
-        let fitting = CACHED / (PRODUCTS * channels * size_of::<f32>());
+        let each = PRODUCTS * (vectors + OUTPUTS / LANES) * size_of::<Eight>();
+        let fitting = CACHED / each;
         let wanted = fitting.clamp(least, MOST);
         let each_across = patches.1.div_ceil(patches.1.div_ceil(wanted));
         let across = patches.1.div_ceil(each_across);
@@ -99,7 +103,7 @@ mod tests {
             (5, 900, 64, 3),
             (400, 3, 1024, 16),
         ] {
-            let pieces = Pieces::new((rows, columns), inputs, threads);
+            let pieces = Pieces::new((rows, columns), (inputs, inputs.div_ceil(8)), threads);
             let (down, across) = (rows.div_ceil(4), columns.div_ceil(4));
             let mut covered = vec![0; down * across];
             for number in 0..pieces.len() {

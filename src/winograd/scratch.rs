@@ -4,10 +4,11 @@ use std::collections::TryReserveError;
 use std::mem;
 use std::sync::Mutex;
 
+use super::patches::Arithmetic;
 use super::pieces::Pieces;
 use super::product::Sixteen;
-use super::transform::{IN, KERNEL, OUT, PRODUCTS};
-use super::vectors::{Eight, LANES};
+use super::transform::PRODUCTS;
+use super::vectors::Vector;
 use crate::lock::lock;
 
 /// Numbers between which the distance in memory is a multiple of this many bytes compete for the same few lines of the
@@ -15,46 +16,64 @@ use crate::lock::lock;
 const CACHE_PERIOD: usize = 4096;
 
 /// Intermediate results of a piece.
-#[derive(Default)]
-pub struct Scratch {
-    /// The transformed inputs: \[products, patches, input channels\].
-    pub inputs: Vec<Eight>,
+pub struct Scratch<A: Arithmetic> {
+    /// The transformed inputs: \[products, patches\] of the vectors of input channels.
+    pub inputs: Vec<A::Vector>,
     /// Vectors from one product to the next.
     pub input_step: usize,
     /// The sums of products: \[products, patches\] of sixteen output channels.
-    pub sums: Vec<Sixteen>,
+    pub sums: Vec<Sixteen<A::Vector>>,
     /// Pairs of vectors from one product to the next.
     pub sum_step: usize,
-    /// Input rows of a row of patches, of eight channels.
-    pub rows_in: Vec<Eight>,
-    /// Output rows of a row of patches, of eight channels.
-    pub rows_out: Vec<Eight>,
+    /// Input rows of a row of patches.
+    pub rows_in: Vec<A::Pixel>,
+    /// Output rows of a row of patches.
+    pub rows_out: Vec<A::Pixel>,
 }
 
 /// Scratch memory of the threads of a session.
-#[derive(Default)]
-pub struct ScratchPool(Mutex<Vec<Scratch>>);
+pub struct ScratchPool<A: Arithmetic>(Mutex<Vec<Scratch<A>>>);
 
 /// Scratch memory that was taken from a pool, for several threads.
-pub struct Taken<'a> {
-    pool: &'a ScratchPool,
-    free: Mutex<Vec<Scratch>>,
+pub struct Taken<'a, A: Arithmetic> {
+    pool: &'a ScratchPool<A>,
+    free: Mutex<Vec<Scratch<A>>>,
 }
 
-impl ScratchPool {
-    /// Memory for the `pieces` of so many input channels on so many `threads`.
+// Derived, these would ask for the default of an arithmetic.
+impl<A: Arithmetic> Default for Scratch<A> {
+    fn default() -> Self {
+        Scratch {
+            inputs: Vec::new(),
+            input_step: 0,
+            sums: Vec::new(),
+            sum_step: 0,
+            rows_in: Vec::new(),
+            rows_out: Vec::new(),
+        }
+    }
+}
+
+impl<A: Arithmetic> Default for ScratchPool<A> {
+    fn default() -> Self {
+        ScratchPool(Mutex::default())
+    }
+}
+
+impl<A: Arithmetic> ScratchPool<A> {
+    /// Memory for the `pieces` with so many `vectors` of input channels on so many `threads`.
     pub fn take(
         &self,
         threads: usize,
         pieces: &Pieces,
-        inputs: usize,
-    ) -> Result<Taken<'_>, TryReserveError> {
+        vectors: usize,
+    ) -> Result<Taken<'_, A>, TryReserveError> {
         let mut free = mem::take(&mut *lock(&self.0));
         let missing = threads.max(1).saturating_sub(free.len());
         let prepared = free.try_reserve(missing).and_then(|()| {
             free.resize_with(free.len() + missing, Scratch::default);
             free.iter_mut()
-                .try_for_each(|scratch| scratch.fit(pieces, inputs))
+                .try_for_each(|scratch| scratch.fit(pieces, vectors))
         });
         let taken = Taken {
             pool: self,
@@ -64,9 +83,9 @@ impl ScratchPool {
     }
 }
 
-impl Taken<'_> {
+impl<A: Arithmetic> Taken<'_, A> {
     /// Calls `work` with memory for one thread, unless all of it is in use.
-    pub fn with(&self, work: impl FnOnce(&mut Scratch)) {
+    pub fn with(&self, work: impl FnOnce(&mut Scratch<A>)) {
         let scratch = lock(&self.free).pop();
         if let Some(mut scratch) = scratch {
             work(&mut scratch);
@@ -75,7 +94,7 @@ impl Taken<'_> {
     }
 }
 
-impl Drop for Taken<'_> {
+impl<A: Arithmetic> Drop for Taken<'_, A> {
     fn drop(&mut self) {
         let free = mem::take(&mut *lock(&self.free));
         let mut pool = lock(&self.pool.0);
@@ -86,19 +105,19 @@ impl Drop for Taken<'_> {
     }
 }
 
-impl Scratch {
-    /// Makes room for any of the `pieces` of so many input channels.
-    fn fit(&mut self, pieces: &Pieces, inputs: usize) -> Result<(), TryReserveError> {
+impl<A: Arithmetic> Scratch<A> {
+    /// Makes room for any of the `pieces` with so many `vectors` of input channels.
+    fn fit(&mut self, pieces: &Pieces, vectors: usize) -> Result<(), TryReserveError> {
         let (rows, columns) = pieces.largest();
         let patches = rows * columns;
-        self.input_step = step::<Eight>(patches * inputs.div_ceil(LANES));
-        self.sum_step = step::<Sixteen>(patches);
-        let zero = [Eight::ZERO; 2];
-        grow(&mut self.inputs, PRODUCTS * self.input_step, Eight::ZERO)?;
-        grow(&mut self.sums, PRODUCTS * self.sum_step, zero)?;
-        let across = columns * OUT;
-        grow(&mut self.rows_in, IN * (across + KERNEL - 1), Eight::ZERO)?;
-        grow(&mut self.rows_out, OUT * across, Eight::ZERO)
+        self.input_step = step::<A::Vector>(patches * vectors);
+        self.sum_step = step::<Sixteen<A::Vector>>(patches);
+        let zero = A::Vector::ZERO;
+        grow(&mut self.inputs, PRODUCTS * self.input_step, zero)?;
+        grow(&mut self.sums, PRODUCTS * self.sum_step, [zero; 2])?;
+        let [read, written] = A::pixels(columns, vectors);
+        grow(&mut self.rows_in, read, A::Pixel::default())?;
+        grow(&mut self.rows_out, written, A::Pixel::default())
     }
 }
 

@@ -1,34 +1,98 @@
-//! Vectors of eight channels, and turning planes into them.
+//! Vectors of eight numbers, and turning planes into them.
 
 use pulp::x86::V3;
-use pulp::{bytemuck, f32x8};
+use pulp::{bytemuck, f32x8, i32x8};
 use std::arch::x86_64::__m256;
 
-/// Channels of a vector.
+/// Numbers of a vector.
 pub const LANES: usize = 8;
 
-/// Eight channels of a pixel in memory, aligned so that no vector crosses two cache lines.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Eight numbers in memory, aligned so that no vector crosses two cache lines.
+pub trait Vector: Copy + Send + Sync {
+    /// The vector in a register.
+    type Register: Copy;
+    /// Zero in all numbers.
+    const ZERO: Self;
+
+    /// The vector.
+    fn load(&self) -> Self::Register;
+    /// Replaces it by another.
+    fn store(&mut self, register: Self::Register);
+    /// The number of a `lane` in all lanes.
+    fn splat(&self, simd: V3, lane: usize) -> Self::Register;
+    /// `sum` and the products of `one` and `other`.
+    fn multiply_add(
+        simd: V3,
+        one: Self::Register,
+        other: Self::Register,
+        sum: Self::Register,
+    ) -> Self::Register;
+}
+
+/// Eight channels of a pixel.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(32))]
 pub struct Eight(pub [f32; LANES]);
 
-impl Eight {
-    /// Zero in all channels.
-    pub const ZERO: Self = Eight([0.0; LANES]);
+impl Vector for Eight {
+    type Register = f32x8;
+    const ZERO: Self = Eight([0.0; LANES]);
 
-    /// The vector.
     #[inline(always)]
-    pub fn load(&self) -> f32x8 {
+    fn load(&self) -> f32x8 {
         bytemuck::cast(self.0)
     }
 
-    /// Replaces it by `vector`.
     #[inline(always)]
-    pub fn store(&mut self, vector: f32x8) {
-        self.0 = bytemuck::cast(vector);
+    fn store(&mut self, register: f32x8) {
+        self.0 = bytemuck::cast(register);
+    }
+
+    #[inline(always)]
+    fn splat(&self, simd: V3, lane: usize) -> f32x8 {
+        simd.splat_f32x8(self.0[lane])
+    }
+
+    #[inline(always)]
+    fn multiply_add(simd: V3, one: f32x8, other: f32x8, sum: f32x8) -> f32x8 {
+        simd.mul_add_f32x8(one, other, sum)
     }
 }
 
+/// Sixteen channels of a pixel as 16-bit integers, two in each number; or eight sums of products of such pairs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(32))]
+pub struct Pairs(pub [i32; LANES]);
+
+impl Vector for Pairs {
+    type Register = i32x8;
+    const ZERO: Self = Pairs([0; LANES]);
+
+    #[inline(always)]
+    fn load(&self) -> i32x8 {
+        bytemuck::cast(self.0)
+    }
+
+    #[inline(always)]
+    fn store(&mut self, register: i32x8) {
+        self.0 = bytemuck::cast(register);
+    }
+
+    #[inline(always)]
+    fn splat(&self, simd: V3, lane: usize) -> i32x8 {
+        simd.splat_i32x8(self.0[lane])
+    }
+
+    #[inline(always)]
+    fn multiply_add(simd: V3, one: i32x8, other: i32x8, sum: i32x8) -> i32x8 {
+        let (one, other) = (bytemuck::cast(one), bytemuck::cast(other));
+        let products = simd.multiply_wrapping_add_adjacent_i16x16(one, other);
+        bytemuck::cast(
+            simd.avx2
+                ._mm256_add_epi32(bytemuck::cast(sum), bytemuck::cast(products)),
+        )
+    }
+}
 /// Copies pixels of up to eight `planes` into vectors; channels that have no plane are 0.
 #[inline(always)]
 pub fn gather(simd: V3, planes: &[&[f32]], to: &mut [Eight]) {
