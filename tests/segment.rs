@@ -60,6 +60,36 @@ fn masks_are_the_segmenters() {
     assert_eq!(written.as_luma16().unwrap().as_raw(), &expected);
 }
 
+/// `--convolution` is heeded: probabilities are rounded otherwise, and hardly differ.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn convolutions_may_be_by_winograd() {
+    if !gstunetsegment::winograd::is_supported() {
+        return eprintln!("Skipped: this processor has no AVX2.");
+    }
+    let bench = Bench::new();
+    let model = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/models/cells-phase-contrast.int8.onnx"
+    );
+    squares(&[(5, 5), (30, 20)], 9, |_| 200)
+        .save(bench.path("images/a.png"))
+        .unwrap();
+    let [direct, winograd] = ["direct", "winograd"].map(|method| {
+        bench.says(&format!(
+            "segment --model {model} --images images --output {method} --what probability \
+             --execution-provider cpu --convolution {method}"
+        ));
+        let written = image::open(bench.path(&format!("{method}/a.png")));
+        written.unwrap().into_luma16().into_raw()
+    });
+    assert_ne!(direct, winograd);
+    let off = direct.iter().zip(&winograd);
+    let sum: u64 = off.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    let mean = sum / direct.len() as u64;
+    assert!(mean < 656, "{mean} of 65535 on average");
+}
+
 #[test]
 fn averages_are_the_mean_over_the_versions() {
     let bench = Bench::new();
