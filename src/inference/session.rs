@@ -160,25 +160,28 @@ fn on_provider(
     options: &Options,
     provider: Provider,
 ) -> ort::Result<(Session, bool)> {
+    #[cfg(target_arch = "x86_64")]
+    if provider == Provider::Cpu
+        && options.convolutions == ConvolutionMethod::Winograd
+        && let Some(bytes) = winograd_operator::replaced(&file.model, options)?
+    {
+        let domain = winograd_operator::domain(options)?;
+        let builder = builder(environment, options)?.with_operators(domain)?;
+        match commit(builder, (&bytes, file), options, provider) {
+            Ok(session) => return Ok((session, true)),
+            Err(error) if options.canceller.is_cancelled() => return Err(error),
+            // As it is in the file it may fit in memory, or suit ONNX Runtime better.
+            Err(_) => (),
+        }
+    }
     let mut builder = builder(environment, options)?;
     if let Some(dispatch) = provider.dispatch(options) {
         builder = builder
             .with_execution_providers([dispatch])?
             .with_disable_cpu_fallback()?;
     }
-    #[cfg(target_arch = "x86_64")]
-    if provider == Provider::Cpu
-        && options.convolutions == ConvolutionMethod::Winograd
-        && let Some(bytes) = winograd_operator::replaced(&file.model)?
-    {
-        let domain = winograd_operator::domain(options)?;
-        builder = builder.with_operators(domain)?;
-        return Ok((commit(builder, (&bytes, file), options, provider)?, true));
-    }
-    Ok((
-        commit(builder, (&file.bytes, file), options, provider)?,
-        false,
-    ))
+    let session = commit(builder, (&file.bytes, file), options, provider)?;
+    Ok((session, false))
 }
 
 /// Loads the model from its `bytes`, within the time limit of its provider.

@@ -29,7 +29,7 @@ use crate::winograd::{
 ///
 /// # Errors
 /// If there is not enough memory for a second copy of the model.
-pub(super) fn replaced(model: &onnx::Model) -> ort::Result<Option<Bytes>> {
+pub(super) fn replaced(model: &onnx::Model, options: &Options) -> ort::Result<Option<Bytes>> {
     if !winograd::is_supported() {
         return Ok(None);
     }
@@ -39,7 +39,8 @@ pub(super) fn replaced(model: &onnx::Model) -> ort::Result<Option<Bytes>> {
     };
     // The copy of lists of numbers would end the process if there were no memory for it.
     reserve(&mut Vec::new(), model, 2)?;
-    let Some(model) = with_winograd(model) else {
+    let stopped = || options.canceller.is_cancelled();
+    let Some(model) = with_winograd(model, &stopped) else {
         return Ok(None);
     };
     let mut bytes = Vec::new();

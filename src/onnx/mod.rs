@@ -57,6 +57,20 @@ pub struct Model {
     pub functions: Vec<Bytes>,
 }
 
+impl Model {
+    /// Parses a file, without what it says of intermediate maps: that would be wrong once the graph is changed.
+    ///
+    /// # Errors
+    /// If the bytes are no such messages.
+    pub fn parse(bytes: impl bytes::Buf) -> Result<Self, prost::DecodeError> {
+        let mut model: Model = prost::Message::decode(bytes)?;
+        if let Some(graph) = &mut model.graph {
+            graph.value_info = Vec::new();
+        }
+        Ok(model)
+    }
+}
+
 /// `OperatorSetIdProto`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct OperatorSet {
@@ -88,7 +102,7 @@ pub struct Graph {
     pub input: Vec<ValueInfo>,
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfo>,
-    /// What is known of other values.
+    /// What is known of other values. It is [not kept](Model::parse) from files.
     #[prost(message, repeated, tag = "13")]
     pub value_info: Vec<ValueInfo>,
     /// `SparseTensorProto`s, which are not read.

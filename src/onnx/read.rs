@@ -3,7 +3,6 @@
 use std::io::{self, Cursor, ErrorKind, Read};
 
 use bytes::Bytes;
-use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::Model;
@@ -94,7 +93,7 @@ pub fn parse(bytes: &Bytes) -> Result<Model, ReadError> {
     // Parsing itself aborts if memory runs out.
     reserve(&mut Vec::new(), taken)?;
     let damaged = |error: prost::DecodeError| ReadError::Damaged(error.to_string());
-    let model = Model::decode(bytes.clone()).map_err(damaged)?;
+    let model = Model::parse(bytes.clone()).map_err(damaged)?;
     if model.graph.is_none() || model.ir_version == 0 {
         return Err(ReadError::NotOnnx);
     }

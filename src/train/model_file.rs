@@ -52,7 +52,7 @@ fn parse(file: &Path) -> Result<(Vec<u8>, Model), FileErrorKind> {
         return Err(FileErrorKind::Package);
     }
     let bytes = fs::read(file)?;
-    let model = Model::decode(&bytes[..])?;
+    let model = Model::parse(&bytes[..])?;
     Ok((bytes, model))
 }
 

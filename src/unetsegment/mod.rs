@@ -197,7 +197,7 @@ pub enum Convolution {
     )]
     Direct,
     #[enum_value(
-        name = "By Winograd's method, with a quarter of the multiplications; probabilities agree to four digits, masks of 8-bit models nearly",
+        name = "By Winograd's method, with a quarter of the multiplications; probabilities agree to four digits, masks of 8-bit models nearly; rounding depends on how a frame is tiled",
         nick = "winograd"
     )]
     Winograd,

@@ -23,7 +23,7 @@ const CHANNELS: usize = 2 * LANES;
 /// Largest code.
 const MOST: u8 = 255;
 
-/// The matrix Bᵀ.
+/// The matrix Bᵀ, as [`of_inputs`] multiplies by it.
 const OF_INPUTS: [[i32; IN]; IN] = [
     [4, 0, -5, 0, 1, 0],
     [0, -4, -4, 1, 1, 0],
@@ -86,28 +86,34 @@ impl Convolution<Codes> {
         let mut weights = reserved(groups * PRODUCTS * pairs, [Pairs::ZERO; 2])?;
         let mut scales = reserved(groups * PRODUCTS, [Eight::ZERO; 2])?;
         let mut biases = reserved(groups, [Eight::ZERO; 2])?;
-        let mut transformed = reserved(shape.inputs, [0.0; PRODUCTS])?;
+        // Of one output channel: \[products, input channels\].
+        let inputs = shape.inputs.max(1);
+        let mut transformed = reserved(PRODUCTS * inputs, 0.0)?;
+        let bounds: [f64; PRODUCTS] = std::array::from_fn(|product| largest(product, input.zero));
         let (all, _) = kernels.codes.as_chunks::<{ KERNEL * KERNEL }>();
-        let all = all.chunks_exact(shape.inputs.max(1));
-        for (channel, own) in all.take(shape.outputs).enumerate() {
+        let all = all.chunks_exact(inputs).take(shape.outputs);
+        for (channel, own) in all.enumerate() {
             let (group, vector) = (channel / OUTPUTS, channel % OUTPUTS / LANES);
             let lane = channel % LANES;
-            for (to, kernel) in transformed.iter_mut().zip(own) {
-                *to = transform::of_kernel(&kernel.map(f64::from));
+            for (number, kernel) in own.iter().enumerate() {
+                let values = transform::of_kernel(&kernel.map(f64::from));
+                for (product, value) in values.into_iter().enumerate() {
+                    transformed[product * inputs + number] = value;
+                }
             }
             biases[group][vector].0[lane] =
                 kernels.biases[channel] / output.step + f32::from(output.zero);
-            for product in 0..PRODUCTS {
-                let values = transformed.iter().map(|values| values[product]);
-                let factor = factor(values.clone(), largest(product, input.zero));
-                let step = f64::from(input.step) * f64::from(kernels.steps[channel]);
-                scales[group * PRODUCTS + product][vector].0[lane] =
-                    (step / f64::from(output.step) / factor) as f32;
-                let first = (group * PRODUCTS + product) * pairs;
-                for (input, value) in values.enumerate() {
+            let step = f64::from(input.step) * f64::from(kernels.steps[channel]);
+            let step = step / f64::from(output.step);
+            let of_products = transformed.chunks_exact(inputs).zip(bounds);
+            for (product, (values, largest)) in of_products.enumerate() {
+                let factor = factor(values, largest);
+                let at = group * PRODUCTS + product;
+                scales[at][vector].0[lane] = (step / factor) as f32;
+                for (number, value) in values.iter().enumerate() {
                     let weight = (value * factor).round() as i16;
-                    let pair = &mut weights[first + input / 2][vector].0[lane];
-                    *pair |= i32::from(weight as u16) << (input % 2 * 16);
+                    let pair = &mut weights[at * pairs + number / 2][vector].0[lane];
+                    *pair |= i32::from(weight as u16) << (number % 2 * 16);
                 }
             }
         }
@@ -143,15 +149,13 @@ fn largest(product: usize, zero: u8) -> f64 {
 
 /// What transformed kernels are multiplied by before they are rounded to 16 bits: as much as possible for sums of their
 /// products with inputs up to `largest` to stay within 32 bits.
-fn factor(values: impl Iterator<Item = f64>, largest: f64) -> f64 {
-    let (mut most, mut sum, mut count) = (0.0_f64, 0.0, 0.0);
-    for value in values {
-        most = most.max(value.abs());
-        sum += value.abs();
-        count += 1.0;
-    }
+fn factor(values: &[f64], largest: f64) -> f64 {
+    let most = values
+        .iter()
+        .fold(0.0, |most: f64, value| most.max(value.abs()));
+    let sum: f64 = values.iter().map(|value| value.abs()).sum();
     // Rounding adds no more than a half to each.
-    let room = f64::from(i32::MAX) / largest - count / 2.0;
+    let room = f64::from(i32::MAX) / largest - values.len() as f64 / 2.0;
     let factor = (f64::from(i16::MAX) / most).min(room / sum);
     if factor.is_finite() { factor } else { 1.0 }
 }
@@ -374,4 +378,22 @@ fn coded(
         simd.avx2
             ._mm256_permutevar8x32_epi32(bytemuck::cast(codes), bytemuck::cast(order)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is computed is what sums are bounded for.
+    #[test]
+    fn inputs_are_multiplied_by_the_matrix() {
+        let Some(simd) = V3::try_new() else {
+            return eprintln!("Skipped: this processor has no AVX2.");
+        };
+        for column in 0..IN {
+            let unit = std::array::from_fn(|row| simd.splat_i16x16(i16::from(row == column)));
+            let found = of_inputs(simd, unit).map(|row| i32::from(row.0));
+            assert_eq!(found, OF_INPUTS.map(|row| row[column]));
+        }
+    }
 }

@@ -9,8 +9,8 @@ use super::patches::{Arithmetic, Patches};
 use super::pieces::Pieces;
 use super::product::{OUTPUTS, Sixteen};
 use super::scratch::ScratchPool;
-use super::transform::KERNEL;
-use super::vectors::Eight;
+use super::transform::{KERNEL, PRODUCTS};
+use super::vectors::{Eight, LANES};
 use super::{ConvolutionError, Shape, check};
 
 /// A convolution with 3 x 3 kernels, strides of 1, and a ReLU if wanted: of floats or of 8-bit codes.
@@ -25,6 +25,16 @@ pub struct Convolution<A: Arithmetic> {
 }
 
 impl<A: Arithmetic> Convolution<A> {
+    /// Bytes of the transformed weights for so many input and output channels.
+    pub fn weight_bytes([inputs, outputs]: [usize; 2]) -> usize {
+        let rows = inputs
+            .div_ceil(A::CHANNELS)
+            .saturating_mul(LANES * PRODUCTS);
+        let groups = outputs.div_ceil(OUTPUTS);
+        rows.saturating_mul(groups)
+            .saturating_mul(size_of::<Sixteen<A::Vector>>())
+    }
+
     /// What it computes.
     pub fn shape(&self) -> Shape {
         self.shape

@@ -28,10 +28,8 @@ pub use codes::{Codes, Coding, Kernels, MOST_INPUTS};
 pub use convolution::Convolution;
 pub use floats::Floats;
 pub use patches::Arithmetic;
-use product::OUTPUTS;
 pub use scratch::ScratchPool;
-use transform::{KERNEL, PRODUCTS};
-use vectors::LANES;
+use transform::KERNEL;
 
 /// How a convolution is to be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,15 +77,6 @@ pub enum ConvolutionError {
         "a convolution has {0} input channels, but with 8 bits at most {MOST_INPUTS} are possible"
     )]
     Many(usize),
-}
-
-/// Bytes of the transformed weights of a convolution with so many input and output channels, of floats; of codes it is
-/// half of them.
-pub fn transformed_bytes([inputs, outputs]: [usize; 2]) -> usize {
-    let rows = inputs.next_multiple_of(LANES).saturating_mul(PRODUCTS);
-    let groups = outputs.div_ceil(OUTPUTS);
-    rows.saturating_mul(groups)
-        .saturating_mul(OUTPUTS * size_of::<f32>())
 }
 
 /// Whether this processor can compute [`Convolution`]s.

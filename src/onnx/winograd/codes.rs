@@ -9,7 +9,7 @@ use super::{
 use crate::onnx::{
     Attribute, DataType, Dimension, Extent, Node, Shape, Tensor, TensorType, Type, ValueInfo,
 };
-use crate::winograd::{self, Coding, MOST_INPUTS};
+use crate::winograd::{Codes, Coding, Convolution, MOST_INPUTS};
 
 /// What takes the place of `node`, if it is a convolution of codes that can be replaced.
 pub fn replacement(values: &Values<'_>, node: &Node) -> Option<Replacement> {
@@ -37,30 +37,38 @@ pub fn replacement(values: &Values<'_>, node: &Node) -> Option<Replacement> {
     let codings = [input.coding()?, output.coding()?];
     let name = &values.nodes[coder].output[0];
     let length = [outputs as i64];
+    // What sums and biases are multiplied by.
+    let [input_step, output_step] = codings.map(|coding| coding.step);
+    let scales = steps.iter().map(|step| input_step * step / output_step);
+    let added = biases.iter().map(|bias| bias / output_step);
+    if !scales.chain(added).all(f32::is_finite) {
+        return None;
+    }
+    let free = |part: &str| values.free_name(format!("{name}.{part}"));
     let constants = [("steps", &steps), ("biases", &biases)];
-    let constants = constants
-        .map(|(part, values)| Tensor::of_floats(format!("{name}.{part}"), &length, values));
-    let made = format!("{name}.made");
+    let constants = constants.map(|(part, values)| Tensor::of_floats(free(part), &length, values));
+    let [pixels, made] = ["pixels", "made"].map(free);
     Some(Replacement {
         nodes: nodes(
-            [input.codes, weights.codes, &made, name],
+            [input.codes, weights.codes, name],
+            [&pixels, &made],
             &constants,
             (&geometry, relu.is_some()),
             codings,
         ),
         constants: constants.into(),
-        made: Some(pixels(made, outputs)),
+        made: Some(channels_last(made, outputs)),
         dropped: relu.into_iter().chain([coder]).collect(),
         weights: weights.codes.into(),
-        // 16 bits instead of 32.
-        bytes: winograd::transformed_bytes(geometry.channels) / 2,
+        bytes: Convolution::<Codes>::weight_bytes(geometry.channels),
     })
 }
 
 /// The operator, between a Transpose that moves the channels to the end and one that moves them back. ONNX Runtime
 /// leaves out those that follow each other.
 fn nodes(
-    [input, weights, made, output]: [&str; 4],
+    [input, weights, output]: [&str; 3],
+    [pixels, made]: [&str; 2],
     constants: &[Tensor],
     (geometry, is_rectified): (&Geometry, bool),
     codings: [Coding; 2],
@@ -73,7 +81,6 @@ fn nodes(
             vec![Attribute::ints("perm", &order)],
         )
     };
-    let pixels = format!("{output}.pixels");
     let mut attribute = vec![
         Attribute::int(OUTPUTS, geometry.channels[1] as i64),
         Attribute::int(PADDING, geometry.padding),
@@ -83,14 +90,14 @@ fn nodes(
         attribute.push(Attribute::float(step, coding.step));
         attribute.push(Attribute::int(zero, i64::from(coding.zero)));
     }
-    let mut inputs = vec![pixels.as_str(), weights];
+    let mut inputs = vec![pixels, weights];
     inputs.extend(constants.iter().map(|tensor| tensor.name.as_str()));
     let own = Node {
         domain: DOMAIN.into(),
         ..Node::new(OPERATOR_OF_CODES, &inputs, made, attribute)
     };
     vec![
-        moved(input, &pixels, [0, 2, 3, 1]),
+        moved(input, pixels, [0, 2, 3, 1]),
         own,
         moved(made, output, [0, 3, 1, 2]),
     ]
@@ -98,7 +105,7 @@ fn nodes(
 
 /// A map of codes with so many channels last, which are the only dimension that is known. Without it ONNX Runtime does
 /// not know how many there are, and keeps the operators around it from moving channels to the end.
-fn pixels(name: String, channels: usize) -> ValueInfo {
+fn channels_last(name: String, channels: usize) -> ValueInfo {
     let unknown = Dimension { extent: None };
     let last = Dimension {
         extent: Some(Extent::Value(channels as i64)),
@@ -118,11 +125,12 @@ fn pixels(name: String, channels: usize) -> ValueInfo {
 
 /// The biases of so many output channels under this name.
 fn biases(values: &Values<'_>, name: &str, outputs: usize) -> Option<Vec<f32>> {
+    let has_length = |tensor: &&Tensor| elements(tensor) == outputs;
     let found = match values.constant(name) {
-        Some(constant) => constant.floats(),
+        Some(constant) => Some(constant).filter(has_length)?.floats(),
         None => {
             let decoded = Decoded::of(values, name)?;
-            let codes = int32s(values.constant(decoded.codes)?);
+            let codes = int32s(values.constant(decoded.codes).filter(has_length)?);
             let steps = decoded.is_centered().then(|| decoded.steps_of(outputs))??;
             let pairs = codes.iter().zip(&steps);
             pairs.map(|(code, step)| *code as f32 * step).collect()
@@ -131,10 +139,19 @@ fn biases(values: &Values<'_>, name: &str, outputs: usize) -> Option<Vec<f32>> {
     (found.len() == outputs).then_some(found)
 }
 
+/// The number of values that a tensor should have.
+fn elements(tensor: &Tensor) -> usize {
+    let lengths = tensor.dims.iter().map(|length| usize::try_from(*length));
+    let product = lengths
+        .into_iter()
+        .try_fold(1_usize, |product, length| product.checked_mul(length.ok()?));
+    product.unwrap_or(0)
+}
+
 /// Codes with the constants that say what they mean.
 struct Decoded<'a> {
     codes: &'a str,
-    steps: Vec<f32>,
+    steps: &'a Tensor,
     /// `None` where it is 0 by default.
     zero: Option<&'a Tensor>,
     /// Along which dimension steps differ.
@@ -157,7 +174,7 @@ impl<'a> Decoded<'a> {
         let is_plain = node.integer("block_size", 0) == 0;
         is_plain.then_some(Decoded {
             codes,
-            steps: values.constant(steps)?.floats(),
+            steps: values.constant(steps)?,
             zero,
             axis: node.integer("axis", 1),
         })
@@ -173,17 +190,20 @@ impl<'a> Decoded<'a> {
 
     /// The steps of so many output channels.
     fn steps_of(&self, outputs: usize) -> Option<Vec<f32>> {
-        let steps = match self.steps.as_slice() {
-            [step] => vec![*step; outputs],
-            steps if steps.len() == outputs && self.axis == 0 => steps.to_vec(),
+        // A small file could have long ones read often.
+        let steps = match elements(self.steps) {
+            1 => vec![*self.steps.floats().first()?; outputs],
+            count if count == outputs && self.axis == 0 => self.steps.floats(),
             _ => return None,
         };
-        steps.iter().all(|step| step.is_finite()).then_some(steps)
+        let is_usable = steps.len() == outputs && steps.iter().all(|step| step.is_finite());
+        is_usable.then_some(steps)
     }
 
     /// The meaning of codes without a sign, of which all have the same.
     fn coding(&self) -> Option<Coding> {
-        let &[step] = self.steps.as_slice() else {
+        let steps = (elements(self.steps) == 1).then(|| self.steps.floats())?;
+        let &[step] = steps.as_slice() else {
             return None;
         };
         let zero = self.zero.filter(|zero| has_type(zero, DataType::Uint8))?;

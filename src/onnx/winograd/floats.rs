@@ -3,7 +3,7 @@
 use super::values::Values;
 use super::{DOMAIN, OPERATOR, OUTPUTS, PADDING, RECTIFIED, Replacement, geometry, has_type};
 use crate::onnx::{Attribute, DataType, Node};
-use crate::winograd;
+use crate::winograd::{Convolution, Floats};
 
 /// What takes the place of `node`, if it is a convolution of floats that can be replaced.
 pub fn replacement(values: &Values<'_>, node: &Node) -> Option<Replacement> {
@@ -40,6 +40,6 @@ pub fn replacement(values: &Values<'_>, node: &Node) -> Option<Replacement> {
         made: None,
         dropped: relu.into_iter().collect(),
         weights: name.clone(),
-        bytes: winograd::transformed_bytes(geometry.channels),
+        bytes: Convolution::<Floats>::weight_bytes(geometry.channels),
     })
 }

@@ -47,25 +47,25 @@ struct Replacement {
 }
 
 /// The model with the operators in place of convolutions with 3 x 3 kernels, together with what comes after them: a ReLU,
-/// and the conversion to 8-bit codes. `None` if there is no convolution that they can compute.
+/// and the conversion to 8-bit codes. `None` if there is no convolution that they can compute; some stay once `stopped`
+/// says that the model is no longer wanted.
 ///
 /// What this project's types lack is dropped: nothing that is needed to run the models that [`scan`](super::scan) accepts.
-pub fn with_winograd(model: &Model) -> Option<Model> {
+pub fn with_winograd(model: &Model, stopped: &dyn Fn() -> bool) -> Option<Model> {
     let graph = model.graph.as_ref()?;
     // ONNX Runtime could not derive it: it does not know what the operators do to sizes.
     if !graph.output.iter().all(declares_shape) {
         return None;
     }
-    let mut replacements = replacements(&Values::of(model, graph));
+    let mut replacements = replacements(&Values::of(model, graph), stopped);
     if replacements.is_empty() {
         return None;
     }
+    let read_before = read_names(graph);
     let dropped = replacements.values().flat_map(|own| own.dropped.clone());
     let dropped: HashSet<usize> = dropped.collect();
     let mut model = model.clone();
     let graph = model.graph.as_mut()?;
-    // ONNX Runtime derives them again; of what is replaced they would be wrong.
-    graph.value_info.clear();
     for (index, node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
         match replacements.remove(&index) {
             Some(own) => {
@@ -77,7 +77,7 @@ pub fn with_winograd(model: &Model) -> Option<Model> {
             None => graph.node.push(node),
         }
     }
-    drop_unread(graph);
+    drop_unread(graph, &read_before);
     model.opset_import.push(OperatorSet {
         domain: DOMAIN.into(),
         version: 1,
@@ -85,19 +85,20 @@ pub fn with_winograd(model: &Model) -> Option<Model> {
     Some(model)
 }
 
-/// What takes the place of convolutions, by the number of their node.
-fn replacements(values: &Values<'_>) -> HashMap<usize, Replacement> {
+/// What takes the place of convolutions, by the number of their node; of some of them only if `stopped` says so.
+fn replacements(values: &Values<'_>, stopped: &dyn Fn() -> bool) -> HashMap<usize, Replacement> {
     let mut all = HashMap::new();
     // Each is transformed for each operator: a small file could take much memory by naming the same ones often.
     let mut weights = HashSet::new();
     let mut bytes = 0;
-    for (index, node) in values.nodes.iter().enumerate() {
+    let convolutions = values.nodes.iter().enumerate();
+    for (index, node) in convolutions.filter(|(_, node)| is_onnx(node, "Conv")) {
         let own = floats::replacement(values, node).or_else(|| codes::replacement(values, node));
         let Some(own) = own.filter(|own| weights.insert(own.weights.clone())) else {
             continue;
         };
         bytes += own.bytes;
-        if bytes > MOST_BYTES {
+        if bytes > MOST_BYTES || stopped() {
             break;
         }
         all.insert(index, own);
@@ -105,26 +106,30 @@ fn replacements(values: &Values<'_>) -> HashMap<usize, Replacement> {
     all
 }
 
-/// Drops conversions and constants that nothing reads any more.
-fn drop_unread(graph: &mut Graph) {
-    let outputs = graph.output.iter().map(|output| output.name.as_str());
-    let inputs = graph.node.iter().flat_map(|node| &node.input);
-    let read: HashSet<String> = inputs
-        .map(String::as_str)
-        .chain(outputs)
-        .map(str::to_owned)
-        .collect();
-    let is_read = |node: &Node| node.output.iter().any(|name| read.contains(name));
+/// The values that the nodes of a graph read, and its outputs.
+fn read_names(graph: &Graph) -> HashSet<String> {
+    let inputs = graph
+        .node
+        .iter()
+        .flat_map(|node| node.input.iter().cloned());
+    let outputs = graph.output.iter().map(|output| output.name.clone());
+    inputs.chain(outputs).collect()
+}
+
+/// Drops conversions and constants that were read before and are no longer. Those that are inputs, too, stay: they would
+/// have to be given a value.
+fn drop_unread(graph: &mut Graph, read_before: &HashSet<String>) {
+    let read = read_names(graph);
+    let is_lost = |name: &String| read_before.contains(name) && !read.contains(name);
     graph
         .node
-        .retain(|node| !is_onnx(node, "DequantizeLinear") || is_read(node));
-    let inputs = graph.node.iter().flat_map(|node| &node.input);
-    let read: HashSet<&String> = inputs
-        .chain(graph.output.iter().map(|output| &output.name))
-        .collect();
-    graph
-        .initializer
-        .retain(|tensor| read.contains(&tensor.name));
+        .retain(|node| !is_onnx(node, "DequantizeLinear") || !node.output.iter().all(is_lost));
+    let read = read_names(graph);
+    let inputs: HashSet<&String> = graph.input.iter().map(|input| &input.name).collect();
+    graph.initializer.retain(|tensor| {
+        let name = &tensor.name;
+        read.contains(name) || !read_before.contains(name) || inputs.contains(name)
+    });
 }
 
 /// What a convolution does.
@@ -134,12 +139,12 @@ struct Geometry {
     padding: i64,
 }
 
-/// That of a `node` with these `weights`, if it is one that can be replaced.
+/// That of a Conv `node` with these `weights`, if it is one that can be replaced.
 fn geometry(node: &Node, weights: &Tensor) -> Option<Geometry> {
     let &[outputs, inputs, 3, 3] = weights.dims.as_slice() else {
         return None;
     };
-    if !is_onnx(node, "Conv") || node.output.len() != 1 || inputs.min(outputs) < LEAST_CHANNELS {
+    if node.output.len() != 1 || inputs.min(outputs) < LEAST_CHANNELS {
         return None;
     }
     let is_unless = |name: &str, value: [i64; 2]| {

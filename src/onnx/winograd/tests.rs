@@ -1,7 +1,7 @@
 use super::values::IR_OF_CONSTANTS;
 use super::*;
 use crate::onnx::{Attribute, Shape, TensorType, Type};
-use crate::winograd;
+use crate::winograd::{Convolution, Floats};
 
 fn named(name: &str) -> ValueInfo {
     let tensor_type = TensorType {
@@ -31,6 +31,10 @@ fn convolution(dims: [i64; 4], attributes: Vec<Attribute>) -> Model {
     }
 }
 
+fn own(model: &Model) -> Option<Model> {
+    with_winograd(model, &|| false)
+}
+
 fn graph(model: &mut Model) -> &mut Graph {
     model.graph.as_mut().unwrap()
 }
@@ -42,7 +46,7 @@ fn a_convolution_and_its_relu_become_one_operator() {
         .node
         .push(Node::new("Relu", &["y"], "z", Vec::new()));
     graph(&mut model).output = vec![named("z")];
-    let own = with_winograd(&model).unwrap().graph.unwrap();
+    let own = self::own(&model).unwrap().graph.unwrap();
     let [node] = own.node.as_slice() else {
         panic!("{:?}", own.node);
     };
@@ -66,7 +70,7 @@ fn a_relu_stays_if_others_need_what_it_reads() {
         .node
         .push(Node::new("Relu", &["y"], "z", Vec::new()));
     graph(&mut model).output.push(named("z"));
-    let own = with_winograd(&model).unwrap().graph.unwrap();
+    let own = self::own(&model).unwrap().graph.unwrap();
     let kinds: Vec<&str> = own.node.iter().map(|node| node.op_type.as_str()).collect();
     assert_eq!(kinds, [OPERATOR, "Relu"]);
     assert_eq!(own.node[0].integer(RECTIFIED, -1), 0);
@@ -75,7 +79,7 @@ fn a_relu_stays_if_others_need_what_it_reads() {
 #[test]
 fn transformed_weights_take_no_more_than_their_limit() {
     let mut model = convolution([24, 9, 3, 3], Vec::new());
-    let each = winograd::transformed_bytes([9, 24]);
+    let each = Convolution::<Floats>::weight_bytes([9, 24]);
     let graph = graph(&mut model);
     let most = MOST_BYTES / each;
     for number in 0..most {
@@ -100,7 +104,7 @@ fn weights_are_transformed_once() {
 
 /// How many convolutions are replaced.
 fn replaced(model: &Model) -> usize {
-    let graph = with_winograd(model).and_then(|own| own.graph).unwrap();
+    let graph = own(model).and_then(|own| own.graph).unwrap();
     let own = graph.node.iter().filter(|node| node.op_type == OPERATOR);
     own.count()
 }
@@ -121,21 +125,21 @@ fn other_convolutions_stay() {
         ([16, 8, 3, 3], vec![Attribute::int("group", 2)]),
     ] {
         let model = convolution(dims, attributes.clone());
-        assert_eq!(with_winograd(&model), None, "{dims:?} {attributes:?}");
+        assert_eq!(own(&model), None, "{dims:?} {attributes:?}");
     }
     let plain = convolution([16, 8, 3, 3], Vec::new());
-    assert!(with_winograd(&plain).is_some());
+    assert!(own(&plain).is_some());
     let mut overridable = plain.clone();
     graph(&mut overridable).input.push(named("w"));
-    assert!(with_winograd(&overridable).is_some());
+    assert!(own(&overridable).is_some());
     overridable.ir_version = IR_OF_CONSTANTS;
-    assert_eq!(with_winograd(&overridable), None);
+    assert_eq!(own(&overridable), None);
     let mut undeclared = plain.clone();
     graph(&mut undeclared).output[0].r#type = None;
-    assert_eq!(with_winograd(&undeclared), None);
+    assert_eq!(own(&undeclared), None);
     let mut biased = plain.clone();
     graph(&mut biased).node[0].input.push("computed".into());
-    assert_eq!(with_winograd(&biased), None);
+    assert_eq!(own(&biased), None);
 }
 
 /// A tensor of one byte.
@@ -184,7 +188,7 @@ fn coded() -> Model {
 
 #[test]
 fn a_convolution_between_codes_becomes_one_operator() {
-    let own = with_winograd(&coded()).unwrap().graph.unwrap();
+    let own = self::own(&coded()).unwrap().graph.unwrap();
     let [first, node, last] = own.node.as_slice() else {
         panic!("{:?}", own.node);
     };
@@ -227,7 +231,7 @@ fn conversions_stay_if_others_need_them() {
     let other = Node::new("Relu", &["x.decoded"], "z", Vec::new());
     graph(&mut model).node.push(other);
     graph(&mut model).output.push(named("z"));
-    let own = with_winograd(&model).unwrap().graph.unwrap();
+    let own = self::own(&model).unwrap().graph.unwrap();
     let kinds = own.node.iter().map(|node| node.op_type.as_str());
     assert_eq!(kinds.filter(|kind| *kind == "DequantizeLinear").count(), 1);
 }
@@ -235,7 +239,7 @@ fn conversions_stay_if_others_need_them() {
 #[test]
 fn other_convolutions_of_codes_stay() {
     type Change = fn(&mut Graph);
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 11] = [
         ("x.zero", |graph| {
             graph.initializer[1].raw_data = vec![0, 0].into()
         }),
@@ -245,6 +249,10 @@ fn other_convolutions_of_codes_stay() {
         ("no zero", |graph| graph.node[0].input.truncate(2)),
         ("step 0", |graph| {
             graph.initializer[0] = Tensor::of_floats("x.step".into(), &[], &[0.0])
+        }),
+        ("too large", |graph| {
+            graph.initializer[6] = Tensor::of_floats("y.step".into(), &[], &[1e-38]);
+            graph.initializer[0] = Tensor::of_floats("x.step".into(), &[], &[1e38]);
         }),
         ("NaN", |graph| {
             graph.initializer[6] = Tensor::of_floats("y.step".into(), &[], &[f32::NAN]);
@@ -268,10 +276,48 @@ fn other_convolutions_of_codes_stay() {
             graph.output = vec![named("r")];
         }),
     ];
-    assert!(with_winograd(&coded()).is_some());
+    assert!(own(&coded()).is_some());
     for (what, change) in changes {
         let mut model = coded();
         change(graph(&mut model));
-        assert_eq!(with_winograd(&model), None, "{what}");
+        assert_eq!(own(&model), None, "{what}");
     }
+}
+
+/// Without a value they would be inputs that nobody gives.
+#[test]
+fn constants_that_are_inputs_stay() {
+    let mut model = coded();
+    let unread = Tensor::of_floats("unread".into(), &[], &[1.0]);
+    graph(&mut model).initializer.push(unread);
+    for name in ["unread", "w.steps", "b"] {
+        graph(&mut model).input.push(named(name));
+    }
+    let own = self::own(&model).unwrap().graph.unwrap();
+    let has = |name: &str| own.initializer.iter().any(|tensor| tensor.name == name);
+    assert_eq!(
+        ["unread", "w.steps", "b", "b.steps"].map(has),
+        [true, true, true, false]
+    );
+}
+
+#[test]
+fn new_names_are_free() {
+    let mut model = coded();
+    let taken = ["y.steps", "y.biases", "y.pixels", "y.made", "y.made_"];
+    for name in taken {
+        let node = Node::new("Relu", &["x.decoded"], name, Vec::new());
+        graph(&mut model).node.push(node);
+    }
+    let own = self::own(&model).unwrap().graph.unwrap();
+    let made = own.node.iter().flat_map(|node| &node.output);
+    let constants = own.initializer.iter().map(|tensor| &tensor.name);
+    let all: Vec<&String> = made.chain(constants).collect();
+    let different: HashSet<&&String> = all.iter().collect();
+    assert_eq!(different.len(), all.len(), "{all:?}");
+}
+
+#[test]
+fn nothing_is_replaced_once_it_is_not_wanted() {
+    assert_eq!(with_winograd(&coded(), &|| true), None);
 }

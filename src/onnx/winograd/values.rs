@@ -16,6 +16,8 @@ pub struct Values<'a> {
     readers: HashMap<&'a str, Vec<Option<usize>>>,
     /// The node that makes a value.
     makers: HashMap<&'a str, usize>,
+    /// The names of constants and inputs.
+    given: HashSet<&'a str>,
     /// The nodes of the graph.
     pub nodes: &'a [Node],
 }
@@ -45,12 +47,27 @@ impl<'a> Values<'a> {
         for output in &graph.output {
             readers.entry(&output.name).or_default().push(None);
         }
+        let given = graph.initializer.iter().map(|tensor| tensor.name.as_str());
+        let inputs = graph.input.iter().map(|input| input.name.as_str());
         Values {
             constants: constants.collect(),
+            given: given.chain(inputs).collect(),
             readers,
             makers,
             nodes: &graph.node,
         }
+    }
+
+    /// A name like `name` that no value has.
+    pub fn free_name(&self, mut name: String) -> String {
+        let is_taken = |name: &str| {
+            let made_or_read = self.makers.contains_key(name) || self.readers.contains_key(name);
+            made_or_read || self.given.contains(name)
+        };
+        while is_taken(&name) {
+            name.push('_');
+        }
+        name
     }
 
     /// A constant.
