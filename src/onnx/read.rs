@@ -116,7 +116,10 @@ pub fn hash(bytes: &[u8], stopped: &dyn Fn() -> bool) -> Result<[u8; 32], ReadEr
 mod tests {
     use std::cell::Cell;
 
+    use prost::Message;
+
     use super::*;
+    use crate::onnx::{Graph, ValueInfo};
 
     #[test]
     fn reading_stops_between_two_pieces() {
@@ -129,5 +132,21 @@ mod tests {
         let read = to_end(&mut source, Vec::new(), 0, u64::MAX, &stopped);
         assert!(matches!(read, Err(ReadError::Stopped)));
         assert_eq!(source.limit(), 3 * PIECE as u64);
+    }
+
+    /// A change of the graph could make it wrong, and ONNX Runtime would refuse the model.
+    #[test]
+    fn what_a_file_says_of_maps_is_dropped() {
+        let graph = Graph {
+            value_info: vec![ValueInfo::default()],
+            ..Graph::default()
+        };
+        let model = Model {
+            ir_version: 8,
+            graph: Some(graph),
+            ..Model::default()
+        };
+        let parsed = parse(&model.encode_to_vec().into()).unwrap();
+        assert_eq!(parsed.graph, Some(Graph::default()));
     }
 }

@@ -58,6 +58,8 @@ pub struct Flow {
     scene: AtomicU64,
     /// Whether frames are discarded and the network must not start.
     flushing: AtomicBool,
+    /// Whether a stop has begun: a flush that ends meanwhile lets nothing pass.
+    stopping: Mutex<bool>,
     deferral: Mutex<Deferral>,
 }
 
@@ -77,6 +79,7 @@ impl Flow {
             // While the objects of one frame are found, the network processes the next, and no more.
             (Mode::Latest, _) => Scheduling::Latest(Arc::new(StageThreads::start(1, stages)?)),
         };
+        *lock(&self.stopping) = false;
         self.flushing.store(false, Ordering::SeqCst);
         *lock(&self.scheduling) = Some(scheduling);
         *lock(&self.stats) = Stats::default();
@@ -166,13 +169,27 @@ impl Flow {
         self.models.cancel_reload();
     }
 
-    /// Accepts frames again. Returns a message if a condition of `trigger` ends with those before.
+    /// As [`begin_flush`](Self::begin_flush), until the next start.
+    pub fn begin_stop(&self) {
+        let mut stopping = lock(&self.stopping);
+        *stopping = true;
+        self.begin_flush();
+    }
+
+    /// Accepts frames again, unless a stop has begun. Returns a message if a condition of `trigger` ends with those
+    /// before.
     pub fn end_flush(&self) -> Option<gst::Structure> {
-        if let Some(threads) = self.threads() {
-            threads.end_flush();
+        {
+            let stopping = lock(&self.stopping);
+            if *stopping {
+                return None;
+            }
+            if let Some(threads) = self.threads() {
+                threads.end_flush();
+            }
+            self.flushing.store(false, Ordering::SeqCst);
+            self.models.resume_if(|| true);
         }
-        self.flushing.store(false, Ordering::SeqCst);
-        self.models.resume_if(|| true);
         self.forget()
     }
 
@@ -286,5 +303,22 @@ impl Flow {
     /// Marks the next frame that goes out as the first after a gap.
     pub fn leave_gap(&self) {
         self.discontinuous.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_flush_does_not_undo_a_stop() {
+        let flow = Flow::default();
+        flow.begin_flush();
+        flow.end_flush();
+        assert!(!flow.is_flushing());
+        flow.begin_stop();
+        flow.begin_flush();
+        flow.end_flush();
+        assert!(flow.is_flushing());
     }
 }

@@ -137,7 +137,7 @@ impl ElementImpl for UNetSegment {
             gst::StateChange::PausedToPlaying => self.defer(false),
             gst::StateChange::PausedToReady => {
                 // Before pads are deactivated, threads must have stopped pushing.
-                self.flow.begin_flush();
+                self.flow.begin_stop();
                 self.loader.cancel();
             }
             _ => (),
