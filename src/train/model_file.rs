@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-
 use crate::bioimageio::{is_described, is_package};
 use crate::onnx::Model;
 
