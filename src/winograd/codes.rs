@@ -8,10 +8,12 @@ use pulp::{bytemuck, f32x8, i16x16};
 
 use super::convolution::Convolution;
 use super::patches::{Arithmetic, Patches};
-use super::product::{OUTPUTS, Sixteen};
+use super::product::OUTPUTS;
 use super::scratch::reserved;
+use super::sums::Sixteen;
 use super::transform::{self, IN, KERNEL, OUT, PRODUCTS};
 use super::vectors::{Eight, LANES, Pairs, Vector};
+use super::wide::Wide;
 use super::{ConvolutionError, Shape, check};
 
 /// Most input channels, as in the paper's network. With more, too few bits would be left for kernels.
@@ -83,9 +85,9 @@ impl Convolution<Codes> {
         }
         let groups = shape.outputs.div_ceil(OUTPUTS);
         let pairs = shape.inputs.next_multiple_of(CHANNELS) / 2;
-        let mut weights = reserved(groups * PRODUCTS * pairs, [Pairs::ZERO; 2])?;
-        let mut scales = reserved(groups * PRODUCTS, [Eight::ZERO; 2])?;
-        let mut biases = reserved(groups, [Eight::ZERO; 2])?;
+        let mut weights = reserved(groups * PRODUCTS * pairs, Sixteen::<Pairs>::ZERO)?;
+        let mut scales = reserved(groups * PRODUCTS, Sixteen::<Eight>::ZERO)?;
+        let mut biases = reserved(groups, Sixteen::<Eight>::ZERO)?;
         // Of one output channel: \[products, input channels\].
         let inputs = shape.inputs.max(1);
         let mut transformed = reserved(PRODUCTS * inputs, 0.0)?;
@@ -101,7 +103,7 @@ impl Convolution<Codes> {
                     transformed[product * inputs + number] = value;
                 }
             }
-            biases[group][vector].0[lane] =
+            biases[group].0[vector].0[lane] =
                 kernels.biases[channel] / output.step + f32::from(output.zero);
             let step = f64::from(input.step) * f64::from(kernels.steps[channel]);
             let step = step / f64::from(output.step);
@@ -109,16 +111,17 @@ impl Convolution<Codes> {
             for (product, (values, largest)) in of_products.enumerate() {
                 let factor = factor(values, largest);
                 let at = group * PRODUCTS + product;
-                scales[at][vector].0[lane] = (step / factor) as f32;
+                scales[at].0[vector].0[lane] = (step / factor) as f32;
                 for (number, value) in values.iter().enumerate() {
                     let weight = (value * factor).round() as i16;
-                    let pair = &mut weights[at * pairs + number / 2][vector].0[lane];
+                    let pair = &mut weights[at * pairs + number / 2].0[vector].0[lane];
                     *pair |= i32::from(weight as u16) << (number % 2 * 16);
                 }
             }
         }
         Ok(Some(Convolution {
             simd,
+            wide: Wide::try_new(),
             shape,
             arithmetic: Codes {
                 input_zero: input.zero,
@@ -176,7 +179,7 @@ impl Arithmetic for Codes {
     fn read(patches: &mut Patches<'_, Self>, row: usize) {
         let simd = patches.convolution.simd;
         let vectors = patches.convolution.vectors();
-        let across = patches.piece.columns.len();
+        let (across, count) = (patches.piece.columns.len(), patches.count());
         let width = across * OUT + KERNEL - 1;
         copy_rows(patches, row, width);
         let zero = patches.convolution.arithmetic.input_zero;
@@ -186,7 +189,7 @@ impl Arithmetic for Codes {
             for vector in 0..vectors {
                 let from = &pixels[patch * OUT * vectors + vector..];
                 let strides = [width * vectors, vectors];
-                let at = (row * across + patch) * vectors + vector;
+                let at = vector * count + row * across + patch;
                 let to = &mut patches.scratch.inputs[at..];
                 transform_inputs(simd, (from, strides), zero, (to, step));
             }
@@ -319,7 +322,7 @@ fn write_patch(
         outputs, rectified, ..
     } = patches.convolution.shape;
     let codes = &patches.convolution.arithmetic;
-    let bias = patches.convolution.biases[group][half].load();
+    let bias = patches.convolution.biases[group].0[half].load();
     let least = if rectified { codes.output_zero } else { 0 };
     let limits = [least, MOST].map(|code| simd.splat_f32x8(f32::from(code)));
     let step = patches.scratch.sum_step;
@@ -329,8 +332,8 @@ fn write_patch(
     for (y, row) in products.iter_mut().enumerate() {
         for (x, to) in row.iter_mut().enumerate() {
             let product = y * IN + x;
-            let sum = simd.convert_i32x8_to_f32x8(from[product * step][half].load());
-            *to = simd.mul_f32x8(sum, scales[product][half].load());
+            let sum = simd.convert_i32x8_to_f32x8(from[product * step].0[half].load());
+            *to = simd.mul_f32x8(sum, scales[product].0[half].load());
         }
     }
     let pixels = transform::to_outputs(simd, &products);

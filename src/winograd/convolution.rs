@@ -5,17 +5,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pulp::x86::V3;
 
 use super::output::Output;
-use super::patches::{Arithmetic, Patches};
+use super::patches::{Arithmetic, Patches, Work};
 use super::pieces::Pieces;
-use super::product::{OUTPUTS, Sixteen};
+use super::product::OUTPUTS;
 use super::scratch::ScratchPool;
+use super::sums::Sixteen;
 use super::transform::{KERNEL, PRODUCTS};
 use super::vectors::{Eight, LANES};
+use super::wide::Wide;
 use super::{ConvolutionError, Shape, check};
 
 /// A convolution with 3 x 3 kernels, strides of 1, and a ReLU if wanted: of floats or of 8-bit codes.
 pub struct Convolution<A: Arithmetic> {
     pub(super) simd: V3,
+    /// Only the products use vectors of 512 bits; the rest gains from having more registers.
+    pub(super) wide: Option<Wide>,
     pub(super) shape: Shape,
     pub(super) arithmetic: A,
     /// The transformed kernels: \[groups of output channels, products, numbers of an input\] of sixteen output channels.
@@ -104,7 +108,7 @@ impl<A: Arithmetic> Convolution<A> {
                     }
                     let picture = number / pieces.len();
                     // Each number is given out once, and pieces don't overlap: no other thread writes these outputs.
-                    self.simd.vectorize(Patches {
+                    let patches = Patches {
                         convolution: self,
                         input: &input[picture * per_picture..][..per_picture],
                         size,
@@ -113,7 +117,14 @@ impl<A: Arithmetic> Convolution<A> {
                         output_size,
                         piece: pieces.get(number % pieces.len()),
                         scratch,
-                    });
+                    };
+                    match self.wide {
+                        Some(simd) => simd.vectorize(Work { simd, patches }),
+                        None => self.simd.vectorize(Work {
+                            simd: self.simd,
+                            patches,
+                        }),
+                    }
                 }
             });
         };

@@ -7,8 +7,10 @@ use super::convolution::Convolution;
 use super::patches::{Arithmetic, Patches};
 use super::product::OUTPUTS;
 use super::scratch::{Scratch, reserved};
+use super::sums::Sixteen;
 use super::transform::{self, IN, KERNEL, OUT, PRODUCTS};
 use super::vectors::{Eight, LANES, Vector, gather, scatter};
+use super::wide::Wide;
 use super::{ConvolutionError, Shape, check};
 
 /// 32-bit floats.
@@ -38,25 +40,25 @@ impl Convolution<Floats> {
         }
         let groups = outputs.div_ceil(OUTPUTS);
         let channels = inputs.next_multiple_of(LANES);
-        let zero = [Eight::ZERO; 2];
-        let mut transformed = reserved(groups * PRODUCTS * channels, zero)?;
-        let mut added = reserved(groups, zero)?;
+        let mut transformed = reserved(groups * PRODUCTS * channels, Sixteen::<Eight>::ZERO)?;
+        let mut added = reserved(groups, Sixteen::<Eight>::ZERO)?;
         let (kernels, _) = weights.as_chunks::<{ KERNEL * KERNEL }>();
         for output in 0..outputs {
             let (group, vector, lane) =
                 (output / OUTPUTS, output % OUTPUTS / LANES, output % LANES);
-            added[group][vector].0[lane] = biases.map_or(0.0, |biases| biases[output]);
+            added[group].0[vector].0[lane] = biases.map_or(0.0, |biases| biases[output]);
             for input in 0..inputs {
                 let kernel = kernels[output * inputs + input].map(f64::from);
                 let values = transform::of_kernel(&kernel);
                 for (product, value) in values.into_iter().enumerate() {
                     let at = (group * PRODUCTS + product) * channels + input;
-                    transformed[at][vector].0[lane] = value as f32;
+                    transformed[at].0[vector].0[lane] = value as f32;
                 }
             }
         }
         Ok(Some(Convolution {
             simd,
+            wide: Wide::try_new(),
             shape,
             arithmetic: Floats,
             weights: transformed,
@@ -128,7 +130,7 @@ fn read_block(patches: &mut Patches<'_, Floats>, row: usize, block: usize) {
     }
     let step = patches.scratch.input_step;
     for patch in 0..across {
-        let at = (row * across + patch) * patches.convolution.vectors() + block;
+        let at = block * patches.count() + row * across + patch;
         let from = &patches.scratch.rows_in[patch * OUT..];
         transform_inputs(simd, from, width, &mut patches.scratch.inputs[at..], step);
     }
@@ -193,7 +195,7 @@ fn write_half(patches: &mut Patches<'_, Floats>, row: usize, group: usize, half:
     }
     let across = patches.piece.columns.len();
     let width = across * OUT;
-    let bias = patches.convolution.biases[group][half].load();
+    let bias = patches.convolution.biases[group].0[half].load();
     let least = simd.splat_f32x8(if rectified { 0.0 } else { f32::NEG_INFINITY });
     let Scratch {
         sums,
@@ -207,7 +209,7 @@ fn write_half(patches: &mut Patches<'_, Floats>, row: usize, group: usize, half:
         let mut products = [[zero; IN]; IN];
         for (y, row) in products.iter_mut().enumerate() {
             for (x, to) in row.iter_mut().enumerate() {
-                *to = from[(y * IN + x) * *sum_step][half].load();
+                *to = from[(y * IN + x) * *sum_step].0[half].load();
             }
         }
         let pixels = transform::to_outputs(simd, &products);

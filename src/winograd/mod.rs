@@ -7,7 +7,8 @@
 //!
 //! Codes of 8 bits become integers of 16 bits, whose products are summed in 32: twice as many at once as floats.
 //!
-//! It needs a processor with AVX2 and FMA.
+//! It needs a processor with AVX2 and FMA. One with AVX-512 and VNNI multiplies twice as many numbers at once, to the same
+//! result in every bit.
 
 mod codes;
 mod convolution;
@@ -17,8 +18,10 @@ mod patches;
 mod pieces;
 mod product;
 mod scratch;
+mod sums;
 mod transform;
 mod vectors;
+mod wide;
 
 use std::collections::TryReserveError;
 

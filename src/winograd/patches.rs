@@ -9,6 +9,7 @@ use super::output::Output;
 use super::pieces::Piece;
 use super::product::multiply;
 use super::scratch::Scratch;
+use super::sums::Sums;
 use super::transform::PRODUCTS;
 use super::vectors::{LANES, Vector};
 
@@ -55,24 +56,40 @@ pub struct Patches<'a, A: Arithmetic> {
     pub scratch: &'a mut Scratch<A>,
 }
 
-impl<A: Arithmetic> NullaryFnOnce for Patches<'_, A> {
+/// The computation of patches, to be compiled for the instructions of `S`.
+pub struct Work<'a, A: Arithmetic, S> {
+    /// The instructions.
+    pub simd: S,
+    /// What is computed.
+    pub patches: Patches<'a, A>,
+}
+
+impl<S: Copy, A: Arithmetic<Vector: Sums<S>>> NullaryFnOnce for Work<'_, A, S> {
     type Output = ();
 
     #[inline(always)]
-    fn call(mut self) {
-        for row in 0..self.piece.rows.len() {
-            A::read(&mut self, row);
+    fn call(self) {
+        let Work { simd, mut patches } = self;
+        let rows = patches.piece.rows.len();
+        for row in 0..rows {
+            A::read(&mut patches, row);
         }
-        for group in 0..self.convolution.groups() {
-            self.multiply(group);
-            for row in 0..self.piece.rows.len() {
-                A::write(&mut self, row, group);
+        for group in 0..patches.convolution.groups() {
+            patches.multiply(simd, group);
+            for row in 0..rows {
+                A::write(&mut patches, row, group);
             }
         }
     }
 }
 
 impl<A: Arithmetic> Patches<'_, A> {
+    /// How many there are.
+    #[inline(always)]
+    pub fn count(&self) -> usize {
+        self.piece.rows.len() * self.piece.columns.len()
+    }
+
     /// Which of `width` columns from `left` on, in those of the padded picture, are no padding.
     #[inline(always)]
     pub fn inside(&self, left: usize, width: usize) -> Range<usize> {
@@ -84,8 +101,11 @@ impl<A: Arithmetic> Patches<'_, A> {
 
     /// Sums the products of all patches for a `group` of output channels.
     #[inline(always)]
-    fn multiply(&mut self, group: usize) {
-        let patches = self.piece.rows.len() * self.piece.columns.len();
+    fn multiply<S: Copy>(&mut self, simd: S, group: usize)
+    where
+        A::Vector: Sums<S>,
+    {
+        let patches = self.count();
         let vectors = self.convolution.vectors();
         let Scratch {
             inputs,
@@ -100,7 +120,7 @@ impl<A: Arithmetic> Patches<'_, A> {
             let inputs = &inputs[product * *input_step..][..patches * vectors];
             let weights = &weights[product * length..][..length];
             let sums = &mut sums[product * *sum_step..][..patches];
-            multiply(self.convolution.simd, (inputs, vectors), weights, sums);
+            multiply(simd, inputs, weights, sums);
         }
     }
 }

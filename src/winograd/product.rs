@@ -1,73 +1,80 @@
 //! Products of matrices: of the transformed inputs and kernels, for one of the 36 products of each patch.
 
-use pulp::x86::V3;
-
+use super::sums::{Sixteen, Sums};
 use super::vectors::{LANES, Vector};
 
 /// Output channels that are computed together: two vectors.
 pub const OUTPUTS: usize = 2 * LANES;
 
-/// Sums of a patch, or weights of a number of its inputs, for so many output channels.
-pub type Sixteen<V> = [V; 2];
+/// Patches whose sums are computed together: as many as there are registers for with AVX2, and with AVX-512, where the
+/// weights for a vector of inputs are kept in registers, too.
+const SOME: usize = 6;
+const MANY: usize = 12;
 
-/// Patches whose sums are computed together: with two vectors for each, as many as there are registers.
-const MOST: usize = 6;
-
-/// Sums over all input channels: for each patch the products of its `inputs`, so many `vectors` each, with the
-/// `weights`, one row of output channels for each number of an input.
+/// Sums over all input channels: for each patch the products of its `inputs`, \[vectors, patches\], with the `weights`,
+/// one row of output channels for each number of an input.
 #[inline(always)]
-pub fn multiply<V: Vector>(
-    simd: V3,
-    (inputs, vectors): (&[V], usize),
+pub fn multiply<S: Copy, V: Vector + Sums<S>>(
+    simd: S,
+    inputs: &[V],
     weights: &[Sixteen<V>],
     sums: &mut [Sixteen<V>],
 ) {
-    let patches = inputs.chunks_exact(vectors * MOST);
-    let (rest, groups) = (patches.remainder(), patches.len());
-    let (whole, last) = sums.split_at_mut(groups * MOST);
-    for (inputs, sums) in patches.zip(whole.chunks_exact_mut(MOST)) {
-        multiply_some::<V, MOST>(simd, (inputs, vectors), weights, sums);
+    let mut first = 0;
+    if <V as Sums<S>>::HAS_MANY {
+        first = multiply_all::<S, V, MANY>(simd, inputs, weights, sums, first);
     }
-    let rest = (rest, vectors);
-    match last.len() {
-        1 => multiply_some::<V, 1>(simd, rest, weights, last),
-        2 => multiply_some::<V, 2>(simd, rest, weights, last),
-        3 => multiply_some::<V, 3>(simd, rest, weights, last),
-        4 => multiply_some::<V, 4>(simd, rest, weights, last),
-        5 => multiply_some::<V, 5>(simd, rest, weights, last),
+    first = multiply_all::<S, V, SOME>(simd, inputs, weights, sums, first);
+    match sums.len() - first {
+        1 => multiply_some::<S, V, 1>(simd, inputs, weights, sums, first),
+        2 => multiply_some::<S, V, 2>(simd, inputs, weights, sums, first),
+        3 => multiply_some::<S, V, 3>(simd, inputs, weights, sums, first),
+        4 => multiply_some::<S, V, 4>(simd, inputs, weights, sums, first),
+        5 => multiply_some::<S, V, 5>(simd, inputs, weights, sums, first),
         _ => (),
     }
 }
 
-/// As [`multiply`] for `COUNT` patches, whose sums stay in registers.
+/// As [`multiply`] from the patch number `first` on, `COUNT` patches at a time; returns the number of the first of those
+/// that are left.
 #[inline(always)]
-fn multiply_some<V: Vector, const COUNT: usize>(
-    simd: V3,
-    (inputs, vectors): (&[V], usize),
+fn multiply_all<S: Copy, V: Vector + Sums<S>, const COUNT: usize>(
+    simd: S,
+    inputs: &[V],
     weights: &[Sixteen<V>],
     sums: &mut [Sixteen<V>],
-) {
-    let mut registers = [[V::ZERO.load(); 2]; COUNT];
-    let (weights, _) = weights.as_chunks::<LANES>();
-    let mut rows = [inputs; COUNT];
-    for (patch, row) in rows.iter_mut().enumerate() {
-        *row = &inputs[patch * vectors..][..vectors];
+    mut first: usize,
+) -> usize {
+    while first + COUNT <= sums.len() {
+        multiply_some::<S, V, COUNT>(simd, inputs, weights, sums, first);
+        first += COUNT;
     }
-    for (at, weights) in weights.iter().enumerate().take(vectors) {
-        for (lane, [first, second]) in weights.iter().enumerate() {
-            let (first, second) = (first.load(), second.load());
-            for patch in 0..COUNT {
-                let input = rows[patch][at].splat(simd, lane);
-                let [low, high] = registers[patch];
-                registers[patch] = [
-                    V::multiply_add(simd, input, first, low),
-                    V::multiply_add(simd, input, second, high),
-                ];
+    first
+}
+
+/// As [`multiply`] for `COUNT` patches from number `first` on, whose sums stay in registers.
+#[inline(always)]
+fn multiply_some<S: Copy, V: Vector + Sums<S>, const COUNT: usize>(
+    simd: S,
+    inputs: &[V],
+    weights: &[Sixteen<V>],
+    sums: &mut [Sixteen<V>],
+    first: usize,
+) {
+    let mut registers = [V::load_sums(simd, &Sixteen::ZERO); COUNT];
+    let (weights, _) = weights.as_chunks::<LANES>();
+    for (inputs, weights) in inputs.chunks_exact(sums.len()).zip(weights) {
+        let Some(inputs) = inputs[first..].first_chunk::<COUNT>() else {
+            return;
+        };
+        for (lane, weights) in weights.iter().enumerate() {
+            let weights = V::load_sums(simd, weights);
+            for (input, sums) in inputs.iter().zip(&mut registers) {
+                *sums = input.multiply_add(simd, lane, weights, *sums);
             }
         }
     }
-    for (sums, registers) in sums.iter_mut().zip(registers) {
-        sums[0].store(registers[0]);
-        sums[1].store(registers[1]);
+    for (sums, registers) in sums[first..].iter_mut().zip(registers) {
+        V::store_sums(simd, registers, sums);
     }
 }

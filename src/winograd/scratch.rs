@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::patches::Arithmetic;
 use super::pieces::Pieces;
-use super::product::Sixteen;
+use super::sums::Sixteen;
 use super::transform::PRODUCTS;
 use super::vectors::Vector;
 use crate::lock::lock;
@@ -17,7 +17,7 @@ const CACHE_PERIOD: usize = 4096;
 
 /// Intermediate results of a piece.
 pub struct Scratch<A: Arithmetic> {
-    /// The transformed inputs: \[products, patches\] of the vectors of input channels.
+    /// The transformed inputs: \[products, vectors of input channels, patches\].
     pub inputs: Vec<A::Vector>,
     /// Vectors from one product to the next.
     pub input_step: usize,
@@ -114,7 +114,7 @@ impl<A: Arithmetic> Scratch<A> {
         self.sum_step = step::<Sixteen<A::Vector>>(patches);
         let zero = A::Vector::ZERO;
         grow(&mut self.inputs, PRODUCTS * self.input_step, zero)?;
-        grow(&mut self.sums, PRODUCTS * self.sum_step, [zero; 2])?;
+        grow(&mut self.sums, PRODUCTS * self.sum_step, Sixteen::ZERO)?;
         let [read, written] = A::pixels(columns, vectors);
         grow(&mut self.rows_in, read, A::Pixel::default())?;
         grow(&mut self.rows_out, written, A::Pixel::default())

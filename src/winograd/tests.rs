@@ -65,14 +65,20 @@ impl Case {
         }
     }
 
+    fn convolution(&self) -> Option<Convolution<Floats>> {
+        Convolution::<Floats>::new(self.shape, &self.weights, Some(&self.biases)).unwrap()
+    }
+
     /// The output, computed on so many threads; `None` if the processor can't.
     fn output(&self, threads: usize) -> Option<Vec<f32>> {
-        let convolution =
-            Convolution::<Floats>::new(self.shape, &self.weights, Some(&self.biases)).unwrap()?;
+        Some(self.output_of(&self.convolution()?, threads))
+    }
+
+    fn output_of(&self, convolution: &Convolution<Floats>, threads: usize) -> Vec<f32> {
         let (rows, columns) = convolution.output_size(self.size).unwrap();
         let mut output = vec![f32::NAN; self.pictures * self.shape.outputs * rows * columns];
-        compute(&convolution, &self.input, self.size, &mut output, threads);
-        Some(output)
+        compute(convolution, &self.input, self.size, &mut output, threads);
+        output
     }
 
     /// The same as sums of products in 64 bits.
@@ -248,18 +254,25 @@ impl CodedCase {
         }
     }
 
-    /// The codes of the output \[pictures, rows, columns, outputs\]; `None` if the processor can't.
-    fn output(&self, threads: usize) -> Option<Vec<u8>> {
+    fn convolution(&self) -> Option<Convolution<Codes>> {
         let kernels = Kernels {
             codes: &self.weights,
             steps: &self.steps,
             biases: &self.biases,
         };
-        let convolution = Convolution::<Codes>::new(self.shape, kernels, self.codings).unwrap()?;
+        Convolution::<Codes>::new(self.shape, kernels, self.codings).unwrap()
+    }
+
+    /// The codes of the output \[pictures, rows, columns, outputs\]; `None` if the processor can't.
+    fn output(&self, threads: usize) -> Option<Vec<u8>> {
+        Some(self.output_of(&self.convolution()?, threads))
+    }
+
+    fn output_of(&self, convolution: &Convolution<Codes>, threads: usize) -> Vec<u8> {
         let (rows, columns) = convolution.output_size(self.size).unwrap();
         let mut output = vec![77; self.pictures * self.shape.outputs * rows * columns];
-        compute(&convolution, &self.input, self.size, &mut output, threads);
-        Some(output)
+        compute(convolution, &self.input, self.size, &mut output, threads);
+        output
     }
 
     /// What these should be, in the same order, not yet rounded.
@@ -364,4 +377,30 @@ fn no_codes_are_too_large() {
 fn codes_do_not_depend_on_how_many_threads_there_are() {
     let case = CodedCase::new([24, 32], 1, (70, 90), 1, 100);
     assert_eq!(case.output(1), case.output(3));
+}
+
+/// Every number of patches that are left after those whose sums are computed together occurs: pieces have from one to
+/// many.
+#[test]
+fn wider_vectors_change_no_bit() {
+    for (channels, size) in [
+        ([8, 16], (6, 6)),
+        ([24, 24], (18, 22)),
+        ([40, 33], (30, 41)),
+        ([16, 8], (43, 79)),
+        ([16, 16], (3, 94)),
+    ] {
+        let case = Case::new(channels, 1, size, 1);
+        let coded = CodedCase::new(channels, 1, size, 1, 100);
+        let (Some(mut floats), Some(mut codes)) = (case.convolution(), coded.convolution()) else {
+            return eprintln!("{SKIPPED}");
+        };
+        if floats.wide.is_none() {
+            return eprintln!("Skipped: this processor has no AVX-512 with VNNI.");
+        }
+        let wide = (case.output_of(&floats, 1), coded.output_of(&codes, 1));
+        (floats.wide, codes.wide) = (None, None);
+        assert!(wide.0 == case.output_of(&floats, 1), "{channels:?}");
+        assert_eq!(wide.1, coded.output_of(&codes, 1), "{channels:?}");
+    }
 }

@@ -4,11 +4,15 @@ use pulp::x86::V3;
 use pulp::{bytemuck, f32x8, i32x8};
 use std::arch::x86_64::__m256;
 
+use super::sums::Sums;
+use super::wide::Wide;
+
 /// Numbers of a vector.
 pub const LANES: usize = 8;
 
-/// Eight numbers in memory, aligned so that no vector crosses two cache lines.
-pub trait Vector: Copy + Send + Sync {
+/// Eight numbers in memory, aligned so that no vector crosses two cache lines, whose products are summed with AVX2 or
+/// with AVX-512.
+pub trait Vector: Copy + Send + Sync + Sums<V3> + Sums<Wide> {
     /// The vector in a register.
     type Register: Copy;
     /// Zero in all numbers.
@@ -18,15 +22,6 @@ pub trait Vector: Copy + Send + Sync {
     fn load(&self) -> Self::Register;
     /// Replaces it by another.
     fn store(&mut self, register: Self::Register);
-    /// The number of a `lane` in all lanes.
-    fn splat(&self, simd: V3, lane: usize) -> Self::Register;
-    /// `sum` and the products of `one` and `other`.
-    fn multiply_add(
-        simd: V3,
-        one: Self::Register,
-        other: Self::Register,
-        sum: Self::Register,
-    ) -> Self::Register;
 }
 
 /// Eight channels of a pixel.
@@ -46,16 +41,6 @@ impl Vector for Eight {
     #[inline(always)]
     fn store(&mut self, register: f32x8) {
         self.0 = bytemuck::cast(register);
-    }
-
-    #[inline(always)]
-    fn splat(&self, simd: V3, lane: usize) -> f32x8 {
-        simd.splat_f32x8(self.0[lane])
-    }
-
-    #[inline(always)]
-    fn multiply_add(simd: V3, one: f32x8, other: f32x8, sum: f32x8) -> f32x8 {
-        simd.mul_add_f32x8(one, other, sum)
     }
 }
 
@@ -77,22 +62,8 @@ impl Vector for Pairs {
     fn store(&mut self, register: i32x8) {
         self.0 = bytemuck::cast(register);
     }
-
-    #[inline(always)]
-    fn splat(&self, simd: V3, lane: usize) -> i32x8 {
-        simd.splat_i32x8(self.0[lane])
-    }
-
-    #[inline(always)]
-    fn multiply_add(simd: V3, one: i32x8, other: i32x8, sum: i32x8) -> i32x8 {
-        let (one, other) = (bytemuck::cast(one), bytemuck::cast(other));
-        let products = simd.multiply_wrapping_add_adjacent_i16x16(one, other);
-        bytemuck::cast(
-            simd.avx2
-                ._mm256_add_epi32(bytemuck::cast(sum), bytemuck::cast(products)),
-        )
-    }
 }
+
 /// Copies pixels of up to eight `planes` into vectors; channels that have no plane are 0.
 #[inline(always)]
 pub fn gather(simd: V3, planes: &[&[f32]], to: &mut [Eight]) {
