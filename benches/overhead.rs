@@ -121,21 +121,14 @@ fn frames(path: &Path, size: Size, pairs: usize) {
             })
         };
         through();
-        let pair = |_| {
+        let mut ratio = || {
             let alone = bare.time();
-            (through().as_secs_f64(), alone.as_secs_f64())
+            through().as_secs_f64() / alone.as_secs_f64()
         };
-        let (own, alone): (Vec<f64>, Vec<f64>) = (0..pairs).map(pair).unzip();
-        let ratios = own.iter().zip(&alone).map(|(own, alone)| own / alone);
-        // Whatever else the machine does only ever adds time.
-        let fastest = |times: &[f64]| times.iter().copied().fold(f64::INFINITY, f64::min);
+        let ratios = spread((0..pairs).map(|_| ratio()).collect());
         println!(
-            "{}x{}, output={output}: time in the element / {} bare run(s), {pairs} pairs: {}; of the fastest of each: {:.3}",
-            size.width,
-            size.height,
-            bare.runs,
-            spread(ratios.collect()),
-            fastest(&own) / fastest(&alone),
+            "{}x{}, output={output}: time in the element / {} bare run(s), {pairs} pairs: {ratios}",
+            size.width, size.height, bare.runs,
         );
     }
 }

@@ -29,7 +29,6 @@ pub struct RuntimeOptions {
     /// Processor threads; 0: one for each core
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     threads: usize,
-    /// How 3x3 convolutions are computed on a processor with AVX2: direct, or by Winograd's method, as
     /// How 3x3 convolutions are computed on a processor with AVX2: direct, or winograd, which is faster
     /// (docs/tuning.md)
     #[arg(long, value_name = "METHOD", default_value = "direct", value_parser = convolutions)]
