@@ -130,7 +130,7 @@ fn biases(values: &Values<'_>, name: &str, outputs: usize) -> Option<Vec<f32>> {
         Some(constant) => Some(constant).filter(has_length)?.floats(),
         None => {
             let decoded = Decoded::of(values, name)?;
-            let codes = int32s(values.constant(decoded.codes).filter(has_length)?);
+            let codes = values.constant(decoded.codes).filter(has_length)?.int32s();
             let steps = decoded.is_centered().then(|| decoded.steps_of(outputs))??;
             let pairs = codes.iter().zip(&steps);
             pairs.map(|(code, step)| *code as f32 * step).collect()
@@ -214,19 +214,4 @@ impl<'a> Decoded<'a> {
         };
         (step.is_normal() && step > 0.0).then_some(Coding { step, zero })
     }
-}
-
-/// The values of a tensor of 32-bit integers; empty for other types.
-fn int32s(tensor: &Tensor) -> Vec<i32> {
-    if !has_type(tensor, DataType::Int32) {
-        return Vec::new();
-    }
-    if !tensor.int32_data.is_empty() {
-        return tensor.int32_data.clone();
-    }
-    let (values, _) = tensor.raw_data.as_chunks();
-    values
-        .iter()
-        .map(|bytes| i32::from_le_bytes(*bytes))
-        .collect()
 }
