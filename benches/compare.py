@@ -2,6 +2,7 @@
 """Alternates the element with other ways to segment the same frames, and prints a comparison.
 
 usage: compare.py MODEL.onnx FRAMES --peer PEER.py [--how tiles,whole,monai,torch] [--rounds 5]
+       compare.py MODEL.onnx FRAMES --how "" [--other-model OTHER.onnx]
     [--winograd] [--openvino libonnxruntime.so]
 
 PEER.py takes `MODEL FRAMES --how HOW --limit N --mosaic N`, prints a line with `fps F`, `p50 T ms` and
@@ -29,7 +30,7 @@ parser = argparse.ArgumentParser(
 )
 parser.add_argument("model")
 parser.add_argument("frames")
-parser.add_argument("--peer", required=True)
+parser.add_argument("--peer", help="needed unless --how is empty")
 parser.add_argument("--how", default="tiles,whole,monai,torch")
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--limit", type=int, default=5, help="frames per process")
@@ -45,6 +46,8 @@ parser.add_argument("--winograd", action="store_true", help="also run the elemen
 parser.add_argument("--openvino", help="also run the element with this ONNX Runtime on OpenVINO")
 parser.add_argument("--masks", action="store_true", help="compare the masks of the first frame")
 options = parser.parse_args()
+if options.how and not options.peer:
+    parser.error("--peer is needed for --how " + options.how)
 
 
 def throughput():

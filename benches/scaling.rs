@@ -54,8 +54,13 @@ fn per_megapixel(model: &Path, memory: &str, side: usize) -> f64 {
     total / frames as f64 / (side * side) as f64 * 1e6
 }
 
-/// The median; sorts the values.
+/// The median, of an even number of values the mean of the two in the middle; sorts the values.
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    let middle = values.len() / 2;
+    if values.len().is_multiple_of(2) {
+        f64::midpoint(values[middle - 1], values[middle])
+    } else {
+        values[middle]
+    }
 }

@@ -132,6 +132,14 @@ fn unavoidable_seams_are_reported() {
     assert_eq!(warning(&fixed(512), "0"), None);
 }
 
+#[test]
+fn tiles_that_are_far_too_small_are_reported() {
+    let model = foreign(&PADDED, |_| ());
+    assert_eq!(warning(&model, "32"), None);
+    let text = warning(&model, "4").unwrap();
+    assert!(text.contains("raise tile-memory or tile-size"), "{text}");
+}
+
 /// Once, when it replaces one without seams.
 #[test]
 fn seams_of_another_model_are_reported() {

@@ -166,7 +166,7 @@ impl Segmenter {
         let reduced = Some(ReducedMemory { frame, memory });
         let before = std::mem::replace(&mut self.reduced_memory, reduced);
         let plan = Plan::new(frame, &self.geometry(), self.blend(), self.tile_size(frame))?;
-        if multiplies_work(&plan) {
+        if multiple_of_work(&plan).is_some() {
             self.reduced_memory = before;
             return Err(error);
         }
@@ -182,6 +182,12 @@ impl Segmenter {
             .reduced_memory
             .filter(|reduced| reduced.frame == frame)?;
         Some(reduced.memory)
+    }
+
+    /// How many times as many pixels as one run on the whole frame its tiles have, if they are so small that a frame
+    /// takes minutes.
+    pub fn multiple_of_work(&self) -> Option<usize> {
+        multiple_of_work(&self.prepared.as_ref()?.plan)
     }
 
     /// Time of a frame, measured on black tiles; 0 before [`prepare`](Self::prepare).
@@ -267,13 +273,15 @@ impl Segmenter {
     }
 }
 
-/// Whether tiles overlap so much that a frame would take minutes.
-fn multiplies_work(plan: &Plan) -> bool {
+/// How many times as many pixels as one run on the whole frame its tiles have, if they overlap so much that a frame
+/// would take minutes.
+fn multiple_of_work(plan: &Plan) -> Option<usize> {
     let whole = Size {
         width: plan.frame.width + 2 * plan.halo.width,
         height: plan.frame.height + 2 * plan.halo.height,
     };
-    plan.len().saturating_mul(plan.outer.area()) > whole.area().saturating_mul(MOST_WORK)
+    let all = plan.len().saturating_mul(plan.outer.area());
+    Some(all / whole.area().max(1)).filter(|multiple| *multiple > MOST_WORK)
 }
 
 /// Checks that there is memory left for frames of this size: other code may not cope with failed allocations.
@@ -311,7 +319,7 @@ mod tests {
         let multiplies = |width, height, inner| {
             let frame = Size { width, height };
             let plan = Plan::new(frame, &paper, Blend::Crop, TileSize::Inner(inner));
-            multiplies_work(&plan.unwrap())
+            multiple_of_work(&plan.unwrap()).is_some()
         };
         assert!(!multiplies(1392, 1040, 388));
         assert!(!multiplies(1392, 1040, 64));

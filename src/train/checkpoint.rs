@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use burn::store::RecordError;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::config::Config;
 use super::learner::RestoreError;
@@ -14,7 +15,10 @@ use super::validate::ValidationResult;
 use crate::contract::{FeatureRanges, Training};
 
 /// First bytes of a checkpoint, with the version of the format.
-const BEGIN: &[u8] = b"unet-train checkpoint 2\n";
+const BEGIN: &[u8] = b"unet-train checkpoint 3\n";
+
+/// Bytes of a SHA-256.
+const SUM: usize = 32;
 
 /// Everything that the rest of a run depends on, apart from the data.
 #[derive(Clone, Debug)]
@@ -117,7 +121,7 @@ pub enum CheckpointError {
 
 impl Checkpoint {
     /// The bytes of the file: after [`BEGIN`] the four parts, each after its length in eight bytes, the
-    /// lowest first.
+    /// lowest first, and at the end the SHA-256 of all that.
     pub fn bytes(&self) -> Result<Vec<u8>, CheckpointError> {
         let state = toml::to_string(&self.state)?;
         let mut bytes = BEGIN.to_vec();
@@ -130,6 +134,8 @@ impl Checkpoint {
             bytes.extend((part.len() as u64).to_le_bytes());
             bytes.extend(part);
         }
+        let sum = Sha256::digest(&bytes);
+        bytes.extend(sum);
         Ok(bytes)
     }
 
@@ -161,9 +167,13 @@ impl Checkpoint {
     }
 }
 
-/// The parts of a file.
+/// The parts of a file that is not damaged.
 fn parts(bytes: &[u8]) -> Option<[&[u8]; 4]> {
+    let (bytes, sum) = bytes.split_last_chunk::<SUM>()?;
     let mut left = bytes.strip_prefix(BEGIN)?;
+    if Sha256::digest(bytes)[..] != sum[..] {
+        return None;
+    }
     let mut parts = [&[][..]; 4];
     for part in &mut parts {
         let (length, rest) = left.split_first_chunk::<8>()?;
@@ -240,7 +250,10 @@ mod tests {
         );
         assert!(read.best.is_none());
 
+        let mut flipped = bytes.clone();
+        flipped[bytes.len() / 2] ^= 1;
         for wrong in [
+            &flipped,
             &bytes[..bytes.len() - 1],
             &bytes[1..],
             b"",

@@ -67,6 +67,8 @@ pub enum LogError {
 
 const STEPS: &str = "step,loss,learning rate,seconds";
 const VALIDATIONS: &str = "step,seconds";
+/// The best threshold for the network's own probabilities.
+const THRESHOLD: &str = "threshold before export";
 
 impl ValidationLine {
     /// The line for a network that has learned for so many steps and seconds.
@@ -75,6 +77,8 @@ impl ValidationLine {
         let limits = in_file(result.limits);
         let min_area = limits.min_area.unwrap_or_default();
         values.insert("min area".into(), min_area as f64);
+        // In the file it is 0.5; cores are as in the file.
+        values.insert(THRESHOLD.into(), decimal(result.limits.threshold));
         if let Some(core) = limits.core_threshold {
             values.insert("cores".into(), decimal(core));
         }
@@ -224,8 +228,7 @@ mod tests {
         let line = ValidationLine::new(300, 0.5, &ValidationResult { limits, scores });
         assert_eq!(line.values["min area"], 16.0);
         assert_eq!(line.values["cores"], 0.8);
-        // It is one half in every file.
-        assert!(!line.values.contains_key("threshold"));
+        assert_eq!(line.values["threshold before export"], 0.2);
     }
 
     #[test]

@@ -116,14 +116,15 @@ impl Observer for Terminal {
         let left = step
             .time
             .mul_f64((1.0 / step.used.max(1e-6) - 1.0).max(0.0));
+        // What doesn't fit into the terminal is cut off at the end.
         let best = self
             .best
-            .map(|best| format!("best {best}  "))
+            .map(|best| format!("  best {best}"))
             .unwrap_or_default();
         self.bar
             .set_position((step.used.min(1.0) * Self::PARTS as f64) as u64);
         self.bar.set_message(format!(
-            "step {}  loss {average:.4}  {best}{} left",
+            "step {}  {} left  loss {average:.4}{best}",
             step.number,
             HumanDuration(left)
         ));
@@ -180,7 +181,7 @@ mod tests {
             time: Duration::from_secs(1),
         });
         let text = terminal.bar.message();
-        let expected = "step 2  loss 0.4872  best F1@0.5";
+        let expected = "step 2  1 second left  loss 0.4872  best F1@0.5";
         assert!(text.starts_with(expected), "{text}");
     }
 

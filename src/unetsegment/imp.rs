@@ -60,10 +60,13 @@ impl UNetSegment {
         lock(&self.settings).frame
     }
 
-    /// Warns that tiles may show, or that they are small for lack of memory, if so.
+    /// Warns that tiles may show, or that they are too small, if so.
     pub(super) fn warn_of_plan(&self, prepared: Prepared) {
         if let Some(text) = prepared.seams {
             gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
+        }
+        if let Some(multiple) = prepared.multiple_of_work {
+            messages::warn_of_small_tiles(&self.obj(), multiple);
         }
         if let Some(memory) = prepared.memory {
             messages::warn_of_memory(&self.obj(), memory);

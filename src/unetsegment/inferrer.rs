@@ -23,6 +23,8 @@ pub struct Prepared {
     pub expected_time: Duration,
     /// Why seams between tiles may show, if they may.
     pub seams: Option<String>,
+    /// How many times as many pixels as one run on the whole frame its tiles have, if far too many.
+    pub multiple_of_work: Option<usize>,
     /// Maximum number of bytes that a tile takes since memory ran short, if that has changed.
     pub memory: Option<u64>,
 }
@@ -62,6 +64,7 @@ impl Inferrer {
         Ok(Prepared {
             expected_time: self.segmenter.expected_time(),
             seams: seams(self.segmenter.model(), tiles, halo),
+            multiple_of_work: self.segmenter.multiple_of_work(),
             memory: self.check_memory(),
         })
     }

@@ -31,6 +31,7 @@ pub fn multiply<S: Copy, V: Vector + Sums<S>>(
         3 => multiply_some::<S, V, 3>(simd, inputs, weights, sums, first),
         4 => multiply_some::<S, V, 4>(simd, inputs, weights, sums, first),
         5 => multiply_some::<S, V, 5>(simd, inputs, weights, sums, first),
+        // None are left.
         _ => (),
     }
 }
@@ -64,9 +65,7 @@ fn multiply_some<S: Copy, V: Vector + Sums<S>, const COUNT: usize>(
     let mut registers = [V::load_sums(simd, &Sixteen::ZERO); COUNT];
     let (weights, _) = weights.as_chunks::<LANES>();
     for (inputs, weights) in inputs.chunks_exact(sums.len()).zip(weights) {
-        let Some(inputs) = inputs[first..].first_chunk::<COUNT>() else {
-            return;
-        };
+        let inputs = &inputs[first..][..COUNT];
         for (lane, weights) in weights.iter().enumerate() {
             let weights = V::load_sums(simd, weights);
             for (input, sums) in inputs.iter().zip(&mut registers) {
@@ -76,5 +75,75 @@ fn multiply_some<S: Copy, V: Vector + Sums<S>, const COUNT: usize>(
     }
     for (sums, registers) in sums[first..].iter_mut().zip(registers) {
         V::store_sums(simd, registers, sums);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulp::NullaryFnOnce;
+    use pulp::x86::V3;
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+    use crate::winograd::vectors::{Eight, Pairs};
+    use crate::winograd::wide::Wide;
+
+    const VECTORS: usize = 2;
+
+    struct Multiply<'a, S, V> {
+        simd: S,
+        inputs: &'a [V],
+        weights: &'a [Sixteen<V>],
+        sums: &'a mut [Sixteen<V>],
+    }
+
+    impl<S: Copy, V: Vector + Sums<S>> NullaryFnOnce for Multiply<'_, S, V> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            multiply(self.simd, self.inputs, self.weights, self.sums);
+        }
+    }
+
+    /// Sums for so many patches, one output channel after the other, with either instructions.
+    fn sums<V: Vector>(patches: usize, random: &mut impl FnMut() -> V) -> Option<[Vec<[V; 2]>; 2]> {
+        let (narrow, wide) = (V3::try_new()?, Wide::try_new()?);
+        let inputs: Vec<V> = (0..VECTORS * patches).map(|_| random()).collect();
+        let weights = (0..VECTORS * LANES).map(|_| Sixteen([random(), random()]));
+        let weights: Vec<_> = weights.collect();
+        let mut sums = [(); 2].map(|()| vec![Sixteen([random(), random()]); patches]);
+        let [one, other] = &mut sums;
+        narrow.vectorize(Multiply {
+            simd: narrow,
+            inputs: &inputs,
+            weights: &weights,
+            sums: one,
+        });
+        wide.vectorize(Multiply {
+            simd: wide,
+            inputs: &inputs,
+            weights: &weights,
+            sums: other,
+        });
+        Some(sums.map(|sums| sums.into_iter().map(|sums| sums.0).collect()))
+    }
+
+    #[test]
+    fn wider_vectors_change_no_sum() {
+        let mut rng = StdRng::seed_from_u64(7);
+        for patches in 1..=40 {
+            let mut floats = || Eight([(); LANES].map(|()| rng.random_range(-1.0..1.0)));
+            let Some([narrow, wide]) = sums(patches, &mut floats) else {
+                return eprintln!("Skipped: this processor has no AVX-512 with VNNI.");
+            };
+            assert_eq!(narrow, wide, "{patches} patches");
+            // Small enough for sums of 32 bits.
+            let mut pair = || rng.random::<i32>() & 0x0fff_0fff;
+            let mut pairs = || Pairs([(); LANES].map(|()| pair()));
+            let [narrow, wide] = sums(patches, &mut pairs).unwrap();
+            assert_eq!(narrow, wide, "{patches} patches");
+        }
     }
 }

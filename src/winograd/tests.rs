@@ -379,8 +379,6 @@ fn codes_do_not_depend_on_how_many_threads_there_are() {
     assert_eq!(case.output(1), case.output(3));
 }
 
-/// Every number of patches that are left after those whose sums are computed together occurs: pieces have from one to
-/// many.
 #[test]
 fn wider_vectors_change_no_bit() {
     for (channels, size) in [

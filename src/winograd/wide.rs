@@ -6,7 +6,8 @@ use pulp::{bytemuck, f32x16, i32x16, simd_type};
 
 simd_type! {
     /// Processors with AVX-512 and its dot products of integers (VNNI): Intel's since Cascade Lake and Ice Lake, AMD's
-    /// since Zen 4.
+    /// since Zen 4. The extensions to vectors of 256 bits and to small integers give code that is compiled for it all
+    /// 32 registers.
     pub struct Wide {
         pub avx2: "avx2",
         pub fma: "fma",

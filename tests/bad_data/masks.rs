@@ -50,6 +50,29 @@ fn masks_that_are_all_empty() {
     contains(&text, "note: 1 mask(s) are empty, such as b:");
 }
 
+/// Programs that number classes from 1 write background as 1.
+#[test]
+fn masks_without_background() {
+    for (background, cell) in [(1, 2), (1, 255), (255, 255)] {
+        let data = Data::good();
+        for name in ["a", "b", "c", "d"] {
+            data.gray(&format!("masks/{name}.png"), |x, y| {
+                if two_cells(x, y) == 0 {
+                    background
+                } else {
+                    cell
+                }
+            });
+        }
+        let error = data.refusal("masks/a.png");
+        contains(&error, "masks/a.png has no background");
+        contains(&error, "--kind instances");
+        data.works("--kind instances");
+        // One with background is enough.
+        data.gray("masks/d.png", two_cells).works("");
+    }
+}
+
 #[test]
 fn masks_with_smoothed_edges() {
     let data = Data::good();

@@ -200,6 +200,14 @@ pub enum DatasetError {
     /// No mask shows a cell.
     #[error("every mask in {} is empty: there is nothing to learn", .0.display())]
     NoCells(PathBuf),
+    /// Every pixel of every mask belongs to a cell.
+    #[error(
+        "{mask} has no background, nor has any other mask: background is 0, but none of their pixels is. If another number means background, such as 1, choose classes: --classes background,cell and masks whose numbers begin at 0. If cells really fill every picture, choose --kind instances"
+    )]
+    NoBackground {
+        /// The first of them.
+        mask: Page,
+    },
     /// All pixels of all masks are ignored.
     #[error("every mask in {} holds nothing but {value}, the value to ignore: there is nothing to learn", masks.display())]
     AllIgnored {

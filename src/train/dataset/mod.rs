@@ -5,6 +5,7 @@
 //! ```
 
 mod arrangement;
+mod background;
 mod challenge;
 mod error;
 mod files;
@@ -236,9 +237,16 @@ fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), Dataset
         .map(read)
         .collect::<Result<_, _>>()?;
     let meaning = masks::Meaning::of(source, found.masks, masks.iter().map(|(mask, _)| mask));
-    if source.kind.is_none() && meaning.kind == MaskKind::Instances {
-        let masks = masks.iter().map(|(mask, pair)| (mask, &pair.mask));
-        numbers::check(masks, source.ignore)?;
+    if source.kind.is_none() {
+        let masks = || masks.iter().map(|(mask, pair)| (mask, &pair.mask));
+        match meaning.kind {
+            MaskKind::Instances => {
+                background::check(masks())?;
+                numbers::check(masks(), source.ignore)?;
+            }
+            MaskKind::Binary => background::check(masks())?,
+            _ => (),
+        }
     }
     let annotated = |(mask, pair): (Plane<u32>, Pair)| {
         Ok(Annotated {

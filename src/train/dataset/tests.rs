@@ -92,7 +92,7 @@ fn images_without_masks_are_left_out_when_that_is_asked_for() {
     folder
         .image("images/a.png")
         .image("images/b.png")
-        .mask("masks/b.png", [1; 6]);
+        .mask("masks/b.png", [0, 1, 1, 1, 1, 1]);
     assert!(matches!(folder.load(), Err(DatasetError::NoPartner { .. })));
     let dataset = load(&Source {
         annotated_only: true,

@@ -67,7 +67,7 @@ fn the_network_learns_from_what_the_element_shows_it() {
     let picture = ImageBuffer::<Luma<u16>, _>::from_raw(SIZE.0, SIZE.1, deep.clone()).unwrap();
     picture.save(folder.path("images/deep.tif")).unwrap();
     for name in ["deep", "rgb"] {
-        let mask = GrayImage::from_pixel(SIZE.0, SIZE.1, Luma([1]));
+        let mask = GrayImage::from_fn(SIZE.0, SIZE.1, |x, _| Luma([u8::from(x > 0)]));
         mask.save(folder.path(&format!("masks/{name}.png")))
             .unwrap();
     }
@@ -119,7 +119,7 @@ fn values_that_no_frame_holds_are_learned_as_they_are_shown() {
         .write_image::<Gray32Float>(9, 6, &fractions)
         .unwrap();
     for name in ["deep", "float"] {
-        let mask = GrayImage::from_pixel(9, 6, Luma([1]));
+        let mask = GrayImage::from_fn(9, 6, |x, _| Luma([u8::from(x > 0)]));
         mask.save(folder.path(&format!("masks/{name}.png")))
             .unwrap();
     }
