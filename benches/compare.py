@@ -79,7 +79,7 @@ properties = [part for text in options.property for part in ("--property", text)
 element = [throughput(), options.model, *common, *properties]
 ways = {"element": element}
 if options.other_model:
-    ways[f"element, {options.other_model}"] = [throughput(), options.other_model, *common]
+    ways[f"element, {options.other_model}"] = [throughput(), options.other_model, *common, *properties]
 if options.winograd:
     for way, command in list(ways.items()):
         ways[f"{way}, winograd"] = [*command, "--property", "convolution=winograd"]

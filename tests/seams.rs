@@ -135,9 +135,25 @@ fn unavoidable_seams_are_reported() {
 #[test]
 fn tiles_that_are_far_too_small_are_reported() {
     let model = foreign(&PADDED, |_| ());
-    assert_eq!(warning(&model, "32"), None);
+    assert_eq!(warning(&model, "64"), None);
     let text = warning(&model, "4").unwrap();
-    assert!(text.contains("raise tile-memory or tile-size"), "{text}");
+    assert!(text.contains("raise tile-size"), "{text}");
+    let (width, height) = (333, 217);
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/cells-phase-contrast.int8.onnx");
+    for (memory, expected) in [("64", None), ("1", Some("raise tile-memory"))] {
+        let element = element(&model, &[("tile-memory", memory)]);
+        let bus = bus_of(&element);
+        segment(&element, &common::cells(width, height, 1), width, height);
+        let warnings = warnings(&bus);
+        let found = warnings
+            .iter()
+            .find(|text| text.contains("tiles are so small"));
+        assert_eq!(found.is_some(), expected.is_some(), "{warnings:?}");
+        assert!(
+            found.is_none_or(|text| text.contains(expected.unwrap())),
+            "{found:?}"
+        );
+    }
 }
 
 /// Once, when it replaces one without seams.

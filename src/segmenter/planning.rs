@@ -33,7 +33,7 @@ const WORK_AT_ONCE: f64 = (1_u64 << 36) as f64;
 /// How much faster other devices are at least, by the order of magnitude.
 const TIMES_AS_FAST: f64 = 16.0;
 
-/// How many times as many pixels as a run on the whole frame smaller tiles may process in total, if memory is short.
+/// How many times as many pixels as the best tiles smaller ones may have in total: then a frame takes minutes.
 const MOST_WORK: usize = 20;
 
 /// Side of the inner part of a planned tile if unchanged tiles are skipped: as small as possible before the halo makes
@@ -166,7 +166,7 @@ impl Segmenter {
         let reduced = Some(ReducedMemory { frame, memory });
         let before = std::mem::replace(&mut self.reduced_memory, reduced);
         let plan = Plan::new(frame, &self.geometry(), self.blend(), self.tile_size(frame))?;
-        if multiple_of_work(&plan).is_some() {
+        if self.excess(&plan).is_some() {
             self.reduced_memory = before;
             return Err(error);
         }
@@ -184,10 +184,25 @@ impl Segmenter {
         Some(reduced.memory)
     }
 
-    /// How many times as many pixels as one run on the whole frame its tiles have, if they are so small that a frame
-    /// takes minutes.
-    pub fn multiple_of_work(&self) -> Option<usize> {
-        multiple_of_work(&self.prepared.as_ref()?.plan)
+    /// How many times as many pixels the tiles of the current frames have as they would if memory were unlimited, if
+    /// that is more than twenty, and the property to raise.
+    pub fn small_tiles(&self) -> Option<(usize, &'static str)> {
+        let excess = self.excess(&self.prepared.as_ref()?.plan)?;
+        let is_planned = self.tiles.size == 0;
+        let property = if is_planned {
+            "tile-memory"
+        } else {
+            "tile-size"
+        };
+        Some((excess, property))
+    }
+
+    /// As [`excess`], compared with the best plan for unlimited memory.
+    fn excess(&self, plan: &Plan) -> Option<usize> {
+        let max_pixels = usize::MAX;
+        let size = TileSize::Planned { max_pixels };
+        let best = Plan::new(plan.frame, &self.geometry(), self.blend(), size);
+        excess(plan, &best.ok()?)
     }
 
     /// Time of a frame, measured on black tiles; 0 before [`prepare`](Self::prepare).
@@ -273,15 +288,11 @@ impl Segmenter {
     }
 }
 
-/// How many times as many pixels as one run on the whole frame its tiles have, if they overlap so much that a frame
-/// would take minutes.
-fn multiple_of_work(plan: &Plan) -> Option<usize> {
-    let whole = Size {
-        width: plan.frame.width + 2 * plan.halo.width,
-        height: plan.frame.height + 2 * plan.halo.height,
-    };
-    let all = plan.len().saturating_mul(plan.outer.area());
-    Some(all / whole.area().max(1)).filter(|multiple| *multiple > MOST_WORK)
+/// How many times as many pixels the tiles of a `plan` have as those of the `best` one, if they are so small that this is
+/// more than [`MOST_WORK`].
+fn excess(plan: &Plan, best: &Plan) -> Option<usize> {
+    let [all, least] = [plan, best].map(|plan| plan.len().saturating_mul(plan.outer.area()));
+    (all > least.saturating_mul(MOST_WORK)).then(|| all / least.max(1))
 }
 
 /// Checks that there is memory left for frames of this size: other code may not cope with failed allocations.
@@ -318,8 +329,10 @@ mod tests {
         };
         let multiplies = |width, height, inner| {
             let frame = Size { width, height };
-            let plan = Plan::new(frame, &paper, Blend::Crop, TileSize::Inner(inner));
-            multiple_of_work(&plan.unwrap()).is_some()
+            let plan = |size| Plan::new(frame, &paper, Blend::Crop, size).unwrap();
+            let max_pixels = usize::MAX;
+            let best = plan(TileSize::Planned { max_pixels });
+            excess(&plan(TileSize::Inner(inner)), &best).is_some()
         };
         assert!(!multiplies(1392, 1040, 388));
         assert!(!multiplies(1392, 1040, 64));

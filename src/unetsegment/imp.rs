@@ -62,11 +62,8 @@ impl UNetSegment {
 
     /// Warns that tiles may show, or that they are too small, if so.
     pub(super) fn warn_of_plan(&self, prepared: Prepared) {
-        if let Some(text) = prepared.seams {
+        for text in [prepared.seams, prepared.small_tiles].iter().flatten() {
             gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"));
-        }
-        if let Some(multiple) = prepared.multiple_of_work {
-            messages::warn_of_small_tiles(&self.obj(), multiple);
         }
         if let Some(memory) = prepared.memory {
             messages::warn_of_memory(&self.obj(), memory);

@@ -23,8 +23,8 @@ pub struct Prepared {
     pub expected_time: Duration,
     /// Why seams between tiles may show, if they may.
     pub seams: Option<String>,
-    /// How many times as many pixels as one run on the whole frame its tiles have, if far too many.
-    pub multiple_of_work: Option<usize>,
+    /// What to do about tiles that are far too small, if they are.
+    pub small_tiles: Option<String>,
     /// Maximum number of bytes that a tile takes since memory ran short, if that has changed.
     pub memory: Option<u64>,
 }
@@ -64,7 +64,7 @@ impl Inferrer {
         Ok(Prepared {
             expected_time: self.segmenter.expected_time(),
             seams: seams(self.segmenter.model(), tiles, halo),
-            multiple_of_work: self.segmenter.multiple_of_work(),
+            small_tiles: small_tiles(&self.segmenter),
             memory: self.check_memory(),
         })
     }
@@ -221,6 +221,14 @@ fn samples(stream: &Stream, probability: &[f32]) -> Result<gst::Buffer, ProcessE
         picture::write_probability(probability, &mut target)?;
     }
     Ok(buffer)
+}
+
+/// What to do about tiles that are far too small, if they are.
+fn small_tiles(segmenter: &Segmenter) -> Option<String> {
+    let (excess, property) = segmenter.small_tiles()?;
+    Some(format!(
+        "The tiles are so small, and overlap so much, that masks take about {excess} times as long as with large ones: raise {property}"
+    ))
 }
 
 /// Why seams between the `tiles` of a frame may show, if they may; each tile sees `halo` pixels around its own.

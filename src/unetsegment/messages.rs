@@ -213,15 +213,6 @@ pub fn warn_of_memory(element: &UNetSegment, memory: u64) {
     );
 }
 
-/// Warns that tiles have so many pixels more than one run on the whole frame.
-pub fn warn_of_small_tiles(element: &UNetSegment, multiple: usize) {
-    gst::element_warning!(
-        element,
-        gst::StreamError::Failed,
-        ("The tiles are so small, and overlap so much, that masks take about {multiple} times as long as with one tile: raise tile-memory or tile-size")
-    );
-}
-
 /// Warns that all object numbers have been used.
 pub fn warn_of_numbers(element: &UNetSegment) {
     gst::element_warning!(

@@ -3,7 +3,7 @@
 //! Outputs are computed in patches of 4 x 4 from 6 x 6 inputs: both inputs and kernels are transformed into 36 numbers
 //! each, whose products, summed over the input channels, are transformed into the 16 outputs. This is F(4 x 4, 3 x 3) of
 //! Lavin and Gray (Fast Algorithms for Convolutional Neural Networks, CVPR 2016, section 4). Its rounding errors are
-//! about ten times those of a direct sum, and depend on where in a patch an output is.
+//! five to ten times those of a direct sum, and depend on where in a patch an output is.
 //!
 //! Codes of 8 bits become integers of 16 bits, whose products are summed in 32: twice as many at once as floats.
 //!

@@ -25,13 +25,13 @@ pub fn multiply<S: Copy, V: Vector + Sums<S>>(
         first = multiply_all::<S, V, MANY>(simd, inputs, weights, sums, first);
     }
     first = multiply_all::<S, V, SOME>(simd, inputs, weights, sums, first);
+    const { assert!(SOME == 6, "fewer than this are left") };
     match sums.len() - first {
         1 => multiply_some::<S, V, 1>(simd, inputs, weights, sums, first),
         2 => multiply_some::<S, V, 2>(simd, inputs, weights, sums, first),
         3 => multiply_some::<S, V, 3>(simd, inputs, weights, sums, first),
         4 => multiply_some::<S, V, 4>(simd, inputs, weights, sums, first),
         5 => multiply_some::<S, V, 5>(simd, inputs, weights, sums, first),
-        // None are left.
         _ => (),
     }
 }
@@ -140,8 +140,8 @@ mod tests {
             };
             assert_eq!(narrow, wide, "{patches} patches");
             // Small enough for sums of 32 bits.
-            let mut pair = || rng.random::<i32>() & 0x0fff_0fff;
-            let mut pairs = || Pairs([(); LANES].map(|()| pair()));
+            let mut number = || i32::from(rng.random_range(-2048..2048_i16) as u16);
+            let mut pairs = || Pairs([(); LANES].map(|()| (number() << 16) | (number() & 0xffff)));
             let [narrow, wide] = sums(patches, &mut pairs).unwrap();
             assert_eq!(narrow, wide, "{patches} patches");
         }

@@ -1,8 +1,9 @@
 //! Vectors of eight numbers, and turning planes into them.
 
+use std::arch::x86_64::__m256;
+
 use pulp::x86::V3;
 use pulp::{bytemuck, f32x8, i32x8};
-use std::arch::x86_64::__m256;
 
 use super::sums::Sums;
 use super::wide::Wide;

@@ -241,10 +241,10 @@ fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), Dataset
         let masks = || masks.iter().map(|(mask, pair)| (mask, &pair.mask));
         match meaning.kind {
             MaskKind::Instances => {
-                background::check(masks())?;
+                background::check(masks(), source.ignore)?;
                 numbers::check(masks(), source.ignore)?;
             }
-            MaskKind::Binary => background::check(masks())?,
+            MaskKind::Binary => background::check(masks(), source.ignore)?,
             _ => (),
         }
     }
