@@ -188,13 +188,12 @@ impl Segmenter {
     /// that is more than twenty, and the property to raise.
     pub fn small_tiles(&self) -> Option<(usize, &'static str)> {
         let excess = self.excess(&self.prepared.as_ref()?.plan)?;
-        let is_planned = self.tiles.size == 0;
-        let property = if is_planned {
-            "tile-memory"
-        } else {
-            "tile-size"
-        };
-        Some((excess, property))
+        match (self.tiles.size, self.tiles.reuse) {
+            // Small tiles are meant to be reused.
+            (0, Reuse::Exact) => None,
+            (0, _) => Some((excess, "tile-memory")),
+            _ => Some((excess, "tile-size")),
+        }
     }
 
     /// As [`excess`], compared with the best plan for unlimited memory.
