@@ -40,7 +40,7 @@ impl Terminal {
     pub fn new() -> Self {
         let bar = ProgressBar::new(Self::PARTS);
         // If the template is refused, the default style stays.
-        if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3} %  {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:12} {percent:>3} %  {wide_msg}") {
             bar.set_style(style);
         }
         Terminal {

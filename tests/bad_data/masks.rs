@@ -67,6 +67,10 @@ fn masks_without_background() {
         let error = data.refusal("masks/a.png");
         contains(&error, "masks/a.png has no background");
         contains(&error, "--kind instances");
+        for kind in ["--kind binary", "--kind membranes"] {
+            let error = data.refusal_of("masks/a.png", kind);
+            contains(&error, "has no background");
+        }
         data.works("--kind instances");
         // One with background is enough.
         data.gray("masks/d.png", two_cells).works("");

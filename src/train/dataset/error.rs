@@ -202,7 +202,7 @@ pub enum DatasetError {
     NoCells(PathBuf),
     /// Every pixel of every mask belongs to a cell.
     #[error(
-        "{mask} has no background, nor has any other mask: background is 0, but none of their pixels is. If another number means background, such as 1, choose classes: --classes background,cell and masks whose numbers begin at 0. If cells really fill every picture, choose --kind instances"
+        "{mask} has no background, nor has any other mask: background, or membrane, is 0, but none of their pixels is. If another number means background, such as 1, renumber the masks. If cells really fill every picture, choose --kind instances"
     )]
     NoBackground {
         /// The first of them.

@@ -237,16 +237,17 @@ fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), Dataset
         .map(read)
         .collect::<Result<_, _>>()?;
     let meaning = masks::Meaning::of(source, found.masks, masks.iter().map(|(mask, _)| mask));
-    if source.kind.is_none() {
-        let masks = || masks.iter().map(|(mask, pair)| (mask, &pair.mask));
-        match meaning.kind {
-            MaskKind::Instances => {
-                background::check(masks(), source.ignore)?;
-                numbers::check(masks(), source.ignore)?;
-            }
-            MaskKind::Binary => background::check(masks(), source.ignore)?,
-            _ => (),
+    let numbered = || masks.iter().map(|(mask, pair)| (mask, &pair.mask));
+    let is_chosen = source.kind.is_some();
+    match meaning.kind {
+        // Cells may fill every picture, but nobody guesses that.
+        MaskKind::Instances if is_chosen => (),
+        MaskKind::Instances => {
+            background::check(numbered(), source.ignore)?;
+            numbers::check(numbered(), source.ignore)?;
         }
+        MaskKind::Binary | MaskKind::Membranes => background::check(numbered(), source.ignore)?,
+        _ => (),
     }
     let annotated = |(mask, pair): (Plane<u32>, Pair)| {
         Ok(Annotated {
