@@ -59,47 +59,34 @@ impl Tensor {
 
     /// The values of a tensor of 64-bit integers; empty for other types.
     pub fn integers(&self) -> Vec<i64> {
-        if self.data_type != DataType::Int64 as i32 {
-            return Vec::new();
-        }
-        if !self.int64_data.is_empty() {
-            return self.int64_data.clone();
-        }
-        let (values, _) = self.raw_data.as_chunks();
-        values
-            .iter()
-            .map(|bytes| i64::from_le_bytes(*bytes))
-            .collect()
+        self.values(DataType::Int64, &self.int64_data, i64::from_le_bytes)
     }
 
     /// The values of a tensor of 32-bit integers; empty for other types.
     pub fn int32s(&self) -> Vec<i32> {
-        if self.data_type != DataType::Int32 as i32 {
-            return Vec::new();
-        }
-        if !self.int32_data.is_empty() {
-            return self.int32_data.clone();
-        }
-        let (values, _) = self.raw_data.as_chunks();
-        values
-            .iter()
-            .map(|bytes| i32::from_le_bytes(*bytes))
-            .collect()
+        self.values(DataType::Int32, &self.int32_data, i32::from_le_bytes)
     }
 
     /// The values of a tensor of floats; empty for other types.
     pub fn floats(&self) -> Vec<f32> {
-        if self.data_type != DataType::Float as i32 {
+        self.values(DataType::Float, &self.float_data, f32::from_le_bytes)
+    }
+
+    /// The values of a tensor of this type, from the `list` for them or from its bytes; empty for other types.
+    fn values<T: Clone, const BYTES: usize>(
+        &self,
+        data_type: DataType,
+        list: &[T],
+        from_bytes: fn([u8; BYTES]) -> T,
+    ) -> Vec<T> {
+        if self.data_type != data_type as i32 {
             return Vec::new();
         }
-        if !self.float_data.is_empty() {
-            return self.float_data.clone();
+        if !list.is_empty() {
+            return list.to_vec();
         }
         let (values, _) = self.raw_data.as_chunks();
-        values
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes))
-            .collect()
+        values.iter().map(|bytes| from_bytes(*bytes)).collect()
     }
 }
 
