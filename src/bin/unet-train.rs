@@ -46,9 +46,13 @@ enum Command {
     Augment(Box<ShowTiles>),
 }
 
+/// Exit code that shells expect of a program ended by Ctrl-C: a run that was stopped is no run that has ended.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
-    let Err(error) = run_command() else {
-        return ExitCode::SUCCESS;
+    let error = match run_command() {
+        Ok(code) => return code,
+        Err(error) => error,
     };
     // Not `eprintln!`, which panics if the terminal is closed; nor `{error:?}`, which prints a backtrace if
     // RUST_BACKTRACE is set: messages already contain their causes.
@@ -57,25 +61,26 @@ fn main() -> ExitCode {
 }
 
 /// Runs the command of the command line.
-fn run_command() -> Result<()> {
+fn run_command() -> Result<ExitCode> {
     let arguments = expanded(&Program::command(), std::env::args_os().collect())?;
     let matches = Program::command().get_matches_from(arguments);
     let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match program.command {
-        Command::Train(options) => train(*options, &matches),
-        Command::Evaluate(options) => Ok(options.run()?),
-        Command::Segment(options) => Ok(options.run()?),
-        Command::Export(options) => Ok(options.run()?),
-        Command::Quantize(options) => Ok(options.run()?),
-        Command::Tune(options) => Ok(options.run()?),
-        Command::Info(options) => Ok(options.run()?),
-        Command::WeightMap(options) => Ok(options.run(say)?),
-        Command::Augment(options) => Ok(options.run(say)?),
+        Command::Train(options) => return train(*options, &matches),
+        Command::Evaluate(options) => options.run()?,
+        Command::Segment(options) => options.run()?,
+        Command::Export(options) => options.run()?,
+        Command::Quantize(options) => options.run()?,
+        Command::Tune(options) => options.run()?,
+        Command::Info(options) => options.run()?,
+        Command::WeightMap(options) => options.run(say)?,
+        Command::Augment(options) => options.run(say)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Trains with the options that `matches` hold.
-fn train(options: Train, matches: &ArgMatches) -> Result<()> {
+fn train(options: Train, matches: &ArgMatches) -> Result<ExitCode> {
     let config = matches.subcommand_matches("train").map(Config::of);
     let config = config.transpose()?.unwrap_or_default();
     let settings = options.settings(config, typed_arguments()?);
@@ -92,11 +97,12 @@ fn train(options: Train, matches: &ArgMatches) -> Result<()> {
     if outcome.steps > 0 || outcome.best.is_some() {
         say(&settings.output.display().to_string());
     }
-    if !outcome.finished {
-        let command = RunFolder::beside(&settings.output).resume_command();
-        say(&format!("stopped; to continue: {command}"));
+    if outcome.finished {
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(())
+    let command = RunFolder::beside(&settings.output).resume_command();
+    say(&format!("stopped; to continue: {command}"));
+    Ok(INTERRUPTED.into())
 }
 
 /// The command line as it was typed, which is stored with the run as text.
@@ -113,14 +119,12 @@ fn typed_arguments() -> Result<Vec<String>> {
 
 /// A flag that Ctrl-C, SIGTERM and closing the terminal set. A second Ctrl-C or SIGTERM ends the program at once.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {
-    /// Exit code that shells expect of a program ended by Ctrl-C.
-    const INTERRUPTED: i32 = 130;
     let stop = Arc::new(AtomicBool::new(false));
     // Not set when the terminal is closed: at the end of a session, SIGTERM may follow at once.
     let is_asked = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // In this order, so that the first signal only sets the flag and the second one finds it set.
-        flag::register_conditional_shutdown(signal, INTERRUPTED, is_asked.clone())?;
+        flag::register_conditional_shutdown(signal, INTERRUPTED.into(), is_asked.clone())?;
         flag::register(signal, is_asked.clone())?;
         flag::register(signal, stop.clone())?;
     }

@@ -14,6 +14,9 @@ use super::learner::RestoreError;
 use super::validate::ValidationResult;
 use crate::contract::{FeatureRanges, Training};
 
+/// First bytes of a checkpoint of any version.
+const NAME: &[u8] = b"unet-train checkpoint ";
+
 /// First bytes of a checkpoint, with the version of the format.
 const BEGIN: &[u8] = b"unet-train checkpoint 3\n";
 
@@ -78,6 +81,9 @@ pub struct ValidatedNetwork {
     pub result: ValidationResult,
 }
 
+/// What is left to do without a checkpoint.
+const AGAIN: &str = "start again with --overwrite or another --output. The best model so far is kept beside the folder of the run, and --start-from begins with its weights";
+
 /// Why a checkpoint can't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -89,11 +95,17 @@ pub enum CheckpointError {
         /// Why.
         error: io::Error,
     },
-    /// It is no checkpoint, or a damaged one.
-    #[error("{} is no checkpoint of this version of unet-train, or it is damaged", .0.display())]
-    Form(PathBuf),
+    /// It is no checkpoint.
+    #[error("{} is no checkpoint of unet-train: {AGAIN}", .0.display())]
+    NoCheckpoint(PathBuf),
+    /// It has the form of another version.
+    #[error("{} was written by another version of unet-train: go on with that one, or {AGAIN}", .0.display())]
+    Version(PathBuf),
+    /// It isn't as it was written.
+    #[error("{} is damaged (its checksum does not match): copy it back from a backup, or {AGAIN}", .0.display())]
+    Damaged(PathBuf),
     /// Its state of the run can't be parsed.
-    #[error("{} was written by another version of unet-train: {error}", file.display())]
+    #[error("{} was written by another version of unet-train ({error}): go on with that one, or {AGAIN}", file.display())]
     State {
         /// The file.
         file: PathBuf,
@@ -151,9 +163,15 @@ impl Checkpoint {
                 });
             }
         };
-        let form = || CheckpointError::Form(file.into());
-        let [state, network, optimizer, best] = parts(&bytes).ok_or_else(form)?;
-        let state = std::str::from_utf8(state).map_err(|_| form())?;
+        if !bytes.starts_with(NAME) {
+            return Err(CheckpointError::NoCheckpoint(file.into()));
+        }
+        if !bytes.starts_with(BEGIN) {
+            return Err(CheckpointError::Version(file.into()));
+        }
+        let damaged = || CheckpointError::Damaged(file.into());
+        let [state, network, optimizer, best] = parts(&bytes).ok_or_else(damaged)?;
+        let state = std::str::from_utf8(state).map_err(|_| damaged())?;
         let state = toml::from_str(state).map_err(|error| CheckpointError::State {
             file: file.into(),
             error: Box::new(error),
@@ -252,16 +270,18 @@ mod tests {
 
         let mut flipped = bytes.clone();
         flipped[bytes.len() / 2] ^= 1;
-        for wrong in [
-            &flipped,
-            &bytes[..bytes.len() - 1],
-            &bytes[1..],
-            b"",
-            &[&bytes[..], b"x"].concat(),
+        let longer = [&bytes[..], b"x"].concat();
+        for (wrong, expected) in [
+            (&flipped[..], "is damaged"),
+            (&bytes[..bytes.len() - 1], "is damaged"),
+            (&longer, "is damaged"),
+            (&bytes[1..], "is no checkpoint"),
+            (b"", "is no checkpoint"),
+            (b"unet-train checkpoint 2\n", "another version"),
         ] {
             fs::write(&file, wrong).unwrap();
             let error = Checkpoint::read(&file).unwrap_err().to_string();
-            assert!(error.contains("is no checkpoint"), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

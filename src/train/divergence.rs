@@ -8,13 +8,16 @@ use super::checkpoint::State;
 /// A run that can't continue as it is.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "{symptom}: training has diverged. The last good checkpoint {kept}. A smaller --learning-rate may help, with another --output, or with --overwrite to start again in its place"
+    "{symptom}: training has diverged. The last good checkpoint {kept}. A smaller --learning-rate may help, with another --output, or with --overwrite to start again in its place{}",
+    unwritten.iter().map(|why| format!(". Its curves end earlier: {why}")).collect::<String>()
 )]
 pub struct Diverged {
     /// How it was noticed.
     pub symptom: Symptom,
     /// The model that remains.
     pub kept: KeptModel,
+    /// Why the last curves could not be written, if they couldn't.
+    pub unwritten: Option<String>,
 }
 
 /// How it was noticed that a run has diverged.
@@ -88,6 +91,7 @@ mod tests {
         let diverged = Diverged {
             symptom: Symptom::Weights(3),
             kept: KeptModel::of(&state, &model),
+            unwritten: None,
         };
         let text = diverged.to_string();
         assert!(
@@ -107,8 +111,10 @@ mod tests {
                 loss: f32::NAN,
             },
             kept: KeptModel::of(&state, &model),
+            unwritten: Some("can't write log.csv: no space".into()),
         };
         let text = diverged.to_string();
+        assert!(text.ends_with("Its curves end earlier: can't write log.csv: no space"));
         assert!(text.starts_with("the loss of step 4 is NaN: training has diverged."));
         assert!(text.contains("checkpoint and the best model so far are kept. A smaller"));
     }

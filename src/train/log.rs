@@ -71,14 +71,16 @@ const VALIDATIONS: &str = "step,seconds";
 const THRESHOLD: &str = "threshold before export";
 
 impl ValidationLine {
-    /// The line for a network that has learned for so many steps and seconds.
-    pub fn new(step: usize, seconds: f64, result: &ValidationResult) -> Self {
+    /// The line for a network of so many `classes` that has learned for so many steps and seconds.
+    pub fn new(step: usize, seconds: f64, result: &ValidationResult, classes: usize) -> Self {
         let mut values = result.scores.named();
         let limits = in_file(result.limits);
         let min_area = limits.min_area.unwrap_or_default();
         values.insert("min area".into(), min_area as f64);
-        // In the file it is 0.5; cores are as in the file.
-        values.insert(THRESHOLD.into(), decimal(result.limits.threshold));
+        // In the file it is 0.5; cores are as in the file. With more classes the largest score decides.
+        if classes == 2 {
+            values.insert(THRESHOLD.into(), decimal(result.limits.threshold));
+        }
         if let Some(core) = limits.core_threshold {
             values.insert("cores".into(), decimal(core));
         }
@@ -150,8 +152,8 @@ impl Log {
     /// Reads the tables in these files, up to step `last`. One that is missing is empty.
     pub fn read(steps: &Path, validations: &Path, last: usize) -> Result<Self, LogError> {
         let mut log = Log {
-            steps: lines(steps, |_, fields| step(fields))?,
-            validations: lines(validations, validation)?,
+            steps: lines(steps, STEPS, |_, fields| step(fields))?,
+            validations: lines(validations, VALIDATIONS, validation)?,
         };
         log.steps.retain(|line| line.step <= last);
         log.validations.retain(|line| line.step <= last);
@@ -188,8 +190,12 @@ fn validation(names: &[&str], fields: &[&str]) -> Option<ValidationLine> {
     })
 }
 
-/// The lines of a table, each parsed by `read` from the names in the first line and the fields.
-fn lines<T>(file: &Path, read: impl Fn(&[&str], &[&str]) -> Option<T>) -> Result<Vec<T>, LogError> {
+/// The lines of a table whose first one starts with `names`, each parsed by `read` from the names and the fields.
+fn lines<T>(
+    file: &Path,
+    names: &str,
+    read: impl Fn(&[&str], &[&str]) -> Option<T>,
+) -> Result<Vec<T>, LogError> {
     let text = match fs::read_to_string(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         text => text.map_err(|error| LogError::Read {
@@ -197,16 +203,20 @@ fn lines<T>(file: &Path, read: impl Fn(&[&str], &[&str]) -> Option<T>) -> Result
             error,
         })?,
     };
+    let wrong = |line| LogError::Line {
+        file: file.into(),
+        line,
+    };
+    if !text.starts_with(names) {
+        return Err(wrong(1));
+    }
     let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let names = lines.next().unwrap_or_default();
     let numbered = lines.zip(2..);
     let line = |(fields, line): (Vec<&str>, usize)| {
         let right = fields.len() == names.len();
         let found = right.then(|| read(&names, &fields)).flatten();
-        found.ok_or_else(|| LogError::Line {
-            file: file.into(),
-            line,
-        })
+        found.ok_or_else(|| wrong(line))
     };
     numbered.map(line).collect()
 }
@@ -225,7 +235,10 @@ mod tests {
             core_threshold: Some(0.5),
         };
         let scores = Scores::Cells(cells::Scores::default());
-        let line = ValidationLine::new(300, 0.5, &ValidationResult { limits, scores });
+        let line =
+            |classes| ValidationLine::new(300, 0.5, &ValidationResult { limits, scores }, classes);
+        assert!(!line(3).values.contains_key(THRESHOLD));
+        let line = line(2);
         assert_eq!(line.values["min area"], 16.0);
         assert_eq!(line.values["cores"], 0.8);
         assert_eq!(line.values["threshold before export"], 0.2);
@@ -274,5 +287,8 @@ mod tests {
         .unwrap();
         let error = Log::read(&steps, &validations, 4).unwrap_err();
         assert!(error.to_string().contains("a, line 3"), "{error}");
+        fs::write(&steps, "1,0.5,1e-3,0.1\n").unwrap();
+        let error = Log::read(&steps, &validations, 4).unwrap_err();
+        assert!(error.to_string().contains("a, line 1"), "{error}");
     }
 }

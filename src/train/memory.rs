@@ -1,4 +1,4 @@
-//! Whether the machine has the memory that a step takes, before a run is begun.
+//! Whether the machine has the memory that images and a step take, before they are allocated.
 
 use super::augment::TileSize;
 use super::cpu::BLOCK;
@@ -25,6 +25,37 @@ pub struct TooLarge {
     step: Step,
     needed: f64,
     available: f64,
+}
+
+/// The images to learn from take more memory than there is.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "the images have {:.0} megapixels together, which take {:.0} MiB of memory besides their masks, but only {:.0} MiB are available: use fewer or smaller images, such as crops with many cells",
+    pixels / 1e6, needed / MIB, available / MIB
+)]
+pub struct TooManyImages {
+    pixels: f64,
+    needed: f64,
+    available: f64,
+}
+
+/// Refuses images of so many `pixels` and `channels` if what is kept of them needs more than the `available` bytes, if
+/// these are known: their numbers, and a weight for each pixel.
+pub fn check_images(
+    pixels: usize,
+    channels: usize,
+    available: Option<f64>,
+) -> Result<(), TooManyImages> {
+    let pixels = pixels as f64;
+    let needed = pixels * (channels + 1) as f64 * NUMBER;
+    match available {
+        Some(available) if needed > available => Err(TooManyImages {
+            pixels,
+            needed,
+            available,
+        }),
+        _ => Ok(()),
+    }
 }
 
 const MIB: f64 = (1_u64 << 20) as f64;
@@ -130,6 +161,15 @@ mod tests {
         let large = Step { tile: 512, ..STEP };
         let maps = 2.0 * 3.0 * large.numbers_of_a_tile();
         assert_eq!(large.bytes(), NUMBER * (COPIES_IN_A_STEP * weights + maps));
+    }
+
+    #[test]
+    fn images_that_do_not_fit_are_refused() {
+        let check = |pixels| check_images(pixels, 3, Some(MIB));
+        assert_eq!(check(1 << 16), Ok(()));
+        let error = check((1 << 16) + 1).unwrap_err().to_string();
+        assert!(error.contains("but only 1 MiB are available"), "{error}");
+        assert_eq!(check_images(1 << 40, 3, None), Ok(()));
     }
 
     #[test]

@@ -38,8 +38,9 @@ use crate::unet::UNet;
 ///
 /// Beside cells.onnx, the folder cells.run has everything needed to repeat the run
 /// (config.toml), to resume it (last.checkpoint), and to judge it (report.html,
-/// log.csv, validations.csv). Ctrl-C stops after the current step; this resumes the
-/// run, with --steps on the processor to the result of an uninterrupted one:
+/// log.csv, validations.csv). Ctrl-C stops after the current step, with the exit code
+/// 130; this resumes the run, with --steps on the processor to the result of an
+/// uninterrupted one:
 ///
 ///   unet-train train --config cells.run/config.toml --resume
 ///
@@ -160,6 +161,9 @@ struct Learning {
     #[arg(long, default_value_t = 500, value_name = "STEPS", value_parser = number(1_usize..))]
     validate_every: usize,
     /// Stop after so many validations without a better one
+    ///
+    /// The learning rate falls over the whole budget, and scores often rise once more when it is
+    /// low: a run that is stopped early misses that, so choose many.
     #[arg(long, value_name = "VALIDATIONS", value_parser = number(1_usize..))]
     patience: Option<usize>,
     /// Minutes between two checkpoints, besides those after each validation

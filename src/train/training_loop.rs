@@ -158,7 +158,8 @@ impl TrainingLoop<'_> {
             self.write_model(&network, &self.learner.values())?;
         }
         let seconds = self.state.time.as_secs_f64();
-        let line = ValidationLine::new(network.steps, seconds, &network.result);
+        let classes = self.settings.unet.classes;
+        let line = ValidationLine::new(network.steps, seconds, &network.result, classes);
         self.log.validations.push(line);
         observer.validated(network.steps, &network.result, best);
         Ok(())
@@ -186,13 +187,12 @@ impl TrainingLoop<'_> {
     /// The error that ends a diverged run. Log and report are written, for they show what has gone wrong.
     fn diverged(&self, symptom: Symptom) -> RunError {
         let written = self.write_tables().map_err(RunError::from);
-        match written.and_then(|()| self.report(&[])) {
-            Err(error) => error,
-            Ok(()) => RunError::Diverged(Diverged {
-                symptom,
-                kept: KeptModel::of(&self.state, &self.settings.output),
-            }),
-        }
+        let written = written.and_then(|()| self.report(&[]));
+        RunError::Diverged(Diverged {
+            symptom,
+            kept: KeptModel::of(&self.state, &self.settings.output),
+            unwritten: written.err().map(|error| error.to_string()),
+        })
     }
 
     /// Writes a model if the run stops before its first validation. That validation isn't part of the checkpoint, so a

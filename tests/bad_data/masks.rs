@@ -72,9 +72,32 @@ fn masks_without_background() {
             contains(&error, "has no background");
         }
         data.works("--kind instances");
-        // One with background is enough.
-        data.gray("masks/d.png", two_cells).works("");
+        // One with background is enough, but the others are named.
+        let text = data.gray("masks/d.png", two_cells).works("");
+        contains(&text, "note: 3 mask(s) have hardly any background");
+        contains(&text, "masks/a.png");
     }
+}
+
+#[test]
+fn a_second_number_that_may_mean_something_else() {
+    let data = Data::good();
+    for name in ["a", "b", "c", "d"] {
+        data.gray(&format!("masks/{name}.png"), |x, y| {
+            match (two_cells(x, y), x < 3) {
+                (0, true) => 255,
+                (0, false) => 0,
+                (_, _) => 1,
+            }
+        });
+    }
+    contains(
+        &data.works(""),
+        "note: no mask has numbers other than 1 and 255",
+    );
+    let text = data.works("--kind binary");
+    contains(&text, "masks/a.png, both 1 and 255 count as cell");
+    assert!(!data.works("--ignore 255").contains("255 marks"));
 }
 
 #[test]

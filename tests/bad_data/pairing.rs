@@ -1,5 +1,7 @@
 //! Pairing of images and masks.
 
+use std::fs;
+
 use image::GrayImage;
 use tiff::encoder::colortype::Gray8;
 
@@ -92,6 +94,23 @@ fn a_challenge_folder_without_truth() {
     let error = data.refusal_with("01_GT/SEG", "--images .");
     contains(&error, "01 has no truth of the kind that was asked for");
     contains(&error, "01_ST/SEG");
+}
+
+#[test]
+fn gold_truth_that_nobody_has_drawn_yet() {
+    let data = Data::empty();
+    for frame in ["000", "001"] {
+        data.gray(&format!("01/t{frame}.tif"), |x, y| (x * 7 + y * 3) as u8);
+        data.gray(&format!("01_ST/SEG/man_seg{frame}.tif"), two_cells);
+    }
+    fs::create_dir_all(data.path("01_GT/SEG")).unwrap();
+    let output = data.train("--images .");
+    assert!(output.status.success(), "{output:?}");
+    data.remove("model.onnx").remove("model.run");
+    data.refusal_with(
+        "01 has no truth of the kind that was asked for",
+        "--images . --truth gold",
+    );
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn write_network(
         }
     };
     let values = weights::from_bytes(&settings.unet, &network);
-    let values = values.ok_or(CheckpointError::Form(file))?;
+    let values = values.ok_or(CheckpointError::Damaged(file))?;
     let bytes = trained_model::onnx(&settings, &values, &progress)?;
     replace(&output, &bytes)?;
     let (output, steps) = (output.display(), progress.steps);

@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 
 use super::page::Page;
+use crate::train::memory::TooManyImages;
 use crate::train::read::ReadError;
 
 /// An error in the data, with the file that has it.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
+    /// The images don't fit into memory.
+    #[error(transparent)]
+    Memory(TooManyImages),
     /// Options that contradict each other.
     #[error("{0}")]
     Options(String),
@@ -161,7 +165,7 @@ pub enum DatasetError {
     },
     /// Masks of many numbers, many of which can't be those of cells.
     #[error(
-        "{mask} would show a cell for each of its numbers, but many of them are in thin rims or many pieces, such as {} and {}. If these are masks, choose: --kind binary for foreground whose edges were smoothed by resizing (resize labels by nearest neighbour instead), --classes for classes, --kind instances if each number really is a cell",
+        "{mask} would show a cell for each of its numbers, but many of them are in thin rims or many pieces, such as {} and {}. If these are masks, choose: --kind binary for foreground whose edges were smoothed by resizing (resize labels by nearest neighbour instead), --kind classes for classes, which train needs the names of (--classes), --kind instances if each number really is a cell",
         values[0], values[1]
     )]
     NoCellNumbers {

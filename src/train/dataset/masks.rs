@@ -1,5 +1,6 @@
 //! The meaning of the numbers in masks.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::page::Page;
@@ -45,6 +46,36 @@ impl Meaning {
             names: source.class_names(),
             ignore: source.ignore,
             folder,
+        }
+    }
+
+    /// A sentence about two numbers in `masks` that may mean something else than they are taken for, such as pixels to
+    /// ignore: two that count as foreground, while more are those of foreground that was smoothed; or two that count as
+    /// cells, although no mask has others and one is the largest of 8 bits.
+    pub fn ambiguous<'a>(
+        &self,
+        mut masks: impl Iterator<Item = (&'a Plane<u32>, &'a Page)>,
+    ) -> Option<String> {
+        let name = &self.names[1];
+        let numbers = |mask: &Plane<u32>| {
+            let counts = |number: &u32| *number != 0 && Some(*number) != self.ignore;
+            mask.data.iter().copied().filter(counts).collect()
+        };
+        match self.kind {
+            MaskKind::Binary | MaskKind::Membranes => masks.find_map(|(mask, page)| {
+                let [first, second] = pair(&numbers(mask))?;
+                Some(format!(
+                    "in {page}, both {first} and {second} count as {name}: if one marks pixels to ignore, add --ignore {second}"
+                ))
+            }),
+            MaskKind::Instances => {
+                let all = masks.flat_map(|(mask, _)| numbers(mask)).collect();
+                let [first, second] = pair(&all).filter(|[_, second]| *second == 255)?;
+                Some(format!(
+                    "no mask has numbers other than {first} and {second}, each of which counts as one {name}: if 255 marks pixels to ignore, add --ignore 255; if both are foreground, --kind binary"
+                ))
+            }
+            MaskKind::Classes => None,
         }
     }
 
@@ -113,6 +144,13 @@ impl Meaning {
             None => Ok(()),
         }
     }
+}
+
+/// The two numbers, if there are no more and no fewer.
+fn pair(numbers: &BTreeSet<u32>) -> Option<[u32; 2]> {
+    let mut numbers = numbers.iter().copied();
+    let pair = [numbers.next()?, numbers.next()?];
+    numbers.next().is_none().then_some(pair)
 }
 
 /// The first of so many classes, other than the background, that no truth shows, if the truths have classes.

@@ -33,9 +33,11 @@ pub use source::{InputChannels, Layout, MaskKind, Source, Standard};
 pub use split::{Holdout, Order, Split};
 pub use stacks::in_order;
 
+use super::memory::check_images;
 use super::plane::Plane;
 use super::target::Truth;
 use crate::contract::FeatureRanges;
+use crate::inference::memory::available;
 use crate::picture::{FeatureExtractor, Scaling};
 use page::Pair;
 
@@ -67,6 +69,8 @@ pub struct Dataset<S = Sample> {
     pub without_mask: usize,
     /// The number to ignore, if no mask holds it.
     pub nowhere_ignored: Option<u32>,
+    /// What is odd about the masks, but may be meant, each as a sentence.
+    pub notes: Vec<String>,
 }
 
 impl<S> Dataset<S> {
@@ -82,6 +86,7 @@ impl<S> Dataset<S> {
             kind: self.kind,
             without_mask: self.without_mask,
             nowhere_ignored: self.nowhere_ignored,
+            notes: self.notes,
         })
     }
 }
@@ -191,6 +196,9 @@ pub fn annotations(source: &Source) -> Result<Dataset<Annotated>, DatasetError> 
 pub fn load(source: &Source) -> Result<Dataset, DatasetError> {
     let (dataset, meaning) = read(source)?;
     meaning.check(dataset.samples.iter().map(|annotated| &annotated.truth))?;
+    let pixels = |annotated: &Annotated| annotated.truth.cells.data.len();
+    let pixels = dataset.samples.iter().map(pixels).sum();
+    check_images(pixels, source.channels().count(), available()).map_err(DatasetError::Memory)?;
     let mut images = Reader::default();
     dataset.try_map(|annotated| {
         let image = images.read(&annotated.image, |raster| raster.shown(source.channels()))?;
@@ -239,16 +247,23 @@ fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), Dataset
     let meaning = masks::Meaning::of(source, found.masks, masks.iter().map(|(mask, _)| mask));
     let numbered = || masks.iter().map(|(mask, pair)| (mask, &pair.mask));
     let is_chosen = source.kind.is_some();
-    match meaning.kind {
+    let odd = match meaning.kind {
         // Cells may fill every picture, but nobody guesses that.
-        MaskKind::Instances if is_chosen => (),
-        MaskKind::Instances => {
-            background::check(numbered(), source.ignore)?;
-            numbers::check(numbered(), source.ignore)?;
-        }
-        MaskKind::Binary | MaskKind::Membranes => background::check(numbered(), source.ignore)?,
-        _ => (),
+        MaskKind::Instances if is_chosen => None,
+        MaskKind::Classes => None,
+        _ => background::check(numbered(), source.ignore)?,
+    };
+    if meaning.kind == MaskKind::Instances && !is_chosen {
+        numbers::check(numbered(), source.ignore)?;
     }
+    let ambiguous = meaning
+        .ambiguous(numbered())
+        .filter(|_| source.ignore.is_none());
+    let notes = odd
+        .iter()
+        .map(ToString::to_string)
+        .chain(ambiguous)
+        .collect();
     let annotated = |(mask, pair): (Plane<u32>, Pair)| {
         Ok(Annotated {
             truth: meaning.truth(&mask, &pair.mask)?,
@@ -265,6 +280,7 @@ fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), Dataset
         kind: meaning.kind,
         without_mask: found.without_mask,
         nowhere_ignored: source.ignore.filter(|_| !samples.iter().any(is_ignored)),
+        notes,
         samples,
     };
     Ok((dataset, meaning))
@@ -340,10 +356,12 @@ impl<S: AsRef<Truth>> fmt::Display for Dataset<S> {
             0 => (),
             count => write!(f, "; {count} images without a mask left out")?,
         }
-        match self.nowhere_ignored {
-            None => Ok(()),
-            Some(value) => write!(f, "; no mask holds {value}, the number to ignore"),
+        if let Some(value) = self.nowhere_ignored {
+            write!(f, "; no mask holds {value}, the number to ignore")?;
         }
+        self.notes
+            .iter()
+            .try_for_each(|note| write!(f, "\nnote: {note}"))
     }
 }
 

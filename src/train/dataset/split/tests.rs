@@ -27,6 +27,7 @@ fn dataset(sequences: &[(&str, usize)]) -> Dataset {
         kind: MaskKind::Instances,
         without_mask: 0,
         nowhere_ignored: None,
+        notes: Vec::new(),
     }
 }
 
