@@ -26,6 +26,8 @@ pub struct Components {
     here: Vec<Run>,
     /// The parent of each run in the disjoint-set forest; a root is its own parent.
     parents: Vec<u32>,
+    /// The class of each run.
+    classes: Vec<u32>,
     /// For each root, the pixels of its component so far.
     areas: Vec<u32>,
     /// For each root, the number of its component.
@@ -35,7 +37,7 @@ pub struct Components {
 /// Neighbouring pixels of one class in one row.
 #[derive(Clone, Copy, Debug)]
 struct Run {
-    class: u8,
+    class: u32,
     start: usize,
     /// One past the last pixel.
     end: usize,
@@ -98,26 +100,55 @@ impl Components {
 
     /// Finds the runs and joins those that touch.
     fn find(&mut self, mask: &[u8], width: usize) -> Result<(), TryReserveError> {
-        self.above.clear();
-        self.parents.clear();
-        self.areas.clear();
+        self.begin();
         for row in mask.chunks_exact(width.max(1)) {
-            self.runs(row)?;
-            self.join();
-            std::mem::swap(&mut self.above, &mut self.here);
+            self.add_row(row)?;
         }
         Ok(())
     }
 
+    /// Forgets all rows.
+    pub(super) fn begin(&mut self) {
+        self.above.clear();
+        self.parents.clear();
+        self.classes.clear();
+        self.areas.clear();
+    }
+
+    /// Adds the next row of a picture, the class of each pixel.
+    pub(super) fn add_row<T>(&mut self, row: &[T]) -> Result<(), TryReserveError>
+    where
+        T: Copy + PartialEq + Into<u32>,
+    {
+        self.runs(row)?;
+        self.join();
+        std::mem::swap(&mut self.above, &mut self.here);
+        Ok(())
+    }
+
+    /// The class and the area of each component of the rows so far.
+    pub(super) fn found(&self) -> impl Iterator<Item = (u32, u32)> {
+        let roots = (0..)
+            .zip(&self.parents)
+            .filter(|(id, parent)| id == *parent);
+        let ids = roots.map(|(id, _): (u32, _)| id as usize);
+        ids.map(|id| (self.classes[id], self.areas[id]))
+    }
+
     /// Cuts a row into runs, each a component of its own.
-    fn runs(&mut self, row: &[u8]) -> Result<(), TryReserveError> {
+    #[inline]
+    fn runs<T>(&mut self, row: &[T]) -> Result<(), TryReserveError>
+    where
+        T: Copy + PartialEq + Into<u32>,
+    {
         self.here.clear();
         let mut start = 0;
         for run in row.chunk_by(|left, right| left == right) {
-            let (class, end) = (run[0], start + run.len());
+            let (class, end) = (run[0].into(), start + run.len());
             if class != 0 {
                 let id = self.parents.len() as u32;
                 add(&mut self.parents, id)?;
+                add(&mut self.classes, class)?;
                 add(&mut self.areas, run.len() as u32)?;
                 let run = Run {
                     class,

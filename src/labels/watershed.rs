@@ -2,7 +2,7 @@
 
 use std::collections::TryReserveError;
 
-use super::components::Connectivity;
+use super::components::{Components, Connectivity};
 use super::room::{add, refill};
 
 /// Most steps in which heights are sorted; higher values count as the highest step.
@@ -32,26 +32,46 @@ pub enum SplitCriterion {
     },
 }
 
+/// Marks the label of a pixel as the number of its basin. A frame has fewer regions than this: two each need a pixel,
+/// and one between them.
+const FLOODED: u32 = 1 << 31;
+
 /// A watershed that floods regions from their highest pixels down. Two basins that meet are merged unless the
 /// [`SplitCriterion`] keeps them separate, so that no markers are needed.
+///
+/// A region with one core stays whole and one without any is dropped, so neither is flooded.
 #[derive(Debug, Default)]
 pub struct Watershed {
+    /// How many cores each region has, or [`MANY`] where that doesn't matter.
+    cores: Vec<u8>,
+    pieces: Components,
+    /// The regions of the pixels of one row that are higher than the level of cores.
+    row: Vec<u32>,
     /// Start of the pixels of each step in `order`.
     starts: Vec<u32>,
     /// Pixels from the highest on, with 32 bits to save memory.
     order: Vec<u32>,
-    /// The basin of each pixel, 0 before it is flooded.
-    basins: Vec<u32>,
-    /// The basin into which each basin was merged, or itself.
-    parents: Vec<u32>,
+    basins: Vec<Basin>,
+}
+
+/// More than one core.
+const MANY: u8 = 2;
+
+/// The pixels of a region that are connected and higher than those flooded last.
+#[derive(Clone, Copy, Debug)]
+struct Basin {
+    /// The region.
+    region: u32,
+    /// The basin into which it was merged, or itself.
+    parent: u32,
     /// The height of its peak.
-    peaks: Vec<f32>,
+    peak: f32,
     /// Pixels of its largest core.
-    cores: Vec<u32>,
+    core: u32,
 }
 
 impl Watershed {
-    /// Splits each region of `labels` (rows of `width` pixels; 0 is none) into the basins of `heights` that `criterion`
+    /// Splits each region of `labels` (rows of `width` pixels; 0 is none), which is connected, into the basins of `heights` that `criterion`
     /// keeps separate. The new numbers are 1 and more, with gaps; 0 for none.
     ///
     /// # Errors
@@ -64,53 +84,110 @@ impl Watershed {
         criterion: SplitCriterion,
         connectivity: Connectivity,
     ) -> Result<(), TryReserveError> {
-        let (level, smallest) = match criterion {
-            SplitCriterion::Depth(_) => (f32::INFINITY, 0),
-            SplitCriterion::Cores { level, area } => (level, area.max(1)),
-        };
+        let regions = labels.iter().max().copied().unwrap_or_default();
+        refill(&mut self.cores, regions as usize + 1, MANY)?;
+        self.cores[0] = 0;
+        if let SplitCriterion::Cores { level, area } = criterion {
+            self.count_cores(labels, width, heights.values, (level, area), connectivity)?;
+        }
         self.sort(labels, heights)?;
-        self.parents.clear();
-        self.peaks.clear();
-        self.cores.clear();
-        refill(&mut self.basins, labels.len(), 0)?;
-        // Number 0 is no basin.
-        self.add_basin(0.0)?;
+        self.flood(labels, width, heights.values, criterion, connectivity)?;
+        let smallest = match criterion {
+            SplitCriterion::Depth(_) => 0,
+            SplitCriterion::Cores { area, .. } => area.max(1),
+        };
+        for label in labels {
+            *label = match *label & !FLOODED {
+                region if region == *label && self.cores[region as usize] > 0 => region,
+                region if region == *label => 0,
+                basin => match self.root(basin) {
+                    root if self.basins[root as usize].core as usize >= smallest => {
+                        regions + 1 + root
+                    }
+                    _ => 0,
+                },
+            };
+        }
+        Ok(())
+    }
+
+    /// Counts the cores of each region: connected pixels higher than the level, at least as many as the area.
+    fn count_cores(
+        &mut self,
+        labels: &[u32],
+        width: usize,
+        heights: &[f32],
+        (level, area): (f32, usize),
+        connectivity: Connectivity,
+    ) -> Result<(), TryReserveError> {
+        let width = width.max(1);
+        self.cores.fill(0);
+        self.pieces.set_connectivity(connectivity);
+        self.pieces.begin();
+        refill(&mut self.row, width, 0)?;
+        for (labels, heights) in labels.chunks_exact(width).zip(heights.chunks_exact(width)) {
+            for ((region, label), height) in self.row.iter_mut().zip(labels).zip(heights) {
+                *region = if *height > level { *label } else { 0 };
+            }
+            self.pieces.add_row(&self.row)?;
+        }
+        for (region, pixels) in self.pieces.found() {
+            let cores = &mut self.cores[region as usize];
+            *cores = MANY.min(*cores + u8::from(pixels as usize >= area));
+        }
+        Ok(())
+    }
+
+    /// Floods the regions with several cores: their labels become their basins, each marked as [`FLOODED`].
+    fn flood(
+        &mut self,
+        labels: &mut [u32],
+        width: usize,
+        heights: &[f32],
+        criterion: SplitCriterion,
+        connectivity: Connectivity,
+    ) -> Result<(), TryReserveError> {
+        let level = match criterion {
+            SplitCriterion::Depth(_) => f32::INFINITY,
+            SplitCriterion::Cores { level, .. } => level,
+        };
+        self.basins.clear();
         for index in 0..self.order.len() {
             let at = self.order[index] as usize;
-            let height = heights.values[at];
-            let mut own = 0;
+            let (region, height) = (labels[at], heights[at]);
+            let mut own = None;
             for next in neighbours(at, width, labels.len(), connectivity) {
-                if self.basins[next] == 0 || labels[next] != labels[at] {
+                let basin = labels[next] & !FLOODED;
+                if basin == labels[next] || self.basins[basin as usize].region != region {
                     continue;
                 }
-                let basin = self.root(self.basins[next]);
-                own = match own {
-                    0 => basin,
-                    _ if own == basin => own,
-                    _ => self.merge_or_split(own, basin, height, criterion),
-                };
+                let basin = self.root(basin);
+                own = Some(match own {
+                    Some(own) if own != basin => self.merge_or_split(own, basin, height, criterion),
+                    _ => basin,
+                });
             }
-            if own == 0 {
-                own = self.add_basin(height)?;
-            }
-            self.cores[own as usize] += u32::from(height > level);
-            self.basins[at] = own;
-        }
-        for (at, label) in labels.iter_mut().enumerate() {
-            let basin = self.root(self.basins[at]);
-            let core = self.cores[basin as usize] as usize;
-            *label = if core >= smallest { basin } else { 0 };
+            let own = match own {
+                Some(own) => own,
+                None => self.add_basin(region, height)?,
+            };
+            self.basins[own as usize].core += u32::from(height > level);
+            labels[at] = own | FLOODED;
         }
         Ok(())
     }
 
     /// Adds a basin and returns its number.
-    fn add_basin(&mut self, peak: f32) -> Result<u32, TryReserveError> {
-        let number = self.parents.len() as u32;
-        add(&mut self.parents, number)?;
-        add(&mut self.peaks, peak)?;
-        add(&mut self.cores, 0)?;
-        Ok(number)
+    fn add_basin(&mut self, region: u32, peak: f32) -> Result<u32, TryReserveError> {
+        let parent = self.basins.len() as u32;
+        let basin = Basin {
+            region,
+            parent,
+            peak,
+            core: 0,
+        };
+        add(&mut self.basins, basin)?;
+        Ok(parent)
     }
 
     /// Merges two basins that meet at a pixel of this height, unless `criterion` keeps them separate; returns the basin
@@ -122,15 +199,15 @@ impl Watershed {
         height: f32,
         criterion: SplitCriterion,
     ) -> u32 {
-        let peak = |basin: u32| self.peaks[basin as usize];
-        let (higher, lower) = if peak(one) >= peak(other) {
+        let basin = |number: u32| self.basins[number as usize];
+        let (higher, lower) = if basin(one).peak >= basin(other).peak {
             (one, other)
         } else {
             (other, one)
         };
-        let cores = [higher, lower].map(|basin| self.cores[basin as usize]);
+        let cores = [higher, lower].map(|number| basin(number).core);
         let (separate, core) = match criterion {
-            SplitCriterion::Depth(depth) => (height < (1.0 - depth) * peak(lower), 0),
+            SplitCriterion::Depth(depth) => (height < (1.0 - depth) * basin(lower).peak, 0),
             SplitCriterion::Cores { level, .. } if height > level => (false, cores[0] + cores[1]),
             SplitCriterion::Cores { area, .. } => (
                 cores.iter().all(|core| *core as usize >= area.max(1)),
@@ -138,30 +215,34 @@ impl Watershed {
             ),
         };
         if !separate {
-            self.parents[lower as usize] = higher;
-            self.cores[higher as usize] = core;
+            self.basins[lower as usize].parent = higher;
+            self.basins[higher as usize].core = core;
         }
         higher
     }
 
     fn root(&mut self, mut basin: u32) -> u32 {
-        while self.parents[basin as usize] != basin {
-            let parent = self.parents[basin as usize];
-            self.parents[basin as usize] = self.parents[parent as usize];
+        loop {
+            let parent = self.basins[basin as usize].parent;
+            if parent == basin {
+                return basin;
+            }
+            let above = self.basins[parent as usize].parent;
+            self.basins[basin as usize].parent = above;
             basin = parent;
         }
-        basin
     }
 
-    /// Sorts the pixels of regions by height, the highest first, and those of one step by position.
+    /// Sorts the pixels of regions with several cores by height, the highest first, and those of one step by position.
     fn sort(&mut self, labels: &[u32], heights: Heights<'_>) -> Result<(), TryReserveError> {
         let step = |at: usize| {
             // NaN counts as the lowest.
             let height = (heights.values[at] * heights.steps).max(0.0) as usize;
             MAX_STEPS - height.min(MAX_STEPS)
         };
+        let cores = &self.cores;
+        let inside = || (0..labels.len()).filter(|at| cores[labels[*at] as usize] == MANY);
         refill(&mut self.starts, MAX_STEPS + 2, 0)?;
-        let inside = || (0..labels.len()).filter(|at| labels[*at] != 0);
         for at in inside() {
             self.starts[step(at) + 1] += 1;
         }
@@ -209,8 +290,61 @@ fn neighbours(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::super::distance::DistanceTransform;
     use super::*;
+
+    proptest! {
+        /// Each core is in one object and each object has one core; objects cover the regions that have cores.
+        #[test]
+        fn objects_by_cores_are_what_they_should_be(
+            width in 1usize..14,
+            digits in prop::collection::vec(0u8..10, 1..200),
+            area in 0usize..4,
+            corners: bool,
+        ) {
+            let values: Vec<f32> = digits[..digits.len() / width * width]
+                .iter()
+                .map(|digit| f32::from(*digit))
+                .collect();
+            let connectivity = if corners { Connectivity::Corners } else { Connectivity::Edges };
+            // Two levels of the same heights, as numbered regions.
+            let above = |level: f32, smallest: usize| {
+                let mask: Vec<u8> = values.iter().map(|value| u8::from(*value > level)).collect();
+                let mut numbers = vec![0; mask.len()];
+                let mut components = Components::new(connectivity);
+                components.label(&mask, width, smallest, &mut numbers).unwrap();
+                numbers
+            };
+            let (regions, cores) = (above(2.0, 0), above(6.0, area));
+            let mut labels = regions.clone();
+            let criterion = SplitCriterion::Cores { level: 6.0, area };
+            Watershed::default()
+                .split(&mut labels, width, heights(&values), criterion, connectivity)
+                .unwrap();
+            let pairs = |one: &[u32], other: &[u32]| {
+                let pairs = one.iter().copied().zip(other.iter().copied());
+                pairs.filter(|(one, _)| *one != 0).collect::<BTreeSet<_>>()
+            };
+            let firsts = |pairs: &BTreeSet<(u32, u32)>| {
+                pairs.iter().map(|(first, _)| *first).collect::<BTreeSet<_>>().len()
+            };
+            // Both ways, so that they belong together one by one.
+            let objects = pairs(&cores, &labels);
+            prop_assert_eq!(objects.len(), firsts(&objects));
+            let mut with_core = pairs(&labels, &cores);
+            with_core.retain(|(_, core)| *core != 0);
+            prop_assert_eq!(&with_core, &objects.iter().map(|(core, object)| (*object, *core)).collect());
+            prop_assert_eq!(pairs(&labels, &regions).len(), objects.len());
+            let has_core: BTreeSet<u32> = pairs(&cores, &regions).into_iter().map(|(_, region)| region).collect();
+            for (label, region) in labels.iter().zip(&regions) {
+                prop_assert_eq!(*label != 0, has_core.contains(region));
+            }
+        }
+    }
 
     fn heights(values: &[f32]) -> Heights<'_> {
         Heights {
@@ -291,10 +425,14 @@ mod tests {
             .bytes()
             .map(|digit| f32::from(digit - b'0'))
             .collect();
-        let mut labels: Vec<u32> = values
+        let mask: Vec<u8> = values
             .iter()
-            .map(|height| u32::from(*height > 2.0))
+            .map(|height| u8::from(*height > 2.0))
             .collect();
+        let mut labels = vec![0; mask.len()];
+        Components::default()
+            .label(&mask, mask.len(), 0, &mut labels)
+            .unwrap();
         let criterion = SplitCriterion::Cores { level: 6.0, area };
         let mut watershed = Watershed::default();
         watershed
