@@ -26,8 +26,6 @@ pub struct Components {
     here: Vec<Run>,
     /// The parent of each run in the disjoint-set forest; a root is its own parent.
     parents: Vec<u32>,
-    /// The class of each run.
-    classes: Vec<u32>,
     /// For each root, the pixels of its component so far.
     areas: Vec<u32>,
     /// For each root, the number of its component.
@@ -36,13 +34,14 @@ pub struct Components {
 
 /// Neighbouring pixels of one class in one row.
 #[derive(Clone, Copy, Debug)]
-struct Run {
-    class: u32,
-    start: usize,
-    /// One past the last pixel.
-    end: usize,
-    /// Index into `parents`.
-    id: u32,
+pub(super) struct Run {
+    class: u8,
+    /// First column.
+    pub start: usize,
+    /// One past the last column.
+    pub end: usize,
+    /// Its number, from 0, in the order of rows and columns.
+    pub id: u32,
 }
 
 impl Components {
@@ -111,44 +110,43 @@ impl Components {
     pub(super) fn begin(&mut self) {
         self.above.clear();
         self.parents.clear();
-        self.classes.clear();
         self.areas.clear();
     }
 
-    /// Adds the next row of a picture, the class of each pixel.
-    pub(super) fn add_row<T>(&mut self, row: &[T]) -> Result<(), TryReserveError>
-    where
-        T: Copy + PartialEq + Into<u32>,
-    {
+    /// Adds the next row of a mask and returns its runs.
+    pub(super) fn add_row(&mut self, row: &[u8]) -> Result<&[Run], TryReserveError> {
         self.runs(row)?;
         self.join();
         std::mem::swap(&mut self.above, &mut self.here);
-        Ok(())
+        Ok(&self.above)
     }
 
-    /// The class and the area of each component of the rows so far.
+    /// How many runs all rows so far have.
+    pub(super) fn runs_so_far(&self) -> usize {
+        self.parents.len()
+    }
+
+    /// The first run of the component of a run, in the rows so far.
+    pub(super) fn first_run(&mut self, id: u32) -> u32 {
+        root(&mut self.parents, id)
+    }
+
+    /// The first run and the area in pixels of each component of the rows so far.
     pub(super) fn found(&self) -> impl Iterator<Item = (u32, u32)> {
-        let roots = (0..)
-            .zip(&self.parents)
-            .filter(|(id, parent)| id == *parent);
-        let ids = roots.map(|(id, _): (u32, _)| id as usize);
-        ids.map(|id| (self.classes[id], self.areas[id]))
+        let runs = (0..).zip(&self.parents).zip(&self.areas);
+        let roots = runs.filter(|((id, parent), _)| id == *parent);
+        roots.map(|((id, _), area)| (id, *area))
     }
 
     /// Cuts a row into runs, each a component of its own.
-    #[inline]
-    fn runs<T>(&mut self, row: &[T]) -> Result<(), TryReserveError>
-    where
-        T: Copy + PartialEq + Into<u32>,
-    {
+    fn runs(&mut self, row: &[u8]) -> Result<(), TryReserveError> {
         self.here.clear();
         let mut start = 0;
         for run in row.chunk_by(|left, right| left == right) {
-            let (class, end) = (run[0].into(), start + run.len());
+            let (class, end) = (run[0], start + run.len());
             if class != 0 {
                 let id = self.parents.len() as u32;
                 add(&mut self.parents, id)?;
-                add(&mut self.classes, class)?;
                 add(&mut self.areas, run.len() as u32)?;
                 let run = Run {
                     class,

@@ -34,6 +34,15 @@ impl Object {
         }
     }
 
+    /// An object without pixels.
+    pub(super) fn new(number: u32, class: u8) -> Self {
+        Object {
+            number,
+            class,
+            ..Object::default()
+        }
+    }
+
     /// Adds a run of pixels: columns `start..end` of row `y`.
     pub(super) fn add(&mut self, y: usize, start: usize, end: usize) {
         let run = end - start;

@@ -1,91 +1,18 @@
 //! Finds the objects of a mask, numbered and with their measures.
 
 use std::collections::TryReserveError;
+use std::ops::Range;
 
-use super::components::{Components, Connectivity};
-use super::distance::DistanceTransform;
-use super::holes::{HoleFiller, border};
+use super::division::{Division, Place};
+use super::holes::HoleFiller;
 use super::measures::{Object, perimeters};
-use super::room::refill;
-use super::watershed::{Heights, SplitCriterion, Watershed};
+use super::regions::{Fate, Regions};
+use super::room::{add, refill};
+use super::rules::{ObjectRules, Split};
+use super::watershed::{OUTSIDE, SplitCriterion};
 
 /// Most objects of a frame: labels are numbers of 16 bits.
 pub const MOST_OBJECTS: usize = u16::MAX as usize;
-
-/// Steps in which a watershed sorts distances, per pixel.
-const STEPS_OF_DISTANCE: f32 = 16.0;
-
-/// Steps in which it sorts probabilities, from 0 to 1.
-const STEPS_OF_PROBABILITY: f32 = 4096.0;
-
-/// The number of a region that does not count as an object.
-const EXCLUDED: u32 = 0;
-
-/// The number of a region that counts, before its first pixel is reached.
-const UNNUMBERED: u32 = u32::MAX;
-
-/// What counts as an object.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ObjectRules {
-    /// Which pixels are connected.
-    pub connectivity: Connectivity,
-    /// Whether background enclosed by an object is a part of it.
-    pub fill_holes: bool,
-    /// How touching objects are separated.
-    pub split: Split,
-    /// Two pieces of a region are two objects if the neck between them is lower than the lower of both peaks by more
-    /// than this share, `0..=1`.
-    pub split_depth: f32,
-    /// Probability above which pixels belong to the core of an object, for [`Split::Cores`], `0..=1`.
-    pub core_threshold: f32,
-    /// Smallest area of an object, and of a core, in pixels.
-    pub min_area: usize,
-    /// Largest area of an object, in pixels.
-    pub max_area: usize,
-    /// Whether objects that touch the edge of the frame are excluded.
-    pub exclude_border: bool,
-}
-
-impl Default for ObjectRules {
-    fn default() -> Self {
-        ObjectRules {
-            connectivity: Connectivity::default(),
-            fill_holes: false,
-            split: Split::default(),
-            split_depth: 0.25,
-            core_threshold: 0.75,
-            min_area: 0,
-            max_area: usize::MAX,
-            exclude_border: false,
-        }
-    }
-}
-
-impl ObjectRules {
-    /// Whether objects by these rules may differ from the connected components of the mask.
-    pub fn filters_or_splits(&self) -> bool {
-        self.fill_holes
-            || self.split != Split::Off
-            || self.min_area > 1
-            || self.max_area < usize::MAX
-            || self.exclude_border
-    }
-}
-
-/// How touching objects are separated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Split {
-    /// Not at all.
-    #[default]
-    Off,
-    /// Where they are narrow: by a watershed of the distance from the edge.
-    Distance,
-    /// Where the network is less certain: by a watershed of the probability.
-    Probability,
-    /// Each grows downhill in the probability from a core of which the network is certain; without a core there is no
-    /// object.
-    Cores,
-}
 
 /// There are more objects than labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -122,18 +49,21 @@ pub struct LabelledMask {
 /// Finds objects. Keeps its working memory.
 #[derive(Debug, Default)]
 pub struct Labeller {
-    components: Components,
+    regions: Regions,
     holes: HoleFiller,
-    distance: DistanceTransform,
-    watershed: Watershed,
+    division: Division,
     filled: Vec<u8>,
-    distances: Vec<f32>,
-    /// The region of each pixel, including those that will be excluded: there may be more than labels.
-    regions: Vec<u32>,
     labels: Vec<u16>,
     objects: Vec<Object>,
-    /// The object number of each region, or [`EXCLUDED`], or [`UNNUMBERED`] before its first pixel.
+    /// The first pixel of each object.
+    firsts: Vec<u32>,
+    /// The number of each region, by its first run, or of each piece of a region; 0 before its first pixel.
     numbers: Vec<u32>,
+    /// The indices of the objects that are regions to be divided.
+    divided: Vec<u32>,
+    /// The indices of the objects in the order of their first pixels.
+    order: Vec<u32>,
+    sorted: Vec<Object>,
 }
 
 impl Labeller {
@@ -180,46 +110,185 @@ impl Labeller {
         width: usize,
         rules: &ObjectRules,
     ) -> Result<(), LabelError> {
-        refill(&mut self.regions, mask.len(), 0)?;
-        self.components.set_connectivity(rules.connectivity);
-        self.components.label(mask, width, 0, &mut self.regions)?;
-        self.split_touching(probability.filter(|p| p.len() == mask.len()), width, rules)?;
-        self.measure(mask, width, rules)
+        let probability = probability.filter(|probability| probability.len() == mask.len());
+        let criterion = rules.criterion(probability.is_some());
+        let count = self
+            .regions
+            .find(mask, width, rules, criterion, probability)?;
+        self.objects.clear();
+        self.firsts.clear();
+        self.divided.clear();
+        refill(&mut self.labels, mask.len(), 0)?;
+        if count > MOST_OBJECTS {
+            self.share_labels(mask, width);
+            return Err(TooManyObjects(count).into());
+        }
+        self.number_regions(mask, width, count)?;
+        if let Some(criterion) = criterion {
+            let heights = probability.filter(|_| rules.split != Split::Distance);
+            self.divide(width, rules, criterion, heights)?;
+            self.renumber()?;
+        }
+        for object in &mut self.objects {
+            object.finish();
+        }
+        Ok(())
     }
 
-    /// Separates touching objects.
-    fn split_touching(
+    /// Labels all regions that are not excluded, with labels shared among them: enough to draw them.
+    fn share_labels(&mut self, mask: &[u8], width: usize) {
+        let Labeller {
+            regions, labels, ..
+        } = self;
+        for_each_run(mask, width, |run, _, range| {
+            if let (first, Fate::Whole | Fate::Divided) = regions.region(run) {
+                labels[range].fill(1 + (first % MOST_OBJECTS as u32) as u16);
+            }
+        });
+    }
+
+    /// Numbers the regions that are not excluded, of which there are `count`, in the order of their first pixels, and
+    /// measures them.
+    fn number_regions(
         &mut self,
-        probability: Option<&[f32]>,
+        mask: &[u8],
+        width: usize,
+        count: usize,
+    ) -> Result<(), TryReserveError> {
+        // With room for some more, so that the next frames need not allocate.
+        let room = count.next_power_of_two();
+        self.objects.try_reserve(room)?;
+        self.firsts.try_reserve(room)?;
+        self.divided.try_reserve(room)?;
+        refill(&mut self.numbers, self.regions.runs(), 0)?;
+        let Labeller {
+            regions,
+            labels,
+            objects,
+            firsts,
+            numbers,
+            divided,
+            ..
+        } = self;
+        for_each_run(mask, width, |run, class, range| {
+            let (first, fate) = regions.region(run);
+            if fate == Fate::Excluded {
+                return;
+            }
+            let number = &mut numbers[first as usize];
+            if *number == 0 {
+                if fate == Fate::Divided {
+                    divided.push(objects.len() as u32);
+                }
+                *number = objects.len() as u32 + 1;
+                objects.push(Object::new(*number, class));
+                firsts.push(range.start as u32);
+            }
+            labels[range.clone()].fill(*number as u16);
+            let (y, start) = (range.start / width, range.start % width);
+            objects[*number as usize - 1].add(y, start, start + range.len());
+        });
+        Ok(())
+    }
+
+    /// Divides regions into pieces, the first of which takes the number of its region.
+    fn divide(
+        &mut self,
         width: usize,
         rules: &ObjectRules,
-    ) -> Result<(), TryReserveError> {
-        let criterion = match (rules.split, probability) {
-            // Cores need probabilities.
-            (Split::Off, _) | (Split::Cores, None) => return Ok(()),
-            (Split::Distance | Split::Probability, _) => SplitCriterion::Depth(rules.split_depth),
-            (Split::Cores, Some(_)) => SplitCriterion::Cores {
-                level: rules.core_threshold,
-                area: rules.min_area,
-            },
-        };
-        let heights = match (rules.split, probability) {
-            (Split::Probability | Split::Cores, Some(values)) => Heights {
-                values,
-                steps: STEPS_OF_PROBABILITY,
-            },
-            _ => {
-                self.distance
-                    .transform(&self.regions, width, &mut self.distances)?;
-                Heights {
-                    values: &self.distances,
-                    steps: STEPS_OF_DISTANCE,
-                }
+        criterion: SplitCriterion,
+        probability: Option<&[f32]>,
+    ) -> Result<(), LabelError> {
+        let mut count = self.objects.len();
+        for index in 0..self.divided.len() {
+            let index = self.divided[index] as usize;
+            let place = Place {
+                labels: &self.labels,
+                width,
+                region: self.objects[index],
+            };
+            self.division
+                .divide(place, probability, criterion, rules.connectivity)?;
+            let areas = rules.min_area..=rules.max_area;
+            let pieces = self.division.choose(place, areas, rules.exclude_border);
+            count += pieces.saturating_sub(1);
+            if count <= MOST_OBJECTS {
+                self.number_pieces(index, width)?;
             }
-        };
-        let regions = &mut self.regions;
-        self.watershed
-            .split(regions, width, heights, criterion, rules.connectivity)
+        }
+        if count > MOST_OBJECTS {
+            self.objects.clear();
+            return Err(TooManyObjects(count).into());
+        }
+        Ok(())
+    }
+
+    /// Numbers the pieces of the region at `index` and measures them.
+    fn number_pieces(&mut self, index: usize, width: usize) -> Result<(), TryReserveError> {
+        let region = self.objects[index];
+        // Until a piece takes its place, it is empty.
+        self.objects[index] = Object::new(region.number, region.class);
+        refill(&mut self.numbers, self.division.numbers(), 0)?;
+        let (rows, counts) = self.division.pieces();
+        let mut own = Some(region.number);
+        for (y, row) in (region.rows.0..).zip(rows) {
+            let mut start = region.columns.0;
+            for run in row.chunk_by(|left, right| left == right) {
+                let (piece, end) = (run[0], start + run.len());
+                let place = y * width + start..y * width + end;
+                if counts(piece) {
+                    let number = &mut self.numbers[piece as usize];
+                    if *number == 0 {
+                        *number = match own.take() {
+                            Some(number) => number,
+                            None => {
+                                let number = self.objects.len() as u32 + 1;
+                                add(&mut self.objects, Object::new(number, region.class))?;
+                                add(&mut self.firsts, 0)?;
+                                number
+                            }
+                        };
+                        self.firsts[*number as usize - 1] = place.start as u32;
+                    }
+                    self.labels[place].fill(*number as u16);
+                    self.objects[*number as usize - 1].add(y, start, end);
+                } else if piece != OUTSIDE {
+                    self.labels[place].fill(0);
+                }
+                start = end;
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers the objects that are left in the order of their first pixels.
+    fn renumber(&mut self) -> Result<(), TryReserveError> {
+        if self.divided.is_empty() {
+            return Ok(());
+        }
+        let count = self.objects.len();
+        let room = count.next_power_of_two();
+        self.order.clear();
+        self.order.try_reserve(room)?;
+        let is_left = |index: &u32| self.objects[*index as usize].area > 0;
+        self.order.extend((0..count as u32).filter(is_left));
+        self.order
+            .sort_unstable_by_key(|index| self.firsts[*index as usize]);
+        refill(&mut self.numbers, count + 1, 0)?;
+        self.sorted.clear();
+        self.sorted.try_reserve(room)?;
+        for (index, number) in self.order.iter().zip(1..) {
+            self.numbers[*index as usize + 1] = number;
+            self.sorted.push(Object {
+                number,
+                ..self.objects[*index as usize]
+            });
+        }
+        std::mem::swap(&mut self.objects, &mut self.sorted);
+        for label in &mut self.labels {
+            *label = self.numbers[usize::from(*label)] as u16;
+        }
+        Ok(())
     }
 
     /// The last mask with its holes filled, if the rules fill holes.
@@ -285,89 +354,21 @@ impl Labeller {
             object.intensity = object.intensity.map(|sum| sum / area);
         }
     }
-
-    /// Numbers the regions that count as objects, in the order of their first pixels, and measures them.
-    fn measure(
-        &mut self,
-        mask: &[u8],
-        width: usize,
-        rules: &ObjectRules,
-    ) -> Result<(), LabelError> {
-        self.objects.clear();
-        refill(&mut self.labels, self.regions.len(), 0)?;
-        let count = self.choose_regions(width, rules)?;
-        if count > MOST_OBJECTS {
-            for (label, region) in self.labels.iter_mut().zip(&self.regions) {
-                if self.numbers[*region as usize] != EXCLUDED {
-                    *label = shared_label(*region);
-                }
-            }
-            return Err(TooManyObjects(count).into());
-        }
-        // With room for some more, so that the next frames need not allocate.
-        self.objects.try_reserve(count.next_power_of_two())?;
-        let width = width.max(1);
-        let rows = self.regions.chunks_exact(width);
-        let rows = rows.zip(self.labels.chunks_exact_mut(width));
-        for (y, (row, labels)) in rows.enumerate() {
-            let mut start = 0;
-            for run in row.chunk_by(|left, right| left == right) {
-                let end = start + run.len();
-                let number = &mut self.numbers[run[0] as usize];
-                if *number == UNNUMBERED {
-                    *number = self.objects.len() as u32 + 1;
-                    self.objects.push(Object {
-                        number: *number,
-                        class: mask[y * width + start],
-                        ..Object::default()
-                    });
-                }
-                if *number != EXCLUDED {
-                    labels[start..end].fill(*number as u16);
-                    self.objects[*number as usize - 1].add(y, start, end);
-                }
-                start = end;
-            }
-        }
-        for object in &mut self.objects {
-            object.finish();
-        }
-        Ok(())
-    }
-
-    /// Marks in `numbers` which regions count as objects, and returns how many. This comes before the measures, which
-    /// take more memory: a mask of noise has millions of regions.
-    fn choose_regions(
-        &mut self,
-        width: usize,
-        rules: &ObjectRules,
-    ) -> Result<usize, TryReserveError> {
-        let most = self.regions.iter().max().map_or(0, |most| *most as usize);
-        let areas = &mut self.numbers;
-        refill(areas, most + 1, 0)?;
-        for run in self.regions.chunk_by(|left, right| left == right) {
-            areas[run[0] as usize] += run.len() as u32;
-        }
-        areas[0] = 0;
-        if rules.exclude_border {
-            for at in border(self.regions.len(), width) {
-                areas[self.regions[at] as usize] = 0;
-            }
-        }
-        let mut count = 0;
-        for number in &mut self.numbers {
-            let area = *number as usize;
-            let counts = area > 0 && (rules.min_area..=rules.max_area).contains(&area);
-            count += usize::from(counts);
-            *number = if counts { UNNUMBERED } else { EXCLUDED };
-        }
-        Ok(count)
-    }
 }
 
-/// A label for one of too many objects, shared with others: enough to draw them.
-fn shared_label(region: u32) -> u16 {
-    1 + (region % MOST_OBJECTS as u32) as u16
+/// Calls `act` with the number of each run of pixels of one class, from 0, its class, and its place in the mask.
+fn for_each_run(mask: &[u8], width: usize, mut act: impl FnMut(u32, u8, Range<usize>)) {
+    let (mut number, mut start) = (0, 0);
+    for row in mask.chunks_exact(width.max(1)) {
+        for run in row.chunk_by(|left, right| left == right) {
+            let end = start + run.len();
+            if run[0] != 0 {
+                act(number, run[0], start..end);
+                number += 1;
+            }
+            start = end;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,8 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::super::components::{Components, Connectivity};
 use super::*;
 
 const MASK: [u8; 40] = [
@@ -127,4 +132,123 @@ fn objects_have_cores_with_split_cores() {
     assert_eq!(areas(Some(&probability), 3), [9]);
     assert!(areas(Some(&probability), 4).is_empty());
     assert_eq!(areas(None, 4), [9]);
+}
+
+/// The components of the pixels above a level that have at least so many pixels.
+fn above(values: &[f32], width: usize, level: f32, smallest: usize, by: Connectivity) -> Vec<u32> {
+    let mask: Vec<u8> = values
+        .iter()
+        .map(|value| u8::from(*value > level))
+        .collect();
+    let mut numbers = vec![0; mask.len()];
+    Components::new(by)
+        .label(&mask, width, smallest, &mut numbers)
+        .unwrap();
+    numbers
+}
+
+/// The different pairs of numbers at the same place, of which the first one is not 0.
+fn pairs(one: &[u32], other: &[u32]) -> BTreeSet<(u32, u32)> {
+    let pairs = one.iter().copied().zip(other.iter().copied());
+    pairs.filter(|(one, _)| *one != 0).collect()
+}
+
+proptest! {
+    #[test]
+    fn each_object_has_one_core_and_each_core_an_object(
+        width in 1usize..14,
+        digits in prop::collection::vec(0u8..10, 1..200),
+        area in 0usize..4,
+        corners: bool,
+    ) {
+        let tenths = |digit: &u8| f32::from(*digit) / 10.0;
+        let values: Vec<f32> = digits[..digits.len() / width * width].iter().map(tenths).collect();
+        let connectivity = if corners { Connectivity::Corners } else { Connectivity::Edges };
+        let rules = ObjectRules {
+            connectivity,
+            split: Split::Cores,
+            core_threshold: 0.65,
+            min_area: area,
+            ..ObjectRules::default()
+        };
+        let mask: Vec<u8> = values.iter().map(|value| u8::from(*value > 0.25)).collect();
+        let mut labeller = Labeller::default();
+        // Twice, with working memory that is no longer empty.
+        labeller.label(&mask, None, width, &rules).unwrap();
+        labeller.label(&mask, Some(&values), width, &rules).unwrap();
+        let labels: Vec<u32> = labeller.labels().iter().map(|label| u32::from(*label)).collect();
+
+        let regions = above(&values, width, 0.25, 0, connectivity);
+        let cores = above(&values, width, 0.65, area, connectivity);
+        let objects = pairs(&cores, &labels);
+        prop_assert_eq!(objects.len(), cores.iter().max().map_or(0, |most| *most as usize));
+        let mut with_core = pairs(&labels, &cores);
+        with_core.retain(|(_, core)| *core != 0);
+        let other_way = objects.iter().map(|(core, object)| (*object, *core)).collect();
+        prop_assert_eq!(&with_core, &other_way);
+        prop_assert_eq!(pairs(&labels, &regions).len(), objects.len());
+        let has_core: BTreeSet<u32> = pairs(&cores, &regions).into_iter().map(|(_, region)| region).collect();
+        for (label, region) in labels.iter().zip(&regions) {
+            prop_assert_eq!(*label != 0, has_core.contains(region));
+        }
+        is_consistent(&labeller, &mask, width)?;
+    }
+
+    #[test]
+    fn split_objects_are_numbered_and_measured_as_others(
+        width in 1usize..30,
+        digits in prop::collection::vec(0u8..10, 1..600),
+        split in prop::sample::select(vec![Split::Off, Split::Distance, Split::Probability, Split::Cores]),
+        min_area in 0usize..4,
+        max_area in 3usize..40,
+        exclude_border: bool,
+    ) {
+        let digits = &digits[..digits.len() / width * width];
+        let values: Vec<f32> = digits.iter().map(|digit| f32::from(*digit) / 10.0).collect();
+        let mask: Vec<u8> = digits.iter().map(|digit| digit.saturating_sub(3).min(2)).collect();
+        let rules = ObjectRules { split, min_area, max_area, exclude_border, ..ObjectRules::default() };
+        let mut labeller = Labeller::default();
+        labeller.label(&mask, Some(&values), width, &rules).unwrap();
+        is_consistent(&labeller, &mask, width)?;
+        for object in labeller.objects() {
+            prop_assert!((min_area..=max_area).contains(&object.area));
+            let (columns, rows) = (object.columns, object.rows);
+            let touches = columns.0 == 0 || rows.0 == 0 || columns.1 + 1 == width || rows.1 + 1 == mask.len() / width;
+            prop_assert!(!(exclude_border && touches));
+        }
+        let rules = ObjectRules { min_area, ..ObjectRules::default() };
+        labeller.label(&mask, None, width, &rules).unwrap();
+        let mut numbers = vec![0; mask.len()];
+        Components::default().label(&mask, width, min_area, &mut numbers).unwrap();
+        prop_assert!(labeller.labels().iter().map(|label| u32::from(*label)).eq(numbers));
+    }
+}
+
+/// Numbers are in the order of first pixels, and measures are those of the labels.
+fn is_consistent(labeller: &Labeller, mask: &[u8], width: usize) -> Result<(), TestCaseError> {
+    let labels = labeller.labels();
+    let mut last = None;
+    for (object, number) in labeller.objects().iter().zip(1..) {
+        prop_assert_eq!(object.number, number);
+        let inside = |at: &usize| u32::from(labels[*at]) == number;
+        let pixels: Vec<usize> = (0..labels.len()).filter(inside).collect();
+        prop_assert_eq!(object.area, pixels.len());
+        prop_assert!(pixels.iter().all(|at| mask[*at] == object.class));
+        prop_assert!(last < pixels.first().copied());
+        last = pixels.first().copied();
+        let columns = pixels.iter().map(|at| at % width);
+        let rows = pixels.iter().map(|at| at / width);
+        let ends = |values: &mut dyn Iterator<Item = usize>| {
+            values.fold((usize::MAX, 0), |(least, most), value| {
+                (least.min(value), most.max(value))
+            })
+        };
+        prop_assert_eq!(object.columns, ends(&mut columns.clone()));
+        prop_assert_eq!(object.rows, ends(&mut rows.clone()));
+        let mean = columns.sum::<usize>() as f64 / pixels.len() as f64;
+        prop_assert!((object.centroid.0 - mean).abs() < 1e-9);
+    }
+    let most = labels.iter().max().map_or(0, |most| usize::from(*most));
+    prop_assert_eq!(most, labeller.objects().len());
+    Ok(())
 }

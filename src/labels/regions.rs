@@ -1,0 +1,154 @@
+//! The regions of a mask: which of them are objects, and which are divided first.
+
+use std::collections::TryReserveError;
+
+use super::components::{Components, Run};
+use super::room::{add, refill};
+use super::rules::ObjectRules;
+use super::watershed::SplitCriterion;
+
+/// What becomes of a region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// It does not count.
+    #[default]
+    Excluded,
+    /// It is one object.
+    Whole,
+    /// It may be several objects.
+    Divided,
+}
+
+/// Finds regions: the connected components of a mask. Needs no more memory than their rows have runs of pixels.
+#[derive(Debug, Default)]
+pub struct Regions {
+    runs: Components,
+    /// The cores in them: connected pixels of which the network is certain.
+    cores: Components,
+    /// For each run of the cores, the run of the mask that it is in.
+    places: Vec<u32>,
+    /// The pixels of one row that may be in cores.
+    row: Vec<u8>,
+    /// Runs at the edge of the frame.
+    border: Vec<u32>,
+    /// The fate of each region, by its first run.
+    fates: Vec<Fate>,
+}
+
+impl Regions {
+    /// Finds the regions of `mask`, rows of `width` pixels, and their fates by `rules`. With cores, `criterion` applies
+    /// to `heights`. Returns how many are not excluded.
+    ///
+    /// # Errors
+    /// If there is not enough memory: masks of noise have many regions.
+    pub fn find(
+        &mut self,
+        mask: &[u8],
+        width: usize,
+        rules: &ObjectRules,
+        criterion: Option<SplitCriterion>,
+        heights: Option<&[f32]>,
+    ) -> Result<usize, TryReserveError> {
+        self.runs.set_connectivity(rules.connectivity);
+        self.cores.set_connectivity(rules.connectivity);
+        self.runs.begin();
+        self.cores.begin();
+        self.places.clear();
+        self.border.clear();
+        let level = match criterion {
+            Some(SplitCriterion::Cores { level, .. }) => Some(level),
+            _ => None,
+        };
+        let cores = level.zip(heights);
+        let width = width.max(1);
+        let last = (mask.len() / width).saturating_sub(1);
+        for (y, row) in mask.chunks_exact(width).enumerate() {
+            let runs = self.runs.add_row(row)?;
+            if let Some((level, heights)) = cores {
+                let heights = &heights[y * width..][..width];
+                let row = row.iter().zip(heights);
+                let core = |(class, height): (&u8, &f32)| if *height > level { *class } else { 0 };
+                self.row.clear();
+                self.row.try_reserve(width)?;
+                self.row.extend(row.map(core));
+                place(self.cores.add_row(&self.row)?, runs, &mut self.places)?;
+            }
+            if rules.exclude_border {
+                let is_outer =
+                    |run: &&Run| y == 0 || y == last || run.start == 0 || run.end == width;
+                for run in runs.iter().filter(is_outer) {
+                    add(&mut self.border, run.id)?;
+                }
+            }
+        }
+        self.decide(rules, criterion)
+    }
+
+    /// Decides on the fate of each region.
+    fn decide(
+        &mut self,
+        rules: &ObjectRules,
+        criterion: Option<SplitCriterion>,
+    ) -> Result<usize, TryReserveError> {
+        let start = match criterion {
+            None => Fate::Whole,
+            Some(SplitCriterion::Depth(_)) => Fate::Divided,
+            Some(SplitCriterion::Cores { .. }) => Fate::Excluded,
+        };
+        refill(&mut self.fates, self.runs.runs_so_far(), start)?;
+        if let Some(SplitCriterion::Cores { area, .. }) = criterion {
+            for (first, pixels) in self.cores.found() {
+                let region = self.runs.first_run(self.places[first as usize]);
+                let fate = &mut self.fates[region as usize];
+                *fate = match fate {
+                    _ if (pixels as usize) < area => *fate,
+                    Fate::Excluded => Fate::Whole,
+                    Fate::Whole | Fate::Divided => Fate::Divided,
+                };
+            }
+        }
+        for id in &self.border {
+            let fate = &mut self.fates[self.runs.first_run(*id) as usize];
+            // Of one that is divided, the piece at the edge of the frame is excluded.
+            if *fate == Fate::Whole {
+                *fate = Fate::Excluded;
+            }
+        }
+        let mut count = 0;
+        for (first, area) in self.runs.found() {
+            let fate = &mut self.fates[first as usize];
+            let area = area as usize;
+            // Pieces are smaller than the region.
+            if area < rules.min_area || area > rules.max_area && *fate == Fate::Whole {
+                *fate = Fate::Excluded;
+            }
+            count += usize::from(*fate != Fate::Excluded);
+        }
+        Ok(count)
+    }
+
+    /// How many runs of pixels of one class the rows of the mask have.
+    pub fn runs(&self) -> usize {
+        self.runs.runs_so_far()
+    }
+
+    /// The first run of the region of a run, and the region's fate. Runs are numbered from 0, row by row.
+    pub fn region(&mut self, run: u32) -> (u32, Fate) {
+        let first = self.runs.first_run(run);
+        (first, self.fates[first as usize])
+    }
+}
+
+/// Adds for each run of the cores in a row the run of the mask that it is in.
+fn place(cores: &[Run], runs: &[Run], places: &mut Vec<u32>) -> Result<(), TryReserveError> {
+    let mut runs = runs.iter();
+    let mut here = runs.next();
+    for core in cores {
+        while here.is_some_and(|run| run.end <= core.start) {
+            here = runs.next();
+        }
+        // There is always one, because cores are parts of the mask.
+        add(places, here.map_or(0, |run| run.id))?;
+    }
+    Ok(())
+}
