@@ -203,13 +203,16 @@ impl Division {
         }
     }
 
-    /// The rows of the region's rectangle, the piece of each pixel, and whether each piece counts.
-    pub fn pieces(&self) -> (impl Iterator<Item = &[u32]>, impl Fn(u32) -> bool) {
+    /// The rows of the region's rectangle: the number of the piece of each pixel.
+    pub fn rows(&self) -> impl Iterator<Item = &[u32]> {
         let rows = self.pixels.chunks_exact(self.width);
-        let count = rows.len().saturating_sub(2);
-        let rows = rows.skip(1).take(count);
-        let counts = |piece: u32| self.areas[piece as usize] > 0;
-        (rows.map(|row| &row[1..row.len() - 1]), counts)
+        let inner = rows.len().saturating_sub(2);
+        rows.skip(1).take(inner).map(|row| &row[1..row.len() - 1])
+    }
+
+    /// Whether a piece counts.
+    pub fn counts(&self, piece: u32) -> bool {
+        self.areas[piece as usize] > 0
     }
 
     /// One more than the largest number of a piece.

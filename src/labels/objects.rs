@@ -229,14 +229,13 @@ impl Labeller {
         // Until a piece takes its place, it is empty.
         self.objects[index] = Object::new(region.number, region.class);
         refill(&mut self.numbers, self.division.numbers(), 0)?;
-        let (rows, counts) = self.division.pieces();
         let mut own = Some(region.number);
-        for (y, row) in (region.rows.0..).zip(rows) {
+        for (y, row) in (region.rows.0..).zip(self.division.rows()) {
             let mut start = region.columns.0;
             for run in row.chunk_by(|left, right| left == right) {
                 let (piece, end) = (run[0], start + run.len());
                 let place = y * width + start..y * width + end;
-                if counts(piece) {
+                if self.division.counts(piece) {
                     let number = &mut self.numbers[piece as usize];
                     if *number == 0 {
                         *number = match own.take() {

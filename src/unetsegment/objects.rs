@@ -166,6 +166,8 @@ impl Finder {
         let probability = found.probability.as_ref().map(|map| map.as_slice());
         let map = probability.filter(|_| basis.measures_uncertainty);
         objects.uncertainty = map.map(mean_entropy);
+        // Into the memory of earlier objects: then the labeller keeps no labels besides these.
+        self.labeller.swap_results(&mut objects.labelled);
         let labelled = self
             .labeller
             .label(&mask, probability, size.width, &basis.rules);
