@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A training step of unet-train and one of PyTorch with the same network, alternating: the ratio of their times.
 
-usage: training.py [--width 16] [--size 348] [--depth 4] [--batch 1] [--pairs 7] [--threads 2]
+usage: training.py [--width 16] [--size 348] [--depth 4] [--batch 1] [--pairs 7] [--threads 2] [--layout LAYOUT]
 
 Both train the network of Ronneberger, Fischer and Brox (2015), with unpadded convolutions, weighted cross entropy and
 stochastic gradient descent with momentum 0.99, on random tiles of SIZE x SIZE pixels. Each measurement is a process
@@ -21,6 +21,8 @@ import time
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 for name, number in {"width": 16, "size": 348, "depth": 4, "batch": 1, "pairs": 7, "threads": 2}.items():
     parser.add_argument(f"--{name}", type=int, default=number)
+layouts = ["channels_last", "contiguous_format"]
+parser.add_argument("--layout", default=layouts[0], choices=layouts, help="of PyTorch's tensors")
 parser.add_argument("--torch", action="store_true", help="measure PyTorch alone, once, and print its two times")
 options = parser.parse_args()
 
@@ -28,10 +30,11 @@ STEPS = 7
 
 
 def torch_times():
-    """Seconds of a step and of a forward pass in PyTorch, in the layout that its convolutions prefer."""
+    """Seconds of a step and of a forward pass in PyTorch."""
     import torch
     from torch import nn
 
+    print("PyTorch", torch.__version__, file=sys.stderr)
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     widths = [options.width << level for level in range(options.depth + 1)]
@@ -62,8 +65,9 @@ def torch_times():
                 maps = level(torch.cat([copy[..., edge:-edge, edge:-edge], maps], 1))
             return self.scores(maps)
 
-    network = UNet().to(memory_format=torch.channels_last)
-    tiles = torch.rand(options.batch, 1, options.size, options.size).to(memory_format=torch.channels_last)
+    layout = getattr(torch, options.layout)
+    network = UNet().to(memory_format=layout)
+    tiles = torch.rand(options.batch, 1, options.size, options.size).to(memory_format=layout)
     with torch.no_grad():
         shape = network(tiles).shape
     classes = torch.randint(0, 2, (shape[0], *shape[2:]))
@@ -111,7 +115,7 @@ def ours():
 
 def theirs():
     command = [sys.executable, __file__, "--torch", *sys.argv[1:]]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return [float(number) for number in text.split()]
 
 

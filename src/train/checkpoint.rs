@@ -82,7 +82,7 @@ pub struct ValidatedNetwork {
 }
 
 /// What is left to do without a checkpoint.
-const AGAIN: &str = "start again with --overwrite or another --output. The best model so far is kept beside the folder of the run, and --start-from begins with its weights";
+const AGAIN: &str = "start again with --overwrite or another --output; --start-from begins with the weights of a model, such as the best one so far, if the run has written it";
 
 /// Why a checkpoint can't be read or written.
 #[derive(Debug, thiserror::Error)]

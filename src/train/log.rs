@@ -155,6 +155,18 @@ impl Log {
             steps: lines(steps, STEPS, |_, fields| step(fields))?,
             validations: lines(validations, VALIDATIONS, validation)?,
         };
+        // Its first lines may be missing: those of a run that was resumed without them.
+        let gap = log
+            .steps
+            .array_windows()
+            .position(|[one, next]| next.step != one.step + 1);
+        let odd = log.steps.iter().position(|line| !line.loss.is_finite());
+        if let Some(at) = gap.map(|at| at + 1).into_iter().chain(odd).min() {
+            return Err(LogError::Line {
+                file: steps.into(),
+                line: at + 2,
+            });
+        }
         log.steps.retain(|line| line.step <= last);
         log.validations.retain(|line| line.step <= last);
         Ok(log)
@@ -287,8 +299,17 @@ mod tests {
         .unwrap();
         let error = Log::read(&steps, &validations, 4).unwrap_err();
         assert!(error.to_string().contains("a, line 3"), "{error}");
-        fs::write(&steps, "1,0.5,1e-3,0.1\n").unwrap();
-        let error = Log::read(&steps, &validations, 4).unwrap_err();
-        assert!(error.to_string().contains("a, line 1"), "{error}");
+        for (lines, line) in [
+            ("1,0.5,1e-3,0.1\n".to_owned(), "a, line 1"),
+            (
+                format!("{STEPS}\n7,0.5,1e-3,0.1\n9,0.5,1e-3,0.2\n"),
+                "a, line 3",
+            ),
+            (format!("{STEPS}\n7,NaN,1e-3,0.1\n"), "a, line 2"),
+        ] {
+            fs::write(&steps, lines).unwrap();
+            let error = Log::read(&steps, &validations, 9).unwrap_err();
+            assert!(error.to_string().contains(line), "{error}");
+        }
     }
 }

@@ -72,11 +72,24 @@ fn masks_without_background() {
             contains(&error, "has no background");
         }
         data.works("--kind instances");
-        // One with background is enough, but the others are named.
+        // Half of them are enough, but the others are named.
+        data.gray("masks/c.png", two_cells);
         let text = data.gray("masks/d.png", two_cells).works("");
-        contains(&text, "note: 3 mask(s) have hardly any background");
+        contains(&text, "note: 2 mask(s) have hardly any background");
         contains(&text, "masks/a.png");
     }
+}
+
+#[test]
+fn classes_numbered_from_1() {
+    let data = Data::good();
+    for name in ["a", "b", "c", "d"] {
+        data.gray(&format!("masks/{name}.png"), |x, y| {
+            1 + two_cells(x, y).min(1)
+        });
+    }
+    let error = data.refusal_of("masks", "--classes ground,one,two");
+    contains(&error, "has the value 0, which is ground");
 }
 
 #[test]
@@ -91,10 +104,7 @@ fn a_second_number_that_may_mean_something_else() {
             }
         });
     }
-    contains(
-        &data.works(""),
-        "note: no mask has numbers other than 1 and 255",
-    );
+    contains(&data.works(""), "note: 255 counts as one cell in 4 masks");
     let text = data.works("--kind binary");
     contains(&text, "masks/a.png, both 1 and 255 count as cell");
     assert!(!data.works("--ignore 255").contains("255 marks"));

@@ -56,7 +56,7 @@ pub struct Segment {
 /// An output for an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OutputKind {
-    /// 8 bits: 0 and 255 for models of two classes, else the number of the class
+    /// 8 bits: 0 and 255 for models of two classes, else the number of the class; only of objects that are large enough
     Mask,
     /// 16 bits: 0, and one number for each object
     Labels,

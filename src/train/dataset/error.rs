@@ -206,11 +206,26 @@ pub enum DatasetError {
     NoCells(PathBuf),
     /// Every pixel of every mask belongs to a cell.
     #[error(
-        "{mask} has no background, nor has any other mask: background, or membrane, is 0, but none of their pixels is. If another number means background, such as 1, renumber the masks. If cells really fill every picture, choose --kind instances"
+        "{mask} has no background, as {count} of {of} masks: background, or membrane, is 0, but none of their pixels is. If another number means background, such as 1, renumber the masks. If cells really fill these pictures, choose --kind instances"
     )]
     NoBackground {
         /// The first of them.
         mask: Page,
+        /// How many there are.
+        count: usize,
+        /// How many masks there are.
+        of: usize,
+    },
+    /// No mask shows the first class.
+    #[error(
+        "no mask in {} has the value 0, which is {name}, the first class: classes are numbered from 0. Renumber the masks, or add a name for 0 to --classes and annotate it",
+        masks.display()
+    )]
+    NoFirstClass {
+        /// Where the masks are.
+        masks: PathBuf,
+        /// The name of the class.
+        name: String,
     },
     /// All pixels of all masks are ignored.
     #[error("every mask in {} holds nothing but {value}, the value to ignore: there is nothing to learn", masks.display())]

@@ -49,9 +49,23 @@ impl Meaning {
         }
     }
 
-    /// A sentence about two numbers in `masks` that may mean something else than they are taken for, such as pixels to
-    /// ignore: two that count as foreground, while more are those of foreground that was smoothed; or two that count as
-    /// cells, although no mask has others and one is the largest of 8 bits.
+    /// Refuses masks of classes none of which has the first one: they may be numbered from 1.
+    pub fn check_first_class<'a>(
+        &self,
+        mut masks: impl Iterator<Item = &'a Plane<u32>>,
+    ) -> Result<(), DatasetError> {
+        if masks.any(|mask| mask.data.contains(&0)) {
+            return Ok(());
+        }
+        Err(DatasetError::NoFirstClass {
+            masks: self.folder.clone(),
+            name: self.names[0].clone(),
+        })
+    }
+
+    /// A sentence about a number in `masks` that may mean something else than it is taken for, such as pixels to
+    /// ignore: one of two that count as foreground, while more are those of foreground that was smoothed; or 255 in
+    /// several masks that number cells, although no mask has as many cells.
     pub fn ambiguous<'a>(
         &self,
         mut masks: impl Iterator<Item = (&'a Plane<u32>, &'a Page)>,
@@ -59,20 +73,34 @@ impl Meaning {
         let name = &self.names[1];
         let numbers = |mask: &Plane<u32>| {
             let counts = |number: &u32| *number != 0 && Some(*number) != self.ignore;
-            mask.data.iter().copied().filter(counts).collect()
+            let numbers = mask.data.iter().copied().filter(counts);
+            numbers.collect::<BTreeSet<u32>>()
         };
         match self.kind {
             MaskKind::Binary | MaskKind::Membranes => masks.find_map(|(mask, page)| {
-                let [first, second] = pair(&numbers(mask))?;
+                let numbers = Vec::from_iter(numbers(mask));
+                let [first, second] = numbers[..] else {
+                    return None;
+                };
                 Some(format!(
                     "in {page}, both {first} and {second} count as {name}: if one marks pixels to ignore, add --ignore {second}"
                 ))
             }),
             MaskKind::Instances => {
-                let all = masks.flat_map(|(mask, _)| numbers(mask)).collect();
-                let [first, second] = pair(&all).filter(|[_, second]| *second == 255)?;
+                let (mut count, mut example) = (0, None);
+                for (mask, page) in masks {
+                    let numbers = numbers(mask);
+                    if numbers.contains(&254) {
+                        return None;
+                    }
+                    if numbers.contains(&255) && numbers.len() > 1 {
+                        count += 1;
+                        example.get_or_insert(page);
+                    }
+                }
+                let page = example.filter(|_| count > 1)?;
                 Some(format!(
-                    "no mask has numbers other than {first} and {second}, each of which counts as one {name}: if 255 marks pixels to ignore, add --ignore 255; if both are foreground, --kind binary"
+                    "255 counts as one {name} in {count} masks, such as {page}, but none has 254: if it marks pixels to ignore, add --ignore 255"
                 ))
             }
             MaskKind::Classes => None,
@@ -144,13 +172,6 @@ impl Meaning {
             None => Ok(()),
         }
     }
-}
-
-/// The two numbers, if there are no more and no fewer.
-fn pair(numbers: &BTreeSet<u32>) -> Option<[u32; 2]> {
-    let mut numbers = numbers.iter().copied();
-    let pair = [numbers.next()?, numbers.next()?];
-    numbers.next().is_none().then_some(pair)
 }
 
 /// The first of so many classes, other than the background, that no truth shows, if the truths have classes.

@@ -250,7 +250,10 @@ fn read(source: &Source) -> Result<(Dataset<Annotated>, masks::Meaning), Dataset
     let odd = match meaning.kind {
         // Cells may fill every picture, but nobody guesses that.
         MaskKind::Instances if is_chosen => None,
-        MaskKind::Classes => None,
+        MaskKind::Classes => {
+            meaning.check_first_class(masks.iter().map(|(mask, _)| mask))?;
+            None
+        }
         _ => background::check(numbered(), source.ignore)?,
     };
     if meaning.kind == MaskKind::Instances && !is_chosen {
