@@ -35,6 +35,9 @@ impl Data {
             let better = dataset::annotations(&better(source, masks, kind)?);
             let better = better.map_err(DatasetError::of_better_masks)?;
             description += &format!("\nmasks for validation show {}", better.kind.description());
+            for note in &better.notes {
+                description += &format!("\nnote on masks for validation: {note}");
+            }
             split = split.judged_by(better)?;
         }
         split.check(&source.class_names())?;

@@ -149,25 +149,33 @@ impl Log {
         average
     }
 
+    /// The place of the first step that does not follow the one before or has an infinite loss; or that of step `last`
+    /// if it is missing. The first steps may be: a run can be resumed without them.
+    fn first_odd_step(&self, last: usize) -> Option<usize> {
+        let steps = &self.steps;
+        let follows = |[one, next]: &[StepLine; 2]| next.step == one.step + 1;
+        let gap = steps.array_windows().position(|pair| !follows(pair));
+        let infinite = steps.iter().position(|line| !line.loss.is_finite());
+        let end = steps.last().map_or(0, |line| line.step);
+        let missing = (end != last).then_some(steps.len());
+        let gap = gap.map(|at| at + 1);
+        gap.into_iter().chain(infinite).chain(missing).min()
+    }
+
     /// Reads the tables in these files, up to step `last`. One that is missing is empty.
     pub fn read(steps: &Path, validations: &Path, last: usize) -> Result<Self, LogError> {
         let mut log = Log {
             steps: lines(steps, STEPS, |_, fields| step(fields))?,
             validations: lines(validations, VALIDATIONS, validation)?,
         };
-        // Its first lines may be missing: those of a run that was resumed without them.
-        let gap = log
-            .steps
-            .array_windows()
-            .position(|[one, next]| next.step != one.step + 1);
-        let odd = log.steps.iter().position(|line| !line.loss.is_finite());
-        if let Some(at) = gap.map(|at| at + 1).into_iter().chain(odd).min() {
+        log.steps.retain(|line| line.step <= last);
+        if let Some(at) = log.first_odd_step(last).filter(|_| steps.exists()) {
             return Err(LogError::Line {
                 file: steps.into(),
+                // After the names, and counted from 1.
                 line: at + 2,
             });
         }
-        log.steps.retain(|line| line.step <= last);
         log.validations.retain(|line| line.step <= last);
         Ok(log)
     }

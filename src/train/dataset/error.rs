@@ -204,17 +204,13 @@ pub enum DatasetError {
     /// No mask shows a cell.
     #[error("every mask in {} is empty: there is nothing to learn", .0.display())]
     NoCells(PathBuf),
-    /// Every pixel of every mask belongs to a cell.
+    /// No pixel of any mask is background.
     #[error(
-        "{mask} has no background, as {count} of {of} masks: background, or membrane, is 0, but none of their pixels is. If another number means background, such as 1, renumber the masks. If cells really fill these pictures, choose --kind instances"
+        "{mask} has no background, nor has any other mask: background, or membrane, is 0, but none of their pixels is. If another number means background, such as 1, renumber the masks. If these are cells with a number each that fill every picture, choose --kind instances"
     )]
     NoBackground {
         /// The first of them.
         mask: Page,
-        /// How many there are.
-        count: usize,
-        /// How many masks there are.
-        of: usize,
     },
     /// No mask shows the first class.
     #[error(
