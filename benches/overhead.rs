@@ -26,10 +26,11 @@ const MODEL: &str = "models/nuclei-fluo.onnx";
 /// Frame sizes of usual microscope cameras.
 const SIZES: [(usize, usize); 2] = [(696, 520), (2088, 1560)];
 
-/// Number of frames of the pipeline that are timed, and of those before them: more than fit into queues and element, so
-/// that all the others are decoded meanwhile.
+/// Number of frames of the pipeline that are timed, and of those before and after them: more than fit into queues and
+/// element, so that as many are decoded while these are timed.
 const FRAMES: usize = 12;
 const BEFORE: usize = 8;
+const AFTER: usize = 8;
 
 /// The network alone: a session with the element's options, and bound tensors.
 struct Bare {
@@ -140,7 +141,7 @@ fn pipeline(path: &Path, pictures: &Path) -> Duration {
          videoconvert ! video/x-raw,format=RGB ! queue max-size-buffers=2 ! unetsegment name=unet ! \
          queue max-size-buffers=2 ! videoconvert ! video/x-raw,format=I420 ! fakesink name=sink sync=false",
         pictures.display(),
-        BEFORE + FRAMES
+        BEFORE + FRAMES + AFTER
     );
     let pipeline = gst::parse::launch(&text).unwrap();
     let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();

@@ -56,7 +56,7 @@ fn stages(criterion: &mut Criterion) {
     filling(&mut group, &frame);
     stitching(&mut group);
     changes(&mut group, &frame);
-    objects(&mut group, &values, &mask);
+    objects(&mut group, &mask);
     overlay(&mut group, &frame, &mask);
     group.finish();
 }
@@ -121,29 +121,46 @@ fn changes(group: &mut Group, frame: &Frame) {
     });
 }
 
-fn objects(group: &mut Group, values: &[u16], mask: &[u8]) {
-    // Highest in the middle of each disc, so that there are cores.
-    let probability: Vec<f32> = values
-        .iter()
-        .map(|value| f32::from(*value) / 1500.0)
-        .collect();
-    for (name, split) in [
-        ("find objects", Split::Off),
-        ("find objects, split=cores", Split::Cores),
-    ] {
-        let mut labeller = Labeller::default();
-        let rules = ObjectRules {
-            split,
-            min_area: 16,
-            ..ObjectRules::default()
-        };
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                let map = Some(&probability[..]);
-                black_box(labeller.label(mask, map, SIZE.width, &rules)).unwrap();
-            });
-        });
+fn objects(group: &mut Group, mask: &[u8]) {
+    let rules = ObjectRules {
+        min_area: 16,
+        ..ObjectRules::default()
+    };
+    find(group, "find objects", (mask, None), rules);
+    let (mask, probability) = pairs();
+    for (name, split) in [("cores", Split::Cores), ("distance", Split::Distance)] {
+        let rules = ObjectRules { split, ..rules };
+        let name = format!("find objects, pairs that touch, split={name}");
+        find(group, &name, (&mask, Some(&probability)), rules);
     }
+}
+
+/// Discs with a radius of 14 pixels, two in each rectangle of 60 x 40, that overlap by 6, and a probability that falls
+/// from 1 in the middle of each to one half.
+fn pairs() -> (Vec<u8>, Vec<f32>) {
+    let probability = |at: usize| {
+        let (x, y) = ((at % SIZE.width % 60) as f32, (at / SIZE.width % 40) as f32);
+        let inside = |middle: f32| 1.0 - 0.5 * ((x - middle).powi(2) + (y - 20.0).powi(2)) / 196.0;
+        inside(18.0).max(inside(40.0)).max(0.0)
+    };
+    let probability: Vec<f32> = (0..SIZE.area()).map(probability).collect();
+    let mask = probability.iter().map(|p| u8::from(*p > 0.5)).collect();
+    (mask, probability)
+}
+
+fn find(
+    group: &mut Group,
+    name: &str,
+    (mask, probability): (&[u8], Option<&[f32]>),
+    rules: ObjectRules,
+) {
+    let mut labeller = Labeller::default();
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            let found = labeller.label(mask, probability, SIZE.width, &rules);
+            black_box(found).unwrap();
+        });
+    });
 }
 
 fn overlay(group: &mut Group, frame: &Frame, mask: &[u8]) {

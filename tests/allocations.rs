@@ -191,6 +191,7 @@ fn frames_allocate_nothing() {
             ("GRAY8", vec![("reuse", "threshold")]),
             ("GRAY8", vec![("tile-size", "48"), ("batch-size", "2")]),
             ("GRAY8", vec![("split", "cores"), ("core-threshold", "0.7")]),
+            ("GRAY8", vec![("split", "distance")]),
             ("GRAY8", vec![("fill-holes", "true"), ("min-area", "9")]),
             ("GRAY16_LE", vec![("normalization", "percentile")]),
             ("GRAY16_LE", vec![("frames-in-flight", "1")]),

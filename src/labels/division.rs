@@ -15,7 +15,9 @@ const STEPS_OF_DISTANCE: f32 = 16.0;
 const STEPS_OF_PROBABILITY: f32 = 4096.0;
 
 /// Divides one region after the other, each in a patch of the frame: its rectangle with a border of one pixel. Keeps
-/// its working memory, which is that for the largest region.
+/// its working memory, which is that for the largest rectangle.
+///
+/// Cells fill most of their rectangles. Long regions side by side, slanted, don't: each costs the time of a rectangle.
 #[derive(Debug, Default)]
 pub struct Division {
     distance: DistanceTransform,

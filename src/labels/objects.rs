@@ -61,6 +61,8 @@ pub struct Labeller {
     numbers: Vec<u32>,
     /// The indices of the objects that are regions to be divided.
     divided: Vec<u32>,
+    /// The numbers of regions without a piece that counts.
+    free: Vec<u32>,
     /// The indices of the objects in the order of their first pixels.
     order: Vec<u32>,
     sorted: Vec<Object>,
@@ -118,6 +120,7 @@ impl Labeller {
         self.objects.clear();
         self.firsts.clear();
         self.divided.clear();
+        self.free.clear();
         refill(&mut self.labels, mask.len(), 0)?;
         if count > MOST_OBJECTS {
             self.share_labels(mask, width);
@@ -211,7 +214,7 @@ impl Labeller {
                 .divide(place, probability, criterion, rules.connectivity)?;
             let areas = rules.min_area..=rules.max_area;
             let pieces = self.division.choose(place, areas, rules.exclude_border);
-            count += pieces.saturating_sub(1);
+            count = count - 1 + pieces;
             if count <= MOST_OBJECTS {
                 self.number_pieces(index, width)?;
             }
@@ -238,16 +241,17 @@ impl Labeller {
                 if self.division.counts(piece) {
                     let number = &mut self.numbers[piece as usize];
                     if *number == 0 {
-                        *number = match own.take() {
+                        *number = match own.take().or_else(|| self.free.pop()) {
                             Some(number) => number,
                             None => {
-                                let number = self.objects.len() as u32 + 1;
-                                add(&mut self.objects, Object::new(number, region.class))?;
+                                add(&mut self.objects, Object::default())?;
                                 add(&mut self.firsts, 0)?;
-                                number
+                                self.objects.len() as u32
                             }
                         };
-                        self.firsts[*number as usize - 1] = place.start as u32;
+                        let index = *number as usize - 1;
+                        self.objects[index] = Object::new(*number, region.class);
+                        self.firsts[index] = place.start as u32;
                     }
                     self.labels[place].fill(*number as u16);
                     self.objects[*number as usize - 1].add(y, start, end);
@@ -257,6 +261,10 @@ impl Labeller {
                 start = end;
             }
         }
+        if let Some(number) = own {
+            add(&mut self.free, number)?;
+        }
+        debug_assert!(self.objects.len() <= MOST_OBJECTS);
         Ok(())
     }
 

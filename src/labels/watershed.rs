@@ -75,7 +75,11 @@ impl Watershed {
         criterion: SplitCriterion,
         connectivity: Connectivity,
     ) -> Result<usize, TryReserveError> {
-        self.sort(pixels, heights)?;
+        let level = match criterion {
+            SplitCriterion::Depth(_) => f32::INFINITY,
+            SplitCriterion::Cores { level, .. } => level,
+        };
+        self.sort(pixels, heights, level)?;
         self.flood(pixels, width, heights.values, criterion, connectivity)?;
         let smallest = match criterion {
             SplitCriterion::Depth(_) => 0,
@@ -109,21 +113,22 @@ impl Watershed {
         for index in 0..self.order.len() {
             let at = self.order[index] as usize;
             let height = heights[at];
-            let mut own = OUTSIDE;
-            for offset in &offsets[..count] {
+            let mut around = [OUTSIDE; 8];
+            for (basin, offset) in around.iter_mut().zip(&offsets[..count]) {
                 let next = pixels[at.wrapping_add_signed(*offset)];
-                if next == OUTSIDE || next == INSIDE {
-                    continue;
+                if next != OUTSIDE && next != INSIDE {
+                    *basin = root(&mut self.basins, next);
                 }
-                let basin = root(&mut self.basins, next);
-                own = match own {
-                    OUTSIDE => basin,
-                    _ if own == basin => own,
-                    _ => self.merge_or_split(own, basin, height, criterion),
-                };
             }
-            if own == OUTSIDE {
-                own = self.add_basin(height)?;
+            let own = match self.highest(&around) {
+                OUTSIDE => self.add_basin(height)?,
+                highest => highest,
+            };
+            // Into that of the pixel alone: two others may touch nowhere else.
+            for basin in around {
+                if basin != OUTSIDE && self.basins[basin as usize].parent == basin && basin != own {
+                    self.merge_unless_separate(own, basin, height, criterion);
+                }
             }
             self.basins[own as usize].core += u32::from(height > level);
             pixels[at] = own;
@@ -139,24 +144,30 @@ impl Watershed {
         Ok(parent)
     }
 
-    /// Merges two basins that meet at a pixel of this height, unless `criterion` keeps them separate; returns the basin
-    /// of the pixel.
-    fn merge_or_split(
+    /// The first basin with the highest peak, or [`OUTSIDE`] if there is none.
+    fn highest(&self, basins: &[u32]) -> u32 {
+        let peak = |basin: u32| self.basins[basin as usize].peak;
+        basins.iter().fold(OUTSIDE, |highest, basin| {
+            if *basin != OUTSIDE && (highest == OUTSIDE || peak(*basin) > peak(highest)) {
+                *basin
+            } else {
+                highest
+            }
+        })
+    }
+
+    /// Merges `lower` into `higher`, which it meets at a pixel of this height, unless `criterion` keeps them separate.
+    fn merge_unless_separate(
         &mut self,
-        one: u32,
-        other: u32,
+        higher: u32,
+        lower: u32,
         height: f32,
         criterion: SplitCriterion,
-    ) -> u32 {
-        let basin = |number: u32| self.basins[number as usize];
-        let (higher, lower) = if basin(one).peak >= basin(other).peak {
-            (one, other)
-        } else {
-            (other, one)
-        };
-        let cores = [higher, lower].map(|number| basin(number).core);
+    ) {
+        let cores = [higher, lower].map(|number| self.basins[number as usize].core);
+        let lower = &mut self.basins[lower as usize];
         let (separate, core) = match criterion {
-            SplitCriterion::Depth(depth) => (height < (1.0 - depth) * basin(lower).peak, 0),
+            SplitCriterion::Depth(depth) => (height < (1.0 - depth) * lower.peak, 0),
             SplitCriterion::Cores { level, .. } if height > level => (false, cores[0] + cores[1]),
             SplitCriterion::Cores { area, .. } => (
                 cores.iter().all(|core| *core as usize >= area.max(1)),
@@ -164,18 +175,32 @@ impl Watershed {
             ),
         };
         if !separate {
-            self.basins[lower as usize].parent = higher;
+            lower.parent = higher;
             self.basins[higher as usize].core = core;
         }
-        higher
     }
 
-    /// Sorts the pixels of the region by height, the highest first, and those of one step by position.
-    fn sort(&mut self, pixels: &[u32], heights: Heights<'_>) -> Result<(), TryReserveError> {
-        let step = |at: usize| {
+    /// Sorts the pixels of the region by height, the highest first, and those of one step by position. Those above
+    /// `level` come before all others: cores are flooded before what is between them.
+    fn sort(
+        &mut self,
+        pixels: &[u32],
+        heights: Heights<'_>,
+        level: f32,
+    ) -> Result<(), TryReserveError> {
+        let step = |height: f32| {
             // NaN counts as the lowest.
-            let height = (heights.values[at] * heights.steps).max(0.0) as usize;
-            MAX_STEPS - height.min(MAX_STEPS)
+            let steps = (height * heights.steps).max(0.0) as usize;
+            MAX_STEPS - steps.min(MAX_STEPS)
+        };
+        let below_level = if level.is_finite() {
+            step(level) + 1
+        } else {
+            0
+        };
+        let step = |at: usize| match heights.values[at] {
+            height if height > level => step(height),
+            height => step(height).max(below_level),
         };
         let inside = || (0..pixels.len()).filter(|at| pixels[*at] == INSIDE);
         let (mut first, mut last) = (MAX_STEPS, 0);

@@ -191,7 +191,7 @@ proptest! {
         for (label, region) in labels.iter().zip(&regions) {
             prop_assert_eq!(*label != 0, has_core.contains(region));
         }
-        is_consistent(&labeller, &mask, width)?;
+        is_consistent(&labeller, &mask, width, connectivity)?;
     }
 
     #[test]
@@ -202,14 +202,20 @@ proptest! {
         min_area in 0usize..4,
         max_area in 3usize..40,
         exclude_border: bool,
+        fill_holes: bool,
+        corners: bool,
     ) {
         let digits = &digits[..digits.len() / width * width];
         let values: Vec<f32> = digits.iter().map(|digit| f32::from(*digit) / 10.0).collect();
         let mask: Vec<u8> = digits.iter().map(|digit| digit.saturating_sub(3).min(2)).collect();
-        let rules = ObjectRules { split, min_area, max_area, exclude_border, ..ObjectRules::default() };
+        let connectivity = if corners { Connectivity::Corners } else { Connectivity::Edges };
+        let rules = ObjectRules {
+            connectivity, fill_holes, split, min_area, max_area, exclude_border, ..ObjectRules::default()
+        };
         let mut labeller = Labeller::default();
         labeller.label(&mask, Some(&values), width, &rules).unwrap();
-        is_consistent(&labeller, &mask, width)?;
+        let filled = if fill_holes { labeller.filled() } else { &mask };
+        is_consistent(&labeller, filled, width, connectivity)?;
         for object in labeller.objects() {
             prop_assert!((min_area..=max_area).contains(&object.area));
             let (columns, rows) = (object.columns, object.rows);
@@ -224,8 +230,13 @@ proptest! {
     }
 }
 
-/// Numbers are in the order of first pixels, and measures are those of the labels.
-fn is_consistent(labeller: &Labeller, mask: &[u8], width: usize) -> Result<(), TestCaseError> {
+/// Objects are connected, numbers are in the order of first pixels, and measures are those of the labels.
+fn is_consistent(
+    labeller: &Labeller,
+    mask: &[u8],
+    width: usize,
+    connectivity: Connectivity,
+) -> Result<(), TestCaseError> {
     let labels = labeller.labels();
     let mut last = None;
     for (object, number) in labeller.objects().iter().zip(1..) {
@@ -234,6 +245,15 @@ fn is_consistent(labeller: &Labeller, mask: &[u8], width: usize) -> Result<(), T
         let pixels: Vec<usize> = (0..labels.len()).filter(inside).collect();
         prop_assert_eq!(object.area, pixels.len());
         prop_assert!(pixels.iter().all(|at| mask[*at] == object.class));
+        let own: Vec<u8> = labels
+            .iter()
+            .map(|label| u8::from(u32::from(*label) == number))
+            .collect();
+        let mut components = Components::new(connectivity);
+        prop_assert_eq!(
+            components.label(&own, width, 0, &mut vec![0; own.len()]),
+            Ok(1)
+        );
         prop_assert!(last < pixels.first().copied());
         last = pixels.first().copied();
         let columns = pixels.iter().map(|at| at % width);
@@ -251,4 +271,43 @@ fn is_consistent(labeller: &Labeller, mask: &[u8], width: usize) -> Result<(), T
     let most = labels.iter().max().map_or(0, |most| usize::from(*most));
     prop_assert_eq!(most, labeller.objects().len());
     Ok(())
+}
+
+#[test]
+fn pieces_that_do_not_count_are_not_counted() {
+    // Dominoes, none of which has a piece of one pixel, and one that has.
+    let width = 1024;
+    let is_domino = |at: usize| at % width % 3 < 2 && (at / width).is_multiple_of(2);
+    let mask: Vec<u8> = (0..width * 200).map(|at| u8::from(is_domino(at))).collect();
+    let rules = ObjectRules {
+        split: Split::Distance,
+        max_area: 1,
+        ..ObjectRules::default()
+    };
+    let mut labeller = Labeller::default();
+    labeller.label(&mask, None, width, &rules).unwrap();
+    // The last column of each row has room for half a domino.
+    assert_eq!(labeller.objects().len(), 100);
+    assert!(labeller.objects().iter().all(|object| object.area == 1));
+}
+
+#[test]
+fn cores_are_told_from_what_is_hardly_less_certain() {
+    // The second pixel is nearly as certain as the first and comes before the other half of the core.
+    let mask = [1; 10];
+    let probability = [
+        0.750_01, 0.749_99, 0.750_01, 0.750_01, 0.3, 0.750_01, 0.749_99, 0.750_01, 0.750_01, 0.3,
+    ];
+    let rules = ObjectRules {
+        split: Split::Cores,
+        core_threshold: 0.75,
+        min_area: 2,
+        ..ObjectRules::default()
+    };
+    let mut labeller = Labeller::default();
+    labeller
+        .label(&mask, Some(&probability), 10, &rules)
+        .unwrap();
+    let areas: Vec<_> = labeller.objects().iter().map(|o| o.area).collect();
+    assert_eq!(areas.len(), 2, "{areas:?}");
 }
