@@ -114,21 +114,19 @@ impl Watershed {
             let at = self.order[index] as usize;
             let height = heights[at];
             let mut around = [OUTSIDE; 8];
+            let (mut own, mut several) = (OUTSIDE, false);
             for (basin, offset) in around.iter_mut().zip(&offsets[..count]) {
                 let next = pixels[at.wrapping_add_signed(*offset)];
                 if next != OUTSIDE && next != INSIDE {
                     *basin = root(&mut self.basins, next);
+                    several |= own != OUTSIDE && own != *basin;
+                    own = *basin;
                 }
             }
-            let own = match self.highest(&around) {
-                OUTSIDE => self.add_basin(height)?,
-                highest => highest,
-            };
-            // Into that of the pixel alone: two others may touch nowhere else.
-            for basin in around {
-                if basin != OUTSIDE && self.basins[basin as usize].parent == basin && basin != own {
-                    self.merge_unless_separate(own, basin, height, criterion);
-                }
+            if several {
+                own = self.meet(&around, height, criterion);
+            } else if own == OUTSIDE {
+                own = self.add_basin(height)?;
             }
             self.basins[own as usize].core += u32::from(height > level);
             pixels[at] = own;
@@ -144,16 +142,20 @@ impl Watershed {
         Ok(parent)
     }
 
-    /// The first basin with the highest peak, or [`OUTSIDE`] if there is none.
-    fn highest(&self, basins: &[u32]) -> u32 {
+    /// Lets basins meet at a pixel of this height, and returns the one with the highest peak, which takes the pixel.
+    /// Others merge into it alone: two of them may touch nowhere else.
+    fn meet(&mut self, around: &[u32], height: f32, criterion: SplitCriterion) -> u32 {
         let peak = |basin: u32| self.basins[basin as usize].peak;
-        basins.iter().fold(OUTSIDE, |highest, basin| {
-            if *basin != OUTSIDE && (highest == OUTSIDE || peak(*basin) > peak(highest)) {
-                *basin
-            } else {
-                highest
+        let basins = || around.iter().copied().filter(|basin| *basin != OUTSIDE);
+        let higher = |one, other| if peak(other) > peak(one) { other } else { one };
+        let own = basins().reduce(higher).unwrap_or(OUTSIDE);
+        for basin in basins() {
+            // One that is in several places is merged once.
+            if basin != own && self.basins[basin as usize].parent == basin {
+                self.merge_unless_separate(own, basin, height, criterion);
             }
-        })
+        }
+        own
     }
 
     /// Merges `lower` into `higher`, which it meets at a pixel of this height, unless `criterion` keeps them separate.
