@@ -14,13 +14,13 @@ use super::watershed::{OUTSIDE, SplitCriterion};
 /// Most objects of a frame: labels are numbers of 16 bits.
 pub const MOST_OBJECTS: usize = u16::MAX as usize;
 
-/// There are more objects than labels.
+/// There are more objects than labels, or more regions to divide into objects, each of which needs a label meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a frame has {0} objects, but labels only go up to {MOST_OBJECTS}: set min-area to ignore specks"
 )]
 pub struct TooManyObjects(
-    /// How many there are.
+    /// How many there are, at most.
     pub usize,
 );
 
@@ -203,6 +203,7 @@ impl Labeller {
         probability: Option<&[f32]>,
     ) -> Result<(), LabelError> {
         let mut count = self.objects.len();
+        let mut most = count;
         for index in 0..self.divided.len() {
             let index = self.divided[index] as usize;
             let place = Place {
@@ -215,13 +216,15 @@ impl Labeller {
             let areas = rules.min_area..=rules.max_area;
             let pieces = self.division.choose(place, areas, rules.exclude_border);
             count = count - 1 + pieces;
-            if count <= MOST_OBJECTS {
+            most = most.max(count);
+            // Once there are no numbers left, pieces are only counted.
+            if most <= MOST_OBJECTS {
                 self.number_pieces(index, width)?;
             }
         }
-        if count > MOST_OBJECTS {
+        if most > MOST_OBJECTS {
             self.objects.clear();
-            return Err(TooManyObjects(count).into());
+            return Err(TooManyObjects(most).into());
         }
         Ok(())
     }

@@ -311,3 +311,37 @@ fn cores_are_told_from_what_is_hardly_less_certain() {
     let areas: Vec<_> = labeller.objects().iter().map(|o| o.area).collect();
     assert_eq!(areas.len(), 2, "{areas:?}");
 }
+
+/// However many pieces are left in the end, none is left whole because numbers ran out in between.
+#[test]
+fn running_out_of_numbers_is_an_error() {
+    // A row of pieces, then regions of three pixels, of which none has a piece that counts.
+    let (width, rows) = (2048, 256);
+    let mut mask = vec![0; width * rows];
+    let mut probability = vec![0.0; width * rows];
+    mask[..width].fill(1);
+    for (at, height) in probability[..width].iter_mut().enumerate() {
+        *height = if at % 2 == 0 { 0.9 } else { 0.6 };
+    }
+    for y in (2..rows).step_by(2) {
+        for x in (0..width - 3).step_by(4) {
+            mask[y * width + x..][..3].fill(1);
+            probability[y * width + x..][..3].fill(0.9);
+        }
+    }
+    let rules = ObjectRules {
+        split: Split::Probability,
+        split_depth: 0.2,
+        max_area: 2,
+        ..ObjectRules::default()
+    };
+    let mut labeller = Labeller::default();
+    let found = labeller.label(&mask, Some(&probability), width, &rules);
+    assert!(matches!(found, Err(LabelError::TooMany(_))), "{found:?}");
+    // With fewer, all are right.
+    let part = 200 * width;
+    labeller
+        .label(&mask[..part], Some(&probability[..part]), width, &rules)
+        .unwrap();
+    assert_eq!(labeller.objects().len(), width / 2);
+}
