@@ -43,6 +43,14 @@ impl Data {
         data
     }
 
+    /// The same images with other masks, all alike.
+    fn with_masks(self, value: impl Fn(u32, u32) -> u8) -> Self {
+        for name in ["a", "b", "c", "d"] {
+            self.gray(&format!("masks/{name}.png"), &value);
+        }
+        self
+    }
+
     /// A path in the folder; its parent is created.
     fn path(&self, name: &str) -> PathBuf {
         self.0.path(name)

@@ -81,28 +81,18 @@ fn masks_without_background() {
 
 #[test]
 fn classes_numbered_from_1() {
-    let data = Data::good();
-    for name in ["a", "b", "c", "d"] {
-        data.gray(&format!("masks/{name}.png"), |x, y| {
-            1 + two_cells(x, y).min(1)
-        });
-    }
+    let data = Data::good().with_masks(|x, y| 1 + two_cells(x, y).min(1));
     let error = data.refusal_of("masks", "--classes ground,one,two");
     contains(&error, "has the value 0, which is ground");
 }
 
 #[test]
 fn a_second_number_that_may_mean_something_else() {
-    let data = Data::good();
-    for name in ["a", "b", "c", "d"] {
-        data.gray(&format!("masks/{name}.png"), |x, y| {
-            match (two_cells(x, y), x < 3) {
-                (0, true) => 255,
-                (0, false) => 0,
-                (_, _) => 1,
-            }
-        });
-    }
+    let data = Data::good().with_masks(|x, y| match (two_cells(x, y), x < 3) {
+        (0, true) => 255,
+        (0, false) => 0,
+        (_, _) => 1,
+    });
     contains(&data.works(""), "note: 255 counts as one cell in 4 masks");
     let text = data.works("--kind binary");
     contains(&text, "masks/a.png, both 1 and 255 count as cell");
