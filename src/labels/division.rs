@@ -4,7 +4,7 @@ use std::collections::TryReserveError;
 
 use super::components::Connectivity;
 use super::distance::DistanceTransform;
-use super::measures::Object;
+use super::regions::{Region, Regions};
 use super::room::refill;
 use super::watershed::{Heights, INSIDE, OUTSIDE, SplitCriterion, Watershed};
 
@@ -34,19 +34,18 @@ pub struct Division {
 /// Where a region is.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// The labels of the frame, rows of `width` pixels.
-    pub labels: &'a [u16],
-    /// Width of the frame.
+    /// The mask, rows of `width` pixels.
+    pub mask: &'a [u8],
+    /// Width of the mask.
     pub width: usize,
-    /// The region: its number, its columns and its rows.
-    pub region: Object,
+    pub region: Region,
 }
 
 impl Place<'_> {
     /// Whether the region reaches the edges of the frame: the left, right, upper and lower one.
     fn edges(&self) -> [bool; 4] {
-        let Object { columns, rows, .. } = self.region;
-        let last_row = (self.labels.len() / self.width).saturating_sub(1);
+        let Region { columns, rows, .. } = self.region;
+        let last_row = (self.mask.len() / self.width).saturating_sub(1);
         [
             columns.0 == 0,
             columns.1 + 1 == self.width,
@@ -57,18 +56,19 @@ impl Place<'_> {
 }
 
 impl Division {
-    /// Divides a region where the `probability` of the foreground is low, or where it is narrow if there is none.
+    /// Divides one of the `regions` where the `probability` of the foreground is low, or where the region is narrow if
+    /// there is none.
     ///
     /// # Errors
     /// If there is not enough memory.
     pub fn divide(
         &mut self,
+        regions: &mut Regions,
         place: Place<'_>,
         probability: Option<&[f32]>,
-        criterion: SplitCriterion,
-        connectivity: Connectivity,
+        (criterion, connectivity): (SplitCriterion, Connectivity),
     ) -> Result<(), TryReserveError> {
-        self.cut(place)?;
+        self.cut(regions, place)?;
         let steps = match probability {
             Some(probability) => {
                 self.cut_heights(place, probability)?;
@@ -99,27 +99,22 @@ impl Division {
     }
 
     /// Marks the pixels of the region.
-    fn cut(&mut self, place: Place<'_>) -> Result<(), TryReserveError> {
-        let Object { columns, rows, .. } = place.region;
-        let number = place.region.number as u16;
-        self.width = columns.1 - columns.0 + 3;
+    fn cut(&mut self, regions: &mut Regions, place: Place<'_>) -> Result<(), TryReserveError> {
+        let Region { columns, rows, .. } = place.region;
+        let width = columns.1 - columns.0 + 3;
         let height = rows.1 - rows.0 + 3;
-        refill(&mut self.pixels, self.width * height, OUTSIDE)?;
-        let patch = self.pixels.chunks_exact_mut(self.width).skip(1);
-        for (y, row) in (rows.0..=rows.1).zip(patch) {
-            let labels = &place.labels[y * place.width..][columns.0..=columns.1];
-            for (pixel, label) in row[1..].iter_mut().zip(labels) {
-                if *label == number {
-                    *pixel = INSIDE;
-                }
-            }
-        }
+        self.width = width;
+        refill(&mut self.pixels, width * height, OUTSIDE)?;
+        regions.for_each_run_of(&place.region, place.mask, place.width, |y, run| {
+            let start = (y - rows.0 + 1) * width + run.start - columns.0 + 1;
+            self.pixels[start..][..run.len()].fill(INSIDE);
+        });
         Ok(())
     }
 
     /// Cuts the heights out of those of the frame.
     fn cut_heights(&mut self, place: Place<'_>, of_frame: &[f32]) -> Result<(), TryReserveError> {
-        let Object { columns, rows, .. } = place.region;
+        let Region { columns, rows, .. } = place.region;
         refill(&mut self.heights, self.pixels.len(), 0.0)?;
         let patch = self.heights.chunks_exact_mut(self.width).skip(1);
         for (y, row) in (rows.0..=rows.1).zip(patch) {

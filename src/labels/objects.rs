@@ -6,21 +6,21 @@ use std::ops::Range;
 use super::division::{Division, Place};
 use super::holes::HoleFiller;
 use super::measures::{Object, perimeters};
-use super::regions::{Fate, Regions};
-use super::room::{add, refill};
+use super::regions::{Fate, Region, Regions};
+use super::room::{add, make_room, refill};
 use super::rules::{ObjectRules, Split};
-use super::watershed::{OUTSIDE, SplitCriterion};
+use super::watershed::SplitCriterion;
 
 /// Most objects of a frame: labels are numbers of 16 bits.
 pub const MOST_OBJECTS: usize = u16::MAX as usize;
 
-/// There are more objects than labels, or more regions to divide into objects, each of which needs a label meanwhile.
+/// There are more objects than labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a frame has {0} objects, but labels only go up to {MOST_OBJECTS}: set min-area to ignore specks"
 )]
 pub struct TooManyObjects(
-    /// How many there are, at most.
+    /// How many there are.
     pub usize,
 );
 
@@ -59,10 +59,8 @@ pub struct Labeller {
     firsts: Vec<u32>,
     /// The number of each region, by its first run, or of each piece of a region; 0 before its first pixel.
     numbers: Vec<u32>,
-    /// The indices of the objects that are regions to be divided.
-    divided: Vec<u32>,
-    /// The numbers of regions without a piece that counts.
-    free: Vec<u32>,
+    /// The regions to be divided.
+    divided: Vec<Region>,
     /// The indices of the objects in the order of their first pixels.
     order: Vec<u32>,
     sorted: Vec<Object>,
@@ -114,24 +112,20 @@ impl Labeller {
     ) -> Result<(), LabelError> {
         let probability = probability.filter(|probability| probability.len() == mask.len());
         let criterion = rules.criterion(probability.is_some());
-        let count = self
-            .regions
+        self.regions
             .find(mask, width, rules, criterion, probability)?;
-        self.objects.clear();
-        self.firsts.clear();
-        self.divided.clear();
-        self.free.clear();
         refill(&mut self.labels, mask.len(), 0)?;
+        let mut count = self.number_regions(mask, width)?;
+        if let Some(criterion) = criterion {
+            let heights = probability.filter(|_| rules.split != Split::Distance);
+            count += self.divide(mask, width, rules, criterion, heights)?;
+        }
         if count > MOST_OBJECTS {
+            self.objects.clear();
             self.share_labels(mask, width);
             return Err(TooManyObjects(count).into());
         }
-        self.number_regions(mask, width, count)?;
-        if let Some(criterion) = criterion {
-            let heights = probability.filter(|_| rules.split != Split::Distance);
-            self.divide(width, rules, criterion, heights)?;
-            self.renumber()?;
-        }
+        self.renumber()?;
         for object in &mut self.objects {
             object.finish();
         }
@@ -150,20 +144,9 @@ impl Labeller {
         });
     }
 
-    /// Numbers the regions that are not excluded, of which there are `count`, in the order of their first pixels, and
-    /// measures them.
-    fn number_regions(
-        &mut self,
-        mask: &[u8],
-        width: usize,
-        count: usize,
-    ) -> Result<(), TryReserveError> {
-        // With room for some more, so that the next frames need not allocate.
-        let room = count.next_power_of_two();
-        self.objects.try_reserve(room)?;
-        self.firsts.try_reserve(room)?;
-        self.divided.try_reserve(room)?;
-        refill(&mut self.numbers, self.regions.runs(), 0)?;
+    /// Numbers the regions that are whole objects in the order of their first pixels and measures them, unless there
+    /// are more than labels; returns how many there are. Finds out where those to be divided are.
+    fn number_regions(&mut self, mask: &[u8], width: usize) -> Result<usize, TryReserveError> {
         let Labeller {
             regions,
             labels,
@@ -173,120 +156,105 @@ impl Labeller {
             divided,
             ..
         } = self;
+        let count = regions.count(Fate::Whole);
+        let labelled = count <= MOST_OBJECTS;
+        make_room(objects, if labelled { count } else { 0 })?;
+        make_room(firsts, if labelled { count } else { 0 })?;
+        make_room(divided, regions.count(Fate::Divided))?;
+        refill(numbers, regions.runs(), 0)?;
         for_each_run(mask, width, |run, class, range| {
             let (first, fate) = regions.region(run);
-            if fate == Fate::Excluded {
-                return;
-            }
             let number = &mut numbers[first as usize];
-            if *number == 0 {
-                if fate == Fate::Divided {
-                    divided.push(objects.len() as u32);
-                }
-                *number = objects.len() as u32 + 1;
-                objects.push(Object::new(*number, class));
-                firsts.push(range.start as u32);
-            }
-            labels[range.clone()].fill(*number as u16);
             let (y, start) = (range.start / width, range.start % width);
-            objects[*number as usize - 1].add(y, start, start + range.len());
+            let end = start + range.len();
+            match fate {
+                Fate::Whole if labelled => {
+                    if *number == 0 {
+                        *number = objects.len() as u32 + 1;
+                        objects.push(Object::new(*number, class));
+                        firsts.push(range.start as u32);
+                    }
+                    labels[range].fill(*number as u16);
+                    objects[*number as usize - 1].add(y, start, end);
+                }
+                Fate::Divided if *number == 0 => {
+                    divided.push(Region::new(first, class, y, start, end));
+                    *number = divided.len() as u32;
+                }
+                Fate::Divided => divided[*number as usize - 1].add(y, start, end),
+                Fate::Whole | Fate::Excluded => {}
+            }
         });
-        Ok(())
+        Ok(count)
     }
 
-    /// Divides regions into pieces, the first of which takes the number of its region.
+    /// Divides regions into pieces, and returns how many of these count. Numbers and measures them as long as there are
+    /// labels.
     fn divide(
         &mut self,
+        mask: &[u8],
         width: usize,
         rules: &ObjectRules,
         criterion: SplitCriterion,
         probability: Option<&[f32]>,
-    ) -> Result<(), LabelError> {
-        let mut count = self.objects.len();
-        let mut most = count;
+    ) -> Result<usize, TryReserveError> {
+        let mut count = 0;
         for index in 0..self.divided.len() {
-            let index = self.divided[index] as usize;
+            let region = self.divided[index];
             let place = Place {
-                labels: &self.labels,
+                mask,
                 width,
-                region: self.objects[index],
+                region,
             };
+            let by = (criterion, rules.connectivity);
             self.division
-                .divide(place, probability, criterion, rules.connectivity)?;
+                .divide(&mut self.regions, place, probability, by)?;
             let areas = rules.min_area..=rules.max_area;
             let pieces = self.division.choose(place, areas, rules.exclude_border);
-            count = count - 1 + pieces;
-            most = most.max(count);
-            // Once there are no numbers left, pieces are only counted.
-            if most <= MOST_OBJECTS {
-                self.number_pieces(index, width)?;
+            count += pieces;
+            if self.objects.len() + pieces <= MOST_OBJECTS {
+                self.number_pieces(&region, width)?;
             }
         }
-        if most > MOST_OBJECTS {
-            self.objects.clear();
-            return Err(TooManyObjects(most).into());
-        }
-        Ok(())
+        Ok(count)
     }
 
-    /// Numbers the pieces of the region at `index` and measures them.
-    fn number_pieces(&mut self, index: usize, width: usize) -> Result<(), TryReserveError> {
-        let region = self.objects[index];
-        // Until a piece takes its place, it is empty.
-        self.objects[index] = Object::new(region.number, region.class);
+    /// Numbers the pieces of a region and measures them.
+    fn number_pieces(&mut self, region: &Region, width: usize) -> Result<(), TryReserveError> {
         refill(&mut self.numbers, self.division.numbers(), 0)?;
-        let mut own = Some(region.number);
         for (y, row) in (region.rows.0..).zip(self.division.rows()) {
             let mut start = region.columns.0;
             for run in row.chunk_by(|left, right| left == right) {
                 let (piece, end) = (run[0], start + run.len());
-                let place = y * width + start..y * width + end;
                 if self.division.counts(piece) {
+                    let place = y * width + start..y * width + end;
                     let number = &mut self.numbers[piece as usize];
                     if *number == 0 {
-                        *number = match own.take().or_else(|| self.free.pop()) {
-                            Some(number) => number,
-                            None => {
-                                add(&mut self.objects, Object::default())?;
-                                add(&mut self.firsts, 0)?;
-                                self.objects.len() as u32
-                            }
-                        };
-                        let index = *number as usize - 1;
-                        self.objects[index] = Object::new(*number, region.class);
-                        self.firsts[index] = place.start as u32;
+                        *number = self.objects.len() as u32 + 1;
+                        add(&mut self.objects, Object::new(*number, region.class))?;
+                        add(&mut self.firsts, place.start as u32)?;
                     }
                     self.labels[place].fill(*number as u16);
                     self.objects[*number as usize - 1].add(y, start, end);
-                } else if piece != OUTSIDE {
-                    self.labels[place].fill(0);
                 }
                 start = end;
             }
         }
-        if let Some(number) = own {
-            add(&mut self.free, number)?;
-        }
-        debug_assert!(self.objects.len() <= MOST_OBJECTS);
         Ok(())
     }
 
-    /// Numbers the objects that are left in the order of their first pixels.
+    /// Numbers objects in the order of their first pixels, if pieces were numbered after all others.
     fn renumber(&mut self) -> Result<(), TryReserveError> {
         if self.divided.is_empty() {
             return Ok(());
         }
         let count = self.objects.len();
-        let room = count.next_power_of_two();
-        self.order.clear();
-        self.order.try_reserve(room)?;
-        let is_left = |index: &u32| self.objects[*index as usize].area > 0;
-        self.order.extend((0..count as u32).filter(is_left));
+        make_room(&mut self.order, count)?;
+        self.order.extend(0..count as u32);
         self.order
             .sort_unstable_by_key(|index| self.firsts[*index as usize]);
         refill(&mut self.numbers, count + 1, 0)?;
-        self.sorted.clear();
-        self.sorted.try_reserve(room)?;
+        make_room(&mut self.sorted, count)?;
         for (index, number) in self.order.iter().zip(1..) {
             self.numbers[*index as usize + 1] = number;
             self.sorted.push(Object {

@@ -1,6 +1,7 @@
 //! The regions of a mask: which of them are objects, and which are divided first.
 
 use std::collections::TryReserveError;
+use std::ops::Range;
 
 use super::components::{Components, Run};
 use super::room::{add, refill};
@@ -19,10 +20,42 @@ pub enum Fate {
     Divided,
 }
 
+/// A region to be divided.
+#[derive(Clone, Copy, Debug)]
+pub struct Region {
+    /// Its first run.
+    pub first: u32,
+    pub class: u8,
+    /// First and last column.
+    pub columns: (usize, usize),
+    /// First and last row.
+    pub rows: (usize, usize),
+}
+
+impl Region {
+    /// A region with the run `first`, in row `y` and columns `start..end`.
+    pub fn new(first: u32, class: u8, y: usize, start: usize, end: usize) -> Self {
+        Region {
+            first,
+            class,
+            columns: (start, end - 1),
+            rows: (y, y),
+        }
+    }
+
+    /// Adds a run in columns `start..end` of row `y`, which is not above the others.
+    pub fn add(&mut self, y: usize, start: usize, end: usize) {
+        self.columns = (self.columns.0.min(start), self.columns.1.max(end - 1));
+        self.rows.1 = y;
+    }
+}
+
 /// Finds regions: the connected components of a mask. Needs no more memory than their rows have runs of pixels.
 #[derive(Debug, Default)]
 pub struct Regions {
     runs: Components,
+    /// The first pixel of each run, in rows one after the other, if regions may be divided.
+    starts: Vec<u32>,
     /// The cores in them: connected pixels of which the network is certain.
     cores: Components,
     /// For each run of the cores, the run of the mask that it is in.
@@ -37,7 +70,7 @@ pub struct Regions {
 
 impl Regions {
     /// Finds the regions of `mask`, rows of `width` pixels, and their fates by `rules`. With cores, `criterion` applies
-    /// to `heights`. Returns how many are not excluded.
+    /// to `heights`.
     ///
     /// # Errors
     /// If there is not enough memory: masks of noise have many regions.
@@ -48,11 +81,12 @@ impl Regions {
         rules: &ObjectRules,
         criterion: Option<SplitCriterion>,
         heights: Option<&[f32]>,
-    ) -> Result<usize, TryReserveError> {
+    ) -> Result<(), TryReserveError> {
         self.runs.set_connectivity(rules.connectivity);
         self.cores.set_connectivity(rules.connectivity);
         self.runs.begin();
         self.cores.begin();
+        self.starts.clear();
         self.places.clear();
         self.border.clear();
         let level = match criterion {
@@ -64,6 +98,11 @@ impl Regions {
         let last = (mask.len() / width).saturating_sub(1);
         for (y, row) in mask.chunks_exact(width).enumerate() {
             let runs = self.runs.add_row(row)?;
+            if criterion.is_some() {
+                self.starts.try_reserve(runs.len())?;
+                let starts = runs.iter().map(|run| (y * width + run.start) as u32);
+                self.starts.extend(starts);
+            }
             if let Some((level, heights)) = cores {
                 let heights = &heights[y * width..][..width];
                 let row = row.iter().zip(heights);
@@ -89,7 +128,7 @@ impl Regions {
         &mut self,
         rules: &ObjectRules,
         criterion: Option<SplitCriterion>,
-    ) -> Result<usize, TryReserveError> {
+    ) -> Result<(), TryReserveError> {
         let start = match criterion {
             None => Fate::Whole,
             Some(SplitCriterion::Depth(_)) => Fate::Divided,
@@ -114,7 +153,6 @@ impl Regions {
                 *fate = Fate::Excluded;
             }
         }
-        let mut count = 0;
         for (first, area) in self.runs.found() {
             let fate = &mut self.fates[first as usize];
             let area = area as usize;
@@ -122,9 +160,16 @@ impl Regions {
             if area < rules.min_area || area > rules.max_area && *fate == Fate::Whole {
                 *fate = Fate::Excluded;
             }
-            count += usize::from(*fate != Fate::Excluded);
         }
-        Ok(count)
+        Ok(())
+    }
+
+    /// How many regions have this fate.
+    pub fn count(&self, fate: Fate) -> usize {
+        let found = self.runs.found();
+        found
+            .filter(|(first, _)| self.fates[*first as usize] == fate)
+            .count()
     }
 
     /// How many runs of pixels of one class the rows of the mask have.
@@ -136,6 +181,33 @@ impl Regions {
     pub fn region(&mut self, run: u32) -> (u32, Fate) {
         let first = self.runs.first_run(run);
         (first, self.fates[first as usize])
+    }
+
+    /// Calls `act` with the row and the columns of each run of a region of `mask`, in rows of `width` pixels, in which
+    /// regions were found last, with a criterion.
+    pub fn for_each_run_of(
+        &mut self,
+        region: &Region,
+        mask: &[u8],
+        width: usize,
+        mut act: impl FnMut(usize, Range<usize>),
+    ) {
+        let mut id = region.first as usize;
+        for y in region.rows.0..=region.rows.1 {
+            let row = y * width;
+            let (from, last) = (row + region.columns.0, row + region.columns.1);
+            id += self.starts[id..].partition_point(|start| (*start as usize) < from);
+            while let Some(start) = self.starts.get(id).map(|start| *start as usize)
+                && start <= last
+            {
+                if self.runs.first_run(id as u32) == region.first {
+                    let run = mask[start..=last].iter();
+                    let length = run.take_while(|class| **class == region.class).count();
+                    act(y, start - row..start - row + length);
+                }
+                id += 1;
+            }
+        }
     }
 }
 

@@ -278,7 +278,8 @@ fn pieces_that_do_not_count_are_not_counted() {
     // Dominoes, none of which has a piece of one pixel, and one that has.
     let width = 1024;
     let is_domino = |at: usize| at % width % 3 < 2 && (at / width).is_multiple_of(2);
-    let mask: Vec<u8> = (0..width * 200).map(|at| u8::from(is_domino(at))).collect();
+    let size = width * width;
+    let mask: Vec<u8> = (0..size).map(|at| u8::from(is_domino(at))).collect();
     let rules = ObjectRules {
         split: Split::Distance,
         max_area: 1,
@@ -286,9 +287,11 @@ fn pieces_that_do_not_count_are_not_counted() {
     };
     let mut labeller = Labeller::default();
     labeller.label(&mask, None, width, &rules).unwrap();
-    // The last column of each row has room for half a domino.
-    assert_eq!(labeller.objects().len(), 100);
+    // The last column of each row has room for half a domino. There are more dominoes than labels.
+    assert_eq!(labeller.objects().len(), width / 2);
     assert!(labeller.objects().iter().all(|object| object.area == 1));
+    let labelled = labeller.labels().iter().filter(|label| **label > 0);
+    assert!(labelled.copied().eq(1..=512));
 }
 
 #[test]
@@ -312,36 +315,41 @@ fn cores_are_told_from_what_is_hardly_less_certain() {
     assert_eq!(areas.len(), 2, "{areas:?}");
 }
 
-/// However many pieces are left in the end, none is left whole because numbers ran out in between.
 #[test]
-fn running_out_of_numbers_is_an_error() {
-    // A row of pieces, then regions of three pixels, of which none has a piece that counts.
-    let (width, rows) = (2048, 256);
+fn pieces_are_counted_even_if_there_are_too_many() {
+    // Regions of three pixels with two pieces each, and as many of one pixel.
+    let (width, rows) = (1024, 512);
     let mut mask = vec![0; width * rows];
     let mut probability = vec![0.0; width * rows];
-    mask[..width].fill(1);
-    for (at, height) in probability[..width].iter_mut().enumerate() {
-        *height = if at % 2 == 0 { 0.9 } else { 0.6 };
-    }
-    for y in (2..rows).step_by(2) {
-        for x in (0..width - 3).step_by(4) {
-            mask[y * width + x..][..3].fill(1);
-            probability[y * width + x..][..3].fill(0.9);
-        }
+    for start in (0..rows)
+        .step_by(2)
+        .flat_map(|y| (0..width).step_by(8).map(move |x| y * width + x))
+    {
+        mask[start..][..5].copy_from_slice(&[1, 1, 1, 0, 1]);
+        probability[start..][..5].copy_from_slice(&[0.9, 0.6, 0.9, 0.0, 0.9]);
     }
     let rules = ObjectRules {
         split: Split::Probability,
         split_depth: 0.2,
-        max_area: 2,
         ..ObjectRules::default()
     };
     let mut labeller = Labeller::default();
     let found = labeller.label(&mask, Some(&probability), width, &rules);
-    assert!(matches!(found, Err(LabelError::TooMany(_))), "{found:?}");
-    // With fewer, all are right.
-    let part = 200 * width;
+    let count = 3 * rows / 2 * width / 8;
+    assert!(count > MOST_OBJECTS);
+    assert_eq!(found, Err(TooManyObjects(count).into()));
+    assert!(labeller.objects().is_empty());
+    // All can be drawn.
+    let labelled = mask.iter().zip(labeller.labels());
+    assert!(
+        labelled
+            .into_iter()
+            .all(|(class, label)| (*class > 0) == (*label > 0))
+    );
+    // The next mask is not affected.
+    let part = 100 * width;
     labeller
         .label(&mask[..part], Some(&probability[..part]), width, &rules)
         .unwrap();
-    assert_eq!(labeller.objects().len(), width / 2);
+    assert_eq!(labeller.objects().len(), 3 * 50 * width / 8);
 }
