@@ -42,6 +42,8 @@ pub enum SplitCriterion {
 /// [`SplitCriterion`] keeps them separate, so that no markers are needed. Keeps its working memory.
 #[derive(Debug, Default)]
 pub struct Watershed {
+    /// The step of each pixel, and the pixel.
+    steps: Vec<(u32, u32)>,
     /// Start of the pixels of each step in `order`.
     starts: Vec<u32>,
     /// Pixels from the highest on, with 32 bits to save memory.
@@ -113,19 +115,22 @@ impl Watershed {
         for index in 0..self.order.len() {
             let at = self.order[index] as usize;
             let height = heights[at];
-            let mut around = [OUTSIDE; 8];
-            let (mut own, mut several) = (OUTSIDE, false);
-            for (basin, offset) in around.iter_mut().zip(&offsets[..count]) {
+            // The basins around the pixel; one that is in several places may be there several times.
+            let (mut around, mut met, mut own) = ([OUTSIDE; 8], 0, OUTSIDE);
+            for offset in &offsets[..count] {
                 let next = pixels[at.wrapping_add_signed(*offset)];
-                if next != OUTSIDE && next != INSIDE {
-                    *basin = root(&mut self.basins, next);
-                    several |= own != OUTSIDE && own != *basin;
-                    own = *basin;
+                if next == OUTSIDE || next == INSIDE || next == own {
+                    continue;
+                }
+                let basin = root(&mut self.basins, next);
+                if basin != own {
+                    (around[met], own) = (basin, basin);
+                    met += 1;
                 }
             }
-            if several {
-                own = self.meet(&around, height, criterion);
-            } else if own == OUTSIDE {
+            if met > 1 {
+                own = self.meet(&around[..met], height, criterion);
+            } else if met == 0 {
                 own = self.add_basin(height)?;
             }
             self.basins[own as usize].core += u32::from(height > level);
@@ -146,7 +151,7 @@ impl Watershed {
     /// Others merge into it alone: two of them may touch nowhere else.
     fn meet(&mut self, around: &[u32], height: f32, criterion: SplitCriterion) -> u32 {
         let peak = |basin: u32| self.basins[basin as usize].peak;
-        let basins = || around.iter().copied().filter(|basin| *basin != OUTSIDE);
+        let basins = || around.iter().copied();
         let higher = |one, other| if peak(other) > peak(one) { other } else { one };
         let own = basins().reduce(higher).unwrap_or(OUTSIDE);
         for basin in basins() {
@@ -204,25 +209,29 @@ impl Watershed {
             height if height > level => step(height),
             height => step(height).max(below_level),
         };
-        let inside = || (0..pixels.len()).filter(|at| pixels[*at] == INSIDE);
-        let (mut first, mut last) = (MAX_STEPS, 0);
-        for at in inside() {
-            let step = step(at);
+        self.steps.clear();
+        let (mut first, mut last) = (u32::MAX, 0);
+        for at in (0..pixels.len()).filter(|at| pixels[*at] == INSIDE) {
+            let step = step(at) as u32;
             (first, last) = (first.min(step), last.max(step));
+            add(&mut self.steps, (step, at as u32))?;
         }
         // Only as many steps as the region has: there may be many small regions.
-        refill(&mut self.starts, (last + 2).saturating_sub(first), 0)?;
-        for at in inside() {
-            self.starts[step(at) - first + 1] += 1;
+        refill(
+            &mut self.starts,
+            (last + 2).saturating_sub(first) as usize,
+            0,
+        )?;
+        for (step, _) in &self.steps {
+            self.starts[(step - first) as usize + 1] += 1;
         }
         for index in 1..self.starts.len() {
             self.starts[index] += self.starts[index - 1];
         }
-        let count = self.starts.last().copied().unwrap_or_default();
-        refill(&mut self.order, count as usize, 0)?;
-        for at in inside() {
-            let place = &mut self.starts[step(at) - first];
-            self.order[*place as usize] = at as u32;
+        refill(&mut self.order, self.steps.len(), 0)?;
+        for (step, at) in &self.steps {
+            let place = &mut self.starts[(step - first) as usize];
+            self.order[*place as usize] = *at;
             *place += 1;
         }
         Ok(())
