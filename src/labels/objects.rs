@@ -158,8 +158,9 @@ impl Labeller {
         } = self;
         let count = regions.count(Fate::Whole);
         let labelled = count <= MOST_OBJECTS;
-        make_room(objects, if labelled { count } else { 0 })?;
-        make_room(firsts, if labelled { count } else { 0 })?;
+        let room = if labelled { count } else { 0 };
+        make_room(objects, room)?;
+        make_room(firsts, room)?;
         make_room(divided, regions.count(Fate::Divided))?;
         refill(numbers, regions.runs(), 0)?;
         for_each_run(mask, width, |run, class, range| {
