@@ -14,7 +14,6 @@ needs: numpy pillow tifffile, and the packages of PEER.py
 
 import argparse
 import glob
-import os
 import re
 import statistics
 import subprocess
@@ -24,6 +23,8 @@ import tempfile
 import numpy
 import tifffile
 from PIL import Image
+
+from programs import throughput
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -48,14 +49,6 @@ parser.add_argument("--masks", action="store_true", help="compare the masks of t
 options = parser.parse_args()
 if options.how and not options.peer:
     parser.error("--peer is needed for --how " + options.how)
-
-
-def throughput():
-    found = glob.glob("target/release/deps/throughput-*")
-    programs = [file for file in found if "." not in os.path.basename(file)]
-    if not programs:
-        sys.exit("build the throughput benchmark first: cargo bench --no-run --bench throughput")
-    return max(programs, key=os.path.getmtime)
 
 
 def squares(folder, side):

@@ -1,5 +1,5 @@
-//! After the first frames, a frame allocates nothing except what the bindings of ONNX Runtime allocate for each run, and
-//! GStreamer's for the name of the meta.
+//! After the first frames, a frame allocates nothing except what the bindings of ONNX Runtime allocate for each run,
+//! GStreamer's for the name of the meta, and a library's to match tracked objects that compete for each other.
 
 mod common;
 
@@ -11,6 +11,7 @@ use common::watch::stats;
 use common::{Files, SMALL, cells, element};
 use gstreamer as gst;
 use gstunetsegment::inference::{ConvolutionMethod, Model, Options};
+use gstunetsegment::labels::{Labeller, ObjectRules, Tracker};
 use gstunetsegment::mask_meta::{self, Mask};
 use gstunetsegment::unet::UNet;
 
@@ -192,6 +193,10 @@ fn frames_allocate_nothing() {
             ("GRAY8", vec![("tile-size", "48"), ("batch-size", "2")]),
             ("GRAY8", vec![("split", "cores"), ("core-threshold", "0.7")]),
             ("GRAY8", vec![("split", "distance")]),
+            (
+                "GRAY8",
+                vec![("split", "probability"), ("exclude-border", "true")],
+            ),
             ("GRAY8", vec![("fill-holes", "true"), ("min-area", "9")]),
             ("GRAY16_LE", vec![("normalization", "percentile")]),
             ("GRAY16_LE", vec![("frames-in-flight", "1")]),
@@ -213,8 +218,42 @@ fn frames_allocate_nothing() {
             });
         }
     }
+    tracking_allocates_nothing();
     #[cfg(target_arch = "x86_64")]
     own_convolutions_allocate_nothing();
+}
+
+/// Discs that move, some of them without overlap, and none of which competes with another.
+fn tracking_allocates_nothing() {
+    const WIDTH: usize = 200;
+    const DISTANCE: usize = 50;
+    let mut labeller = Labeller::default();
+    let mut tracker = Tracker::default();
+    let rules = ObjectRules::default();
+    let mut mask = vec![0; WIDTH * WIDTH];
+    for number in 0..8 {
+        for (at, class) in mask.iter_mut().enumerate() {
+            let (x, y) = (at % WIDTH, at / WIDTH);
+            // Discs in every second row jump there and back.
+            let jump = if y / DISTANCE % 2 == 0 {
+                16 * (number % 2)
+            } else {
+                number
+            };
+            let (x, y) = ((x + DISTANCE - jump) % DISTANCE, y % DISTANCE);
+            let away = x.abs_diff(15).pow(2) + y.abs_diff(25).pow(2);
+            *class = u8::from(away < 7 * 7);
+        }
+        let allocated = count(|| {
+            labeller.label(&mask, None, WIDTH, &rules).unwrap();
+            let (objects, labels) = labeller.parts_mut();
+            let events = tracker.follow(objects, labels, true).unwrap();
+            assert_eq!(events.births.len(), if number == 0 { 16 } else { 0 });
+        });
+        if number > 3 {
+            assert_eq!(allocated, 0, "{number}");
+        }
+    }
 }
 
 /// Neither by themselves nor as operators of a network, where only the bindings allocate.

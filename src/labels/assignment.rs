@@ -1,9 +1,11 @@
 //! Matches the objects of one frame with those of the next.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::TryReserveError;
 
 use pathfinding::kuhn_munkres::kuhn_munkres;
 use pathfinding::matrix::Matrix;
+
+use super::room::{make_room, refill};
 
 /// Largest group that is solved exactly: the time grows with the third power of the number of objects, and when a
 /// dense field jumps, as with a moving stage, all of it is one group.
@@ -23,91 +25,146 @@ pub struct Candidate {
     pub weight: f64,
 }
 
-/// The pairs of the assignment with the largest sum of weights, in which no object occurs twice. Unconnected groups
-/// are solved separately, because the time grows with the third power; groups of more than [`MAX_GROUP`] objects are
-/// solved greedily, by decreasing weight.
-pub fn assign(candidates: &[Candidate]) -> Vec<(usize, usize)> {
-    let mut chosen = Vec::new();
-    for group in groups(candidates) {
-        let sort = |all: &mut Vec<usize>| {
-            all.sort_unstable();
-            all.dedup();
-        };
-        let mut befores: Vec<_> = group.iter().map(|pair| pair.before).collect();
-        let mut nows: Vec<_> = group.iter().map(|pair| pair.now).collect();
-        sort(&mut befores);
-        sort(&mut nows);
-        if befores.len().max(nows.len()) > MAX_GROUP {
-            chosen.extend(greedy(group));
-            continue;
-        }
-        // At least as many columns as rows; additional columns mean no object.
-        let columns = nows.len().max(befores.len());
-        let mut weights = Matrix::new(befores.len(), columns, 0_i64);
-        for pair in &group {
-            let row = befores.binary_search(&pair.before);
-            let column = nows.binary_search(&pair.now);
-            if let (Ok(row), Ok(column)) = (row, column) {
-                weights[(row, column)] = (pair.weight * SCALE) as i64;
-            }
-        }
-        let (_, columns) = kuhn_munkres(&weights);
-        for (row, column) in columns.into_iter().enumerate() {
-            if weights[(row, column)] > 0 {
-                chosen.push((befores[row], nows[column]));
-            }
-        }
-    }
-    chosen
+/// Finds assignments. Keeps its working memory, and needs more only where several objects of the previous frame compete
+/// for several ones of this frame.
+#[derive(Debug, Default)]
+pub struct Assignment {
+    /// The parent of each object in the disjoint-set forest of groups, those of the previous frame first.
+    parents: Vec<usize>,
+    /// The objects of one group.
+    befores: Vec<usize>,
+    nows: Vec<usize>,
+    /// Which objects have been chosen greedily, as in `parents`.
+    taken: Vec<bool>,
+    chosen: Vec<(usize, usize)>,
 }
 
-/// Pairs by decreasing weight, in which no object occurs twice; ties go to the first objects.
-fn greedy(mut pairs: Vec<Candidate>) -> impl Iterator<Item = (usize, usize)> {
+impl Assignment {
+    /// The pairs of the assignment with the largest sum of weights, in which no object occurs twice. Unconnected groups
+    /// are solved separately, because the time grows with the third power; groups of more than [`MAX_GROUP`] objects
+    /// are solved greedily, by decreasing weight. Reorders `candidates`.
+    ///
+    /// # Errors
+    /// If there is not enough memory.
+    pub fn assign(
+        &mut self,
+        candidates: &mut [Candidate],
+    ) -> Result<&[(usize, usize)], TryReserveError> {
+        let befores = candidates.iter().map(|pair| pair.before + 1).max();
+        let befores = befores.unwrap_or(0);
+        self.find_groups(candidates, befores)?;
+        make_room(&mut self.chosen, befores)?;
+        refill(&mut self.taken, self.parents.len(), false)?;
+        let parents = &self.parents;
+        let group = |pair: &Candidate| parents[pair.before];
+        candidates.sort_unstable_by_key(|pair| (group(pair), pair.before, pair.now));
+        for pairs in candidates.chunk_by_mut(|one, other| group(one) == group(other)) {
+            let sort = |all: &mut Vec<usize>| {
+                all.sort_unstable();
+                all.dedup();
+            };
+            make_room(&mut self.befores, pairs.len())?;
+            make_room(&mut self.nows, pairs.len())?;
+            self.befores.extend(pairs.iter().map(|pair| pair.before));
+            self.nows.extend(pairs.iter().map(|pair| pair.now));
+            sort(&mut self.befores);
+            sort(&mut self.nows);
+            let (fewest, most) = match (self.befores.len(), self.nows.len()) {
+                (one, other) if one < other => (one, other),
+                (one, other) => (other, one),
+            };
+            if fewest == 1 || most > MAX_GROUP {
+                // With one object on either side, that is the best pair.
+                choose_greedily(pairs, befores, &mut self.taken, &mut self.chosen);
+            } else {
+                choose_best(pairs, &self.befores, &self.nows, &mut self.chosen);
+            }
+        }
+        Ok(&self.chosen)
+    }
+
+    /// Makes the groups of pairs that have an object in common the trees of `parents`, each no higher than 1.
+    fn find_groups(&mut self, pairs: &[Candidate], befores: usize) -> Result<(), TryReserveError> {
+        let nows = pairs.iter().map(|pair| pair.now + 1).max().unwrap_or(0);
+        make_room(&mut self.parents, befores + nows)?;
+        self.parents.extend(0..befores + nows);
+        let parents = &mut self.parents;
+        for pair in pairs {
+            let (one, other) = (
+                root(parents, pair.before),
+                root(parents, befores + pair.now),
+            );
+            parents[one] = other;
+        }
+        for at in 0..befores {
+            parents[at] = root(parents, at);
+        }
+        Ok(())
+    }
+}
+
+/// The root of the group of an object, with path halving.
+fn root(parents: &mut [usize], mut at: usize) -> usize {
+    while parents[at] != at {
+        parents[at] = parents[parents[at]];
+        at = parents[at];
+    }
+    at
+}
+
+/// Chooses pairs by decreasing weight, in which no object occurs twice; ties go to the first objects. There are
+/// `befores` objects of the previous frame.
+fn choose_greedily(
+    pairs: &mut [Candidate],
+    befores: usize,
+    taken: &mut [bool],
+    chosen: &mut Vec<(usize, usize)>,
+) {
     pairs.sort_unstable_by(|one, other| {
         let weights = other.weight.total_cmp(&one.weight);
         weights.then((one.before, one.now).cmp(&(other.before, other.now)))
     });
-    let (mut befores, mut nows) = (BTreeSet::new(), BTreeSet::new());
-    pairs.into_iter().filter_map(move |pair| {
-        let free = !befores.contains(&pair.before) && !nows.contains(&pair.now);
-        free.then(|| {
-            befores.insert(pair.before);
-            nows.insert(pair.now);
-            (pair.before, pair.now)
-        })
-    })
+    for pair in pairs {
+        let objects = [pair.before, befores + pair.now];
+        if objects.iter().all(|object| !taken[*object]) {
+            objects.iter().for_each(|object| taken[*object] = true);
+            chosen.push((pair.before, pair.now));
+        }
+    }
 }
 
-/// Splits pairs into groups that have no object in common.
-fn groups(pairs: &[Candidate]) -> Vec<Vec<Candidate>> {
-    let befores = pairs.iter().map(|pair| pair.before + 1).max().unwrap_or(0);
-    let nows = pairs.iter().map(|pair| pair.now + 1).max().unwrap_or(0);
-    let mut parents: Vec<usize> = (0..befores + nows).collect();
-    fn root(parents: &mut [usize], mut at: usize) -> usize {
-        while parents[at] != at {
-            parents[at] = parents[parents[at]];
-            at = parents[at];
+/// Chooses pairs among `befores` and `nows`, with the largest sum of weights.
+fn choose_best(
+    pairs: &[Candidate],
+    befores: &[usize],
+    nows: &[usize],
+    chosen: &mut Vec<(usize, usize)>,
+) {
+    // At least as many columns as rows; additional columns mean no object.
+    let columns = nows.len().max(befores.len());
+    let mut weights = Matrix::new(befores.len(), columns, 0_i64);
+    for pair in pairs {
+        let row = befores.binary_search(&pair.before);
+        let column = nows.binary_search(&pair.now);
+        if let (Ok(row), Ok(column)) = (row, column) {
+            weights[(row, column)] = (pair.weight * SCALE) as i64;
         }
-        at
     }
-    for pair in pairs {
-        let (one, other) = (
-            root(&mut parents, pair.before),
-            root(&mut parents, befores + pair.now),
-        );
-        parents[one] = other;
+    let (_, columns) = kuhn_munkres(&weights);
+    for (row, column) in columns.into_iter().enumerate() {
+        if weights[(row, column)] > 0 {
+            chosen.push((befores[row], nows[column]));
+        }
     }
-    let mut by_root = BTreeMap::<usize, Vec<Candidate>>::new();
-    for pair in pairs {
-        let root = root(&mut parents, pair.before);
-        by_root.entry(root).or_default().push(*pair);
-    }
-    by_root.into_values().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn assign(pairs: &mut [Candidate]) -> Vec<(usize, usize)> {
+        Assignment::default().assign(pairs).unwrap().to_vec()
+    }
 
     #[test]
     fn the_sum_of_weights_is_maximal() {
@@ -117,17 +174,17 @@ mod tests {
             now,
             weight,
         };
-        let pairs = [
+        let mut pairs = [
             pair(0, 0, 1.0),
             pair(0, 1, 1.2),
             pair(1, 1, 1.1),
             pair(5, 7, 0.1),
         ];
-        assert_eq!(assign(&pairs), [(0, 0), (1, 1), (5, 7)]);
+        assert_eq!(assign(&mut pairs), [(0, 0), (1, 1), (5, 7)]);
         // More objects in the previous frame than in this one.
-        let pairs = [pair(0, 3, 1.0), pair(1, 3, 1.5), pair(2, 3, 0.5)];
-        assert_eq!(assign(&pairs), [(1, 3)]);
-        assert!(assign(&[]).is_empty());
+        let mut pairs = [pair(0, 3, 1.0), pair(1, 3, 1.5), pair(2, 3, 0.5)];
+        assert_eq!(assign(&mut pairs), [(1, 3)]);
+        assert!(assign(&mut []).is_empty());
     }
 
     #[test]
@@ -140,10 +197,10 @@ mod tests {
             now,
             weight,
         };
-        let pairs: Vec<Candidate> = (0..count)
+        let mut pairs: Vec<Candidate> = (0..count)
             .flat_map(|at| [pair(at, at, 0.9), pair(at, at + 1, 0.5)])
             .collect();
         let same: Vec<_> = (0..count).map(|at| (at, at)).collect();
-        assert_eq!(assign(&pairs), same);
+        assert_eq!(assign(&mut pairs), same);
     }
 }

@@ -1,6 +1,7 @@
 //! Connected components of a mask.
 
 use std::collections::TryReserveError;
+use std::ops::Range;
 
 use super::room::{add, refill};
 
@@ -72,28 +73,18 @@ impl Components {
         labels: &mut [u32],
     ) -> Result<usize, TryReserveError> {
         self.find(mask, width)?;
-        let width = width.max(1);
         // Indexed by root, which is the first run of a component: later runs have no number of their own.
         refill(&mut self.numbers, self.parents.len(), 0)?;
-        let (mut count, mut id) = (0, 0);
-        let rows = mask.chunks_exact(width).zip(labels.chunks_exact_mut(width));
-        for (row, mut labels) in rows {
-            for run in row.chunk_by(|left, right| left == right) {
-                let (here, rest) = labels.split_at_mut(run.len());
-                labels = rest;
-                let mut number = 0;
-                if run[0] != 0 {
-                    let first = root(&mut self.parents, id);
-                    if first == id && self.areas[id as usize] as usize >= min_area {
-                        count += 1;
-                        self.numbers[id as usize] = count;
-                    }
-                    number = self.numbers[first as usize];
-                    id += 1;
-                }
-                here.fill(number);
+        labels.fill(0);
+        let mut count = 0;
+        for_each_run(mask, width, |id, _, range| {
+            let first = root(&mut self.parents, id);
+            if first == id && self.areas[id as usize] as usize >= min_area {
+                count += 1;
+                self.numbers[id as usize] = count;
             }
-        }
+            labels[range].fill(self.numbers[first as usize]);
+        });
         Ok(count as usize)
     }
 
@@ -186,6 +177,21 @@ impl Components {
                     join(&mut self.parents, &mut self.areas, other.id, run.id);
                 }
             }
+        }
+    }
+}
+
+/// Calls `act` with the number of each run of pixels of one class, from 0, its class, and its place in the mask.
+pub(super) fn for_each_run(mask: &[u8], width: usize, mut act: impl FnMut(u32, u8, Range<usize>)) {
+    let (mut number, mut start) = (0, 0);
+    for row in mask.chunks_exact(width.max(1)) {
+        for run in row.chunk_by(|left, right| left == right) {
+            let end = start + run.len();
+            if run[0] != 0 {
+                act(number, run[0], start..end);
+                number += 1;
+            }
+            start = end;
         }
     }
 }

@@ -34,23 +34,21 @@ pub struct Division {
 /// Where a region is.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// The mask, rows of `width` pixels.
-    pub mask: &'a [u8],
-    /// Width of the mask.
+    /// Width and height of the frame.
     pub width: usize,
-    pub region: Region,
+    pub height: usize,
+    pub region: &'a Region,
 }
 
 impl Place<'_> {
     /// Whether the region reaches the edges of the frame: the left, right, upper and lower one.
     fn edges(&self) -> [bool; 4] {
-        let Region { columns, rows, .. } = self.region;
-        let last_row = (self.mask.len() / self.width).saturating_sub(1);
+        let Region { columns, rows, .. } = *self.region;
         [
             columns.0 == 0,
             columns.1 + 1 == self.width,
             rows.0 == 0,
-            rows.1 == last_row,
+            rows.1 + 1 == self.height,
         ]
     }
 }
@@ -100,12 +98,12 @@ impl Division {
 
     /// Marks the pixels of the region.
     fn cut(&mut self, regions: &mut Regions, place: Place<'_>) -> Result<(), TryReserveError> {
-        let Region { columns, rows, .. } = place.region;
+        let Region { columns, rows, .. } = *place.region;
         let width = columns.1 - columns.0 + 3;
         let height = rows.1 - rows.0 + 3;
         self.width = width;
         refill(&mut self.pixels, width * height, OUTSIDE)?;
-        regions.for_each_run_of(&place.region, place.mask, place.width, |y, run| {
+        regions.for_each_run_of(place.region, place.width, |y, run| {
             let start = (y - rows.0 + 1) * width + run.start - columns.0 + 1;
             self.pixels[start..][..run.len()].fill(INSIDE);
         });
@@ -114,7 +112,7 @@ impl Division {
 
     /// Cuts the heights out of those of the frame.
     fn cut_heights(&mut self, place: Place<'_>, of_frame: &[f32]) -> Result<(), TryReserveError> {
-        let Region { columns, rows, .. } = place.region;
+        let Region { columns, rows, .. } = *place.region;
         refill(&mut self.heights, self.pixels.len(), 0.0)?;
         let patch = self.heights.chunks_exact_mut(self.width).skip(1);
         for (y, row) in (rows.0..=rows.1).zip(patch) {

@@ -1,8 +1,8 @@
 //! Finds the objects of a mask, numbered and with their measures.
 
 use std::collections::TryReserveError;
-use std::ops::Range;
 
+use super::components;
 use super::division::{Division, Place};
 use super::holes::HoleFiller;
 use super::measures::{Object, perimeters};
@@ -57,7 +57,8 @@ pub struct Labeller {
     objects: Vec<Object>,
     /// The first pixel of each object.
     firsts: Vec<u32>,
-    /// The number of each region, by its first run, or of each piece of a region; 0 before its first pixel.
+    /// The number of each object that is a whole region and the place in `divided`, from 1 on, of each other one, by
+    /// its first run; then the number of each piece of a region. 0 before its first pixel.
     numbers: Vec<u32>,
     /// The regions to be divided.
     divided: Vec<Region>,
@@ -118,7 +119,8 @@ impl Labeller {
         let mut count = self.number_regions(mask, width)?;
         if let Some(criterion) = criterion {
             let heights = probability.filter(|_| rules.split != Split::Distance);
-            count += self.divide(mask, width, rules, criterion, heights)?;
+            let size = (width, mask.len() / width.max(1));
+            count = self.divide(count, size, rules, criterion, heights)?;
         }
         if count > MOST_OBJECTS {
             self.objects.clear();
@@ -137,7 +139,7 @@ impl Labeller {
         let Labeller {
             regions, labels, ..
         } = self;
-        for_each_run(mask, width, |run, _, range| {
+        components::for_each_run(mask, width, |run, _, range| {
             if let (first, Fate::Whole | Fate::Divided) = regions.region(run) {
                 labels[range].fill(1 + (first % MOST_OBJECTS as u32) as u16);
             }
@@ -163,7 +165,7 @@ impl Labeller {
         make_room(firsts, room)?;
         make_room(divided, regions.count(Fate::Divided))?;
         refill(numbers, regions.runs(), 0)?;
-        for_each_run(mask, width, |run, class, range| {
+        components::for_each_run(mask, width, |run, class, range| {
             let (first, fate) = regions.region(run);
             let number = &mut numbers[first as usize];
             let (y, start) = (range.start / width, range.start % width);
@@ -189,23 +191,22 @@ impl Labeller {
         Ok(count)
     }
 
-    /// Divides regions into pieces, and returns how many of these count. Numbers and measures them as long as there are
-    /// labels.
+    /// Divides regions into pieces, and numbers and measures those that count, as long as there are labels. Returns how
+    /// many objects there are, with the `count` that are whole regions.
     fn divide(
         &mut self,
-        mask: &[u8],
-        width: usize,
+        mut count: usize,
+        (width, height): (usize, usize),
         rules: &ObjectRules,
         criterion: SplitCriterion,
         probability: Option<&[f32]>,
     ) -> Result<usize, TryReserveError> {
-        let mut count = 0;
         for index in 0..self.divided.len() {
             let region = self.divided[index];
             let place = Place {
-                mask,
                 width,
-                region,
+                height,
+                region: &region,
             };
             let by = (criterion, rules.connectivity);
             self.division
@@ -213,7 +214,7 @@ impl Labeller {
             let areas = rules.min_area..=rules.max_area;
             let pieces = self.division.choose(place, areas, rules.exclude_border);
             count += pieces;
-            if self.objects.len() + pieces <= MOST_OBJECTS {
+            if count <= MOST_OBJECTS {
                 self.number_pieces(&region, width)?;
             }
         }
@@ -331,21 +332,6 @@ impl Labeller {
         for object in objects {
             let area = object.area.max(1) as f64;
             object.intensity = object.intensity.map(|sum| sum / area);
-        }
-    }
-}
-
-/// Calls `act` with the number of each run of pixels of one class, from 0, its class, and its place in the mask.
-fn for_each_run(mask: &[u8], width: usize, mut act: impl FnMut(u32, u8, Range<usize>)) {
-    let (mut number, mut start) = (0, 0);
-    for row in mask.chunks_exact(width.max(1)) {
-        for run in row.chunk_by(|left, right| left == right) {
-            let end = start + run.len();
-            if run[0] != 0 {
-                act(number, run[0], start..end);
-                number += 1;
-            }
-            start = end;
         }
     }
 }

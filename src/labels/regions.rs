@@ -50,12 +50,12 @@ impl Region {
     }
 }
 
-/// Finds regions: the connected components of a mask. Needs no more memory than their rows have runs of pixels.
+/// Finds regions: the connected components of a mask. Needs a few numbers for each run of pixels of one class.
 #[derive(Debug, Default)]
 pub struct Regions {
     runs: Components,
-    /// The first pixel of each run, in rows one after the other, if regions may be divided.
-    starts: Vec<u32>,
+    /// The pixels of each run, in rows one after the other, if regions may be divided.
+    spans: Vec<Range<u32>>,
     /// The cores in them: connected pixels of which the network is certain.
     cores: Components,
     /// For each run of the cores, the run of the mask that it is in.
@@ -86,7 +86,7 @@ impl Regions {
         self.cores.set_connectivity(rules.connectivity);
         self.runs.begin();
         self.cores.begin();
-        self.starts.clear();
+        self.spans.clear();
         self.places.clear();
         self.border.clear();
         let level = match criterion {
@@ -99,9 +99,10 @@ impl Regions {
         for (y, row) in mask.chunks_exact(width).enumerate() {
             let runs = self.runs.add_row(row)?;
             if criterion.is_some() {
-                self.starts.try_reserve(runs.len())?;
-                let starts = runs.iter().map(|run| (y * width + run.start) as u32);
-                self.starts.extend(starts);
+                self.spans.try_reserve(runs.len())?;
+                let row = y * width;
+                let span = |run: &Run| (row + run.start) as u32..(row + run.end) as u32;
+                self.spans.extend(runs.iter().map(span));
             }
             if let Some((level, heights)) = cores {
                 let heights = &heights[y * width..][..width];
@@ -183,12 +184,11 @@ impl Regions {
         (first, self.fates[first as usize])
     }
 
-    /// Calls `act` with the row and the columns of each run of a region of `mask`, in rows of `width` pixels, in which
-    /// regions were found last, with a criterion.
+    /// Calls `act` with the row and the columns of each run of a region, if regions were found with a criterion, in
+    /// rows of `width` pixels.
     pub fn for_each_run_of(
         &mut self,
         region: &Region,
-        mask: &[u8],
         width: usize,
         mut act: impl FnMut(usize, Range<usize>),
     ) {
@@ -196,14 +196,12 @@ impl Regions {
         for y in region.rows.0..=region.rows.1 {
             let row = y * width;
             let (from, last) = (row + region.columns.0, row + region.columns.1);
-            id += self.starts[id..].partition_point(|start| (*start as usize) < from);
-            while let Some(start) = self.starts.get(id).map(|start| *start as usize)
-                && start <= last
+            id += self.spans[id..].partition_point(|span| (span.start as usize) < from);
+            while let Some(span) = self.spans.get(id)
+                && span.start as usize <= last
             {
                 if self.runs.first_run(id as u32) == region.first {
-                    let run = mask[start..=last].iter();
-                    let length = run.take_while(|class| **class == region.class).count();
-                    act(y, start - row..start - row + length);
+                    act(y, span.start as usize - row..span.end as usize - row);
                 }
                 id += 1;
             }

@@ -1,8 +1,8 @@
 //! Tracking: an object keeps its number from frame to frame.
 
-use std::collections::{HashMap, TryReserveError};
+use std::collections::TryReserveError;
 
-use super::assignment::{Candidate, assign};
+use super::assignment::{Assignment, Candidate};
 use super::measures::Object;
 use super::objects::MOST_OBJECTS;
 use super::room::{add, refill};
@@ -21,7 +21,7 @@ const MIN_HALF: f64 = 0.15;
 const MAX_HALF: f64 = 0.8;
 
 /// Gives objects numbers that they keep. Objects of consecutive frames are matched by overlap or, without any overlap,
-/// by distance, so that the total weight is largest.
+/// by distance, so that the total weight is largest. Keeps its working memory.
 #[derive(Debug, Default)]
 pub struct Tracker {
     /// The numbers of the previous frame, pixel by pixel, including those of recently lost objects.
@@ -32,7 +32,17 @@ pub struct Tracker {
     /// Pixels that an object of the previous frame and one of this frame have in common: the number of the former, the
     /// label of the latter, and the count.
     overlaps: Vec<(u32, u32, usize)>,
+    /// Which tracks overlap an object.
+    overlapped: Vec<bool>,
+    index: SpatialIndex,
     candidates: Vec<Candidate>,
+    assignment: Assignment,
+    /// The number of each object, 0 before it has one.
+    numbers: Vec<u32>,
+    /// For each track the index of the object that has its number.
+    heirs: Vec<Option<usize>>,
+    /// For each object, the number of the track with which it has most pixels in common, and their count.
+    parents: Vec<(u32, usize)>,
     events: TrackEvents,
 }
 
@@ -125,47 +135,51 @@ impl Tracker {
         }
         self.events.clear();
         self.count_overlaps(labels)?;
-        self.find_candidates(objects);
-        let numbers = match self.assign_numbers(objects) {
-            Some(numbers) => numbers,
-            None => self.renumber(objects.len()),
-        };
-        for (object, number) in objects.iter_mut().zip(&numbers) {
+        self.find_candidates(objects)?;
+        if !self.assign_numbers(objects)? {
+            self.renumber();
+        }
+        for (object, number) in objects.iter_mut().zip(&self.numbers) {
             object.number = *number;
         }
         for label in labels.iter_mut() {
             let index = usize::from(*label).checked_sub(1);
-            *label = index
-                .and_then(|at| numbers.get(at))
-                .map_or(0, |n| *n as u16);
+            let number = index.and_then(|at| self.numbers.get(at));
+            *label = number.map_or(0, |number| *number as u16);
         }
-        self.remember(objects, labels, is_new);
+        self.remember(objects, labels, is_new)?;
         Ok(&self.events)
     }
 
-    /// The number of each of `objects`; `None` if numbers are used up.
-    fn assign_numbers(&mut self, objects: &[Object]) -> Option<Vec<u32>> {
-        let mut numbers = vec![0; objects.len()];
-        for (before, now) in assign(&self.candidates) {
-            numbers[now] = self.tracks[before].number;
+    /// Gives each of `objects` a number. Returns whether there were enough.
+    fn assign_numbers(&mut self, objects: &[Object]) -> Result<bool, TryReserveError> {
+        refill(&mut self.numbers, objects.len(), 0)?;
+        refill(&mut self.heirs, self.tracks.len(), None)?;
+        for &(before, now) in self.assignment.assign(&mut self.candidates)? {
+            self.numbers[now] = self.tracks[before].number;
+            self.heirs[before] = Some(now);
         }
-        self.find_divisions(objects, &mut numbers);
-        for number in numbers.iter_mut().filter(|number| **number == 0) {
-            *number = next_number(&mut self.last_number)?;
-            self.events.births.push(*number);
+        self.find_divisions(objects)?;
+        for number in self.numbers.iter_mut().filter(|number| **number == 0) {
+            let Some(next) = next_number(&mut self.last_number) else {
+                return Ok(false);
+            };
+            *number = next;
+            self.events.births.push(next);
         }
-        Some(numbers)
+        Ok(true)
     }
 
-    /// Starts again, with the first numbers for `count` objects.
-    fn renumber(&mut self, count: usize) -> Vec<u32> {
+    /// Starts again, with the first numbers.
+    fn renumber(&mut self) {
         self.forget_objects();
         self.events.clear();
         self.events.renumbered = true;
-        let numbers: Vec<u32> = (1..).take(count).collect();
-        self.last_number = numbers.last().copied().unwrap_or(0);
-        self.events.births.extend_from_slice(&numbers);
-        numbers
+        self.last_number = self.numbers.len() as u32;
+        for (number, first) in self.numbers.iter_mut().zip(1..) {
+            *number = first;
+        }
+        self.events.births.extend_from_slice(&self.numbers);
     }
 
     /// Counts the pixels that objects of the previous frame and of this one have in common.
@@ -193,10 +207,10 @@ impl Tracker {
     }
 
     /// Finds objects that may be the same.
-    fn find_candidates(&mut self, objects: &[Object]) {
+    fn find_candidates(&mut self, objects: &[Object]) -> Result<(), TryReserveError> {
         self.candidates.clear();
         self.tracks.sort_unstable_by_key(|track| track.number);
-        let mut overlapped = vec![false; self.tracks.len()];
+        refill(&mut self.overlapped, self.tracks.len(), false)?;
         for (number, label, pixels) in &self.overlaps {
             let found = self
                 .tracks
@@ -207,47 +221,47 @@ impl Tracker {
             let Some(object) = objects.get(now) else {
                 continue;
             };
-            overlapped[before] = true;
+            self.overlapped[before] = true;
             let both = *pixels as f64;
             let union = self.tracks[before].area + object.area as f64 - both;
             // Any overlap outweighs distance alone.
-            self.candidates.push(Candidate {
+            let candidate = Candidate {
                 before,
                 now,
                 weight: 1.0 + both / union.max(1.0),
-            });
+            };
+            add(&mut self.candidates, candidate)?;
         }
-        let without_overlap = || {
-            self.tracks
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| !overlapped[*at])
-        };
-        let reaches = without_overlap().map(|(_, track)| track.reach());
-        let index = SpatialIndex::new(objects, reaches);
-        for (before, track) in without_overlap() {
-            let reach = track.reach();
-            for now in index.around(track.centroid, reach) {
+        let tracks = self.tracks.iter().zip(&self.overlapped).enumerate();
+        let without_overlap = tracks.filter(|(_, (_, overlapped))| !**overlapped);
+        let without_overlap = without_overlap.map(|(at, (track, _))| (at, track, track.reach()));
+        let reaches = without_overlap.clone().map(|(_, _, reach)| reach);
+        self.index.fill(objects, reaches)?;
+        for (before, track, reach) in without_overlap {
+            for &now in self.index.around(track.centroid, reach) {
                 let object = &objects[now];
                 let away = distance(track.centroid, object.centroid);
                 if away < reach {
                     let ratio = track.area / object.area.max(1) as f64;
                     let alike = ratio.min(1.0 / ratio);
-                    self.candidates.push(Candidate {
+                    let candidate = Candidate {
                         before,
                         now,
                         weight: (1.0 - away / reach) * alike,
-                    });
+                    };
+                    add(&mut self.candidates, candidate)?;
                 }
             }
         }
         self.candidates.retain(|pair| pair.weight > 0.0);
+        Ok(())
     }
 
     /// Finds divisions: one of two objects would get the number of the divided one, the other is new and overlaps it.
-    fn find_divisions(&mut self, objects: &[Object], numbers: &mut [u32]) {
-        // The object of the previous frame with which each has most pixels in common.
-        let mut parents = vec![(0, 0); objects.len()];
+    fn find_divisions(&mut self, objects: &[Object]) -> Result<(), TryReserveError> {
+        let numbers = &mut self.numbers;
+        let parents = &mut self.parents;
+        refill(parents, objects.len(), (0, 0))?;
         for (parent, label, pixels) in &self.overlaps {
             let most = (*label as usize)
                 .checked_sub(1)
@@ -256,8 +270,6 @@ impl Tracker {
                 *most = (*parent, *pixels);
             }
         }
-        let places = numbers.iter().enumerate().filter(|(_, n)| **n != 0);
-        let mut places: HashMap<u32, usize> = places.map(|(at, number)| (*number, at)).collect();
         for (now, &(parent, pixels)) in parents.iter().enumerate() {
             if numbers[now] != 0 || pixels == 0 {
                 continue;
@@ -265,7 +277,10 @@ impl Tracker {
             let found = self
                 .tracks
                 .binary_search_by_key(&parent, |track| track.number);
-            let (Ok(divided), Some(&other)) = (found, places.get(&parent)) else {
+            let Ok(divided) = found else {
+                continue;
+            };
+            let Some(other) = self.heirs[divided] else {
                 continue;
             };
             let area = self.tracks[divided].area;
@@ -277,20 +292,26 @@ impl Tracker {
             let mut next = || next_number(&mut self.last_number);
             let (Some(one), Some(two)) = (next(), next()) else {
                 // Nor is there one for objects without a number.
-                return;
+                break;
             };
-            places.remove(&parent);
+            self.heirs[divided] = None;
             // In the order of the halves in the frame.
             (numbers[now.min(other)], numbers[now.max(other)]) = (one, two);
             self.events.divisions.push((parent, [one, two]));
             // The divided object is neither lost nor found.
             self.tracks[divided].lost = u32::MAX;
         }
+        Ok(())
     }
 
     /// Keeps the state for the next frame.
-    fn remember(&mut self, objects: &[Object], labels: &[u16], is_new: bool) {
-        let mut present: Vec<u32> = objects.iter().map(|object| object.number).collect();
+    fn remember(
+        &mut self,
+        objects: &[Object],
+        labels: &[u16],
+        is_new: bool,
+    ) -> Result<(), TryReserveError> {
+        let present = &mut self.numbers;
         present.sort_unstable();
         let is_present = |number: u32| present.binary_search(&number).is_ok();
         let events = &mut self.events;
@@ -318,12 +339,14 @@ impl Tracker {
                 *before = *now;
             }
         }
+        self.tracks.try_reserve(objects.len())?;
         self.tracks.extend(objects.iter().map(|object| Track {
             number: object.number,
             area: object.area as f64,
             centroid: object.centroid,
             lost: 0,
         }));
+        Ok(())
     }
 }
 

@@ -8,8 +8,8 @@ use super::room::{add, refill};
 /// Most steps in which heights are sorted; higher values count as the highest step.
 const MAX_STEPS: usize = 1 << 16;
 
-/// A pixel of the region before it is flooded.
-pub const INSIDE: u32 = u32::MAX;
+/// A pixel of the region before it is flooded, or any higher number.
+pub const INSIDE: u32 = 1 << 31;
 
 /// A pixel outside the region, or of a piece without a core.
 pub const OUTSIDE: u32 = 0;
@@ -38,12 +38,28 @@ pub enum SplitCriterion {
     },
 }
 
+impl SplitCriterion {
+    /// Pixels of cores are higher than this.
+    fn level(self) -> f32 {
+        match self {
+            SplitCriterion::Depth(_) => f32::INFINITY,
+            SplitCriterion::Cores { level, .. } => level,
+        }
+    }
+
+    /// Pixels of the smallest core, 0 if basins need none.
+    fn smallest_core(self) -> usize {
+        match self {
+            SplitCriterion::Depth(_) => 0,
+            SplitCriterion::Cores { area, .. } => area.max(1),
+        }
+    }
+}
+
 /// A watershed that floods a region from its highest pixels down. Two basins that meet are merged unless the
 /// [`SplitCriterion`] keeps them separate, so that no markers are needed. Keeps its working memory.
 #[derive(Debug, Default)]
 pub struct Watershed {
-    /// The step of each pixel, and the pixel.
-    steps: Vec<(u32, u32)>,
     /// Start of the pixels of each step in `order`.
     starts: Vec<u32>,
     /// Pixels from the highest on, with 32 bits to save memory.
@@ -77,16 +93,9 @@ impl Watershed {
         criterion: SplitCriterion,
         connectivity: Connectivity,
     ) -> Result<usize, TryReserveError> {
-        let level = match criterion {
-            SplitCriterion::Depth(_) => f32::INFINITY,
-            SplitCriterion::Cores { level, .. } => level,
-        };
-        self.sort(pixels, heights, level)?;
+        self.sort(pixels, heights, criterion.level())?;
         self.flood(pixels, width, heights.values, criterion, connectivity)?;
-        let smallest = match criterion {
-            SplitCriterion::Depth(_) => 0,
-            SplitCriterion::Cores { area, .. } => area.max(1),
-        };
+        let smallest = criterion.smallest_core();
         for at in &self.order {
             let pixel = &mut pixels[*at as usize];
             let basin = root(&mut self.basins, *pixel);
@@ -104,10 +113,7 @@ impl Watershed {
         criterion: SplitCriterion,
         connectivity: Connectivity,
     ) -> Result<(), TryReserveError> {
-        let level = match criterion {
-            SplitCriterion::Depth(_) => f32::INFINITY,
-            SplitCriterion::Cores { level, .. } => level,
-        };
+        let level = criterion.level();
         let (offsets, count) = neighbours(width, connectivity);
         self.basins.clear();
         // Number 0 is no basin.
@@ -119,7 +125,7 @@ impl Watershed {
             let (mut around, mut met, mut own) = ([OUTSIDE; 8], 0, OUTSIDE);
             for offset in &offsets[..count] {
                 let next = pixels[at.wrapping_add_signed(*offset)];
-                if next == OUTSIDE || next == INSIDE || next == own {
+                if next == OUTSIDE || next >= INSIDE || next == own {
                     continue;
                 }
                 let basin = root(&mut self.basins, next);
@@ -176,10 +182,11 @@ impl Watershed {
         let (separate, core) = match criterion {
             SplitCriterion::Depth(depth) => (height < (1.0 - depth) * lower.peak, 0),
             SplitCriterion::Cores { level, .. } if height > level => (false, cores[0] + cores[1]),
-            SplitCriterion::Cores { area, .. } => (
-                cores.iter().all(|core| *core as usize >= area.max(1)),
-                cores[0].max(cores[1]),
-            ),
+            SplitCriterion::Cores { .. } => {
+                let smallest = criterion.smallest_core();
+                let separate = cores.iter().all(|core| *core as usize >= smallest);
+                (separate, cores[0].max(cores[1]))
+            }
         };
         if !separate {
             lower.parent = higher;
@@ -191,7 +198,7 @@ impl Watershed {
     /// `level` come before all others: cores are flooded before what is between them.
     fn sort(
         &mut self,
-        pixels: &[u32],
+        pixels: &mut [u32],
         heights: Heights<'_>,
         level: f32,
     ) -> Result<(), TryReserveError> {
@@ -209,30 +216,32 @@ impl Watershed {
             height if height > level => step(height),
             height => step(height).max(below_level),
         };
-        self.steps.clear();
-        let (mut first, mut last) = (u32::MAX, 0);
-        for at in (0..pixels.len()).filter(|at| pixels[*at] == INSIDE) {
-            let step = step(at) as u32;
-            (first, last) = (first.min(step), last.max(step));
-            add(&mut self.steps, (step, at as u32))?;
+        // The pixels themselves have room for their steps.
+        let (mut first, mut last) = (INSIDE + MAX_STEPS as u32, INSIDE);
+        let mut count = 0;
+        for (at, pixel) in pixels.iter_mut().enumerate() {
+            if *pixel >= INSIDE {
+                *pixel = INSIDE + step(at) as u32;
+                (first, last) = (first.min(*pixel), last.max(*pixel));
+                count += 1;
+            }
         }
-        // Only as many steps as the region has: there may be many small regions.
-        refill(
-            &mut self.starts,
-            (last + 2).saturating_sub(first) as usize,
-            0,
-        )?;
-        for (step, _) in &self.steps {
-            self.starts[(step - first) as usize + 1] += 1;
+        // Only for steps between those of the region: there may be many small regions.
+        let steps = (last + 1).saturating_sub(first) as usize;
+        refill(&mut self.starts, steps + 1, 0)?;
+        for pixel in pixels.iter().filter(|pixel| **pixel >= INSIDE) {
+            self.starts[(pixel - first) as usize + 1] += 1;
         }
         for index in 1..self.starts.len() {
             self.starts[index] += self.starts[index - 1];
         }
-        refill(&mut self.order, self.steps.len(), 0)?;
-        for (step, at) in &self.steps {
-            let place = &mut self.starts[(step - first) as usize];
-            self.order[*place as usize] = *at;
-            *place += 1;
+        refill(&mut self.order, count, 0)?;
+        for (at, pixel) in pixels.iter().enumerate() {
+            if *pixel >= INSIDE {
+                let place = &mut self.starts[(pixel - first) as usize];
+                self.order[*place as usize] = at as u32;
+                *place += 1;
+            }
         }
         Ok(())
     }

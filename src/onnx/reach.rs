@@ -15,11 +15,17 @@ pub(super) struct Map {
     /// Whether `reach` is known.
     pub bounded: bool,
     pub channels: f64,
+    /// How many channels a runtime keeps together: it has room for whole blocks of them.
+    pub block: f64,
     /// Bytes of a number.
     pub bytes: f64,
     /// Whether channels have become pairs of pixels that are not in their rows yet, see `channels_last`.
     pub in_pairs: bool,
 }
+
+/// Channels that ONNX Runtime keeps together in the maps of convolutions in floating point, if the processor has
+/// AVX-512; with smaller vectors fewer.
+const BLOCK: f64 = 16.0;
 
 impl Map {
     /// The picture itself, in floating point.
@@ -29,6 +35,7 @@ impl Map {
             reach: 0.0,
             bounded: true,
             channels: channels as f64,
+            block: 1.0,
             bytes: size_of::<f32>() as f64,
             in_pairs: false,
         }
@@ -36,7 +43,8 @@ impl Map {
 
     /// Bytes for each pixel of the picture.
     pub fn bytes_per_pixel(&self) -> f64 {
-        self.channels * self.bytes / (self.scale * self.scale)
+        let channels = (self.channels / self.block).ceil() * self.block;
+        channels * self.bytes / (self.scale * self.scale)
     }
 }
 
@@ -68,6 +76,7 @@ pub(super) fn follow(
         "Reshape" => reshaped(node, first, constants),
         "Concat" => Map {
             channels: inputs.iter().map(|map| map.channels).sum(),
+            block: 1.0,
             ..widest(inputs)
         },
         op if POINTWISE.contains(&op) => widest(inputs),
@@ -121,6 +130,11 @@ fn convolved(window: &Window, map: Map) -> Map {
         reach: ((map.reach + sideways) / window.stride).ceil(),
         channels: window.dims.first().map_or(map.channels, |n| *n as f64),
         // Pooling keeps the type, also that of one byte.
+        block: match window.dims {
+            [] => map.block,
+            _ if map.bytes < 4.0 => 1.0,
+            _ => BLOCK,
+        },
         bytes: if window.dims.is_empty() {
             map.bytes
         } else {
@@ -142,6 +156,7 @@ fn spread(window: &Window, map: Map) -> Map {
         scale: map.scale / stride,
         reach: map.reach * stride + (kernel - stride).max(0.0),
         channels: dims.get(1).map_or(map.channels, |n| *n as f64),
+        block: 1.0,
         bytes: 4.0,
         ..map
     }

@@ -328,28 +328,38 @@ fn pieces_are_counted_even_if_there_are_too_many() {
         mask[start..][..5].copy_from_slice(&[1, 1, 1, 0, 1]);
         probability[start..][..5].copy_from_slice(&[0.9, 0.6, 0.9, 0.0, 0.9]);
     }
-    let rules = ObjectRules {
-        split: Split::Probability,
+    let rules = |split, exclude_border| ObjectRules {
+        split,
         split_depth: 0.2,
+        core_threshold: 0.75,
+        exclude_border,
         ..ObjectRules::default()
     };
     let mut labeller = Labeller::default();
-    let found = labeller.label(&mask, Some(&probability), width, &rules);
-    let count = 3 * rows / 2 * width / 8;
-    assert!(count > MOST_OBJECTS);
-    assert_eq!(found, Err(TooManyObjects(count).into()));
-    assert!(labeller.objects().is_empty());
+    // Three in each group; those in the first row and at the beginning of others are at the edge of the frame.
+    let (all, inner) = (
+        rows / 2 * (3 * width / 8),
+        (rows / 2 - 1) * (3 * width / 8 - 1),
+    );
+    for split in [Split::Probability, Split::Cores] {
+        for (exclude_border, count) in [(true, inner), (false, all)] {
+            assert!(count > MOST_OBJECTS);
+            let rules = rules(split, exclude_border);
+            let found = labeller.label(&mask, Some(&probability), width, &rules);
+            assert_eq!(found, Err(TooManyObjects(count).into()));
+            assert!(labeller.objects().is_empty());
+        }
+    }
     // All can be drawn.
     let labelled = mask.iter().zip(labeller.labels());
-    assert!(
-        labelled
-            .into_iter()
-            .all(|(class, label)| (*class > 0) == (*label > 0))
-    );
+    for (class, label) in labelled {
+        assert_eq!(*class > 0, *label > 0);
+    }
     // The next mask is not affected.
     let part = 100 * width;
+    let rules = rules(Split::Probability, false);
     labeller
         .label(&mask[..part], Some(&probability[..part]), width, &rules)
         .unwrap();
-    assert_eq!(labeller.objects().len(), 3 * 50 * width / 8);
+    assert_eq!(labeller.objects().len(), 50 * (3 * width / 8));
 }

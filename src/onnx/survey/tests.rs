@@ -57,20 +57,34 @@ fn the_scratch_memory_of_an_up_convolution_counts() {
     let unet = UNet {
         channels: 1,
         classes: 2,
-        width: 4,
+        width: 16,
         depth: 1,
         padded: true,
     };
     let mut graph = graph(&unet);
     // The concatenation takes four maps of `width` channels, more than an up-convolution of 2x2 one step before.
-    assert_eq!(survey(&graph, 1).bytes_per_pixel, 4.0 * 4.0 * 4.0);
+    assert_eq!(survey(&graph, 1).bytes_per_pixel, 4.0 * 16.0 * 4.0);
     let weights = graph.initializer.iter_mut();
     for tensor in weights.filter(|tensor| tensor.name == "up0.up.weight") {
         tensor.dims[2..].copy_from_slice(&[32, 32]);
     }
-    // 4 channels, at each second pixel of each second row.
-    let room = 4.0 * 4.0 * 32.0 * 32.0 / 4.0;
+    // 16 channels, at each second pixel of each second row.
+    let room = 4.0 * 16.0 * 32.0 * 32.0 / 4.0;
     assert!(survey(&graph, 1).bytes_per_pixel >= room);
+}
+
+#[test]
+fn few_channels_take_the_room_of_a_block() {
+    let unet = UNet {
+        channels: 1,
+        classes: 2,
+        width: 1,
+        depth: 1,
+        padded: true,
+    };
+    // The input and the output of a convolution.
+    let room = 2.0 * 16.0 * 4.0;
+    assert!(survey(&graph(&unet), 1).bytes_per_pixel >= room);
 }
 
 #[test]
