@@ -235,7 +235,7 @@ fn tracking_allocates_nothing() {
         for (at, class) in mask.iter_mut().enumerate() {
             let (x, y) = (at % WIDTH, at / WIDTH);
             // Discs in every second row jump there and back.
-            let jump = if y / DISTANCE % 2 == 0 {
+            let jump = if (y / DISTANCE).is_multiple_of(2) {
                 16 * (number % 2)
             } else {
                 number
