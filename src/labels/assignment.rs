@@ -7,9 +7,9 @@ use pathfinding::matrix::Matrix;
 
 use super::room::{make_room, refill};
 
-/// Largest group that is solved exactly: the time grows with the third power of the number of objects, and when a
-/// dense field jumps, as with a moving stage, all of it is one group.
-const MAX_GROUP: usize = 256;
+/// Most work on exact solutions, the third powers of the numbers of objects in each group: when a dense field moves, as
+/// with the stage, all of it may be one group, or every row of it one.
+const MOST_WORK: usize = 256 * 256 * 256;
 
 /// Factor from weights to the integers of the assignment.
 const SCALE: f64 = 1_000_000.0;
@@ -41,8 +41,8 @@ pub struct Assignment {
 
 impl Assignment {
     /// The pairs of the assignment with the largest sum of weights, in which no object occurs twice. Unconnected groups
-    /// are solved separately, because the time grows with the third power; groups of more than [`MAX_GROUP`] objects
-    /// are solved greedily, by decreasing weight. Reorders `candidates`.
+    /// are solved separately, because the time grows with the third power; those for which no work is left of
+    /// [`MOST_WORK`] are solved greedily, by decreasing weight. Reorders `candidates`.
     ///
     /// # Errors
     /// If there is not enough memory.
@@ -55,6 +55,7 @@ impl Assignment {
         self.find_groups(candidates, befores)?;
         make_room(&mut self.chosen, befores)?;
         refill(&mut self.taken, self.parents.len(), false)?;
+        let mut work_left = MOST_WORK;
         let parents = &self.parents;
         let group = |pair: &Candidate| parents[pair.before];
         candidates.sort_unstable_by_key(|pair| (group(pair), pair.before, pair.now));
@@ -73,11 +74,13 @@ impl Assignment {
                 (one, other) if one < other => (one, other),
                 (one, other) => (other, one),
             };
-            if fewest == 1 || most > MAX_GROUP {
-                // With one object on either side, that is the best pair.
-                choose_greedily(pairs, befores, &mut self.taken, &mut self.chosen);
-            } else {
-                choose_best(pairs, &self.befores, &self.nows, &mut self.chosen);
+            match work_left.checked_sub(most.saturating_pow(3)) {
+                // With one object on one side, the greatest weight is the best solution.
+                Some(left) if fewest > 1 => {
+                    work_left = left;
+                    choose_best(pairs, &self.befores, &self.nows, &mut self.chosen);
+                }
+                _ => choose_greedily(pairs, befores, &mut self.taken, &mut self.chosen),
             }
         }
         Ok(&self.chosen)
@@ -201,6 +204,9 @@ mod tests {
             .flat_map(|at| [pair(at, at, 0.9), pair(at, at + 1, 0.5)])
             .collect();
         let same: Vec<_> = (0..count).map(|at| (at, at)).collect();
+        assert_eq!(assign(&mut pairs), same);
+        // The same in groups of 250.
+        pairs.retain(|pair| pair.before / 250 == pair.now / 250);
         assert_eq!(assign(&mut pairs), same);
     }
 }
