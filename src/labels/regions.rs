@@ -56,7 +56,7 @@ pub struct Regions {
     runs: Components,
     /// The pixels of each run, in rows one after the other, if regions may be divided.
     spans: Vec<Range<u32>>,
-    /// The cores in them: connected pixels of which the network is certain.
+    /// The cores in the regions: connected pixels of which the network is certain.
     cores: Components,
     /// For each run of the cores, the run of the mask that it is in.
     places: Vec<u32>,
