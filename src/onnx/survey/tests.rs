@@ -7,6 +7,14 @@ use crate::onnx::Model;
 use crate::onnx::export::{Parameters, export};
 use crate::unet::UNet;
 
+const NET: UNet = UNet {
+    channels: 1,
+    classes: 2,
+    width: 1,
+    depth: 1,
+    padded: true,
+};
+
 fn graph(unet: &UNet) -> Graph {
     let parameters: BTreeMap<_, _> = unet
         .layers()
@@ -54,13 +62,7 @@ fn the_papers_network_is_recognised() {
 
 #[test]
 fn the_scratch_memory_of_an_up_convolution_counts() {
-    let unet = UNet {
-        channels: 1,
-        classes: 2,
-        width: 16,
-        depth: 1,
-        padded: true,
-    };
+    let unet = UNet { width: 16, ..NET };
     let mut graph = graph(&unet);
     // The concatenation takes four maps of `width` channels, more than an up-convolution of 2x2 one step before.
     assert_eq!(survey(&graph, 1).bytes_per_pixel, 4.0 * 16.0 * 4.0);
@@ -75,27 +77,14 @@ fn the_scratch_memory_of_an_up_convolution_counts() {
 
 #[test]
 fn few_channels_take_the_room_of_a_block() {
-    let unet = UNet {
-        channels: 1,
-        classes: 2,
-        width: 1,
-        depth: 1,
-        padded: true,
-    };
     // The input and the output of a convolution.
     let room = 2.0 * 16.0 * 4.0;
-    assert!(survey(&graph(&unet), 1).bytes_per_pixel >= room);
+    assert!(survey(&graph(&NET), 1).bytes_per_pixel >= room);
 }
 
 #[test]
 fn an_operator_that_sees_the_whole_picture_has_no_halo() {
-    let unet = UNet {
-        channels: 1,
-        classes: 2,
-        width: 2,
-        depth: 1,
-        padded: true,
-    };
+    let unet = UNet { width: 2, ..NET };
     let mut graph = graph(&unet);
     for op in ["InstanceNormalization", "GlobalAveragePool", "SomethingNew"] {
         graph.node[1].op_type = op.into();
@@ -201,13 +190,7 @@ fn a_map_that_is_enlarged_to_the_size_of_another_keeps_its_reach() {
 
 #[test]
 fn the_longer_side_of_a_kernel_counts() {
-    let unet = UNet {
-        channels: 1,
-        classes: 2,
-        width: 2,
-        depth: 1,
-        padded: true,
-    };
+    let unet = UNet { width: 2, ..NET };
     let halo = |change: fn(&mut Node)| {
         let mut graph = graph(&unet);
         let convolutions = graph.node.iter_mut().filter(|node| node.op_type == "Conv");
